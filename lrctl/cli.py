@@ -1,0 +1,249 @@
+"""The command line: one command per registered strategy, and `list`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import signal
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Callable
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import typer
+
+from lrctl import __version__, fields
+from lrctl.errors import LrctlError, UsageError
+from lrctl.plugins import KINDS, Part, registry
+
+ON = {"help_option_names": ["-h", "--help"]}
+SHARED = "Every search"
+
+
+def version(show: bool) -> None:
+    """Print the version and stop."""
+    if show:
+        typer.echo(f"lrctl {__version__}")
+        raise typer.Exit
+
+
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Find a learning-rate schedule for a training run, by searching while it trains."""
+
+
+def list_parts(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List every registered strategy, schedule, workload and executor, and the plugins that are broken."""
+    found = registry()
+    parts = [part for kind in KINDS for part in found.of(kind)]
+    if as_json:
+        rows = [{"kind": p.kind, "name": p.name, "plugin": p.plugin, "help": p.help} for p in parts]
+        typer.echo(json.dumps({"parts": rows, "broken": found.broken}, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("kind", "name", "plugin", "what it is", box=None, pad_edge=False)
+    for part in parts:
+        table.add_row(part.kind, part.name, part.plugin, part.help)
+    for plugin, reason in found.broken.items():
+        table.add_row("[red]broken[/red]", "", plugin, reason)
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def shared_options() -> list[inspect.Parameter]:
+    """The options that every strategy command takes; those with a dot are keys of the recipe."""
+
+    def option(name: str, kind: Any, text: str, default: Any = None, *flags: str, **more: Any) -> inspect.Parameter:
+        declared = typer.Option(*flags, help=text, rich_help_panel=SHARED, show_default=False, **more)
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared]
+        )
+
+    return [
+        option("recipe", str | None, "A bundled recipe's name, or a TOML file. Default: quickstart."),
+        option("steps", int | None, "Optimizer updates in the whole run."),
+        option("seed", int | None, "Decides initialisation, batches and dropout."),
+        option("workload", str | None, "A registered workload, or file.py:Class."),
+        option("settings", list[str] | None, "table.key=value; any key of the recipe, repeatable.", None, "--set"),
+        option("device", str | None, "auto, cpu, cuda, ..."),
+        option("executor", str | None, "auto, or a registered executor."),
+        option("workers", int | None, "Worker processes; 0 is one per CPU core or GPU."),
+        option("store", Path, "Where results are kept.", Path(".lrctl"), "--store", envvar="LRCTL_STORE"),
+        option("name", str | None, "Name of the run. Default: the command and a hash of all that decides it."),
+        option("fresh", bool, "Start over, whatever the store holds.", False, "--fresh"),
+        option("dry_run", bool, "Print jobs, steps, disk and estimated time; train nothing.", False, "--dry-run"),
+        option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),
+        option("quiet", bool, "Show no progress.", False, "--quiet"),
+        option("allow_code", bool, "Let a recipe name Python outside its folder.", False, "--allow-code"),
+    ]
+
+
+RECIPE_KEYS = {
+    "workload": "workload.name",
+    "executor": "executor.name",
+    "steps": "training.steps",
+    "seed": "training.seed",
+    "device": "training.device",
+    "workers": "executor.workers",
+}
+"""Which key of the recipe a shared option sets. The names come first: another part starts from its defaults."""
+
+
+def own_options(part: Part) -> list[inspect.Parameter]:
+    """A strategy's own options, one per field of its parameters; unset is None, so that the recipe can decide."""
+    options = []
+    for field in fields.fields_of(part.params):
+        default = "required" if field.default is MISSING else shown(field.default)
+        declared = typer.Option(help=f"{field.help} [dim]\\[{default}][/dim]", show_default=False)
+        kind: Any = Annotated[flag_type(field.type), declared]
+        options.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+    return options
+
+
+def flag_type(kind: Any) -> Any:
+    """What Typer is told of a field's type: a tuple is typed as a comma list."""
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next(each for each in get_args(kind) if each is not types.NoneType)
+    return (str if get_origin(kind) is tuple else kind) | None
+
+
+def shown(default: Any) -> str:
+    """A default as it is typed."""
+    if isinstance(default, tuple):
+        return ",".join(f"{value:g}" for value in default)
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return "none" if default is None else str(default)
+
+
+def given(part: Part, options: dict[str, Any]) -> dict[str, Any]:
+    """The strategy's own flags that were given, as recipe keys and values.
+
+    Raises:
+        UsageError: a comma list does not hold numbers.
+    """
+    values = {}
+    for field in fields.fields_of(part.params):
+        value = options[field.name]
+        if value is None:
+            continue
+        if get_origin(field.type) is tuple:
+            value = split(value, get_args(field.type)[0], f"--{field.name.replace('_', '-')}")
+        values[f"strategy.{part.name}.{field.name}"] = value
+    return values
+
+
+def split(text: str, kind: Any, flag: str) -> list[Any]:
+    """A comma list's items.
+
+    Raises:
+        UsageError: an item is not a `kind`.
+    """
+    try:
+        return [kind(item) for item in text.split(",") if item.strip()]
+    except ValueError as error:
+        raise UsageError(f"{flag} {text}: must be {fields.type_name(kind)}s with commas between them") from error
+
+
+def strategy_command(part: Part) -> Callable[..., None]:
+    """The command of a strategy."""
+
+    def command(**options: Any) -> None:
+        from lrctl import recipe as recipes
+
+        overrides = {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] is not None}
+        overrides |= dict(recipes.parse_setting(text) for text in options["settings"] or [])
+        overrides |= given(part, options)
+        recipe = recipes.read(options["recipe"], overrides, allow_code=options["allow_code"])
+        if not options["recipe"] and not options["quiet"]:
+            typer.echo(
+                f"recipe: {recipes.DEFAULT} ({recipes.find(recipes.DEFAULT)}); --recipe takes another",
+                err=True,
+            )
+        if options["dry_run"]:
+            plan(part.name, recipe, options)
+        else:
+            run(part.name, recipe, options)
+
+    command.__signature__ = inspect.Signature([*own_options(part), *shared_options()])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in inspect.signature(command).parameters.values()}
+    command.__doc__ = part.help[0].upper() + part.help[1:] + "."
+    return command
+
+
+def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
+    """Search, with progress on stderr and the result on stdout."""
+    from lrctl import progress, report, session
+
+    with progress.shown(quiet=options["quiet"]):
+        document = session.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
+    if options["as_json"]:
+        typer.echo(json.dumps(document, indent=1, allow_nan=False))
+    else:
+        report.print_summary(document, options["store"])
+
+
+def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
+    """Print what a search would take."""
+    from lrctl import estimate as estimates
+    from lrctl import report
+
+    estimate = estimates.estimate(command, recipe, store=options["store"])
+    if options["as_json"]:
+        typer.echo(json.dumps(estimate, indent=1, allow_nan=False))
+    else:
+        report.print_estimate(estimate)
+
+
+def application() -> typer.Typer:
+    """The command line with one command per registered strategy."""
+    app = typer.Typer(
+        context_settings=ON, rich_markup_mode="rich", pretty_exceptions_enable=False, no_args_is_help=True
+    )
+    app.callback()(root)
+    for part in registry().of("strategy"):
+        app.command(part.name, rich_help_panel="Search")(strategy_command(part))
+    app.command("list", rich_help_panel="Look")(list_parts)
+    return app
+
+
+def main() -> None:
+    """Run the command line; every error is one sentence on stderr and an exit code."""
+    debug = "--debug" in sys.argv[1:]
+    warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
+    signal.signal(signal.SIGTERM, terminate)
+    try:
+        application()(standalone_mode=False)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except LrctlError as error:
+        if debug:
+            typer.echo(getattr(error, "details", "") or traceback.format_exc(), err=True)
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("interrupted; the same command continues where it stopped", err=True)
+        sys.exit(130)
+    except Terminated:
+        typer.echo("terminated; the same command continues where it stopped", err=True)
+        sys.exit(143)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def terminate(*_: object) -> None:
+    """Turn SIGTERM into an exception, so that everything is closed on the way out."""
+    raise Terminated

@@ -1,0 +1,59 @@
+"""Every error a user can meet: one sentence that says where, what was found, what is allowed, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class LrctlError(Exception):
+    """Something went wrong that the user can understand; ends the command with `exit_code`."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(LrctlError):
+    """A flag, recipe, plugin, schedule or data set that cannot be used as it is."""
+
+    exit_code = 2
+
+
+class NoValidCandidateError(LrctlError):
+    """Every candidate of a choice diverged, so the search has nothing to go on with."""
+
+    exit_code = 3
+
+
+class StoreError(LrctlError):
+    """The store cannot be read or written."""
+
+
+class CheckpointError(StoreError):
+    """A checkpoint is missing or is not what was written; it has to be made again."""
+
+
+class ReproducibilityError(LrctlError):
+    """Training a job again gave other losses than the ones stored for it."""
+
+
+class JobFailedError(LrctlError):
+    """A job raised, or its worker died, on every attempt. `details` holds the last traceback."""
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+def unknown(what: str, found: str, allowed: Iterable[str], where: str = "") -> UsageError:
+    """The error for a name that is not one of `allowed`, with the nearest allowed name if there is one.
+
+    >>> str(unknown("key", "batchsize", ["batch_size", "steps"], where="r.toml: training.batchsize"))
+    "r.toml: training.batchsize: unknown key; did you mean 'batch_size'?"
+    """
+    import difflib  # only a wrong name needs it
+
+    names = sorted(allowed)
+    near = difflib.get_close_matches(found, names, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"choose from: {', '.join(names) or '(none)'}"
+    place = f"{where}: unknown {what}" if where else f"unknown {what} '{found}'"
+    return UsageError(f"{place}; {hint}")

@@ -1,0 +1,113 @@
+"""What a search would take, without training: its strategy is rehearsed on made-up results."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lrctl.executor import slots
+from lrctl.job import SegmentJob, SegmentResult, Task, canonical_json
+from lrctl.plugins import registry
+from lrctl.recipe import Recipe
+from lrctl.schedule import PiecewiseLinear
+from lrctl.session import SPLITS, prepare
+from lrctl.store import Store
+from lrctl.strategy import Batch, Problem, Search
+
+PROBE = 20
+"""Steps, at LR 0, that a step's time is measured over."""
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What a strategy asked for when every job gave a made-up loss."""
+
+    task: Task
+    jobs: dict[str, SegmentJob] = field(default_factory=dict)
+    rounds: list[tuple[int, int]] = field(default_factory=list)
+    checkpoints: int = 0
+
+    def play(self, search: Search) -> None:
+        """Drive a search to its end."""
+        answers: Any = None
+        while True:
+            try:
+                batch = search.send(answers)
+            except StopIteration:
+                return
+            answers = [self.make_up(job) for job in batch.jobs]
+            self.count(batch)
+
+    def make_up(self, job: SegmentJob) -> SegmentResult:
+        """A result by which a search neither raises nor lowers the LR for long: the best LR is about 3e-4."""
+        lr = job.lrs[-1] if job.lrs else 0.0
+        loss = 0.0 if job.frozen or not job.lrs else 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
+        metrics = {split: {"loss": loss} for split in job.evaluate}
+        return SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start, score=loss, metrics=metrics)
+
+    def count(self, batch: Batch) -> None:
+        """Add up a batch: the steps of its new jobs, and the checkpoints that exist while it runs."""
+        new = {key: job for job in batch.jobs if (key := job.key(self.task)) not in self.jobs}
+        self.jobs |= new
+        if new:
+            self.rounds.append((len(new), max(job.stop - job.start for job in new.values())))
+        kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
+        self.checkpoints = max(self.checkpoints, len(kept) + sum(job.checkpoint for job in new.values()))
+
+
+def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, Any]:
+    """Jobs, steps, peak disk and time of a search whose strategy is `command`. Nothing is written to the store.
+
+    A search that follows another path than the rehearsal can take somewhat more or fewer jobs.
+
+    Raises:
+        UsageError: the recipe, workload or device cannot be used.
+    """
+    task = prepare(recipe)
+    part, params = registry().get("strategy", command), recipe.params(command)
+    rehearsal = Rehearsal(task)
+    rehearsal.play(part.target(params, Problem(recipe.training.steps)))
+    steps = sum(job.stop - job.start for job in rehearsal.jobs.values())
+    seconds_per_step, size = probe(task)
+    workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(task.device))
+    rounds = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
+    known = Store(store).result if Path(store).is_dir() else (lambda _: None)
+    return {
+        "command": command,
+        "workload": recipe.workload.name,
+        "jobs": sum(job.stop > job.start for job in rehearsal.jobs.values()),
+        "jobs_known": sum(known(key) is not None for key in rehearsal.jobs),
+        "steps": steps,
+        "baseline_runs": steps / recipe.training.steps,
+        "workers": workers,
+        "seconds_per_step": seconds_per_step,
+        "seconds": rounds * seconds_per_step,
+        "checkpoint_bytes": size,
+        "peak_disk_bytes": rehearsal.checkpoints * size,
+        "held_out_splits": list(SPLITS),
+    }
+
+
+def probe(task: Task) -> tuple[float, int]:
+    """Seconds per training step in one worker, and the bytes of a checkpoint, measured on a throw-away model."""
+    import torch
+
+    from lrctl.trainer import train
+    from lrctl.worker import quiet_torch, workload_of
+
+    workload = workload_of(task.workload, canonical_json(dict(task.workload_params)), task.seed)
+    still = PiecewiseLinear(((0, 0.0),))
+    with quiet_torch(task.threads):
+        train(workload, task, SegmentJob(0, 3, still))
+        trained = train(workload, task, SegmentJob(0, PROBE, still))
+    return trained.seconds / PROBE, sum(t.nbytes for t in tensors_in(trained.state, torch.Tensor))
+
+
+def tensors_in(value: Any, kind: Any) -> list[Any]:
+    """All tensors in nested dicts, lists and tuples."""
+    if isinstance(value, kind):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [tensor for item in items for tensor in tensors_in(item, kind)]

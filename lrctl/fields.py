@@ -1,0 +1,107 @@
+"""Frozen dataclasses as the description of parameters: their names, types, help; values checked against them."""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass
+from dataclasses import fields as dataclass_fields
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from lrctl.errors import UsageError, unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One parameter: its type without the annotation, its default (MISSING if it has none), its help."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+
+def fields_of(params: Any) -> list[Field]:
+    """The parameters that a dataclass declares, in order; the help is the string in `Annotated[type, "help"]`."""
+    if params is None:
+        return []
+    hints = get_type_hints(params, include_extras=True)
+    return [Field(f.name, *plain(hints[f.name], f.default)) for f in dataclass_fields(params) if f.init]
+
+
+def plain(hint: Any, default: Any) -> tuple[Any, Any, str]:
+    """A type hint's bare type, the default, and the help found in its annotation."""
+    if get_origin(hint) is Annotated:
+        hint, *extras = get_args(hint)
+        return hint, default, next((extra for extra in extras if isinstance(extra, str)), "")
+    return hint, default, ""
+
+
+def build(params: Any, values: Mapping[str, Any], where: str) -> Any:
+    """An instance of the dataclass `params` from untrusted values.
+
+    Raises:
+        UsageError: a key is unknown or missing, or a value has the wrong type or range; begins with `where.key`.
+    """
+    declared = {field.name: field for field in fields_of(params)}
+    for name in values:
+        if name not in declared:
+            raise unknown("key", name, declared, f"{where}.{name}")
+    for name, field in declared.items():
+        if field.default is MISSING and name not in values:
+            raise UsageError(f"{where}.{name}: missing; give a {type_name(field.type)}")
+    converted = {name: convert(value, declared[name].type, f"{where}.{name}") for name, value in values.items()}
+    try:
+        return params(**converted)
+    except ValueError as error:
+        raise UsageError(f"{where}.{error}") from error
+
+
+def convert(value: Any, kind: Any, where: str) -> Any:
+    """`value` as `kind`, where nothing is lost: an int may stand for a float, a list for a tuple.
+
+    Raises:
+        UsageError: it is of another type.
+    """
+    origin = get_origin(kind)
+    if kind is Any:
+        return value
+    if origin is Literal:
+        if value not in get_args(kind):
+            allowed = ", ".join(map(repr, get_args(kind)))
+            raise UsageError(f"{where}: must be one of {allowed}, got {value!r}")
+        return value
+    if origin in (Union, types.UnionType):
+        return convert_any(value, get_args(kind), where)
+    if origin is tuple and isinstance(value, list | tuple):
+        item = get_args(kind)[0]
+        return tuple(convert(each, item, f"{where}[{i}]") for i, each in enumerate(value))
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise UsageError(f"{where}: must be a finite number, got {value}")
+        return float(value)
+    if kind in (int, str, bool) and type(value) is kind:
+        return value
+    raise UsageError(f"{where}: must be a {type_name(kind)}, got {value!r}")
+
+
+def convert_any(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
+    """`value` as the first of several types that takes it."""
+    if value is None and type(None) in kinds:
+        return None
+    bare = [kind for kind in kinds if kind is not type(None)]
+    for kind in bare[:-1]:
+        try:
+            return convert(value, kind, where)
+        except UsageError:
+            continue
+    return convert(value, bare[-1], where)
+
+
+def type_name(kind: Any) -> str:
+    """A type in words."""
+    words = {int: "whole number", float: "number", str: "string", bool: "true or false"}
+    if get_origin(kind) is tuple:
+        return f"list of {type_name(get_args(kind)[0])}s"
+    return words.get(kind, str(kind))

@@ -1,0 +1,236 @@
+"""The unit of work: train from one checkpoint over some steps with given LRs. Also its content key and result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+from lrctl.schedule import AdaptiveSchedule, Schedule, params_of
+
+NUMERICS = 1
+"""Part of every key. Raised whenever the same job would give other numbers than before."""
+
+Status = Literal["ok", "diverged", "failed"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all jobs of a search share. `identity` names what can change a number and enters every key.
+
+    Attributes:
+        workload: a registered workload's name, or `file.py:Class`.
+        workload_params: its parameters, JSON values.
+        content: digest of what the parameters do not name: the data, the source of `file.py`.
+        optimizer: name and settings; None where the workload brings its own.
+        device: as torch names it; only its type (`cpu`, `cuda`) enters the key.
+        run: the run these jobs are trained for. Recorded with each result, not part of the key.
+    """
+
+    workload: str
+    workload_params: Mapping[str, Any]
+    content: str
+    seed: int
+    optimizer: Mapping[str, Any] | None
+    device: str = "cpu"
+    dtype: str = "float32"
+    threads: int = 1
+    run: str = ""
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything about the task that a job's numbers depend on."""
+        return {
+            "numerics": NUMERICS,
+            "workload": self.workload.rpartition(":")[2],
+            "workload_params": dict(self.workload_params),
+            "content": self.content,
+            "seed": self.seed,
+            "optimizer": None if self.optimizer is None else dict(self.optimizer),
+            "device": self.device.partition(":")[0],
+            "dtype": self.dtype,
+            "threads": self.threads,
+        }
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """Train steps [start, stop) from the checkpoint of job `parent` (None: from initialisation).
+
+    Attributes:
+        schedule: gives the LR of each of these steps, by their number in the whole run.
+        score_batches: after the last step, the mean loss with frozen weights over that many reserved batches.
+        evaluate: splits to evaluate after the last step, `validation` or `test`.
+        checkpoint: False where nothing will continue from this job. Not part of the key.
+    """
+
+    start: int
+    stop: int
+    schedule: Schedule | AdaptiveSchedule
+    parent: str | None = None
+    score_batches: int = 0
+    evaluate: tuple[str, ...] = ()
+    checkpoint: bool = True
+
+    @cached_property
+    def lrs(self) -> list[float] | None:
+        """The LR of each step; None for an adaptive schedule, whose LRs are known only afterwards.
+
+        Raises:
+            ValueError: the schedule gives an LR that is negative or not finite.
+        """
+        if isinstance(self.schedule, AdaptiveSchedule):
+            return None
+        # Adding 0.0 turns -0.0 into 0.0: equal LRs must have equal keys.
+        lrs = [float(self.schedule(step)) + 0.0 for step in range(self.start, self.stop)]
+        for step, lr in enumerate(lrs, self.start):
+            if not (math.isfinite(lr) and lr >= 0):
+                raise ValueError(f"{self.schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
+        return lrs
+
+    @property
+    def frozen(self) -> bool:
+        """Whether every LR is 0, so that the weights never move."""
+        return self.lrs is not None and not any(self.lrs)
+
+    def key(self, task: Task) -> str:
+        """The sha256 of canonical JSON of all that decides the result: equal work has an equal key."""
+        if self.lrs is None:
+            lrs: Any = {"family": type(self.schedule).__qualname__, "params": params_of(self.schedule)}
+        else:
+            lrs = hashlib.sha256(struct.pack(f"<{len(self.lrs)}d", *self.lrs)).hexdigest()
+        return digest(
+            {
+                **task.identity,
+                "parent": self.parent,
+                "start": self.start,
+                "stop": self.stop,
+                "lrs": lrs,
+                "score_batches": self.score_batches,
+                "evaluate": list(self.evaluate),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed: the exception's type and message, and the traceback for --debug."""
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """What a job gave.
+
+    Attributes:
+        mean_loss: mean of the finite training losses of its steps (nats for language models); +inf if there
+            are none, or if the job was judged diverged.
+        non_finite: how many training losses were NaN or infinite.
+        tail_loss: mean of the last tenth of the losses, all counted; +inf if one of them is not finite.
+        score: mean loss with frozen weights over the reserved batches, if asked for.
+        metrics: split -> metric -> value, if asked for.
+        seconds: time the training took. `steps` is what was really trained.
+        digests: of the stored losses and, where one was written, the checkpoint.
+    """
+
+    key: str
+    status: Status
+    mean_loss: float = math.inf
+    non_finite: int = 0
+    tail_loss: float = math.inf
+    steps: int = 0
+    seconds: float = 0.0
+    attempts: int = 1
+    parent: str | None = None
+    score: float | None = None
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""
+    failure: Failure | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as strict JSON: a number that is not finite becomes null."""
+        document: dict[str, Any] = finite(asdict(self))
+        del document["failure"]
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> SegmentResult:
+        """The inverse of `to_json`; a null loss is +inf again."""
+        values = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
+        for name in ("mean_loss", "tail_loss"):
+            values[name] = math.inf if values.get(name) is None else values[name]
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """When a job counts as diverged (paper, Appendix A; the second rule looks at a tenth, not at one batch).
+
+    Attributes:
+        max_non_finite: more non-finite training losses than this is divergence.
+        margin: so is a tail mean greater than the segment's mean plus this, in units of the loss.
+    """
+
+    max_non_finite: int = 3
+    margin: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.max_non_finite < 0:
+            raise ValueError(f"max_non_finite: must be at least 0, got {self.max_non_finite}")
+        if not self.margin > 0:
+            raise ValueError(f"margin: must be greater than 0, got {self.margin}")
+
+    def judge(
+        self, jobs: Sequence[SegmentJob], results: Sequence[SegmentResult]
+    ) -> tuple[list[SegmentResult], str | None]:
+        """The results of a batch with the diverged ones marked, and a note if the second rule was dropped.
+
+        All jobs of a batch see the same data, so one hard batch at the end can make the second rule reject all
+        of them at once; then only the first rule counts. Jobs whose weights never move cannot diverge.
+        """
+        numeric = [r.steps > 0 and r.non_finite > self.max_non_finite for r in results]
+        rising = [
+            r.steps > 0 and not job.frozen and not r.tail_loss <= r.mean_loss + self.margin
+            for job, r in zip(jobs, results, strict=True)
+        ]
+        training = [i for i, (job, r) in enumerate(zip(jobs, results, strict=True)) if r.steps and not job.frozen]
+        note = None
+        if training and all(numeric[i] or rising[i] for i in training) and not all(numeric[i] for i in training):
+            rising = [False] * len(results)
+            note = (
+                f"the last tenth of the losses was more than {self.margin:g} above the mean for every candidate, "
+                "so only non-finite losses counted as divergence"
+            )
+        judged = [
+            replace(r, status="diverged", mean_loss=math.inf) if numeric[i] or rising[i] else r
+            for i, r in enumerate(results)
+        ]
+        return judged, note
+
+
+def canonical_json(document: Any) -> str:
+    """The one spelling of a JSON value: sorted keys, no spaces, no NaN."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(document: Any) -> str:
+    """The sha256 of a document's canonical JSON, in hex."""
+    return hashlib.sha256(canonical_json(document).encode()).hexdigest()
+
+
+def finite(value: Any) -> Any:
+    """A JSON value with every number that is not finite replaced by None."""
+    if isinstance(value, Mapping):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

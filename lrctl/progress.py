@@ -1,0 +1,138 @@
+"""What a person sees while a search runs: a live table on a terminal, a line per decision elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from lrctl import hookimpl
+from lrctl.job import SegmentJob, SegmentResult
+from lrctl.plugins import registry
+from lrctl.schedule import AdaptiveSchedule
+from lrctl.strategy import Batch, Problem, Segment
+
+
+@contextmanager
+def shown(*, quiet: bool = False) -> Iterator[None]:
+    """Show every search of the block on stderr, unless `quiet`."""
+    if quiet:
+        yield
+        return
+    console = Console(stderr=True)
+    observer = Progress(console)
+    manager = registry().manager
+    manager.register(observer, name="progress")
+    # Twice a second: a table of 20 rows takes 7 ms to draw.
+    live = Live(get_renderable=observer.table, console=console, refresh_per_second=2, transient=True)
+    try:
+        if console.is_terminal:
+            with live:
+                yield
+        else:
+            yield
+    finally:
+        manager.unregister(name="progress")
+
+
+@dataclass(slots=True)
+class Progress:
+    """An observer like any plugin's."""
+
+    console: Console
+    began: float = field(default_factory=time.monotonic)
+    batch: Batch | None = None
+    run: Problem | None = None
+    done: dict[int, SegmentResult] = field(default_factory=dict)
+    told: set[Segment] = field(default_factory=set)
+    jobs: int = 0
+    reused: int = 0
+    steps: int = 0
+
+    @hookimpl
+    def batch_started(self, batch: Batch, reused: int, run: Problem) -> None:
+        """Say what was decided, and turn to the next batch."""
+        self.tell(batch)
+        self.batch, self.run, self.done = batch, run, {}
+        self.reused += reused
+
+    @hookimpl
+    def job_finished(self, job: SegmentJob, result: SegmentResult) -> None:
+        """Take a result into the table."""
+        self.done[id(job)] = result
+        self.jobs += 1
+        self.steps += result.steps
+
+    @hookimpl
+    def search_finished(self, document: dict[str, Any]) -> None:
+        """Repeat what the user should know, where it is read last."""
+        self.batch = None
+        for note in document["notes"]:
+            self.console.print(f"[yellow]note:[/yellow] {note}", soft_wrap=True, highlight=False)
+
+    def tell(self, batch: Batch) -> None:
+        """One line per decision that was not told yet."""
+        for segment in batch.trace:
+            if segment not in self.told:
+                self.told.add(segment)
+                prefix = batch.title.rpartition(": ")[0]
+                line = decision(segment)
+                self.console.print(f"{prefix}: {line}" if prefix else line, soft_wrap=True, highlight=False)
+
+    def table(self) -> Group:
+        """The batch at work: a row per candidate, and a line of totals."""
+        if self.batch is None:
+            return Group(Text("preparing data"))
+        table = Table("LR at its end", "mean loss", "status", box=None, pad_edge=False, title=self.batch.title)
+        finite = [r.mean_loss for r in self.done.values() if math.isfinite(r.mean_loss)]
+        for job in self.batch.jobs:
+            result = self.done.get(id(job))
+            lr = label(job)
+            best = bool(result and finite and result.mean_loss == min(finite))
+            loss = f"{result.mean_loss:.4f}" if result else ""
+            table.add_row(lr, loss, result.status if result else "...", style="bold green" if best else "")
+        return Group(table, Text(self.totals()))
+
+    def totals(self) -> str:
+        """Jobs, steps, cost and the time left at this pace."""
+        assert self.batch is not None
+        assert self.run is not None
+        spent = time.monotonic() - self.began
+        job = self.batch.jobs[0]
+        share = (job.start + (job.stop - job.start) * len(self.done) / len(self.batch.jobs)) / self.run.steps
+        left = f", about {clock(spent * (1 - share) / share)} left" if 0 < share < 1 else ""
+        return (
+            f"{self.jobs} jobs ({self.reused} reused), {self.steps} steps = "
+            f"{self.steps / self.run.steps:.1f} plain runs, {clock(spent)}{left}"
+        )
+
+
+def label(job: SegmentJob) -> str:
+    """What sets a job apart from the others of its batch: the LR at its end."""
+    if isinstance(job.schedule, AdaptiveSchedule):
+        return "adaptive"
+    return "frozen" if job.frozen else f"{job.schedule(job.stop):.3g}"
+
+
+def decision(segment: Segment) -> str:
+    """A decision in one line."""
+    return (
+        f"segment {segment.k}: steps {segment.start}-{segment.stop}, "
+        f"LR {segment.lr_start:.3g} -> {segment.chosen:.3g}, "
+        f"mean loss {segment.winner.mean_loss:.4f}, eps {segment.eps:.3g}, margin {segment.margin:.2g}"
+    )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people read them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,267 @@
+"""TOML -> frozen dataclasses. The only place that trusts no input; everything behind it is checked."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from lrctl import fields
+from lrctl.errors import UsageError, unknown
+from lrctl.job import Divergence
+from lrctl.loading import is_code
+from lrctl.plugins import registry
+
+DEFAULT = "quickstart"
+TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The run that a schedule is searched for."""
+
+    steps: Annotated[int, "optimizer updates in the whole run"]
+    seed: Annotated[int, "decides initialisation, batches and dropout"] = 0
+    device: Annotated[str, "auto, cpu, cuda, ..."] = "auto"
+    dtype: Annotated[Literal["float32", "bfloat16"], "bfloat16 is autocast"] = "float32"
+    threads: Annotated[int, "CPU threads of each worker; another number gives other bits"] = 1
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 1), ("seed", 0), ("threads", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Optimizer:
+    """AdamW by torch's fused kernel; `auto` is the workload's own optimizer if it has one, else AdamW."""
+
+    name: Annotated[Literal["auto", "adamw"], "auto: the workload's own, else adamw"] = "auto"
+    betas: tuple[float, ...] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+
+    def __post_init__(self) -> None:
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas: must be two numbers in [0, 1), got {list(self.betas)}")
+        for name in ("eps", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: must be at least 0, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A part chosen by name, with its parameters as JSON values."""
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A recipe as read and checked. `source` names it in messages; `strategy` holds a table per strategy.
+
+    `optimizer_given` tells whether the recipe says anything about the optimizer.
+    """
+
+    source: str
+    training: Training
+    optimizer: Optimizer
+    optimizer_given: bool
+    divergence: Divergence
+    workload: Choice
+    executor: Choice
+    strategy: Mapping[str, Mapping[str, Any]]
+
+    def params(self, strategy: str) -> Any:
+        """The parameters of a strategy, as an instance of its dataclass."""
+        part = registry().get("strategy", strategy)
+        where = f"{self.source}: strategy.{strategy}"
+        return fields.build(part.params, self.strategy.get(strategy, {}), where)
+
+    def frozen(self, strategy: str) -> str:
+        """The recipe as TOML, with every value that decides the result of this strategy spelt out."""
+        return toml(
+            {
+                "training": asdict(self.training),
+                "optimizer": asdict(self.optimizer) if self.optimizer_given else {},
+                "divergence": asdict(self.divergence),
+                "workload": {"name": self.workload.name, **self.workload.params},
+                f"strategy.{strategy}": asdict(self.params(strategy)),
+            }
+        )
+
+
+def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *, allow_code: bool = False) -> Recipe:
+    """The recipe of that name or file (default: quickstart), with overrides by dotted key, checked.
+
+    Raises:
+        UsageError: there is no such recipe, it is not TOML, or a table, key or value in it is not allowed.
+    """
+    path = find(name or DEFAULT)
+    source = path.name if name and is_file_name(name) else path.stem
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+    except OSError as error:
+        raise UsageError(f"--recipe {path}: cannot be read: {error.strerror}") from error
+    confine(tables.get("workload", {}), path.parent, source, allow_code)
+    for key, value in (overrides or {}).items():
+        assign(tables, key, value)
+    return check(tables, source)
+
+
+def check(tables: Mapping[str, Any], source: str) -> Recipe:
+    """A recipe from raw tables.
+
+    Raises:
+        UsageError: a table, key or value in it is not allowed.
+    """
+    for name, table in tables.items():
+        if name not in TABLES:
+            raise unknown("table", name, TABLES, f"{source}: [{name}]")
+        if not isinstance(table, dict):
+            raise UsageError(f"{source}: {name}: must be a table, got {table!r}; write [{name}]")
+    for name, params in tables.get("strategy", {}).items():
+        part = registry().get("strategy", name, f"{source}: strategy.{name}")
+        if not isinstance(params, dict):
+            raise UsageError(f"{source}: strategy.{name}: must be a table, got {params!r}")
+        fields.build(part.params, params, f"{source}: strategy.{name}")
+    return Recipe(
+        source,
+        training=fields.build(Training, tables.get("training", {}), f"{source}: training"),
+        optimizer=fields.build(Optimizer, tables.get("optimizer", {}), f"{source}: optimizer"),
+        optimizer_given=bool(tables.get("optimizer")),
+        divergence=fields.build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
+        workload=check_workload(tables.get("workload", {}), source),
+        executor=check_executor(tables.get("executor", {}), source),
+        strategy=tables.get("strategy", {}),
+    )
+
+
+def check_workload(table: Mapping[str, Any], source: str) -> Choice:
+    """The workload table: a registered name or `file.py:Class`, and its parameters, all spelt out."""
+    name, params = split_name(table, f"{source}: workload")
+    if is_code(name):
+        return Choice(name, params)
+    part = registry().get("workload", name, f"{source}: workload.name")
+    return Choice(name, asdict(fields.build(part.params, params, f"{source}: workload")))
+
+
+def check_executor(table: Mapping[str, Any], source: str) -> Choice:
+    """The executor table; `auto` takes the parameters of any built-in choice and is resolved by the session."""
+    name, params = split_name({"name": "auto", **table}, f"{source}: executor")
+    if name == "auto":
+        return Choice(name, asdict(fields.build(Auto, params, f"{source}: executor")))
+    part = registry().get("executor", name, f"{source}: executor.name")
+    return Choice(name, asdict(fields.build(part.params, params, f"{source}: executor")))
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """Parameters of the executor `auto`."""
+
+    workers: Annotated[int, "worker processes; 0 is one per CPU core or GPU"] = 0
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ValueError(f"workers: must be at least 0, got {self.workers}")
+
+
+def split_name(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
+    """The `name` of a table and the rest of it."""
+    name = table.get("name")
+    if not isinstance(name, str):
+        raise UsageError(f"{where}.name: must be a string, got {name!r}")
+    return name, {key: value for key, value in table.items() if key != "name"}
+
+
+def is_file_name(name: str) -> bool:
+    """Whether `--recipe` was given a file rather than the name of a bundled recipe."""
+    return name.endswith(".toml") or "/" in name
+
+
+def find(name: str) -> Path:
+    """The file of a recipe given by name or path.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if is_file_name(name):
+        if not Path(name).is_file():
+            raise UsageError(
+                f"--recipe {name}: there is no such file; give a TOML file or one of: {', '.join(bundled())}"
+            )
+        return Path(name)
+    if name not in bundled():
+        raise unknown("recipe", name, bundled(), f"--recipe {name}")
+    return bundled()[name]
+
+
+@cache
+def bundled() -> dict[str, Path]:
+    """The recipes that come with lrctl, by name: inside the package once installed, beside it in a checkout."""
+    package = Path(__file__).parent
+    folder = package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def confine(table: Any, folder: Path, source: str, allow_code: bool) -> None:
+    """Resolve a recipe's `file.py:Class` against the recipe's folder; nothing outside it without leave."""
+    name = table.get("name") if isinstance(table, dict) else None
+    if not isinstance(name, str) or not is_code(name):
+        return
+    file, _, cls = name.rpartition(":")
+    path = (folder / file).resolve()
+    if not allow_code and not path.is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"{source}: workload.name: {file} is outside the recipe's folder; "
+            "move it there, or give --allow-code if you trust the recipe"
+        )
+    table["name"] = f"{path}:{cls}"
+
+
+def assign(tables: dict[str, Any], key: str, value: Any) -> None:
+    """Set `table.key` (or `strategy.name.key`) in raw tables. Another workload or executor has other keys."""
+    *path, last = key.split(".")
+    table: Any = tables
+    for part in path:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"--set {key}: {part} is not a table")
+    if key in ("workload.name", "executor.name") and table.get("name") != value:
+        table.clear()
+    table[last] = value
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """`table.key=value` with the value read as TOML, or as a plain string if it is not TOML.
+
+    >>> parse_setting("training.steps=100"), parse_setting("workload.tokenizer=bytes")
+    (('training.steps', 100), ('workload.tokenizer', 'bytes'))
+
+    Raises:
+        UsageError: there is no `=` or no table.
+    """
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or "." not in key:
+        raise UsageError(f"--set {text}: must be table.key=value, such as training.steps=100")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value.strip()
+
+
+def toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Tables of scalars and lists as TOML: JSON's spelling of these is TOML's. None is left out."""
+    lines: list[str] = []
+    for name, table in tables.items():
+        if table:
+            lines += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in table.items() if v is not None), ""]
+    return "\n".join(lines)

@@ -1,0 +1,332 @@
+"""One search from recipe to result: drives the strategy, skips known jobs, retries, records."""
+
+from __future__ import annotations
+
+import platform
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lrctl import __version__, fields
+from lrctl.errors import JobFailedError, LrctlError, ReproducibilityError, StoreError, UsageError
+from lrctl.executor import Executor, slots
+from lrctl.job import NUMERICS, SegmentJob, SegmentResult, Task, digest
+from lrctl.loading import load_workload, source_digest
+from lrctl.plugins import PluginWarning, registry
+from lrctl.recipe import Recipe
+from lrctl.report import final_train_loss, result_document, schedule_document
+from lrctl.schedule import params_of
+from lrctl.store import Store
+from lrctl.strategy import Batch, Found, Problem, Search
+from lrctl.workload import Prepared, WithOptimizer
+
+ATTEMPTS = 3
+"""How often a job that fails is tried (paper, Appendix A)."""
+
+FINAL: dict[str, type[LrctlError]] = {e.__name__: e for e in (UsageError, StoreError, ReproducibilityError)}
+"""Errors of a job that another attempt cannot cure."""
+
+SPLITS = ("validation", "test")
+
+
+@dataclass(slots=True)
+class Session:
+    """Carries a search out: known jobs are read from the store, the others are trained and recorded.
+
+    Attributes:
+        fresh: train every job anew, whatever the store holds.
+        seen: every job met so far, by key: what a lost checkpoint is made again from.
+        notes: what the user should know about the results.
+    """
+
+    store: Store
+    task: Task
+    recipe: Recipe
+    fresh: bool = False
+    executors: dict[str, Executor] = field(default_factory=dict)
+    seen: dict[str, SegmentJob] = field(default_factory=dict)
+    results: dict[str, SegmentResult] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    remade: int = 0
+
+    def drive(self, search: Search) -> Found:
+        """Run a search to its end.
+
+        Raises:
+            NoValidCandidateError: every candidate of a choice diverged.
+            JobFailedError: a job failed on every attempt.
+        """
+        answers: Any = None
+        while True:
+            try:
+                batch = search.send(answers)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            answers = self.answer(batch)
+
+    def answer(self, batch: Batch) -> list[SegmentResult]:
+        """The results of a batch, in its order, with the diverged ones marked."""
+        self.clean_up(batch)
+        keys = [job.key(self.task) for job in batch.jobs]
+        self.seen |= dict(zip(keys, batch.jobs, strict=True))
+        missing = [key for key in dict.fromkeys(keys) if not self.known(key)]
+        run = Problem(self.recipe.training.steps)
+        notify("batch_started", batch=batch, reused=len(set(keys)) - len(missing), run=run)
+        for key in set(keys) - set(missing):
+            notify("job_finished", job=self.seen[key], result=self.results[key])
+        if missing:
+            self.train(missing)
+        judged, note = self.recipe.divergence.judge(batch.jobs, [self.results[key] for key in keys])
+        if note:
+            self.notes.append(f"{batch.title}: {note}")
+        return judged
+
+    def known(self, key: str) -> bool:
+        """Whether a job's result is at hand; a fresh search takes only what it trained itself."""
+        if key not in self.results:
+            if self.fresh:
+                self.store.forget(key)
+                return False
+            result = self.store.result(key)
+            if result is None:
+                return False
+            self.results[key] = result
+        return True
+
+    def train(self, keys: Sequence[str]) -> None:
+        """Train jobs and take their results in; failures are tried again, lost parents are made again.
+
+        Raises:
+            JobFailedError: a job failed on every attempt.
+            LrctlError: a job met an error that another attempt cannot cure.
+        """
+        tries = dict.fromkeys(keys, 1)
+        while tries:
+            self.restore({parent for key in tries if (parent := self.seen[key].parent)})
+            failed: dict[str, int] = {}
+            for result in self.executor(len(tries)).run(self.task, [self.seen[key] for key in tries]):
+                if result.status == "failed":
+                    give_up_on(result, tries[result.key])
+                    failed[result.key] = tries[result.key] + 1
+                else:
+                    self.take(replace(result, attempts=tries[result.key]))
+            tries = failed
+
+    def take(self, result: SegmentResult) -> None:
+        """Take the result of a job that was just trained."""
+        if result.attempts > 1:
+            self.store.put_result(result)
+        self.results[result.key] = result
+        notify("job_finished", job=self.seen[result.key], result=result)
+
+    def restore(self, keys: set[str]) -> None:
+        """Make sure that these checkpoints are there: one that is gone is trained again, from its own parent."""
+        lost = [key for key in keys if not self.store.checkpoint(key).exists()]
+        unknown = [key for key in lost if key not in self.seen]
+        if unknown:
+            raise JobFailedError(f"the checkpoint of job {unknown[0][:12]} is gone and nothing tells how to remake it")
+        if lost:
+            self.remade += sum(self.seen[key].stop - self.seen[key].start for key in lost)
+            self.train(lost)
+
+    def clean_up(self, batch: Batch) -> None:
+        """Delete the checkpoints of earlier batches that neither this batch nor a later one continues from."""
+        parents = {job.parent for job in batch.jobs}
+        self.store.drop_checkpoints(set(self.seen) - parents - batch.keep)
+
+    def hand_over(self, found: Found) -> dict[str, dict[str, float]]:
+        """The metrics of what was found on the held-out splits; its checkpoint stays, all others go."""
+        steps = self.recipe.training.steps
+        end = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
+        (result,) = self.answer(Batch("held-out loss", [end], found.trace))
+        self.restore({found.checkpoint})
+        return {split: dict(values) for split, values in result.metrics.items()}
+
+    def cost(self) -> dict[str, Any]:
+        """What the search took, however often it was interrupted: jobs it trained, jobs others had trained."""
+        jobs = [r for key, r in self.results.items() if self.seen[key].stop > self.seen[key].start]
+        own = [r for r in jobs if r.run == self.task.run]
+        steps = sum(r.steps for r in own) + self.remade
+        return {
+            "jobs": len(jobs),
+            "jobs_reused": len(jobs) - len(own),
+            "steps_trained": steps,
+            "baseline_runs": steps / self.recipe.training.steps,
+        }
+
+    def executor(self, jobs: int) -> Executor:
+        """The recipe's executor; `auto` is `processes` where there is more than one slot and job, else `serial`."""
+        name, params = self.recipe.executor.name, dict(self.recipe.executor.params)
+        if name == "auto":
+            workers = params["workers"] or slots(self.task.device)
+            name, params = ("processes", {"workers": workers}) if workers > 1 and jobs > 1 else ("serial", {})
+        if name not in self.executors:
+            part = registry().get("executor", name)
+            settings = fields.build(part.params, params, f"executor {name}")
+            self.executors[name] = part.target(settings, self.store.path)
+        return self.executors[name]
+
+    def close(self) -> None:
+        """Stop whatever still runs."""
+        for executor in self.executors.values():
+            executor.close()
+
+
+def give_up_on(result: SegmentResult, tries: int) -> None:
+    """Raise the error of a failed job unless it is worth another attempt.
+
+    Raises:
+        JobFailedError: it has had all its attempts.
+        LrctlError: another attempt would meet the same error.
+    """
+    failure = result.failure
+    assert failure is not None
+    if failure.kind in FINAL:
+        raise FINAL[failure.kind](failure.message)
+    if tries >= ATTEMPTS:
+        raise JobFailedError(
+            f"job {result.key[:12]} failed {tries} times, last with {failure.kind}: {failure.message}; "
+            "--debug shows where; once that is mended, the same command continues",
+            failure.traceback,
+        )
+
+
+def notify(hook: str, **arguments: Any) -> None:
+    """Tell all observers; one that fails is a warning, never the end of a search."""
+    try:
+        getattr(registry().manager.hook, hook)(**arguments)
+    except LrctlError:
+        raise
+    except Exception as error:
+        warnings.warn(f"an observer of {hook} failed: {type(error).__name__}: {error}", PluginWarning, stacklevel=2)
+
+
+def search(
+    command: str,
+    recipe: Recipe,
+    *,
+    store: str | Path = ".lrctl",
+    name: str | None = None,
+    fresh: bool = False,
+) -> dict[str, Any]:
+    """Run the strategy `command` on a recipe and return the result document, as `--json` prints it.
+
+    The same search again continues where it stopped; a finished one returns its result at once.
+
+    Args:
+        command: a registered strategy's name.
+        recipe: from `lrctl.recipe.read`.
+        store: the folder that holds jobs, checkpoints and runs.
+        name: of the run; by default the command and a hash of all that decides the result.
+        fresh: start over, whatever the store holds.
+
+    Raises:
+        UsageError: the recipe, workload or name cannot be used.
+        NoValidCandidateError: every candidate of a choice diverged.
+        JobFailedError: a job failed on every attempt.
+    """
+    began = time.monotonic()
+    place = Store(store)
+    part, params = registry().get("strategy", command), recipe.params(command)
+    task = prepare(recipe)
+    frozen = recipe.frozen(command)
+    name = name or f"{command}-{digest([NUMERICS, frozen, task.content])[:8]}"
+    task = replace(task, run=name)
+    if fresh:
+        place.remove_run(name)
+    place.begin(name, frozen, environment(task))
+    document = place.document(name)
+    if document is None:
+        with closing(Session(place, task, recipe, fresh)) as session:
+            found = session.drive(part.target(params, Problem(recipe.training.steps)))
+            metrics = session.hand_over(found)
+        document = result_document(
+            command,
+            task,
+            recipe.training.steps,
+            found,
+            train_loss=final_train_loss(place.history(found.checkpoint)["loss"]),
+            metrics=metrics,
+            cost=session.cost() | {"seconds": time.monotonic() - began},
+            notes=session.notes,
+            schedule=describe(found.schedule),
+        )
+        place.finish(name, document, schedule_document(document))
+    notify("search_finished", document=document)
+    return document
+
+
+def prepare(recipe: Recipe) -> Task:
+    """The task of a recipe, with its data made ready and its device chosen.
+
+    Raises:
+        UsageError: the workload or device cannot be used, or the optimizer is settled twice.
+    """
+    training, choice = recipe.training, recipe.workload
+    workload = load_workload(choice.name, choice.params, training.seed)
+    own = isinstance(workload, WithOptimizer) and recipe.optimizer.name == "auto"
+    if own and recipe.optimizer_given:
+        raise UsageError(
+            f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer; "
+            "set optimizer.name to use the recipe's, or leave the table out"
+        )
+    content = source_digest(choice.name)
+    if isinstance(workload, Prepared):
+        content += workload.prepare()
+    return Task(
+        workload=choice.name,
+        workload_params=choice.params,
+        content=content,
+        seed=training.seed,
+        optimizer=None if own else asdict(replace(recipe.optimizer, name="adamw")),
+        device=resolve_device(training.device),
+        dtype=training.dtype,
+        threads=training.threads,
+    )
+
+
+def resolve_device(name: str) -> str:
+    """The device that `auto` stands for, or the one named if torch has it.
+
+    Raises:
+        UsageError: torch does not know it or cannot use it.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"--device {name}: cannot be used here: {reason}; choose cpu, or leave it out") from error
+    return name
+
+
+def describe(schedule: object) -> dict[str, Any]:
+    """A schedule as JSON: its registered family and parameters."""
+    return {"family": registry().family(schedule), "params": params_of(schedule)}
+
+
+def environment(task: Task) -> dict[str, Any]:
+    """What ran the search: versions, machine, device."""
+    packages = {}
+    for package in ("torch", "numpy", "safetensors", "datasets", "tiktoken"):
+        try:
+            packages[package] = version(package)
+        except PackageNotFoundError:
+            packages[package] = "not installed"
+    return {
+        "lrctl": __version__,
+        "python": platform.python_version(),
+        **packages,
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "device": task.device,
+        "threads": task.threads,
+    }

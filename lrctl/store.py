@@ -1,0 +1,240 @@
+"""Jobs, losses, checkpoints and runs on disk: one small file per fact, so that no lock is ever needed.
+
+Every file is written aside, fsynced and renamed: a kill at any byte leaves whole facts only. A job's losses and
+checkpoint are in place before its `jobs/<key>.json` is: that file is the fact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from lrctl.errors import StoreError, UsageError
+from lrctl.job import SegmentResult, finite
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMAT = "lrctl-store/1"
+FOLDERS = ("jobs", "losses", "checkpoints", "runs")
+STALE = 3600.0
+"""Seconds after which a file that a killed process left aside is swept away."""
+
+
+class Store:
+    """A folder of facts. Any number of processes may share one.
+
+    Raises:
+        StoreError: the folder cannot be made or written.
+        UsageError: it holds something else, or was written by a newer lrctl.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        marker = self.path / "store.json"
+        try:
+            for folder in FOLDERS:
+                (self.path / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"--store {self.path}: {error.strerror}; choose a folder that can be written") from error
+        if marker.exists():
+            self._check_format(marker)
+        else:
+            write_json(marker, {"format": FORMAT})
+        self._sweep()
+
+    @staticmethod
+    def _check_format(marker: Path) -> None:
+        found = (read_json(marker) or {}).get("format")
+        if found != FORMAT:
+            raise UsageError(
+                f"{marker}: the store's format is {found!r}, this lrctl reads {FORMAT!r}; "
+                "update lrctl or choose another --store"
+            )
+
+    def _sweep(self) -> None:
+        """Delete what killed processes left aside, unless it may still be in use."""
+        for folder in FOLDERS[:3]:
+            for aside in (self.path / folder).glob(".*"):
+                try:
+                    if time.time() - aside.stat().st_mtime > STALE:
+                        aside.unlink()
+                except FileNotFoundError:
+                    pass  # another process swept it first
+
+    # Jobs
+
+    def result(self, key: str) -> SegmentResult | None:
+        """The result of a job, or None if it is not known; one whose losses are damaged is not known."""
+        document = read_json(self.path / "jobs" / f"{key}.json")
+        if document is None or document.get("key") != key:
+            return None
+        result = SegmentResult.from_json(document)
+        intact = "losses" not in result.digests or file_digest(self._losses(key)) == result.digests["losses"]
+        return result if intact else None
+
+    def put_result(self, result: SegmentResult) -> None:
+        """Record a result: the last write of a job."""
+        write_json(self.path / "jobs" / f"{result.key}.json", result.to_json())
+
+    def forget(self, key: str) -> None:
+        """Delete all that is known of a job."""
+        for path in (self.path / "jobs" / f"{key}.json", self._losses(key), self.checkpoint(key)):
+            path.unlink(missing_ok=True)
+
+    def lineage(self, key: str | None) -> list[str]:
+        """The jobs that lead to this one, oldest first, itself last.
+
+        Raises:
+            StoreError: one of them is not known.
+        """
+        keys: list[str] = []
+        while key is not None:
+            keys.append(key)
+            result = self.result(key)
+            if result is None:
+                raise StoreError(f"{self.path}: job {key[:12]} is missing or damaged; run the search again")
+            key = result.parent
+        return keys[::-1]
+
+    # Losses
+
+    def _losses(self, key: str) -> Path:
+        return self.path / "losses" / f"{key}.npy"
+
+    def put_losses(self, key: str, losses: np.ndarray[Any, Any], lrs: Sequence[float]) -> str:
+        """Write the loss of each step (float32) and the LR really used for it (float64); returns the digest."""
+        import numpy as np
+
+        table = np.empty(len(losses), dtype=[("loss", "<f4"), ("lr", "<f8")])
+        table["loss"], table["lr"] = losses, lrs
+        with aside(self._losses(key)) as temporary:
+            np.save(temporary, table, allow_pickle=False)
+        return file_digest(self._losses(key)) or ""
+
+    def losses(self, key: str) -> np.ndarray[Any, Any]:
+        """The loss and LR of each step of one job: a structured array with fields `loss` and `lr`."""
+        import numpy as np
+
+        table: np.ndarray[Any, Any] = np.load(self._losses(key), allow_pickle=False)
+        return table
+
+    def history(self, key: str) -> np.ndarray[Any, Any]:
+        """The loss and LR of every step from initialisation to the end of job `key`."""
+        import numpy as np
+
+        return np.concatenate([self.losses(each) for each in self.lineage(key)])
+
+    # Checkpoints
+
+    def checkpoint(self, key: str) -> Path:
+        """Where the checkpoint of a job is, if it is there."""
+        return self.path / "checkpoints" / f"{key}.safetensors"
+
+    def drop_checkpoints(self, keys: set[str]) -> None:
+        """Delete the checkpoints of these jobs, except those that a finished run handed over."""
+        keys = keys - self._handed_over()
+        for key in keys:
+            self.checkpoint(key).unlink(missing_ok=True)
+
+    def _handed_over(self) -> set[str]:
+        documents = (self.document(run.name) for run in (self.path / "runs").iterdir())
+        return {document["checkpoint"] for document in documents if document and "checkpoint" in document}
+
+    # Runs
+
+    def run(self, name: str) -> Path:
+        """The folder of a run."""
+        return self.path / "runs" / name
+
+    def document(self, name: str) -> dict[str, Any] | None:
+        """The result document of a run, or None if the run is not finished."""
+        return read_json(self.run(name) / "result.json")
+
+    def begin(self, name: str, recipe: str, environment: dict[str, Any]) -> None:
+        """Open a run with its frozen recipe.
+
+        Raises:
+            UsageError: there is a run of this name with another recipe.
+        """
+        frozen = self.run(name) / "recipe.toml"
+        if frozen.exists() and frozen.read_text() != recipe:
+            raise UsageError(
+                f"--name {name}: this run was made with other settings ({frozen}); choose another name, or --fresh"
+            )
+        self.run(name).mkdir(exist_ok=True)
+        write_text(frozen, recipe)
+        write_json(self.run(name) / "environment.json", environment)
+
+    def finish(self, name: str, document: dict[str, Any], schedule: dict[str, Any]) -> None:
+        """Close a run: its schedule, then its result document, which is the fact that it is finished."""
+        write_json(self.run(name) / "schedule.json", schedule)
+        write_json(self.run(name) / "result.json", document)
+
+    def remove_run(self, name: str) -> None:
+        """Delete a run's folder; its jobs stay."""
+        shutil.rmtree(self.run(name), ignore_errors=True)
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path`, that is fsynced and renamed to it if the block succeeds.
+
+    Raises:
+        StoreError: the file cannot be written, for one because the disk is full.
+    """
+    temporary = path.with_name(f".{uuid4().hex}{path.suffix}")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}; free some space or choose another --store, "
+            "then give the same command to continue"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file at once or not at all."""
+    with aside(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write strict JSON at once or not at all; numbers that are not finite become null."""
+    write_text(path, json.dumps(finite(document), indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None where there is none or it is damaged."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def file_digest(path: Path) -> str | None:
+    """The sha256 of a file in hex, or None if there is none."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None

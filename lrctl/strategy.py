@@ -1,0 +1,110 @@
+"""Contract: a search is a generator of job batches. It is sent the results and returns what it found.
+
+A strategy does no I/O and draws randomness only from a seed in its parameters. So resuming is replaying: the same
+generator over recorded results asks for the same jobs again, and only the missing ones are trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lrctl.job import SegmentJob, SegmentResult, Status
+from lrctl.schedule import AdaptiveSchedule, Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a strategy is told about the run: it has `steps` optimizer updates."""
+
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One LR that was tried: its mean loss over the segment (+inf if diverged) and the job that tried it."""
+
+    lr: float
+    mean_loss: float
+    status: Status
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One decision of a search: segment k, steps [start, stop), chose the LR `chosen` for its end.
+
+    Attributes:
+        eps: how much worse than the best a candidate may have been, in units of the loss.
+        lr_start: the LR at `start`, from which each candidate's ramp began.
+        margin: by how much one candidate's mean loss would have had to differ to change the choice (+inf: none).
+        frozen_loss: mean loss of the segment's batches with frozen weights, where it was measured.
+        notes: what the user should know about this decision.
+    """
+
+    k: int
+    start: int
+    stop: int
+    eps: float
+    lr_start: float
+    candidates: tuple[Candidate, ...]
+    chosen: float
+    margin: float
+    frozen_loss: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def winner(self) -> Candidate:
+        """The candidate that was chosen."""
+        return next(candidate for candidate in self.candidates if candidate.lr == self.chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs that may run in parallel, in the order in which their results are wanted back.
+
+    Attributes:
+        title: what the batch decides, for people: "segment 3 of 10".
+        trace: the decisions taken so far.
+        keep: keys whose checkpoints a later batch will name. All other checkpoints of earlier batches that no
+            job of this batch continues from are deleted.
+    """
+
+    title: str
+    jobs: Sequence[SegmentJob]
+    trace: tuple[Segment, ...] = ()
+    keep: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search returns.
+
+    Attributes:
+        schedule: for the whole run.
+        checkpoint: key of the job that ended the run with this schedule.
+        trace: the decisions that led to it.
+        summary: JSON values to add to the result document.
+    """
+
+    schedule: Schedule | AdaptiveSchedule
+    checkpoint: str
+    trace: tuple[Segment, ...] = ()
+    summary: tuple[tuple[str, Any], ...] = ()
+
+
+Search = Generator[Batch, list[SegmentResult], Found]
+
+
+class Strategy(Protocol):
+    """A function over a frozen dataclass of parameters, which become its command's flags.
+
+    Raises:
+        UsageError: the parameters do not fit the problem.
+        NoValidCandidateError: every candidate of a choice diverged.
+    """
+
+    def __call__(self, params: Any, run: Problem, /) -> Search:
+        """Start the search."""
+        ...

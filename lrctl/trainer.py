@@ -1,0 +1,159 @@
+"""The training loop.
+
+Imports torch.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lrctl import optimizer as optimizers
+from lrctl.errors import UsageError
+from lrctl.job import SegmentJob, Task
+from lrctl.schedule import AdaptiveSchedule, Observation
+from lrctl.workload import Scored, Workload
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(slots=True)
+class Trained:
+    """What training a job gave: the loss of each step, the LR really used for it, and the state at the end."""
+
+    losses: np.ndarray[Any, Any]
+    lrs: list[float]
+    state: dict[str, Any]
+    seconds: float
+    score: float | None = None
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str, Any] | None = None) -> Trained:
+    """Train steps [job.start, job.stop), from initialisation or from the state of another job.
+
+    The loss of step t is that of batch t before update t. `start_from` is left as it is.
+
+    Raises:
+        RuntimeError: something resets the LR between the schedule and the update.
+    """
+    device = torch.device(task.device)
+    seed_all(task.seed, "model", device)
+    model = workload.model().to(device)
+    optimizer = optimizers.build(workload, model, task.optimizer)
+    adaptive = job.schedule if isinstance(job.schedule, AdaptiveSchedule) else None
+    memory = adaptive.init() if adaptive else None
+    if start_from is not None:
+        model.load_state_dict(start_from["model"])
+        # torch's optimizers keep the tensors they are given: without the copy, siblings would share moments.
+        optimizer.load_state_dict(copy.deepcopy(start_from["optimizer"]))
+        memory = start_from["schedule"] if adaptive and start_from["schedule"] is not None else memory
+    losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=device)
+    planned, lrs = job.lrs or [], []
+    model.train()
+    began = time.perf_counter()
+    for index, step in enumerate(range(job.start, job.stop)):
+        seed_all(task.seed, step, device)
+        with precision(task.dtype, device):
+            loss = workload.loss(model, to(workload.batch(step), device))
+        lr = adaptive(step, memory) if adaptive else planned[index]
+        set_lr(optimizer, lr)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if index == 0:
+            check_lr(optimizer, lr)
+        optimizer.zero_grad(set_to_none=True)
+        losses[index] = loss.detach()
+        lrs.append(lr)
+        if adaptive:
+            memory = adaptive.update(memory, Observation(step, lr, losses[index].item()))
+    read = losses.cpu().numpy()  # waits for the device
+    seconds = time.perf_counter() - began
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": memory}
+    trained = Trained(read, lrs, state, seconds)
+    with frozen(model), precision(task.dtype, device):
+        if job.score_batches:
+            trained.score = score(workload, model, job.score_batches, task.seed, device)
+        for split in job.evaluate:
+            seed_all(task.seed, split, device)
+            trained.metrics[split] = evaluate(workload, model, split)
+    return trained
+
+
+def evaluate(workload: Workload, model: torch.nn.Module, split: str) -> dict[str, float]:
+    """The workload's metrics on a split.
+
+    Raises:
+        UsageError: `loss` is not among them.
+    """
+    metrics = {name: float(value) for name, value in workload.evaluate(model, split).items()}
+    if "loss" not in metrics:
+        raise UsageError(f"{type(workload).__name__}.evaluate: must return a metric 'loss', got {sorted(metrics)}")
+    return metrics
+
+
+def score(workload: Workload, model: torch.nn.Module, n: int, seed: int, device: torch.device) -> float:
+    """The mean loss of the model as it is over score batches 0 to n - 1.
+
+    Raises:
+        TypeError: the workload reserves no data for scores.
+    """
+    if not isinstance(workload, Scored):
+        raise TypeError(f"{type(workload).__name__} has no method score_batch(i), which this search needs")
+    seed_all(seed, "score", device)
+    return sum(float(workload.loss(model, to(workload.score_batch(i), device))) for i in range(n)) / n
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the LR of each param group, times the group's own `lr_scale` if it has one."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group.get("lr_scale", 1.0)
+
+
+def check_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Read the LR back: a wrapper or restore that resets it silently is a classic fault."""
+    for group in optimizer.param_groups:
+        if float(group["lr"]) != lr * group.get("lr_scale", 1.0):
+            raise RuntimeError(f"the optimizer used LR {group['lr']} instead of {lr}; nothing else may set the LR")
+
+
+def seed_all(seed: int, purpose: int | str, device: torch.device) -> None:
+    """Seed torch's generators from (seed, step or name of a purpose)."""
+    # Hashed, since torch's CPU generator looks at the low 32 bits of a seed only.
+    word = int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:8], "little") >> 1
+    torch.default_generator.manual_seed(word)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(word)
+
+
+def precision(dtype: str, device: torch.device) -> AbstractContextManager[Any]:
+    """Autocast to bfloat16 where the recipe says so."""
+    return nullcontext() if dtype == "float32" else torch.autocast(device.type, torch.bfloat16)
+
+
+@contextmanager
+def frozen(model: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients, for the length of a block."""
+    model.eval()
+    with torch.no_grad():
+        yield
+    model.train()
+
+
+def to(batch: Any, device: torch.device) -> Any:
+    """A batch with its tensors on the device."""
+    if device.type == "cpu":
+        return batch
+    if isinstance(batch, torch.Tensor):
+        return batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch.to(device)
+    if isinstance(batch, dict):
+        return {name: to(item, device) for name, item in batch.items()}
+    return type(batch)(to(item, device) for item in batch) if isinstance(batch, list | tuple) else batch

@@ -1,0 +1,157 @@
+"""Do one job: what every executor runs, in this process or another."""
+
+from __future__ import annotations
+
+import json
+import math
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrctl import loading
+from lrctl.errors import CheckpointError, ReproducibilityError
+from lrctl.job import Failure, SegmentJob, SegmentResult, Task, canonical_json
+from lrctl.store import Store
+from lrctl.workload import Workload
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lrctl.trainer import Trained
+
+
+def attempt(store: Path, task: Task, job: SegmentJob) -> SegmentResult:
+    """The result of a job; an exception becomes a result with status `failed`."""
+    try:
+        return work(opened(store), task, job)
+    except Exception as error:
+        failure = Failure(type(error).__name__, str(error), traceback.format_exc())
+        return SegmentResult(job.key(task), "failed", failure=failure, run=task.run)
+
+
+@lru_cache(maxsize=1)
+def opened(store: Path) -> Store:
+    """The store, opened once in each process."""
+    return Store(store)
+
+
+def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
+    """Train a job from its parent's checkpoint; write its losses, its checkpoint and, last, its result.
+
+    Raises:
+        CheckpointError: the parent's checkpoint is missing or damaged.
+        ReproducibilityError: the job was done before and gave other losses.
+    """
+    from lrctl import checkpoint
+    from lrctl.trainer import train
+
+    key = job.key(task)
+    workload = workload_of(task.workload, canonical_json(dict(task.workload_params)), task.seed)
+    with quiet_torch(task.threads):
+        start_from = parent_state(store, job)
+        trained = train(workload, task, job, start_from)
+    first = check_same(store, key, trained, task)
+    digests = {"losses": store.put_losses(key, trained.losses, trained.lrs)}
+    if job.checkpoint:
+        digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
+    result = summarise(task, job, trained, digests)
+    result = replace(result, run=first.run) if first else result
+    store.put_result(result)
+    return result
+
+
+@lru_cache(maxsize=1)
+def workload_of(name: str, params: str, seed: int) -> Workload:
+    """The task's workload: built once in each process, since it may hold data."""
+    return loading.load_workload(name, json.loads(params), seed)
+
+
+def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
+    """The state a job starts from; a damaged checkpoint is deleted, so that it will be made again.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    from lrctl import checkpoint
+
+    if job.parent is None:
+        return None
+    parent = store.result(job.parent)
+    try:
+        if parent is None:
+            raise CheckpointError(f"the job {job.parent[:12]} that this one continues from is not known")
+        state: dict[str, Any] = checkpoint.load(store.checkpoint(job.parent), parent.digests.get("checkpoint"))
+    except CheckpointError:
+        store.checkpoint(job.parent).unlink(missing_ok=True)
+        raise
+    return state
+
+
+def check_same(store: Store, key: str, trained: Trained, task: Task) -> SegmentResult | None:
+    """The result of a job done before, which must have given the same losses; None if it was not.
+
+    Raises:
+        ReproducibilityError: it gave others.
+    """
+    first = store.result(key)
+    if first is None:
+        return None
+    stored = store.losses(key)["loss"]
+    if stored.tobytes() != trained.losses.tobytes():
+        step = next((i for i, pair in enumerate(zip(stored, trained.losses, strict=False)) if pair[0] != pair[1]), 0)
+        raise ReproducibilityError(
+            f"job {key[:12]} of workload {task.workload} gave another loss at its step {step} than the one stored "
+            f"({trained.losses[step]} instead of {stored[step]}): torch, the CPU or the workload changed; "
+            "give --fresh to start over, or choose another --store"
+        )
+    return first
+
+
+def summarise(task: Task, job: SegmentJob, trained: Trained, digests: dict[str, str]) -> SegmentResult:
+    """A job's result from its losses."""
+    import numpy as np
+
+    losses = trained.losses.astype(np.float64)
+    good = losses[np.isfinite(losses)]
+    return SegmentResult(
+        key=job.key(task),
+        status="ok",
+        mean_loss=float(good.mean()) if len(good) else math.inf,
+        non_finite=len(losses) - len(good),
+        tail_loss=tail_mean(losses),
+        steps=len(losses),
+        seconds=trained.seconds,
+        parent=job.parent,
+        score=trained.score,
+        metrics=trained.metrics,
+        digests=digests,
+        run=task.run,
+    )
+
+
+def tail_mean(losses: np.ndarray[Any, Any]) -> float:
+    """The mean of the last tenth of the losses, at least one; +inf if one of them is not finite or there is none."""
+    tail = losses[-max(1, len(losses) // 10) :]
+    mean = float(tail.mean()) if len(tail) else math.inf
+    return mean if math.isfinite(mean) else math.inf
+
+
+@contextmanager
+def quiet_torch(threads: int) -> Iterator[None]:
+    """Torch as jobs need it, and as it was before for whoever else uses it in this process."""
+    import torch
+
+    before = torch.get_num_threads()
+    # Denormal optimizer state makes steps up to 26 times slower.
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(threads)
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+            torch.set_flush_denormal(False)

@@ -1,0 +1,30 @@
+"""One job after another, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrctl.job import SegmentJob, SegmentResult, Task
+from lrctl.worker import attempt
+
+
+@dataclass(frozen=True, slots=True)
+class SerialParams:
+    """There is nothing to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serial:
+    """Runs jobs where it stands: nothing to start, nothing to close."""
+
+    params: SerialParams
+    store: Path
+
+    def run(self, task: Task, jobs: Sequence[SegmentJob]) -> Iterator[SegmentResult]:
+        """One result per job, in order."""
+        return (attempt(self.store, task, job) for job in jobs)
+
+    def close(self) -> None:
+        """Nothing to do."""

@@ -1,0 +1,24 @@
+"""The built-in search strategies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrctl import hookimpl
+
+if TYPE_CHECKING:
+    from lrctl.hookspecs import Register
+
+
+@hookimpl
+def register_strategies(register: Register) -> None:
+    """Register the strategies."""
+    from lrctl_strategies.semilocal import Local, SemiLocal, local, semilocal
+
+    register(
+        semilocal,
+        name="semilocal",
+        params=SemiLocal,
+        help="semi-local search: per segment, the largest LR whose loss is within eps of the best",
+    )
+    register(local, name="local", params=Local, help="local search: per segment, the LR with the lowest loss")

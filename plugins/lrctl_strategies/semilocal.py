@@ -1,0 +1,207 @@
+"""Semi-local search (Algorithm 1 of the semi-local search paper), and local search, which is eps = 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Literal
+
+from lrctl.errors import NoValidCandidateError, UsageError
+from lrctl.job import SegmentJob, SegmentResult
+from lrctl.schedule import PiecewiseLinear
+from lrctl.strategy import Batch, Candidate, Found, Problem, Search, Segment
+from lrctl_strategies.grids import GEOMETRIC, ratios
+
+Unit = Literal["nats", "progress"]
+
+
+Segments = Annotated[int, "K: segments the run is cut into"]
+GridSize = Annotated[int, "n: 2n ratios 0, 1/2, 2/3, ..., 1, ..., 3/2, 2 to the segment's first LR"]
+Grid = Annotated[tuple[float, ...], "LRs tried where a segment starts at LR 0, as the first does"]
+MaxLr = Annotated[float | None, "candidates above this LR are not tried"]
+
+
+@dataclass(frozen=True, slots=True)
+class SemiLocal:
+    """Parameters of semi-local search."""
+
+    eps: Annotated[float, "how much worse than the best a candidate may be and still be chosen"] = 0.48
+    eps_unit: Annotated[Unit, "nats: of mean loss; progress: share of what the segment can gain"] = "nats"
+    decay: Annotated[bool, "let eps fall linearly: eps (K - k) / (K - 1) in segment k"] = False
+    tune_eps: Annotated[bool, "double and halve eps, constant and decaying, while validation loss improves"] = False
+    segments: Segments = 10
+    grid_size: GridSize = 10
+    grid: Grid = GEOMETRIC
+    max_lr: MaxLr = None
+
+    def __post_init__(self) -> None:
+        if self.eps < 0:
+            raise ValueError(f"eps: must be at least 0, got {self.eps}")
+        if self.tune_eps and self.eps == 0:
+            raise ValueError("eps: must be greater than 0 with tune_eps, which doubles and halves it")
+        check_candidates(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """Parameters of local search."""
+
+    segments: Segments = 10
+    grid_size: GridSize = 10
+    grid: Grid = GEOMETRIC
+    max_lr: MaxLr = None
+
+    def __post_init__(self) -> None:
+        check_candidates(self)
+
+
+def check_candidates(p: SemiLocal | Local) -> None:
+    """Refuse parameters that leave a segment without candidates.
+
+    Raises:
+        ValueError: names the parameter.
+    """
+    for name in ("segments", "grid_size"):
+        if getattr(p, name) < 1:
+            raise ValueError(f"{name}: must be at least 1, got {getattr(p, name)}")
+    if not p.grid or not all(lr > 0 for lr in p.grid):
+        raise ValueError(f"grid: must hold LRs greater than 0, got {list(p.grid)}")
+    if not allowed(p.grid, p.max_lr):
+        raise ValueError(f"max_lr: no LR of the grid is at most {p.max_lr:g}; raise it above {min(p.grid):g}")
+
+
+def local(p: Local, run: Problem) -> Search:
+    """Local search: every segment takes the LR with the lowest mean loss."""
+    return (yield from search(SemiLocal(eps=0.0, **asdict(p)), run))
+
+
+def semilocal(p: SemiLocal, run: Problem) -> Search:
+    """Semi-local search, once with `p.eps` or, with `p.tune_eps`, with the best eps found."""
+    from lrctl_strategies.tune_eps import tune_eps
+
+    return (yield from (tune_eps if p.tune_eps else search)(p, run))
+
+
+def search(p: SemiLocal, run: Problem) -> Search:
+    """Algorithm 1: semi-local LR search."""
+    tau = boundaries(p.segments, run.steps)
+    lr, checkpoint = 0.0, None
+    trace: tuple[Segment, ...] = ()
+    for k in range(1, p.segments + 1):
+        eps = eps_at(p, k, lr)
+        jobs = [ramp(tau[k - 1], tau[k], lr, end, checkpoint) for end in candidates(p, lr)]
+        frozen = [freeze(tau[k - 1], tau[k], checkpoint)] if eps and p.eps_unit == "progress" else []
+        results = yield Batch(f"segment {k} of {p.segments}", jobs + frozen, trace)
+        segment = choose(p, k, eps, jobs, results)
+        lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
+    knots = ((0, 0.0), *((segment.stop, segment.chosen) for segment in trace))
+    return Found(PiecewiseLinear(knots), trace[-1].winner.key, trace, (("eps_unit", p.eps_unit),))
+
+
+def choose(p: SemiLocal, k: int, eps: float, jobs: Sequence[SegmentJob], results: Sequence[SegmentResult]) -> Segment:
+    """The decision of segment k: the largest LR whose loss is within eps of the best (Algorithm 1, line 6).
+
+    With `progress` as the unit, eps is a share of what the best candidate gained over frozen weights, whose result
+    stands behind the candidates' if eps is not 0.
+    """
+    start, stop, ramps = jobs[0].start, jobs[0].stop, [ramp_of(job) for job in jobs]
+    tried = tuple(Candidate(end, r.mean_loss, r.status, r.key) for (_, end), r in zip(ramps, results, strict=False))
+    frozen_loss = results[len(jobs)].mean_loss if len(results) > len(jobs) else None
+    if frozen_loss is not None:
+        eps *= max(0.0, frozen_loss - lowest(tried))
+    chosen = largest_within(eps, tried, f"segment {k} of {p.segments} (steps {start} to {stop})")
+    gap = margin(eps, tried, chosen)
+    notes = warnings(p, k, eps, tried, chosen)
+    return Segment(k, start, stop, eps, ramps[0][0], tried, chosen.lr, gap, frozen_loss, notes)
+
+
+def boundaries(segments: int, steps: int) -> list[int]:
+    """tau_0 = 0, ..., tau_K = steps, as even as whole steps allow.
+
+    Raises:
+        UsageError: there are more segments than steps.
+    """
+    if segments > steps:
+        raise UsageError(
+            f"segments: {segments} is more than the run's {steps} steps; lower --segments or raise --steps"
+        )
+    return [k * steps // segments for k in range(segments + 1)]
+
+
+def candidates(p: SemiLocal, lr: float) -> list[float]:
+    """The end LRs a segment tries: ratios to the LR it starts at, or the absolute grid where that is 0."""
+    return allowed([ratio * lr for ratio in ratios(p.grid_size)] if lr else sorted(p.grid), p.max_lr)
+
+
+def allowed(lrs: Sequence[float], max_lr: float | None) -> list[float]:
+    """The LRs that are at most `max_lr`."""
+    return [lr for lr in lrs if max_lr is None or lr <= max_lr]
+
+
+def eps_at(p: SemiLocal, k: int, lr: float) -> float:
+    """eps_k as given, in its own unit: 0 in the first and last segment and where the LR starts at 0."""
+    if k in (1, p.segments) or lr == 0:
+        return 0.0
+    return p.eps * (p.segments - k) / (p.segments - 1) if p.decay else p.eps
+
+
+def ramp(start: int, stop: int, a: float, b: float, parent: str | None) -> SegmentJob:
+    """Train [start, stop) with a straight line from LR a to LR b (Algorithm 1, line 4)."""
+    return SegmentJob(start, stop, PiecewiseLinear(((start, a), (stop, b))), parent)
+
+
+def ramp_of(job: SegmentJob) -> tuple[float, float]:
+    """The LRs at the ends of a job's ramp."""
+    assert isinstance(job.schedule, PiecewiseLinear)
+    return job.schedule(job.start), job.schedule(job.stop)
+
+
+def freeze(start: int, stop: int, parent: str | None) -> SegmentJob:
+    """Measure the weights as they are on the segment's batches: all LRs are 0."""
+    return replace(ramp(start, stop, 0.0, 0.0, parent), checkpoint=False)
+
+
+def lowest(tried: Sequence[Candidate]) -> float:
+    """The lowest mean loss; +inf if every candidate diverged."""
+    return min(candidate.mean_loss for candidate in tried)
+
+
+def largest_within(eps: float, tried: Sequence[Candidate], where: str) -> Candidate:
+    """The largest LR whose loss is at most the lowest + eps (Algorithm 1, line 6).
+
+    Raises:
+        NoValidCandidateError: every candidate diverged.
+    """
+    best = lowest(tried)
+    # With every loss +inf the rule would hold for all, and choose the largest LR.
+    if not math.isfinite(best):
+        raise NoValidCandidateError(
+            f"{where}: all {len(tried)} candidates diverged, LRs {min(c.lr for c in tried):g} to "
+            f"{max(c.lr for c in tried):g}; lower --max-lr or --eps, add lower LRs to --grid, "
+            "or loosen divergence.margin with --set"
+        )
+    return max((c for c in tried if c.mean_loss <= best + eps), key=lambda c: c.lr)
+
+
+def margin(eps: float, tried: Sequence[Candidate], chosen: Candidate) -> float:
+    """By how much one candidate's loss would have to differ to change the choice: a small one is a near-tie."""
+    others = [c for c in tried if c is not chosen]
+    falls_out = lowest(others) + eps - chosen.mean_loss if others else math.inf
+    comes_in = min((c.mean_loss - lowest(tried) - eps for c in others if c.lr > chosen.lr), default=math.inf)
+    return min(falls_out, comes_in)
+
+
+def warnings(p: SemiLocal, k: int, eps: float, tried: Sequence[Candidate], chosen: Candidate) -> tuple[str, ...]:
+    """What the user should know about a choice."""
+    notes = []
+    finite = [c.mean_loss for c in tried if math.isfinite(c.mean_loss)]
+    spread = max(finite) - min(finite)
+    if p.eps_unit == "nats" and eps > spread > 0:
+        notes.append(
+            f"eps {eps:g} nats exceeds the spread {spread:.3g} of all candidates' losses, so the largest LR was "
+            "taken unseen; lower --eps, or use --eps-unit progress"
+        )
+    if k == p.segments - 1 and chosen.lr == 0:
+        notes.append("LR 0 was chosen, so the last segment restarts from the absolute grid; try fewer --segments")
+    return tuple(notes)
