@@ -9,10 +9,11 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NoReturn, Union, get_args, get_origin
 
 import typer
 
@@ -22,6 +23,38 @@ from lrctl.plugins import KINDS, Part, registry
 
 ON = {"help_option_names": ["-h", "--help"]}
 SHARED = "Every search"
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def terminate(*_: object) -> None:
+    """Turn SIGTERM into an exception, so that everything is closed on the way out."""
+    raise Terminated
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """End the program on any error of the block: one sentence on stderr, and an exit code."""
+    try:
+        yield
+    except LrctlError as error:
+        fail(str(error), error.exit_code, getattr(error, "details", ""))
+    except KeyboardInterrupt:
+        fail("interrupted; the same command continues where it stopped", 130)
+    except Terminated:
+        fail("terminated; the same command continues where it stopped", 143)
+    except Exception as error:
+        fail(f"{type(error).__name__}: {error}; this is a fault in lrctl or a plugin, --debug shows where", 1)
+
+
+def fail(message: str, code: int, details: str = "") -> NoReturn:
+    """End with one sentence on stderr, after the traceback if --debug asks for it."""
+    if "--debug" in sys.argv:
+        typer.echo(details or traceback.format_exc(), err=True)
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(code)
 
 
 def version(show: bool) -> None:
@@ -40,6 +73,7 @@ def root(
     """Find a learning-rate schedule for a training run, by searching while it trains."""
 
 
+@reported()
 def list_parts(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -159,6 +193,7 @@ def split(text: str, kind: Any, flag: str) -> list[Any]:
 def strategy_command(part: Part) -> Callable[..., None]:
     """The command of a strategy."""
 
+    @reported()
     def command(**options: Any) -> None:
         from lrctl import recipe as recipes
 
@@ -167,14 +202,9 @@ def strategy_command(part: Part) -> Callable[..., None]:
         overrides |= given(part, options)
         recipe = recipes.read(options["recipe"], overrides, allow_code=options["allow_code"])
         if not options["recipe"] and not options["quiet"]:
-            typer.echo(
-                f"recipe: {recipes.DEFAULT} ({recipes.find(recipes.DEFAULT)}); --recipe takes another",
-                err=True,
-            )
-        if options["dry_run"]:
-            plan(part.name, recipe, options)
-        else:
-            run(part.name, recipe, options)
+            default = recipes.find(recipes.DEFAULT)
+            typer.echo(f"recipe: {recipes.DEFAULT} ({default}); --recipe takes another", err=True)
+        (plan if options["dry_run"] else run)(part.name, recipe, options)
 
     command.__signature__ = inspect.Signature([*own_options(part), *shared_options()])  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in inspect.signature(command).parameters.values()}
@@ -219,31 +249,9 @@ def application() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; every error is one sentence on stderr and an exit code."""
-    debug = "--debug" in sys.argv[1:]
+    """Run the command line."""
     warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
     signal.signal(signal.SIGTERM, terminate)
-    try:
-        application()(standalone_mode=False)
-    except typer.Exit as error:
-        sys.exit(error.exit_code)
-    except LrctlError as error:
-        if debug:
-            typer.echo(getattr(error, "details", "") or traceback.format_exc(), err=True)
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        typer.echo("interrupted; the same command continues where it stopped", err=True)
-        sys.exit(130)
-    except Terminated:
-        typer.echo("terminated; the same command continues where it stopped", err=True)
-        sys.exit(143)
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived."""
-
-
-def terminate(*_: object) -> None:
-    """Turn SIGTERM into an exception, so that everything is closed on the way out."""
-    raise Terminated
+    with reported():
+        app = application()
+    app()

@@ -14,7 +14,7 @@ from lrctl.recipe import Recipe
 from lrctl.schedule import PiecewiseLinear
 from lrctl.session import SPLITS, prepare
 from lrctl.store import Store
-from lrctl.strategy import Batch, Problem, Search
+from lrctl.strategy import Batch, Problem, drive
 
 PROBE = 20
 """Steps, at LR 0, that a step's time is measured over."""
@@ -29,16 +29,15 @@ class Rehearsal:
     rounds: list[tuple[int, int]] = field(default_factory=list)
     checkpoints: int = 0
 
-    def play(self, search: Search) -> None:
-        """Drive a search to its end."""
-        answers: Any = None
-        while True:
-            try:
-                batch = search.send(answers)
-            except StopIteration:
-                return
-            answers = [self.make_up(job) for job in batch.jobs]
-            self.count(batch)
+    def answer(self, batch: Batch) -> list[SegmentResult]:
+        """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""
+        new = {key: job for job in batch.jobs if (key := job.key(self.task)) not in self.jobs}
+        self.jobs |= new
+        if new:
+            self.rounds.append((len(new), max(job.stop - job.start for job in new.values())))
+        kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
+        self.checkpoints = max(self.checkpoints, len(kept) + sum(job.checkpoint for job in new.values()))
+        return [self.make_up(job) for job in batch.jobs]
 
     def make_up(self, job: SegmentJob) -> SegmentResult:
         """A result by which a search neither raises nor lowers the LR for long: the best LR is about 3e-4."""
@@ -46,15 +45,6 @@ class Rehearsal:
         loss = 0.0 if job.frozen or not job.lrs else 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
         metrics = {split: {"loss": loss} for split in job.evaluate}
         return SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start, score=loss, metrics=metrics)
-
-    def count(self, batch: Batch) -> None:
-        """Add up a batch: the steps of its new jobs, and the checkpoints that exist while it runs."""
-        new = {key: job for job in batch.jobs if (key := job.key(self.task)) not in self.jobs}
-        self.jobs |= new
-        if new:
-            self.rounds.append((len(new), max(job.stop - job.start for job in new.values())))
-        kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
-        self.checkpoints = max(self.checkpoints, len(kept) + sum(job.checkpoint for job in new.values()))
 
 
 def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, Any]:
@@ -68,7 +58,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, An
     task = prepare(recipe)
     part, params = registry().get("strategy", command), recipe.params(command)
     rehearsal = Rehearsal(task)
-    rehearsal.play(part.target(params, Problem(recipe.training.steps)))
+    drive(part.target(params, Problem(recipe.training.steps)), rehearsal.answer)
     steps = sum(job.stop - job.start for job in rehearsal.jobs.values())
     seconds_per_step, size = probe(task)
     workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(task.device))

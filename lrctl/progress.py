@@ -43,7 +43,7 @@ def shown(*, quiet: bool = False) -> Iterator[None]:
         manager.unregister(name="progress")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # pluggy wants plugins that can be hashed
 class Progress:
     """An observer like any plugin's."""
 

@@ -22,7 +22,7 @@ from lrctl.recipe import Recipe
 from lrctl.report import final_train_loss, result_document, schedule_document
 from lrctl.schedule import params_of
 from lrctl.store import Store
-from lrctl.strategy import Batch, Found, Problem, Search
+from lrctl.strategy import Batch, Found, Problem, drive
 from lrctl.workload import Prepared, WithOptimizer
 
 ATTEMPTS = 3
@@ -54,23 +54,12 @@ class Session:
     notes: list[str] = field(default_factory=list)
     remade: int = 0
 
-    def drive(self, search: Search) -> Found:
-        """Run a search to its end.
+    def answer(self, batch: Batch) -> list[SegmentResult]:
+        """The results of a batch, in its order, with the diverged ones marked.
 
         Raises:
-            NoValidCandidateError: every candidate of a choice diverged.
             JobFailedError: a job failed on every attempt.
         """
-        answers: Any = None
-        while True:
-            try:
-                batch = search.send(answers)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            answers = self.answer(batch)
-
-    def answer(self, batch: Batch) -> list[SegmentResult]:
-        """The results of a batch, in its order, with the diverged ones marked."""
         self.clean_up(batch)
         keys = [job.key(self.task) for job in batch.jobs]
         self.seen |= dict(zip(keys, batch.jobs, strict=True))
@@ -243,7 +232,7 @@ def search(
     document = place.document(name)
     if document is None:
         with closing(Session(place, task, recipe, fresh)) as session:
-            found = session.drive(part.target(params, Problem(recipe.training.steps)))
+            found = drive(part.target(params, Problem(recipe.training.steps)), session.answer)
             metrics = session.hand_over(found)
         document = result_document(
             command,

@@ -6,7 +6,7 @@ generator over recorded results asks for the same jobs again, and only the missi
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -108,3 +108,14 @@ class Strategy(Protocol):
     def __call__(self, params: Any, run: Problem, /) -> Search:
         """Start the search."""
         ...
+
+
+def drive(search: Search, answer: Callable[[Batch], list[SegmentResult]]) -> Found:
+    """Run a search to its end: each batch it asks for is answered with one result per job, in order."""
+    results: Any = None
+    while True:
+        try:
+            batch = search.send(results)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        results = answer(batch)

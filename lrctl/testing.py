@@ -1,0 +1,173 @@
+"""Contract tests for plugin authors: each `check_...` raises AssertionError where a part breaks its contract.
+
+lrctl's own tests run them over every built-in part.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+from lrctl.executor import Executor
+from lrctl.fields import fields_of
+from lrctl.job import SegmentJob, SegmentResult, Task
+from lrctl.schedule import AdaptiveSchedule, Observation, Schedule, build_schedule, params_of
+from lrctl.strategy import Batch, Found, Problem, Strategy, drive
+from lrctl.workload import Prepared, Workload
+
+TASK = Task(workload="scripted", workload_params={}, content="", seed=0, optimizer=None)
+"""A task for scripted searches: no workload is ever built."""
+
+Landscape = Callable[[SegmentJob], float]
+"""The mean loss that each job is to have."""
+
+
+@dataclasses.dataclass(slots=True)
+class Scripted:
+    """Stands for training: every job has the mean loss that a landscape says, +inf being divergence."""
+
+    loss: Landscape
+    batches: list[Batch] = dataclasses.field(default_factory=list)
+
+    def answer(self, batch: Batch) -> list[SegmentResult]:
+        """The results of a batch."""
+        self.batches.append(batch)
+        return [self.result(job) for job in batch.jobs]
+
+    def result(self, job: SegmentJob) -> SegmentResult:
+        """The result of one job."""
+        loss = self.loss(job)
+        metrics = {split: {"loss": loss} for split in job.evaluate}
+        status: Any = "ok" if math.isfinite(loss) else "diverged"
+        steps = job.stop - job.start
+        return SegmentResult(
+            job.key(TASK), status, loss, tail_loss=loss, steps=steps, parent=job.parent, score=loss, metrics=metrics
+        )
+
+
+def play(strategy: Strategy, params: Any, steps: int, loss: Landscape) -> tuple[Found, list[Batch]]:
+    """Run a whole search on a scripted landscape, in milliseconds: what it found and the batches it asked for."""
+    script = Scripted(loss)
+    return drive(strategy(params, Problem(steps)), script.answer), script.batches
+
+
+def check_schedule(schedule: Schedule, steps: int) -> None:
+    """A schedule is a frozen, comparable dataclass, finite and >= 0 on [0, steps], and survives JSON."""
+    assert isinstance(schedule, Schedule), f"{schedule!r} cannot be called"
+    assert hash(schedule) == hash(dataclasses.replace(schedule)), "equal schedules must have equal hashes"  # type: ignore[type-var]
+    for step in range(steps + 1):
+        lr = schedule(step)
+        assert math.isfinite(lr), f"{schedule!r} gives {lr} at step {step}"
+        assert lr >= 0, f"{schedule!r} gives {lr} at step {step}"
+        assert schedule(step) == lr, f"{schedule!r} gives two values at step {step}"
+    check_json(schedule)
+
+
+def check_json(schedule: object) -> None:
+    """A schedule's parameters survive JSON."""
+    again = build_schedule(type(schedule), json.loads(json.dumps(params_of(schedule), allow_nan=False)))
+    assert again == schedule, f"{schedule!r} comes back from JSON as {again!r}"
+
+
+def check_adaptive_schedule(schedule: AdaptiveSchedule, losses: list[float]) -> None:
+    """An adaptive schedule is pure, its LRs are finite and >= 0, and its state survives JSON at every step."""
+    assert isinstance(schedule, AdaptiveSchedule), f"{schedule!r} lacks init() or update()"
+    check_json(schedule)
+    state = schedule.init()
+    for step, loss in enumerate(losses):
+        before = json.dumps(state, sort_keys=True, allow_nan=False)
+        lr = schedule(step, state)
+        assert math.isfinite(lr), f"{schedule!r} gives {lr} at step {step}"
+        assert lr >= 0, f"{schedule!r} gives {lr} at step {step}"
+        after = schedule.update(state, Observation(step, lr, loss))
+        assert json.dumps(state, sort_keys=True) == before, "update() changed the state it was given"
+        assert schedule.update(json.loads(before), Observation(step, lr, loss)) == after, "the state lost by JSON"
+        state = after
+
+
+def check_strategy(strategy: Strategy, params: Any, steps: int = 60) -> None:
+    """A strategy asks for the same jobs when it is replayed, stays within the run, and its answer is trained to T."""
+    for field in fields_of(type(params)):
+        assert field.help, f"{type(params).__name__}.{field.name}: write its help as Annotated[type, 'help']"
+    found, batches = play(strategy, params, steps, bowl)
+    again, replayed = play(strategy, params, steps, bowl)
+    assert found == again, "a replay found something else"
+    assert [b.jobs for b in batches] == [b.jobs for b in replayed], "a replay asked for other jobs"
+    jobs = {job.key(TASK): job for batch in batches for job in batch.jobs}
+    for key, job in jobs.items():
+        assert 0 <= job.start <= job.stop <= steps, f"{job} leaves the run"
+        assert job.parent is None or job.parent in jobs, f"{job} continues from a job that was never asked for"
+        assert job.parent is None or jobs[job.parent].stop == job.start, f"{job} does not start where its parent ends"
+        assert job.key(TASK) == key
+    check_answer(found, jobs, steps)
+
+
+def check_answer(found: Found, jobs: dict[str, SegmentJob], steps: int) -> None:
+    """What was found ends the run, and its schedule is the one that the jobs leading to it used."""
+    assert jobs[found.checkpoint].stop == steps, "the checkpoint found is not the end of the run"
+    if isinstance(found.schedule, AdaptiveSchedule):
+        return
+    used = [lr for job in reversed(list(path(found.checkpoint, jobs))) for lr in job.lrs or []]
+    assert used == [found.schedule(step) for step in range(steps)], "the schedule is not the one that was trained"
+
+
+def path(key: str | None, jobs: dict[str, SegmentJob]) -> Iterator[SegmentJob]:
+    """The jobs that lead to this one, itself first."""
+    while key is not None:
+        yield jobs[key]
+        key = jobs[key].parent
+
+
+def bowl(job: SegmentJob) -> float:
+    """A smooth landscape: the loss is lowest for a mean LR of 0.01, and falls as the run goes on."""
+    mean = sum(job.lrs or [0.0]) / max(1, len(job.lrs or []))
+    return abs(math.log10(mean + 1e-9) + 2.0) / (1 + job.stop)
+
+
+def check_workload(workload: Workload, steps: int = 3) -> None:
+    """A workload is a pure function of its arguments, gives a scalar loss with a gradient, and metrics with a loss."""
+    import torch
+
+    from lrctl.trainer import train
+
+    assert isinstance(workload, Workload), f"{type(workload).__name__} lacks model, batch, loss or evaluate"
+    if isinstance(workload, Prepared):
+        assert workload.prepare() == workload.prepare(), "prepare() gave two digests"
+    model = workload.model()
+    loss = workload.loss(model, workload.batch(0))
+    assert loss.shape == (), f"the loss has shape {tuple(loss.shape)}; it must be a scalar"
+    assert loss.requires_grad, "the loss has no gradient"
+    task = dataclasses.replace(
+        TASK, optimizer={"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+    )
+    job = SegmentJob(0, steps, Constant(1e-3), evaluate=("validation", "test"))
+    with torch.random.fork_rng():
+        first, second = train(workload, task, job), train(workload, task, job)
+    assert first.losses.tobytes() == second.losses.tobytes(), "training twice gave two different losses"
+    assert first.metrics == second.metrics, "evaluating twice gave different metrics"
+    assert first.metrics["validation"] != first.metrics["test"], "validation and test look like the same data"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Constant:
+    """The same LR at every step."""
+
+    lr: float
+
+    def __call__(self, _step: float) -> float:
+        """The LR."""
+        return self.lr
+
+
+def check_executor(executor: Executor, task: Task, jobs: list[SegmentJob]) -> None:
+    """An executor gives one result per job, `ok` for jobs that succeed, and can be closed twice."""
+    assert isinstance(executor, Executor), f"{type(executor).__name__} lacks run or close"
+    with closing(executor):
+        results = list(executor.run(task, jobs))
+        assert sorted(r.key for r in results) == sorted(job.key(task) for job in jobs), "not one result per job"
+        assert all(r.status == "ok" for r in results), f"a job failed: {[r.failure for r in results if r.failure]}"
+    executor.close()

@@ -1,0 +1,25 @@
+"""The built-in workloads: a small GPT on a text of your choice, and a linear regression."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrctl import hookimpl
+
+if TYPE_CHECKING:
+    from lrctl.hookspecs import Register
+
+
+@hookimpl
+def register_workloads(register: Register) -> None:
+    """Register every workload of this folder."""
+    from lrctl_workloads.gpt import Gpt, GptParams
+    from lrctl_workloads.linear_regression import LinearRegression, LinearRegressionParams
+
+    register(Gpt, name="gpt", params=GptParams, help="a GPT-like decoder that learns to predict a text")
+    register(
+        LinearRegression,
+        name="linear-regression",
+        params=LinearRegressionParams,
+        help="least squares with a power-law spectrum; a step takes microseconds",
+    )
