@@ -14,9 +14,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from lrctl.errors import CheckpointError, StoreError
+from lrctl.errors import CheckpointError
 from lrctl.job import canonical_json
-from lrctl.store import aside
+from lrctl.store import aside, cannot_write
 
 FORMAT = "lrctl-checkpoint/1"
 
@@ -36,10 +36,7 @@ def save(path: Path, state: dict[str, Any]) -> str:
         try:
             save_file(tensors, temporary, metadata)
         except SafetensorError as error:
-            raise StoreError(
-                f"cannot write {path}: {error}; free some space or choose another --store, "
-                "then give the same command to continue"
-            ) from error
+            raise cannot_write(path, error) from error
     return digest
 
 
@@ -60,16 +57,6 @@ def load(path: Path, digest: str | None = None) -> Any:
         return unpack(json.loads(skeleton), tensors)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
-
-
-def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
-    """The model's state_dict from a checkpoint file, for `model.load_state_dict`.
-
-    Raises:
-        CheckpointError: the file is missing or damaged.
-    """
-    weights: dict[str, torch.Tensor] = load(Path(path))["model"]
-    return weights
 
 
 def pack(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[Any, str]) -> Any:

@@ -1,0 +1,70 @@
+"""The Python API: what the command line does, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrctl import recipe as recipes
+from lrctl import report, session
+from lrctl.errors import UsageError
+from lrctl.plugins import registry
+from lrctl.schedule import build_schedule
+from lrctl.store import read_json
+
+if TYPE_CHECKING:
+    import torch
+
+
+def search(
+    strategy: str,
+    recipe: str = recipes.DEFAULT,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    store: str | Path = ".lrctl",
+    name: str | None = None,
+    fresh: bool = False,
+) -> dict[str, Any]:
+    """Run a search and return its result document, as `lrctl ... --json` prints it.
+
+    Args:
+        strategy: a registered strategy's name, such as `semilocal`.
+        recipe: a bundled recipe's name, or a TOML file.
+        settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`.
+        store: the folder that holds jobs, checkpoints and runs.
+        name: of the run; by default the strategy and a hash of all that decides the result.
+        fresh: start over, whatever the store holds.
+
+    Raises:
+        UsageError: the recipe, a setting or the workload cannot be used.
+        NoValidCandidateError: every candidate of a choice diverged.
+        JobFailedError: a job failed on every attempt.
+    """
+    return session.search(strategy, recipes.read(recipe, settings), store=store, name=name, fresh=fresh)
+
+
+def load_schedule(path: str | Path) -> Any:
+    """The schedule in a `schedule.json`: `schedule(step)` is the absolute LR of update `step`, counted from 0.
+
+    Raises:
+        UsageError: the file is not a schedule of this format, or its family is not registered.
+    """
+    document = read_json(Path(path))
+    if document is None or document.get("format") != report.SCHEDULE_FORMAT:
+        found = "nothing readable" if document is None else f"format {document.get('format')!r}"
+        raise UsageError(f"{path}: must be a schedule.json of format {report.SCHEDULE_FORMAT!r}, found {found}")
+    family = registry().get("schedule", document["schedule"]["family"], f"{path}: schedule.family")
+    return build_schedule(family.target, document["schedule"]["params"])
+
+
+def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """The model's state_dict in a checkpoint, for `model.load_state_dict`.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    from lrctl import checkpoint
+
+    weights: dict[str, torch.Tensor] = checkpoint.load(Path(path))["model"]
+    return weights

@@ -1,0 +1,113 @@
+"""What lrctl costs over a bare PyTorch loop, and what a second worker brings.
+
+    python tests/benchmarks/overhead.py
+
+Both comparisons are made in one run, in alternating blocks, so that a machine whose speed drifts does not decide
+them. Trains the quickstart model on its text. Not part of the test run.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lrctl import fields, recipe
+from lrctl.job import SegmentJob, Task
+from lrctl.loading import load_workload
+from lrctl.plugins import registry
+from lrctl.schedule import PiecewiseLinear
+from lrctl.session import prepare
+from lrctl.trainer import train
+from lrctl.worker import quiet_torch
+
+STEPS, ROUNDS = 200, 9
+JOBS, JOB_STEPS, THROUGHPUT_ROUNDS = 12, 60, 3
+WARMUP = PiecewiseLinear(((0, 0.0), (STEPS, 1e-3)))
+
+
+def bare(workload: Any, task: Task) -> None:
+    """A training loop as one writes it by hand: the same model, data, kernel and LRs; a loss read at each step."""
+    model = workload.model()
+    settings: Any = task.optimizer
+    optimizer = torch.optim.AdamW(
+        workload.param_groups(model),
+        betas=settings["betas"],
+        eps=settings["eps"],
+        weight_decay=settings["weight_decay"],
+        fused=True,
+    )
+    losses = []
+    model.train()
+    for step in range(STEPS):
+        loss = workload.loss(model, workload.batch(step))
+        for group in optimizer.param_groups:
+            group["lr"] = WARMUP(step)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of this process: a neighbour's load does not count."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def overhead(task: Task) -> list[float]:
+    """lrctl's time over the bare loop's, round by round."""
+    workload = load_workload(task.workload, task.workload_params, task.seed)
+    job = SegmentJob(0, STEPS, WARMUP)
+    with quiet_torch(1):
+        bare(workload, task)
+        train(workload, task, job)
+        return [
+            seconds(lambda: train(workload, task, job)) / seconds(lambda: bare(workload, task)) for _ in range(ROUNDS)
+        ]
+
+
+def throughput(task: Task) -> list[float]:
+    """Jobs per second of two workers over those of `serial`, round by round; both are warm."""
+    with tempfile.TemporaryDirectory() as folder:
+        executors = []
+        for name, params in (("processes", {"workers": 2}), ("serial", {})):
+            part = registry().get("executor", name)
+            executors.append(part.target(fields.build(part.params, params, name), Path(folder) / name))
+        with closing(executors[0]):
+            ratios = []
+            for round_ in range(THROUGHPUT_ROUNDS + 1):
+                jobs = [
+                    SegmentJob(0, JOB_STEPS, PiecewiseLinear(((0, 0.0), (JOB_STEPS, 1e-5 * (1 + i + JOBS * round_)))))
+                    for i in range(JOBS)
+                ]
+                times = []
+                for executor in executors:
+                    began = time.perf_counter()
+                    results = list(executor.run(task, jobs))
+                    times.append(time.perf_counter() - began)
+                    assert all(result.status == "ok" for result in results)
+                ratios.append(times[1] / times[0])
+    return ratios[1:]  # the first round starts the workers
+
+
+def main() -> None:
+    """Measure and print both ratios with their spread."""
+    task = replace(prepare(recipe.read("quickstart")), run="overhead")
+    for title, ratios in (
+        (f"job / bare loop, time per step ({ROUNDS} rounds of {STEPS} steps)", overhead(task)),
+        (f"2 workers / serial, throughput ({THROUGHPUT_ROUNDS} rounds of {JOBS} jobs)", throughput(task)),
+    ):
+        print(f"{title}: median {statistics.median(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f}")
+
+
+if __name__ == "__main__":
+    main()

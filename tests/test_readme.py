@@ -1,0 +1,73 @@
+"""What the README shows works as it stands there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import lrctl
+from lrctl import recipe
+from lrctl.loading import load_workload
+from lrctl.testing import check_workload
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def block(text: str) -> str:
+    """The README's Python block that holds a text."""
+    (found,) = (code for code in BLOCKS if text in code)
+    return str(found)
+
+
+@pytest.fixture
+def spirals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    (tmp_path / "spirals.py").write_text(block("class Spirals"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return "spirals.py:Spirals"
+
+
+def test_the_users_own_workload_keeps_the_contract(spirals: str) -> None:
+    check_workload(load_workload(spirals, {"hidden": 8}, seed=0))
+
+
+def test_the_users_own_workload_learns_in_a_search(spirals: str, tmp_path: Path) -> None:
+    settings = {
+        "workload.name": spirals,
+        "workload.hidden": 32,
+        "training.steps": 90,
+        "executor.name": "serial",
+        "strategy.semilocal.segments": 3,
+        "strategy.semilocal.grid_size": 2,
+        "optimizer.name": "adamw",
+    }
+    result = lrctl.search("semilocal", "smoke", settings=settings, store=tmp_path / "store")
+    assert result["eval_loss"] < 0.5, "hardly better than chance, which is 0.693"
+    schedule = lrctl.load_schedule(tmp_path / "store" / "runs" / result["run"] / "schedule.json")
+    assert [list(knot) for knot in schedule.knots] == result["schedule"]["params"]["knots"]
+    model = load_workload(spirals, {"hidden": 32}, seed=0).model()
+    model.load_state_dict(
+        lrctl.load_weights(tmp_path / "store" / "checkpoints" / f"{result['checkpoint']}.safetensors")
+    )
+
+
+def test_the_example_of_the_python_api_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    code = block("lrctl.search(").replace('recipe="smoke", ', 'recipe="smoke.toml", ')
+    smoke = recipe.find("smoke").read_text(encoding="utf-8")
+    Path("smoke.toml").write_text(smoke + '\n[executor]\nname = "serial"\n', encoding="utf-8")
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
+def test_every_local_link_leads_somewhere(link: str) -> None:
+    assert link.startswith("https://") or (ROOT / link).exists()
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:lrctl|plugins|recipes|tests)/[\w/.]*)`", README))))
+def test_every_path_in_the_map_exists(path: str) -> None:
+    assert (ROOT / path).exists()
