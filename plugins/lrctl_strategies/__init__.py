@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 @hookimpl
 def register_strategies(register: Register) -> None:
     """Register the strategies."""
-    from lrctl_strategies.semilocal import Local, SemiLocal, local, semilocal
+    from lrctl_strategies.semilocal import Local, SemiLocal, local
+    from lrctl_strategies.tune_eps import tunable
 
     register(
-        semilocal,
+        tunable,
         name="semilocal",
         params=SemiLocal,
         help="semi-local search: per segment, the largest LR whose loss is within eps of the best",

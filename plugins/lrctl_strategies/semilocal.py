@@ -73,17 +73,10 @@ def check_candidates(p: SemiLocal | Local) -> None:
 
 def local(p: Local, run: Problem) -> Search:
     """Local search: every segment takes the LR with the lowest mean loss."""
-    return (yield from search(SemiLocal(eps=0.0, **asdict(p)), run))
+    return (yield from semilocal(SemiLocal(eps=0.0, **asdict(p)), run))
 
 
 def semilocal(p: SemiLocal, run: Problem) -> Search:
-    """Semi-local search, once with `p.eps` or, with `p.tune_eps`, with the best eps found."""
-    from lrctl_strategies.tune_eps import tune_eps
-
-    return (yield from (tune_eps if p.tune_eps else search)(p, run))
-
-
-def search(p: SemiLocal, run: Problem) -> Search:
     """Algorithm 1: semi-local LR search."""
     tau = boundaries(p.segments, run.steps)
     lr, checkpoint = 0.0, None

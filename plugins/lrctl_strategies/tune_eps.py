@@ -10,7 +10,7 @@ from typing import Any
 from lrctl.errors import NoValidCandidateError
 from lrctl.job import SegmentJob, SegmentResult
 from lrctl.strategy import Batch, Found, Problem, Search
-from lrctl_strategies.semilocal import SemiLocal, search
+from lrctl_strategies.semilocal import SemiLocal, semilocal
 
 SPLIT = "validation"
 
@@ -38,7 +38,7 @@ class Tried:
         if (p.eps, p.decay) not in self.answers:
             title = f"eps {p.eps:g} {'decaying' if p.decay else 'constant'}"
             try:
-                found = yield from retitled(search(p, self.run), title, self.kept())
+                found = yield from retitled(semilocal(p, self.run), title, self.kept())
             except NoValidCandidateError as error:
                 self.failed = error
                 return math.inf
@@ -57,6 +57,11 @@ class Tried:
     def kept(self) -> frozenset[str]:
         """The trained answer so far, whose checkpoint is part of what the search hands over."""
         return frozenset({self.answers[self.best()][1].checkpoint}) if self.answers else frozenset()
+
+
+def tunable(p: SemiLocal, run: Problem) -> Search:
+    """Semi-local search, once with `p.eps` or, with `p.tune_eps`, with the best eps found."""
+    return (yield from (tune_eps if p.tune_eps else semilocal)(p, run))
 
 
 def tune_eps(p: SemiLocal, run: Problem) -> Search:

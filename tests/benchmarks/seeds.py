@@ -49,7 +49,10 @@ def main() -> None:
             for seed in options.seeds
         ]
         runs = [document["cost"]["baseline_runs"] for document in documents]
-        print(f"| `{title}` | " + " | ".join(map(cell, documents)) + f" | {min(runs):.1f} to {max(runs):.1f} |", flush=True)
+        print(
+            f"| `{title}` | " + " | ".join(map(cell, documents)) + f" | {min(runs):.1f} to {max(runs):.1f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -267,7 +267,7 @@ def test_a_parameter_out_of_range_is_named(field: str, value: object) -> None:
         SemiLocal(**{**asdict(SemiLocal()), field: value})
 
 
-@pytest.mark.parametrize("p", [SemiLocal(), SemiLocal(0.4, "progress", True), SemiLocal(0.4, tune_eps=True)], ids=repr)
+@pytest.mark.parametrize("p", [SemiLocal(), SemiLocal(0.4, "progress", True)], ids=repr)
 def test_semilocal_keeps_the_contract(p: SemiLocal) -> None:
     check_strategy(semilocal, p)
 
