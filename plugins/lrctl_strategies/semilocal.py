@@ -85,11 +85,16 @@ def semilocal(p: SemiLocal, run: Problem) -> Search:
         eps = eps_at(p, k, lr)
         jobs = [ramp(tau[k - 1], tau[k], lr, end, checkpoint) for end in candidates(p, lr)]
         frozen = [freeze(tau[k - 1], tau[k], checkpoint)] if eps and p.eps_unit == "progress" else []
-        results = yield Batch(f"segment {k} of {p.segments}", jobs + frozen, trace)
+        results = yield Batch(title(p, k, eps), jobs + frozen, trace)
         segment = choose(p, k, eps, jobs, results)
         lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
     knots = ((0, 0.0), *((segment.stop, segment.chosen) for segment in trace))
     return Found(PiecewiseLinear(knots), trace[-1].winner.key, trace, (("eps_unit", p.eps_unit),))
+
+
+def title(p: SemiLocal, k: int, eps: float) -> str:
+    """What a batch decides, with eps in its own unit."""
+    return f"segment {k} of {p.segments}, eps {eps:.3g} {'of progress' if p.eps_unit == 'progress' else 'nats'}"
 
 
 def choose(p: SemiLocal, k: int, eps: float, jobs: Sequence[SegmentJob], results: Sequence[SegmentResult]) -> Segment:
