@@ -66,12 +66,16 @@ def pack(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[Any
     twice (tied weights) is stored once.
     """
     if isinstance(value, torch.Tensor):
-        identity = (value.untyped_storage().data_ptr(), value.storage_offset(), value.shape, value.stride())
+        storage = value.untyped_storage().data_ptr()
+        identity = (storage, value.storage_offset(), value.stride(), value.shape, value.dtype)
         if value.numel() == 0 or identity not in seen:
-            seen[identity] = name
-            # A view of a larger storage would be refused by safetensors, or saved whole.
+            while name in tensors:  # keys may hold dots, or differ in their type only
+                name += "'"
+            # A view of a larger storage would be saved whole, and two views of one storage refused.
             own = value.detach().cpu().contiguous()
-            tensors[name] = own.clone() if own.untyped_storage().nbytes() != own.nbytes else own
+            view = storage in seen or own.untyped_storage().nbytes() != own.nbytes
+            tensors[name] = own.clone() if view else own
+            seen[identity] = seen[storage] = name
             return {"tensor": name}
         return {"tensor": seen[identity]}
     if isinstance(value, dict):

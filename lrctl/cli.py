@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
 import typer
 
@@ -23,6 +23,7 @@ from lrctl.plugins import KINDS, Part, registry
 
 ON = {"help_option_names": ["-h", "--help"]}
 SHARED = "Every search"
+STORE = Path(".lrctl")
 
 
 class Terminated(BaseException):
@@ -85,14 +86,16 @@ def list_parts(
         typer.echo(json.dumps({"parts": rows, "broken": found.broken}, indent=1))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("kind", "name", "plugin", "what it is", box=None, pad_edge=False)
     for part in parts:
-        table.add_row(part.kind, part.name, part.plugin, part.help)
+        table.add_row(part.kind, part.name, part.plugin, escape(part.help))
     for plugin, reason in found.broken.items():
-        table.add_row("[red]broken[/red]", "", plugin, reason)
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+        table.add_row("[red]broken[/red]", "", plugin, escape(reason))
+    # One line per part for whoever reads the lines.
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
 def shared_options() -> list[inspect.Parameter]:
@@ -113,13 +116,14 @@ def shared_options() -> list[inspect.Parameter]:
         option("device", str | None, "auto, cpu, cuda, ..."),
         option("executor", str | None, "auto, or a registered executor."),
         option("workers", int | None, "Worker processes; 0 is one per CPU core or GPU."),
-        option("store", Path, "Where results are kept.", Path(".lrctl"), "--store", envvar="LRCTL_STORE"),
+        option("store", Path, "Where results are kept.", STORE, "--store", envvar="LRCTL_STORE", file_okay=False),
         option("name", str | None, "Name of the run. Default: the command and a hash of all that decides it."),
         option("fresh", bool, "Start over, whatever the store holds.", False, "--fresh"),
         option("dry_run", bool, "Print jobs, steps, disk and estimated time; train nothing.", False, "--dry-run"),
         option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),
         option("quiet", bool, "Show no progress.", False, "--quiet"),
         option("allow_code", bool, "Let a recipe name Python outside its folder.", False, "--allow-code"),
+        option("debug", bool, "Show the traceback of an error.", False, "--debug"),
     ]
 
 
@@ -146,16 +150,28 @@ def own_options(part: Part) -> list[inspect.Parameter]:
 
 
 def flag_type(kind: Any) -> Any:
-    """What Typer is told of a field's type: a tuple is typed as a comma list."""
-    if get_origin(kind) in (Union, types.UnionType):
-        kind = next(each for each in get_args(kind) if each is not types.NoneType)
+    """What Typer is told of a field's type: a tuple is typed as a comma list.
+
+    Raises:
+        TypeError: a flag cannot have that type.
+    """
+    kind = required(kind)
+    if kind not in (int, float, str, bool) and get_origin(kind) not in (tuple, Literal):
+        raise TypeError(f"{kind} cannot be a flag; use int, float, str, bool, Literal[...] or tuple[..., ...]")
     return (str if get_origin(kind) is tuple else kind) | None
+
+
+def required(kind: Any) -> Any:
+    """The type that an optional one stands for, or the type itself."""
+    if get_origin(kind) in (Union, types.UnionType) and types.NoneType in get_args(kind) and len(get_args(kind)) == 2:
+        return next(each for each in get_args(kind) if each is not types.NoneType)
+    return kind
 
 
 def shown(default: Any) -> str:
     """A default as it is typed."""
     if isinstance(default, tuple):
-        return ",".join(f"{value:g}" for value in default)
+        return ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in default)
     if isinstance(default, bool):
         return "on" if default else "off"
     return "none" if default is None else str(default)
@@ -172,8 +188,9 @@ def given(part: Part, options: dict[str, Any]) -> dict[str, Any]:
         value = options[field.name]
         if value is None:
             continue
-        if get_origin(field.type) is tuple:
-            value = split(value, get_args(field.type)[0], f"--{field.name.replace('_', '-')}")
+        kind = required(field.type)
+        if get_origin(kind) is tuple:
+            value = split(value, get_args(kind)[0], f"--{field.name.replace('_', '-')}")
         values[f"strategy.{part.name}.{field.name}"] = value
     return values
 
@@ -208,7 +225,7 @@ def strategy_command(part: Part) -> Callable[..., None]:
 
     command.__signature__ = inspect.Signature([*own_options(part), *shared_options()])  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in inspect.signature(command).parameters.values()}
-    command.__doc__ = part.help[0].upper() + part.help[1:] + "."
+    command.__doc__ = part.help[:1].upper() + part.help[1:] + "."
     return command
 
 
@@ -243,7 +260,12 @@ def application() -> typer.Typer:
     )
     app.callback()(root)
     for part in registry().of("strategy"):
-        app.command(part.name, rich_help_panel="Search")(strategy_command(part))
+        try:
+            command = strategy_command(part)
+        except Exception as error:
+            registry().set_aside(part.plugin, error)
+        else:
+            app.command(part.name, rich_help_panel="Search")(command)
     app.command("list", rich_help_panel="Look")(list_parts)
     return app
 

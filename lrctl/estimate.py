@@ -63,7 +63,8 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, An
     seconds_per_step, size = probe(task)
     workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(task.device))
     rounds = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
-    known = Store(store).result if Path(store).is_dir() else (lambda _: None)
+    # Opening a folder that is not a store yet would make it one.
+    known = Store(store).result if (Path(store) / "store.json").is_file() else (lambda _: None)
     return {
         "command": command,
         "workload": recipe.workload.name,

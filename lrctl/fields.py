@@ -6,6 +6,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
+from dataclasses import Field as DataclassField
 from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -27,7 +28,12 @@ def fields_of(params: Any) -> list[Field]:
     if params is None:
         return []
     hints = get_type_hints(params, include_extras=True)
-    return [Field(f.name, *plain(hints[f.name], f.default)) for f in dataclass_fields(params) if f.init]
+    return [Field(f.name, *plain(hints[f.name], default_of(f))) for f in dataclass_fields(params) if f.init]
+
+
+def default_of(field: DataclassField[Any]) -> Any:
+    """The default of a dataclass's field, made if need be; MISSING if it has none."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
 
 
 def plain(hint: Any, default: Any) -> tuple[Any, Any, str]:
@@ -104,4 +110,8 @@ def type_name(kind: Any) -> str:
     words = {int: "whole number", float: "number", str: "string", bool: "true or false"}
     if get_origin(kind) is tuple:
         return f"list of {type_name(get_args(kind)[0])}s"
+    if get_origin(kind) is Literal:
+        return " or ".join(map(repr, get_args(kind)))
+    if get_origin(kind) in (Union, types.UnionType):
+        return " or ".join(type_name(each) for each in get_args(kind) if each is not types.NoneType)
     return words.get(kind, str(kind))

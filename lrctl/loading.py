@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -53,18 +54,33 @@ def load_class(file: str, name: str) -> Any:
     """The class `name` of a Python file, which is run; its folder can be imported from."""
     path = Path(file).resolve()
     if not path.is_file():
-        raise UsageError(f"--workload {file}:{name}: there is no file {path}")
+        raise UsageError(f"workload {file}:{name}: there is no file {path}")
     module_name = f"lrctl_user_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"--workload {file}:{name}: not a Python file")
+    assert spec is not None  # its name ends in .py
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
-    sys.path.insert(0, str(path.parent))
-    spec.loader.exec_module(module)
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            f"workload {file}:{name}: {path.name}, line {line_of(error, path)}: {type(error).__name__}: "
+            f"{getattr(error, 'msg', error)}; mend the file, --debug shows more"
+        ) from error
     if not isinstance(getattr(module, name, None), type):
-        raise unknown("class", name, classes_in(module), f"--workload {file}:{name}")
+        raise unknown("class", name, classes_in(module), f"workload {file}:{name}")
     return getattr(module, name)
+
+
+def line_of(error: BaseException, path: Path) -> int | str:
+    """The line of a file that an exception comes from: the innermost one of its traceback in that file."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno or "?"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return (lines[-1] if lines else None) or "?"
 
 
 def classes_in(module: Any) -> Iterator[str]:

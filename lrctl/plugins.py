@@ -22,6 +22,10 @@ class PluginWarning(UserWarning):
     """A third-party plugin could not be used; everything else goes on."""
 
 
+class TakenError(UsageError):
+    """Two plugins register a part of the same kind and name: neither can be preferred."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Something registered: `target` is the strategy, the schedule family, or the function that builds the part."""
@@ -73,15 +77,23 @@ class Registry:
                 hook = self.manager.subset_hook_caller(f"register_{KINDS[kind]}", others)
                 try:
                     hook(register=partial(self.add, kind, name))
-                except UsageError:
+                except TakenError:
                     raise
                 except Exception as error:
                     self.set_aside(name, error)
         return self.parts[kind]
 
     def set_aside(self, plugin: str, error: Exception) -> None:
-        """Record a broken plugin and warn once, with what to do."""
-        self.broken[plugin] = f"{type(error).__name__}: {error}"
+        """Record a broken plugin, forget its parts and hooks, and warn once, with what to do."""
+        from multiprocessing import parent_process
+
+        self.broken[plugin] = " ".join(f"{type(error).__name__}: {error}".split())
+        if self.manager.has_plugin(plugin):
+            self.manager.unregister(name=plugin)
+        for kind, parts in self.parts.items():
+            self.parts[kind] = {name: part for name, part in parts.items() if part.plugin != plugin}
+        if parent_process() is not None:
+            return  # a worker of a process that has warned
         warnings.warn(
             f"plugin {plugin} is not used: {self.broken[plugin]}; update or uninstall it, "
             "or leave it out with LRCTL_PLUGINS",
@@ -106,14 +118,17 @@ class Registry:
         """Take a part in: what a plugin calls as `register`.
 
         Raises:
-            UsageError: the part is malformed, or its kind and name are taken; names both plugins.
+            TypeError: the part is malformed.
+            TakenError: its kind and name are taken; names both plugins.
         """
         if params is not None and not (isinstance(params, type) and is_dataclass(params)):
-            raise UsageError(f"plugin {plugin}: {kind} '{name}': params must be a dataclass")
+            raise TypeError(f"{kind} '{name}': params must be a dataclass, got {params!r}")
         if kind == "schedule" and not (isinstance(target, type) and is_dataclass(target)):
-            raise UsageError(f"plugin {plugin}: schedule '{name}': the family must be a dataclass")
+            raise TypeError(f"schedule '{name}': the family must be a dataclass, got {target!r}")
+        if not callable(target):
+            raise TypeError(f"{kind} '{name}': must be something that can be called, got {target!r}")
         if taken := self.parts[kind].get(name):
-            raise UsageError(
+            raise TakenError(
                 f"{kind} '{name}' is registered by plugin {taken.plugin} and by plugin {plugin}; "
                 "remove one, or restrict what is loaded with LRCTL_PLUGINS"
             )
@@ -124,8 +139,8 @@ class Registry:
 def registry() -> Registry:
     """The registry of this process, loaded once.
 
-    Built-in plugins always load. `LRCTL_PLUGINS`, a comma list of entry-point names, restricts the others; empty
-    means none of them. A plugin that cannot be loaded is one warning and a row in `broken`.
+    Built-in plugins always load. `LRCTL_PLUGINS`, a comma list of entry points or modules, restricts the others;
+    empty means none of them. A plugin that cannot be loaded is one warning and a row in `broken`.
 
     Raises:
         UsageError: a hook's name is misspelt.
@@ -151,9 +166,9 @@ def wanted(restriction: str | None) -> list[EntryPoint]:
     if restriction is None:
         return entries
     names = {name.strip() for name in restriction.split(",") if name.strip()}
-    for name in names - {entry.name for entry in entries}:
+    for name in sorted(names - {word for entry in entries for word in (entry.name, module_name(entry))}):
         raise unknown("plugin", name, (e.name for e in entries if not built_in(e)), where=f"LRCTL_PLUGINS: {name}")
-    return [entry for entry in entries if built_in(entry) or entry.name in names]
+    return [entry for entry in entries if built_in(entry) or names & {entry.name, module_name(entry)}]
 
 
 def built_in(entry: EntryPoint) -> bool:

@@ -76,7 +76,7 @@ class Progress:
         """Repeat what the user should know, where it is read last."""
         self.batch = None
         for note in document["notes"]:
-            self.console.print(f"[yellow]note:[/yellow] {note}", soft_wrap=True, highlight=False)
+            self.console.print(Text.assemble(("note:", "yellow"), f" {note}"), soft_wrap=True)
 
     def tell(self, batch: Batch) -> None:
         """One line per decision that was not told yet."""
@@ -85,19 +85,19 @@ class Progress:
                 self.told.add(segment)
                 prefix = batch.title.rpartition(": ")[0]
                 line = decision(segment)
-                self.console.print(f"{prefix}: {line}" if prefix else line, soft_wrap=True, highlight=False)
+                self.console.print(Text(f"{prefix}: {line}" if prefix else line), soft_wrap=True)
 
     def table(self) -> Group:
         """The batch at work: a row per candidate, and a line of totals."""
         if self.batch is None:
             return Group(Text("preparing data"))
-        table = Table("LR at its end", "mean loss", "status", box=None, pad_edge=False, title=self.batch.title)
+        table = Table("LR at its end", "mean loss", "status", box=None, pad_edge=False, title=Text(self.batch.title))
         finite = [r.mean_loss for r in self.done.values() if math.isfinite(r.mean_loss)]
         for job in self.batch.jobs:
             result = self.done.get(id(job))
             lr = label(job)
             best = bool(result and finite and result.mean_loss == min(finite))
-            loss = f"{result.mean_loss:.4f}" if result else ""
+            loss = f"{result.mean_loss:.4f}" if result and result.steps else ""
             table.add_row(lr, loss, result.status if result else "...", style="bold green" if best else "")
         return Group(table, Text(self.totals()))
 
@@ -117,6 +117,8 @@ class Progress:
 
 def label(job: SegmentJob) -> str:
     """What sets a job apart from the others of its batch: the LR at its end."""
+    if job.start == job.stop:
+        return "evaluation"
     if isinstance(job.schedule, AdaptiveSchedule):
         return "adaptive"
     return "frozen" if job.frozen else f"{job.schedule(job.stop):.3g}"
@@ -127,7 +129,7 @@ def decision(segment: Segment) -> str:
     return (
         f"segment {segment.k}: steps {segment.start}-{segment.stop}, "
         f"LR {segment.lr_start:.3g} -> {segment.chosen:.3g}, "
-        f"mean loss {segment.winner.mean_loss:.4f}, eps {segment.eps:.3g}, margin {segment.margin:.2g}"
+        f"mean loss {segment.winner.mean_loss:.4f}, eps {segment.eps:.3g} nats, margin {segment.margin:.2g}"
     )
 
 

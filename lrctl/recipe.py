@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +19,7 @@ from lrctl.loading import is_code
 from lrctl.plugins import registry
 
 DEFAULT = "quickstart"
+NAMES = ("workload.name", "executor.name")
 TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
 
 
@@ -44,11 +47,12 @@ class Optimizer:
     betas: tuple[float, ...] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.1
+    clip_norm: Annotated[float, "scale gradients down to this L2 norm over all parameters; 0 is off"] = 0.0
 
     def __post_init__(self) -> None:
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas: must be two numbers in [0, 1), got {list(self.betas)}")
-        for name in ("eps", "weight_decay"):
+        for name in ("eps", "weight_decay", "clip_norm"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: must be at least 0, got {getattr(self, name)}")
 
@@ -111,8 +115,9 @@ def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *,
     except OSError as error:
         raise UsageError(f"--recipe {path}: cannot be read: {error.strerror}") from error
     confine(tables.get("workload", {}), path.parent, source, allow_code)
-    for key, value in (overrides or {}).items():
-        assign(tables, key, value)
+    # Names first: another workload or executor starts from its own defaults.
+    for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] not in NAMES):
+        assign(tables, key, from_here(value) if key == "workload.name" else value)
     return check(tables, source)
 
 
@@ -148,9 +153,24 @@ def check_workload(table: Mapping[str, Any], source: str) -> Choice:
     """The workload table: a registered name or `file.py:Class`, and its parameters, all spelt out."""
     name, params = split_name(table, f"{source}: workload")
     if is_code(name):
+        for key, value in params.items():
+            check_plain(value, f"{source}: workload.{key}")
         return Choice(name, params)
     part = registry().get("workload", name, f"{source}: workload.name")
     return Choice(name, asdict(fields.build(part.params, params, f"{source}: workload")))
+
+
+def check_plain(value: Any, where: str) -> None:
+    """Refuse a value of TOML that JSON cannot hold: a date, a time, or a number that is not finite.
+
+    Raises:
+        UsageError: names the value.
+    """
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            check_plain(item, f"{where}.{key}")
+    elif not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        raise UsageError(f"{where}: must be a string, a finite number, true or false, or a list or table, got {value}")
 
 
 def check_executor(table: Mapping[str, Any], source: str) -> Choice:
@@ -226,6 +246,14 @@ def confine(table: Any, folder: Path, source: str, allow_code: bool) -> None:
     table["name"] = f"{path}:{cls}"
 
 
+def from_here(workload: Any) -> Any:
+    """A `file.py:Class` relative to the working directory as an absolute path; anything else as it is."""
+    if not isinstance(workload, str) or not is_code(workload):
+        return workload
+    file, _, cls = workload.rpartition(":")
+    return f"{Path(file).expanduser().resolve()}:{cls}"
+
+
 def assign(tables: dict[str, Any], key: str, value: Any) -> None:
     """Set `table.key` (or `strategy.name.key`) in raw tables. Another workload or executor has other keys."""
     *path, last = key.split(".")
@@ -234,7 +262,7 @@ def assign(tables: dict[str, Any], key: str, value: Any) -> None:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
             raise UsageError(f"--set {key}: {part} is not a table")
-    if key in ("workload.name", "executor.name") and table.get("name") != value:
+    if key in NAMES and table.get("name") != value:
         table.clear()
     table[last] = value
 
@@ -250,7 +278,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     key = key.strip()
-    if not equals or "." not in key:
+    if not equals or "." not in key or not all(key.split(".")):
         raise UsageError(f"--set {text}: must be table.key=value, such as training.steps=100")
     try:
         return key, tomllib.loads(f"value = {value}")["value"]
@@ -259,9 +287,28 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """Tables of scalars and lists as TOML: JSON's spelling of these is TOML's. None is left out."""
+    """Tables as TOML. None is left out."""
     lines: list[str] = []
     for name, table in tables.items():
         if table:
-            lines += [f"[{name}]", *(f"{k} = {json.dumps(v)}" for k, v in table.items() if v is not None), ""]
+            lines += [f"[{name}]", *(f"{spelt(k)} = {value(v)}" for k, v in table.items() if v is not None), ""]
     return "\n".join(lines)
+
+
+def spelt(key: str) -> str:
+    """A key as TOML: bare where that is allowed."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else value(key)
+
+
+def value(item: Any) -> str:
+    """A value as TOML: JSON's spelling, but for tables and for the character 7F.
+
+    >>> value({"a": [1, "b"]})
+    '{a = [1, "b"]}'
+    """
+    if isinstance(item, Mapping):
+        return "{" + ", ".join(f"{spelt(k)} = {value(v)}" for k, v in item.items()) + "}"
+    if isinstance(item, list | tuple):
+        return "[" + ", ".join(map(value, item)) + "]"
+    # JSON's \u escapes go in pairs beyond U+FFFF, which TOML refuses.
+    return json.dumps(item, ensure_ascii=False).replace("\x7f", "\\u007f")

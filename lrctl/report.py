@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lrctl import __version__
 from lrctl.job import Task, finite
@@ -90,11 +91,12 @@ BLOCKS = " ▁▂▃▄▅▆▇█"
 
 def print_summary(document: Mapping[str, Any], store: Path) -> None:
     """A search's result for a person, on stdout."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
     family, params = document["schedule"]["family"], document["schedule"]["params"]
     console.print(
-        f"[bold]{document['command']}[/bold] on {document['workload']}, seed {document['seed']}, "
-        f"{document['steps']} steps\n"
+        Text.assemble((document["command"], "bold"), f" on {document['workload']}, seed {document['seed']}, "),
+        f"{document['steps']} steps\n",
+        sep="",
     )
     schedule = build_schedule(registry().get("schedule", family).target, params)
     if not isinstance(schedule, AdaptiveSchedule):
@@ -111,15 +113,8 @@ def print_summary(document: Mapping[str, Any], store: Path) -> None:
         f"checkpoint: {store / 'checkpoints' / document['checkpoint']}.safetensors\n"
         f"all of it:  {run / 'result.json'}"
     )
-    if advice := NEXT.get(document["command"]):
-        console.print(f"next: {advice}")
-
-
-NEXT = {
-    "semilocal": "`lrctl local` for the same search with eps 0, or --tune-eps to find eps",
-    "local": "`lrctl semilocal --eps 0.48 --decay`, which accepts a worse loss now for a larger LR",
-}
-"""What to try after a command."""
+    if "next" in document:
+        console.print(f"next: {document['next']}")
 
 
 def plot(schedule: Callable[[float], float], steps: int, width: int = 60, height: int = 6) -> list[str]:
@@ -136,8 +131,7 @@ def plot(schedule: Callable[[float], float], steps: int, width: int = 60, height
 
 def segment_table(document: Mapping[str, Any]) -> Table:
     """The decisions of a search: a row per segment, with the margin of each choice."""
-    unit = document.get("eps_unit")
-    eps = "eps" if unit != "progress" else "eps (nats, from progress)"
+    eps = "eps (nats, from progress)" if document.get("eps_unit") == "progress" else "eps (nats)"
     table = Table(
         "k",
         "steps",
@@ -169,7 +163,7 @@ def segment_table(document: Mapping[str, Any]) -> Table:
 
 def print_estimate(estimate: Mapping[str, Any]) -> None:
     """What a search would take, for a person, on stdout."""
-    Console(highlight=False, soft_wrap=True).print(
+    Console(highlight=False, soft_wrap=True, markup=False).print(
         f"{estimate['command']} on {estimate['workload']}: about {estimate['jobs']} jobs "
         f"({estimate['jobs_known']} known), {estimate['steps']} steps = {estimate['baseline_runs']:.1f} plain runs\n"
         f"time: about {estimate['seconds']:.0f} s on {estimate['workers']} workers "

@@ -120,6 +120,8 @@ class Session:
         if unknown:
             raise JobFailedError(f"the checkpoint of job {unknown[0][:12]} is gone and nothing tells how to remake it")
         if lost:
+            # It may have been asked for without a checkpoint at first; that is not part of its key.
+            self.seen |= {key: replace(self.seen[key], checkpoint=True) for key in lost}
             self.remade += sum(self.seen[key].stop - self.seen[key].start for key in lost)
             self.train(lost)
 
@@ -221,6 +223,8 @@ def search(
     """
     began = time.monotonic()
     place = Store(store)
+    if name is not None:
+        place.run(name)  # refuses a bad name before anything is prepared
     part, params = registry().get("strategy", command), recipe.params(command)
     task = prepare(recipe)
     frozen = recipe.frozen(command)
@@ -290,7 +294,7 @@ def resolve_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=name)
+        torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(f"--device {name}: cannot be used here: {reason}; choose cpu, or leave it out") from error

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from lrctl.errors import StoreError, UsageError
-from lrctl.job import SegmentResult, finite
+from lrctl.job import SegmentResult, digest, finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,28 +62,30 @@ class Store:
 
     def _sweep(self) -> None:
         """Delete what killed processes left aside, unless it may still be in use."""
-        for folder in FOLDERS[:3]:
-            for aside in (self.path / folder).glob(".*"):
+        for pattern in (".*", *(f"{folder}/.*" for folder in FOLDERS[:3]), "runs/*/.*"):
+            for left in self.path.glob(pattern):
                 try:
-                    if time.time() - aside.stat().st_mtime > STALE:
-                        aside.unlink()
+                    if left.is_file() and time.time() - left.stat().st_mtime > STALE:
+                        left.unlink()
                 except FileNotFoundError:
                     pass  # another process swept it first
 
     # Jobs
 
     def result(self, key: str) -> SegmentResult | None:
-        """The result of a job, or None if it is not known; one whose losses are damaged is not known."""
-        document = read_json(self.path / "jobs" / f"{key}.json")
-        if document is None or document.get("key") != key:
+        """The result of a job, or None if it is not known; one that is damaged, or its losses, is not known."""
+        document = read_json(self.path / "jobs" / f"{key}.json") or {}
+        written = document.pop("digest", None)
+        if document.get("key") != key or written != digest(finite(document)):
             return None
         result = SegmentResult.from_json(document)
         intact = "losses" not in result.digests or file_digest(self._losses(key)) == result.digests["losses"]
         return result if intact else None
 
     def put_result(self, result: SegmentResult) -> None:
-        """Record a result: the last write of a job."""
-        write_json(self.path / "jobs" / f"{result.key}.json", result.to_json())
+        """Record a result, with a digest of it: the last write of a job."""
+        document = result.to_json()
+        write_json(self.path / "jobs" / f"{result.key}.json", document | {"digest": digest(document)})
 
     def forget(self, key: str) -> None:
         """Delete all that is known of a job."""
@@ -152,7 +154,14 @@ class Store:
     # Runs
 
     def run(self, name: str) -> Path:
-        """The folder of a run."""
+        """The folder of a run.
+
+        Raises:
+            UsageError: the name would lead out of `runs`.
+        """
+        # A run's folder can be deleted, so this must never be another folder.
+        if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(name.encode()) < 256:
+            raise UsageError(f"--name {name!r}: must be the name of one folder, without a dot in front")
         return self.path / "runs" / name
 
     def document(self, name: str) -> dict[str, Any] | None:
@@ -170,7 +179,10 @@ class Store:
             raise UsageError(
                 f"--name {name}: this run was made with other settings ({frozen}); choose another name, or --fresh"
             )
-        self.run(name).mkdir(exist_ok=True)
+        try:
+            self.run(name).mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self.run(name), error) from error
         write_text(frozen, recipe)
         write_json(self.run(name) / "environment.json", environment)
 
@@ -203,12 +215,18 @@ def aside(path: Path) -> Iterator[Path]:
         finally:
             os.close(folder)
     except OSError as error:
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}; free some space or choose another --store, "
-            "then give the same command to continue"
-        ) from error
+        raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: Exception) -> StoreError:
+    """The error for a file that cannot be written, for one because the disk is full."""
+    reason = getattr(error, "strerror", None) or error
+    return StoreError(
+        f"cannot write {path}: {reason}; free some space or choose another --store, "
+        "then give the same command to continue"
+    )
 
 
 def write_text(path: Path, text: str) -> None:

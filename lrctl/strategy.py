@@ -85,7 +85,7 @@ class Found:
         schedule: for the whole run.
         checkpoint: key of the job that ended the run with this schedule.
         trace: the decisions that led to it.
-        summary: JSON values to add to the result document.
+        summary: JSON values to add to the result document; `next` is a command for the user to try.
     """
 
     schedule: Schedule | AdaptiveSchedule

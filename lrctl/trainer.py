@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -44,6 +45,7 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
 
     Raises:
         RuntimeError: something resets the LR between the schedule and the update.
+        ValueError: an adaptive schedule gives an LR that is negative or not finite.
     """
     device = torch.device(task.device)
     seed_all(task.seed, "model", device)
@@ -58,15 +60,18 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
         memory = start_from["schedule"] if adaptive and start_from["schedule"] is not None else memory
     losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=device)
     planned, lrs = job.lrs or [], []
+    clip_norm = (task.optimizer or {}).get("clip_norm", 0.0)
     model.train()
     began = time.perf_counter()
     for index, step in enumerate(range(job.start, job.stop)):
         seed_all(task.seed, step, device)
         with precision(task.dtype, device):
             loss = workload.loss(model, to(workload.batch(step), device))
-        lr = adaptive(step, memory) if adaptive else planned[index]
+        lr = checked(adaptive(step, memory), adaptive, step) if adaptive else planned[index]
         set_lr(optimizer, lr)
         loss.backward()  # type: ignore[no-untyped-call]
+        if clip_norm:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         optimizer.step()
         if index == 0:
             check_lr(optimizer, lr)
@@ -110,6 +115,17 @@ def score(workload: Workload, model: torch.nn.Module, n: int, seed: int, device:
         raise TypeError(f"{type(workload).__name__} has no method score_batch(i), which this search needs")
     seed_all(seed, "score", device)
     return sum(float(workload.loss(model, to(workload.score_batch(i), device))) for i in range(n)) / n
+
+
+def checked(lr: float, schedule: AdaptiveSchedule, step: int) -> float:
+    """The LR that an adaptive schedule gave.
+
+    Raises:
+        ValueError: it is negative or not finite.
+    """
+    if not (math.isfinite(lr) and lr >= 0):
+        raise ValueError(f"{schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
+    return float(lr)
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:

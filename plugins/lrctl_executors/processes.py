@@ -7,9 +7,9 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -94,7 +94,9 @@ def send(worker: Worker, task: Task) -> None:
 def died(worker: Worker, task: Task, job: SegmentJob) -> SegmentResult:
     """The result of a job whose worker is gone."""
     worker.process.join(GRACE)
-    message = f"the worker process ended with exit code {worker.process.exitcode} (out of memory?)"
+    code = worker.process.exitcode
+    reason = {-signal.SIGKILL: " (out of memory?)", 1: ", see the messages above"}.get(code or 0, "")
+    message = f"the worker process ended with exit code {code}{reason}"
     return SegmentResult(job.key(task), "failed", failure=Failure("WorkerDied", message), run=task.run)
 
 
@@ -104,14 +106,38 @@ def start(store: Path, index: int, device: str) -> Worker:
     ours, theirs = context.Pipe()
     gpu = index % slots(device) if device == "cuda" else None
     process = context.Process(target=serve, args=(theirs, store, gpu), daemon=True)
-    process.start()
+    with shielded():
+        process.start()
     theirs.close()
     return Worker(process, ours)
 
 
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back for the length of a block; a process started in it never sees a Ctrl-C.
+
+    Ctrl-C reaches the whole process group. Without this a worker that is still starting would print a traceback,
+    and so would one whose parent is stopped half way through telling it what to do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python handles signals in the main thread only
+        return
+    held: list[int] = []
+    handlers = {n: signal.signal(n, lambda number, _: held.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    resource_tracker.ensure_running()  # started with the first process, and lifts the mask
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for arrived in held:
+        signal.raise_signal(arrived)
+
+
 def serve(pipe: Connection, store: Path, gpu: int | None) -> None:
     """A worker's life: take a job, do it, send the result, until the pipe closes or the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=end_with_parent, daemon=True).start()
     if gpu is not None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -119,9 +145,9 @@ def serve(pipe: Connection, store: Path, gpu: int | None) -> None:
     while True:
         try:
             task, job = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(attempt(store, task, job))
+            pipe.send(attempt(store, task, job))
+        except (EOFError, OSError):
+            return  # the parent is gone; `attempt` itself never raises
 
 
 def end_with_parent() -> None:

@@ -14,6 +14,7 @@ from lrctl.strategy import Batch, Candidate, Found, Problem, Search, Segment
 from lrctl_strategies.grids import GEOMETRIC, ratios
 
 Unit = Literal["nats", "progress"]
+NEXT = "lrctl local, the same search with eps 0, or --tune-eps, which finds eps"
 
 
 Segments = Annotated[int, "K: segments the run is cut into"]
@@ -73,7 +74,10 @@ def check_candidates(p: SemiLocal | Local) -> None:
 
 def local(p: Local, run: Problem) -> Search:
     """Local search: every segment takes the LR with the lowest mean loss."""
-    return (yield from semilocal(SemiLocal(eps=0.0, **asdict(p)), run))
+    found = yield from semilocal(SemiLocal(eps=0.0, **asdict(p)), run)
+    return replace(
+        found, summary=(("next", "lrctl semilocal --eps 0.48 --decay, which gives up some loss now for a larger LR"),)
+    )
 
 
 def semilocal(p: SemiLocal, run: Problem) -> Search:
@@ -89,7 +93,7 @@ def semilocal(p: SemiLocal, run: Problem) -> Search:
         segment = choose(p, k, eps, jobs, results)
         lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
     knots = ((0, 0.0), *((segment.stop, segment.chosen) for segment in trace))
-    return Found(PiecewiseLinear(knots), trace[-1].winner.key, trace, (("eps_unit", p.eps_unit),))
+    return Found(PiecewiseLinear(knots), trace[-1].winner.key, trace, (("eps_unit", p.eps_unit), ("next", NEXT)))
 
 
 def title(p: SemiLocal, k: int, eps: float) -> str:

@@ -126,7 +126,7 @@ def test_eps_zero_is_local_search() -> None:
     loss = random_loss(3, 10**6, 0.0)
     ours, asked = play(semilocal, SemiLocal(0.0), 600, loss)
     theirs, also_asked = play(local, Local(), 600, loss)
-    assert ours == theirs
+    assert (ours.schedule, ours.checkpoint, ours.trace) == (theirs.schedule, theirs.checkpoint, theirs.trace)
     assert [batch.jobs for batch in asked] == [batch.jobs for batch in also_asked]
 
 

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from pathlib import Path
+
+import pytest
+
+from command_line import Done, Lrctl
+from lrctl import cli, plugins
+
+
+@pytest.fixture
+def lrctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Lrctl]:
+    """The command line in a working directory of the test's own; the process is left as it was."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("LRCTL_STORE", raising=False)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # no test pulls the plug
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["lrctl", *map(str, arguments)])
+        capsys.readouterr()
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            with pytest.raises(SystemExit) as end:
+                cli.main()
+        return Done(end.value.code if isinstance(end.value.code, int) else 0, *capsys.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Pretends that these modules, given as Python source, are installed plugins beside the built-in ones."""
+    others: list[EntryPoint] = []
+    folder = tmp_path / "site"
+    folder.mkdir()
+
+    def install(**sources: str) -> None:
+        for name, source in sources.items():
+            (folder / f"{name}.py").write_text(source)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+            others.append(EntryPoint(name, name, "lrctl"))
+        plugins.registry.cache_clear()
+
+    def found(*, group: str) -> EntryPoints:
+        return EntryPoints([*entry_points(group=group), *others])
+
+    monkeypatch.delenv("LRCTL_PLUGINS", raising=False)
+    monkeypatch.setattr(plugins, "entry_points", found)
+    monkeypatch.syspath_prepend(str(folder))
+    plugins.registry.cache_clear()
+    yield install
+    plugins.registry.cache_clear()
+    for other in others:
+        sys.modules.pop(other.name, None)

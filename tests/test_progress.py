@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import os
+import pty
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Thread
+
+import pytest
+from rich.console import Console
+
+from command_line import Lrctl
+from lrctl import progress
+from lrctl.job import SegmentJob, SegmentResult
+from lrctl.plugins import registry
+from lrctl.schedule import Observation, PiecewiseLinear
+from lrctl.strategy import Batch, Candidate, Problem, Segment
+
+SMOKE = ("semilocal", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1,0.01", "--grid-size", "1")
+COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38;[0-9;]+)m")
+
+SLOW = """
+import time
+from lrctl import hookimpl
+
+@hookimpl
+def job_finished(job, result):
+    time.sleep(0.3)  # a frame is drawn every 0.5 s
+"""
+
+
+@contextmanager
+def terminal(drawn: list[str]) -> Iterator[None]:
+    """Makes stderr a pseudo-terminal for the block; `drawn` then holds what was drawn on it."""
+    ours, theirs = pty.openpty()
+    pieces: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):  # raised once the other end is closed
+            while piece := os.read(ours, 65536):
+                pieces.append(piece)
+
+    reader = Thread(target=read)
+    reader.start()
+    before = sys.stderr
+    with os.fdopen(theirs, "w", encoding="utf-8") as sys.stderr:
+        try:
+            yield
+        finally:
+            sys.stderr = before
+    reader.join()
+    os.close(ours)
+    drawn.append(b"".join(pieces).decode())
+
+
+def drawn_by(lrctl: Lrctl, *arguments: str) -> str:
+    """What a command draws on a terminal."""
+    drawn: list[str] = []
+    with terminal(drawn):
+        assert lrctl(*arguments).code == 0
+    return drawn[0]
+
+
+@pytest.fixture(autouse=True)
+def colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that shows colours, and nobody who asks for more or less."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def final_lines(drawn: str) -> list[str]:
+    """What is left on a screen that understands carriage returns, cursor up and erase line."""
+    lines, row = [""], 0
+    for piece in re.findall(r"\x1b\[[0-9;?]*[a-zA-Z]|\r|\n|[^\x1b\r\n]+", drawn):
+        if piece == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif piece == "\x1b[1A":
+            row -= 1
+        elif piece == "\x1b[2K":
+            lines[row] = ""
+        elif piece != "\r" and not piece.startswith("\x1b"):
+            lines[row] += piece
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def test_without_a_terminal_there_is_a_plain_line_per_segment(lrctl: Lrctl) -> None:
+    done = lrctl(*SMOKE)
+    lines = done.err.splitlines()
+    assert [line.split(",")[0] for line in lines if not line.startswith("note: ")] == [
+        "segment 1: steps 0-10",
+        "segment 2: steps 10-20",
+        "segment 3: steps 20-30",
+        "segment 4: steps 30-40",
+    ]
+    assert "\x1b" not in done.err
+
+
+def test_a_line_tells_the_choice_its_loss_and_eps_with_its_unit(lrctl: Lrctl) -> None:
+    done = lrctl(*SMOKE)
+    for line in done.err.splitlines()[:4]:
+        assert re.fullmatch(
+            r"segment \d: steps \d+-\d+, LR \S+ -> \S+, mean loss \d\.\d{4}, eps \S+ nats, margin \S+", line
+        )
+
+
+def test_on_a_terminal_a_live_table_shows_the_candidates_and_leaves_the_decisions(
+    lrctl: Lrctl, installed: Callable[..., None]
+) -> None:
+    installed(slow=SLOW)
+    drawn = drawn_by(lrctl, *SMOKE, "--segments", "2", "--grid", "0.1,0.01,0.001")
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn)
+    assert "segment 1 of 2" in text
+    assert re.search(r"LR at its end\s+mean loss\s+status", text)
+    assert re.search(r"\n0\.001\s+\d\.\d{4}\s+ok", text)
+    assert re.search(r"\n0\.1\s+\.\.\.", text)
+    assert re.search(r"\d+ jobs \(0 reused\), \d+ steps = \d\.\d plain runs", text)
+    left = final_lines(drawn)
+    assert [line.split(":")[0] for line in left] == ["segment 1", "segment 2"]
+    assert COLOUR.search(drawn)
+
+
+def test_no_color_is_obeyed(lrctl: Lrctl, installed: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    installed(slow=SLOW)
+    drawn = drawn_by(lrctl, *SMOKE, "--segments", "2", "--grid", "0.1,0.01,0.001")
+    assert "segment 1 of 2" in drawn
+    assert not COLOUR.search(drawn)
+
+
+def test_a_quiet_search_draws_nothing_on_a_terminal(lrctl: Lrctl) -> None:
+    assert drawn_by(lrctl, *SMOKE, "--quiet") == ""
+
+
+def test_the_observer_is_gone_after_a_search_that_failed(lrctl: Lrctl) -> None:
+    assert lrctl(*SMOKE, "--grid", "1e30").code == 3
+    assert not registry().manager.has_plugin("progress")
+
+
+def test_notes_are_shown_last_and_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress.shown():
+        registry().manager.hook.search_finished(document={"notes": ["LR [0.1] fell", "[/b]"]})
+    assert capsys.readouterr().err == "note: LR [0.1] fell\nnote: [/b]\n"
+
+
+class Adaptive:
+    def init(self) -> int:
+        return 0
+
+    def __call__(self, _step: int, _state: int) -> float:
+        return 0.1
+
+    def update(self, state: int, _seen: Observation) -> int:
+        return state
+
+
+@pytest.mark.parametrize(
+    ("job", "text"),
+    [
+        (SegmentJob(0, 10, PiecewiseLinear(((0, 0.0), (10, 0.125)))), "0.125"),
+        (SegmentJob(0, 10, PiecewiseLinear(((0, 0.0),))), "frozen"),
+        (SegmentJob(0, 10, Adaptive()), "adaptive"),
+        (SegmentJob(10, 10, PiecewiseLinear(((0, 0.1),))), "evaluation"),
+    ],
+    ids=["ramp", "frozen", "adaptive", "no steps"],
+)
+def test_a_job_is_called_by_what_sets_it_apart(job: SegmentJob, text: str) -> None:
+    assert progress.label(job) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5999, "100 min"), (6000, "1.7 h")],
+)
+def test_time_is_told_as_people_read_it(seconds: float, text: str) -> None:
+    assert progress.clock(seconds) == text
+
+
+def test_each_decision_is_told_once_with_the_search_it_belongs_to(capsys: pytest.CaptureFixture[str]) -> None:
+    observer = progress.Progress(Console(stderr=True))
+    segment = Segment(1, 0, 10, 0.25, 0.0, (Candidate(0.1, 2.0, "ok", "key"),), 0.1, 0.5)
+    job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))
+    for title in ("eps [1]: segment 2 of 3", "eps [1]: segment 3 of 3"):
+        observer.batch_started(Batch(title, [job], (segment,)), 2, Problem(20))
+    assert capsys.readouterr().err == (
+        "eps [1]: segment 1: steps 0-10, LR 0 -> 0.1, mean loss 2.0000, eps 0.25 nats, margin 0.5\n"
+    )
+    observer.job_finished(job, SegmentResult("key", "ok", 2.0, steps=10))
+    assert observer.totals().startswith("1 jobs (4 reused), 10 steps = 0.5 plain runs, 0 s")

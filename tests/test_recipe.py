@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrctl import recipe as recipes
+from lrctl.errors import UsageError
+from lrctl.recipe import Choice
+
+TEXT = """
+[training]
+steps = 100
+
+[workload]
+name = "linear-regression"
+dim = 4
+noise = 0.25
+
+[executor]
+name = "processes"
+workers = 3
+
+[strategy.semilocal]
+eps = 0.25
+grid = [0.1, 0.01]
+"""
+
+TEXTS = st.text("ab.=# '\"\\\n\r\t\x00\x7f\x80é日😀", max_size=6)
+PLAIN = st.recursive(
+    TEXTS | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("r.toml").write_text(TEXT)
+    return "r.toml"
+
+
+def test_a_recipe_overrides_defaults_and_keeps_the_others(file: str) -> None:
+    recipe = recipes.read(file)
+    assert recipe.source == "r.toml"
+    assert recipe.training == recipes.Training(steps=100, seed=0, device="auto", dtype="float32", threads=1)
+    assert recipe.workload == Choice("linear-regression", {"dim": 4, "batch_size": 8, "noise": 0.25})
+    assert recipe.executor == Choice("processes", {"workers": 3})
+    assert recipe.params("semilocal").grid == (0.1, 0.01)
+    assert recipe.params("semilocal").eps_unit == "nats"
+    assert recipe.params("local").segments == 10
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "path"),
+    [
+        ("training.steps", 7, "training.steps"),
+        ("training.seed", 3, "training.seed"),
+        ("optimizer.weight_decay", 0.0, "optimizer.weight_decay"),
+        ("divergence.margin", 2.0, "divergence.margin"),
+    ],
+)
+def test_an_override_wins_over_the_recipe(file: str, key: str, value: Any, path: str) -> None:
+    found: Any = recipes.read(file, {key: value})
+    for name in path.split("."):
+        found = getattr(found, name)
+    assert found == value
+
+
+def test_an_override_of_a_strategy_leaves_its_other_parameters(file: str) -> None:
+    params = recipes.read(file, {"strategy.semilocal.decay": True}).params("semilocal")
+    assert (params.decay, params.eps, params.grid) == (True, 0.25, (0.1, 0.01))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"workload.name": "gpt", "workload.context": 9},
+        {"workload.context": 9, "workload.name": "gpt"},
+    ],
+    ids=["name first", "name last"],
+)
+def test_another_workload_starts_from_its_own_defaults(file: str, overrides: dict[str, Any]) -> None:
+    params = recipes.read(file, overrides).workload.params
+    assert params["context"] == 9
+    assert "dim" not in params
+
+
+def test_the_same_workload_keeps_the_recipes_parameters(file: str) -> None:
+    assert recipes.read(file, {"workload.name": "linear-regression"}).workload.params["dim"] == 4
+
+
+def test_another_executor_starts_from_its_own_defaults(file: str) -> None:
+    assert recipes.read(file, {"executor.name": "auto"}).executor == Choice("auto", {"workers": 0})
+
+
+def test_an_optimizer_counts_as_given_where_the_recipe_says_anything_about_it(file: str) -> None:
+    assert not recipes.read(file).optimizer_given
+    assert recipes.read(file, {"optimizer.weight_decay": 0.1}).optimizer_given
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ("training.steps=3", ("training.steps", 3)),
+        ("training.steps = 3", ("training.steps", 3)),
+        ("a.b=1e-3", ("a.b", 1e-3)),
+        ("a.b=true", ("a.b", True)),
+        ("a.b=[1, 2]", ("a.b", [1, 2])),
+        ('a.b="3"', ("a.b", "3")),
+        ("a.b=x=y", ("a.b", "x=y")),
+        ("a.b=C:\\dir", ("a.b", "C:\\dir")),
+        ("a.b=", ("a.b", "")),
+        ("a.b.c=", ("a.b.c", "")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_setting_is_read_as_toml_or_else_as_a_string(text: str, setting: tuple[str, Any]) -> None:
+    key, value = recipes.parse_setting(text)
+    assert (key, value) == setting
+    assert type(value) is type(setting[1])
+
+
+@pytest.mark.parametrize("name", ["net.py:Net", "sub/net.py:Net"])
+def test_code_in_a_recipe_is_relative_to_the_recipe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/r.toml").write_text(TEXT.replace("linear-regression", name))
+    monkeypatch.chdir(tmp_path)
+    assert recipes.read("there/r.toml").workload.name == str(tmp_path.resolve() / "there" / name)
+
+
+@pytest.mark.parametrize("name", ["net.py:Net", "../net.py:Net"])
+def test_code_in_an_override_is_relative_to_the_working_directory(file: str, name: str) -> None:
+    found = recipes.read(file, {"workload.name": name}).workload
+    assert found == Choice(f"{(Path.cwd() / name.partition(':')[0]).resolve()}:Net", {})
+
+
+@pytest.mark.parametrize("name", ["quickstart", "smoke"])
+@pytest.mark.parametrize("strategy", ["semilocal", "local"])
+def test_a_frozen_recipe_reads_back_as_the_same_recipe(name: str, strategy: str, tmp_path: Path) -> None:
+    recipe = recipes.read(name, {"optimizer.eps": 1e-12, "strategy.semilocal.grid": [1e-5, 3e16]})
+    (tmp_path / "frozen.toml").write_text(recipe.frozen(strategy), encoding="utf-8")
+    again = recipes.read(str(tmp_path / "frozen.toml"))
+    assert again.params(strategy) == recipe.params(strategy)
+    same: dict[str, Any] = {"source": "", "executor": Choice("auto"), "strategy": {}}
+    assert replace(again, **same) == replace(recipe, **same)
+    assert again.frozen(strategy) == recipe.frozen(strategy)
+
+
+def test_a_frozen_recipe_spells_out_every_value_that_is_set(file: str) -> None:
+    frozen = tomllib.loads(recipes.read(file).frozen("semilocal"))
+    assert frozen["training"] == {"steps": 100, "seed": 0, "device": "auto", "dtype": "float32", "threads": 1}
+    assert frozen["divergence"] == {"max_non_finite": 3, "margin": 0.5}
+    assert frozen["workload"] == {"name": "linear-regression", "dim": 4, "batch_size": 8, "noise": 0.25}
+    assert frozen["strategy"]["semilocal"]["segments"] == 10
+    assert "max_lr" not in frozen["strategy"]["semilocal"]
+    assert "executor" not in frozen
+
+
+@pytest.mark.parametrize(
+    "text", ["a \"b\" 'c'", "back\\slash\\", "naïve 日本 😀", "tab\tnew\nline\r", "\x00\x1f\x7f", ""]
+)
+def test_a_string_survives_a_frozen_recipe(text: str, file: str, tmp_path: Path) -> None:
+    recipe = recipes.read(file, {"workload.name": "net.py:Net", "workload.text": text, "training.device": text})
+    frozen = tmp_path / "frozen.toml"
+    frozen.write_text(recipe.frozen("local"), encoding="utf-8", newline="")
+    again = recipes.read(str(frozen))
+    assert again.workload.params == {"text": text}
+    assert again.training.device == text
+
+
+@given(st.dictionaries(TEXTS, st.dictionaries(TEXTS, PLAIN, max_size=3), max_size=2))
+def test_tables_survive_toml(params: dict[str, dict[str, Any]]) -> None:
+    assert tomllib.loads(recipes.toml({"workload": params, "training": {"steps": 1}})) == (
+        {"training": {"steps": 1}} | ({"workload": params} if params else {})
+    )
+
+
+def test_a_value_that_is_none_is_left_out_of_toml() -> None:
+    assert recipes.toml({"a": {"x": None, "y": 1}, "b": {}}) == "[a]\ny = 1\n"
+
+
+def test_the_bundled_recipes_are_found_by_name() -> None:
+    assert {"quickstart", "smoke"} <= set(recipes.bundled())
+    assert recipes.find("smoke").read_text(encoding="utf-8")
+
+
+def test_without_a_name_the_quickstart_recipe_is_read() -> None:
+    assert recipes.read().source == recipes.DEFAULT == "quickstart"
+
+
+def test_a_table_is_not_overwritten_by_a_value(file: str) -> None:
+    with pytest.raises(UsageError, match=r"^--set training.steps.x: steps is not a table$"):
+        recipes.read(file, {"training.steps.x": 3})

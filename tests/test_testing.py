@@ -1,0 +1,428 @@
+"""Every built-in part keeps its contract, and each check fails on a part that breaks it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lrctl import fields, testing
+from lrctl.job import Failure, SegmentJob, SegmentResult, Task
+from lrctl.plugins import registry
+from lrctl.schedule import AdaptiveSchedule, Observation, PiecewiseLinear
+from lrctl.strategy import Batch, Found, Problem, Search
+
+# The built-in parts
+
+STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{f"{part.name}, default": (part.name, {}) for part in registry().of("strategy")},
+    "semilocal, eps 0": ("semilocal", {"eps": 0.0}),
+    "semilocal, one segment": ("semilocal", {"segments": 1}),
+    "semilocal, uneven segments": ("semilocal", {"segments": 7, "decay": True}),
+    "semilocal, progress": ("semilocal", {"eps": 0.25, "eps_unit": "progress", "grid_size": 2}),
+    "semilocal, tuned": ("semilocal", {"eps": 0.01, "tune_eps": True, "segments": 4, "grid_size": 3}),
+    "local, one LR": ("local", {"grid": (0.1,), "grid_size": 1}),
+    "local, limited": ("local", {"max_lr": 0.01, "segments": 3}),
+}
+
+SCHEDULES: dict[str, list[Any]] = {
+    "piecewise-linear": [
+        PiecewiseLinear(((0, 0.1),)),
+        PiecewiseLinear(((0, 0.0), (7, 0.3), (60, 0.0))),
+        PiecewiseLinear(((10, 0.1), (20, 1e-12))),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "params"), STRATEGIES.values(), ids=STRATEGIES)
+def test_a_built_in_strategy_keeps_its_contract(name: str, params: dict[str, Any]) -> None:
+    part = registry().get("strategy", name)
+    testing.check_strategy(part.target, fields.build(part.params, params, name))
+
+
+@pytest.mark.parametrize("name", [part.name for part in registry().of("schedule")])
+def test_a_built_in_schedule_keeps_its_contract(name: str) -> None:
+    family = registry().get("schedule", name).target
+    for schedule in SCHEDULES[name]:
+        assert type(schedule) is family
+        if isinstance(schedule, AdaptiveSchedule):
+            testing.check_adaptive_schedule(schedule, [3.0, 2.0, 2.5, math.nan, 1.0])
+        else:
+            testing.check_schedule(schedule, 60)
+
+
+@pytest.mark.parametrize("name", [part.name for part in registry().of("workload")])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_built_in_workload_keeps_its_contract(
+    name: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LRCTL_CACHE", str(tmp_path / "cache"))
+    words = random.Random(0).choices(["a", "cat", "sat", "on", "the", "mat"], k=4000)
+    (tmp_path / "text.txt").write_text(" ".join(words))
+    small = {"path": str(tmp_path / "text.txt"), "tokenizer": "bytes", "d_model": 8, "heads": 2, "dropout": 0.1}
+    part = registry().get("workload", name)
+    params = fields.build(part.params, small if name == "gpt" else {}, name)
+    testing.check_workload(part.target(params, seed))
+
+
+@pytest.mark.parametrize("name", [part.name for part in registry().of("executor")])
+def test_a_built_in_executor_keeps_its_contract(name: str, tmp_path: Path) -> None:
+    part = registry().get("executor", name)
+    params = fields.build(part.params, {"workers": 1} if name == "processes" else {}, name)
+    testing.check_executor(part.target(params, tmp_path), TASK, JOBS)
+
+
+TASK = replace(
+    testing.TASK,
+    workload="linear-regression",
+    workload_params={"dim": 2, "batch_size": 4, "noise": 0.1},
+    optimizer={"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1},
+)
+JOBS = [SegmentJob(0, 3, PiecewiseLinear(((0, lr),))) for lr in (0.1, 0.2)]
+
+
+# Parts that break it
+
+count = itertools.count()
+
+
+@dataclass(frozen=True)
+class Nan:
+    lr: float = 0.1
+
+    def __call__(self, step: float) -> float:
+        return math.nan if step == 5 else self.lr
+
+
+@dataclass(frozen=True)
+class Negative:
+    lr: float = 0.1
+
+    def __call__(self, step: float) -> float:
+        return self.lr - 0.01 * step
+
+
+@dataclass(frozen=True)
+class Restless:
+    lr: float = 0.1
+
+    def __call__(self, _step: float) -> float:
+        return self.lr + next(count)
+
+
+@dataclass(eq=False)
+class Unequal:
+    lr: float = 0.1
+
+    def __call__(self, _step: float) -> float:
+        return self.lr
+
+
+@dataclass(eq=False)
+class Lonely(Unequal):
+    def __hash__(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ("constant", "cannot be called"),
+        (Unequal(), "equal schedules must have equal hashes"),
+        (Nan(), "gives nan at step 5"),
+        (Negative(), "gives -0.0"),
+        (Restless(), "gives two values at step 0"),
+        (Lonely(), "comes back from JSON as"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_the_check_of_schedules_finds_what_is_broken(schedule: Any, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        testing.check_schedule(schedule, 20)
+
+
+@dataclass(frozen=True)
+class Counting:
+    """A sound one: the LR falls with the number of updates."""
+
+    lr: float = 0.1
+
+    def init(self) -> Any:
+        return {"n": 0}
+
+    def __call__(self, _step: int, state: Any) -> float:
+        return float(self.lr / (1 + state["n"]))
+
+    def update(self, state: Any, _seen: Observation) -> Any:
+        return {"n": state["n"] + 1}
+
+
+@dataclass(frozen=True)
+class NanLater(Counting):
+    def __call__(self, _step: int, state: Any) -> float:
+        return math.nan if state["n"] > 1 else self.lr
+
+
+@dataclass(frozen=True)
+class NegativeLater(Counting):
+    def __call__(self, _step: int, state: Any) -> float:
+        return self.lr - float(state["n"])
+
+
+@dataclass(frozen=True)
+class Meddling(Counting):
+    def update(self, state: Any, _seen: Observation) -> Any:
+        state["n"] += 1
+        return state
+
+
+@dataclass(frozen=True)
+class Forgetful(Counting):
+    def init(self) -> Any:
+        return {0: 0}
+
+    def __call__(self, _step: int, _state: Any) -> float:
+        return self.lr
+
+    def update(self, state: Any, _seen: Observation) -> Any:
+        return {0: state.get(0, 0) + 1}
+
+
+class LonelyCounting(Counting):
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = Counting.__hash__
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (PiecewiseLinear(((0, 0.1),)), r"lacks init\(\) or update\(\)"),
+        (LonelyCounting(), "comes back from JSON as"),
+        (NanLater(), "gives nan at step 2"),
+        (NegativeLater(), "gives -0.9 at step 1"),
+        (Meddling(), r"update\(\) changed the state it was given"),
+        (Forgetful(), "the state lost by JSON"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_the_check_of_adaptive_schedules_finds_what_is_broken(schedule: Any, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        testing.check_adaptive_schedule(schedule, [3.0, 2.0, 1.0])
+
+
+def test_the_check_of_adaptive_schedules_passes_a_sound_one() -> None:
+    testing.check_adaptive_schedule(Counting(), [3.0, math.nan, 1.0])
+
+
+@dataclass(frozen=True)
+class Params:
+    lr: Annotated[float, "the LR of every step"] = 0.1
+
+
+@dataclass(frozen=True)
+class Mute:
+    lr: float = 0.1
+
+
+def flat(params: Any, run: Problem) -> Search:
+    """A sound one: two halves at one LR."""
+    schedule = PiecewiseLinear(((0, params.lr),))
+    half = run.steps // 2
+    (first,) = yield Batch("half", [SegmentJob(0, half, schedule)])
+    (second,) = yield Batch("all", [SegmentJob(half, run.steps, schedule, first.key)])
+    return Found(schedule, second.key)
+
+
+def forgetful(params: Any, run: Problem) -> Search:
+    found = yield from flat(params, run)
+    return replace(found, summary=(("n", next(count)),))
+
+
+def wavering(params: Any, run: Problem) -> Search:
+    yield Batch("a try", [SegmentJob(0, 1, PiecewiseLinear(((0, 0.1 + next(count)),)))])
+    return (yield from flat(params, run))
+
+
+def overrunning(params: Any, run: Problem) -> Search:
+    return (yield from flat(params, Problem(run.steps + 2)))
+
+
+def short(params: Any, run: Problem) -> Search:
+    return (yield from flat(params, Problem(run.steps - 2)))
+
+
+def orphaned(params: Any, run: Problem) -> Search:
+    (result,) = yield Batch("all", [SegmentJob(0, run.steps, PiecewiseLinear(((0, params.lr),)), "nobody")])
+    return Found(PiecewiseLinear(((0, params.lr),)), result.key)
+
+
+def gap(params: Any, run: Problem) -> Search:
+    (first,) = yield Batch("start", [SegmentJob(0, 5, PiecewiseLinear(((0, params.lr),)))])
+    (second,) = yield Batch("end", [SegmentJob(6, run.steps, PiecewiseLinear(((0, params.lr),)), first.key)])
+    return Found(PiecewiseLinear(((0, params.lr),)), second.key)
+
+
+def boasting(params: Any, run: Problem) -> Search:
+    found = yield from flat(params, run)
+    return replace(found, schedule=PiecewiseLinear(((0, params.lr), (run.steps, 0.0))))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "params", "message"),
+    [
+        (flat, Mute(), "Mute.lr: write its help"),
+        (forgetful, Params(), "a replay found something else"),
+        (wavering, Params(), "a replay asked for other jobs"),
+        (overrunning, Params(), "leaves the run"),
+        (orphaned, Params(), "continues from a job that was never asked for"),
+        (gap, Params(), "does not start where its parent ends"),
+        (short, Params(), "the checkpoint found is not the end of the run"),
+        (boasting, Params(), "the schedule is not the one that was trained"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_check_of_strategies_finds_what_is_broken(strategy: Any, params: Any, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        testing.check_strategy(strategy, params)
+
+
+def test_the_check_of_strategies_passes_a_sound_one() -> None:
+    testing.check_strategy(flat, Params())
+
+
+class Sound:
+    def prepare(self) -> str:
+        return "digest"
+
+    def model(self) -> nn.Module:
+        return nn.Linear(2, 1)
+
+    def batch(self, step: int) -> Tensor:
+        return torch.full((3, 2), 1.0 + step)
+
+    def loss(self, model: Any, batch: Tensor) -> Tensor:
+        loss: Tensor = model(batch).square().mean()
+        return loss
+
+    def evaluate(self, model: Any, split: str) -> dict[str, float]:
+        return {"loss": float(self.loss(model, self.batch(len(split))))}
+
+
+class TwoDigests(Sound):
+    def prepare(self) -> str:
+        return str(next(count))
+
+
+class NoScalar(Sound):
+    def loss(self, model: Any, batch: Tensor) -> Tensor:
+        return super().loss(model, batch)[None]
+
+
+class NoGradient(Sound):
+    def loss(self, model: Any, batch: Tensor) -> Tensor:
+        return super().loss(model, batch).detach()
+
+
+class OtherBatches(Sound):
+    def batch(self, step: int) -> Tensor:
+        return super().batch(step) + next(count)
+
+
+class OtherMetrics(Sound):
+    def evaluate(self, _model: Any, split: str) -> dict[str, float]:
+        return {"loss": len(split) + next(count)}
+
+
+class OneSplit(Sound):
+    def evaluate(self, model: Any, _split: str) -> dict[str, float]:
+        return super().evaluate(model, "test")
+
+
+@pytest.mark.parametrize(
+    ("workload", "message"),
+    [
+        (nn.Linear(1, 1), "Linear lacks model, batch, loss or evaluate"),
+        (TwoDigests(), r"prepare\(\) gave two digests"),
+        (NoScalar(), r"the loss has shape \(1,\); it must be a scalar"),
+        (NoGradient(), "the loss has no gradient"),
+        (OtherBatches(), "training twice gave two different losses"),
+        (OtherMetrics(), "evaluating twice gave different metrics"),
+        (OneSplit(), "validation and test look like the same data"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
+)
+def test_the_check_of_workloads_finds_what_is_broken(workload: Any, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        testing.check_workload(workload)
+
+
+def test_the_check_of_workloads_passes_a_sound_one() -> None:
+    testing.check_workload(Sound())
+
+
+@dataclass
+class Fake:
+    """A sound executor that runs nothing."""
+
+    closed: int = 0
+    change: Callable[[list[SegmentResult]], list[SegmentResult]] = field(default=lambda results: results)
+    closes: int = 2
+
+    def run(self, task: Task, jobs: Sequence[SegmentJob]) -> Iterator[SegmentResult]:
+        yield from self.change([SegmentResult(job.key(task), "ok", 1.0) for job in jobs])
+
+    def close(self) -> None:
+        self.closed += 1
+        assert self.closed <= self.closes, "closed too often"
+
+
+def fail_last(results: list[SegmentResult]) -> list[SegmentResult]:
+    return [*results[:-1], replace(results[-1], status="failed", failure=Failure("ValueError", "why"))]
+
+
+@pytest.mark.parametrize(
+    ("executor", "message"),
+    [
+        (object(), "object lacks run or close"),
+        (Fake(change=lambda results: results[:-1]), "not one result per job"),
+        (Fake(change=lambda results: results + results[:1]), "not one result per job"),
+        (Fake(change=fail_last), "a job failed: .*why"),
+        (Fake(closes=1), "closed too often"),
+    ],
+    ids=["no executor", "too few", "too many", "failed", "closed once"],
+)
+def test_the_check_of_executors_finds_what_is_broken(executor: Any, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        testing.check_executor(executor, TASK, JOBS)
+
+
+def test_the_check_of_executors_passes_a_sound_one_and_closes_it() -> None:
+    sound = Fake(change=lambda results: results[::-1])
+    testing.check_executor(sound, TASK, JOBS)
+    assert sound.closed == 2
+
+
+# Scripted searches
+
+
+def test_a_scripted_search_meets_the_landscape_it_is_given() -> None:
+    found, batches = testing.play(flat, Params(), 10, lambda job: job.stop / 10)
+    assert [[(job.start, job.stop) for job in batch.jobs] for batch in batches] == [[(0, 5)], [(5, 10)]]
+    assert found.schedule == PiecewiseLinear(((0, 0.1),))
+
+
+def test_a_scripted_loss_that_is_infinite_is_divergence() -> None:
+    script = testing.Scripted(lambda job: math.inf if job.start else 1.0)
+    first, second = script.answer(Batch("b", [JOBS[0], replace(JOBS[0], start=1)]))
+    assert (first.status, first.mean_loss) == ("ok", 1.0)
+    assert (second.status, second.mean_loss) == ("diverged", math.inf)
