@@ -103,6 +103,8 @@ def print_summary(document: Mapping[str, Any], store: Path) -> None:
         console.print("\n".join(plot(schedule, document["steps"])) + "\n")
     if document["segments"]:
         console.print(segment_table(document), "", sep="\n")
+    if document.get("eps_unit") == "progress":
+        console.print("eps was a share of each segment's progress (--eps-unit progress); the table has it in nats")
     cost, run = document["cost"], store / "runs" / document["run"]
     console.print(
         f"train loss {document['train_loss']:.4f} (smoothed), validation loss {document['validation_loss']:.4f}, "
@@ -131,7 +133,6 @@ def plot(schedule: Callable[[float], float], steps: int, width: int = 60, height
 
 def segment_table(document: Mapping[str, Any]) -> Table:
     """The decisions of a search: a row per segment, with the margin of each choice."""
-    eps = "eps (nats, from progress)" if document.get("eps_unit") == "progress" else "eps (nats)"
     table = Table(
         "k",
         "steps",
@@ -139,7 +140,7 @@ def segment_table(document: Mapping[str, Any]) -> Table:
         "LR at end",
         "mean loss",
         "lowest",
-        eps,
+        "eps (nats)",
         "margin",
         box=None,
         pad_edge=False,

@@ -86,12 +86,12 @@ def test_the_plot_of_a_schedule_that_is_always_0_is_empty() -> None:
     assert {line[10:].strip() for line in report.plot(PiecewiseLinear(((0, 0.0),)), 5)[:-1]} == {""}
 
 
-@pytest.mark.parametrize(
-    ("unit", "header"),
-    [("nats", "eps (nats)"), ("progress", "eps (nats, from progress)"), (None, "eps (nats)")],
-)
-def test_the_table_of_segments_names_the_unit_of_eps(unit: str | None, header: str) -> None:
-    assert header in [column.header for column in report.segment_table(document(eps_unit=unit)).columns]
+@pytest.mark.parametrize(("unit", "said"), [("nats", False), ("progress", True), (None, False)])
+def test_a_summary_names_the_unit_of_eps(unit: str | None, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    report.print_summary(document(eps_unit=unit) | {"eval_loss": 1.0}, Path("store"))
+    out = capsys.readouterr().out
+    assert "eps (nats)" in out
+    assert ("share of each segment's progress" in out) == said
 
 
 def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
