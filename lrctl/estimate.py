@@ -10,9 +10,10 @@ from typing import Any
 from lrctl.executor import slots
 from lrctl.job import SegmentJob, SegmentResult, Task, canonical_json
 from lrctl.plugins import registry
+from lrctl.prepare import prepare
 from lrctl.recipe import Recipe
 from lrctl.schedule import PiecewiseLinear
-from lrctl.session import SPLITS, prepare
+from lrctl.session import SPLITS
 from lrctl.store import Store
 from lrctl.strategy import Batch, Problem, drive
 

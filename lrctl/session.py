@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import platform
 import time
 import warnings
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lrctl import __version__, fields
+from lrctl import fields
 from lrctl.errors import JobFailedError, LrctlError, ReproducibilityError, StoreError, UsageError
 from lrctl.executor import Executor, slots
 from lrctl.job import NUMERICS, SegmentJob, SegmentResult, Task, digest
-from lrctl.loading import load_workload, source_digest
 from lrctl.plugins import PluginWarning, registry
+from lrctl.prepare import environment, prepare
 from lrctl.recipe import Recipe
 from lrctl.report import final_train_loss, result_document, schedule_document
 from lrctl.schedule import params_of
 from lrctl.store import Store
 from lrctl.strategy import Batch, Found, Problem, drive
-from lrctl.workload import Prepared, WithOptimizer
 
 ATTEMPTS = 3
 """How often a job that fails is tried (paper, Appendix A)."""
@@ -254,72 +251,6 @@ def search(
     return document
 
 
-def prepare(recipe: Recipe) -> Task:
-    """The task of a recipe, with its data made ready and its device chosen.
-
-    Raises:
-        UsageError: the workload or device cannot be used, or the optimizer is settled twice.
-    """
-    training, choice = recipe.training, recipe.workload
-    workload = load_workload(choice.name, choice.params, training.seed)
-    own = isinstance(workload, WithOptimizer) and recipe.optimizer.name == "auto"
-    if own and recipe.optimizer_given:
-        raise UsageError(
-            f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer; "
-            "set optimizer.name to use the recipe's, or leave the table out"
-        )
-    content = source_digest(choice.name)
-    if isinstance(workload, Prepared):
-        content += workload.prepare()
-    return Task(
-        workload=choice.name,
-        workload_params=choice.params,
-        content=content,
-        seed=training.seed,
-        optimizer=None if own else asdict(replace(recipe.optimizer, name="adamw")),
-        device=resolve_device(training.device),
-        dtype=training.dtype,
-        threads=training.threads,
-    )
-
-
-def resolve_device(name: str) -> str:
-    """The device that `auto` stands for, or the one named if torch has it.
-
-    Raises:
-        UsageError: torch does not know it or cannot use it.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name).item()
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UsageError(f"--device {name}: cannot be used here: {reason}; choose cpu, or leave it out") from error
-    return name
-
-
 def describe(schedule: object) -> dict[str, Any]:
     """A schedule as JSON: its registered family and parameters."""
     return {"family": registry().family(schedule), "params": params_of(schedule)}
-
-
-def environment(task: Task) -> dict[str, Any]:
-    """What ran the search: versions, machine, device."""
-    packages = {}
-    for package in ("torch", "numpy", "safetensors", "datasets", "tiktoken"):
-        try:
-            packages[package] = version(package)
-        except PackageNotFoundError:
-            packages[package] = "not installed"
-    return {
-        "lrctl": __version__,
-        "python": platform.python_version(),
-        **packages,
-        "platform": platform.platform(),
-        "processor": platform.machine(),
-        "device": task.device,
-        "threads": task.threads,
-    }

@@ -23,8 +23,8 @@ from lrctl import fields, recipe
 from lrctl.job import SegmentJob, Task
 from lrctl.loading import load_workload
 from lrctl.plugins import registry
+from lrctl.prepare import prepare
 from lrctl.schedule import PiecewiseLinear
-from lrctl.session import prepare
 from lrctl.trainer import train
 from lrctl.worker import quiet_torch
 

@@ -1,0 +1,81 @@
+"""A recipe's task: its data made ready, its device chosen, its surroundings written down."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from lrctl import __version__
+from lrctl.errors import UsageError
+from lrctl.job import Task
+from lrctl.loading import load_workload, source_digest
+from lrctl.recipe import Recipe
+from lrctl.workload import Prepared, WithOptimizer
+
+
+def prepare(recipe: Recipe) -> Task:
+    """The task of a recipe, with its data made ready and its device chosen.
+
+    Raises:
+        UsageError: the workload or device cannot be used, or the optimizer is settled twice.
+    """
+    training, choice = recipe.training, recipe.workload
+    workload = load_workload(choice.name, choice.params, training.seed)
+    own = isinstance(workload, WithOptimizer) and recipe.optimizer.name == "auto"
+    if own and recipe.optimizer_given:
+        raise UsageError(
+            f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer; "
+            "set optimizer.name to use the recipe's, or leave the table out"
+        )
+    content = source_digest(choice.name)
+    if isinstance(workload, Prepared):
+        content += workload.prepare()
+    return Task(
+        workload=choice.name,
+        workload_params=choice.params,
+        content=content,
+        seed=training.seed,
+        optimizer=None if own else asdict(replace(recipe.optimizer, name="adamw")),
+        device=resolve_device(training.device),
+        dtype=training.dtype,
+        threads=training.threads,
+    )
+
+
+def resolve_device(name: str) -> str:
+    """The device that `auto` stands for, or the one named if torch has it.
+
+    Raises:
+        UsageError: torch does not know it or cannot use it.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"--device {name}: cannot be used here: {reason}; choose cpu, or leave it out") from error
+    return name
+
+
+def environment(task: Task) -> dict[str, Any]:
+    """What ran the search: versions, machine, device."""
+    packages = {}
+    for package in ("torch", "numpy", "safetensors", "datasets", "tiktoken"):
+        try:
+            packages[package] = version(package)
+        except PackageNotFoundError:
+            packages[package] = "not installed"
+    return {
+        "lrctl": __version__,
+        "python": platform.python_version(),
+        **packages,
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "device": task.device,
+        "threads": task.threads,
+    }

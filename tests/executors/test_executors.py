@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lrctl.executor import slots
+from lrctl.job import SegmentJob, SegmentResult, Task
+from lrctl.prepare import prepare
+from lrctl.session import Session
+from lrctl.store import Store
+from lrctl.strategy import Batch
+from lrctl.testing import Constant, check_executor
+from lrctl_executors.processes import Processes, ProcessesParams
+from lrctl_executors.serial import Serial, SerialParams
+from searches import smoke
+
+ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+TASK = Task("linear-regression", {}, "", 0, ADAMW)
+
+
+def batch(n: int, start: int = 0, steps: int = 5) -> list[SegmentJob]:
+    """Jobs of which no two are equal."""
+    return [SegmentJob(0, steps, Constant(1e-4 * (1 + start + i)), checkpoint=False) for i in range(n)]
+
+
+def put_aside(results: Iterator[SegmentResult]) -> dict[str, SegmentResult]:
+    """Results by key, without how long they took."""
+    return {result.key: replace(result, seconds=0.0) for result in results}
+
+
+def pids(executor: Processes) -> list[int | None]:
+    return [worker.process.pid for worker in executor.workers]
+
+
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """Two workers that have done a job each, so that torch is loaded."""
+    executor = Processes(ProcessesParams(workers=2), tmp_path_factory.mktemp("workers") / "store")
+    results = list(executor.run(TASK, batch(2, start=1000)))
+    assert [result.status for result in results] == ["ok", "ok"]
+    yield executor
+    executor.close()
+
+
+def test_serial_keeps_the_contract(tmp_path: Path) -> None:
+    check_executor(Serial(SerialParams(), tmp_path), TASK, batch(3))
+
+
+def test_processes_keep_the_contract(tmp_path: Path) -> None:
+    executor = Processes(ProcessesParams(workers=1), tmp_path)
+    check_executor(executor, TASK, batch(3))
+    assert executor.workers == []
+
+
+def test_both_give_the_same_bits(workers: Processes, tmp_path: Path) -> None:
+    jobs = [replace(job, checkpoint=True) for job in batch(6, steps=20)]
+    serial = Serial(SerialParams(), tmp_path / "store")
+    assert put_aside(workers.run(TASK, jobs)) == put_aside(serial.run(TASK, jobs))
+    stores = Store(workers.store), Store(tmp_path / "store")
+    for job in jobs:
+        one, other = (store.losses(job.key(TASK)).tobytes() for store in stores)
+        assert one == other
+
+
+def test_workers_are_kept_over_batches(workers: Processes) -> None:
+    before = pids(workers)
+    for start in (10, 20, 30):
+        assert len(put_aside(workers.run(TASK, batch(5, start)))) == 5
+    assert pids(workers) == before
+    assert len(set(before)) == 2
+
+
+def test_results_come_as_they_finish(workers: Processes) -> None:
+    (long,) = batch(1, start=500, steps=800)
+    short = batch(4, start=501)
+    finished = [result.key for result in workers.run(TASK, [long, *short])]
+    assert sorted(finished) == sorted(job.key(TASK) for job in [long, *short])
+    assert finished[-1] == long.key(TASK)
+
+
+def test_a_failure_is_a_result_and_the_worker_goes_on(workers: Processes) -> None:
+    before = pids(workers)
+    (result,) = workers.run(replace(TASK, workload_params={"dim": -1}), batch(1))
+    assert result.status == "failed"
+    assert result.failure is not None
+    assert (result.failure.kind, "dim: must be at least 1" in result.failure.message) == ("UsageError", True)
+    assert "Traceback" in result.failure.traceback
+    assert len(put_aside(workers.run(TASK, batch(2, start=40)))) == 2
+    assert pids(workers) == before
+
+
+def resident(pid: int | None) -> int:
+    """Resident memory of a process in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_workers_memory_does_not_grow(workers: Processes) -> None:
+    def train(n: int, start: int) -> list[int]:
+        jobs = [replace(job, checkpoint=True) for job in batch(n, start, steps=2)]
+        assert len(put_aside(workers.run(TASK, jobs))) == n
+        return [resident(worker.process.pid) for worker in workers.workers]
+
+    early = train(50, 2000)
+    late = train(250, 3000)
+    assert max(after - before for before, after in zip(early, late, strict=True)) < 4e6
+
+
+def test_a_worker_that_died_between_batches_is_replaced(workers: Processes) -> None:
+    first, second = pids(workers)
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    (result,) = workers.run(TASK, batch(1, start=700))
+    assert result.status == "failed"
+    assert result.failure is not None
+    assert result.failure.kind == "WorkerDied"
+    assert result.failure.message == "the worker process ended with exit code -9 (out of memory?)"
+    assert pids(workers)[0] != first
+    assert pids(workers)[1] == second
+    assert [result.status for result in workers.run(TASK, batch(1, start=700))] == ["ok"]
+
+
+KILLER = """
+import os, signal
+from pathlib import Path
+import torch
+
+class Net:
+    def __init__(self, seed, marker):
+        self.marker = Path(marker)
+
+    def model(self):
+        return torch.nn.Linear(2, 1)
+
+    def batch(self, step):
+        if step == 3 and not self.marker.exists():
+            self.marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        torch.manual_seed(step)
+        return torch.randn(4, 2)
+
+    def loss(self, model, batch):
+        return model(batch).square().mean()
+
+    def evaluate(self, model, split):
+        return {"loss": 1.0}
+"""
+
+
+def test_the_job_of_a_killed_worker_is_tried_again(workers: Processes, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(KILLER)
+    recipe = smoke(workload__name=f"{tmp_path / 'net.py'}:Net", workload__marker=str(tmp_path / "killed"))
+    recipe = replace(recipe, executor=replace(recipe.executor, name="processes", params={"workers": 2}))
+    task = prepare(recipe)
+    results = Session(Store(workers.store), task, recipe, executors={"processes": workers}).answer(Batch("", batch(1)))
+    assert [(result.status, result.attempts) for result in results] == [("ok", 2)]
+    serial = replace(recipe, executor=replace(recipe.executor, name="serial", params={}))
+    with closing(Session(Store(tmp_path / "serial"), task, serial)) as session:
+        again = session.answer(Batch("", batch(1)))
+    assert [r.digests for r in again] == [r.digests for r in results]
+
+
+def test_closing_stops_what_runs_and_may_be_done_twice(tmp_path: Path) -> None:
+    executor = Processes(ProcessesParams(workers=1), tmp_path)
+    results = executor.run(TASK, [*batch(1), *batch(1, start=1, steps=10**7)])
+    assert next(results).status == "ok"
+    (worker,) = executor.workers
+    began = time.monotonic()
+    executor.close()
+    executor.close()
+    assert time.monotonic() - began < 2
+    assert worker.process.pid is not None
+    assert not Path(f"/proc/{worker.process.pid}").exists()
+
+
+def test_there_are_no_more_workers_than_jobs_or_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = Processes(ProcessesParams(), tmp_path)
+    assert list(executor.run(TASK, [])) == []
+    assert executor.workers == []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    assert (slots("cpu"), slots("mps")) == (3, 1)
+
+
+def test_a_negative_number_of_workers_is_refused() -> None:
+    with pytest.raises(ValueError, match="workers: must be at least 0, got -1"):
+        ProcessesParams(workers=-1)
+
+
+def chosen(workers: int, jobs: int, folder: Path) -> type:
+    """Which executor `auto` stands for."""
+    recipe = smoke(executor__name="auto", executor__workers=workers)
+    with closing(Session(Store(folder), prepare(recipe), recipe)) as session:
+        return type(session.executor(jobs))
+
+
+@pytest.mark.parametrize(
+    ("workers", "jobs", "kind"),
+    [(2, 5, Processes), (1, 5, Serial), (2, 1, Serial)],
+    ids=["many", "one worker", "one job"],
+)
+def test_auto_takes_processes_where_there_is_more_than_one_of_each(
+    workers: int, jobs: int, kind: type, tmp_path: Path
+) -> None:
+    assert chosen(workers, jobs, tmp_path) is kind

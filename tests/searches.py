@@ -1,0 +1,53 @@
+"""Small searches and what they leave: for tests of the session, of resuming, of full disks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from lrctl import recipe as recipes
+from lrctl import session
+from lrctl.recipe import Recipe
+
+LRCTL = str(Path(sys.executable).with_name("lrctl"))
+"""The command as it is installed."""
+
+
+def smoke(**overrides: Any) -> Recipe:
+    """The recipe `smoke` in this process; `training__steps=20` stands for `training.steps`."""
+    changes = {name.replace("__", "."): value for name, value in overrides.items()}
+    return recipes.read("smoke", {"executor.name": "serial", **changes})
+
+
+SMALL = {"training__steps": 24, "workload__noise": 1.0, "workload__dim": 4} | {
+    f"strategy__{strategy}__{name}": value
+    for strategy in ("semilocal", "local")
+    for name, value in (("segments", 3), ("grid_size", 2), ("grid", (0.3, 0.1, 0.01)))
+}
+
+
+def small(**overrides: Any) -> Recipe:
+    """A search of 11 jobs of 8 steps: 3 candidates, 4, and 4. Its path is another for eps 0, 0.05, and 0.48."""
+    return smoke(**SMALL | overrides)
+
+
+def search(store: Path, recipe: Recipe | None = None, command: str = "semilocal", **options: Any) -> dict[str, Any]:
+    """The result document of a search."""
+    return session.search(command, recipe or small(), store=store, **options)
+
+
+def settled(document: dict[str, Any]) -> dict[str, Any]:
+    """A result document without how long it took."""
+    return {**document, "cost": {name: value for name, value in document["cost"].items() if name != "seconds"}}
+
+
+def found(document: dict[str, Any]) -> dict[str, Any]:
+    """A result document without what it cost, and which run found it."""
+    return {name: value for name, value in document.items() if name not in ("cost", "run")}
+
+
+def facts(store: Path, folder: str = "jobs") -> dict[str, tuple[int, int, bytes]]:
+    """The whole files of a folder of the store: inode, time of the last change, content."""
+    paths = [path for path in (store / folder).iterdir() if not path.name.startswith(".")]
+    return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns, p.read_bytes()) for p in paths}
