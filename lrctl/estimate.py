@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lrctl.executor import slots
-from lrctl.job import SegmentJob, SegmentResult, Task, canonical_json
+from lrctl.job import SegmentJob, SegmentResult, Task
 from lrctl.plugins import registry
 from lrctl.prepare import prepare
 from lrctl.recipe import Recipe
-from lrctl.schedule import PiecewiseLinear
+from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear
 from lrctl.session import SPLITS
 from lrctl.store import Store
 from lrctl.strategy import Batch, Problem, drive
@@ -42,8 +42,11 @@ class Rehearsal:
 
     def make_up(self, job: SegmentJob) -> SegmentResult:
         """A result by which a search neither raises nor lowers the LR for long: the best LR is about 3e-4."""
-        lr = job.lrs[-1] if job.lrs else 0.0
-        loss = 0.0 if job.frozen or not job.lrs else 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
+        if isinstance(job.schedule, AdaptiveSchedule) or job.frozen:
+            loss = 0.0
+        else:
+            lr = job.schedule(job.stop)
+            loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
         metrics = {split: {"loss": loss} for split in job.evaluate}
         return SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start, score=loss, metrics=metrics)
 
@@ -89,7 +92,7 @@ def probe(task: Task) -> tuple[float, int]:
     from lrctl.trainer import train
     from lrctl.worker import quiet_torch, workload_of
 
-    workload = workload_of(task.workload, canonical_json(dict(task.workload_params)), task.seed)
+    workload = workload_of(task)
     still = PiecewiseLinear(((0, 0.0),))
     with quiet_torch(task.threads):
         train(workload, task, SegmentJob(0, 3, still))

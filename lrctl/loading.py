@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lrctl import fields
@@ -33,14 +34,20 @@ def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
         part = registry().get("workload", name)
         built: Workload = part.target(fields.build(part.params, params, f"workload {name}"), seed)
         return built
-    cls = load_class(*name.rpartition(":")[::2])
+    file, _, class_name = name.rpartition(":")
+    cls = load_class(file, class_name)
     try:
         inspect.signature(cls).bind(seed=seed, **params)
     except TypeError as error:
         raise UsageError(
             f"workload {name}: {error}; the class is built as {cls.__name__}(seed=..., **params)"
         ) from error
-    workload = cls(seed=seed, **params)
+    try:
+        workload = cls(seed=seed, **params)
+    except Exception as error:
+        raise UsageError(
+            f"workload {name}: building it raised {type(error).__name__}: {error}; --debug shows where"
+        ) from error
     missing = [m for m in ("model", "batch", "loss", "evaluate") if not callable(getattr(workload, m, None))]
     if missing:
         raise UsageError(
@@ -49,30 +56,41 @@ def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
     return workload  # type: ignore[no-any-return]
 
 
-@cache
 def load_class(file: str, name: str) -> Any:
-    """The class `name` of a Python file, which is run; its folder can be imported from."""
-    path = Path(file).resolve()
-    if not path.is_file():
-        raise UsageError(f"workload {file}:{name}: there is no file {path}")
-    module_name = f"lrctl_user_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None  # its name ends in .py
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    """The class `name` of a Python file.
+
+    Raises:
+        UsageError: the file cannot be run, or has no such class.
+    """
+    workload = f"{file}:{name}"
     try:
-        spec.loader.exec_module(module)
+        module = run_file(Path(file).resolve(), source_digest(workload))
     except (Exception, SystemExit) as error:
+        if isinstance(error, UsageError):
+            raise
+        path = Path(file).resolve()
         raise UsageError(
-            f"workload {file}:{name}: {path.name}, line {line_of(error, path)}: {type(error).__name__}: "
+            f"workload {workload}: {path.name}, line {line_of(error, path)}: {type(error).__name__}: "
             f"{getattr(error, 'msg', error)}; mend the file, --debug shows more"
         ) from error
     if not isinstance(getattr(module, name, None), type):
-        raise unknown("class", name, classes_in(module), f"workload {file}:{name}")
+        raise unknown("class", name, classes_in(module), f"workload {workload}")
     return getattr(module, name)
+
+
+@cache
+def run_file(path: Path, content: str) -> ModuleType:
+    """A Python file as a module, run once for each digest of its content; its folder can be imported from."""
+    name = f"lrctl_user_{hashlib.sha256(f'{path}{content}'.encode()).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # its name ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec.loader.exec_module(module)
+    return module
 
 
 def line_of(error: BaseException, path: Path) -> int | str:
@@ -89,5 +107,17 @@ def classes_in(module: Any) -> Iterator[str]:
 
 
 def source_digest(name: str) -> str:
-    """Digest of the user's file behind `file.py:Class`; empty for a registered workload."""
-    return hashlib.sha256(Path(name.rpartition(":")[0]).read_bytes()).hexdigest() if is_code(name) else ""
+    """Digest of the user's file behind `file.py:Class`; empty for a registered workload.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    if not is_code(name):
+        return ""
+    path = Path(name.rpartition(":")[0]).resolve()
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        raise UsageError(f"workload {name}: there is no file {path}") from error
+    except OSError as error:
+        raise UsageError(f"workload {name}: {path} cannot be read: {error.strerror}") from error

@@ -128,11 +128,10 @@ class Session:
         self.store.drop_checkpoints(set(self.seen) - parents - batch.keep)
 
     def hand_over(self, found: Found) -> dict[str, dict[str, float]]:
-        """The metrics of what was found on the held-out splits; its checkpoint stays, all others go."""
+        """The metrics of what was found on the held-out splits. All checkpoints but its own go."""
         steps = self.recipe.training.steps
         end = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
         (result,) = self.answer(Batch("held-out loss", [end], found.trace))
-        self.restore({found.checkpoint})
         return {split: dict(values) for split, values in result.metrics.items()}
 
     def cost(self) -> dict[str, Any]:
@@ -235,18 +234,20 @@ def search(
         with closing(Session(place, task, recipe, fresh)) as session:
             found = drive(part.target(params, Problem(recipe.training.steps)), session.answer)
             metrics = session.hand_over(found)
-        document = result_document(
-            command,
-            task,
-            recipe.training.steps,
-            found,
-            train_loss=final_train_loss(place.history(found.checkpoint)["loss"]),
-            metrics=metrics,
-            cost=session.cost() | {"seconds": time.monotonic() - began},
-            notes=session.notes,
-            schedule=describe(found.schedule),
-        )
-        place.finish(name, document, schedule_document(document))
+            document = result_document(
+                command,
+                task,
+                recipe.training.steps,
+                found,
+                train_loss=final_train_loss(place.history(found.checkpoint)["loss"]),
+                metrics=metrics,
+                cost=session.cost() | {"seconds": time.monotonic() - began},
+                notes=session.notes,
+                schedule=describe(found.schedule),
+            )
+            place.finish(name, document, schedule_document(document))
+            # From here on no other search deletes the checkpoint; one may have done so a moment ago.
+            session.restore({found.checkpoint})
     notify("search_finished", document=document)
     return document
 

@@ -172,4 +172,7 @@ def to(batch: Any, device: torch.device) -> Any:
         return batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch.to(device)
     if isinstance(batch, dict):
         return {name: to(item, device) for name, item in batch.items()}
-    return type(batch)(to(item, device) for item in batch) if isinstance(batch, list | tuple) else batch
+    if isinstance(batch, list | tuple):
+        items = [to(item, device) for item in batch]
+        return type(batch)(*items) if hasattr(batch, "_fields") else type(batch)(items)  # a named tuple or a plain one
+    return batch

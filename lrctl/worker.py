@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl import loading
-from lrctl.errors import CheckpointError, ReproducibilityError
+from lrctl.errors import CheckpointError, ReproducibilityError, UsageError
 from lrctl.job import Failure, SegmentJob, SegmentResult, Task, canonical_json
 from lrctl.store import Store
 from lrctl.workload import Workload
@@ -50,7 +50,7 @@ def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
     from lrctl.trainer import train
 
     key = job.key(task)
-    workload = workload_of(task.workload, canonical_json(dict(task.workload_params)), task.seed)
+    workload = workload_of(task)
     with quiet_torch(task.threads):
         start_from = parent_state(store, job)
         trained = train(workload, task, job, start_from)
@@ -64,9 +64,20 @@ def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
     return result
 
 
+def workload_of(task: Task) -> Workload:
+    """The task's workload: built once in each process, since it may hold data.
+
+    Raises:
+        UsageError: it cannot be built, or the user's file is not the one that the search began with.
+    """
+    return built(task.workload, canonical_json(dict(task.workload_params)), task.seed, task.content)
+
+
 @lru_cache(maxsize=1)
-def workload_of(name: str, params: str, seed: int) -> Workload:
-    """The task's workload: built once in each process, since it may hold data."""
+def built(name: str, params: str, seed: int, content: str) -> Workload:
+    """A workload from what decides it."""
+    if not content.startswith(loading.source_digest(name)):
+        raise UsageError(f"workload {name}: the file has changed since the search began; give the same command again")
     return loading.load_workload(name, json.loads(params), seed)
 
 

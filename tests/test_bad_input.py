@@ -329,6 +329,14 @@ def test_a_name_stands_for_one_set_of_settings(lrctl: Lrctl) -> None:
     assert lrctl(*SMOKE, "--name", "mine", "--eps", "0", "--fresh", "--quiet").code == 0
 
 
-def test_a_fault_is_told_apart_from_bad_input(lrctl: Lrctl) -> None:
+def test_a_class_that_raises_when_it_is_built_is_bad_input(lrctl: Lrctl) -> None:
     Path("net.py").write_text(NET.replace("self.width = width", "raise KeyError('width')"))
-    refused(lrctl(*SMOKE, "--workload", "net.py:Net"), "KeyError: 'width'", "--debug shows where", code=1)
+    refused(lrctl(*SMOKE, "--workload", "net.py:Net"), "building it raised KeyError: 'width'", "--debug shows where")
+
+
+def test_a_fault_is_told_apart_from_bad_input(lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    def search(*_: object, **__: object) -> None:
+        raise KeyError("width")
+
+    monkeypatch.setattr("lrctl.session.search", search)
+    refused(lrctl(*SMOKE), "KeyError: 'width'", "a fault in lrctl", "--debug shows where", code=1)

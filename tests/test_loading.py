@@ -60,6 +60,18 @@ def test_a_file_is_run_once(file: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == "run\n"
 
 
+def test_a_file_that_was_changed_is_run_again(file: Path) -> None:
+    before = loading.load_class(str(file), "Net")
+    file.write_text(SOURCE.replace("width=2", "width=3"))
+    assert loading.load_class(str(file), "Net") is not before
+
+
+def test_a_class_that_raises_when_it_is_built_is_the_users_fault(file: Path) -> None:
+    file.write_text(SOURCE.replace("beside.VALUE", "1 / 0"))
+    with pytest.raises(UsageError, match=r"net\.py:Net: building it raised ZeroDivisionError"):
+        loading.load_workload(f"{file}:Net", {}, seed=0)
+
+
 def test_a_file_that_failed_is_run_again_once_it_is_mended(file: Path) -> None:
     file.write_text("1 / 0")
     with pytest.raises(UsageError, match="ZeroDivisionError"):

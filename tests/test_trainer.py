@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ from lrctl.loading import load_workload
 from lrctl.schedule import AdaptiveSchedule, Observation, PiecewiseLinear, Schedule
 from lrctl.testing import Constant, check_adaptive_schedule
 from lrctl.trainer import Trained, train
+from lrctl.worker import quiet_torch
 from lrctl.workload import Workload
 
 ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
@@ -47,8 +48,8 @@ class Bounce:
 
 
 @pytest.fixture(autouse=True)
-def random_numbers_stay() -> Any:
-    with torch.random.fork_rng():
+def as_in_a_job() -> Iterator[None]:
+    with quiet_torch(1):
         yield
 
 
