@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,10 @@ def search(
     recipe: str = recipes.DEFAULT,
     *,
     settings: Mapping[str, Any] | None = None,
-    store: str | Path = ".lrctl",
+    store: str | Path | None = None,
     name: str | None = None,
     fresh: bool = False,
+    allow_code: bool = False,
 ) -> dict[str, Any]:
     """Run a search and return its result document, as `lrctl ... --json` prints it.
 
@@ -32,16 +34,19 @@ def search(
         strategy: a registered strategy's name, such as `semilocal`.
         recipe: a bundled recipe's name, or a TOML file.
         settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`.
-        store: the folder that holds jobs, checkpoints and runs.
+        store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
         fresh: start over, whatever the store holds.
+        allow_code: let a recipe name Python outside its own folder.
 
     Raises:
         UsageError: the recipe, a setting or the workload cannot be used.
         NoValidCandidateError: every candidate of a choice diverged.
         JobFailedError: a job failed on every attempt.
     """
-    return session.search(strategy, recipes.read(recipe, settings), store=store, name=name, fresh=fresh)
+    checked = recipes.read(recipe, settings, allow_code=allow_code)
+    store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
+    return session.search(strategy, checked, store=store, name=name, fresh=fresh)
 
 
 def load_schedule(path: str | Path) -> Any:
@@ -50,12 +55,15 @@ def load_schedule(path: str | Path) -> Any:
     Raises:
         UsageError: the file is not a schedule of this format, or its family is not registered.
     """
-    document = read_json(Path(path))
+    document = read_json(Path(path)) if Path(path).is_file() else None
     if document is None or document.get("format") != report.SCHEDULE_FORMAT:
-        found = "nothing readable" if document is None else f"format {document.get('format')!r}"
+        found = "no such JSON" if document is None else f"format {document.get('format')!r}"
         raise UsageError(f"{path}: must be a schedule.json of format {report.SCHEDULE_FORMAT!r}, found {found}")
-    family = registry().get("schedule", document["schedule"]["family"], f"{path}: schedule.family")
-    return build_schedule(family.target, document["schedule"]["params"])
+    match document.get("schedule"):
+        case {"family": str(family), "params": dict(params)}:
+            part = registry().get("schedule", family, f"{path}: schedule.family")
+            return build_schedule(part.target, params)
+    raise UsageError(f"{path}: schedule: must hold a family and its params, got {document.get('schedule')!r}")
 
 
 def load_weights(path: str | Path) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ import traceback
 import types
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import MISSING
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
@@ -43,9 +43,9 @@ def reported() -> Iterator[None]:
     except LrctlError as error:
         fail(str(error), error.exit_code, getattr(error, "details", ""))
     except KeyboardInterrupt:
-        fail("interrupted; the same command continues where it stopped", 130)
+        fail("interrupted; the same command, without --fresh, continues where it stopped", 130)
     except Terminated:
-        fail("terminated; the same command continues where it stopped", 143)
+        fail("terminated; the same command, without --fresh, continues where it stopped", 143)
     except Exception as error:
         fail(f"{type(error).__name__}: {error}; this is a fault in lrctl or a plugin, --debug shows where", 1)
 
@@ -214,8 +214,8 @@ def strategy_command(part: Part) -> Callable[..., None]:
     def command(**options: Any) -> None:
         from lrctl import recipe as recipes
 
-        overrides = {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] is not None}
-        overrides |= dict(recipes.parse_setting(text) for text in options["settings"] or [])
+        overrides = dict(recipes.parse_setting(text) for text in options["settings"] or [])
+        overrides |= {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] is not None}
         overrides |= given(part, options)
         recipe = recipes.read(options["recipe"], overrides, allow_code=options["allow_code"])
         if not options["recipe"] and not options["quiet"]:
@@ -233,7 +233,8 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     """Search, with progress on stderr and the result on stdout."""
     from lrctl import progress, report, session
 
-    with progress.shown(quiet=options["quiet"]):
+    # What the user's own code prints must not get into the document.
+    with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr):
         document = session.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
     if options["as_json"]:
         typer.echo(json.dumps(document, indent=1, allow_nan=False))
@@ -246,7 +247,8 @@ def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
     from lrctl import estimate as estimates
     from lrctl import report
 
-    estimate = estimates.estimate(command, recipe, store=options["store"])
+    with redirect_stdout(sys.stderr):
+        estimate = estimates.estimate(command, recipe, store=options["store"])
     if options["as_json"]:
         typer.echo(json.dumps(estimate, indent=1, allow_nan=False))
     else:

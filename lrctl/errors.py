@@ -55,5 +55,6 @@ def unknown(what: str, found: str, allowed: Iterable[str], where: str = "") -> U
     names = sorted(allowed)
     near = difflib.get_close_matches(found, names, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"choose from: {', '.join(names) or '(none)'}"
-    place = f"{where}: unknown {what}" if where else f"unknown {what} '{found}'"
+    named = found in where.rpartition(": ")[2]  # the place is the name itself, such as a key
+    place = (f"{where}: " if where else "") + f"unknown {what}" + ("" if named else f" '{found}'")
     return UsageError(f"{place}; {hint}")

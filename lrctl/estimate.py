@@ -73,7 +73,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, An
         "command": command,
         "workload": recipe.workload.name,
         "jobs": sum(job.stop > job.start for job in rehearsal.jobs.values()),
-        "jobs_known": sum(known(key) is not None for key in rehearsal.jobs),
+        "jobs_known": sum(known(key) is not None for key, job in rehearsal.jobs.items() if job.stop > job.start),
         "steps": steps,
         "baseline_runs": steps / recipe.training.steps,
         "workers": workers,
@@ -94,7 +94,7 @@ def probe(task: Task) -> tuple[float, int]:
 
     workload = workload_of(task)
     still = PiecewiseLinear(((0, 0.0),))
-    with quiet_torch(task.threads):
+    with quiet_torch(task.threads, task.device):
         train(workload, task, SegmentJob(0, 3, still))
         trained = train(workload, task, SegmentJob(0, PROBE, still))
     return trained.seconds / PROBE, sum(t.nbytes for t in tensors_in(trained.state, torch.Tensor))

@@ -101,7 +101,8 @@ class SegmentJob:
     def key(self, task: Task) -> str:
         """The sha256 of canonical JSON of all that decides the result: equal work has an equal key."""
         if self.lrs is None:
-            lrs: Any = {"family": type(self.schedule).__qualname__, "params": params_of(self.schedule)}
+            family = type(self.schedule)
+            lrs: Any = {"family": f"{family.__module__}.{family.__qualname__}", "params": params_of(self.schedule)}
         else:
             lrs = hashlib.sha256(struct.pack(f"<{len(self.lrs)}d", *self.lrs)).hexdigest()
         return digest(
@@ -160,14 +161,21 @@ class SegmentResult:
         """The result as strict JSON: a number that is not finite becomes null."""
         document: dict[str, Any] = finite(asdict(self))
         del document["failure"]
+        if self.score is None:
+            del document["score"]
         return document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> SegmentResult:
         """The inverse of `to_json`; a null loss is +inf again."""
         values = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-        for name in ("mean_loss", "tail_loss"):
-            values[name] = math.inf if values.get(name) is None else values[name]
+        for name in ("mean_loss", "tail_loss", "score"):
+            if name in values and values[name] is None:
+                values[name] = math.inf
+        values["metrics"] = {
+            split: {name: math.inf if value is None else value for name, value in metrics.items()}
+            for split, metrics in values.get("metrics", {}).items()
+        }
         return cls(**values)
 
 
@@ -205,7 +213,7 @@ class Divergence:
         training = [i for i, (job, r) in enumerate(zip(jobs, results, strict=True)) if r.steps and not job.frozen]
         note = None
         if training and all(numeric[i] or rising[i] for i in training) and not all(numeric[i] for i in training):
-            rising = [False] * len(results)
+            rising = [bad and not math.isfinite(r.tail_loss) for bad, r in zip(rising, results, strict=True)]
             note = (
                 f"the last tenth of the losses was more than {self.margin:g} above the mean for every candidate, "
                 "so only non-finite losses counted as divergence"

@@ -16,7 +16,7 @@ from typing import Any
 from lrctl import fields
 from lrctl.errors import UsageError, unknown
 from lrctl.plugins import registry
-from lrctl.workload import Workload
+from lrctl.workload import Prepared, Workload
 
 
 def is_code(workload: str) -> bool:
@@ -99,6 +99,11 @@ def line_of(error: BaseException, path: Path) -> int | str:
         return error.lineno or "?"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return (lines[-1] if lines else None) or "?"
+
+
+def content_digest(name: str, workload: Workload) -> str:
+    """Digest of what a workload's parameters do not name: the user's file, and the data, which is made ready."""
+    return source_digest(name) + (workload.prepare() if isinstance(workload, Prepared) else "")
 
 
 def classes_in(module: Any) -> Iterator[str]:

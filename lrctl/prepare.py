@@ -10,9 +10,9 @@ from typing import Any
 from lrctl import __version__
 from lrctl.errors import UsageError
 from lrctl.job import Task
-from lrctl.loading import load_workload, source_digest
+from lrctl.loading import content_digest, load_workload
 from lrctl.recipe import Recipe
-from lrctl.workload import Prepared, WithOptimizer
+from lrctl.workload import WithOptimizer
 
 
 def prepare(recipe: Recipe) -> Task:
@@ -29,13 +29,10 @@ def prepare(recipe: Recipe) -> Task:
             f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer; "
             "set optimizer.name to use the recipe's, or leave the table out"
         )
-    content = source_digest(choice.name)
-    if isinstance(workload, Prepared):
-        content += workload.prepare()
     return Task(
         workload=choice.name,
         workload_params=choice.params,
-        content=content,
+        content=content_digest(choice.name, workload),
         seed=training.seed,
         optimizer=None if own else asdict(replace(recipe.optimizer, name="adamw")),
         device=resolve_device(training.device),

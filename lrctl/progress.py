@@ -89,25 +89,25 @@ class Progress:
 
     def table(self) -> Group:
         """The batch at work: a row per candidate, and a line of totals."""
-        if self.batch is None:
+        batch, done = self.batch, dict(self.done)  # drawn in a thread of its own, while results come in
+        if batch is None:
             return Group(Text("preparing data"))
-        table = Table("LR at its end", "mean loss", "status", box=None, pad_edge=False, title=Text(self.batch.title))
-        finite = [r.mean_loss for r in self.done.values() if math.isfinite(r.mean_loss)]
-        for job in self.batch.jobs:
-            result = self.done.get(id(job))
+        table = Table("LR at its end", "mean loss", "status", box=None, pad_edge=False, title=Text(batch.title))
+        finite = [r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)]
+        for job in batch.jobs:
+            result = done.get(id(job))
             lr = label(job)
             best = bool(result and finite and result.mean_loss == min(finite))
             loss = f"{result.mean_loss:.4f}" if result and result.steps else ""
             table.add_row(lr, loss, result.status if result else "...", style="bold green" if best else "")
-        return Group(table, Text(self.totals()))
+        return Group(table, Text(self.totals(batch)))
 
-    def totals(self) -> str:
+    def totals(self, batch: Batch) -> str:
         """Jobs, steps, cost and the time left at this pace."""
-        assert self.batch is not None
         assert self.run is not None
         spent = time.monotonic() - self.began
-        job = self.batch.jobs[0]
-        share = (job.start + (job.stop - job.start) * len(self.done) / len(self.batch.jobs)) / self.run.steps
+        job = batch.jobs[0]
+        share = (job.start + (job.stop - job.start) * len(self.done) / len(batch.jobs)) / self.run.steps
         left = f", about {clock(spent * (1 - share) / share)} left" if 0 < share < 1 else ""
         return (
             f"{self.jobs} jobs ({self.reused} reused), {self.steps} steps = "

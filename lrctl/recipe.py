@@ -156,6 +156,8 @@ def check_workload(table: Mapping[str, Any], source: str) -> Choice:
         for key, value in params.items():
             check_plain(value, f"{source}: workload.{key}")
         return Choice(name, params)
+    if name.endswith(".py"):
+        raise UsageError(f"{source}: workload.name: {name} must name a class too, as in {name}:MyWorkload")
     part = registry().get("workload", name, f"{source}: workload.name")
     return Choice(name, asdict(fields.build(part.params, params, f"{source}: workload")))
 
@@ -178,7 +180,9 @@ def check_executor(table: Mapping[str, Any], source: str) -> Choice:
     name, params = split_name({"name": "auto", **table}, f"{source}: executor")
     if name == "auto":
         return Choice(name, asdict(fields.build(Auto, params, f"{source}: executor")))
-    part = registry().get("executor", name, f"{source}: executor.name")
+    if name not in (known := [part.name for part in registry().of("executor")]):
+        raise unknown("executor", name, ["auto", *known], f"{source}: executor.name")
+    part = registry().get("executor", name)
     return Choice(name, asdict(fields.build(part.params, params, f"{source}: executor")))
 
 

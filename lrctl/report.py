@@ -30,10 +30,13 @@ def final_train_loss(losses: np.ndarray[Any, Any]) -> float:
     """The last value of the losses smoothed with a Gaussian filter of standard deviation 10 steps.
 
     As scipy.ndimage.gaussian_filter1d(losses, 10)[-1]: beyond its end the series is reflected (d c b a | a b c d),
-    and the filter is cut off at 4 standard deviations.
+    and the filter is cut off at 4 standard deviations. Losses that are not finite are left out; +inf if all are.
     """
     import numpy as np
 
+    losses = losses[np.isfinite(losses)]
+    if not len(losses):
+        return math.inf
     radius = int(4 * SMOOTHING + 0.5)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / SMOOTHING) ** 2)
     padded = np.pad(losses.astype(np.float64), radius, mode="symmetric")
@@ -107,8 +110,8 @@ def print_summary(document: Mapping[str, Any], store: Path) -> None:
         console.print("eps was a share of each segment's progress (--eps-unit progress); the table has it in nats")
     cost, run = document["cost"], store / "runs" / document["run"]
     console.print(
-        f"train loss {document['train_loss']:.4f} (smoothed), validation loss {document['validation_loss']:.4f}, "
-        f"test loss {document['eval_loss']:.4f}\n"
+        f"train loss {number(document['train_loss'])} (smoothed), "
+        f"validation loss {number(document['validation_loss'])}, test loss {number(document['eval_loss'])}\n"
         f"cost: {cost['jobs']} jobs ({cost['jobs_reused']} reused), {cost['steps_trained']} steps trained = "
         f"{cost['baseline_runs']:.1f} plain runs, {cost['seconds']:.0f} s\n"
         f"schedule:   {run / 'schedule.json'}\n"
@@ -117,6 +120,11 @@ def print_summary(document: Mapping[str, Any], store: Path) -> None:
     )
     if "next" in document:
         console.print(f"next: {document['next']}")
+
+
+def number(loss: float | None) -> str:
+    """A loss to four digits."""
+    return "not finite" if loss is None else f"{loss:.4f}"
 
 
 def plot(schedule: Callable[[float], float], steps: int, width: int = 60, height: int = 6) -> list[str]:

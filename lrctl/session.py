@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from lrctl import fields
-from lrctl.errors import JobFailedError, LrctlError, ReproducibilityError, StoreError, UsageError
+from lrctl.errors import (
+    CheckpointError,
+    JobFailedError,
+    LrctlError,
+    NoValidCandidateError,
+    ReproducibilityError,
+    StoreError,
+    UsageError,
+)
 from lrctl.executor import Executor, slots
 from lrctl.job import NUMERICS, SegmentJob, SegmentResult, Task, digest
 from lrctl.plugins import PluginWarning, registry
@@ -20,10 +28,13 @@ from lrctl.recipe import Recipe
 from lrctl.report import final_train_loss, result_document, schedule_document
 from lrctl.schedule import params_of
 from lrctl.store import Store
-from lrctl.strategy import Batch, Found, Problem, drive
+from lrctl.strategy import Batch, Found, Problem, Search, drive
 
 ATTEMPTS = 3
 """How often a job that fails is tried (paper, Appendix A)."""
+
+RESTORES = 30
+"""How often a job is tried whose parent's checkpoint is gone, as happens when searches share work and a store."""
 
 FINAL: dict[str, type[LrctlError]] = {e.__name__: e for e in (UsageError, StoreError, ReproducibilityError)}
 """Errors of a job that another attempt cannot cure."""
@@ -38,6 +49,7 @@ class Session:
     Attributes:
         fresh: train every job anew, whatever the store holds.
         seen: every job met so far, by key: what a lost checkpoint is made again from.
+        kept: those of them whose checkpoints were not deleted yet.
         notes: what the user should know about the results.
     """
 
@@ -47,9 +59,22 @@ class Session:
     fresh: bool = False
     executors: dict[str, Executor] = field(default_factory=dict)
     seen: dict[str, SegmentJob] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
     results: dict[str, SegmentResult] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     remade: int = 0
+
+    def drive(self, search: Search) -> Found:
+        """Run a search to its end; one that fails leaves no checkpoints behind.
+
+        Raises:
+            NoValidCandidateError: every candidate of a choice diverged.
+        """
+        try:
+            return drive(search, self.answer)
+        except NoValidCandidateError:
+            self.clean_up(Batch("nothing goes on", []))
+            raise
 
     def answer(self, batch: Batch) -> list[SegmentResult]:
         """The results of a batch, in its order, with the diverged ones marked.
@@ -60,6 +85,7 @@ class Session:
         self.clean_up(batch)
         keys = [job.key(self.task) for job in batch.jobs]
         self.seen |= dict(zip(keys, batch.jobs, strict=True))
+        self.kept |= set(keys)
         missing = [key for key in dict.fromkeys(keys) if not self.known(key)]
         run = Problem(self.recipe.training.steps)
         notify("batch_started", batch=batch, reused=len(set(keys)) - len(missing), run=run)
@@ -91,17 +117,19 @@ class Session:
             JobFailedError: a job failed on every attempt.
             LrctlError: a job met an error that another attempt cannot cure.
         """
-        tries = dict.fromkeys(keys, 1)
+        tries, restores = dict.fromkeys(keys, 1), 0
         while tries:
             self.restore({parent for key in tries if (parent := self.seen[key].parent)})
-            failed: dict[str, int] = {}
+            again: dict[str, int] = {}
             for result in self.executor(len(tries)).run(self.task, [self.seen[key] for key in tries]):
-                if result.status == "failed":
-                    give_up_on(result, tries[result.key])
-                    failed[result.key] = tries[result.key] + 1
+                if result.failure is None:
+                    self.take(replace(result, attempts=max(result.attempts, tries[result.key])))
+                elif result.failure.kind == CheckpointError.__name__ and restores < RESTORES:
+                    again[result.key] = tries[result.key]
                 else:
-                    self.take(replace(result, attempts=tries[result.key]))
-            tries = failed
+                    give_up_on(result, tries[result.key])
+                    again[result.key] = tries[result.key] + 1
+            tries, restores = again, restores + 1
 
     def take(self, result: SegmentResult) -> None:
         """Take the result of a job that was just trained."""
@@ -119,13 +147,16 @@ class Session:
         if lost:
             # It may have been asked for without a checkpoint at first; that is not part of its key.
             self.seen |= {key: replace(self.seen[key], checkpoint=True) for key in lost}
+            self.kept |= set(lost)
             self.remade += sum(self.seen[key].stop - self.seen[key].start for key in lost)
             self.train(lost)
 
     def clean_up(self, batch: Batch) -> None:
         """Delete the checkpoints of earlier batches that neither this batch nor a later one continues from."""
-        parents = {job.parent for job in batch.jobs}
-        self.store.drop_checkpoints(set(self.seen) - parents - batch.keep)
+        needed = {job.parent for job in batch.jobs} | batch.keep
+        # Each once: another search that shares the store may have made it again for itself.
+        self.store.drop_checkpoints(self.kept - needed)
+        self.kept &= needed
 
     def hand_over(self, found: Found) -> dict[str, dict[str, float]]:
         """The metrics of what was found on the held-out splits. All checkpoints but its own go."""
@@ -135,7 +166,10 @@ class Session:
         return {split: dict(values) for split, values in result.metrics.items()}
 
     def cost(self) -> dict[str, Any]:
-        """What the search took, however often it was interrupted: jobs it trained, jobs others had trained."""
+        """What the search took: jobs it trained, in this and earlier goes, and jobs that others had trained.
+
+        Attempts that failed are not counted, nor are checkpoints made again in an earlier go.
+        """
         jobs = [r for key, r in self.results.items() if self.seen[key].stop > self.seen[key].start]
         own = [r for r in jobs if r.run == self.task.run]
         steps = sum(r.steps for r in own) + self.remade
@@ -187,8 +221,6 @@ def notify(hook: str, **arguments: Any) -> None:
     """Tell all observers; one that fails is a warning, never the end of a search."""
     try:
         getattr(registry().manager.hook, hook)(**arguments)
-    except LrctlError:
-        raise
     except Exception as error:
         warnings.warn(f"an observer of {hook} failed: {type(error).__name__}: {error}", PluginWarning, stacklevel=2)
 
@@ -223,16 +255,17 @@ def search(
         place.run(name)  # refuses a bad name before anything is prepared
     part, params = registry().get("strategy", command), recipe.params(command)
     task = prepare(recipe)
-    frozen = recipe.frozen(command)
-    name = name or f"{command}-{digest([NUMERICS, frozen, task.content])[:8]}"
+    decided = f"numerics {NUMERICS}, device {task.identity['device']}, content {task.content}"
+    frozen = f"# {decided}\n{recipe.frozen(command)}"
+    name = name or f"{command}-{digest(frozen)[:8]}"
     task = replace(task, run=name)
     if fresh:
         place.remove_run(name)
     place.begin(name, frozen, environment(task))
     document = place.document(name)
-    if document is None:
+    if document is None or not place.checkpoint(document["checkpoint"]).exists():
         with closing(Session(place, task, recipe, fresh)) as session:
-            found = drive(part.target(params, Problem(recipe.training.steps)), session.answer)
+            found = session.drive(part.target(params, Problem(recipe.training.steps)))
             metrics = session.hand_over(found)
             document = result_document(
                 command,

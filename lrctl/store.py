@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 FORMAT = "lrctl-store/1"
 FOLDERS = ("jobs", "losses", "checkpoints", "runs")
+ASIDE = ".lrctl-"
+"""How the names of files begin that are being written."""
+
 STALE = 3600.0
 """Seconds after which a file that a killed process left aside is swept away."""
 
@@ -40,6 +43,7 @@ class Store:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         marker = self.path / "store.json"
+        self._check_ours(marker)
         try:
             for folder in FOLDERS:
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
@@ -50,6 +54,17 @@ class Store:
         else:
             write_json(marker, {"format": FORMAT})
         self._sweep()
+
+    def _check_ours(self, marker: Path) -> None:
+        """Refuse a folder with other things in it: files are deleted in a store."""
+        if not self.path.is_dir() or marker.exists():
+            return
+        others = [p.name for p in self.path.iterdir() if p.name not in FOLDERS and not p.name.startswith(ASIDE)]
+        if others and not marker.exists():  # another process may have made it a store meanwhile
+            raise UsageError(
+                f"--store {self.path}: the folder is not a store and holds other things ({sorted(others)[0]}, ...); "
+                "choose an empty or new folder"
+            )
 
     @staticmethod
     def _check_format(marker: Path) -> None:
@@ -62,7 +77,7 @@ class Store:
 
     def _sweep(self) -> None:
         """Delete what killed processes left aside, unless it may still be in use."""
-        for pattern in (".*", *(f"{folder}/.*" for folder in FOLDERS[:3]), "runs/*/.*"):
+        for pattern in (f"{ASIDE}*", *(f"{folder}/{ASIDE}*" for folder in FOLDERS[:3]), f"runs/*/{ASIDE}*"):
             for left in self.path.glob(pattern):
                 try:
                     if left.is_file() and time.time() - left.stat().st_mtime > STALE:
@@ -88,9 +103,10 @@ class Store:
         write_json(self.path / "jobs" / f"{result.key}.json", document | {"digest": digest(document)})
 
     def forget(self, key: str) -> None:
-        """Delete all that is known of a job."""
-        for path in (self.path / "jobs" / f"{key}.json", self._losses(key), self.checkpoint(key)):
+        """Delete all that is known of a job, but for a checkpoint that a finished run handed over."""
+        for path in (self.path / "jobs" / f"{key}.json", self._losses(key)):
             path.unlink(missing_ok=True)
+        self.drop_checkpoints({key})
 
     def lineage(self, key: str | None) -> list[str]:
         """The jobs that lead to this one, oldest first, itself last.
@@ -148,7 +164,7 @@ class Store:
             self.checkpoint(key).unlink(missing_ok=True)
 
     def _handed_over(self) -> set[str]:
-        documents = (self.document(run.name) for run in (self.path / "runs").iterdir())
+        documents = (read_json(run / "result.json") for run in (self.path / "runs").iterdir())
         return {document["checkpoint"] for document in documents if document and "checkpoint" in document}
 
     # Runs
@@ -175,7 +191,7 @@ class Store:
             UsageError: there is a run of this name with another recipe.
         """
         frozen = self.run(name) / "recipe.toml"
-        if frozen.exists() and frozen.read_text() != recipe:
+        if frozen.exists() and frozen.read_text(encoding="utf-8") != recipe:
             raise UsageError(
                 f"--name {name}: this run was made with other settings ({frozen}); choose another name, or --fresh"
             )
@@ -203,7 +219,7 @@ def aside(path: Path) -> Iterator[Path]:
     Raises:
         StoreError: the file cannot be written, for one because the disk is full.
     """
-    temporary = path.with_name(f".{uuid4().hex}{path.suffix}")
+    temporary = path.with_name(f"{ASIDE}{uuid4().hex}{path.suffix}")
     try:
         yield temporary
         with temporary.open("rb") as file:

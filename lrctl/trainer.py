@@ -9,7 +9,7 @@ import copy
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -94,19 +94,19 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
 
 
 def evaluate(workload: Workload, model: torch.nn.Module, split: str) -> dict[str, float]:
-    """The workload's metrics on a split.
+    """The workload's metrics on a split; one that is not finite is +inf.
 
     Raises:
         UsageError: `loss` is not among them.
     """
-    metrics = {name: float(value) for name, value in workload.evaluate(model, split).items()}
+    metrics = {name: finite(float(value)) for name, value in workload.evaluate(model, split).items()}
     if "loss" not in metrics:
         raise UsageError(f"{type(workload).__name__}.evaluate: must return a metric 'loss', got {sorted(metrics)}")
     return metrics
 
 
 def score(workload: Workload, model: torch.nn.Module, n: int, seed: int, device: torch.device) -> float:
-    """The mean loss of the model as it is over score batches 0 to n - 1.
+    """The mean loss of the model as it is over score batches 0 to n - 1; +inf if it is not finite.
 
     Raises:
         TypeError: the workload reserves no data for scores.
@@ -114,7 +114,12 @@ def score(workload: Workload, model: torch.nn.Module, n: int, seed: int, device:
     if not isinstance(workload, Scored):
         raise TypeError(f"{type(workload).__name__} has no method score_batch(i), which this search needs")
     seed_all(seed, "score", device)
-    return sum(float(workload.loss(model, to(workload.score_batch(i), device))) for i in range(n)) / n
+    return finite(sum(float(workload.loss(model, to(workload.score_batch(i), device))) for i in range(n)) / n)
+
+
+def finite(value: float) -> float:
+    """The value, or +inf for NaN and both infinities: nothing that is not finite is ever the lowest."""
+    return value if math.isfinite(value) else math.inf
 
 
 def checked(lr: float, schedule: AdaptiveSchedule, step: int) -> float:
@@ -145,9 +150,10 @@ def seed_all(seed: int, purpose: int | str, device: torch.device) -> None:
     """Seed torch's generators from (seed, step or name of a purpose)."""
     # Hashed, since torch's CPU generator looks at the low 32 bits of a seed only.
     word = int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:8], "little") >> 1
-    torch.default_generator.manual_seed(word)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(word)
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(word)  # torch.manual_seed looks for other devices at every step
+    else:
+        torch.manual_seed(word)
 
 
 def precision(dtype: str, device: torch.device) -> AbstractContextManager[Any]:
@@ -169,8 +175,9 @@ def to(batch: Any, device: torch.device) -> Any:
     if device.type == "cpu":
         return batch
     if isinstance(batch, torch.Tensor):
-        return batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch.to(device)
-    if isinstance(batch, dict):
+        pinned = batch.pin_memory() if device.type == "cuda" and batch.device.type == "cpu" else batch
+        return pinned.to(device, non_blocking=True)
+    if isinstance(batch, Mapping):
         return {name: to(item, device) for name, item in batch.items()}
     if isinstance(batch, list | tuple):
         items = [to(item, device) for item in batch]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ def opened(store: Path) -> Store:
 def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
     """Train a job from its parent's checkpoint; write its losses, its checkpoint and, last, its result.
 
+    A job that another process has done meanwhile is not trained again.
+
     Raises:
         CheckpointError: the parent's checkpoint is missing or damaged.
         ReproducibilityError: the job was done before and gave other losses.
@@ -50,8 +53,11 @@ def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
     from lrctl.trainer import train
 
     key = job.key(task)
+    known = store.result(key)
+    if known is not None and (not job.checkpoint or store.checkpoint(key).exists()):
+        return known
     workload = workload_of(task)
-    with quiet_torch(task.threads):
+    with quiet_torch(task.threads, task.device):
         start_from = parent_state(store, job)
         trained = train(workload, task, job, start_from)
     first = check_same(store, key, trained, task)
@@ -68,7 +74,7 @@ def workload_of(task: Task) -> Workload:
     """The task's workload: built once in each process, since it may hold data.
 
     Raises:
-        UsageError: it cannot be built, or the user's file is not the one that the search began with.
+        UsageError: it cannot be built, or its data or file is not what the search began with.
     """
     return built(task.workload, canonical_json(dict(task.workload_params)), task.seed, task.content)
 
@@ -76,9 +82,12 @@ def workload_of(task: Task) -> Workload:
 @lru_cache(maxsize=1)
 def built(name: str, params: str, seed: int, content: str) -> Workload:
     """A workload from what decides it."""
-    if not content.startswith(loading.source_digest(name)):
-        raise UsageError(f"workload {name}: the file has changed since the search began; give the same command again")
-    return loading.load_workload(name, json.loads(params), seed)
+    workload = loading.load_workload(name, json.loads(params), seed)
+    if loading.content_digest(name, workload) != content:
+        raise UsageError(
+            f"workload {name}: its data or file changed while the search runs; give the same command again"
+        )
+    return workload
 
 
 def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
@@ -152,14 +161,17 @@ def tail_mean(losses: np.ndarray[Any, Any]) -> float:
 
 
 @contextmanager
-def quiet_torch(threads: int) -> Iterator[None]:
-    """Torch as jobs need it, and as it was before for whoever else uses it in this process."""
+def quiet_torch(threads: int, device: str = "cpu") -> Iterator[None]:
+    """Torch as jobs need it; threads and random numbers are afterwards as before for others in this process."""
     import torch
 
     before = torch.get_num_threads()
     # Denormal optimizer state makes steps up to 26 times slower.
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads)
+    if device.startswith("cuda"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     with torch.random.fork_rng():
         try:
             yield

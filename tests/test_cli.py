@@ -300,7 +300,7 @@ def test_debug_is_taken_before_and_after_the_command(lrctl: Lrctl) -> None:
 @pytest.mark.parametrize(
     ("raised", "code", "message"),
     [
-        (KeyboardInterrupt(), 130, "error: interrupted; the same command continues where it stopped"),
+        (KeyboardInterrupt(), 130, "error: interrupted; the same command, without --fresh, continues where it stopped"),
         (ZeroDivisionError("x"), 1, "error: ZeroDivisionError: x; this is a fault in lrctl or a plugin, --debug shows"),
     ],
     ids=["Ctrl-C", "fault"],
@@ -321,4 +321,4 @@ def test_a_termination_ends_with_its_code(lrctl: Lrctl, monkeypatch: pytest.Monk
     monkeypatch.setattr("lrctl.session.search", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     done = lrctl(*SMOKE, "--quiet")
     assert done.code == 143
-    assert done.error == "error: terminated; the same command continues where it stopped"
+    assert done.error == "error: terminated; the same command, without --fresh, continues where it stopped"

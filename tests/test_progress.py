@@ -189,4 +189,5 @@ def test_each_decision_is_told_once_with_the_search_it_belongs_to(capsys: pytest
         "eps [1]: segment 1: steps 0-10, LR 0 -> 0.1, mean loss 2.0000, eps 0.25 nats, margin 0.5\n"
     )
     observer.job_finished(job, SegmentResult("key", "ok", 2.0, steps=10))
-    assert observer.totals().startswith("1 jobs (4 reused), 10 steps = 0.5 plain runs, 0 s")
+    assert observer.batch is not None
+    assert observer.totals(observer.batch).startswith("1 jobs (4 reused), 10 steps = 0.5 plain runs, 0 s")

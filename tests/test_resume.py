@@ -263,7 +263,7 @@ def test_a_search_that_is_stopped_says_how_to_go_on(
     assert victim.wait(30) == code
     assert time.monotonic() - began < 2
     assert victim.left_alone(0.1), "a worker outlived its parent"
-    assert victim.said() == f"error: {word}; the same command continues where it stopped\n"
+    assert victim.said() == f"error: {word}; the same command, without --fresh, continues where it stopped\n"
     assert victim.jobs() < JOBS
     goes_on(victim.store, reference)
 
@@ -273,7 +273,7 @@ def test_ctrl_c_while_workers_start_prints_no_traceback(begin: Callable[..., Vic
     victim.wait_for(lambda: len(victim.alive()) >= 3, "worker")
     ctrl_c(victim.pid)
     assert victim.wait(30) == 130
-    assert victim.said() == "error: interrupted; the same command continues where it stopped\n"
+    assert victim.said() == "error: interrupted; the same command, without --fresh, continues where it stopped\n"
 
 
 def test_searches_that_share_a_store_at_the_same_time_find_the_same(

@@ -129,7 +129,13 @@ def test_a_job_whose_losses_are_gone_is_not_known(store: Store) -> None:
 
 # Files left aside by killed processes
 
-LEFT = ["jobs/.x.json", "losses/.x.npy", "checkpoints/.x.safetensors", "runs/r/.x.json", ".x.json"]
+LEFT = [
+    "jobs/.lrctl-x.json",
+    "losses/.lrctl-x.npy",
+    "checkpoints/.lrctl-x.safetensors",
+    "runs/r/.lrctl-x.json",
+    ".lrctl-x.json",
+]
 
 
 @pytest.mark.parametrize("name", LEFT)
@@ -141,6 +147,22 @@ def test_what_was_left_aside_is_swept_after_an_hour(store: Store, name: str, age
     os.utime(path, times=(time.time() - age, time.time() - age))
     Store(store.path)
     assert path.exists() is stays
+
+
+@pytest.mark.parametrize("name", [".env", "jobs/.keep", "runs/.DS_Store"])
+def test_hidden_files_of_others_are_left_alone(store: Store, name: str) -> None:
+    path = store.path / name
+    path.write_text("mine")
+    os.utime(path, times=(time.time() - 10**6, time.time() - 10**6))
+    Store(store.path).drop_checkpoints({KEY})
+    assert path.exists()
+
+
+def test_a_folder_with_other_things_in_it_is_not_made_a_store(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not a store and holds other things"):
+        Store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_whole_files_are_never_swept(store: Store) -> None:

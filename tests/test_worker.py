@@ -113,6 +113,7 @@ def tamper(store: Store, key: str) -> None:
 
 def test_other_losses_than_the_stored_ones_are_an_error(store: Store) -> None:
     tamper(store, FIRST.key(TASK))
+    store.checkpoint(FIRST.key(TASK)).unlink()
     with pytest.raises(ReproducibilityError, match=r"gave another loss at its step 4 .*; give --fresh to start over"):
         work(store, TASK, FIRST)
 

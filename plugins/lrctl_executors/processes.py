@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import threading
@@ -13,7 +14,7 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from lrctl.executor import slots
 from lrctl.job import Failure, SegmentJob, SegmentResult, Task
@@ -34,7 +35,7 @@ class ProcessesParams:
             raise ValueError(f"workers: must be at least 0, got {self.workers}")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Worker:
     """A process and the pipe to it; `job` is what it works on."""
 
@@ -43,7 +44,7 @@ class Worker:
     job: SegmentJob | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Processes:
     """Hands jobs to workers as they become free. A worker that dies fails its job and is replaced."""
 
@@ -54,6 +55,7 @@ class Processes:
     def run(self, task: Task, jobs: Sequence[SegmentJob]) -> Iterator[SegmentResult]:
         """One result per job, as they finish; the first jobs are started first."""
         waiting = deque(jobs)
+        atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers for ever
         while len(self.workers) < min(self.params.workers or slots(task.device), len(jobs)):
             self.workers.append(start(self.store, len(self.workers), task.device))
         while waiting or any(worker.job for worker in self.workers):
@@ -61,17 +63,17 @@ class Processes:
                 if worker.job is None and waiting:
                     worker.job = waiting.popleft()
                     send(worker, task)
-            pipes = {worker.pipe: worker for worker in self.workers if worker.job}
-            for pipe in wait(list(pipes)):
-                worker = pipes[pipe]  # type: ignore[index]
+            # Its end too, since a pipe stays open while a child of the worker's holds it.
+            busy: dict[Any, Worker] = {s: w for w in self.workers if w.job for s in (w.pipe, w.process.sentinel)}
+            for worker in {busy[source] for source in wait(list(busy))}:
                 assert worker.job is not None
                 job, worker.job = worker.job, None
-                try:
-                    yield worker.pipe.recv()
-                except (EOFError, OSError):
-                    yield died(worker, task, job)
+                result = answer(worker)
+                if result is None:
+                    result = died(worker, task, job)
                     index = self.workers.index(worker)
                     self.workers[index] = start(self.store, index, task.device)
+                yield result
 
     def close(self) -> None:
         """End all workers, whatever they do."""
@@ -83,12 +85,21 @@ class Processes:
             worker.process.kill()
             worker.process.join()
         self.workers.clear()
+        atexit.unregister(self.close)
 
 
 def send(worker: Worker, task: Task) -> None:
     """Give a worker its job; one that is dead already is noticed when its answer is waited for."""
     with suppress(OSError):
         worker.pipe.send((task, worker.job))
+
+
+def answer(worker: Worker) -> SegmentResult | None:
+    """The result that a worker has sent, or None if it died before it could."""
+    try:
+        return worker.pipe.recv() if worker.pipe.poll() else None
+    except (EOFError, OSError):
+        return None
 
 
 def died(worker: Worker, task: Task, job: SegmentJob) -> SegmentResult:
@@ -105,7 +116,8 @@ def start(store: Path, index: int, device: str) -> Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     gpu = index % slots(device) if device == "cuda" else None
-    process = context.Process(target=serve, args=(theirs, store, gpu), daemon=True)
+    # Not a daemon: a workload may want loader processes of its own, and workers end with their parent anyway.
+    process = context.Process(target=serve, args=(theirs, store, gpu), daemon=False)
     with shielded():
         process.start()
     theirs.close()
@@ -139,6 +151,7 @@ def shielded() -> Iterator[None]:
 def serve(pipe: Connection, store: Path, gpu: int | None) -> None:
     """A worker's life: take a job, do it, send the result, until the pipe closes or the parent is gone."""
     threading.Thread(target=end_with_parent, daemon=True).start()
+    os.dup2(2, 1)  # stdout is the parent's, for its result alone
     if gpu is not None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)

@@ -75,9 +75,8 @@ def check_candidates(p: SemiLocal | Local) -> None:
 def local(p: Local, run: Problem) -> Search:
     """Local search: every segment takes the LR with the lowest mean loss."""
     found = yield from semilocal(SemiLocal(eps=0.0, **asdict(p)), run)
-    return replace(
-        found, summary=(("next", "lrctl semilocal --eps 0.48 --decay, which gives up some loss now for a larger LR"),)
-    )
+    advice = "lrctl semilocal --eps 0.48 --decay, which gives up some loss now for a larger LR"
+    return replace(found, summary=(("chosen_by", "training loss"), ("next", advice)))
 
 
 def semilocal(p: SemiLocal, run: Problem) -> Search:
@@ -93,7 +92,8 @@ def semilocal(p: SemiLocal, run: Problem) -> Search:
         segment = choose(p, k, eps, jobs, results)
         lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
     knots = ((0, 0.0), *((segment.stop, segment.chosen) for segment in trace))
-    return Found(PiecewiseLinear(knots), trace[-1].winner.key, trace, (("eps_unit", p.eps_unit), ("next", NEXT)))
+    summary = (("eps_unit", p.eps_unit), ("chosen_by", "training loss"), ("next", NEXT))
+    return Found(PiecewiseLinear(knots), trace[-1].winner.key, trace, summary)
 
 
 def title(p: SemiLocal, k: int, eps: float) -> str:

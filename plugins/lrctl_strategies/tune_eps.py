@@ -79,7 +79,7 @@ def tune_eps(p: SemiLocal, run: Problem) -> Search:
     found = tried.answers[eps, decay][1]
     return replace(
         found,
-        summary=(*found.summary, ("eps", eps), ("decay", decay), ("chosen_by", SPLIT), ("tried", table)),
+        summary=(*found.summary, ("eps", eps), ("decay", decay), ("chosen_by", f"{SPLIT} loss"), ("tried", table)),
     )
 
 

@@ -24,6 +24,10 @@ LOGITS = 2**22
 """How many logits an evaluation holds in memory at a time, unless a training batch has more."""
 
 
+PIECE = 2**16
+"""How many windows are counted at a time."""
+
+
 @dataclass(frozen=True)
 class GptParams:
     """Parameters of the `gpt` workload: the text, the model, the batch."""
@@ -75,14 +79,21 @@ class Gpt:
 
         from lrctl_workloads.decoder import Decoder
 
-        return Decoder(self.params, torch.from_numpy(self.log_frequencies()).float())
+        return Decoder(self.params, torch.from_numpy(self.log_frequencies).float())
 
+    @cached_property
     def log_frequencies(self) -> np.ndarray[Any, Any]:
-        """log((count + 1) / total) of each token in the training windows, (vocabulary,); exp sums to 1."""
+        """log((count + 1) / total) of each token in the training windows, (vocabulary,); exp sums to 1.
+
+        Counted once, in pieces: a copy of all training windows may not fit into memory.
+        """
         import numpy as np
 
-        training = self.windows.rows[self.windows.parts["training"]]
-        counts = np.bincount(training.ravel(), minlength=len(self.tokens.lengths)) + 1.0
+        training = self.windows.parts["training"]
+        counts = np.ones(len(self.tokens.lengths))
+        for first in range(0, len(training), PIECE):
+            piece = self.windows.rows[training[first : first + PIECE]]
+            counts += np.bincount(piece.ravel(), minlength=len(counts))
         return np.asarray(np.log(counts / counts.sum()))
 
     def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:

@@ -166,6 +166,17 @@ def test_the_job_of_a_killed_worker_is_tried_again(workers: Processes, tmp_path:
     assert [r.digests for r in again] == [r.digests for r in results]
 
 
+def test_a_killed_worker_is_noticed_though_a_child_of_its_lives_on(workers: Processes, tmp_path: Path) -> None:
+    child = "if os.fork() == 0:\n                import time; time.sleep(20); os._exit(0)\n            os.kill("
+    (tmp_path / "net.py").write_text(KILLER.replace("os.kill(", child, 1))
+    recipe = smoke(workload__name=f"{tmp_path / 'net.py'}:Net", workload__marker=str(tmp_path / "killed"))
+    began = time.monotonic()
+    (result,) = workers.run(prepare(recipe), batch(1))
+    assert time.monotonic() - began < 15
+    assert result.failure is not None
+    assert result.failure.kind == "WorkerDied"
+
+
 def test_closing_stops_what_runs_and_may_be_done_twice(tmp_path: Path) -> None:
     executor = Processes(ProcessesParams(workers=1), tmp_path)
     results = executor.run(TASK, [*batch(1), *batch(1, start=1, steps=10**7)])

@@ -53,7 +53,7 @@ def test_the_best_eps_and_policy_are_handed_over_and_named() -> None:
     found, _, tried = tune(0.02)
     summary = dict(found.summary)
     assert tried[summary["eps"], summary["decay"]] == min(tried.values())
-    assert summary["chosen_by"] == "validation"
+    assert summary["chosen_by"] == "validation loss"
 
 
 def test_both_policies_are_tried() -> None:

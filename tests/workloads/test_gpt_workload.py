@@ -72,7 +72,7 @@ def test_the_output_bias_starts_at_the_log_frequencies(gpt: Gpt) -> None:
 def test_the_first_loss_is_near_the_entropy_of_the_frequencies(gpt: Gpt) -> None:
     torch.manual_seed(0)
     loss = gpt.evaluate(gpt.model(), "validation")["loss"]
-    log_p = gpt.log_frequencies()
+    log_p = gpt.log_frequencies
     assert loss == pytest.approx(-(np.exp(log_p) * log_p).sum(), abs=0.05)
     without = other(gpt, output_bias=False)
     assert without.evaluate(without.model(), "validation")["loss"] == pytest.approx(math.log(257), abs=0.1)

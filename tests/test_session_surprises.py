@@ -1,0 +1,154 @@
+"""What may change, break or talk under a search: files, checkpoints, other searches, the user's own code."""
+
+from __future__ import annotations
+
+import json
+import math
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lrctl import cli
+from lrctl.errors import NoValidCandidateError, UsageError
+from lrctl.job import Divergence, SegmentJob, SegmentResult
+from lrctl.prepare import prepare
+from lrctl.recipe import Recipe
+from lrctl.schedule import PiecewiseLinear
+from lrctl.session import Session
+from lrctl.store import Store
+from lrctl.strategy import Batch
+from searches import facts, found, search, small, smoke
+
+NET = """
+import torch
+
+class Net:
+    def __init__(self, seed):
+        pass
+
+    def model(self):
+        return torch.nn.Linear(2, 1)
+
+    def batch(self, step):
+        return torch.ones(4, 2) * (step % 3)
+
+    def loss(self, model, batch):
+        return model(batch).square().mean()
+
+    def evaluate(self, model, split):
+        return {"loss": float(model(torch.ones(1, 2))) ** 2}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def net(folder: Path, source: str = NET, **overrides: Any) -> Recipe:
+    """A recipe of 2 segments that trains the class Net of a file in this folder."""
+    (folder / "net.py").write_text(source)
+    few = {"strategy__semilocal__segments": 2, "strategy__semilocal__grid_size": 1, "training__steps": 10}
+    return smoke(workload__name=f"{folder / 'net.py'}:Net", **few, **overrides)
+
+
+def test_a_changed_file_is_another_search_even_in_one_process(tmp_path: Path, place: Path) -> None:
+    before = search(place, net(tmp_path))
+    changed = NET.replace("torch.ones(4, 2) *", "torch.ones(4, 2) * 10 *")
+    after = search(place, net(tmp_path, changed))
+    assert after["run"] != before["run"]
+    assert after["train_loss"] != before["train_loss"]
+    assert after["cost"]["jobs_reused"] == 0
+    assert found(after) == found(search(tmp_path / "sound", net(tmp_path, changed)))
+
+
+def test_a_run_of_a_given_name_notices_that_the_file_has_changed(tmp_path: Path, place: Path) -> None:
+    search(place, net(tmp_path), name="mine")
+    with pytest.raises(UsageError, match="--name mine: this run was made with other settings"):
+        search(place, net(tmp_path, NET + "\n"), name="mine")
+
+
+def test_a_file_that_changes_during_a_search_ends_it(tmp_path: Path, place: Path) -> None:
+    recipe = net(tmp_path)
+    task = prepare(recipe)
+    (tmp_path / "net.py").write_text(NET + "\n")
+    with (
+        closing(Session(Store(place), task, recipe)) as session,
+        pytest.raises(UsageError, match="its data or file changed while the search runs; give the same command again"),
+    ):
+        session.answer(Batch("", [SegmentJob(0, 2, PiecewiseLinear(((0, 0.1),)))]))
+
+
+def test_a_finished_run_whose_checkpoint_is_gone_makes_it_again(place: Path) -> None:
+    document = search(place)
+    checkpoint = Store(place).checkpoint(document["checkpoint"])
+    before = facts(place)
+    checkpoint.unlink()
+    assert found(search(place)) == found(document)
+    assert checkpoint.exists()
+    assert facts(place).keys() == before.keys()
+
+
+def test_a_job_that_another_search_has_done_meanwhile_is_not_trained_again(place: Path) -> None:
+    recipe = small()
+    task = prepare(recipe)
+    job = SegmentJob(0, 4, PiecewiseLinear(((0, 0.1),)))
+    with closing(Session(Store(place), task, recipe)) as one, closing(Session(Store(place), task, recipe)) as other:
+        assert not one.known(job.key(task))
+        other.answer(Batch("", [job]))
+        before = facts(place)
+        one.answer(Batch("", [job]))
+    assert facts(place) == before
+
+
+def test_a_search_without_a_valid_candidate_leaves_no_checkpoints(place: Path) -> None:
+    with pytest.raises(NoValidCandidateError):
+        search(place, smoke(strategy__semilocal__grid=(1e30,), strategy__semilocal__segments=1))
+    assert facts(place, "checkpoints") == {}
+
+
+@pytest.mark.parametrize("tune", [False, True], ids=["plain", "tune_eps"])
+def test_a_held_out_loss_that_is_not_finite_is_told_and_replays(
+    tmp_path: Path, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tune: bool
+) -> None:
+    net(tmp_path, NET.replace("float(model(torch.ones(1, 2))) ** 2", 'float("nan")'))
+    command = f"lrctl semilocal --recipe smoke --executor serial --workload {tmp_path / 'net.py'}:Net --steps 10"
+    options = ["--segments", "2", "--grid-size", "1", "--eps", "0.1", "--store", str(place)]
+    monkeypatch.setattr("sys.argv", [*command.split(), *options, *(["--tune-eps"] if tune else [])])
+    said = []
+    for _ in range(2):
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert end.value.code in (0, None)
+        said.append(capsys.readouterr().out.partition("cost:")[0])
+        for run in (place / "runs").iterdir():
+            (run / "result.json").unlink()
+    assert "test loss not finite" in said[0]
+    assert said[0] == said[1]
+
+
+def test_what_the_users_code_prints_does_not_get_into_the_document(
+    tmp_path: Path, place: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net(
+        tmp_path,
+        NET.replace("        return torch.nn.Linear", "        print('a model')\n        return torch.nn.Linear"),
+    )
+    command = f"lrctl semilocal --recipe smoke --workload {tmp_path / 'net.py'}:Net --steps 10 --json --store {place}"
+    monkeypatch.setattr("sys.argv", [*command.split(), "--segments", "2", "--executor", "processes", "--workers", "1"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    captured = capfd.readouterr()
+    assert json.loads(captured.out)["status"] == "done"
+    assert "a model" in captured.err
+
+
+def test_a_job_whose_last_losses_are_not_finite_is_never_pardoned() -> None:
+    jobs = [SegmentJob(0, 10, PiecewiseLinear(((0, lr),))) for lr in (0.1, 0.2)]
+    rising = SegmentResult("rising", "ok", 1.0, 0, 2.0, 10)
+    broken = SegmentResult("broken", "ok", 1.0, 1, math.inf, 10)
+    judged, note = Divergence().judge(jobs, [rising, broken])
+    assert [result.status for result in judged] == ["ok", "diverged"]
+    assert note
