@@ -14,11 +14,14 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from lrctl.executor import slots
 from lrctl.job import Failure, SegmentJob, SegmentResult, Task
 from lrctl.worker import attempt
+
+LOOK = 1.0
+"""Seconds between two looks at whether workers are alive."""
 
 GRACE = 1.0
 """Seconds a worker has to end after it was asked to."""
@@ -63,10 +66,11 @@ class Processes:
                 if worker.job is None and waiting:
                     worker.job = waiting.popleft()
                     send(worker, task)
-            # Its end too, since a pipe stays open while a child of the worker's holds it.
-            busy: dict[Any, Worker] = {s: w for w in self.workers if w.job for s in (w.pipe, w.process.sentinel)}
-            for worker in {busy[source] for source in wait(list(busy))}:
-                assert worker.job is not None
+            ready = wait([worker.pipe for worker in self.workers if worker.job], LOOK)
+            for worker in self.workers:
+                # A pipe stays open while a child of the worker's holds it, so the worker itself is looked at too.
+                if worker.job is None or (worker.pipe not in ready and worker.process.is_alive()):
+                    continue
                 job, worker.job = worker.job, None
                 result = answer(worker)
                 if result is None:
