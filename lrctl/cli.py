@@ -239,7 +239,7 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     if options["as_json"]:
         typer.echo(json.dumps(document, indent=1, allow_nan=False))
     else:
-        report.print_summary(document, options["store"])
+        report.print_summary(document)
 
 
 def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lrctl.errors import UsageError
 from lrctl.executor import slots
 from lrctl.job import SegmentJob, SegmentResult, Task
+from lrctl.loading import origin
 from lrctl.plugins import registry
 from lrctl.prepare import prepare
 from lrctl.recipe import Recipe
@@ -94,9 +96,15 @@ def probe(task: Task) -> tuple[float, int]:
 
     workload = workload_of(task)
     still = PiecewiseLinear(((0, 0.0),))
-    with quiet_torch(task.threads, task.device):
-        train(workload, task, SegmentJob(0, 3, still))
-        trained = train(workload, task, SegmentJob(0, PROBE, still))
+    try:
+        with quiet_torch(task.threads, task.device):
+            train(workload, task, SegmentJob(0, 3, still))
+            trained = train(workload, task, SegmentJob(0, PROBE, still))
+    except Exception as error:
+        where = origin(error, task.workload)
+        raise UsageError(
+            f"workload {task.workload}: training a few steps raised {type(error).__name__}: {error}{where}"
+        ) from error
     return trained.seconds / PROBE, sum(t.nbytes for t in tensors_in(trained.state, torch.Tensor))
 
 

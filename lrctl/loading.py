@@ -93,6 +93,13 @@ def run_file(path: Path, content: str) -> ModuleType:
     return module
 
 
+def origin(error: BaseException, workload: str) -> str:
+    """Where in the user's file an exception comes from, for people; empty if it does not come from there."""
+    path = str(Path(workload.rpartition(":")[0]).resolve()) if is_code(workload) else ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return f" ({Path(path).name}, line {frames[-1].lineno}, in {frames[-1].name})" if frames else ""
+
+
 def line_of(error: BaseException, path: Path) -> int | str:
     """The line of a file that an exception comes from: the innermost one of its traceback in that file."""
     if isinstance(error, SyntaxError) and error.filename == str(path):

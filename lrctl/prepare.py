@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
+from textwrap import shorten
 from typing import Any
 
 from lrctl import __version__
@@ -26,8 +27,8 @@ def prepare(recipe: Recipe) -> Task:
     own = isinstance(workload, WithOptimizer) and recipe.optimizer.name == "auto"
     if own and recipe.optimizer_given:
         raise UsageError(
-            f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer; "
-            "set optimizer.name to use the recipe's, or leave the table out"
+            f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer, so these settings would be "
+            "ignored; leave them out, or set optimizer.name to adamw to train with AdamW instead"
         )
     return Task(
         workload=choice.name,
@@ -54,7 +55,7 @@ def resolve_device(name: str) -> str:
     try:
         torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = shorten(str(error), 120, placeholder=" ...")
         raise UsageError(f"--device {name}: cannot be used here: {reason}; choose cpu, or leave it out") from error
     return name
 

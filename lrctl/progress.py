@@ -92,7 +92,7 @@ class Progress:
         batch, done = self.batch, dict(self.done)  # drawn in a thread of its own, while results come in
         if batch is None:
             return Group(Text("preparing data"))
-        table = Table("LR at its end", "mean loss", "status", box=None, pad_edge=False, title=Text(batch.title))
+        table = Table("LR at its end", "mean loss", "status", box=None, pad_edge=False)
         finite = [r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)]
         for job in batch.jobs:
             result = done.get(id(job))
@@ -100,7 +100,7 @@ class Progress:
             best = bool(result and finite and result.mean_loss == min(finite))
             loss = f"{result.mean_loss:.4f}" if result and result.steps else ""
             table.add_row(lr, loss, result.status if result else "...", style="bold green" if best else "")
-        return Group(table, Text(self.totals(batch)))
+        return Group(Text(batch.title, "bold"), table, Text(self.totals(batch)))
 
     def totals(self, batch: Batch) -> str:
         """Jobs, steps, cost and the time left at this pace."""

@@ -259,7 +259,11 @@ def from_here(workload: Any) -> Any:
 
 
 def assign(tables: dict[str, Any], key: str, value: Any) -> None:
-    """Set `table.key` (or `strategy.name.key`) in raw tables. Another workload or executor has other keys."""
+    """Set `table.key` (or `strategy.name.key`) in raw tables.
+
+    Another workload or executor has other keys; another workload is not to be trained with the settings of an
+    optimizer that were chosen for this one.
+    """
     *path, last = key.split(".")
     table: Any = tables
     for part in path:
@@ -268,6 +272,8 @@ def assign(tables: dict[str, Any], key: str, value: Any) -> None:
             raise UsageError(f"--set {key}: {part} is not a table")
     if key in NAMES and table.get("name") != value:
         table.clear()
+        if key == "workload.name":
+            tables.pop("optimizer", None)
     table[last] = value
 
 

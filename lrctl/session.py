@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Sequence
@@ -22,11 +23,12 @@ from lrctl.errors import (
 )
 from lrctl.executor import Executor, slots
 from lrctl.job import NUMERICS, SegmentJob, SegmentResult, Task, digest
+from lrctl.loading import is_code
 from lrctl.plugins import PluginWarning, registry
 from lrctl.prepare import environment, prepare
 from lrctl.recipe import Recipe
 from lrctl.report import final_train_loss, result_document, schedule_document
-from lrctl.schedule import params_of
+from lrctl.schedule import PiecewiseLinear, params_of
 from lrctl.store import Store
 from lrctl.strategy import Batch, Found, Problem, Search, drive
 
@@ -70,11 +72,21 @@ class Session:
         Raises:
             NoValidCandidateError: every candidate of a choice diverged.
         """
+        if is_code(self.task.workload):
+            self.look()
         try:
             return drive(search, self.answer)
         except NoValidCandidateError:
             self.clean_up(Batch("nothing goes on", []))
             raise
+
+    def look(self) -> None:
+        """Evaluate the user's own workload once untrained: what is wrong with it should show before the search."""
+        job = SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), evaluate=SPLITS, checkpoint=False)
+        (result,) = self.answer(Batch("a first look at the workload", [job]))
+        for split, metrics in result.metrics.items():
+            if not math.isfinite(metrics["loss"]):
+                self.notes.append(f"the {split} loss was not finite before any training; check the model and its data")
 
     def answer(self, batch: Batch) -> list[SegmentResult]:
         """The results of a batch, in its order, with the diverged ones marked.
@@ -281,6 +293,7 @@ def search(
             place.finish(name, document, schedule_document(document))
             # From here on no other search deletes the checkpoint; one may have done so a moment ago.
             session.restore({found.checkpoint})
+    document = document | {"files": place.files(document)}
     notify("search_finished", document=document)
     return document
 

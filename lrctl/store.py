@@ -184,6 +184,15 @@ class Store:
         """The result document of a run, or None if the run is not finished."""
         return read_json(self.run(name) / "result.json")
 
+    def files(self, document: dict[str, Any]) -> dict[str, str]:
+        """Where a finished run's files are."""
+        run = self.run(document["run"])
+        return {
+            "schedule": str(run / "schedule.json"),
+            "checkpoint": str(self.checkpoint(document["checkpoint"])),
+            "result": str(run / "result.json"),
+        }
+
     def begin(self, name: str, recipe: str, environment: dict[str, Any]) -> None:
         """Open a run with its frozen recipe.
 

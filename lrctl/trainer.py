@@ -8,12 +8,14 @@ from __future__ import annotations
 import copy
 import hashlib
 import math
+import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
 
 from lrctl import optimizer as optimizers
@@ -21,9 +23,6 @@ from lrctl.errors import UsageError
 from lrctl.job import SegmentJob, Task
 from lrctl.schedule import AdaptiveSchedule, Observation
 from lrctl.workload import Scored, Workload
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(slots=True)
@@ -147,9 +146,11 @@ def check_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 def seed_all(seed: int, purpose: int | str, device: torch.device) -> None:
-    """Seed torch's generators from (seed, step or name of a purpose)."""
+    """Seed torch's, numpy's and Python's random numbers from (seed, step or name of a purpose)."""
     # Hashed, since torch's CPU generator looks at the low 32 bits of a seed only.
     word = int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:8], "little") >> 1
+    random.seed(word)
+    np.random.seed(word & 0xFFFFFFFF)
     if device.type == "cpu":
         torch.default_generator.manual_seed(word)  # torch.manual_seed looks for other devices at every step
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl import loading
-from lrctl.errors import CheckpointError, ReproducibilityError, UsageError
+from lrctl.errors import CheckpointError, LrctlError, ReproducibilityError, UsageError
 from lrctl.job import Failure, SegmentJob, SegmentResult, Task, canonical_json
 from lrctl.store import Store
 from lrctl.workload import Workload
@@ -30,7 +31,8 @@ def attempt(store: Path, task: Task, job: SegmentJob) -> SegmentResult:
     try:
         return work(opened(store), task, job)
     except Exception as error:
-        failure = Failure(type(error).__name__, str(error), traceback.format_exc())
+        where = "" if isinstance(error, LrctlError) else loading.origin(error, task.workload)
+        failure = Failure(type(error).__name__, f"{error}{where}", traceback.format_exc())
         return SegmentResult(job.key(task), "failed", failure=failure, run=task.run)
 
 
@@ -163,6 +165,7 @@ def tail_mean(losses: np.ndarray[Any, Any]) -> float:
 @contextmanager
 def quiet_torch(threads: int, device: str = "cpu") -> Iterator[None]:
     """Torch as jobs need it; threads and random numbers are afterwards as before for others in this process."""
+    import numpy as np
     import torch
 
     before = torch.get_num_threads()
@@ -172,9 +175,12 @@ def quiet_torch(threads: int, device: str = "cpu") -> Iterator[None]:
     if device.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+    states = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         try:
             yield
         finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
             torch.set_num_threads(before)
             torch.set_flush_denormal(False)

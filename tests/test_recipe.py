@@ -53,7 +53,7 @@ def test_a_recipe_overrides_defaults_and_keeps_the_others(file: str) -> None:
     assert recipe.workload == Choice("linear-regression", {"dim": 4, "batch_size": 8, "noise": 0.25})
     assert recipe.executor == Choice("processes", {"workers": 3})
     assert recipe.params("semilocal").grid == (0.1, 0.01)
-    assert recipe.params("semilocal").eps_unit == "nats"
+    assert recipe.params("semilocal").eps_unit == "progress"
     assert recipe.params("local").segments == 10
 
 

@@ -215,7 +215,8 @@ class Net:
 
     def loss(self, model, batch): ...
 
-    def evaluate(self, model, split): ...
+    def evaluate(self, model, split):
+        return {"loss": 1.0}
 """
 
 

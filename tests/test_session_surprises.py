@@ -8,10 +8,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lrctl import cli
-from lrctl.errors import NoValidCandidateError, UsageError
+from lrctl import recipe as recipes
+from lrctl.errors import JobFailedError, NoValidCandidateError, UsageError
+from lrctl.estimate import estimate
 from lrctl.job import Divergence, SegmentJob, SegmentResult
 from lrctl.prepare import prepare
 from lrctl.recipe import Recipe
@@ -152,3 +155,63 @@ def test_a_job_whose_last_losses_are_not_finite_is_never_pardoned() -> None:
     judged, note = Divergence().judge(jobs, [rising, broken])
     assert [result.status for result in judged] == ["ok", "diverged"]
     assert note
+
+
+def test_an_evaluation_without_a_loss_shows_before_anything_is_trained(tmp_path: Path, place: Path) -> None:
+    recipe = net(tmp_path, NET.replace('{"loss"', '{"error"'))
+    with pytest.raises(UsageError, match=r"Net.evaluate: must return a metric 'loss', got \['error'\]"):
+        search(place, recipe)
+    assert facts(place) == {}
+
+
+def test_a_held_out_loss_that_was_never_finite_is_noted(tmp_path: Path, place: Path) -> None:
+    document = search(place, net(tmp_path, NET.replace("float(model(torch.ones(1, 2))) ** 2", 'float("inf")')))
+    assert any("the test loss was not finite before any training" in note for note in document["notes"])
+
+
+def test_an_exception_names_the_line_of_the_users_file(tmp_path: Path, place: Path) -> None:
+    recipe = net(tmp_path, NET.replace("return model(batch)", "return 1 / 0 * model(batch)"))
+    with pytest.raises(JobFailedError, match=r"ZeroDivisionError: division by zero \(net\.py, line 15, in loss\)"):
+        search(place, recipe)
+    with pytest.raises(UsageError, match=r"raised ZeroDivisionError: division by zero \(net\.py, line 15, in loss\)"):
+        estimate("semilocal", recipe, store=place)
+
+
+RANDOM = NET.replace(
+    "        return torch.ones(4, 2) * (step % 3)",
+    "        return torch.full((4, 2), random.random() + float(np.random.rand()))",
+).replace("import torch", "import random\nimport numpy as np\nimport torch")
+
+
+def test_random_numbers_of_numpy_and_python_are_a_function_of_seed_and_step(tmp_path: Path, place: Path) -> None:
+    np.random.seed(5)
+    before = np.random.rand()
+    np.random.seed(5)
+    first = search(place, net(tmp_path, RANDOM))
+    assert np.random.rand() == before, "the numbers of the process itself were disturbed"
+    assert found(search(tmp_path / "again", net(tmp_path, RANDOM))) == found(first)
+
+
+OWN = (
+    NET
+    + """
+    def optimizer(self, model):
+        return torch.optim.SGD(model.parameters(), lr=9.0)
+"""
+)
+
+
+def test_the_users_own_optimizer_is_used_although_the_recipe_names_settings_for_its_workload(
+    tmp_path: Path, place: Path
+) -> None:
+    (tmp_path / "r.toml").write_text(
+        "[training]\nsteps = 10\n[optimizer]\nweight_decay = 0.2\n[workload]\nname = 'linear-regression'\n"
+        "[executor]\nname = 'serial'\n[strategy.semilocal]\nsegments = 2\ngrid_size = 1\n"
+    )
+    (tmp_path / "net.py").write_text(OWN)
+    recipe = recipes.read(str(tmp_path / "r.toml"), {"workload.name": f"{tmp_path / 'net.py'}:Net"})
+    assert prepare(recipe).optimizer is None
+    assert search(place, recipe)["status"] == "done"
+    conflict = {"workload.name": f"{tmp_path / 'net.py'}:Net", "optimizer.weight_decay": 0.1}
+    with pytest.raises(UsageError, match="brings its own optimizer, so these settings would be ignored"):
+        prepare(recipes.read(str(tmp_path / "r.toml"), conflict))

@@ -23,6 +23,12 @@ from lrctl.worker import attempt
 LOOK = 1.0
 """Seconds between two looks at whether workers are alive."""
 
+REASONS = {
+    -signal.SIGKILL: " (out of memory?)",
+    1: "; see the messages above, and in a script of yours put the search under if __name__ == '__main__'",
+}
+"""What an exit code often means."""
+
 GRACE = 1.0
 """Seconds a worker has to end after it was asked to."""
 
@@ -110,7 +116,7 @@ def died(worker: Worker, task: Task, job: SegmentJob) -> SegmentResult:
     """The result of a job whose worker is gone."""
     worker.process.join(GRACE)
     code = worker.process.exitcode
-    reason = {-signal.SIGKILL: " (out of memory?)", 1: ", see the messages above"}.get(code or 0, "")
+    reason = REASONS.get(code or 0, "")
     message = f"the worker process ended with exit code {code}{reason}"
     return SegmentResult(job.key(task), "failed", failure=Failure("WorkerDied", message), run=task.run)
 

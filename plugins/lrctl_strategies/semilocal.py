@@ -27,8 +27,12 @@ MaxLr = Annotated[float | None, "candidates above this LR are not tried"]
 class SemiLocal:
     """Parameters of semi-local search."""
 
-    eps: Annotated[float, "how much worse than the best a candidate may be and still be chosen"] = 0.48
-    eps_unit: Annotated[Unit, "nats: of mean loss; progress: share of what the segment can gain"] = "nats"
+    eps: Annotated[
+        float,
+        "how much worse than the best a candidate may be and still be chosen; always 0 in the first and last segment "
+        "and where the LR starts at 0",
+    ] = 0.48
+    eps_unit: Annotated[Unit, "progress: share of what the segment can gain; nats: of mean loss"] = "progress"
     decay: Annotated[bool, "let eps fall linearly: eps (K - k) / (K - 1) in segment k"] = False
     tune_eps: Annotated[bool, "double and halve eps, constant and decaying, while validation loss improves"] = False
     segments: Segments = 10
@@ -114,7 +118,7 @@ def choose(p: SemiLocal, k: int, eps: float, jobs: Sequence[SegmentJob], results
         eps *= max(0.0, frozen_loss - lowest(tried))
     chosen = largest_within(eps, tried, f"segment {k} of {p.segments} (steps {start} to {stop})")
     gap = margin(eps, tried, chosen)
-    notes = warnings(p, k, eps, tried, chosen)
+    notes = warnings(p, k, eps, tried, chosen, starts_at_zero=ramps[0][0] == 0)
     return Segment(k, start, stop, eps, ramps[0][0], tried, chosen.lr, gap, frozen_loss, notes)
 
 
@@ -181,7 +185,7 @@ def largest_within(eps: float, tried: Sequence[Candidate], where: str) -> Candid
         raise NoValidCandidateError(
             f"{where}: all {len(tried)} candidates diverged, LRs {min(c.lr for c in tried):g} to "
             f"{max(c.lr for c in tried):g}; lower --max-lr or --eps, add lower LRs to --grid, "
-            "or loosen divergence.margin with --set"
+            "or loosen divergence.margin with --set; if no loss was ever finite, check the model and its data"
         )
     return max((c for c in tried if c.mean_loss <= best + eps), key=lambda c: c.lr)
 
@@ -194,7 +198,9 @@ def margin(eps: float, tried: Sequence[Candidate], chosen: Candidate) -> float:
     return min(falls_out, comes_in)
 
 
-def warnings(p: SemiLocal, k: int, eps: float, tried: Sequence[Candidate], chosen: Candidate) -> tuple[str, ...]:
+def warnings(
+    p: SemiLocal, k: int, eps: float, tried: Sequence[Candidate], chosen: Candidate, starts_at_zero: bool
+) -> tuple[str, ...]:
     """What the user should know about a choice."""
     notes = []
     finite = [c.mean_loss for c in tried if math.isfinite(c.mean_loss)]
@@ -204,6 +210,11 @@ def warnings(p: SemiLocal, k: int, eps: float, tried: Sequence[Candidate], chose
             f"eps {eps:g} nats exceeds the spread {spread:.3g} of all candidates' losses, so the largest LR was "
             "taken unseen; lower --eps, or use --eps-unit progress"
         )
-    if k == p.segments - 1 and chosen.lr == 0:
-        notes.append("LR 0 was chosen, so the last segment restarts from the absolute grid; try fewer --segments")
+    if k < p.segments and chosen.lr == 0:
+        following = "the last segment" if k == p.segments - 1 else f"segment {k + 1}"
+        notes.append(
+            f"segment {k} chose LR 0, so {following} restarts from the absolute grid with eps 0; try fewer --segments"
+        )
+    if starts_at_zero and len(tried) > 1 and chosen.lr == max(c.lr for c in tried):
+        notes.append(f"segment {k} chose {chosen.lr:g}, the largest LR of the grid; a higher --grid may do better")
     return tuple(notes)

@@ -77,10 +77,9 @@ def tune_eps(p: SemiLocal, run: Problem) -> Search:
     eps, decay = tried.best()
     table = [{"eps": e, "decay": d, "validation_loss": loss} for (e, d), (loss, _) in tried.answers.items()]
     found = tried.answers[eps, decay][1]
-    return replace(
-        found,
-        summary=(*found.summary, ("eps", eps), ("decay", decay), ("chosen_by", f"{SPLIT} loss"), ("tried", table)),
-    )
+    summary = [item for item in found.summary if item[0] == "eps_unit"]
+    summary += [("eps", eps), ("decay", decay), ("chosen_by", f"{SPLIT} loss"), ("tried", table)]
+    return replace(found, summary=tuple(summary))
 
 
 def climb(tried: Tried, p: SemiLocal, move: Callable[[float], float]) -> Generator[Batch, list[SegmentResult], None]:

@@ -117,14 +117,14 @@ def test_grid_size_10_gives_the_papers_20_ratios() -> None:
 
 
 def test_the_first_segment_tries_the_geometric_grid_and_the_whole_search_189_jobs() -> None:
-    _, batches = play(semilocal, SemiLocal(1e-6), 600, lambda job: abs(ends(job)[3] - 1e-3))
+    _, batches = play(semilocal, SemiLocal(1e-6, "nats"), 600, lambda job: abs(ends(job)[3] - 1e-3))
     assert [ends(job)[3] for job in batches[0].jobs] == sorted(GEOMETRIC)
     assert sum(len(batch.jobs) for batch in batches) == 9 + 9 * 20
 
 
 def test_eps_zero_is_local_search() -> None:
     loss = random_loss(3, 10**6, 0.0)
-    ours, asked = play(semilocal, SemiLocal(0.0), 600, loss)
+    ours, asked = play(semilocal, SemiLocal(0.0, "nats"), 600, loss)
     theirs, also_asked = play(local, Local(), 600, loss)
     assert (ours.schedule, ours.checkpoint, ours.trace) == (theirs.schedule, theirs.checkpoint, theirs.trace)
     assert [batch.jobs for batch in asked] == [batch.jobs for batch in also_asked]
@@ -144,7 +144,7 @@ def test_ties_are_broken_toward_the_larger_lr() -> None:
 
 
 def test_a_huge_eps_takes_the_largest_candidate_except_in_the_first_and_last_segment() -> None:
-    found, _ = play(semilocal, SemiLocal(1e9), 600, valley(1e-3))
+    found, _ = play(semilocal, SemiLocal(1e9, "nats"), 600, valley(1e-3))
     chosen = [segment.chosen for segment in found.trace]
     assert chosen[0] < max(GEOMETRIC)
     assert all(later == 2 * earlier for earlier, later in itertools.pairwise(chosen[:9]))
@@ -152,7 +152,7 @@ def test_a_huge_eps_takes_the_largest_candidate_except_in_the_first_and_last_seg
 
 
 def test_the_schedule_is_continuous_and_starts_at_zero() -> None:
-    found, batches = play(semilocal, SemiLocal(0.2), 605, valley(1e-3))
+    found, batches = play(semilocal, SemiLocal(0.2, "nats"), 605, valley(1e-3))
     assert isinstance(found.schedule, PiecewiseLinear)
     assert found.schedule.knots[0] == (0, 0.0)
     assert [step for step, _ in found.schedule.knots] == [k * 605 // 10 for k in range(11)]
@@ -163,7 +163,7 @@ def test_the_schedule_is_continuous_and_starts_at_zero() -> None:
 
 
 def test_eps_decays_from_the_second_segment_and_is_zero_in_the_first_and_last() -> None:
-    found, _ = play(semilocal, SemiLocal(0.48, decay=True), 600, valley(1e-3))
+    found, _ = play(semilocal, SemiLocal(0.48, "nats", decay=True), 600, valley(1e-3))
     expected = [0.0, *(0.48 * (10 - k) / 9 for k in range(2, 10)), 0.0]
     assert [segment.eps for segment in found.trace] == expected
 
@@ -191,9 +191,10 @@ def test_a_segment_that_starts_at_zero_tries_the_absolute_grid_with_eps_zero() -
         start, _, a, b = ends(job)
         return b if start == 120 else abs(b - 3.33e-3) + a
 
-    found, batches = play(semilocal, SemiLocal(0.0), 600, loss)
+    found, batches = play(semilocal, SemiLocal(0.0, "nats"), 600, loss)
     third, fourth = found.trace[2], found.trace[3]
     assert (third.chosen, fourth.lr_start, fourth.eps) == (0.0, 0.0, 0.0)
+    assert any("segment 3 chose LR 0, so segment 4 restarts" in note for note in third.notes)
     assert [ends(job)[3] for job in batches[3].jobs] == sorted(GEOMETRIC)
     assert fourth.chosen == 3.33e-3
 
@@ -205,31 +206,38 @@ def test_lr_zero_at_the_end_of_the_last_but_one_segment_is_noted() -> None:
 
     found, _ = play(local, Local(), 600, loss)
     assert found.trace[8].chosen == 0
-    assert any("last segment restarts" in note for note in found.trace[8].notes)
+    assert any("segment 9 chose LR 0, so the last segment restarts" in note for note in found.trace[8].notes)
     assert found.trace[9].lr_start == 0
 
 
 def test_eps_in_nats_beyond_the_spread_of_all_losses_is_noted() -> None:
-    found, _ = play(semilocal, SemiLocal(100.0), 600, valley(1e-3))
+    found, _ = play(semilocal, SemiLocal(100.0, "nats"), 600, valley(1e-3))
     assert all(any("exceeds the spread" in note for note in s.notes) for s in found.trace[1:9])
-    assert not any(segment.notes for segment in play(semilocal, SemiLocal(1e-6), 600, valley(1e-3))[0].trace)
+    found, _ = play(semilocal, SemiLocal(1e-6, "nats"), 600, valley(1e-3))
+    assert not any("exceeds the spread" in note for segment in found.trace for note in segment.notes)
+
+
+def test_the_largest_lr_of_the_absolute_grid_is_noted() -> None:
+    found, _ = play(local, Local(), 600, lambda job: -ends(job)[3] if job.start == 0 else ends(job)[3])
+    assert any("the largest LR of the grid" in note for note in found.trace[0].notes)
+    assert not any("the largest LR" in note for segment in found.trace[1:2] for note in segment.notes)
 
 
 def test_no_candidate_exceeds_max_lr() -> None:
-    _, batches = play(semilocal, SemiLocal(1e9, max_lr=0.02), 600, valley(1e-3))
+    _, batches = play(semilocal, SemiLocal(1e9, "nats", max_lr=0.02), 600, valley(1e-3))
     tried = [ends(job)[3] for batch in batches for job in batch.jobs]
     assert max(tried) <= 0.02
     assert max(ends(job)[3] for job in batches[0].jobs) == 0.01
 
 
 def test_diverged_candidates_are_never_chosen() -> None:
-    found, _ = play(semilocal, SemiLocal(1e9), 600, lambda job: math.inf if ends(job)[3] > 2e-3 else 1.0)
+    found, _ = play(semilocal, SemiLocal(1e9, "nats"), 600, lambda job: math.inf if ends(job)[3] > 2e-3 else 1.0)
     assert max(segment.chosen for segment in found.trace) <= 2e-3
 
 
 def test_the_search_fails_when_every_candidate_diverged() -> None:
     with pytest.raises(NoValidCandidateError, match=r"segment 3 of 10 \(steps 120 to 180\): all 20 .*lower --max-lr"):
-        play(semilocal, SemiLocal(0.1), 600, lambda job: math.inf if job.start == 120 else 1.0 + ends(job)[3])
+        play(semilocal, SemiLocal(0.1, "nats"), 600, lambda job: math.inf if job.start == 120 else 1.0 + ends(job)[3])
 
 
 def test_more_segments_than_steps_is_an_error() -> None:
