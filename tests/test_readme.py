@@ -60,7 +60,15 @@ def test_the_example_of_the_python_api_runs(tmp_path: Path, monkeypatch: pytest.
     code = block("lrctl.search(").replace('recipe="smoke", ', 'recipe="smoke.toml", ')
     smoke = recipe.find("smoke").read_text(encoding="utf-8")
     Path("smoke.toml").write_text(smoke + '\n[executor]\nname = "serial"\n', encoding="utf-8")
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
+
+
+def test_the_recipe_of_the_readme_is_a_recipe(spirals: str) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    Path("r.toml").write_text(text, encoding="utf-8")
+    found = recipe.read("r.toml")
+    assert found.workload.name == str(Path(spirals).resolve())
+    assert found.params("semilocal").segments == 8
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
