@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -12,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from lrctl import fields
+from lrctl import fields, toml
 from lrctl.errors import UsageError, unknown
 from lrctl.job import Divergence
 from lrctl.loading import is_code
@@ -89,7 +87,7 @@ class Recipe:
 
     def frozen(self, strategy: str) -> str:
         """The recipe as TOML, with every value that decides the result of this strategy spelt out."""
-        return toml(
+        return toml.tables(
             {
                 "training": asdict(self.training),
                 "optimizer": asdict(self.optimizer) if self.optimizer_given else {},
@@ -294,31 +292,3 @@ def parse_setting(text: str) -> tuple[str, Any]:
         return key, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         return key, value.strip()
-
-
-def toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """Tables as TOML. None is left out."""
-    lines: list[str] = []
-    for name, table in tables.items():
-        if table:
-            lines += [f"[{name}]", *(f"{spelt(k)} = {value(v)}" for k, v in table.items() if v is not None), ""]
-    return "\n".join(lines)
-
-
-def spelt(key: str) -> str:
-    """A key as TOML: bare where that is allowed."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else value(key)
-
-
-def value(item: Any) -> str:
-    """A value as TOML: JSON's spelling, but for tables and for the character 7F.
-
-    >>> value({"a": [1, "b"]})
-    '{a = [1, "b"]}'
-    """
-    if isinstance(item, Mapping):
-        return "{" + ", ".join(f"{spelt(k)} = {value(v)}" for k, v in item.items()) + "}"
-    if isinstance(item, list | tuple):
-        return "[" + ", ".join(map(value, item)) + "]"
-    # JSON's \u escapes go in pairs beyond U+FFFF, which TOML refuses.
-    return json.dumps(item, ensure_ascii=False).replace("\x7f", "\\u007f")
