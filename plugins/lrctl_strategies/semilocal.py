@@ -207,7 +207,7 @@ def warnings(
     spread = max(finite) - min(finite)
     if p.eps_unit == "nats" and eps > spread > 0:
         notes.append(
-            f"eps {eps:g} nats exceeds the spread {spread:.3g} of all candidates' losses, so the largest LR was "
+            f"eps {eps:.3g} nats exceeds the spread {spread:.3g} of all candidates' losses, so the largest LR was "
             "taken unseen; lower --eps, or use --eps-unit progress"
         )
     if k < p.segments and chosen.lr == 0:
