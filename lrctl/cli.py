@@ -277,5 +277,7 @@ def main() -> None:
     warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
     signal.signal(signal.SIGTERM, terminate)
     with reported():
-        app = application()
-    app()
+        commands: Any = typer.main.get_command(application())
+    # `lrctl --help` is plain: drawing its frames would import Rich, which takes longer than all the rest.
+    commands.rich_markup_mode = None
+    commands()
