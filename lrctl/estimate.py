@@ -103,7 +103,8 @@ def probe(task: Task) -> tuple[float, int]:
     except Exception as error:
         where = origin(error, task.workload)
         raise UsageError(
-            f"workload {task.workload}: training a few steps raised {type(error).__name__}: {error}{where}"
+            f"workload {task.workload}: training a few steps raised {type(error).__name__}: {error}{where}; "
+            "mend it and try again, --debug shows more"
         ) from error
     return trained.seconds / PROBE, sum(t.nbytes for t in tensors_in(trained.state, torch.Tensor))
 
