@@ -8,11 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl import recipe as recipes
-from lrctl import report, session
-from lrctl.errors import UsageError
-from lrctl.plugins import registry
-from lrctl.schedule import build_schedule
-from lrctl.store import read_json
+from lrctl import results, session
 
 if TYPE_CHECKING:
     import torch
@@ -55,15 +51,7 @@ def load_schedule(path: str | Path) -> Any:
     Raises:
         UsageError: the file is not a schedule of this format, or its family is not registered.
     """
-    document = read_json(Path(path)) if Path(path).is_file() else None
-    if document is None or document.get("format") != report.SCHEDULE_FORMAT:
-        found = "no such JSON" if document is None else f"format {document.get('format')!r}"
-        raise UsageError(f"{path}: must be a schedule.json of format {report.SCHEDULE_FORMAT!r}, found {found}")
-    match document.get("schedule"):
-        case {"family": str(family), "params": dict(params)}:
-            part = registry().get("schedule", family, f"{path}: schedule.family")
-            return build_schedule(part.target, params)
-    raise UsageError(f"{path}: schedule: must hold a family and its params, got {document.get('schedule')!r}")
+    return results.read_schedule(path)[0]
 
 
 def load_weights(path: str | Path) -> dict[str, torch.Tensor]:

@@ -140,6 +140,9 @@ class SegmentResult:
         metrics: split -> metric -> value, if asked for.
         seconds: time the training took. `steps` is what was really trained.
         digests: of the stored losses and, where one was written, the checkpoint.
+        train_loss: the final training loss of the whole run that ends with this job, smoothed; +inf if the run has
+            more non-finite losses than `divergence.max_non_finite`. Never stored: the session adds it where a
+            strategy is answered with a job that ends the run and is evaluated.
     """
 
     key: str
@@ -156,11 +159,12 @@ class SegmentResult:
     digests: Mapping[str, str] = field(default_factory=dict)
     run: str = ""
     failure: Failure | None = None
+    train_loss: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as strict JSON: a number that is not finite becomes null."""
         document: dict[str, Any] = finite(asdict(self))
-        del document["failure"]
+        del document["failure"], document["train_loss"]
         if self.score is None:
             del document["score"]
         return document

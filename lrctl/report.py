@@ -14,13 +14,13 @@ from rich.text import Text
 from lrctl import __version__
 from lrctl.job import Task, finite
 from lrctl.plugins import registry
+from lrctl.results import SCHEDULE_FORMAT
 from lrctl.schedule import AdaptiveSchedule, build_schedule
 from lrctl.strategy import Found
 
 if TYPE_CHECKING:
     import numpy as np
 
-SCHEDULE_FORMAT = "lrctl-schedule/1"
 SMOOTHING = 10.0
 """Standard deviation, in steps, of the Gaussian filter behind a final train loss (paper, section 4.2)."""
 

@@ -1,13 +1,17 @@
-"""Contract: what a learning-rate schedule is. Also `PiecewiseLinear`, the form in which a search answers."""
+"""Contract: what a learning-rate schedule is. Also `PiecewiseLinear`, the form in which a search answers.
+
+A *tunable* family is one that grid searches, fits and stretching can handle: a dataclass with a field `steps` (T, the
+run's length) and a field `peak_lr`, in which the LR is linear. Its other parameters say by an `Axis` how they vary.
+"""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_type_hints, runtime_checkable
 
 from lrctl.errors import UsageError
 
@@ -70,7 +74,7 @@ class PiecewiseLinear:
         ValueError: no knots, steps that do not increase, or an LR that is negative or not finite.
     """
 
-    knots: tuple[tuple[int, float], ...]
+    knots: tuple[tuple[float, float], ...]
 
     def __post_init__(self) -> None:
         steps = [step for step, _ in self.knots]
@@ -91,6 +95,78 @@ class PiecewiseLinear:
         (s0, a), (s1, b) = self.knots[right - 1], self.knots[right]
         f = (step - s0) / (s1 - s0)
         return (1 - f) * a + f * b
+
+
+Lengths = Literal["fraction", "steps"]
+"""What the lengths of a family's field `lengths` are in: fractions of the run, or steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """How a parameter of a family varies. It stands in the field's annotation: `Annotated[float, "help", Axis(0, 1)]`.
+
+    Attributes:
+        low: the least value that a fit or a random search looks at.
+        high: the greatest one.
+        log: look at the range on a logarithmic scale.
+        grid: the values, ascending, that a grid search tries; empty: it leaves the parameter as it is.
+        length: the parameter is a length, in what the schedule's field `lengths` says (without one: a fraction).
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    grid: tuple[float, ...] = ()
+    length: bool = False
+
+
+def axes(family: Any) -> dict[str, Axis]:
+    """The parameters of a family that vary, in the order of its fields. `peak_lr` is never among them."""
+    hints = get_type_hints(family, include_extras=True)
+    found = {f.name: axis for f in fields(family) for axis in metadata(hints[f.name]) if isinstance(axis, Axis)}
+    return {name: axis for name, axis in found.items() if name != "peak_lr"}
+
+
+def metadata(hint: Any) -> tuple[Any, ...]:
+    """What stands in a type hint's `Annotated` beside the type."""
+    return getattr(hint, "__metadata__", ())
+
+
+def tunable(family: Any) -> bool:
+    """Whether a family has the fields `steps` and `peak_lr`."""
+    return is_dataclass(family) and {"steps", "peak_lr"} <= {f.name for f in fields(family)}
+
+
+def stretch(schedule: Any, old: int, new: int) -> Any:
+    """The same shape over `new` steps instead of `old`: step t becomes step t new / old.
+
+    Raises:
+        UsageError: the family has neither knots nor a field `steps`.
+    """
+    if isinstance(schedule, PiecewiseLinear):
+        return PiecewiseLinear(tuple((step * new / old, lr) for step, lr in schedule.knots))
+    if not tunable(type(schedule)):
+        raise UsageError(
+            f"schedule family {type(schedule).__name__}: it has no field 'steps', so it cannot be stretched"
+        )
+    in_steps = getattr(schedule, "lengths", "fraction") == "steps"
+    lengths = [name for name, axis in axes(type(schedule)).items() if axis.length and in_steps]
+    return replace(schedule, steps=new, **{name: getattr(schedule, name) * new / old for name in lengths})
+
+
+def with_peak(schedule: Any, peak_lr: float) -> Any:
+    """The same shape with another peak: a tunable family's `peak_lr`, or a piecewise-linear schedule's largest LR.
+
+    Raises:
+        UsageError: the schedule has no peak to set: it is 0 everywhere, or its family is not tunable.
+    """
+    if isinstance(schedule, PiecewiseLinear) and (top := max(lr for _, lr in schedule.knots)):
+        return PiecewiseLinear(
+            tuple((step, peak_lr if lr == top else lr / top * peak_lr) for step, lr in schedule.knots)
+        )
+    if not tunable(type(schedule)):
+        raise UsageError(f"schedule {schedule!r}: it has no peak LR that can be set")
+    return replace(schedule, peak_lr=peak_lr)
 
 
 def params_of(schedule: object) -> dict[str, Any]:

@@ -1,101 +1,26 @@
-"""The command line: one command per registered strategy, and `list`."""
+"""One command per registered strategy: its flags are the fields of its parameters."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import signal
 import sys
-import traceback
 import types
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import MISSING
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
-from lrctl import __version__, fields
-from lrctl.errors import LrctlError, UsageError
-from lrctl.plugins import KINDS, Part, registry
+from lrctl import fields
+from lrctl.cli.ending import reported
+from lrctl.errors import UsageError
+from lrctl.plugins import Part
 
-ON = {"help_option_names": ["-h", "--help"]}
 SHARED = "Every search"
 STORE = Path(".lrctl")
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived."""
-
-
-def terminate(*_: object) -> None:
-    """Turn SIGTERM into an exception, so that everything is closed on the way out."""
-    raise Terminated
-
-
-@contextmanager
-def reported() -> Iterator[None]:
-    """End the program on any error of the block: one sentence on stderr, and an exit code."""
-    try:
-        yield
-    except LrctlError as error:
-        fail(str(error), error.exit_code, getattr(error, "details", ""))
-    except KeyboardInterrupt:
-        fail("interrupted; the same command, without --fresh, continues where it stopped", 130)
-    except Terminated:
-        fail("terminated; the same command, without --fresh, continues where it stopped", 143)
-    except Exception as error:
-        fail(f"{type(error).__name__}: {error}; this is a fault in lrctl or a plugin, --debug shows where", 1)
-
-
-def fail(message: str, code: int, details: str = "") -> NoReturn:
-    """End with one sentence on stderr, after the traceback if --debug asks for it."""
-    if "--debug" in sys.argv:
-        typer.echo(details or traceback.format_exc(), err=True)
-    typer.echo(f"error: {message}", err=True)
-    sys.exit(code)
-
-
-def version(show: bool) -> None:
-    """Print the version and stop."""
-    if show:
-        typer.echo(f"lrctl {__version__}")
-        raise typer.Exit
-
-
-def root(
-    show_version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=version, is_eager=True)
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
-    """Find a learning-rate schedule for a training run, by searching while it trains."""
-
-
-@reported()
-def list_parts(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    """List every registered strategy, schedule, workload and executor, and the plugins that are broken."""
-    found = registry()
-    parts = [part for kind in KINDS for part in found.of(kind)]
-    if as_json:
-        rows = [{"kind": p.kind, "name": p.name, "plugin": p.plugin, "help": p.help} for p in parts]
-        typer.echo(json.dumps({"parts": rows, "broken": found.broken}, indent=1))
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("kind", "name", "plugin", "what it is", box=None, pad_edge=False)
-    for part in parts:
-        table.add_row(part.kind, part.name, part.plugin, escape(part.help))
-    for plugin, reason in found.broken.items():
-        table.add_row("[red]broken[/red]", "", plugin, escape(reason))
-    # One line per part for whoever reads the lines.
-    Console(width=None if sys.stdout.isatty() else 10_000).print(table)
 
 
 def shared_options() -> list[inspect.Parameter]:
@@ -253,31 +178,3 @@ def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
         typer.echo(json.dumps(estimate, indent=1, allow_nan=False))
     else:
         report.print_estimate(estimate)
-
-
-def application() -> typer.Typer:
-    """The command line with one command per registered strategy."""
-    app = typer.Typer(
-        context_settings=ON, rich_markup_mode="rich", pretty_exceptions_enable=False, no_args_is_help=True
-    )
-    app.callback()(root)
-    for part in registry().of("strategy"):
-        try:
-            command = strategy_command(part)
-        except Exception as error:
-            registry().set_aside(part.plugin, error)
-        else:
-            app.command(part.name, rich_help_panel="Search")(command)
-    app.command("list", rich_help_panel="Look")(list_parts)
-    return app
-
-
-def main() -> None:
-    """Run the command line."""
-    warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
-    signal.signal(signal.SIGTERM, terminate)
-    with reported():
-        commands: Any = typer.main.get_command(application())
-    # `lrctl --help` is plain: drawing its frames would import Rich, which takes longer than all the rest.
-    commands.rich_markup_mode = None
-    commands()

@@ -1,0 +1,64 @@
+"""The command line: one command per registered strategy, and the commands that look at results.
+
+Each module here imports what its commands need when they run, so that `lrctl --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import signal
+import warnings
+from typing import Annotated, Any
+
+import typer
+
+from lrctl import __version__
+from lrctl.cli.ending import reported, terminate
+from lrctl.cli.parts import list_parts
+from lrctl.cli.searches import strategy_command
+from lrctl.plugins import registry
+
+ON = {"help_option_names": ["-h", "--help"]}
+
+
+def version(show: bool) -> None:
+    """Print the version and stop."""
+    if show:
+        typer.echo(f"lrctl {__version__}")
+        raise typer.Exit
+
+
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Find a learning-rate schedule for a training run, by searching while it trains."""
+
+
+def application() -> typer.Typer:
+    """The command line with one command per registered strategy."""
+    app = typer.Typer(
+        context_settings=ON, rich_markup_mode="rich", pretty_exceptions_enable=False, no_args_is_help=True
+    )
+    app.callback()(root)
+    for part in registry().of("strategy"):
+        try:
+            command = strategy_command(part)
+        except Exception as error:
+            registry().set_aside(part.plugin, error)
+        else:
+            app.command(part.name, rich_help_panel="Search")(command)
+    app.command("list", rich_help_panel="Look")(list_parts)
+    return app
+
+
+def main() -> None:
+    """Run the command line."""
+    warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
+    signal.signal(signal.SIGTERM, terminate)
+    with reported():
+        commands: Any = typer.main.get_command(application())
+    # `lrctl --help` is plain: drawing its frames would import Rich, which takes longer than all the rest.
+    commands.rich_markup_mode = None
+    commands()
