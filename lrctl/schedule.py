@@ -80,6 +80,10 @@ class PiecewiseLinear:
         steps = [step for step, _ in self.knots]
         if not steps:
             raise ValueError("knots: at least one (step, lr) pair is needed")
+        if any(isinstance(each, bool) or not isinstance(each, int | float) for knot in self.knots for each in knot):
+            raise ValueError(f"knots: every step and LR must be a number, got {self.knots}")
+        if not all(map(math.isfinite, steps)):
+            raise ValueError(f"knots: every step must be finite, got {steps}")
         if any(later <= earlier for earlier, later in pairwise(steps)):
             raise ValueError(f"knots: steps must increase, got {steps}")
         if any(not (math.isfinite(lr) and lr >= 0) for _, lr in self.knots):
@@ -110,7 +114,8 @@ class Axis:
         high: the greatest one.
         log: look at the range on a logarithmic scale.
         grid: the values, ascending, that a grid search tries; empty: it leaves the parameter as it is.
-        length: the parameter is a length, in what the schedule's field `lengths` says (without one: a fraction).
+        length: the parameter is a length. The axis is always in fractions of the run; the parameter itself is in what
+            the schedule's field `lengths` says.
     """
 
     low: float

@@ -15,7 +15,16 @@ from typing import Any
 from lrctl.executor import Executor
 from lrctl.fields import fields_of
 from lrctl.job import SegmentJob, SegmentResult, Task
-from lrctl.schedule import AdaptiveSchedule, Observation, Schedule, build_schedule, params_of
+from lrctl.schedule import (
+    AdaptiveSchedule,
+    Observation,
+    Schedule,
+    build_schedule,
+    params_of,
+    stretch,
+    tunable,
+    with_peak,
+)
 from lrctl.strategy import Batch, Found, Problem, Strategy, drive
 from lrctl.workload import Prepared, Workload
 
@@ -45,7 +54,15 @@ class Scripted:
         status: Any = "ok" if math.isfinite(loss) else "diverged"
         steps = job.stop - job.start
         return SegmentResult(
-            job.key(TASK), status, loss, tail_loss=loss, steps=steps, parent=job.parent, score=loss, metrics=metrics
+            job.key(TASK),
+            status,
+            loss,
+            tail_loss=loss,
+            steps=steps,
+            parent=job.parent,
+            score=loss,
+            metrics=metrics,
+            train_loss=loss if job.evaluate else None,
         )
 
 
@@ -56,7 +73,10 @@ def play(strategy: Strategy, params: Any, steps: int, loss: Landscape) -> tuple[
 
 
 def check_schedule(schedule: Schedule, steps: int) -> None:
-    """A schedule is a frozen, comparable dataclass, finite and >= 0 on [0, steps], and survives JSON."""
+    """A schedule is a frozen, comparable dataclass, finite and >= 0 on [0, steps], and survives JSON.
+
+    If its family is tunable, its LR is linear in its peak, and stretching it keeps its shape.
+    """
     assert isinstance(schedule, Schedule), f"{schedule!r} cannot be called"
     assert hash(schedule) == hash(dataclasses.replace(schedule)), "equal schedules must have equal hashes"  # type: ignore[type-var]
     for step in range(steps + 1):
@@ -65,6 +85,23 @@ def check_schedule(schedule: Schedule, steps: int) -> None:
         assert lr >= 0, f"{schedule!r} gives {lr} at step {step}"
         assert schedule(step) == lr, f"{schedule!r} gives two values at step {step}"
     check_json(schedule)
+    if tunable(type(schedule)):
+        check_tunable(schedule)
+
+
+def check_tunable(schedule: Any) -> None:
+    """A tunable schedule's LR is linear in its peak, and the shape stays the same when it is stretched."""
+    lower, higher = with_peak(schedule, schedule.peak_lr / 2), with_peak(schedule, schedule.peak_lr * 3)
+    longer = stretch(schedule, schedule.steps, schedule.steps * 2)
+    for step in range(schedule.steps + 1):
+        lr = schedule(step)
+        for other, expected in ((lower(step), lr / 2), (higher(step), lr * 3)):
+            near = math.isclose(other, expected, rel_tol=1e-9, abs_tol=schedule.peak_lr * 1e-9)
+            assert near, f"{schedule!r} is not linear in peak_lr at step {step}: {other}, not {expected}"
+        near = math.isclose(longer(step * 2), lr, rel_tol=1e-9, abs_tol=schedule.peak_lr * 1e-9)
+        assert near, (
+            f"{schedule!r}, stretched to twice its steps, has LR {longer(step * 2)} at step {step * 2}, not {lr}"
+        )
 
 
 def check_json(schedule: object) -> None:
@@ -103,11 +140,13 @@ def check_strategy(strategy: Strategy, params: Any, steps: int = 60) -> None:
         assert job.parent is None or job.parent in jobs, f"{job} continues from a job that was never asked for"
         assert job.parent is None or jobs[job.parent].stop == job.start, f"{job} does not start where its parent ends"
         assert job.key(TASK) == key
-    check_answer(found, jobs, steps)
+    if jobs:
+        check_answer(found, jobs, steps)
 
 
 def check_answer(found: Found, jobs: dict[str, SegmentJob], steps: int) -> None:
     """What was found ends the run, and its schedule is the one that the jobs leading to it used."""
+    assert found.checkpoint in jobs, "the checkpoint found is not one of the search's jobs"
     assert jobs[found.checkpoint].stop == steps, "the checkpoint found is not the end of the run"
     if isinstance(found.schedule, AdaptiveSchedule):
         return

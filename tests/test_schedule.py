@@ -1,14 +1,29 @@
-"""The piecewise-linear schedule."""
+"""The piecewise-linear schedule, and what can be done with any schedule."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, Schedule
+from lrctl.errors import UsageError
+from lrctl.schedule import (
+    AdaptiveSchedule,
+    Axis,
+    Lengths,
+    PiecewiseLinear,
+    Schedule,
+    axes,
+    build_schedule,
+    params_of,
+    stretch,
+    tunable,
+    with_peak,
+)
 from lrctl.testing import check_schedule
 
 LR = st.floats(0, 10, allow_nan=False)
@@ -66,3 +81,93 @@ def test_a_plain_schedule_is_not_taken_for_an_adaptive_one() -> None:
     schedule = PiecewiseLinear(((0, 1.0),))
     assert isinstance(schedule, Schedule)
     assert not isinstance(schedule, AdaptiveSchedule)
+
+
+# Tunable families
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Level up to `stop`, then a shallower level."""
+
+    steps: int
+    peak_lr: Annotated[float, "its height", Axis(0.001, 0.1, log=True)]
+    stop: Annotated[float, "length", Axis(0.0, 1.0, length=True)] = 0.5
+    rest: Annotated[float, "share of the peak", "and more words", Axis(0.0, 1.0, grid=(0.0, 0.5))] = 0.5
+    lengths: Lengths = "fraction"
+
+    def __call__(self, step: float) -> float:
+        stop = self.stop if self.lengths == "steps" else self.stop * self.steps
+        return self.peak_lr if step < stop else self.peak_lr * self.rest
+
+
+@dataclass(frozen=True)
+class Fixed:
+    lr: float = 0.1
+
+    def __call__(self, _step: float) -> float:
+        return self.lr
+
+
+def test_the_axes_are_those_of_the_fields_but_never_of_the_peak() -> None:
+    assert axes(Plateau) == {"stop": Axis(0.0, 1.0, length=True), "rest": Axis(0.0, 1.0, grid=(0.0, 0.5))}
+    assert list(axes(Plateau)) == ["stop", "rest"]
+    assert axes(Fixed) == {}
+
+
+def test_a_family_is_tunable_if_it_has_steps_and_a_peak() -> None:
+    assert [tunable(family) for family in (Plateau, Fixed, PiecewiseLinear, int)] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "stretched"),
+    [
+        (Plateau(100, 0.3, 0.25), Plateau(300, 0.3, 0.25)),
+        (Plateau(100, 0.3, 25, 0.1, "steps"), Plateau(300, 0.3, 75, 0.1, "steps")),
+        (PiecewiseLinear(((0, 0.0), (10, 0.3), (100, 0.1))), PiecewiseLinear(((0, 0.0), (30, 0.3), (300, 0.1)))),
+    ],
+    ids=["lengths as fractions", "lengths in steps", "piecewise linear"],
+)
+def test_stretching_keeps_the_shape(schedule: Any, stretched: Any) -> None:
+    assert stretch(schedule, 100, 300) == stretched
+    assert stretch(stretched, 300, 100) == schedule
+
+
+def test_what_has_no_length_cannot_be_stretched() -> None:
+    with pytest.raises(
+        UsageError, match=r"^schedule family Fixed: it has no field 'steps', so it cannot be stretched$"
+    ):
+        stretch(Fixed(), 100, 300)
+
+
+@given(KNOTS, st.floats(1e-6, 10))
+def test_the_peak_of_lines_is_set_exactly_and_the_rest_in_proportion(
+    knots: tuple[tuple[int, float], ...], peak: float
+) -> None:
+    top = max(lr for _, lr in knots)
+    if top == 0:
+        with pytest.raises(UsageError, match="it has no peak LR that can be set"):
+            with_peak(PiecewiseLinear(knots), peak)
+        return
+    scaled = with_peak(PiecewiseLinear(knots), peak)
+    assert max(lr for _, lr in scaled.knots) == peak
+    assert [lr * top for _, lr in scaled.knots] == pytest.approx([lr * peak for _, lr in knots])
+
+
+def test_the_peak_of_a_tunable_schedule_is_its_field() -> None:
+    assert with_peak(Plateau(100, 0.3), 0.1) == Plateau(100, 0.1)
+    with pytest.raises(UsageError, match=r"^schedule Fixed\(lr=0\.1\): it has no peak LR that can be set$"):
+        with_peak(Fixed(), 0.1)
+
+
+@given(KNOTS)
+def test_lines_come_back_from_json_as_they_were(knots: tuple[tuple[int, float], ...]) -> None:
+    schedule = PiecewiseLinear(knots)
+    assert build_schedule(PiecewiseLinear, params_of(schedule)) == schedule
+    assert params_of(schedule) == {"knots": [list(knot) for knot in knots]}
+
+
+@pytest.mark.parametrize("params", [{"knots": []}, {"steps": 3}, {"knots": [[0, "a"]]}, {}], ids=str)
+def test_parameters_that_do_not_fit_a_family_are_refused_by_its_name(params: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"^schedule family PiecewiseLinear: "):
+        build_schedule(PiecewiseLinear, params)

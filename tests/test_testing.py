@@ -17,18 +17,38 @@ from torch import Tensor, nn
 from lrctl import fields, testing
 from lrctl.job import Failure, SegmentJob, SegmentResult, Task
 from lrctl.plugins import registry
+from lrctl.results import schedule_text
 from lrctl.schedule import AdaptiveSchedule, Observation, PiecewiseLinear
 from lrctl.strategy import Batch, Found, Problem, Search
+from lrctl_schedules.constant import Constant, ConstantWithWarmup
+from lrctl_schedules.cosine import Cosine
+from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
+from lrctl_schedules.inverse import InverseSqrt, InverseTime
+from lrctl_schedules.linear import Linear, Polynomial
+from lrctl_schedules.one_cycle import OneCycle
+from lrctl_schedules.power import Power
+from lrctl_schedules.rex import Rex
+from lrctl_schedules.step import StepDecay
+from lrctl_schedules.symmetric import Quadratic, Triangle
+from lrctl_schedules.wsd import WSD
 
 # The built-in parts
 
+SOURCE = schedule_text(PiecewiseLinear(((0, 0.0), (20, 0.01), (60, 0.001))), 60)
+GIVEN: dict[str, dict[str, Any]] = {"fit-closed-form": {"source": SOURCE, "family": ("triangle", "linear")}}
+"""What strategies need that cannot do without a parameter."""
+
 STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
-    **{f"{part.name}, default": (part.name, {}) for part in registry().of("strategy")},
+    **{f"{part.name}, default": (part.name, GIVEN.get(part.name, {})) for part in registry().of("strategy")},
     "semilocal, eps 0": ("semilocal", {"eps": 0.0}),
     "semilocal, one segment": ("semilocal", {"segments": 1}),
     "semilocal, uneven segments": ("semilocal", {"segments": 7, "decay": True}),
     "semilocal, progress": ("semilocal", {"eps": 0.25, "eps_unit": "progress", "grid_size": 2}),
     "semilocal, tuned": ("semilocal", {"eps": 0.01, "tune_eps": True, "segments": 4, "grid_size": 3}),
+    "baseline, own grids": ("baseline", {"family": ("wsd", "constant"), "axis": ("decay=0,0.3",), "refine": 2}),
+    "baseline, by training loss": ("baseline", {"family": ("triangle",), "metric": "train", "grid": (0.1, 0.01)}),
+    "fit-closed-form, tuned": ("fit-closed-form", GIVEN["fit-closed-form"] | {"tune": True, "baseline": ("constant",)}),
+    "fit-closed-form, predicted": ("fit-closed-form", GIVEN["fit-closed-form"] | {"predict": True}),
     "local, one LR": ("local", {"grid": (0.1,), "grid_size": 1}),
     "local, limited": ("local", {"max_lr": 0.01, "segments": 3}),
 }
@@ -39,6 +59,35 @@ SCHEDULES: dict[str, list[Any]] = {
         PiecewiseLinear(((0, 0.0), (7, 0.3), (60, 0.0))),
         PiecewiseLinear(((10, 0.1), (20, 1e-12))),
     ],
+    "wsd": [
+        WSD(60, 0.3),
+        WSD(60, 0.3, 0.0, 0.0),
+        WSD(60, 0.3, 13, 29, 0.1, "1-sqrt", "steps"),
+        WSD(60, 0.3, 0.25, 0.75, cooldown="exponential"),
+    ],
+    "cosine": [Cosine(60, 0.3), Cosine(60, 0.3, 0.0, 0.1), Cosine(60, 0.3, 60, lengths="steps")],
+    "linear": [Linear(60, 0.3), Linear(60, 0.3, 0.0, 0.1), Linear(60, 0.3, 60, lengths="steps")],
+    "polynomial": [Polynomial(60, 0.3), Polynomial(60, 0.3, 7, 0.5, 0.1, "steps"), Polynomial(60, 0.3, power=0.0)],
+    "constant": [Constant(60, 0.3), Constant(60, 0.0)],
+    "constant-with-warmup": [ConstantWithWarmup(60, 0.3), ConstantWithWarmup(60, 0.3, 2.5, "steps")],
+    "triangle": [Triangle(60, 0.3), Triangle(7, 1e-9)],
+    "quadratic": [Quadratic(60, 0.3), Quadratic(7, 1e-9)],
+    "step": [StepDecay(60, 0.3), StepDecay(60, 0.3, 7, 0.5, "steps"), StepDecay(60, 0.3, 0.1, 0.0)],
+    "inverse-time": [InverseTime(60, 0.3), InverseTime(60, 0.3, 0, 1000, "steps")],
+    "inverse-sqrt": [InverseSqrt(60, 0.3), InverseSqrt(60, 0.3, 0, 1000, "steps")],
+    "cosine-with-restarts": [
+        CosineWithRestarts(60, 0.3),
+        CosineWithRestarts(60, 0.3, 4, 3, 2.0, 0.1, "steps"),
+        CosineWithRestarts(60, 0.3, 1.0),
+    ],
+    "one-cycle": [
+        OneCycle(60, 0.3),
+        OneCycle(60, 0.3, 0.0),
+        OneCycle(60, 0.3, 60, 0.1, 0.01, "linear", "steps"),
+    ],
+    "cyclical": [Cyclical(60, 0.3), Cyclical(60, 0.3, 3, 0.0, 1.0, 0.5), Cyclical(60, 0.3, 7, 0.1, 0.0)],
+    "rex": [Rex(60, 0.3), Rex(60, 0.3, 7, 3.0, 0.1, "steps"), Rex(60, 0.3, 0.0, 1e-3)],
+    "power": [Power(60, 0.3), Power(60, 0.3, 0, 7, 2.0, 0, "steps"), Power(60, 0.3, 0.5, 0.1, 1.0, 0.5)],
 }
 
 
@@ -132,6 +181,29 @@ class Lonely(Unequal):
         return 0
 
 
+@dataclass(frozen=True)
+class Capped:
+    steps: int = 20
+    peak_lr: float = 0.4
+
+    def __call__(self, _step: float) -> float:
+        return min(self.peak_lr, 0.5)
+
+
+@dataclass(frozen=True)
+class Rooted(Capped):
+    def __call__(self, _step: float) -> float:
+        return math.sqrt(self.peak_lr)
+
+
+@dataclass(frozen=True)
+class Hasty(Capped):
+    half_life: float = 10.0
+
+    def __call__(self, step: float) -> float:
+        return self.peak_lr * math.pow(0.5, step / self.half_life)
+
+
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
@@ -141,6 +213,9 @@ class Lonely(Unequal):
         (Negative(), "gives -0.0"),
         (Restless(), "gives two values at step 0"),
         (Lonely(), "comes back from JSON as"),
+        (Capped(), r"is not linear in peak_lr at step 0: 0\.5, not 1\.2"),
+        (Rooted(), "is not linear in peak_lr at step 0"),
+        (Hasty(), r"stretched to twice its steps, has LR 0\.34\d* at step 2, not 0\.37"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )

@@ -260,7 +260,7 @@ def test_the_pages_plugins_register_a_part_of_each_kind(installed: Callable[...,
     found = {kind: [part.name for part in registry().of(kind) if part.plugin in PLUGINS] for kind in KINDS}
     assert found == {
         "strategy": ["best-constant"],
-        "schedule": ["triangle"],
+        "schedule": ["bump"],
         "workload": ["fit-line"],
         "executor": ["logged"],
     }
@@ -286,7 +286,7 @@ def test_the_pages_schedule_is_read_from_a_file(tmp_path: Path, installed: Calla
     import lrctl
 
     installed(**PLUGINS)
-    schedule = {"family": "triangle", "params": {"peak": 0.5, "steps": 10}}
+    schedule = {"family": "bump", "params": {"peak_lr": 0.5, "steps": 10}}
     (tmp_path / "s.json").write_text(json.dumps({"format": "lrctl-schedule/1", "steps": 10, "schedule": schedule}))
     found = lrctl.load_schedule(tmp_path / "s.json")
     assert [found(step) for step in (0, 5, 10)] == [0.0, 0.5, 0.0]

@@ -14,5 +14,32 @@ if TYPE_CHECKING:
 def register_schedules(register: Register) -> None:
     """Register the families."""
     from lrctl.schedule import PiecewiseLinear
+    from lrctl_schedules.constant import Constant, ConstantWithWarmup
+    from lrctl_schedules.cosine import Cosine
+    from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
+    from lrctl_schedules.inverse import InverseSqrt, InverseTime
+    from lrctl_schedules.linear import Linear, Polynomial
+    from lrctl_schedules.one_cycle import OneCycle
+    from lrctl_schedules.power import Power
+    from lrctl_schedules.rex import Rex
+    from lrctl_schedules.step import StepDecay
+    from lrctl_schedules.symmetric import Quadratic, Triangle
+    from lrctl_schedules.wsd import WSD
 
     register(PiecewiseLinear, name="piecewise-linear", help="straight lines between (step, LR) knots")
+    register(WSD, name="wsd", help="warmup, stable, decay: a linear warmup, the peak, and a cooldown of several shapes")
+    register(Cosine, name="cosine", help="linear warmup, then half a cosine down")
+    register(Linear, name="linear", help="linear warmup, then a straight line down")
+    register(Polynomial, name="polynomial", help="linear warmup, then a power of what is left of the run")
+    register(Constant, name="constant", help="the same LR at every step")
+    register(ConstantWithWarmup, name="constant-with-warmup", help="linear warmup, then the same LR to the end")
+    register(Triangle, name="triangle", help="straight up to the peak in the middle of the run, straight down again")
+    register(Quadratic, name="quadratic", help="a downward parabola with the peak in the middle of the run")
+    register(StepDecay, name="step", help="the peak, multiplied by a factor after each period")
+    register(InverseTime, name="inverse-time", help="linear warmup, then a fall like 1 / t")
+    register(InverseSqrt, name="inverse-sqrt", help="linear warmup, then a fall like 1 / sqrt(t)")
+    register(CosineWithRestarts, name="cosine-with-restarts", help="linear warmup, then half cosines one after another")
+    register(OneCycle, name="one-cycle", help="from a low LR up to the peak, then down to a far lower one")
+    register(Cyclical, name="cyclical", help="straight up to the peak and straight down again, several times")
+    register(Rex, name="rex", help="linear warmup, then a fall that is slow at first and fast at the end")
+    register(Power, name="power", help="linear warmup, the peak, a fall by a power law, and a cooldown to 0")

@@ -1,0 +1,103 @@
+"""Straight and polynomial falls, with linear warmup."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from lrctl.schedule import Axis
+from lrctl_schedules.lengths import above, in_steps, progress, warmed
+from lrctl_schedules.parameters import (
+    LARGEST,
+    End,
+    LengthsIn,
+    PeakLr,
+    Steps,
+    Warmup,
+    check_lengths,
+    check_number,
+    check_run,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A linear warmup, then a straight line down to the end of the run.
+
+    With T = `steps`, P = `peak_lr`, w = `warmup` in steps, e = `end` and u = (t - w) / (T - w):
+
+        P t / w              for t in [0, w]
+        P ((1 - u) + u e)    for t in [w, T]
+
+    Step 0 has LR 0, or P without warmup; step w has exactly P; step T has exactly e P, or P if the whole run is warmup.
+    w is in [0, T], e in [0, 1].
+
+    >>> [Linear(steps=100, peak_lr=0.5, warmup=0.2)(step) for step in (0, 10, 20, 60, 100)]
+    [0.0, 0.25, 0.5, 0.25, 0.0]
+
+    Raises:
+        ValueError: a parameter is out of its range.
+
+    Source: `get_linear_schedule_with_warmup` of transformers.
+    """
+
+    steps: Steps
+    peak_lr: PeakLr
+    warmup: Warmup = 0.1
+    end: End = 0.0
+    lengths: LengthsIn = "fraction"
+
+    def __post_init__(self) -> None:
+        check_run(self.steps, self.peak_lr)
+        check_lengths(self.steps, self.lengths, warmup=self.warmup)
+        check_number("end", self.end, 0, 1)
+
+    def __call__(self, step: float) -> float:
+        """The LR at `step`."""
+        warmup = in_steps(self.warmup, self.steps, self.lengths)
+        u = progress(step, warmup, self.steps)
+        return self.peak_lr * warmed(step, warmup) * above(self.end, 1 - u)
+
+
+@dataclass(frozen=True, slots=True)
+class Polynomial:
+    """A linear warmup, then a power of what is left of the run.
+
+    With T = `steps`, P = `peak_lr`, w = `warmup` in steps, p = `power`, e = `end`, u = (t - w) / (T - w) and
+    r = (1 - u)^p:
+
+        P t / w              for t in [0, w]
+        P ((1 - r) e + r)    for t in [w, T]
+
+    Step 0 has LR 0, or P without warmup; step w has exactly P; step T has exactly e P, or P if the whole run is warmup.
+    p = 1 is a straight line, p = 0 is constant. w is in [0, T], p is at least 0, e in [0, 1].
+
+    >>> [Polynomial(steps=100, peak_lr=0.5, warmup=0.2, power=2.0)(step) for step in (0, 10, 20, 60, 100)]
+    [0.0, 0.25, 0.5, 0.125, 0.0]
+
+    Raises:
+        ValueError: a parameter is out of its range.
+
+    Source: `get_polynomial_decay_schedule_with_warmup` of transformers, `PolynomialLR` of torch.
+    """
+
+    steps: Steps
+    peak_lr: PeakLr
+    warmup: Warmup = 0.1
+    power: Annotated[
+        float, "how the fall bends: 1 is straight, above 1 falls early", Axis(0.1, 5.0, log=True, grid=(0.5, 1.0, 2.0))
+    ] = 2.0
+    end: End = 0.0
+    lengths: LengthsIn = "fraction"
+
+    def __post_init__(self) -> None:
+        check_run(self.steps, self.peak_lr)
+        check_lengths(self.steps, self.lengths, warmup=self.warmup)
+        check_number("power", self.power, 0, LARGEST)
+        check_number("end", self.end, 0, 1)
+
+    def __call__(self, step: float) -> float:
+        """The LR at `step`."""
+        warmup = in_steps(self.warmup, self.steps, self.lengths)
+        u = progress(step, warmup, self.steps)
+        return self.peak_lr * warmed(step, warmup) * above(self.end, (1 - u) ** self.power)
