@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl import recipe as recipes
 from lrctl import results, session
+from lrctl.plugins import registry
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def search(
     strategy: str,
-    recipe: str = recipes.DEFAULT,
+    recipe: str | None = None,
     *,
     settings: Mapping[str, Any] | None = None,
     store: str | Path | None = None,
@@ -28,7 +29,7 @@ def search(
 
     Args:
         strategy: a registered strategy's name, such as `semilocal`.
-        recipe: a bundled recipe's name, or a TOML file.
+        recipe: a bundled recipe's name, or a TOML file; by default that of the run that is worked on, else quickstart.
         settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`.
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
@@ -40,8 +41,9 @@ def search(
         NoValidCandidateError: every candidate of a choice diverged.
         JobFailedError: a job failed on every attempt.
     """
-    checked = recipes.read(recipe, settings, allow_code=allow_code)
     store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
+    recipe, settings = results.settle(registry().get("strategy", strategy), recipe, settings or {}, store)
+    checked = recipes.read(recipe, settings, allow_code=allow_code)
     return session.search(strategy, checked, store=store, name=name, fresh=fresh)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,16 @@ from lrctl.plugins import registry
 from lrctl.prepare import prepare
 from lrctl.recipe import Recipe
 from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear
-from lrctl.session import SPLITS
+from lrctl.session import SPLITS, begun
 from lrctl.store import Store
-from lrctl.strategy import Batch, Problem, drive
+from lrctl.strategy import Batch, Found, Problem, drive
+
+NOTHING = {
+    **dict.fromkeys(("jobs", "jobs_known", "steps", "workers", "checkpoint_bytes", "peak_disk_bytes"), 0),
+    **dict.fromkeys(("baseline_runs", "seconds_per_step", "seconds"), 0.0),
+    "held_out_splits": [],
+}
+"""What a search takes that trains nothing."""
 
 PROBE = 20
 """Steps, at LR 0, that a step's time is measured over."""
@@ -47,10 +54,20 @@ class Rehearsal:
         if isinstance(job.schedule, AdaptiveSchedule) or job.frozen:
             loss = 0.0
         else:
-            lr = job.schedule(job.stop)
+            # A run to the end is known by its peak, a segment of a search by the LR it leads to.
+            lr = max(map(job.schedule, range(job.stop))) if job.evaluate else job.schedule(job.stop)
             loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
         metrics = {split: {"loss": loss} for split in job.evaluate}
-        return SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start, score=loss, metrics=metrics)
+        made_up = SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start)
+        return replace(made_up, score=loss, metrics=metrics, train_loss=loss if job.evaluate else None)
+
+    def again(self, key: str | None) -> int:
+        """Steps that are trained again for the checkpoint that is handed over, where its job left none."""
+        steps = 0
+        while key is not None and not (steps == 0 and self.jobs[key].checkpoint):
+            steps += self.jobs[key].stop - self.jobs[key].start
+            key = self.jobs[key].parent
+        return steps
 
 
 def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, Any]:
@@ -61,14 +78,18 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, An
     Raises:
         UsageError: the recipe, workload or device cannot be used.
     """
-    task = prepare(recipe)
     part, params = registry().get("strategy", command), recipe.params(command)
+    moved = begun(part.target(params, Problem(recipe.training.steps)))
+    if isinstance(moved, Found):
+        return NOTHING | {"command": command, "workload": recipe.workload.name}
+    task = prepare(recipe)
     rehearsal = Rehearsal(task)
-    drive(part.target(params, Problem(recipe.training.steps)), rehearsal.answer)
-    steps = sum(job.stop - job.start for job in rehearsal.jobs.values())
+    found = drive(moved, rehearsal.answer)
+    again = rehearsal.again(found.checkpoint)
+    steps = sum(job.stop - job.start for job in rehearsal.jobs.values()) + again
     seconds_per_step, size = probe(task)
     workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(task.device))
-    rounds = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
+    rounds = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds) + again
     # Opening a folder that is not a store yet would make it one.
     known = Store(store).result if (Path(store) / "store.json").is_file() else (lambda _: None)
     return {

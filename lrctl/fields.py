@@ -15,12 +15,16 @@ from lrctl.errors import UsageError, unknown
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One parameter: its type without the annotation, its default (MISSING if it has none), its help."""
+    """One parameter: its type without the annotation, its default (MISSING if it has none), its help.
+
+    `marks` is what else stands in the annotation.
+    """
 
     name: str
     type: Any
     default: Any
     help: str
+    marks: tuple[Any, ...] = ()
 
 
 def fields_of(params: Any) -> list[Field]:
@@ -36,12 +40,13 @@ def default_of(field: DataclassField[Any]) -> Any:
     return field.default if field.default_factory is MISSING else field.default_factory()
 
 
-def plain(hint: Any, default: Any) -> tuple[Any, Any, str]:
-    """A type hint's bare type, the default, and the help found in its annotation."""
+def plain(hint: Any, default: Any) -> tuple[Any, Any, str, tuple[Any, ...]]:
+    """A type hint's bare type, the default, and the help and marks found in its annotation."""
     if get_origin(hint) is Annotated:
         hint, *extras = get_args(hint)
-        return hint, default, next((extra for extra in extras if isinstance(extra, str)), "")
-    return hint, default, ""
+        marks = tuple(extra for extra in extras if not isinstance(extra, str))
+        return hint, default, next((extra for extra in extras if isinstance(extra, str)), ""), marks
+    return hint, default, "", ()
 
 
 def build(params: Any, values: Mapping[str, Any], where: str) -> Any:

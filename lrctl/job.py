@@ -67,6 +67,7 @@ class SegmentJob:
         score_batches: after the last step, the mean loss with frozen weights over that many reserved batches.
         evaluate: splits to evaluate after the last step, `validation` or `test`.
         checkpoint: False where nothing will continue from this job. Not part of the key.
+        gradient_norms: measure the gradient's L2 norm over all parameters at each step, before any clipping.
     """
 
     start: int
@@ -76,6 +77,7 @@ class SegmentJob:
     score_batches: int = 0
     evaluate: tuple[str, ...] = ()
     checkpoint: bool = True
+    gradient_norms: bool = False
 
     @cached_property
     def lrs(self) -> list[float] | None:
@@ -114,6 +116,7 @@ class SegmentJob:
                 "lrs": lrs,
                 "score_batches": self.score_batches,
                 "evaluate": list(self.evaluate),
+                **({"gradient_norms": True} if self.gradient_norms else {}),
             }
         )
 
@@ -140,6 +143,7 @@ class SegmentResult:
         metrics: split -> metric -> value, if asked for.
         seconds: time the training took. `steps` is what was really trained.
         digests: of the stored losses and, where one was written, the checkpoint.
+        gradient_norms: of each step, if asked for.
         train_loss: the final training loss of the whole run that ends with this job, smoothed; +inf if the run has
             more non-finite losses than `divergence.max_non_finite`. Never stored: the session adds it where a
             strategy is answered with a job that ends the run and is evaluated.
@@ -159,14 +163,16 @@ class SegmentResult:
     digests: Mapping[str, str] = field(default_factory=dict)
     run: str = ""
     failure: Failure | None = None
+    gradient_norms: tuple[float, ...] | None = None
     train_loss: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as strict JSON: a number that is not finite becomes null."""
         document: dict[str, Any] = finite(asdict(self))
         del document["failure"], document["train_loss"]
-        if self.score is None:
-            del document["score"]
+        for name in ("score", "gradient_norms"):
+            if document[name] is None:
+                del document[name]
         return document
 
     @classmethod
@@ -180,6 +186,8 @@ class SegmentResult:
             split: {name: math.inf if value is None else value for name, value in metrics.items()}
             for split, metrics in values.get("metrics", {}).items()
         }
+        if "gradient_norms" in values:
+            values["gradient_norms"] = tuple(math.inf if n is None else n for n in values["gradient_norms"])
         return cls(**values)
 
 

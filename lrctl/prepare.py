@@ -22,6 +22,8 @@ def prepare(recipe: Recipe) -> Task:
     Raises:
         UsageError: the workload or device cannot be used, or the optimizer is settled twice.
     """
+    if recipe.refused:
+        raise UsageError(recipe.refused)
     training, choice = recipe.training, recipe.workload
     workload = load_workload(choice.name, choice.params, training.seed)
     own = isinstance(workload, WithOptimizer) and recipe.optimizer.name == "auto"
@@ -60,8 +62,8 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def environment(task: Task) -> dict[str, Any]:
-    """What ran the search: versions, machine, device."""
+def environment(task: Task | None) -> dict[str, Any]:
+    """What ran the search: versions, machine and, where something is trained, device."""
     packages = {}
     for package in ("torch", "numpy", "safetensors", "datasets", "tiktoken"):
         try:
@@ -74,6 +76,5 @@ def environment(task: Task) -> dict[str, Any]:
         **packages,
         "platform": platform.platform(),
         "processor": platform.machine(),
-        "device": task.device,
-        "threads": task.threads,
+        **({"device": task.device, "threads": task.threads} if task else {}),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -67,7 +67,8 @@ class Choice:
 class Recipe:
     """A recipe as read and checked. `source` names it in messages; `strategy` holds a table per strategy.
 
-    `optimizer_given` tells whether the recipe says anything about the optimizer.
+    `optimizer_given` tells whether the recipe says anything about the optimizer, `refused` why the workload's code may
+    not be run, if so.
     """
 
     source: str
@@ -78,6 +79,7 @@ class Recipe:
     workload: Choice
     executor: Choice
     strategy: Mapping[str, Mapping[str, Any]]
+    refused: str = ""
 
     def params(self, strategy: str) -> Any:
         """The parameters of a strategy, as an instance of its dataclass."""
@@ -112,11 +114,13 @@ def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *,
         raise UsageError(f"{path}: not TOML: {error}") from error
     except OSError as error:
         raise UsageError(f"--recipe {path}: cannot be read: {error.strerror}") from error
-    confine(tables.get("workload", {}), path.parent, source, allow_code)
+    refused = confine(tables.get("workload", {}), path.parent, source)
+    if allow_code or "workload.name" in (overrides or {}):
+        refused = ""
     # Names first: another workload or executor starts from its own defaults.
     for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] not in NAMES):
         assign(tables, key, from_here(value) if key == "workload.name" else value)
-    return check(tables, source)
+    return replace(check(tables, source), refused=refused)
 
 
 def check(tables: Mapping[str, Any], source: str) -> Recipe:
@@ -233,19 +237,20 @@ def bundled() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def confine(table: Any, folder: Path, source: str, allow_code: bool) -> None:
-    """Resolve a recipe's `file.py:Class` against the recipe's folder; nothing outside it without leave."""
+def confine(table: Any, folder: Path, source: str) -> str:
+    """Resolve a recipe's `file.py:Class` against the recipe's folder; why it may not be run, if it lies outside."""
     name = table.get("name") if isinstance(table, dict) else None
     if not isinstance(name, str) or not is_code(name):
-        return
+        return ""
     file, _, cls = name.rpartition(":")
     path = (folder / file).resolve()
-    if not allow_code and not path.is_relative_to(folder.resolve()):
-        raise UsageError(
-            f"{source}: workload.name: {file} is outside the recipe's folder; "
-            "move it there, or give --allow-code if you trust the recipe"
-        )
     table["name"] = f"{path}:{cls}"
+    if path.is_relative_to(folder.resolve()):
+        return ""
+    return (
+        f"{source}: workload.name: {file} is outside the recipe's folder; "
+        "move it there, or give --allow-code if you trust the recipe"
+    )
 
 
 def from_here(workload: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError, unknown
-from lrctl.plugins import registry
-from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, build_schedule
-from lrctl.store import Store, read_json
+from lrctl.fields import fields_of
+from lrctl.job import canonical_json
+from lrctl.plugins import Part, registry
+from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, build_schedule, params_of
+from lrctl.store import Store
+from lrctl.strategy import GivenSchedule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,10 +90,15 @@ def schedule_given(store: str | Path, source: str) -> tuple[Any, int]:
     Raises:
         UsageError: there is no such file or run, or it holds no schedule.
     """
-    if source.endswith(".json") or "/" in source:
+    if is_file(source):
         return read_schedule(source)
     run = finished(store, source)
     return run.schedule, int(run.document["steps"])
+
+
+def is_file(source: str) -> bool:
+    """Whether `RUN|schedule.json` was given as a file."""
+    return source.endswith(".json") or "/" in source
 
 
 def read_schedule(path: str | Path) -> tuple[Any, int]:
@@ -98,14 +107,37 @@ def read_schedule(path: str | Path) -> tuple[Any, int]:
     Raises:
         UsageError: the file is not a schedule of this format, or its family is not registered.
     """
-    document = read_json(Path(path)) if Path(path).is_file() else None
-    if document is None or document.get("format") != SCHEDULE_FORMAT:
-        found = "no such JSON" if document is None else f"format {document.get('format')!r}"
-        raise UsageError(f"{path}: must be a schedule.json of format {SCHEDULE_FORMAT!r}, found {found}")
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise UsageError(f"{path}: cannot be read as a schedule.json: {reason}") from error
+    return parse_schedule(text, str(path))
+
+
+def parse_schedule(text: str, where: str) -> tuple[Any, int]:
+    """The schedule in the text of a schedule.json, and for how many steps it is; `where` names it in errors.
+
+    Raises:
+        UsageError: the text is not a schedule of this format, or its family is not registered.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or document.get("format") != SCHEDULE_FORMAT:
+        found = f"format {document.get('format')!r}" if isinstance(document, dict) else "no such JSON"
+        raise UsageError(f"{where}: must be a schedule.json of format {SCHEDULE_FORMAT!r}, found {found}")
     steps = document.get("steps")
     if type(steps) is not int or steps < 1:
-        raise UsageError(f"{path}: steps: must be a whole number of at least 1, got {steps!r}")
-    return schedule_in(document, str(path)), steps
+        raise UsageError(f"{where}: steps: must be a whole number of at least 1, got {steps!r}")
+    return schedule_in(document, where), steps
+
+
+def schedule_text(schedule: Any, steps: int) -> str:
+    """A schedule as `parse_schedule` reads it."""
+    described = {"family": registry().family(schedule), "params": params_of(schedule)}
+    return canonical_json({"format": SCHEDULE_FORMAT, "steps": steps, "schedule": described})
 
 
 def schedule_in(document: Mapping[str, Any], where: str) -> Any:
@@ -119,3 +151,27 @@ def schedule_in(document: Mapping[str, Any], where: str) -> Any:
             part = registry().get("schedule", family, f"{where}: schedule.family")
             return build_schedule(part.target, params)
     raise UsageError(f"{where}: schedule: must hold a family and its params, got {document.get('schedule')!r}")
+
+
+def settle(
+    part: Part, recipe: str | None, overrides: Mapping[str, Any], store: str | Path
+) -> tuple[str | None, dict[str, Any]]:
+    """The recipe and overrides of a strategy that works on a schedule: `RUN|schedule.json` turned into its content.
+
+    The recipe of a run is taken where none is given, and the run's length is that of the schedule, stretched or not,
+    where it is not given. A strategy that works on no schedule is left as it is.
+
+    Raises:
+        UsageError: there is no such file or run, or it holds no schedule.
+    """
+    settled = dict(overrides)
+    for field in fields_of(part.params):
+        key = f"strategy.{part.name}.{field.name}"
+        source = settled.get(key)
+        if isinstance(source, str) and any(isinstance(mark, GivenSchedule) for mark in field.marks):
+            schedule, steps = schedule_given(store, source)
+            settled[key] = schedule_text(schedule, steps)
+            settled.setdefault("training.steps", settled.get(f"strategy.{part.name}.stretch") or steps)
+            if recipe is None and not is_file(source):
+                recipe = str(finished(store, source).store.run(source) / "recipe.toml")
+    return recipe, settled

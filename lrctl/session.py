@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,11 +24,12 @@ from lrctl.errors import (
 from lrctl.executor import Executor, slots
 from lrctl.job import NUMERICS, SegmentJob, SegmentResult, Task, digest
 from lrctl.loading import is_code
+from lrctl.outcome import Outcome, result_document, schedule_document
 from lrctl.plugins import PluginWarning, registry
 from lrctl.prepare import environment, prepare
 from lrctl.recipe import Recipe
-from lrctl.report import final_train_loss, result_document, schedule_document
-from lrctl.schedule import PiecewiseLinear, params_of
+from lrctl.schedule import PiecewiseLinear
+from lrctl.smoothing import final_train_loss
 from lrctl.store import Store
 from lrctl.strategy import Batch, Found, Problem, Search, drive
 
@@ -105,10 +106,22 @@ class Session:
             notify("job_finished", job=self.seen[key], result=self.results[key])
         if missing:
             self.train(missing)
-        judged, note = self.recipe.divergence.judge(batch.jobs, [self.results[key] for key in keys])
-        if note:
-            self.notes.append(f"{batch.title}: {note}")
-        return judged
+        results = [self.results[key] for key in keys]
+        if batch.judge:
+            results, note = self.recipe.divergence.judge(batch.jobs, results)
+            if note:
+                self.notes.append(f"{batch.title}: {note}")
+        return [self.with_train_loss(job, result) for job, result in zip(batch.jobs, results, strict=True)]
+
+    def with_train_loss(self, job: SegmentJob, result: SegmentResult) -> SegmentResult:
+        """The result with the final training loss of the whole run, if the job ends and evaluates one."""
+        if not job.evaluate or job.stop != self.recipe.training.steps:
+            return result
+        losses = self.store.history(result.key)["loss"]
+        lost = sum(not math.isfinite(loss) for loss in losses.tolist())
+        return replace(
+            result, train_loss=math.inf if lost > self.recipe.divergence.max_non_finite else final_train_loss(losses)
+        )
 
     def known(self, key: str) -> bool:
         """Whether a job's result is at hand; a fresh search takes only what it trained itself."""
@@ -170,12 +183,16 @@ class Session:
         self.store.drop_checkpoints(self.kept - needed)
         self.kept &= needed
 
-    def hand_over(self, found: Found) -> dict[str, dict[str, float]]:
-        """The metrics of what was found on the held-out splits. All checkpoints but its own go."""
+    def hand_over(self, found: Found) -> Outcome:
+        """What was found, with its losses. All checkpoints but its own go."""
+        if found.checkpoint is None:
+            self.clean_up(Batch("nothing goes on", []))
+            return Outcome(found, cost=self.cost(), notes=self.notes)
         steps = self.recipe.training.steps
         end = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
         (result,) = self.answer(Batch("held-out loss", [end], found.trace))
-        return {split: dict(values) for split, values in result.metrics.items()}
+        metrics = {split: dict(values) for split, values in result.metrics.items()}
+        return Outcome(found, result.train_loss, metrics, self.cost(), self.notes)
 
     def cost(self) -> dict[str, Any]:
         """What the search took: jobs it trained, in this and earlier goes, and jobs that others had trained.
@@ -266,38 +283,59 @@ def search(
     if name is not None:
         place.run(name)  # refuses a bad name before anything is prepared
     part, params = registry().get("strategy", command), recipe.params(command)
-    task = prepare(recipe)
-    decided = f"numerics {NUMERICS}, device {task.identity['device']}, content {task.content}"
-    frozen = f"# {decided}\n{recipe.frozen(command)}"
+    moved = begun(part.target(params, Problem(recipe.training.steps)))
+    task = None if isinstance(moved, Found) else prepare(recipe)
+    frozen = f"# {decided(task)}\n{recipe.frozen(command)}"
     name = name or f"{command}-{digest(frozen)[:8]}"
-    task = replace(task, run=name)
     if fresh:
         place.remove_run(name)
     place.begin(name, frozen, environment(task))
     document = place.document(name)
-    if document is None or not place.checkpoint(document["checkpoint"]).exists():
-        with closing(Session(place, task, recipe, fresh)) as session:
-            found = session.drive(part.target(params, Problem(recipe.training.steps)))
-            metrics = session.hand_over(found)
-            document = result_document(
-                command,
-                task,
-                recipe.training.steps,
-                found,
-                train_loss=final_train_loss(place.history(found.checkpoint)["loss"]),
-                metrics=metrics,
-                cost=session.cost() | {"seconds": time.monotonic() - began},
-                notes=session.notes,
-                schedule=describe(found.schedule),
-            )
-            place.finish(name, document, schedule_document(document))
+
+    def close(outcome: Outcome) -> dict[str, Any]:
+        document = result_document(command, name, recipe, outcome, time.monotonic() - began)
+        place.finish(name, document, schedule_document(document))
+        return document
+
+    if isinstance(moved, Found):
+        document = document or close(Outcome(moved))
+    elif task and (document is None or not whole(place, document)):
+        with closing(Session(place, replace(task, run=name), recipe, fresh)) as session:
+            document = close(session.hand_over(session.drive(moved)))
             # From here on no other search deletes the checkpoint; one may have done so a moment ago.
-            session.restore({found.checkpoint})
+            session.restore({document["checkpoint"]} - {None})
+    assert document
     document = document | {"files": place.files(document)}
     notify("search_finished", document=document)
     return document
 
 
-def describe(schedule: object) -> dict[str, Any]:
-    """A schedule as JSON: its registered family and parameters."""
-    return {"family": registry().family(schedule), "params": params_of(schedule)}
+def whole(place: Store, document: Mapping[str, Any]) -> bool:
+    """Whether the checkpoint that a finished run handed over, if any, is still there."""
+    return document["checkpoint"] is None or place.checkpoint(document["checkpoint"]).exists()
+
+
+def begun(search: Search) -> Found | Search:
+    """A search after its first move: what it found if it trains nothing, else the search to go on with."""
+    try:
+        first = next(search)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+    def onward() -> Search:
+        batch = first
+        while True:
+            results = yield batch
+            try:
+                batch = search.send(results)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    return onward()
+
+
+def decided(task: Task | None) -> str:
+    """What decides a result beside the recipe."""
+    if task is None:
+        return f"numerics {NUMERICS}, nothing trained"
+    return f"numerics {NUMERICS}, device {task.identity['device']}, content {task.content}"

@@ -69,12 +69,15 @@ class Batch:
         trace: the decisions taken so far.
         keep: keys whose checkpoints a later batch will name. All other checkpoints of earlier batches that no
             job of this batch continues from are deleted.
+        judge: whether jobs that went badly are marked as diverged. False where a strategy judges whole runs by how
+            they end.
     """
 
     title: str
     jobs: Sequence[SegmentJob]
     trace: tuple[Segment, ...] = ()
     keep: frozenset[str] = frozenset()
+    judge: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +86,26 @@ class Found:
 
     Attributes:
         schedule: for the whole run.
-        checkpoint: key of the job that ended the run with this schedule.
+        checkpoint: key of the job that ended the run with this schedule; None where nothing was trained.
         trace: the decisions that led to it.
         summary: JSON values to add to the result document; `next` is a command for the user to try.
+        notes: what the user should know about the answer.
     """
 
     schedule: Schedule | AdaptiveSchedule
-    checkpoint: str
+    checkpoint: str | None
     trace: tuple[Segment, ...] = ()
     summary: tuple[tuple[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSchedule:
+    """Marks the parameter that is the schedule a strategy works on: `Annotated[str, "help", GivenSchedule()]`.
+
+    It is the command's argument, `RUN|schedule.json`. The strategy is given the schedule as JSON text, for
+    `lrctl.results.parse_schedule`; a run's own recipe is then the default recipe.
+    """
 
 
 Search = Generator[Batch, list[SegmentResult], Found]

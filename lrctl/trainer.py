@@ -35,6 +35,7 @@ class Trained:
     seconds: float
     score: float | None = None
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    gradient_norms: tuple[float, ...] | None = None
 
 
 def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str, Any] | None = None) -> Trained:
@@ -58,6 +59,7 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
         optimizer.load_state_dict(copy.deepcopy(start_from["optimizer"]))
         memory = start_from["schedule"] if adaptive and start_from["schedule"] is not None else memory
     losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=device)
+    norms = torch.zeros_like(losses)
     planned, lrs = job.lrs or [], []
     clip_norm = (task.optimizer or {}).get("clip_norm", 0.0)
     model.train()
@@ -69,6 +71,8 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
         lr = checked(adaptive(step, memory), adaptive, step) if adaptive else planned[index]
         set_lr(optimizer, lr)
         loss.backward()  # type: ignore[no-untyped-call]
+        if job.gradient_norms:
+            norms[index] = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         if clip_norm:
             torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
         optimizer.step()
@@ -83,6 +87,8 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
     seconds = time.perf_counter() - began
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": memory}
     trained = Trained(read, lrs, state, seconds)
+    if job.gradient_norms:
+        trained.gradient_norms = tuple(norms.tolist())
     with frozen(model), precision(task.dtype, device):
         if job.score_batches:
             trained.score = score(workload, model, job.score_batches, task.seed, device)

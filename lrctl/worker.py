@@ -150,6 +150,7 @@ def summarise(task: Task, job: SegmentJob, trained: Trained, digests: dict[str, 
         parent=job.parent,
         score=trained.score,
         metrics=trained.metrics,
+        gradient_norms=trained.gradient_norms,
         digests=digests,
         run=task.run,
     )

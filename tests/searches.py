@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from lrctl import recipe as recipes
 from lrctl import session
+from lrctl.prepare import prepare
 from lrctl.recipe import Recipe
+from lrctl.store import Store
 
 LRCTL = str(Path(sys.executable).with_name("lrctl"))
 """The command as it is installed."""
@@ -52,3 +56,10 @@ def facts(store: Path, folder: str = "jobs") -> dict[str, tuple[int, int, bytes]
     """The whole files of a folder of the store: inode, time of the last change, content."""
     paths = [path for path in (store / folder).iterdir() if not path.name.startswith(".")]
     return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns, p.read_bytes()) for p in paths}
+
+
+@contextmanager
+def session_of(store: Path, recipe: Recipe) -> Iterator[session.Session]:
+    """A session that answers single batches of jobs."""
+    with closing(session.Session(Store(store), prepare(recipe), recipe)) as opened:
+        yield opened

@@ -131,6 +131,7 @@ OTHER_JOB: dict[str, Any] = {
     "parent": None,
     "score_batches": 1,
     "evaluate": ("test",),
+    "gradient_norms": True,
 }
 
 

@@ -21,7 +21,7 @@ from lrctl.loading import load_workload
 from lrctl.plugins import registry
 from lrctl.prepare import prepare, resolve_device
 from lrctl.recipe import Recipe
-from lrctl.report import final_train_loss
+from lrctl.smoothing import final_train_loss
 from lrctl.schedule import Observation, PiecewiseLinear, build_schedule
 from lrctl.session import Session
 from lrctl.store import Store

@@ -18,9 +18,11 @@ from lrctl import fields
 from lrctl.cli.ending import reported
 from lrctl.errors import UsageError
 from lrctl.plugins import Part
+from lrctl.strategy import GivenSchedule
 
 SHARED = "Every search"
 STORE = Path(".lrctl")
+GIVEN = "RUN|schedule.json"
 
 
 def shared_options() -> list[inspect.Parameter]:
@@ -68,14 +70,19 @@ def own_options(part: Part) -> list[inspect.Parameter]:
     options = []
     for field in fields.fields_of(part.params):
         default = "required" if field.default is MISSING else shown(field.default)
-        declared = typer.Option(help=f"{field.help} [dim]\\[{default}][/dim]", show_default=False)
-        kind: Any = Annotated[flag_type(field.type), declared]
-        options.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+        declared: Any = typer.Option(help=f"{field.help} [dim]\\[{default}][/dim]", show_default=False)
+        kind, unset = flag_type(field.type), None
+        if any(isinstance(mark, GivenSchedule) for mark in field.marks):
+            declared, kind, unset = typer.Argument(help=field.help, metavar=GIVEN), str, inspect.Parameter.empty
+        annotation: Any = Annotated[kind, declared]
+        options.append(
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=unset, annotation=annotation)
+        )
     return options
 
 
 def flag_type(kind: Any) -> Any:
-    """What Typer is told of a field's type: a tuple is typed as a comma list.
+    """What Typer is told of a field's type: numbers are typed as a comma list, words by repeating the option.
 
     Raises:
         TypeError: a flag cannot have that type.
@@ -83,7 +90,9 @@ def flag_type(kind: Any) -> Any:
     kind = required(kind)
     if kind not in (int, float, str, bool) and get_origin(kind) not in (tuple, Literal):
         raise TypeError(f"{kind} cannot be a flag; use int, float, str, bool, Literal[...] or tuple[..., ...]")
-    return (str if get_origin(kind) is tuple else kind) | None
+    if get_origin(kind) is tuple:
+        kind = list[str] if get_args(kind)[0] is str else str
+    return kind | None
 
 
 def required(kind: Any) -> Any:
@@ -111,10 +120,11 @@ def given(part: Part, options: dict[str, Any]) -> dict[str, Any]:
     values = {}
     for field in fields.fields_of(part.params):
         value = options[field.name]
-        if value is None:
+        if value is None or value == []:
             continue
-        kind = required(field.type)
-        if get_origin(kind) is tuple:
+        if isinstance(value, list):
+            value = [word for word in value if word]  # '' alone is none at all
+        elif get_origin(kind := required(field.type)) is tuple:
             value = split(value, get_args(kind)[0], f"--{field.name.replace('_', '-')}")
         values[f"strategy.{part.name}.{field.name}"] = value
     return values
@@ -138,12 +148,14 @@ def strategy_command(part: Part) -> Callable[..., None]:
     @reported()
     def command(**options: Any) -> None:
         from lrctl import recipe as recipes
+        from lrctl.results import settle
 
         overrides = dict(recipes.parse_setting(text) for text in options["settings"] or [])
         overrides |= {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] is not None}
         overrides |= given(part, options)
-        recipe = recipes.read(options["recipe"], overrides, allow_code=options["allow_code"])
-        if not options["recipe"] and not options["quiet"]:
+        name, overrides = settle(part, options["recipe"], overrides, options["store"])
+        recipe = recipes.read(name, overrides, allow_code=options["allow_code"])
+        if not name and not options["quiet"]:
             default = recipes.find(recipes.DEFAULT)
             typer.echo(f"recipe: {recipes.DEFAULT} ({default}); --recipe takes another", err=True)
         (plan if options["dry_run"] else run)(part.name, recipe, options)
@@ -156,7 +168,7 @@ def strategy_command(part: Part) -> Callable[..., None]:
 
 def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     """Search, with progress on stderr and the result on stdout."""
-    from lrctl import progress, report, session
+    from lrctl import progress, session, summary
 
     # What the user's own code prints must not get into the document.
     with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr):
@@ -164,17 +176,17 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     if options["as_json"]:
         typer.echo(json.dumps(document, indent=1, allow_nan=False))
     else:
-        report.print_summary(document)
+        summary.print_summary(document)
 
 
 def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
     """Print what a search would take."""
     from lrctl import estimate as estimates
-    from lrctl import report
+    from lrctl import summary
 
     with redirect_stdout(sys.stderr):
         estimate = estimates.estimate(command, recipe, store=options["store"])
     if options["as_json"]:
         typer.echo(json.dumps(estimate, indent=1, allow_nan=False))
     else:
-        report.print_estimate(estimate)
+        summary.print_estimate(estimate)

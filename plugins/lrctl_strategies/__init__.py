@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 @hookimpl
 def register_strategies(register: Register) -> None:
     """Register the strategies."""
+    from lrctl_strategies.baseline import Baseline, baseline
+    from lrctl_strategies.closed_form import FitClosedForm, fit_closed_form
     from lrctl_strategies.semilocal import Local, SemiLocal, local
     from lrctl_strategies.tune_eps import tunable
 
@@ -23,3 +25,15 @@ def register_strategies(register: Register) -> None:
         help="semi-local search: per segment, the largest LR whose loss is within eps of the best",
     )
     register(local, name="local", params=Local, help="local search: per segment, the LR with the lowest loss")
+    register(
+        baseline,
+        name="baseline",
+        params=Baseline,
+        help="tuned baselines: grid search of the base LR, then of each other parameter, of WSD, cosine, linear, ...",
+    )
+    register(
+        fit_closed_form,
+        name="fit-closed-form",
+        params=FitClosedForm,
+        help="fit closed-form families to a schedule that was found; train, stretch and tune them",
+    )

@@ -56,7 +56,8 @@ class Tried:
 
     def kept(self) -> frozenset[str]:
         """The trained answer so far, whose checkpoint is part of what the search hands over."""
-        return frozenset({self.answers[self.best()][1].checkpoint}) if self.answers else frozenset()
+        best = self.answers[self.best()][1].checkpoint if self.answers else None
+        return frozenset({best} if best else {})
 
 
 def tunable(p: SemiLocal, run: Problem) -> Search:

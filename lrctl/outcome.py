@@ -1,0 +1,71 @@
+"""What a search came to, as the documents that `--json` prints and the store keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from lrctl import __version__
+from lrctl.job import finite
+from lrctl.plugins import registry
+from lrctl.recipe import Recipe
+from lrctl.results import SCHEDULE_FORMAT
+from lrctl.schedule import params_of
+from lrctl.strategy import Found
+
+NOTHING = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "baseline_runs": 0.0}
+"""The cost of a search that trains nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a search found, and what became of it.
+
+    Attributes:
+        train_loss: final training loss, smoothed; None where nothing was trained.
+        metrics: split -> metric -> value on held-out data.
+        cost: jobs, steps and plain runs.
+        notes: what the user should know about the results.
+    """
+
+    found: Found
+    train_loss: float | None = None
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=NOTHING.copy)
+    notes: Sequence[str] = ()
+
+
+def result_document(command: str, run: str, recipe: Recipe, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """The result of a search. Losses on held-out data are None where nothing was trained."""
+    found, metrics = outcome.found, outcome.metrics
+    document = {
+        "command": command,
+        "run": run,
+        "status": "done",
+        "workload": recipe.workload.name,
+        "seed": recipe.training.seed,
+        "steps": recipe.training.steps,
+        "schedule": {"family": registry().family(found.schedule), "params": params_of(found.schedule)},
+        "train_loss": outcome.train_loss,
+        "validation_loss": metrics["validation"]["loss"] if metrics else None,
+        "eval_loss": metrics["test"]["loss"] if metrics else None,
+        "metrics": metrics,
+        "segments": [asdict(segment) for segment in found.trace],
+        "checkpoint": found.checkpoint,
+        "cost": {**outcome.cost, "seconds": seconds},
+        "notes": [*outcome.notes, *found.notes, *(note for segment in found.trace for note in segment.notes)],
+        **dict(found.summary),
+    }
+    strict: dict[str, Any] = finite(document)
+    return strict
+
+
+def schedule_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of schedule.json: what a schedule is, for how many steps, and what made it."""
+    return {
+        "format": SCHEDULE_FORMAT,
+        "steps": document["steps"],
+        "schedule": document["schedule"],
+        "made_by": {"lrctl": __version__, "command": document["command"], "run": document["run"]},
+    }

@@ -1,0 +1,101 @@
+"""Tuned baselines: coordinate-wise grid search of a family's parameters, as in the paper's Appendix B.1.
+
+First the base LR with everything else at its default (warmup and decay at 10 %), then, at the best base LR, one
+parameter after the other. All families go through this side by side, so that their runs can share what is equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from lrctl.errors import UsageError, unknown
+from lrctl.plugins import registry
+from lrctl.schedule import axes, tunable
+from lrctl.strategy import Problem, Search
+from lrctl_strategies.grids import GEOMETRIC
+from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, SideBySide, Tuning
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Parameters of tuned baselines."""
+
+    family: Annotated[tuple[str, ...], "family to tune; repeatable"] = ("wsd", "cosine", "linear")
+    metric: Metric = "validation"
+    grid: PeakGrid = GEOMETRIC
+    axis: Annotated[
+        tuple[str, ...],
+        "own grid of another parameter: warmup=0,0.1,0.2 or, for one family, wsd.warmup=0,0.1; repeatable",
+    ] = ()
+    refine: Refine = 0
+
+    def __post_init__(self) -> None:
+        if not self.family:
+            raise ValueError("family: at least one is needed")
+        if not self.grid or not all(lr > 0 for lr in self.grid):
+            raise ValueError(f"grid: must hold LRs greater than 0, got {list(self.grid)}")
+        if self.refine < 0:
+            raise ValueError(f"refine: must be at least 0, got {self.refine}")
+        for text in self.axis:
+            own_grid(text)
+
+
+def baseline(p: Baseline, run: Problem) -> Search:
+    """Tune each family, and answer with the one that ended best."""
+    side_by_side = SideBySide([start(p, family, run.steps) for family in dict.fromkeys(p.family)], run.steps)
+    check_own_grids(p.axis, side_by_side.shapes)
+    yield from side_by_side.search(p.refine)
+    return side_by_side.answer(p.metric)
+
+
+def start(p: Baseline, family: str, steps: int) -> Tuning:
+    """A family before its first run.
+
+    Raises:
+        UsageError: the family is not registered or cannot be tuned.
+    """
+    target = registry().get("schedule", family, "--family").target
+    if not tunable(target):
+        raise UsageError(f"--family {family}: it has no fields 'steps' and 'peak_lr', so its base LR cannot be tuned")
+    try:
+        first = target(steps=steps, peak_lr=max(p.grid))
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"--family {family}: it cannot be made from steps and peak_lr alone: {error}") from error
+    grids = {PEAK: tuple(sorted(p.grid))} | {name: axis.grid for name, axis in axes(target).items() if axis.grid}
+    own = {name: values for text in p.axis for owner, name, values in [own_grid(text)] if owner in ("", family)}
+    return Tuning(family, family, first, grids | {name: own[name] for name in own if name in axes(target)}, p.metric)
+
+
+def check_own_grids(axis: Sequence[str], shapes: Sequence[Tuning]) -> None:
+    """Refuse a grid for a parameter that no family has.
+
+    Raises:
+        UsageError: names the parameters there are.
+    """
+    known = {f"{owner}.{name}" for s in shapes for name in axes(type(s.start)) for owner in (s.family, "")}
+    for text in axis:
+        family, name, _ = own_grid(text)
+        if f"{family}.{name}" not in known:
+            raise unknown("parameter", name, {each.lstrip(".") for each in known}, f"--axis {text}")
+
+
+def own_grid(text: str) -> tuple[str, str, tuple[float, ...]]:
+    """The family (or an empty string), parameter and values of `--axis`.
+
+    >>> own_grid("wsd.warmup=0,0.1")
+    ('wsd', 'warmup', (0.0, 0.1))
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    name, equals, values = text.partition("=")
+    family, _, parameter = name.strip().rpartition(".")
+    try:
+        grid = tuple(sorted(float(value) for value in values.split(",") if value.strip()))
+    except ValueError:
+        grid = ()
+    if not (equals and parameter and grid):
+        raise ValueError(f"axis: must be a parameter and its values, such as warmup=0,0.1,0.2, got {text!r}")
+    return family, parameter, grid

@@ -1,0 +1,177 @@
+"""Closed forms of a schedule that was found: families fitted to it, predicted, and trained with their peak LR tuned.
+
+The paper designs its triangle and quadratic schedules by looking at a found one (section 4.3, Table 4), and stretches
+a found one to a longer run (section 4.2, Figure 8). Here this is a command.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from lrctl.errors import NoValidCandidateError, UsageError
+from lrctl.job import SegmentJob, SegmentResult
+from lrctl.plugins import registry
+from lrctl.results import parse_schedule
+from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, Schedule, params_of, stretch, tunable, with_peak
+from lrctl.strategy import Batch, Found, GivenSchedule, Problem, Search
+from lrctl_strategies.baseline import Baseline, start
+from lrctl_strategies.convex_bound import bound
+from lrctl_strategies.fitting import Fit, fit, fittable, rank
+from lrctl_strategies.grids import GEOMETRIC
+from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, SideBySide, Tuning, value_of
+
+FOUND = "found"
+BASELINES = ("wsd", "cosine", "linear")
+"""The families of the paper's Table 3."""
+
+Measuring = Generator[Batch, list[SegmentResult], tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FitClosedForm:
+    """Parameters of fitting closed forms to a schedule."""
+
+    source: Annotated[str, "the schedule to fit: a run's name, or a schedule.json", GivenSchedule()]
+    family: Annotated[tuple[str, ...], "family to fit; repeatable. Default: all"] = ()
+    predict: Annotated[bool, "rank by a convex bound at each fit's own best base LR, without training"] = False
+    gradient_norms: Annotated[bool, "train the schedule once to measure the gradient norms that --predict uses"] = False
+    tune: Annotated[bool, "train the best fits with their peak LR grid-searched, beside the schedule and baselines"] = (
+        False
+    )
+    top: Annotated[int, "how many of the best fits --tune trains, unless --family names them"] = 3
+    baseline: Annotated[tuple[str, ...], "family that --tune tunes as a baseline; repeatable, '' is none"] = BASELINES
+    stretch: Annotated[int, "train the schedule stretched to so many steps, its peak LR grid-searched; 0 is off"] = 0
+    metric: Metric = "validation"
+    grid: PeakGrid = GEOMETRIC
+    refine: Refine = 0
+
+    def __post_init__(self) -> None:
+        # The parameters that tuning shares with baselines have the same ranges.
+        Baseline(metric=self.metric, grid=self.grid, refine=self.refine)
+        for name, least in (("top", 1), ("stretch", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """A fit at the peak LR that the convex bound predicts, and the bound over that of the schedule it is fitted to."""
+
+    fit: Fit
+    bound: float
+
+
+def fit_closed_form(p: FitClosedForm, run: Problem) -> Search:
+    """Fit families to a schedule and rank them; train what is asked for."""
+    schedule = given(p, run)
+    fits = rank([fit(family, schedule, run.steps) for family in checked(p.family) or fittable()])
+    table = [entry(each) for each in fits]
+    if p.predict or p.gradient_norms:
+        norms = (yield from measured(schedule, run)) if p.gradient_norms else None
+        rows = predicted(fits, schedule, run.steps, norms)
+        table = [entry(row.fit) | {"bound": row.bound} for row in rows]
+        fits = [row.fit for row in rows]
+    summary = (("fits", table),)
+    if not (p.tune or p.stretch):
+        return Found(fits[0].schedule, None, summary=summary)
+    side_by_side = SideBySide(shapes(p, schedule, fits, run.steps), run.steps)
+    yield from side_by_side.search(p.refine)
+    found = side_by_side.answer(p.metric)
+    return replace(found, summary=(*summary, *found.summary))
+
+
+def given(p: FitClosedForm, run: Problem) -> Any:
+    """The schedule to fit, stretched to the run's length if that is asked for.
+
+    Raises:
+        UsageError: it is adaptive, 0 at every step, or not for the run's length.
+    """
+    schedule, steps = parse_schedule(p.source, "source")
+    if isinstance(schedule, AdaptiveSchedule):
+        raise UsageError("source: an adaptive schedule has no LRs before a run; give the run that used it")
+    if not any(schedule(step) for step in range(steps)):
+        raise UsageError("source: the schedule is 0 at every step, so there is nothing to fit")
+    if run.steps != (p.stretch or steps):
+        raise UsageError(
+            f"the schedule is for {steps} steps and the run has {run.steps}; give --stretch {run.steps} to stretch it"
+        )
+    if not (isinstance(schedule, PiecewiseLinear) or tunable(type(schedule))):
+        schedule = PiecewiseLinear(tuple((step, schedule(step)) for step in range(steps + 1)))
+    return stretch(schedule, steps, run.steps) if run.steps != steps else schedule
+
+
+def checked(families: Sequence[str]) -> list[str]:
+    """The families named, each once.
+
+    Raises:
+        UsageError: one is not registered, or has no peak LR to fit.
+    """
+    for family in families:
+        registry().get("schedule", family, "--family")
+        if family not in fittable():
+            raise UsageError(f"--family {family}: it has no fields 'steps' and 'peak_lr', so it cannot be fitted")
+    return list(dict.fromkeys(families))
+
+
+def entry(fitted: Fit) -> dict[str, Any]:
+    """A fit as a row of the table."""
+    return {
+        "family": fitted.family,
+        "params": params_of(fitted.schedule),
+        "error": fitted.error,
+        "parameters": len(fitted.parameters),
+        "fitted": list(fitted.parameters),
+    }
+
+
+def measured(schedule: Schedule, run: Problem) -> Measuring:
+    """The gradient norm at each step of a run with the schedule.
+
+    Raises:
+        NoValidCandidateError: the run diverged.
+    """
+    job = SegmentJob(0, run.steps, schedule, checkpoint=False, gradient_norms=True)
+    (result,) = yield Batch("gradient norms of the schedule", [job], judge=False)
+    norms = result.gradient_norms or ()
+    if not all(map(math.isfinite, norms)):
+        raise NoValidCandidateError("the run with this schedule diverged, so its gradient norms say nothing")
+    return norms
+
+
+def predicted(fits: Sequence[Fit], schedule: Schedule, steps: int, norms: Sequence[float] | None) -> list[Predicted]:
+    """The fits with the convex bound of each at its own best base LR, the lowest first.
+
+    The bound is relative to the schedule's own, and the base LR is set so that the schedule's own would be best for it:
+    so neither the distance to the optimum nor the size of the gradients has to be known.
+    """
+    of_found, found_factor = bound([schedule(step) for step in range(steps)], norms)
+    rows = []
+    for each in fits:
+        value, factor = bound([each.schedule(step) for step in range(steps)], norms)
+        peak = value_of(each.schedule, PEAK) * factor / found_factor
+        rows.append(Predicted(replace(each, schedule=with_peak(each.schedule, peak)), value / of_found))
+    return sorted(rows, key=lambda row: row.bound)
+
+
+def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> list[Tuning]:
+    """What is trained: the schedule, the best fits and the baselines."""
+    grid = tuple(sorted(p.grid))
+    peaks = grid if p.stretch else (value_of(schedule, PEAK),)
+    found = Tuning(FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.metric)
+    if not p.tune:
+        return [found]
+    best = [each for each in fits if p.family or each in fits[: p.top]]
+    fitted = [
+        Tuning(named(each), each.family, each.schedule, {PEAK: grid}, p.metric, origin={"fit_error": each.error})
+        for each in best
+    ]
+    baselines = Baseline(family=p.baseline or BASELINES, metric=p.metric, grid=p.grid)
+    return [found, *fitted, *(start(baselines, family, steps) for family in p.baseline)]
+
+
+def named(fitted: Fit) -> str:
+    """What a fit is called in the results: a family without shape parameters is what it always is."""
+    return fitted.family if fitted.parameters == (PEAK,) else f"{fitted.family}, fitted"

@@ -1,0 +1,222 @@
+"""Families of schedules fitted to a given schedule by least squares.
+
+For given shape parameters the best base LR has a closed form: with target y and shape s of peak 1, <y, s> / <s, s>.
+The shape parameters are found by bounded optimisation from several starts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+from lrctl.plugins import registry
+from lrctl.schedule import Axis, Schedule, axes, tunable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+    Point = Sequence[float] | Array
+
+STARTS = 64
+"""Points of the parameters' range that are looked at first."""
+
+POLISHED = 3
+"""How many of them, the best, are optimised from; and how many of the ends of that once more, with all steps."""
+
+POINTS = 100
+"""Steps, evenly spread, that a longer schedule is looked at on until then."""
+
+TOLERANCE = 1e-6
+"""Errors that differ by less count as equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A family fitted to a schedule.
+
+    Attributes:
+        schedule: the family's member that is nearest.
+        error: root mean square of the difference over the root mean square of the target; 0 is an exact fit, 1 is no
+            better than LR 0.
+        parameters: the fitted parameters, by name. Each of them makes a small error easier.
+    """
+
+    family: str
+    schedule: Any
+    error: float
+    parameters: tuple[str, ...]
+
+
+def rank(fits: Sequence[Fit]) -> list[Fit]:
+    """The smallest error first; of equal ones, to `TOLERANCE`, the one with fewer parameters."""
+    return sorted(fits, key=lambda fit: (round(fit.error / TOLERANCE), len(fit.parameters), fit.error))
+
+
+def fittable() -> list[str]:
+    """The registered families that can be made from `steps`, `peak_lr` and parameters with defaults."""
+    return [part.name for part in registry().of("schedule") if tunable(part.target)]
+
+
+def fit(family: str, schedule: Schedule, steps: int) -> Fit:
+    """The member of a registered family that is nearest to a schedule over steps 0 to `steps` - 1.
+
+    Raises:
+        ValueError: the schedule is 0 at every step.
+    """
+    import numpy as np
+
+    target = np.array([schedule(step) for step in range(steps)])
+    if not target.any():
+        raise ValueError("the schedule is 0 at every step, so there is nothing to fit")
+    shape = registry().get("schedule", family).target
+    free = {name: axis for name, axis in axes(shape).items() if name not in kinds(shape)}
+    error, nearest = best_fit([Shape(shape, steps, kind, free) for kind in combined(kinds(shape))], target)
+    return Fit(family, nearest, error, ("peak_lr", *kinds(shape), *free))
+
+
+def kinds(family: Any) -> dict[str, tuple[Any, ...]]:
+    """The parameters with a few values only, and these: words, and whole numbers that have a grid."""
+    hints = get_type_hints(family)
+    found = {f.name: get_args(hints[f.name]) for f in fields(family) if get_origin(hints[f.name]) is Literal}
+    found |= {name: axis.grid for name, axis in axes(family).items() if hints[name] is int and axis.grid}
+    return {name: values for name, values in found.items() if name != "lengths"}
+
+
+def combined(values: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
+    """Every combination of one value for each name."""
+    return (dict(zip(values, choice, strict=True)) for choice in itertools.product(*values.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A family with some parameters fixed and others free, as a function of a point in the unit cube."""
+
+    family: Any
+    steps: int
+    fixed: dict[str, Any]
+    free: dict[str, Axis]
+
+    def at(self, point: Point, peak_lr: float = 1.0) -> Any:
+        """The family's member at a point: each coordinate goes from 0 at its axis's `low` to 1 at its `high`."""
+        values = {name: scaled(axis, u) for (name, axis), u in zip(self.free.items(), point, strict=True)}
+        return self.family(steps=self.steps, peak_lr=peak_lr, **self.fixed, **values)
+
+    def residual(self, point: Point, at: Array, target: Array) -> Array:
+        """Target minus the shape at its best base LR; the target itself where the family refuses the point."""
+        try:
+            shape = lrs(self.at(point), at)
+        except ValueError:
+            return target
+        return target - base_lr(target, shape) * shape
+
+    def error(self, point: Point, at: Array, target: Array) -> float:
+        """The root mean square of the residual over that of the target."""
+        import numpy as np
+
+        return float(np.linalg.norm(self.residual(point, at, target[at])) / np.linalg.norm(target[at]))
+
+
+def scaled(axis: Axis, u: float) -> float:
+    """The value of an axis at `u` in [0, 1].
+
+    >>> scaled(Axis(0, 0.5), 0.5), scaled(Axis(0.01, 1.0, log=True), 1.0)
+    (0.25, 1.0)
+    """
+    u = min(1.0, max(0.0, float(u)))
+    if axis.log:
+        return min(axis.high, max(axis.low, math.exp((1 - u) * math.log(axis.low) + u * math.log(axis.high))))
+    return (1 - u) * axis.low + u * axis.high
+
+
+def lrs(schedule: Schedule, at: Array) -> Array:
+    """The LRs at these steps."""
+    import numpy as np
+
+    return np.array([schedule(step) for step in at.tolist()])
+
+
+def base_lr(target: Array, shape: Array) -> float:
+    """The base LR with the least squared error, <target, shape> / <shape, shape>; 0 for a shape that is 0."""
+    square = float(shape @ shape)
+    return float(target @ shape) / square if square else 0.0
+
+
+def best_fit(shapes: Sequence[Shape], target: Array) -> tuple[float, Any]:
+    """The error and the schedule of the best fit of any of these shapes."""
+    import numpy as np
+
+    every = np.arange(len(target))
+    some = np.unique(np.linspace(0, len(target) - 1, POINTS).round().astype(int))
+    ends = [Reached(shape, point, shape.error(point, some, target)) for shape in shapes for point in starts(shape)]
+    if shapes[0].free:
+        ends = [reach(s, some, target) for shape in shapes for s in best([e for e in ends if e.shape is shape])]
+        ends = [snapped(reach(start, every, target), every, target) for start in best(ends)]
+    (end,) = best(ends, 1)
+    base = base_lr(target, lrs(end.shape.at(end.point), every))
+    return end.shape.error(end.point, every, target), end.shape.at(end.point, base)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A point of a shape's parameters, and the error there."""
+
+    shape: Shape
+    point: Point
+    error: float
+
+
+def best(reached: Sequence[Reached], count: int = POLISHED) -> list[Reached]:
+    """The points with the smallest errors."""
+    return sorted(reached, key=lambda each: each.error)[:count]
+
+
+def reach(start: Reached, at: Array, target: Array) -> Reached:
+    """Where optimisation leads from a point: first downhill, since some shapes jump, then by least squares."""
+    import numpy as np
+    from scipy.optimize import least_squares, minimize
+
+    shape, cube, corner = start.shape, [(0, 1)] * len(start.shape.free), np.asarray(start.point)
+    simplex = [corner, *(corner + step for step in 0.1 * np.eye(len(cube)) * np.sign(0.5 - corner))]
+    downhill = minimize(
+        lambda point: shape.error(point, at, target),
+        start.point,
+        method="Nelder-Mead",
+        bounds=cube,
+        options={"initial_simplex": simplex, "maxfev": 40 * len(cube), "xatol": 1e-3, "fatol": 1e-6},
+    )
+    norm = float(np.linalg.norm(target[at]))
+    squares = least_squares(
+        lambda point: shape.residual(point, at, target[at]) / norm,
+        np.clip(downhill.x, 1e-6, 1 - 1e-6),
+        bounds=(0, 1),
+        xtol=1e-12,
+        max_nfev=50,
+    )
+    ends = [Reached(shape, point, shape.error(point, at, target)) for point in (start.point, downhill.x, squares.x)]
+    return best(ends, 1)[0]
+
+
+def snapped(end: Reached, at: Array, target: Array) -> Reached:
+    """A point with short coordinates, and with the exact ends of the range, wherever that does no harm."""
+    for index, u in enumerate(end.point):
+        for short in (0.0, 1.0, round(float(u), 6)):
+            point = [*end.point[:index], short, *end.point[index + 1 :]]
+            error = end.shape.error(point, at, target)
+            if error <= end.error + TOLERANCE:
+                end = Reached(end.shape, point, error)
+                break
+    return end
+
+
+def starts(shape: Shape) -> Iterator[Point]:
+    """Points of the unit cube, evenly spread, the same ones each time."""
+    from scipy.stats import qmc
+
+    if not shape.free:
+        yield ()
+        return
+    yield from qmc.Halton(len(shape.free), scramble=False).random(STARTS)
