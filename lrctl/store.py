@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,10 +164,13 @@ class Store:
             self.checkpoint(key).unlink(missing_ok=True)
 
     def _handed_over(self) -> set[str]:
-        documents = (read_json(run / "result.json") for run in (self.path / "runs").iterdir())
-        return {document["checkpoint"] for document in documents if document and "checkpoint" in document}
+        return {key for name in self.runs() for key in handed_over(self.document(name) or {})}
 
     # Runs
+
+    def runs(self) -> list[str]:
+        """The names of all runs, finished or not."""
+        return sorted(p.name for p in (self.path / "runs").iterdir() if p.is_dir() and not p.name.startswith("."))
 
     def run(self, name: str) -> Path:
         """The folder of a run.
@@ -184,12 +187,12 @@ class Store:
         """The result document of a run, or None if the run is not finished."""
         return read_json(self.run(name) / "result.json")
 
-    def files(self, document: dict[str, Any]) -> dict[str, str]:
-        """Where a finished run's files are."""
-        run = self.run(document["run"])
+    def files(self, document: dict[str, Any]) -> dict[str, str | None]:
+        """Where a finished run's files are; there is no checkpoint where nothing was trained."""
+        run, key = self.run(document["run"]), document["checkpoint"]
         return {
             "schedule": str(run / "schedule.json"),
-            "checkpoint": str(self.checkpoint(document["checkpoint"])),
+            "checkpoint": str(self.checkpoint(key)) if key else None,
             "result": str(run / "result.json"),
         }
 
@@ -219,6 +222,14 @@ class Store:
     def remove_run(self, name: str) -> None:
         """Delete a run's folder; its jobs stay."""
         shutil.rmtree(self.run(name), ignore_errors=True)
+
+
+def handed_over(document: Mapping[str, Any]) -> set[str]:
+    """The jobs whose checkpoints a finished run hands over: its own, and that of each of its `results`."""
+    results = document.get("results")
+    each = [document, *(results if isinstance(results, list) else [])]
+    keys = (entry.get("checkpoint") for entry in each if isinstance(entry, Mapping))
+    return {key for key in keys if isinstance(key, str)}
 
 
 @contextmanager

@@ -208,7 +208,42 @@ def test_a_finished_runs_checkpoint_is_not_dropped(store: Store) -> None:
     assert not store.checkpoint(KEY).exists()
 
 
+DOCUMENTS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "one": ({"checkpoint": KEY}, {KEY}),
+    "none": ({"checkpoint": None}, set()),
+    "several": ({"checkpoint": KEY, "results": [{"checkpoint": CHILD}, {"checkpoint": None}, {}, 3]}, {KEY, CHILD}),
+    "other results": ({"checkpoint": KEY, "results": {"a": 1}}, {KEY}),
+    "nothing at all": ({}, set()),
+}
+
+
+@pytest.mark.parametrize(("document", "expected"), DOCUMENTS.values(), ids=DOCUMENTS)
+def test_a_finished_run_hands_over_every_checkpoint_that_it_names(
+    store: Store, document: dict[str, Any], expected: set[str]
+) -> None:
+    assert stores.handed_over(document) == expected
+    for key in (KEY, CHILD):
+        store.checkpoint(key).write_bytes(b"")
+    store.begin("r", "", {})
+    store.finish("r", document, {})
+    store.drop_checkpoints({KEY, CHILD})
+    assert {key for key in (KEY, CHILD) if store.checkpoint(key).exists()} == expected
+
+
 # Runs
+
+
+def test_the_runs_of_a_store_are_listed_by_name(store: Store) -> None:
+    for name in ("b", "a"):
+        store.begin(name, "", {})
+    (store.path / "runs" / ".hidden").mkdir()
+    (store.path / "runs" / "file").write_text("")
+    assert store.runs() == ["a", "b"]
+
+
+def test_a_run_that_trained_nothing_has_no_checkpoint_file(store: Store) -> None:
+    assert store.files({"run": "r", "checkpoint": None})["checkpoint"] is None
+    assert store.files({"run": "r", "checkpoint": KEY})["checkpoint"] == str(store.checkpoint(KEY))
 
 
 def test_a_run_is_opened_and_finished(store: Store) -> None:

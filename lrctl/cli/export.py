@@ -1,0 +1,49 @@
+"""`lrctl export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrctl.cli.ending import reported
+from lrctl.cli.results import Where
+from lrctl.cli.searches import GIVEN, STORE
+from lrctl.errors import UsageError
+
+
+@reported()
+def export_schedule(
+    source: Annotated[str, typer.Argument(metavar=GIVEN, help="A finished run, or a schedule file.")],
+    to: Annotated[str, typer.Option("--to", help="torch, transformers, lightning, optax, csv or json.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write this file instead of to stdout.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it holds something else.")] = False,
+    store: Where = STORE,
+) -> None:
+    """Write a schedule as a short file of code or data, which a training project takes as it is, without lrctl."""
+    from lrctl import export, results
+
+    schedule, steps = results.schedule_given(store, source)
+    named = source if results.is_file(source) else f"run {source}"
+    module = out.stem if out and out.stem.isidentifier() else "lr_schedule"
+    text = export.export(schedule, steps, to, source=named, module=module)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write(out, text, replace=force)
+        typer.echo(f"wrote {out}: {steps} steps from {named} for {to}", err=True)
+
+
+def write(out: Path, text: str, *, replace: bool) -> None:
+    """Write the file, unless that would destroy another.
+
+    Raises:
+        UsageError: the file holds something else, or cannot be written.
+    """
+    try:
+        if not replace and out.exists() and out.read_bytes() != text.encode():
+            raise UsageError(f"--out {out}: the file exists and holds something else; choose another, or give --force")
+        out.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UsageError(f"--out {out}: {error.strerror}; choose a place that can be written") from error

@@ -1,0 +1,171 @@
+"""`lrctl runs` and `lrctl gc`: what lies in a store."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lrctl.cli.ending import reported
+from lrctl.cli.results import AsJson, Where
+from lrctl.cli.searches import STORE
+from lrctl.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from lrctl.store import Store
+
+Names = Annotated[list[str], typer.Argument(metavar="RUN...", help="Names of runs, finished or not.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Inner = Annotated[Path | None, typer.Option("--store", file_okay=False, help="Where results are kept.")]
+
+look_at_runs = typer.Typer(invoke_without_command=True)
+
+
+@look_at_runs.callback()
+@reported()
+def runs(context: typer.Context, as_json: AsJson = False, store: Where = STORE) -> None:
+    """List the runs in the store; or show one, or remove some."""
+    context.obj = (store, as_json)
+    if context.invoked_subcommand:
+        return
+    from lrctl import results, summary, tidy
+
+    rows = tidy.runs(results.existing(store))
+    if as_json:
+        typer.echo(json.dumps({"runs": rows}, indent=1, allow_nan=False))
+    elif rows:
+        summary.terminal().print(summary.drawn(table(rows)))
+    else:
+        typer.echo(f"no runs in {store}", err=True)
+
+
+@look_at_runs.command()
+@reported()
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, finished or not.")],
+    as_json: AsJson = False,
+    store: Inner = None,
+) -> None:
+    """Print what a finished run found, or what an unfinished one is."""
+    from lrctl import summary, tidy
+
+    place = store_of(context, store)
+    check_known(place, [name])
+    document, recipe = place.document(name), place.run(name) / "recipe.toml"
+    if document:
+        shown = document | {"files": place.files(document)}
+    else:
+        (shown,) = (row for row in tidy.runs(place) if row["run"] == name)
+        shown["recipe"] = recipe.read_text(encoding="utf-8") if recipe.is_file() else ""
+    if as_json or context.obj[1]:
+        typer.echo(json.dumps(shown, indent=1, allow_nan=False))
+    elif document:
+        summary.print_summary(shown)
+    else:
+        typer.echo(f"{name} is not finished; the command that began it continues it. Its recipe:\n\n{shown['recipe']}")
+
+
+@look_at_runs.command()
+@reported()
+def remove(context: typer.Context, names: Names, yes: Yes = False, store: Inner = None) -> None:
+    """Delete runs; `lrctl gc` then deletes what only they needed."""
+    place = store_of(context, store)
+    check_known(place, names)
+    if not yes and not confirmed(f"delete {', '.join(names)} from {place.path}?"):
+        typer.echo("nothing was deleted", err=True)
+        return
+    for name in names:
+        place.remove_run(name)
+    typer.echo(f"deleted {', '.join(names)}; lrctl gc frees what nothing else needs", err=True)
+
+
+@reported()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be deleted; delete nothing.")] = False,
+    as_json: AsJson = False,
+    store: Where = STORE,
+) -> None:
+    """Delete checkpoints, losses and results of jobs that no run in the store needs any more."""
+    from lrctl import results, tidy
+
+    found = tidy.collect(results.existing(store), dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for kind, count in found["freed"].items():
+        typer.echo(f"{kind + ':':<13}{count['files']:>6} files {amount(count['bytes']):>10}")
+    typer.echo(f"{'would free' if dry_run else 'freed'} {found['files']} files, {amount(found['bytes'])}")
+    if found["spared"]:
+        typer.echo(
+            f"{found['spared']} files stay for now: they are younger than an hour, and unfinished runs "
+            f"({', '.join(found['unfinished'])}) may be at work",
+            err=True,
+        )
+
+
+def store_of(context: typer.Context, store: Path | None) -> Store:
+    """The store given to the command, else the one given to `lrctl runs`."""
+    from lrctl import results
+
+    return results.existing(store or context.obj[0])
+
+
+def check_known(store: Store, names: list[str]) -> None:
+    """Refuse names that no run has.
+
+    Raises:
+        UsageError: names the first of them, and the nearest run.
+    """
+    for name in names:
+        if name not in store.runs():
+            raise unknown("run", name, store.runs(), f"{store.path}: {name}")
+
+
+def confirmed(question: str) -> bool:
+    """What the user answers; no answer is no.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("lrctl runs remove: there is no terminal to ask on; give --yes to delete without being asked")
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
+
+
+def table(rows: list[dict[str, Any]]) -> Any:
+    """Runs as a table."""
+    from lrctl.tables import Table
+
+    facts, losses = ("command", "workload", "seed", "steps"), ("train loss", "validation loss", "test loss")
+    columns = ("run", "state", *facts, *losses, "plain runs", "date", "disk")
+    return Table("Runs", columns, tuple(map(cells, rows)))
+
+
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """A run as a row of the table; what is not known is left empty."""
+    losses = (
+        "" if (loss := row[f"{name}_loss"]) is None else f"{loss:.4f}" for name in ("train", "validation", "eval")
+    )
+    facts = ("" if row[name] is None else str(row[name]) for name in ("command", "workload", "seed", "steps"))
+    cost = "" if row["baseline_runs"] is None else f"{row['baseline_runs']:.1f}"
+    return (row["run"], row["status"], *facts, *losses, cost, row["date"][:16].replace("T", " "), amount(row["bytes"]))
+
+
+def amount(size: int) -> str:
+    """Bytes for people, in powers of 1000.
+
+    >>> amount(999), amount(1234), amount(56_789_000)
+    ('999 B', '1.2 kB', '56.8 MB')
+    """
+    value, units = float(size), iter(("kB", "MB", "GB", "TB"))
+    unit = "B"
+    while value >= 999.95 and (larger := next(units, None)):
+        value, unit = value / 1000, larger
+    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
