@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lrctl.plugins import registry
 from lrctl.schedule import AdaptiveSchedule, build_schedule
-from lrctl.tables import Table, number, segments
+from lrctl.tables import Table, fits, number, results, segments
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "  ...:::#"
@@ -31,11 +31,8 @@ def print_summary(document: Mapping[str, Any]) -> None:
     console = terminal()
     blocks = BLOCKS if console.encoding.startswith("utf") else ASCII_BLOCKS
     family, params = document["schedule"]["family"], document["schedule"]["params"]
-    console.print(
-        Text.assemble((document["command"], "bold"), f" on {document['workload']}, seed {document['seed']}, "),
-        f"{document['steps']} steps\n",
-        sep="",
-    )
+    trained = f" on {document['workload']}, seed {document['seed']}" if document["checkpoint"] else f": {family}"
+    console.print(Text.assemble((document["command"], "bold"), f"{trained}, {document['steps']} steps\n"))
     schedule = build_schedule(registry().get("schedule", family).target, params)
     if not isinstance(schedule, AdaptiveSchedule):
         console.print("\n".join(plot(schedule, document["steps"], blocks)) + "\n")
@@ -49,16 +46,29 @@ def print_summary(document: Mapping[str, Any]) -> None:
     if "tried" in document:
         policy = "decaying" if document["decay"] else "constant"
         console.print(f"found eps {document['eps']:g} {policy}, chosen by {document['chosen_by']}\n")
+    for name, table in (("fits", fits), ("results", results)):
+        if document.get(name):
+            console.print(drawn(table(document)), *table(document).notes, "", sep="\n")
+    if sharing := document.get("prefix_sharing"):
+        console.print(
+            f"shared prefixes: {sharing['steps']} steps instead of {sharing['steps_separate']}; "
+            f"the best by {document['chosen_by']} is handed over\n"
+        )
     cost, files = document["cost"], document["files"]
-    console.print(
-        f"train loss {number(document['train_loss'])} (smoothed), "
-        f"validation loss {number(document['validation_loss'])}, test loss {number(document['eval_loss'])}\n"
-        f"cost: {cost['jobs']} jobs ({cost['jobs_reused']} reused), {cost['steps_trained']} steps trained = "
-        f"{cost['baseline_runs']:.1f} plain runs, {cost['seconds']:.0f} s\n"
-        f"schedule:   {files['schedule']}\n"
-        f"checkpoint: {files['checkpoint']}\n"
-        f"all of it:  {files['result']}"
-    )
+    if document["checkpoint"]:
+        console.print(
+            f"train loss {number(document['train_loss'])} (smoothed), "
+            f"validation loss {number(document['validation_loss'])}, test loss {number(document['eval_loss'])}"
+        )
+    if cost["jobs"]:
+        console.print(
+            f"cost: {cost['jobs']} jobs ({cost['jobs_reused']} reused), {cost['steps_trained']} steps trained = "
+            f"{cost['baseline_runs']:.1f} plain runs, {cost['seconds']:.0f} s"
+        )
+    console.print(f"schedule:   {files['schedule']}")
+    if files["checkpoint"]:
+        console.print(f"checkpoint: {files['checkpoint']}")
+    console.print(f"all of it:  {files['result']}")
     if "next" in document:
         console.print(f"next: {document['next']}")
 

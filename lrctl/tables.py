@@ -66,6 +66,37 @@ def results(document: Mapping[str, Any]) -> Table:
     return Table("The best of each schedule", columns, tuple(rows))
 
 
+def fits(document: Mapping[str, Any]) -> Table:
+    """The families fitted to a schedule, the best first: a row per family."""
+    predicted = any("bound" in entry for entry in document["fits"])
+    rows = (
+        (
+            entry["family"],
+            *([f"{entry['bound']:.4f}"] if predicted else []),
+            f"{entry['error']:.4f}",
+            str(entry["parameters"]),
+            " ".join(f"{name}={setting(entry['params'][name])}" for name in entry["fitted"]),
+        )
+        for entry in document["fits"]
+    )
+    notes = [
+        "Error: the root mean square of the difference over that of the schedule itself; 0 is the same schedule.",
+        "Each fitted parameter makes it smaller, which says nothing of how well the schedule trains.",
+    ]
+    if predicted:
+        notes += [
+            "Bound: from convex optimisation, at the shape's best peak_lr, over that of the schedule itself; below 1",
+            "predicts a better shape. Deep networks are not convex: it is a guess.",
+        ]
+    columns = ("family", *(["bound"] if predicted else []), "error", "parameters", "fitted")
+    return Table("Closed forms of the schedule", columns, tuple(rows), tuple(notes))
+
+
+def setting(value: Any) -> str:
+    """A parameter's value, short."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def comparison_tables(comparison: Comparison) -> list[Table]:
     """What the methods reached, and, where there are several, how they differ from the reference."""
     return [methods(comparison)] + ([differences(comparison)] if comparison.differences else [])

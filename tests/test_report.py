@@ -1,134 +1,185 @@
+"""`lrctl report`: the files, and the numbers in them."""
+
 from __future__ import annotations
 
+import csv
+import html
 import io
-import json
+import re
+import shlex
+import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from scipy.ndimage import gaussian_filter1d
 
-import lrctl as package
-from lrctl import report
-from lrctl.job import Task
-from lrctl.schedule import PiecewiseLinear
-from lrctl.strategy import Candidate, Found, Segment
+import comparisons
+from command_line import Lrctl
+from comparisons import ALL, BASELINES, LOCALS, SEARCHES, document, made_by_hand
+from lrctl.store import Store
 
-TASK = Task("linear-regression", {}, "", seed=3, optimizer=None, run="mine")
-CANDIDATES = (Candidate(0.1, 2.0, "ok", "a"), Candidate(0.2, float("inf"), "diverged", "b"))
-SEGMENT = Segment(1, 0, 10, 0.25, 0.0, CANDIDATES, chosen=0.1, margin=float("inf"), notes=("look [here]",))
-
-
-def document(**summary: Any) -> dict[str, Any]:
-    return report.result_document(
-        "semilocal",
-        TASK,
-        10,
-        Found(PiecewiseLinear(((0, 0.0), (10, 0.1))), "a", (SEGMENT,), tuple(summary.items())),
-        train_loss=1.5,
-        metrics={"validation": {"loss": 1.25}, "test": {"loss": float("nan"), "perplexity": 3.0}},
-        cost={"jobs": 2, "jobs_reused": 0, "steps_trained": 20, "baseline_runs": 2.0, "seconds": 0.5},
-        notes=["first"],
-        schedule={"family": "piecewise-linear", "params": {"knots": [[0, 0.0], [10, 0.1]]}},
-    )
+FILES = {"report.html", "figure.svg", "figure.png", "curves.csv"}
 
 
-def test_a_result_document_is_strict_json_and_tells_which_split_is_which() -> None:
-    found = document(eps_unit="nats")
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert (found["validation_loss"], found["eval_loss"]) == (1.25, None)
-    assert (found["run"], found["seed"], found["workload"]) == ("mine", 3, "linear-regression")
-    assert found["segments"][0]["candidates"][1] == {"lr": 0.2, "mean_loss": None, "status": "diverged", "key": "b"}
-    assert found["segments"][0]["margin"] is None
-    assert found["notes"] == ["first", "look [here]"]
-    assert found["eps_unit"] == "nats"
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return comparisons.fill(tmp_path_factory.mktemp("runs") / "store")
 
 
-def test_a_schedule_document_has_what_a_reader_needs() -> None:
-    assert report.schedule_document(document()) == {
-        "format": "lrctl-schedule/1",
-        "steps": 10,
-        "schedule": {"family": "piecewise-linear", "params": {"knots": [[0, 0.0], [10, 0.1]]}},
-        "made_by": {"lrctl": package.__version__, "command": "semilocal", "run": "mine"},
-    }
+def curves(folder: Path) -> dict[tuple[str, int], list[dict[str, str]]]:
+    """The rows of a report's CSV by label and seed."""
+    found: dict[tuple[str, int], list[dict[str, str]]] = {}
+    for row in csv.DictReader(io.StringIO((folder / "curves.csv").read_text())):
+        found.setdefault((row["label"], int(row["seed"])), []).append(row)
+    return found
 
 
-@pytest.mark.parametrize("n", [1, 5, 39, 40, 41, 200])
-def test_the_final_train_loss_is_the_last_value_of_a_gaussian_filter(n: int) -> None:
-    losses = np.random.RandomState(n).rand(n).astype(np.float32)
-    # By the definition: each weight meets the loss that the endlessly reflected series has at its place.
-    weighted = [(np.exp(-0.5 * (d / 10) ** 2), reflected(losses, n - 1 + d)) for d in range(-40, 41)]
-    expected = sum(w * x for w, x in weighted) / sum(w for w, _ in weighted)
-    assert report.final_train_loss(losses) == pytest.approx(expected, rel=1e-12)
+def series(rows: list[dict[str, str]], name: str) -> Any:
+    return np.array([float(row[name]) for row in rows])
 
 
-def reflected(losses: Any, place: int) -> float:
-    """d c b a | a b c d | d c b a"""
-    n = len(losses)
-    place %= 2 * n
-    return float(losses[place if place < n else 2 * n - 1 - place])
-
-
-def test_the_final_train_loss_of_a_constant_is_the_constant() -> None:
-    assert report.final_train_loss(np.full(100, 0.75, np.float32)) == pytest.approx(0.75, rel=1e-12)
-
-
-def test_the_plot_of_a_ramp_rises_to_its_top() -> None:
-    lines = report.plot(PiecewiseLinear(((0, 0.0), (100, 1.0))), 100)
-    assert lines[0].startswith("9.92e-01 |")
-    assert lines[-2].startswith("0.00e+00 |")
-    assert lines[-1].split() == ["0", "100", "steps"]
-    filled = [sum(character != " " for character in line[10:]) for line in lines[:-1]]
-    assert filled == sorted(filled)
-    assert max(len(line) for line in lines) == 70
-
-
-def test_the_plot_of_a_schedule_that_is_always_0_is_empty() -> None:
-    assert {line[10:].strip() for line in report.plot(PiecewiseLinear(((0, 0.0),)), 5)[:-1]} == {""}
-
-
-FILES = {"schedule": "a [b]/schedule.json", "checkpoint": "a [b]/a.safetensors", "result": "a [b]/result.json"}
-
-
-def test_a_summary_of_a_tuned_search_tells_every_eps_and_the_one_found(capsys: pytest.CaptureFixture[str]) -> None:
-    tried = [
-        {"eps": 0.5, "decay": True, "validation_loss": 1.25},
-        {"eps": 1.0, "decay": False, "validation_loss": None},
+def test_the_files_lie_beside_the_first_run_and_are_named_on_stderr(lrctl: Lrctl, store: Path) -> None:
+    done = lrctl("report", *ALL, "--store", store)
+    folder = store / "runs" / ALL[0] / "report"
+    assert done.code == 0
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert done.err.splitlines() == [
+        f"wrote {folder / name}" for name in ("report.html", "figure.svg", "figure.png", "curves.csv")
     ]
-    more = {"eps": 0.5, "decay": True, "chosen_by": "validation loss", "tried": tried}
-    report.print_summary(document() | {"eval_loss": 1.0, "files": FILES} | more)
-    out = capsys.readouterr().out
-    assert "tried eps 0.5 decaying: validation loss 1.2500" in out
-    assert "tried eps 1 constant: validation loss not finite" in out
-    assert "found eps 0.5 decaying, chosen by validation loss" in out
+    assert done.out == lrctl("compare", *ALL, "--store", store).out
 
 
-def test_a_summary_can_be_written_where_only_ascii_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    monkeypatch.setattr("sys.stdout", out)
-    report.print_summary(document() | {"eval_loss": 1.0, "files": FILES})
-    out.flush()
+def test_out_says_where_the_files_go_and_json_names_them(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "er"
+    found = lrctl("report", *LOCALS, "--store", store, "--out", folder, "--json").document
+    assert {Path(path).relative_to(folder).name for path in found.pop("files").values()} == FILES
+    assert found == lrctl("compare", *LOCALS, "--store", store, "--json").document
 
 
-@pytest.mark.parametrize(("unit", "said"), [("nats", False), ("progress", True), (None, False)])
-def test_a_summary_names_the_unit_of_eps(unit: str | None, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    report.print_summary(document(eps_unit=unit) | {"eval_loss": 1.0, "files": FILES})
-    out = capsys.readouterr().out
-    assert "eps (nats)" in out
-    assert ("share of each segment's progress" in out) == said
+def test_the_same_runs_give_the_same_bytes(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        assert lrctl("report", *ALL, "--store", store, "--out", tmp_path / folder).code == 0
+    for name in FILES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
 
 
-def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    report.print_summary(document(eps_unit="nats") | {"eval_loss": 1.125, "files": FILES})
-    out = capsys.readouterr().out
-    assert "semilocal on linear-regression, seed 3, 10 steps" in out
-    assert "train loss 1.5000 (smoothed), validation loss 1.2500, test loss 1.1250" in out
-    assert "cost: 2 jobs (0 reused), 20 steps trained = 2.0 plain runs, 0 s" in out
-    assert "schedule:   a [b]/schedule.json" in out
-    assert "checkpoint: a [b]/a.safetensors" in out
-    row = next(line.split() for line in out.splitlines() if "0-10" in line)
-    assert row == ["1", "0-10", "0", "0.1", "2.0000", "2.0000", "0.25", "inf"]
+def test_the_figures_are_whole(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    lrctl("report", *ALL, "--store", store, "--out", tmp_path)
+    with Image.open(tmp_path / "figure.png") as image:
+        image.load()
+        assert image.size[0] == 2000
+        assert image.size[1] >= 840
+        assert len(image.convert("RGB").getcolors(10**6) or []) > 50
+    svg = ET.parse(tmp_path / "figure.svg").getroot()
+    texts = {text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"Train loss minus that of wsd", "Learning rate", "wsd (reference)", "local", "linear"} <= texts
+    assert svg[0].tag.endswith("title")
+    assert "wsd" in (svg[1].text or "")
+    assert b"<dc:date>" not in (tmp_path / "figure.svg").read_bytes()
 
 
-def test_a_search_without_segments_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
-    report.print_summary(document() | {"eval_loss": 1.0, "segments": [], "files": FILES})
-    assert "margin" not in capsys.readouterr().out
+def test_the_curves_are_the_stored_ones_smoothed_and_subtracted_as_scipy_does_it(
+    lrctl: Lrctl, store: Path, tmp_path: Path
+) -> None:
+    lrctl("report", *ALL, "--store", store, "--out", tmp_path)
+    found = curves(tmp_path)
+    assert {seed for _, seed in found} == {0, 1, 2}
+    assert {len(rows) for rows in found.values()} == {24}
+    for seed in (0, 1, 2):
+        whole = document(store, f"local-{seed}")
+        history = Store(store).history(whole["checkpoint"])
+        rows = found["local", seed]
+        assert series(rows, "step").tolist() == list(range(24))
+        assert series(rows, "loss").astype("f4").tolist() == history["loss"].tolist()
+        assert series(rows, "lr").tolist() == history["lr"].tolist()
+        assert series(rows, "smoothed") == pytest.approx(gaussian_filter1d(history["loss"].astype("f8"), 10), rel=1e-6)
+        assert series(rows, "smoothed")[-1] == pytest.approx(whole["train_loss"], rel=1e-6)
+        apart = series(rows, "loss") - series(found["wsd", seed], "loss")
+        assert series(rows, "difference") == pytest.approx(gaussian_filter1d(apart, 10), abs=1e-6)
+        assert set(series(found["wsd", seed], "difference")) == {0.0}
+
+
+def test_without_a_reference_on_the_seed_there_is_no_difference(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    lrctl("report", LOCALS[0], *SEARCHES[:2], "--store", store, "--out", tmp_path)
+    found = curves(tmp_path)
+    (label,) = {label for label, _ in found} - {"local"}
+    assert {row["difference"] for row in found[label, 1]} == {""}
+    assert all(row["difference"] for row in found[label, 0])
+
+
+def test_a_run_alone_is_shown_with_its_loss(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    assert lrctl("report", LOCALS[0], "--store", store, "--out", tmp_path).code == 0
+    svg = (tmp_path / "figure.svg").read_text()
+    assert ">Train loss<" in svg
+    assert "minus" not in svg.partition("</desc>")[2]
+    assert "reference" not in svg
+
+
+def test_no_shared_seed_at_all_still_gives_a_report(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    assert lrctl("report", LOCALS[0], SEARCHES[1], "--store", store, "--out", tmp_path).code == 0
+
+
+def test_losses_that_are_not_finite_leave_a_gap(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    lost = comparisons.diverged(store, "local-1", "lost", at=12)
+    done = lrctl("report", *SEARCHES, "local-0", lost, "--store", store, "--out", tmp_path)
+    assert (done.code, "not finite" in done.out, "warning" in done.err) == (0, True, False)
+    rows = curves(tmp_path)["local", 1]
+    for name in ("loss", "smoothed", "difference"):
+        assert np.isfinite(series(rows, name)).tolist() == [True] * 12 + [False] * 12
+    assert "not finite" in (tmp_path / "report.html").read_text()
+
+
+def test_text_that_the_font_lacks_or_that_looks_like_a_formula_is_kept(
+    lrctl: Lrctl, store: Path, tmp_path: Path
+) -> None:
+    entry = document(store, "baseline-0")["results"][0]
+    name = made_by_hand(
+        store, "baseline-0", "odd", results=[entry | {"name": text} for text in ("wsd", "_学習_$x^2$", "a&<b>")]
+    )
+    done = lrctl("report", LOCALS[0], name, "--store", store, "--out", tmp_path)
+    assert (done.code, "warning" in done.err) == (0, False)
+    texts = {e.text for e in ET.parse(tmp_path / "figure.svg").iter("{http://www.w3.org/2000/svg}text")}
+    assert {"_学習_$x^2$", "a&<b>"} <= texts
+
+
+def test_the_commands_on_the_page_make_it_again(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    names = [LOCALS[0], BASELINES[0]]
+    lrctl("report", *names, "--store", store, "--out", tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text()
+    commands = html.unescape(re.findall(r"<pre[^>]*><code>(.*?)</code>", page, re.DOTALL)[-1]).splitlines()
+    recipes = map(
+        html.unescape, re.findall(r"<summary>Recipe</summary>\s*<pre[^>]*><code>(.*?)</code>", page, re.DOTALL)
+    )
+    for name, recipe in zip(names, recipes, strict=True):
+        (tmp_path / f"{name}.toml").write_text(recipe)
+    for command in commands:
+        assert lrctl(*shlex.split(command)[1:]).code == 0, command
+    (again,) = (tmp_path / ".lrctl").glob("runs/*/report")
+    for name in FILES - {"report.html"}:  # it has the time that the searches took
+        assert (again / name).read_bytes() == (tmp_path / "report" / name).read_bytes(), name
+
+
+def test_a_report_that_is_there_is_replaced(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "curves.csv").write_text("old")
+    (tmp_path / "mine.txt").write_text("mine")
+    assert lrctl("report", LOCALS[0], "--store", store, "--out", tmp_path).code == 0
+    assert curves(tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert not list(tmp_path.glob(".lrctl-*"))
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_sentence(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = lrctl("report", LOCALS[0], "--store", store, "--out", tmp_path / "file" / "below")
+    assert done.code == 1
+    assert f"cannot write {tmp_path / 'file' / 'below'}: Not a directory" in done.error
+
+
+def test_losses_that_are_gone_are_said_in_one_sentence(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    name = made_by_hand(store, "local-0", "gone", checkpoint="e" * 64)
+    done = lrctl("report", name, "--store", store, "--out", tmp_path)
+    assert done.code == 1
+    assert "job eeeeeeeeeeee is missing or damaged; run the search again" in done.error

@@ -13,7 +13,10 @@ import typer
 
 from lrctl import __version__
 from lrctl.cli.ending import reported, terminate
+from lrctl.cli.export import export_schedule
 from lrctl.cli.parts import list_parts
+from lrctl.cli.results import compare, report
+from lrctl.cli.runs import gc, look_at_runs
 from lrctl.cli.searches import strategy_command
 from lrctl.plugins import registry
 
@@ -49,6 +52,11 @@ def application() -> typer.Typer:
             registry().set_aside(part.plugin, error)
         else:
             app.command(part.name, rich_help_panel="Search")(command)
+    for command in (compare, report):
+        app.command(rich_help_panel="Look")(command)
+    app.command("export", rich_help_panel="Use")(export_schedule)
+    app.add_typer(look_at_runs, name="runs", rich_help_panel="Look")
+    app.command("gc", rich_help_panel="Look")(gc)
     app.command("list", rich_help_panel="Look")(list_parts)
     return app
 

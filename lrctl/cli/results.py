@@ -1,0 +1,69 @@
+"""The commands that look at finished runs: `lrctl compare`, `lrctl report`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrctl.cli.ending import reported
+from lrctl.cli.searches import STORE
+
+Runs = Annotated[
+    list[str], typer.Argument(metavar="RUN...", help="Names of finished runs, such as semilocal-1fc7dd98.")
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LABEL|RUN",
+        help="Compare with this method of the table, or with what this run found. "
+        "Default: the tuned wsd, else the best baseline, else the first.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Where = Annotated[Path, typer.Option("--store", envvar="LRCTL_STORE", file_okay=False, help="Where results are kept.")]
+Out = Annotated[
+    Path | None, typer.Option(file_okay=False, help="Folder for the files. Default: report/ in the first run's folder.")
+]
+
+
+@reported()
+def compare(runs: Runs, against: Against = None, as_json: AsJson = False, store: Where = STORE) -> None:
+    """Compare finished runs: losses, cost, and paired statistics over seeds.
+
+    Runs that differ in their seed alone are one method; its test loss is compared with the reference's, seed by seed.
+
+    The verdict is that of a paired t test at the 5 % level, with Holm's correction over the methods.
+
+    Over a few seeds the 95 % interval is wide, and one seed says nothing.
+    """
+    from lrctl import compare, summary, tables
+
+    found = compare.compare(store, runs, against)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False))
+    else:
+        summary.print_tables(tables.comparison_tables(found))
+
+
+@reported()
+def report(runs: Runs, against: Against = None, out: Out = None, as_json: AsJson = False, store: Where = STORE) -> None:
+    """Compare finished runs, and write figures, the curves as CSV, and one HTML page that works offline.
+
+    The tables are those of `lrctl compare`.
+
+    The figure shows each method's smoothed training loss minus the reference's, beside the LR schedules.
+    """
+    from lrctl import compare, summary, tables
+    from lrctl import report as reports
+
+    found = compare.compare(store, runs, against)
+    files = reports.write(found, out or found.runs[0].finished.store.run(found.runs[0].name) / "report")
+    if as_json:
+        typer.echo(json.dumps(found.to_json() | {"files": files}, indent=1, allow_nan=False))
+    else:
+        summary.print_tables(tables.comparison_tables(found))
+    for path in files.values():
+        typer.echo(f"wrote {path}", err=True)

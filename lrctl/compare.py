@@ -1,0 +1,216 @@
+"""Methods side by side: their losses over seeds, and what can be said of the differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from lrctl.curves import Curve, Run, read, told, trained
+from lrctl.errors import unknown
+from lrctl.job import finite
+from lrctl.labels import differing, labelled
+from lrctl.results import existing
+
+FAMILY, COMMAND = "wsd", "baseline"
+"""The usual reference: this family, else the best of what this command found."""
+
+LEVEL = 0.05
+"""The verdict's level, and 1 - that of the intervals."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """The runs of one method, by ascending seed."""
+
+    label: str
+    curves: tuple[Curve, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds it was run with."""
+        return [curve.seed for curve in self.curves]
+
+    def mean(self, name: str) -> float:
+        """The mean over seeds of a loss or of `plain_runs`; NaN if one is not finite."""
+        return fmean(getattr(curve, name) for curve in self.curves)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The test loss of a method minus that of the reference, on the seeds that both have.
+
+    Attributes:
+        values: by seed; +inf where only the method's loss is not finite, -inf where only the reference's is not, NaN
+            where both are not.
+        interval: of the mean, 95 %; None with one seed, and where a value is not finite.
+        p: of the paired t test.
+        p_holm: the same with Holm's correction over all methods compared.
+    """
+
+    label: str
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    mean: float
+    interval: tuple[float, float] | None
+    p: float | None
+    p_holm: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """What the test loss says of the method; nothing where there is no test."""
+        if len(self.seeds) < 2:
+            return "one seed: no statement" if self.seeds else "no shared seed: no statement"
+        if self.p_holm is None:
+            return "not finite: no statement"
+        if self.p_holm > LEVEL:
+            return "no difference shown"
+        return "better" if self.mean < 0 else "worse"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods, the one that the others are compared with, and how they differ from it."""
+
+    runs: tuple[Run, ...]
+    methods: tuple[Method, ...]
+    reference: Method
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The result document of the first run: it has the workload and the steps of all."""
+        return self.runs[0].finished.document
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as strict JSON values; null stands for a number that is not finite."""
+        strict: dict[str, Any] = finite(
+            {
+                "runs": [run.name for run in self.runs],
+                "workload": self.document["workload"],
+                "steps": self.document["steps"],
+                "reference": self.reference.label,
+                "methods": [
+                    {"label": method.label, "mean": summed_up(method), "runs": list(map(measured, method.curves))}
+                    for method in self.methods
+                ],
+                "differences": [asdict(found) | {"verdict": found.verdict} for found in self.differences],
+                "notes": self.notes,
+            }
+        )
+        return strict
+
+
+MEASURES = ("train_loss", "validation_loss", "eval_loss", "plain_runs")
+
+
+def summed_up(method: Method) -> dict[str, float]:
+    """The means of a method's measures."""
+    return {name: method.mean(name) for name in MEASURES}
+
+
+def measured(curve: Curve) -> dict[str, Any]:
+    """What one run of a method reached."""
+    values = {name: getattr(curve, name) for name in MEASURES}
+    return {"run": curve.run.name, "seed": curve.seed, "checkpoint": curve.key} | values
+
+
+def compare(store: str | Path, names: Sequence[str], against: str | None = None) -> Comparison:
+    """Finished runs compared with `against`, a label or a run; a run may be one that is not among `names`.
+
+    Raises:
+        UsageError: a run cannot be used, the runs cannot be compared, or nothing is called `against`.
+    """
+    stored = {path.name for path in (existing(store).path / "runs").iterdir()}
+    runs = read(store, [*names, against] if against in stored else names)
+    found = labelled(trained(runs), runs)
+    by_label = {curve.label: [each for each in found if each.label == curve.label] for curve in found}
+    methods = [Method(label, tuple(sorted(group, key=lambda curve: curve.seed))) for label, group in by_label.items()]
+    reference = chosen(methods, found, against)
+    differences = [difference(method, reference) for method in methods if method is not reference]
+    return Comparison(tuple(runs), tuple(methods), reference, corrected(differences), tuple(notes(runs, methods)))
+
+
+def chosen(methods: Sequence[Method], found: Sequence[Curve], against: str | None) -> Method:
+    """The reference: what `against` names, else the best of the tuned baselines, else the first method.
+
+    The best is that with the lowest mean validation loss.
+
+    Raises:
+        UsageError: nothing is called `against`.
+    """
+    if against is not None:
+        # A run's results stand in it best first.
+        label = next((curve.label for curve in found if curve.run.name == against), against)
+        match = [method for method in methods if method.label == label]
+        if not match:
+            raise unknown("method or run", against, [method.label for method in methods], "--against")
+        return match[0]
+    family = [method for method in methods if method.curves[0].family == FAMILY]
+    command = [method for method in methods if method.curves[0].run.command == COMMAND]
+    return min(family or command or methods[:1], key=validation_loss)
+
+
+def validation_loss(method: Method) -> float:
+    """What a reference is chosen by: never by the test loss."""
+    mean = method.mean("validation_loss")
+    return mean if math.isfinite(mean) else math.inf
+
+
+def difference(method: Method, reference: Method) -> Difference:
+    """How a method's test loss differs from the reference's, seed by seed."""
+    others = {curve.seed: curve.eval_loss for curve in reference.curves}
+    pairs = {c.seed: minus(c.eval_loss, others[c.seed]) for c in method.curves if c.seed in others}
+    values = tuple(pairs.values())
+    interval, p = paired(values) if len(values) > 1 and all(map(math.isfinite, values)) else (None, None)
+    return Difference(method.label, tuple(pairs), values, fmean(values) if values else math.nan, interval, p)
+
+
+def minus(loss: float, other: float) -> float:
+    """The difference of two losses, of which one that is not finite is worse than any other."""
+    worst, other_worst = not math.isfinite(loss), not math.isfinite(other)
+    if worst or other_worst:
+        return math.nan if worst and other_worst else math.inf if worst else -math.inf
+    return loss - other
+
+
+def paired(values: Sequence[float]) -> tuple[tuple[float, float], float]:
+    """The 95 % t interval of the mean of paired differences, and p of the hypothesis that it is 0."""
+    from scipy.special import stdtr, stdtrit
+
+    n, mean = len(values), fmean(values)
+    error = stdev(values) / math.sqrt(n)
+    half = float(stdtrit(n - 1, 1 - LEVEL / 2)) * error
+    p = 2 * float(stdtr(n - 1, -abs(mean) / error)) if error else float(mean == 0)
+    return (mean - half, mean + half), p
+
+
+def corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
+    """The differences with Holm's correction: the i-th smallest of m values of p is multiplied by m - i + 1."""
+    tested = sorted((each for each in found if each.p is not None), key=lambda each: each.p or 0.0)
+    adjusted, floor = {}, 0.0
+    for i, each in enumerate(tested):
+        floor = max(floor, min(1.0, (len(tested) - i) * (each.p or 0.0)))
+        adjusted[each.label] = floor
+    return tuple(Difference(**asdict(each) | {"p_holm": adjusted.get(each.label)}) for each in found)
+
+
+def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
+    """What the reader should know about the comparison."""
+    for name in differing(runs):
+        values = {run.name: told(run.others.get(name)) for run in runs}
+        by_value = {value: [run for run in values if values[run] == value] for value in values.values()}
+        yield f"The runs differ in {name}: " + ", ".join(f"{v} ({', '.join(r)})" for v, r in by_value.items()) + "."
+    if any(method.seeds != methods[0].seeds for method in methods):
+        yield "The methods were not all run on the same seeds: compare them by their differences, not by their means."
+    found = [curve for method in methods for curve in method.curves]
+    for curve in found:
+        if not math.isfinite(curve.eval_loss):
+            yield f"{curve.label}, seed {curve.seed}: the test loss is not finite; it counts as worse than any other."
+    reused = {c.run.name: c.run.finished.document["cost"]["jobs_reused"] for c in found if not c.family}
+    if counts := ", ".join(f"{name} {jobs}" for name, jobs in reused.items() if jobs):
+        yield f"The cost leaves out jobs that other runs had trained: {counts}."

@@ -1,0 +1,168 @@
+"""Finished runs of one experiment -> the training runs in them: their losses, LRs and cost."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrctl.errors import StoreError, UsageError
+from lrctl.job import digest
+from lrctl.results import Finished, finished
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DECIDED = re.compile(r"# numerics (\S*), device (\S*), content (\S*)")
+"""The first line of a frozen recipe: what the tables do not say, but what decides the result."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run and the settings it was made with.
+
+    Attributes:
+        strategy: the parameters of its strategy.
+        fixed: what runs must have in common to be compared, by name.
+        others: what they should have in common.
+    """
+
+    finished: Finished
+    strategy: Mapping[str, Any]
+    fixed: Mapping[str, Any]
+    others: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.finished.name
+
+    @property
+    def command(self) -> str:
+        """The strategy that made it."""
+        return str(self.finished.document["command"])
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A training run from the first step to the last: what was handed over, or one entry of a run's results.
+
+    Attributes:
+        label: of its method, the same for every seed; at first the entry's name, or the command.
+        family: the entry's name, empty for what the run handed over.
+        key: of the job that ended it.
+        plain_runs: what finding it cost, in ordinary training runs.
+    """
+
+    run: Run
+    label: str
+    family: str
+    key: str
+    train_loss: float
+    validation_loss: float
+    eval_loss: float
+    plain_runs: float
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return int(self.run.finished.document["seed"])
+
+    @cached_property
+    def history(self) -> np.ndarray[Any, Any]:
+        """The loss and LR of every step, in fields `loss` and `lr`."""
+        return self.run.finished.history(self.key)
+
+    @property
+    def losses(self) -> np.ndarray[Any, Any]:
+        """The training loss of every step."""
+        return self.history["loss"].astype("f8")
+
+
+def read(store: str | Path, names: Iterable[str]) -> list[Run]:
+    """Finished runs of the same workload, data and length, each once.
+
+    Raises:
+        UsageError: a run is not there, not finished, not trained, or not of the same workload, data and length.
+        StoreError: a run's recipe is damaged.
+    """
+    runs = [opened(finished(store, name)) for name in dict.fromkeys(names)]
+    for run in runs[1:]:
+        for what in {**runs[0].fixed, **run.fixed}:
+            if (a := runs[0].fixed.get(what)) != (b := run.fixed.get(what)):
+                raise UsageError(
+                    f"runs {runs[0].name} and {run.name}: {what}: {told(a)} and {told(b)}; "
+                    "only runs of one workload with the same parameters, data and steps can be compared"
+                )
+    return runs
+
+
+def opened(run: Finished) -> Run:
+    """A finished run with its settings, from its frozen recipe.
+
+    Raises:
+        UsageError: it ended before its time, or nothing was trained in it.
+        StoreError: the recipe is damaged.
+    """
+    if (status := run.document.get("status")) != "done":
+        raise UsageError(
+            f"run {run.name}: it is not finished (status {status!r}); give its command again to continue it"
+        )
+    if not entries(run.document):
+        raise UsageError(
+            f"run {run.name}: nothing was trained in it, so it has no losses to compare; "
+            f"let {run.document['command']} train what it finds (--tune), or leave the run out"
+        )
+    try:
+        tables = tomllib.loads(run.recipe)
+        decided = DECIDED.match(run.recipe)
+        numerics, device, content = decided.groups() if decided else (None, None, None)
+        workload, training = dict(tables["workload"]), dict(tables["training"])
+        strategy = tables.get("strategy", {}).get(run.document["command"], {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"run {run.name}: its recipe.toml is missing or damaged; run the search again") from error
+    for settled in ("seed", "device"):  # the one differs on purpose, the other stands resolved in the first line
+        training.pop(settled, None)
+    # As in a job's key: where the file of `file.py:Class` lies decides nothing.
+    workload["name"] = workload["name"].rpartition(":")[2]
+    fixed = {f"workload.{name}": value for name, value in workload.items()}
+    fixed |= {"training.steps": training.pop("steps"), "the digest of data and code": content}
+    others = {"numerics": numerics, "device": device, **training}
+    others |= {f"{t}.{name}": value for t in ("optimizer", "divergence") for name, value in tables.get(t, {}).items()}
+    return Run(run, strategy, fixed, others)
+
+
+def trained(runs: Sequence[Run]) -> list[Curve]:
+    """A curve for each entry of a run's results that was trained, else one for what the run handed over."""
+    return [curve(run, entry) for run in runs for entry in entries(run.finished.document)]
+
+
+def entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What was trained from the first step to the last: results, or the document itself, or nothing."""
+    found: list[Mapping[str, Any]] = [entry for entry in document.get("results", ()) if entry.get("checkpoint")]
+    if not found and document.get("checkpoint"):
+        return [{**document, "runs": document["cost"]["baseline_runs"]}]
+    return found
+
+
+def curve(run: Run, entry: Mapping[str, Any]) -> Curve:
+    """The curve of an entry, or of what the run handed over; null stands for a loss that is not finite."""
+    name = str(entry.get("name", entry.get("family", "")))
+    losses = (entry[f"{which}_loss"] for which in ("train", "validation", "eval"))
+    train, validation, test = (math.nan if loss is None else float(loss) for loss in losses)
+    return Curve(run, name or run.command, name, entry["checkpoint"], train, validation, test, float(entry["runs"]))
+
+
+def told(value: Any) -> str:
+    """A value of a recipe for people; a long text, such as a digest or a whole schedule, by a digest of its own."""
+    if isinstance(value, list):
+        return ",".join(map(told, value))
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    text = "none" if value in (None, "") else str(value)
+    return text if len(text) < 64 else f"#{digest(text)[:8]}"

@@ -1,0 +1,267 @@
+"""`lrctl fit-closed-form`: from a run or a file, with and without training."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lrctl as api
+from command_line import Done, Lrctl
+from lrctl.errors import UsageError
+from lrctl.plugins import registry
+from lrctl.results import schedule_text
+from lrctl.schedule import PiecewiseLinear, with_peak
+from lrctl.strategy import Batch, Found, Problem
+from lrctl.testing import play
+from lrctl_strategies.closed_form import FitClosedForm, fit_closed_form
+
+STEPS = 40
+HUMP = PiecewiseLinear(((0, 0.0), (18, 0.2), (40, 0.02)))
+SMOKE = ["--recipe", "smoke", "--executor", "serial", "--grid", "0.3,0.1,0.01", "--grid-size", "2", "--segments", "4"]
+SMALL = ["--executor", "serial", "--grid", "0.3,0.1,0.03", "--baseline", "triangle", "--quiet", "--json"]
+
+
+def fitted(loss: Any = None, steps: int = STEPS, **params: Any) -> tuple[Found, list[Batch]]:
+    """A fit of `HUMP` on a landscape that gives the loss of whole runs."""
+    p = FitClosedForm(source=schedule_text(HUMP, STEPS), **{"family": ("triangle", "quadratic", "constant"), **params})
+    return play(fit_closed_form, p, steps, lambda job: loss(job.schedule) if loss else 1.0)
+
+
+def peak(schedule: Any) -> float:
+    return max(schedule(step) for step in range(STEPS + 1))
+
+
+def near(lr: float) -> Any:
+    """The loss of a run is the distance of its peak to an LR."""
+    return lambda schedule: abs(peak(schedule) - lr)
+
+
+@pytest.fixture
+def run(lrctl: Lrctl) -> str:
+    """A finished search of 40 steps."""
+    return str(lrctl("semilocal", *SMOKE, "--quiet", "--json").document["run"])
+
+
+def refused(done: Done, *words: str) -> None:
+    assert (done.code, done.out) == (2, "")
+    assert all(word in done.error for word in words), done.error
+
+
+def test_a_plain_fit_trains_nothing_and_needs_no_workload(lrctl: Lrctl, run: str) -> None:
+    document = lrctl(
+        "fit-closed-form", run, "--workload", "gpt", "--set", "workload.path=none.txt", *SMALL[-2:]
+    ).document
+    assert (document["checkpoint"], document["cost"]["jobs"], document["train_loss"]) == (None, 0, None)
+    families = {part.name for part in registry().of("schedule")} - {"piecewise-linear"}
+    assert {entry["family"] for entry in document["fits"]} == families
+    errors = [entry["error"] for entry in document["fits"]]
+    assert errors == pytest.approx(sorted(errors), abs=1e-6)
+    best = document["fits"][0]
+    assert document["schedule"] == {"family": best["family"], "params": best["params"]}
+    schedule = api.load_schedule(document["files"]["schedule"])
+    assert type(schedule) is registry().get("schedule", best["family"]).target
+
+
+def test_a_run_and_its_schedule_file_give_the_same_fit(lrctl: Lrctl, run: str) -> None:
+    flags = ["--family", "triangle", "--family", "linear", "--quiet", "--json"]
+    by_name = lrctl("fit-closed-form", run, *flags).document
+    by_file = lrctl("fit-closed-form", f".lrctl/runs/{run}/schedule.json", *flags).document
+    assert by_name["fits"] == by_file["fits"]
+    assert (by_name["steps"], by_file["steps"]) == (40, 40)
+
+
+def test_a_run_s_own_recipe_is_used_for_what_is_trained(lrctl: Lrctl, run: str) -> None:
+    document = lrctl("fit-closed-form", run, "--family", "triangle", "--tune", *SMALL).document
+    frozen = [tomllib.loads(Path(f".lrctl/runs/{name}/recipe.toml").read_text()) for name in (run, document["run"])]
+    assert frozen[0]["workload"] == frozen[1]["workload"]
+    assert frozen[0]["training"] == frozen[1]["training"]
+
+
+def test_the_schedule_is_trained_beside_its_fits_and_gives_the_search_s_own_losses(lrctl: Lrctl, run: str) -> None:
+    document = lrctl("fit-closed-form", run, "--family", "quadratic", "--tune", *SMALL).document
+    entries = {entry["name"]: entry for entry in document["results"]}
+    assert sorted(entries) == ["found", "quadratic", "triangle"]
+    search = json.loads(Path(f".lrctl/runs/{run}/result.json").read_text())
+    for loss in ("train_loss", "validation_loss", "eval_loss"):
+        assert entries["found"][loss] == search[loss]
+    losses = [entry["validation_loss"] for entry in document["results"]]
+    assert losses == sorted(losses)
+    assert document["validation_loss"] == losses[0]
+
+
+def test_the_same_command_again_trains_nothing(lrctl: Lrctl, run: str) -> None:
+    command = ["fit-closed-form", run, "--family", "triangle", "--tune", *SMALL]
+    first, again = lrctl(*command).document, lrctl(*command).document
+    assert first == again
+
+
+def test_what_a_baseline_trained_is_not_trained_again(lrctl: Lrctl, run: str) -> None:
+    lrctl("baseline", "--recipe", "smoke", "--family", "triangle", *SMALL[:4], *SMALL[-2:])
+    document = lrctl("fit-closed-form", run, "--family", "quadratic", "--tune", *SMALL).document
+    assert document["cost"]["jobs_reused"] >= 3
+
+
+def test_a_fit_reads_as_a_table(lrctl: Lrctl, run: str) -> None:
+    done = lrctl("fit-closed-form", run, "--family", "triangle", "--family", "linear", "--predict", "--quiet")
+    assert (done.code, done.err) == (0, "")
+    header = next(line for line in done.out.splitlines() if line.startswith("family"))
+    assert header.split() == ["family", "bound", "error", "parameters", "fitted"]
+    assert "not finite" not in done.out
+    assert "checkpoint" not in done.out
+
+
+def test_a_dry_run_of_a_plain_fit_says_that_nothing_is_trained(lrctl: Lrctl, run: str) -> None:
+    document = lrctl("fit-closed-form", run, "--family", "triangle", "--dry-run", "--json", "--quiet").document
+    assert (document["jobs"], document["steps"], document["seconds"]) == (0, 0, 0)
+
+
+def test_a_run_of_the_user_s_own_code_is_fitted_without_running_it(lrctl: Lrctl) -> None:
+    Path("own.py").write_text(OWN)
+    flags = ["--grid", "0.1,0.01", "--segments", "2", "--steps", "6", "--quiet", "--json"]
+    done = lrctl("local", "--workload", "own.py:Own", "--executor", "serial", *flags)
+    run = done.document["run"]
+    Path("own.py").write_text("raise RuntimeError('ran')")
+    assert lrctl("fit-closed-form", run, "--family", "triangle", "--quiet").code == 0
+    refused(lrctl("fit-closed-form", run, "--family", "triangle", "--tune", "--quiet"), "--allow-code")
+
+
+OWN = """
+import torch
+class Own:
+    def __init__(self, seed): pass
+    def model(self): return torch.nn.Linear(1, 1)
+    def batch(self, step): return torch.ones(1, 1)
+    def loss(self, model, batch): return model(batch).square().mean()
+    def evaluate(self, model, split): return {"loss": float(model(torch.ones(1, 1)).square())}
+"""
+
+
+def test_the_python_interface_takes_a_run_s_name(lrctl: Lrctl, run: str) -> None:
+    settings = {"strategy.fit-closed-form.source": run, "strategy.fit-closed-form.family": ["triangle"]}
+    document = api.search("fit-closed-form", settings=settings)
+    assert (document["steps"], document["fits"][0]["family"]) == (40, "triangle")
+
+
+# What is trained
+
+
+def names(found: Found) -> list[str]:
+    return sorted(entry["name"] for entry in dict(found.summary)["results"])
+
+
+def test_without_names_the_best_fits_are_tuned() -> None:
+    found, _ = fitted(near(0.1), family=(), tune=True, top=2, baseline=())
+    fits = [entry["family"] for entry in dict(found.summary)["fits"]]
+    assert {name.partition(",")[0] for name in names(found)} == {"found", *fits[:2]}
+
+
+def test_named_families_are_all_tuned_beside_the_baselines() -> None:
+    found, _ = fitted(near(0.1), tune=True, top=1, baseline=("wsd",))
+    assert names(found) == ["constant", "found", "quadratic", "triangle", "wsd"]
+
+
+def test_a_fit_with_a_shape_of_its_own_is_told_from_the_family() -> None:
+    found, _ = fitted(near(0.1), family=("wsd",), tune=True, baseline=("wsd",))
+    assert names(found) == ["found", "wsd", "wsd, fitted"]
+
+
+def test_the_found_schedule_is_trained_as_it_is() -> None:
+    found, _ = fitted(near(0.2), tune=True, baseline=())
+    assert found.schedule == HUMP
+    (entry,) = (entry for entry in dict(found.summary)["results"] if entry["name"] == "found")
+    assert entry["runs"] == 1
+
+
+def test_the_peak_of_each_fit_is_searched_over_the_grid() -> None:
+    found, _ = fitted(near(0.031), family=("triangle",), tune=True, baseline=())
+    (entry,) = (entry for entry in dict(found.summary)["results"] if entry["name"] == "triangle")
+    assert entry["params"]["peak_lr"] == 0.0333
+    assert entry["fit_error"] > 0
+
+
+def test_a_stretched_schedule_has_the_same_shape_and_its_peak_tuned() -> None:
+    found, _ = fitted(lambda s: abs(max(s(t) for t in range(101)) - 0.03), steps=100, stretch=100)
+    assert [entry["name"] for entry in dict(found.summary)["results"]] == ["found"]
+    assert isinstance(found.schedule, PiecewiseLinear)
+    assert found.schedule == with_peak(PiecewiseLinear(((0, 0.0), (45, 0.2), (100, 0.02))), 0.0333)
+
+
+def test_stretching_from_the_command_line_sets_the_run_s_length(lrctl: Lrctl, run: str) -> None:
+    done = lrctl("fit-closed-form", run, "--family", "triangle", "--stretch", "60", *SMALL)
+    assert done.document["steps"] == 60
+    assert done.document["results"][0]["runs"] >= 3
+
+
+def test_measured_gradient_norms_decide_the_prediction(lrctl: Lrctl, run: str) -> None:
+    flags = ["--family", "triangle", "--family", "linear", "--executor", "serial", "--quiet", "--json"]
+    free = lrctl("fit-closed-form", run, "--predict", *flags).document
+    measured = lrctl("fit-closed-form", run, "--predict", "--gradient-norms", *flags).document
+    assert (free["cost"]["jobs"], measured["cost"]["jobs"]) == (0, 1)
+    assert [e["bound"] for e in free["fits"]] != [e["bound"] for e in measured["fits"]]
+    assert lrctl("fit-closed-form", run, "--predict", "--gradient-norms", *flags).document == measured
+
+
+def test_the_prediction_ranks_by_the_bound_and_sets_the_peak() -> None:
+    found, batches = fitted(predict=True)
+    fits = dict(found.summary)["fits"]
+    assert [e["bound"] for e in fits] == sorted(e["bound"] for e in fits)
+    assert fits[0]["params"]["peak_lr"] == peak(found.schedule)
+    assert batches == []
+
+
+def test_a_schedule_predicts_itself_to_be_as_good_as_itself() -> None:
+    own = registry().get("schedule", "triangle").target(steps=STEPS, peak_lr=0.3)
+    p = FitClosedForm(source=schedule_text(own, STEPS), family=("triangle",), predict=True)
+    found, _ = play(fit_closed_form, p, STEPS, lambda _: 1.0)
+    (entry,) = dict(found.summary)["fits"]
+    assert entry["bound"] == pytest.approx(1)
+    assert entry["params"]["peak_lr"] == pytest.approx(0.3)
+
+
+# Bad input
+
+BAD = {
+    "no such run": (["nothing"], ["unknown run", "semilocal-"]),
+    "no such file": (["none.json"], ["none.json", "No such file"]),
+    "not a schedule": (["r.json"], ["must be a schedule.json"]),
+    "not JSON": (["text.json"], ["must be a schedule.json"]),
+    "no steps": (["steps.json"], ["steps: must be a whole number"]),
+    "unknown family in it": (["family.json"], ["unknown schedule 'triangel'", "did you mean 'triangle'"]),
+    "bad parameters in it": (["params.json"], ["peak_lr"]),
+    "all zero": (["zero.json"], ["0 at every step"]),
+    "unknown family": (["RUN", "--family", "cosin"], ["unknown schedule 'cosin'", "did you mean 'cosine'"]),
+    "no peak": (["RUN", "--family", "piecewise-linear"], ["cannot be fitted"]),
+    "another length": (["RUN", "--steps", "50"], ["40 steps", "50", "--stretch 50"]),
+    "top": (["RUN", "--top", "0"], ["top: must be at least 1"]),
+    "stretch": (["RUN", "--stretch", "-5"], ["stretch: must be at least 0"]),
+    "no argument": ([], ["Missing argument"]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_clear_sentence(arguments: list[str], words: list[str], lrctl: Lrctl, run: str) -> None:
+    head = {"format": "lrctl-schedule/1", "steps": 40}
+    triangle = {"family": "triangle", "params": {"steps": 40, "peak_lr": 0.1}}
+    files: dict[str, Any] = {
+        "r.json": {"a": 1},
+        "steps.json": head | {"steps": 0, "schedule": triangle},
+        "family.json": head | {"schedule": triangle | {"family": "triangel"}},
+        "params.json": head | {"schedule": triangle | {"params": {"steps": 40, "peak_lr": -1}}},
+        "zero.json": head | {"schedule": triangle | {"params": {"steps": 40, "peak_lr": 0}}},
+    }
+    for name, content in files.items():
+        Path(name).write_text(json.dumps(content))
+    Path("text.json").write_text("{")
+    done = lrctl("fit-closed-form", *(run if each == "RUN" else each for each in arguments), "--quiet")
+    assert (done.code, done.out) == (2, "")
+    assert all(word in done.err for word in words), done.err
+
+
+def test_a_schedule_for_another_length_is_refused() -> None:
+    p = FitClosedForm(source=schedule_text(HUMP, STEPS))
+    with pytest.raises(UsageError, match="for 40 steps and the run has 50; give --stretch 50"):
+        next(fit_closed_form(p, Problem(50)))

@@ -1,0 +1,108 @@
+"""What a person at a terminal reads."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from lrctl import summary
+from lrctl.schedule import PiecewiseLinear
+from lrctl.tables import Table
+
+FILES = {"schedule": "a [b]/schedule.json", "checkpoint": "a [b]/a.safetensors", "result": "a [b]/result.json"}
+CANDIDATES = [
+    {"lr": 0.1, "mean_loss": 2.0, "status": "ok", "key": "a"},
+    {"lr": 0.2, "mean_loss": None, "status": "diverged", "key": "b"},
+]
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    """A result document after a search of one segment."""
+    segment = {"k": 1, "start": 0, "stop": 10, "eps": 0.25, "lr_start": 0.0, "candidates": CANDIDATES}
+    return {
+        "command": "semilocal",
+        "run": "mine",
+        "status": "done",
+        "workload": "linear-regression",
+        "seed": 3,
+        "steps": 10,
+        "schedule": {"family": "piecewise-linear", "params": {"knots": [[0, 0.0], [10, 0.1]]}},
+        "train_loss": 1.5,
+        "validation_loss": 1.25,
+        "eval_loss": 1.125,
+        "segments": [segment | {"chosen": 0.1, "margin": None, "notes": []}],
+        "checkpoint": "a",
+        "cost": {"jobs": 2, "jobs_reused": 0, "steps_trained": 20, "baseline_runs": 2.0, "seconds": 0.5},
+        "notes": [],
+        "files": FILES,
+    } | changes
+
+
+def test_the_plot_of_a_ramp_rises_to_its_top() -> None:
+    lines = summary.plot(PiecewiseLinear(((0, 0.0), (100, 1.0))), 100)
+    assert lines[0].startswith("9.92e-01 |")
+    assert lines[-2].startswith("0.00e+00 |")
+    assert lines[-1].split() == ["0", "100", "steps"]
+    filled = [sum(character != " " for character in line[10:]) for line in lines[:-1]]
+    assert filled == sorted(filled)
+    assert max(len(line) for line in lines) == 70
+
+
+def test_the_plot_of_a_schedule_that_is_always_0_is_empty() -> None:
+    assert {line[10:].strip() for line in summary.plot(PiecewiseLinear(((0, 0.0),)), 5)[:-1]} == {""}
+
+
+def test_a_summary_of_a_tuned_search_tells_every_eps_and_the_one_found(capsys: pytest.CaptureFixture[str]) -> None:
+    tried = [
+        {"eps": 0.5, "decay": True, "validation_loss": 1.25},
+        {"eps": 1.0, "decay": False, "validation_loss": None},
+    ]
+    summary.print_summary(document(eps=0.5, decay=True, chosen_by="validation loss", tried=tried))
+    out = capsys.readouterr().out
+    assert "tried eps 0.5 decaying: validation loss 1.2500" in out
+    assert "tried eps 1 constant: validation loss not finite" in out
+    assert "found eps 0.5 decaying, chosen by validation loss" in out
+
+
+def test_a_summary_can_be_written_where_only_ascii_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    summary.print_summary(document())
+    out.flush()
+
+
+@pytest.mark.parametrize(("unit", "said"), [("nats", False), ("progress", True), (None, False)])
+def test_a_summary_names_the_unit_of_eps(unit: str | None, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    summary.print_summary(document(eps_unit=unit))
+    out = capsys.readouterr().out
+    assert "eps (nats)" in out
+    assert ("share of each segment's progress" in out) == said
+
+
+def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    summary.print_summary(document(eps_unit="nats"))
+    out = capsys.readouterr().out
+    assert "semilocal on linear-regression, seed 3, 10 steps" in out
+    assert "train loss 1.5000 (smoothed), validation loss 1.2500, test loss 1.1250" in out
+    assert "cost: 2 jobs (0 reused), 20 steps trained = 2.0 plain runs, 0 s" in out
+    assert "schedule:   a [b]/schedule.json" in out
+    assert "checkpoint: a [b]/a.safetensors" in out
+    row = next(line.split() for line in out.splitlines() if "0-10" in line)
+    assert row == ["1", "0-10", "0", "0.1", "2.0000", "2.0000", "0.25", "inf"]
+
+
+def test_a_search_without_segments_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
+    summary.print_summary(document(segments=[]))
+    assert "margin" not in capsys.readouterr().out
+
+
+def test_a_table_is_printed_whole_where_nobody_looks_and_in_brackets_as_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    long = "semilocal eps=0.48 decay [wide]"
+    summary.print_tables([Table("First", ("a", "b"), ((long, "1"),), ("how [to] read",)), Table("Second", ("c",), ())])
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["First", "", f"a{' ' * len(long)} b", f"{long}  1", "", "how [to] read", "", "Second", "", "c", ""]
