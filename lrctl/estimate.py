@@ -61,13 +61,13 @@ class Rehearsal:
         made_up = SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start)
         return replace(made_up, score=loss, metrics=metrics, train_loss=loss if job.evaluate else None)
 
-    def again(self, key: str | None) -> int:
-        """Steps that are trained again for the checkpoint that is handed over, where its job left none."""
-        steps = 0
-        while key is not None and not (steps == 0 and self.jobs[key].checkpoint):
-            steps += self.jobs[key].stop - self.jobs[key].start
+    def again(self, key: str | None) -> list[SegmentJob]:
+        """The jobs that are trained again for the checkpoint that is handed over, where its job left none."""
+        jobs: list[SegmentJob] = []
+        while key is not None and (jobs or not self.jobs[key].checkpoint):
+            jobs.append(self.jobs[key])
             key = self.jobs[key].parent
-        return steps
+        return jobs
 
 
 def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, Any]:
@@ -86,10 +86,11 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, An
     rehearsal = Rehearsal(task)
     found = drive(moved, rehearsal.answer)
     again = rehearsal.again(found.checkpoint)
-    steps = sum(job.stop - job.start for job in rehearsal.jobs.values()) + again
+    steps = sum(job.stop - job.start for job in [*rehearsal.jobs.values(), *again])
     seconds_per_step, size = probe(task)
     workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(task.device))
-    rounds = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds) + again
+    rounds = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
+    rounds += sum(job.stop - job.start for job in again)
     # Opening a folder that is not a store yet would make it one.
     known = Store(store).result if (Path(store) / "store.json").is_file() else (lambda _: None)
     return {
@@ -103,7 +104,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, An
         "seconds_per_step": seconds_per_step,
         "seconds": rounds * seconds_per_step,
         "checkpoint_bytes": size,
-        "peak_disk_bytes": rehearsal.checkpoints * size,
+        "peak_disk_bytes": max(rehearsal.checkpoints, len(again)) * size,
         "held_out_splits": list(SPLITS),
     }
 

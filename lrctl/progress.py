@@ -17,7 +17,7 @@ from rich.text import Text
 from lrctl import hookimpl
 from lrctl.job import SegmentJob, SegmentResult
 from lrctl.plugins import registry
-from lrctl.schedule import AdaptiveSchedule
+from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, params_of
 from lrctl.strategy import Batch, Problem, Segment
 
 
@@ -61,6 +61,8 @@ class Progress:
     def batch_started(self, batch: Batch, reused: int, run: Problem) -> None:
         """Say what was decided, and turn to the next batch."""
         self.tell(batch)
+        if not batch.judge and not self.console.is_terminal and (self.batch is None or self.batch.title != batch.title):
+            self.console.print(Text(batch.title), soft_wrap=True)
         self.batch, self.run, self.done = batch, run, {}
         self.reused += reused
 
@@ -92,7 +94,7 @@ class Progress:
         batch, done = self.batch, dict(self.done)  # drawn in a thread of its own, while results come in
         if batch is None:
             return Group(Text("preparing data"))
-        table = Table("LR at its end", "mean loss", "status", box=None, pad_edge=False)
+        table = Table("LR at its end" if batch.judge else "run", "mean loss", "status", box=None, pad_edge=False)
         finite = [r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)]
         for job in batch.jobs:
             result = done.get(id(job))
@@ -108,7 +110,8 @@ class Progress:
         spent = time.monotonic() - self.began
         job = batch.jobs[0]
         share = (job.start + (job.stop - job.start) * len(self.done) / len(batch.jobs)) / self.run.steps
-        left = f", about {clock(spent * (1 - share) / share)} left" if 0 < share < 1 else ""
+        # Whole runs are no share of one run.
+        left = f", about {clock(spent * (1 - share) / share)} left" if 0 < share < 1 and batch.judge else ""
         return (
             f"{self.jobs} jobs ({self.reused} reused), {self.steps} steps = "
             f"{self.steps / self.run.steps:.1f} plain runs, {clock(spent)}{left}"
@@ -116,11 +119,14 @@ class Progress:
 
 
 def label(job: SegmentJob) -> str:
-    """What sets a job apart from the others of its batch: the LR at its end."""
+    """What sets a job apart from the others of its batch: the LR at its end or, of a whole run, its schedule."""
     if job.start == job.stop:
         return "evaluation"
     if isinstance(job.schedule, AdaptiveSchedule):
         return "adaptive"
+    if job.evaluate or not isinstance(job.schedule, PiecewiseLinear):
+        numbers = {name: value for name, value in params_of(job.schedule).items() if isinstance(value, float)}
+        return " ".join([type(job.schedule).__name__, *(f"{name}={value:.3g}" for name, value in numbers.items())])
     return "frozen" if job.frozen else f"{job.schedule(job.stop):.3g}"
 
 

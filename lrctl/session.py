@@ -303,7 +303,9 @@ def search(
         with closing(Session(place, replace(task, run=name), recipe, fresh)) as session:
             document = close(session.hand_over(session.drive(moved)))
             # From here on no other search deletes the checkpoint; one may have done so a moment ago.
-            session.restore({document["checkpoint"]} - {None})
+            handed_over = {document["checkpoint"]} - {None}
+            session.restore(handed_over)
+            session.clean_up(Batch("what it was made again from", [], keep=frozenset(handed_over)))
     assert document
     document = document | {"files": place.files(document)}
     notify("search_finished", document=document)

@@ -77,8 +77,8 @@ class Store:
 
     def _sweep(self) -> None:
         """Delete what killed processes left aside, unless it may still be in use."""
-        for pattern in (f"{ASIDE}*", *(f"{folder}/{ASIDE}*" for folder in FOLDERS[:3]), f"runs/*/{ASIDE}*"):
-            for left in self.path.glob(pattern):
+        for pattern in ("", "jobs/", "losses/", "checkpoints/", "runs/*/", "runs/*/report/"):
+            for left in self.path.glob(f"{pattern}{ASIDE}*"):
                 try:
                     if left.is_file() and time.time() - left.stat().st_mtime > STALE:
                         left.unlink()

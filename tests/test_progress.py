@@ -17,6 +17,7 @@ from lrctl.job import SegmentJob, SegmentResult
 from lrctl.plugins import registry
 from lrctl.schedule import Observation, PiecewiseLinear
 from lrctl.strategy import Batch, Candidate, Problem, Segment
+from lrctl.testing import Constant
 
 SMOKE = ("semilocal", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1,0.01", "--grid-size", "1")
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38;[0-9;]+)m")
@@ -164,8 +165,10 @@ class Adaptive:
         (SegmentJob(0, 10, PiecewiseLinear(((0, 0.0),))), "frozen"),
         (SegmentJob(0, 10, Adaptive()), "adaptive"),
         (SegmentJob(10, 10, PiecewiseLinear(((0, 0.1),))), "evaluation"),
+        (SegmentJob(0, 10, Constant(0.1), evaluate=("test",)), "Constant lr=0.1"),
+        (SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)), evaluate=("test",)), "PiecewiseLinear"),
     ],
-    ids=["ramp", "frozen", "adaptive", "no steps"],
+    ids=["ramp", "frozen", "adaptive", "no steps", "whole run", "whole run of a found schedule"],
 )
 def test_a_job_is_called_by_what_sets_it_apart(job: SegmentJob, text: str) -> None:
     assert progress.label(job) == text
@@ -177,6 +180,17 @@ def test_a_job_is_called_by_what_sets_it_apart(job: SegmentJob, text: str) -> No
 )
 def test_time_is_told_as_people_read_it(seconds: float, text: str) -> None:
     assert progress.clock(seconds) == text
+
+
+def test_where_whole_runs_are_trained_each_round_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    observer = progress.Progress(Console(stderr=True))
+    job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))
+    for title in ("peak_lr of wsd", "peak_lr of wsd", "warmup of wsd"):
+        observer.batch_started(Batch(title, [job], judge=False), 0, Problem(20))
+    assert capsys.readouterr().err == "peak_lr of wsd\nwarmup of wsd\n"
+    assert observer.batch is not None
+    observer.job_finished(job, SegmentResult("key", "ok", 2.0, steps=10))
+    assert "left" not in observer.totals(observer.batch)
 
 
 def test_each_decision_is_told_once_with_the_search_it_belongs_to(capsys: pytest.CaptureFixture[str]) -> None:

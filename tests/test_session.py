@@ -21,9 +21,9 @@ from lrctl.loading import load_workload
 from lrctl.plugins import registry
 from lrctl.prepare import prepare, resolve_device
 from lrctl.recipe import Recipe
-from lrctl.smoothing import final_train_loss
 from lrctl.schedule import Observation, PiecewiseLinear, build_schedule
 from lrctl.session import Session
+from lrctl.smoothing import final_train_loss
 from lrctl.store import Store
 from lrctl.strategy import Batch
 from lrctl.testing import Constant
@@ -502,6 +502,27 @@ def test_an_estimates_disk_holds_the_search(place: Path, watch: Callable[..., No
     watch(after_job=lambda _: counts.append(len(facts(place, "checkpoints"))))
     search(place)
     assert told["peak_disk_bytes"] == max(counts) * told["checkpoint_bytes"]
+
+
+def test_an_estimate_counts_the_run_that_is_trained_again_for_its_checkpoint(place: Path) -> None:
+    recipe = smoke(strategy__baseline__family=["wsd"], strategy__baseline__grid=[1e-4, 3e-4, 1e-3])
+    told = estimate("baseline", recipe, store=place)
+    recipe = smoke(strategy__baseline__family=["wsd"], strategy__baseline__grid=[0.1, 0.3, 1.0])
+    cost = search(place, recipe, command="baseline")["cost"]
+    assert told["jobs"] == cost["jobs"]
+    assert told["steps"] == pytest.approx(cost["steps_trained"], rel=0.02)
+
+
+def test_of_whole_runs_only_the_checkpoint_handed_over_is_left(place: Path) -> None:
+    recipe = smoke(strategy__baseline__family=["wsd"], strategy__baseline__grid=[0.1, 0.3])
+    document = search(place, recipe, command="baseline")
+    assert place_of(document) == [f"{document['checkpoint']}.safetensors"]
+    assert len(Store(place).lineage(document["checkpoint"])) > 1
+
+
+def place_of(document: dict[str, Any]) -> list[str]:
+    """The checkpoints beside the one that a document names."""
+    return [path.name for path in Path(document["files"]["checkpoint"]).parent.iterdir()]
 
 
 # Numbers

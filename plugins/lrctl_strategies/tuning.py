@@ -157,11 +157,12 @@ class SideBySide:
             yield from self.tune([(s, list(s.grids)[stage]) for s in alive if stage < len(s.grids)])
         for halving in range(1, refine + 1):
             around = [(s, PEAK, neighbours(s, halving)) for s in self.shapes if s.best]
-            yield from self.run(around, f"base LR, refined {halving} of {refine}")
+            yield from self.run(around, f"{PEAK}, refined {halving} of {refine}")
 
     def tune(self, wanted: Sequence[tuple[Tuning, str]]) -> Work:
         """Tune one parameter of each shape over its grid, extended while the best value is on its edge."""
-        title = ", ".join(f"{shape.name} {name.replace('_', ' ')}" for shape, name in wanted)
+        by_name = {name: [shape.name for shape, other in wanted if other == name] for _, name in wanted}
+        title = ", ".join(f"{name} of {', '.join(shapes)}" for name, shapes in by_name.items())
         ask = [(shape, name, shape.grids[name]) for shape, name in wanted]
         for extension in range(EXTENSIONS + 1):
             yield from self.run(ask, f"{title}, extended" if extension else title)

@@ -34,8 +34,9 @@ def bowl(peak: float, **best: float) -> Landscape:
     """The loss is lowest at a peak LR and at values of other parameters."""
 
     def loss(schedule: Any) -> float:
-        off: float = abs(math.log10(schedule.peak_lr / peak))
-        return 1 + off + sum(abs(getattr(schedule, name, value) - value) for name, value in best.items())
+        off = [abs(math.log10(schedule.peak_lr / peak))]
+        off += [abs(getattr(schedule, name, value) - value) for name, value in best.items()]
+        return 1.0 + sum(off)
 
     return loss
 

@@ -32,7 +32,7 @@ def fitted(loss: Any = None, steps: int = STEPS, **params: Any) -> tuple[Found, 
 
 
 def peak(schedule: Any) -> float:
-    return max(schedule(step) for step in range(STEPS + 1))
+    return max(float(schedule(step)) for step in range(STEPS + 1))
 
 
 def near(lr: float) -> Any:
@@ -140,7 +140,7 @@ class Own:
 """
 
 
-def test_the_python_interface_takes_a_run_s_name(lrctl: Lrctl, run: str) -> None:
+def test_the_python_interface_takes_a_run_s_name(run: str) -> None:
     settings = {"strategy.fit-closed-form.source": run, "strategy.fit-closed-form.family": ["triangle"]}
     document = api.search("fit-closed-form", settings=settings)
     assert (document["steps"], document["fits"][0]["family"]) == (40, "triangle")
