@@ -252,6 +252,30 @@ def test_frozen_weights_stay_what_they_are() -> None:
 # Scores and metrics
 
 
+def test_gradient_norms_are_those_of_each_step_and_change_nothing() -> None:
+    workload = load_workload("linear-regression", {}, 0)
+    job = SegmentJob(0, 4, Constant(0.0))
+    measured, plain = train(workload, TASK, replace(job, gradient_norms=True)), train(workload, TASK, job)
+    trainer.seed_all(0, "model", torch.device("cpu"))
+    model = workload.model()
+    norms = []
+    for step in range(4):
+        model.zero_grad()
+        workload.loss(model, workload.batch(step)).backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        norms.append(float(torch.linalg.vector_norm(torch.cat(gradients))))
+    assert measured.gradient_norms == pytest.approx(norms)
+    assert plain.gradient_norms is None
+    assert measured.losses.tobytes() == plain.losses.tobytes()
+
+
+def test_gradient_norms_are_measured_before_clipping() -> None:
+    workload = load_workload("linear-regression", {}, 0)
+    job = SegmentJob(0, 1, Constant(0.0), gradient_norms=True)
+    clipped = replace(TASK, optimizer={**ADAMW, "clip_norm": 1e-6})
+    assert train(workload, clipped, job).gradient_norms == train(workload, TASK, job).gradient_norms
+
+
 def mean_score(workload: Any, model: torch.nn.Module, n: int) -> float:
     """The mean loss over the first n batches that are reserved for scores."""
     losses = [float(workload.loss(model, workload.score_batch(i)).item()) for i in range(n)]

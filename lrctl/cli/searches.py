@@ -104,11 +104,11 @@ def required(kind: Any) -> Any:
 
 def shown(default: Any) -> str:
     """A default as it is typed."""
-    if isinstance(default, tuple):
+    if isinstance(default, tuple) and default:
         return ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in default)
     if isinstance(default, bool):
         return "on" if default else "off"
-    return "none" if default is None else str(default)
+    return str(default) if default or default == 0 else "none"
 
 
 def given(part: Part, options: dict[str, Any]) -> dict[str, Any]:

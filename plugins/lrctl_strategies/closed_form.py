@@ -35,7 +35,7 @@ class FitClosedForm:
     """Parameters of fitting closed forms to a schedule."""
 
     source: Annotated[str, "the schedule to fit: a run's name, or a schedule.json", GivenSchedule()]
-    family: Annotated[tuple[str, ...], "family to fit; repeatable. Default: all"] = ()
+    family: Annotated[tuple[str, ...], "family to fit, all if none is named; repeatable"] = ()
     predict: Annotated[bool, "rank by a convex bound at each fit's own best base LR, without training"] = False
     gradient_norms: Annotated[bool, "train the schedule once to measure the gradient norms that --predict uses"] = False
     tune: Annotated[bool, "train the best fits with their peak LR grid-searched, beside the schedule and baselines"] = (

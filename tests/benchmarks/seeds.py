@@ -1,4 +1,4 @@
-"""Searches side by side over seeds, as a Markdown table: held-out loss, cost, time.
+"""Searches, tuned baselines and closed forms side by side over seeds, as `lrctl compare` prints them.
 
     python tests/benchmarks/seeds.py [--recipe quickstart] [--seeds 0 1 2] [--store .lrctl]
 
@@ -11,48 +11,36 @@ import argparse
 from typing import Any
 
 import lrctl
+from lrctl.compare import compare
+from lrctl.summary import print_tables
+from lrctl.tables import comparison_tables
 
-SEARCHES: dict[str, tuple[str, dict[str, Any]]] = {
-    "semilocal --eps 0.48 --decay": (
-        "semilocal",
-        {"strategy.semilocal.eps": 0.48, "strategy.semilocal.decay": True},
-    ),
-    "semilocal --eps 0.48 --decay --eps-unit nats": (
-        "semilocal",
-        {
-            "strategy.semilocal.eps": 0.48,
-            "strategy.semilocal.decay": True,
-            "strategy.semilocal.eps_unit": "nats",
-        },
-    ),
-    "local": ("local", {}),
-}
+SEMILOCAL = {"strategy.semilocal.eps": 0.48, "strategy.semilocal.decay": True}
+NATS = {"strategy.semilocal.eps_unit": "nats"}
+TUNE = {"strategy.fit-closed-form.tune": True, "strategy.fit-closed-form.family": ["triangle", "quadratic"]}
 
 
-def cell(document: dict[str, Any]) -> str:
-    """One search's numbers."""
-    return f"{document['eval_loss']:.4f} ({document['train_loss']:.4f})"
+def runs_of(seed: int, recipe: str, store: str) -> list[str]:
+    """The names of the runs of one seed."""
+
+    def search(command: str, settings: dict[str, Any]) -> str:
+        settings = {**settings, "training.seed": seed}
+        return str(lrctl.search(command, recipe, settings=settings, store=store)["run"])
+
+    found = search("semilocal", SEMILOCAL)
+    others = [search("semilocal", SEMILOCAL | NATS), search("local", {}), search("baseline", {})]
+    return [found, *others, search("fit-closed-form", TUNE | {"strategy.fit-closed-form.source": found})]
 
 
 def main() -> None:
-    """Run the searches and print the table: test loss, and the smoothed final train loss in brackets."""
+    """Run the searches, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="quickstart")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--store", default=".lrctl")
     options = parser.parse_args()
-    print("| search | " + " | ".join(f"seed {seed}" for seed in options.seeds) + " | plain runs |", flush=True)
-    print("|---" * (len(options.seeds) + 2) + "|", flush=True)
-    for title, (strategy, settings) in SEARCHES.items():
-        documents = [
-            lrctl.search(strategy, options.recipe, settings={**settings, "training.seed": seed}, store=options.store)
-            for seed in options.seeds
-        ]
-        runs = [document["cost"]["baseline_runs"] for document in documents]
-        print(
-            f"| `{title}` | " + " | ".join(map(cell, documents)) + f" | {min(runs):.1f} to {max(runs):.1f} |",
-            flush=True,
-        )
+    names = [name for seed in options.seeds for name in runs_of(seed, options.recipe, options.store)]
+    print_tables(comparison_tables(compare(options.store, names)))
 
 
 if __name__ == "__main__":
