@@ -57,6 +57,7 @@ class Curve:
         family: the entry's name, empty for what the run handed over.
         key: of the job that ended it.
         plain_runs: what finding it cost, in ordinary training runs.
+        given: it has the schedule that its run was given to work on.
     """
 
     run: Run
@@ -67,6 +68,7 @@ class Curve:
     validation_loss: float
     eval_loss: float
     plain_runs: float
+    given: bool = False
 
     @property
     def seed(self) -> int:
@@ -138,8 +140,18 @@ def opened(run: Finished) -> Run:
 
 
 def trained(runs: Sequence[Run]) -> list[Curve]:
-    """A curve for each entry of a run's results that was trained, else one for what the run handed over."""
-    return [curve(run, entry) for run in runs for entry in entries(run.finished.document)]
+    """A curve for each entry of a run's results that was trained, else one for what the run handed over.
+
+    A schedule that one run was given and another has found counts once: training it again gave the same losses.
+    """
+    curves = [curve(run, entry) for run in runs for entry in entries(run.finished.document)]
+    found = {outcome(each) for each in curves if not each.given}
+    return [each for each in curves if not (each.given and outcome(each) in found)]
+
+
+def outcome(found: Curve) -> tuple[float, ...]:
+    """What tells two training runs apart."""
+    return (found.seed, found.train_loss, found.validation_loss, found.eval_loss)
 
 
 def entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -155,7 +167,8 @@ def curve(run: Run, entry: Mapping[str, Any]) -> Curve:
     name = str(entry.get("name", entry.get("family", "")))
     losses = (entry[f"{which}_loss"] for which in ("train", "validation", "eval"))
     train, validation, test = (math.nan if loss is None else float(loss) for loss in losses)
-    return Curve(run, name or run.command, name, entry["checkpoint"], train, validation, test, float(entry["runs"]))
+    cost, given = float(entry["runs"]), bool(entry.get("given"))
+    return Curve(run, name or run.command, name, entry["checkpoint"], train, validation, test, cost, given)
 
 
 def told(value: Any) -> str:

@@ -160,7 +160,9 @@ def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> 
     """What is trained: the schedule, the best fits and the baselines."""
     grid = tuple(sorted(p.grid))
     peaks = grid if p.stretch else (value_of(schedule, PEAK),)
-    found = Tuning(FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.metric)
+    found = Tuning(
+        FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.metric, origin={"given": not p.stretch}
+    )
     if not p.tune:
         return [found]
     best = [each for each in fits if p.family or each in fits[: p.top]]

@@ -93,6 +93,14 @@ def test_the_schedule_is_trained_beside_its_fits_and_gives_the_search_s_own_loss
     assert document["validation_loss"] == losses[0]
 
 
+def test_a_found_schedule_that_is_trained_again_is_compared_once(lrctl: Lrctl, run: str) -> None:
+    tuned = lrctl("fit-closed-form", run, "--family", "quadratic", "--tune", *SMALL).document["run"]
+    labels = [method["label"] for method in lrctl("compare", run, tuned, "--json").document["methods"]]
+    assert sorted(label.partition(" ")[0] for label in labels) == ["quadratic", "semilocal", "triangle"]
+    alone = [method["label"] for method in lrctl("compare", tuned, "--json").document["methods"]]
+    assert "found" in alone
+
+
 def test_the_same_command_again_trains_nothing(lrctl: Lrctl, run: str) -> None:
     command = ["fit-closed-form", run, "--family", "triangle", "--tune", *SMALL]
     first, again = lrctl(*command).document, lrctl(*command).document
