@@ -39,13 +39,13 @@ def compare(runs: Runs, against: Against = None, as_json: AsJson = False, store:
 
     Over a few seeds the 95 % interval is wide, and one seed says nothing.
     """
-    from lrctl import compare, summary, tables
+    from lrctl.report import compare, tables, terminal
 
     found = compare.compare(store, runs, against)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False))
     else:
-        summary.print_tables(tables.comparison_tables(found))
+        terminal.print_tables(tables.comparison_tables(found))
 
 
 @reported()
@@ -56,14 +56,13 @@ def report(runs: Runs, against: Against = None, out: Out = None, as_json: AsJson
 
     The figure shows each method's smoothed training loss minus the reference's, beside the LR schedules.
     """
-    from lrctl import compare, summary, tables
-    from lrctl import report as reports
+    from lrctl.report import compare, files, tables, terminal
 
     found = compare.compare(store, runs, against)
-    files = reports.write(found, out or found.runs[0].finished.store.run(found.runs[0].name) / "report")
+    written = files.write(found, out or found.runs[0].finished.store.run(found.runs[0].name) / "report")
     if as_json:
-        typer.echo(json.dumps(found.to_json() | {"files": files}, indent=1, allow_nan=False))
+        typer.echo(json.dumps(found.to_json() | {"files": written}, indent=1, allow_nan=False))
     else:
-        summary.print_tables(tables.comparison_tables(found))
-    for path in files.values():
+        terminal.print_tables(tables.comparison_tables(found))
+    for path in written.values():
         typer.echo(f"wrote {path}", err=True)

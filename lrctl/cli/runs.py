@@ -31,13 +31,14 @@ def runs(context: typer.Context, as_json: AsJson = False, store: Where = STORE) 
     context.obj = (store, as_json)
     if context.invoked_subcommand:
         return
-    from lrctl import results, summary, tidy
+    from lrctl import results, tidy
+    from lrctl.report import terminal
 
     rows = tidy.runs(results.existing(store))
     if as_json:
         typer.echo(json.dumps({"runs": rows}, indent=1, allow_nan=False))
     elif rows:
-        summary.terminal().print(summary.drawn(table(rows)))
+        terminal.stdout().print(terminal.drawn(table(rows)))
     else:
         typer.echo(f"no runs in {store}", err=True)
 
@@ -51,7 +52,8 @@ def show(
     store: Inner = None,
 ) -> None:
     """Print what a finished run found, or what an unfinished one is."""
-    from lrctl import summary, tidy
+    from lrctl import tidy
+    from lrctl.report import terminal
 
     place = store_of(context, store)
     check_known(place, [name])
@@ -64,7 +66,7 @@ def show(
     if as_json or context.obj[1]:
         typer.echo(json.dumps(shown, indent=1, allow_nan=False))
     elif document:
-        summary.print_summary(shown)
+        terminal.print_summary(shown)
     else:
         typer.echo(f"{name} is not finished; the command that began it continues it. Its recipe:\n\n{shown['recipe']}")
 
@@ -141,7 +143,7 @@ def confirmed(question: str) -> bool:
 
 def table(rows: list[dict[str, Any]]) -> Any:
     """Runs as a table."""
-    from lrctl.tables import Table
+    from lrctl.report.tables import Table
 
     facts, losses = ("command", "workload", "seed", "steps"), ("train loss", "validation loss", "test loss")
     columns = ("run", "state", *facts, *losses, "plain runs", "date", "disk")

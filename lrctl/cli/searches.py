@@ -168,7 +168,8 @@ def strategy_command(part: Part) -> Callable[..., None]:
 
 def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     """Search, with progress on stderr and the result on stdout."""
-    from lrctl import progress, session, summary
+    from lrctl import progress, session
+    from lrctl.report import terminal
 
     # What the user's own code prints must not get into the document.
     with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr):
@@ -176,17 +177,17 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     if options["as_json"]:
         typer.echo(json.dumps(document, indent=1, allow_nan=False))
     else:
-        summary.print_summary(document)
+        terminal.print_summary(document)
 
 
 def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
     """Print what a search would take."""
     from lrctl import estimate as estimates
-    from lrctl import summary
+    from lrctl.report import terminal
 
     with redirect_stdout(sys.stderr):
         estimate = estimates.estimate(command, recipe, store=options["store"])
     if options["as_json"]:
         typer.echo(json.dumps(estimate, indent=1, allow_nan=False))
     else:
-        summary.print_estimate(estimate)
+        terminal.print_estimate(estimate)

@@ -11,9 +11,9 @@ import argparse
 from typing import Any
 
 import lrctl
-from lrctl.compare import compare
-from lrctl.summary import print_tables
-from lrctl.tables import comparison_tables
+from lrctl.report.compare import compare
+from lrctl.report.tables import comparison_tables
+from lrctl.report.terminal import print_tables
 
 SEMILOCAL = {"strategy.semilocal.eps": 0.48, "strategy.semilocal.decay": True}
 NATS = {"strategy.semilocal.eps_unit": "nats"}

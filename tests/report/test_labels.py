@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import pytest
 
-from lrctl.curves import Curve, Run
 from lrctl.errors import UsageError
-from lrctl.labels import labelled, spelt
+from lrctl.report.curves import Curve, Run
+from lrctl.report.labels import labelled, spelt
 from lrctl.results import Finished
 
 

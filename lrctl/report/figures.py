@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from lrctl.compare import Comparison, Method
-from lrctl.curves import Curve
+from lrctl.report.compare import Comparison, Method
+from lrctl.report.curves import Curve
 from lrctl.smoothing import SMOOTHING, smoothed
 
 if TYPE_CHECKING:

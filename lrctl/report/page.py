@@ -9,13 +9,13 @@ from html import escape
 from pathlib import Path
 
 from lrctl import __version__
-from lrctl.compare import Comparison, Difference
-from lrctl.curves import Run
-from lrctl.figures import COLOURS, INK
 from lrctl.loading import is_code
+from lrctl.report.compare import Comparison, Difference
+from lrctl.report.curves import Run
+from lrctl.report.figures import COLOURS, INK
+from lrctl.report.tables import Table, comparison_tables, segments, sentence
+from lrctl.report.tables import results as best_of_each
 from lrctl.store import read_json
-from lrctl.tables import Table, comparison_tables, segments, sentence
-from lrctl.tables import results as best_of_each
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """What the browser is told: whatever a name or label may hold, nothing is fetched and nothing is run."""

@@ -11,15 +11,15 @@ from rich.console import Console
 from rich.text import Text
 
 from lrctl.plugins import registry
+from lrctl.report.tables import Table, fits, number, results, segments
 from lrctl.schedule import AdaptiveSchedule, build_schedule
-from lrctl.tables import Table, fits, number, results, segments
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "  ...:::#"
 """Columns of 0 to 8 eighths, where the terminal can show them and where it cannot."""
 
 
-def terminal() -> Console:
+def stdout() -> Console:
     """Stdout, for text that is printed as it is."""
     # A table is fitted to a terminal, but not on its way into a file.
     width = None if sys.stdout.isatty() else 10_000
@@ -28,7 +28,7 @@ def terminal() -> Console:
 
 def print_summary(document: Mapping[str, Any]) -> None:
     """A search's result for a person, on stdout."""
-    console = terminal()
+    console = stdout()
     blocks = BLOCKS if console.encoding.startswith("utf") else ASCII_BLOCKS
     family, params = document["schedule"]["family"], document["schedule"]["params"]
     trained = f" on {document['workload']}, seed {document['seed']}" if document["checkpoint"] else f": {family}"
@@ -91,7 +91,7 @@ def plot(
 
 def print_estimate(estimate: Mapping[str, Any]) -> None:
     """What a search would take, for a person, on stdout."""
-    terminal().print(
+    stdout().print(
         f"{estimate['command']} on {estimate['workload']}: about {estimate['jobs']} jobs "
         f"({estimate['jobs_known']} known), {estimate['steps']} steps = {estimate['baseline_runs']:.1f} plain runs\n"
         f"training: about {estimate['seconds']:.0f} s on {estimate['workers']} workers "
@@ -104,7 +104,7 @@ def print_estimate(estimate: Mapping[str, Any]) -> None:
 
 def print_tables(tables: Sequence[Table]) -> None:
     """Tables with their captions and notes, on stdout."""
-    console = terminal()
+    console = stdout()
     for i, table in enumerate(tables):
         console.print(*[""][:i], Text(table.caption, "bold"), "", drawn(table), "", *table.notes, sep="\n")
 

@@ -16,8 +16,8 @@ from scipy import stats
 import comparisons
 from command_line import Lrctl
 from comparisons import ALL, LOCALS, SEARCHES, document, made_by_hand, seeded
-from lrctl.compare import Difference, corrected, minus, paired
-from lrctl.tables import sentence
+from lrctl.report.compare import Difference, corrected, minus, paired
+from lrctl.report.tables import sentence
 
 NAN, INF = math.nan, math.inf
 LOSSES = st.lists(st.tuples(st.floats(0, 10), st.floats(0, 10)), min_size=2, max_size=12)

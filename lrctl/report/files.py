@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from lrctl.compare import Comparison
-from lrctl.figures import against, drawn
-from lrctl.page import page
+from lrctl.report.compare import Comparison
+from lrctl.report.figures import against, drawn
+from lrctl.report.page import page
 from lrctl.smoothing import smoothed
 from lrctl.store import aside, cannot_write
 

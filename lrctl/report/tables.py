@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lrctl.compare import LEVEL, Comparison, Difference, Method
+from lrctl.report.compare import LEVEL, Comparison, Difference, Method
 
 MANY = 5
 """With more seeds than these, the table has no column for each."""

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lrctl.curves import Curve, Run, told
 from lrctl.errors import UsageError
 from lrctl.fields import fields_of
 from lrctl.plugins import registry
+from lrctl.report.curves import Curve, Run, told
 from lrctl.schedule import listed
 
 

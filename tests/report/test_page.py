@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 import comparisons
 from comparisons import ALL, SEARCHES, document, made_by_hand
-from lrctl.compare import compare
-from lrctl.figures import COLOURS
-from lrctl.report import write
+from lrctl.report.compare import compare
+from lrctl.report.figures import COLOURS
+from lrctl.report.files import write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from lrctl.curves import Curve, Run, read, told, trained
 from lrctl.errors import unknown
 from lrctl.job import finite
-from lrctl.labels import differing, labelled
+from lrctl.report.curves import Curve, Run, read, told, trained
+from lrctl.report.labels import differing, labelled
 from lrctl.results import existing
 
 FAMILY, COMMAND = "wsd", "baseline"

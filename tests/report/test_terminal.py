@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lrctl import summary
+from lrctl.report import terminal
+from lrctl.report.tables import Table
 from lrctl.schedule import PiecewiseLinear
-from lrctl.tables import Table
 
 FILES = {"schedule": "a [b]/schedule.json", "checkpoint": "a [b]/a.safetensors", "result": "a [b]/result.json"}
 CANDIDATES = [
@@ -41,7 +41,7 @@ def document(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_plot_of_a_ramp_rises_to_its_top() -> None:
-    lines = summary.plot(PiecewiseLinear(((0, 0.0), (100, 1.0))), 100)
+    lines = terminal.plot(PiecewiseLinear(((0, 0.0), (100, 1.0))), 100)
     assert lines[0].startswith("9.92e-01 |")
     assert lines[-2].startswith("0.00e+00 |")
     assert lines[-1].split() == ["0", "100", "steps"]
@@ -51,7 +51,7 @@ def test_the_plot_of_a_ramp_rises_to_its_top() -> None:
 
 
 def test_the_plot_of_a_schedule_that_is_always_0_is_empty() -> None:
-    assert {line[10:].strip() for line in summary.plot(PiecewiseLinear(((0, 0.0),)), 5)[:-1]} == {""}
+    assert {line[10:].strip() for line in terminal.plot(PiecewiseLinear(((0, 0.0),)), 5)[:-1]} == {""}
 
 
 def test_a_summary_of_a_tuned_search_tells_every_eps_and_the_one_found(capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +59,7 @@ def test_a_summary_of_a_tuned_search_tells_every_eps_and_the_one_found(capsys: p
         {"eps": 0.5, "decay": True, "validation_loss": 1.25},
         {"eps": 1.0, "decay": False, "validation_loss": None},
     ]
-    summary.print_summary(document(eps=0.5, decay=True, chosen_by="validation loss", tried=tried))
+    terminal.print_summary(document(eps=0.5, decay=True, chosen_by="validation loss", tried=tried))
     out = capsys.readouterr().out
     assert "tried eps 0.5 decaying: validation loss 1.2500" in out
     assert "tried eps 1 constant: validation loss not finite" in out
@@ -69,20 +69,20 @@ def test_a_summary_of_a_tuned_search_tells_every_eps_and_the_one_found(capsys: p
 def test_a_summary_can_be_written_where_only_ascii_is(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", out)
-    summary.print_summary(document())
+    terminal.print_summary(document())
     out.flush()
 
 
 @pytest.mark.parametrize(("unit", "said"), [("nats", False), ("progress", True), (None, False)])
 def test_a_summary_names_the_unit_of_eps(unit: str | None, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    summary.print_summary(document(eps_unit=unit))
+    terminal.print_summary(document(eps_unit=unit))
     out = capsys.readouterr().out
     assert "eps (nats)" in out
     assert ("share of each segment's progress" in out) == said
 
 
 def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    summary.print_summary(document(eps_unit="nats"))
+    terminal.print_summary(document(eps_unit="nats"))
     out = capsys.readouterr().out
     assert "semilocal on linear-regression, seed 3, 10 steps" in out
     assert "train loss 1.5000 (smoothed), validation loss 1.2500, test loss 1.1250" in out
@@ -94,7 +94,7 @@ def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.Captur
 
 
 def test_a_search_without_segments_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
-    summary.print_summary(document(segments=[]))
+    terminal.print_summary(document(segments=[]))
     assert "margin" not in capsys.readouterr().out
 
 
@@ -103,6 +103,6 @@ def test_a_table_is_printed_whole_where_nobody_looks_and_in_brackets_as_it_is(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     long = "semilocal eps=0.48 decay [wide]"
-    summary.print_tables([Table("First", ("a", "b"), ((long, "1"),), ("how [to] read",)), Table("Second", ("c",), ())])
+    terminal.print_tables([Table("First", ("a", "b"), ((long, "1"),), ("how [to] read",)), Table("Second", ("c",), ())])
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines == ["First", "", f"a{' ' * len(long)} b", f"{long}  1", "", "how [to] read", "", "Second", "", "c", ""]
