@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from lrctl.session import SPLITS, begun
 from lrctl.store import Store
 from lrctl.strategy import Batch, Found, Problem, drive
 
-NOTHING = {
+NO_TRAINING = {
     **dict.fromkeys(("jobs", "jobs_known", "steps", "workers", "checkpoint_bytes", "peak_disk_bytes"), 0),
     **dict.fromkeys(("baseline_runs", "seconds_per_step", "seconds"), 0.0),
     "held_out_splits": [],
@@ -59,7 +60,9 @@ class Rehearsal:
             loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
         metrics = {split: {"loss": loss} for split in job.evaluate}
         made_up = SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start)
-        return replace(made_up, score=loss, metrics=metrics, train_loss=loss if job.evaluate else None)
+        norms = (1.0,) * made_up.steps if job.gradient_norms else None
+        train_loss = loss if job.evaluate else None
+        return replace(made_up, score=loss, metrics=metrics, gradient_norms=norms, train_loss=train_loss)
 
     def again(self, key: str | None) -> list[SegmentJob]:
         """The jobs that are trained again for the checkpoint that is handed over, where its job left none."""
@@ -81,16 +84,17 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, An
     part, params = registry().get("strategy", command), recipe.params(command)
     moved = begun(part.target(params, Problem(recipe.training.steps)))
     if isinstance(moved, Found):
-        return NOTHING | {"command": command, "workload": recipe.workload.name}
+        return NO_TRAINING | {"command": command, "workload": recipe.workload.name}
     task = prepare(recipe)
     rehearsal = Rehearsal(task)
     found = drive(moved, rehearsal.answer)
     again = rehearsal.again(found.checkpoint)
     steps = sum(job.stop - job.start for job in [*rehearsal.jobs.values(), *again])
-    seconds_per_step, size = probe(task)
+    seconds_per_step, seconds_per_evaluation, size = probe(task)
     workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(task.device))
     rounds = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
     rounds += sum(job.stop - job.start for job in again)
+    evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
     # Opening a folder that is not a store yet would make it one.
     known = Store(store).result if (Path(store) / "store.json").is_file() else (lambda _: None)
     return {
@@ -102,15 +106,15 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, An
         "baseline_runs": steps / recipe.training.steps,
         "workers": workers,
         "seconds_per_step": seconds_per_step,
-        "seconds": rounds * seconds_per_step,
+        "seconds": rounds * seconds_per_step + evaluations * seconds_per_evaluation,
         "checkpoint_bytes": size,
         "peak_disk_bytes": max(rehearsal.checkpoints, len(again)) * size,
         "held_out_splits": list(SPLITS),
     }
 
 
-def probe(task: Task) -> tuple[float, int]:
-    """Seconds per training step in one worker, and the bytes of a checkpoint, measured on a throw-away model."""
+def probe(task: Task) -> tuple[float, float, int]:
+    """Seconds per step and per evaluation in one worker, and a checkpoint's bytes, measured on a throw-away model."""
     import torch
 
     from lrctl.trainer import train
@@ -122,13 +126,16 @@ def probe(task: Task) -> tuple[float, int]:
         with quiet_torch(task.threads, task.device):
             train(workload, task, SegmentJob(0, 3, still))
             trained = train(workload, task, SegmentJob(0, PROBE, still))
+            began = time.perf_counter()
+            train(workload, task, SegmentJob(0, 0, still, evaluate=SPLITS))
+            evaluation = time.perf_counter() - began
     except Exception as error:
         where = origin(error, task.workload)
         raise UsageError(
             f"workload {task.workload}: training a few steps raised {type(error).__name__}: {error}{where}; "
             "mend it and try again, --debug shows more"
         ) from error
-    return trained.seconds / PROBE, sum(t.nbytes for t in tensors_in(trained.state, torch.Tensor))
+    return trained.seconds / PROBE, evaluation, sum(t.nbytes for t in tensors_in(trained.state, torch.Tensor))
 
 
 def tensors_in(value: Any, kind: Any) -> list[Any]:

@@ -14,7 +14,7 @@ from lrctl.results import SCHEDULE_FORMAT
 from lrctl.schedule import params_of
 from lrctl.strategy import Found
 
-NOTHING = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "baseline_runs": 0.0}
+NO_COST = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "baseline_runs": 0.0}
 """The cost of a search that trains nothing."""
 
 
@@ -32,7 +32,7 @@ class Outcome:
     found: Found
     train_loss: float | None = None
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    cost: Mapping[str, Any] = field(default_factory=NOTHING.copy)
+    cost: Mapping[str, Any] = field(default_factory=NO_COST.copy)
     notes: Sequence[str] = ()
 
 

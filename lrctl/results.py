@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,15 +25,15 @@ SCHEDULE_FORMAT = "lrctl-schedule/1"
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run: its result document, and the store that holds what it names."""
+    """A finished run: its result document, and the store that holds what it names.
+
+    Attributes:
+        name: that of its folder now; the document has the one it was made under.
+    """
 
     store: Store
+    name: str
     document: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        """The run's name."""
-        return str(self.document["run"])
 
     @cached_property
     def recipe(self) -> str:
@@ -75,13 +75,13 @@ def finished(store: str | Path, name: str) -> Finished:
         UsageError: there is no such run, or it is not finished.
     """
     place = existing(store)
+    if name not in place.runs():
+        known = [run for run in place.runs() if place.document(run)]
+        raise unknown("run", name, known, f"{place.path}: {name}")
     document = place.document(name)
     if document is None:
-        known = [run.name for run in sorted((place.path / "runs").iterdir()) if place.document(run.name)]
-        if place.run(name).is_dir():
-            raise UsageError(f"run {name}: it is not finished; give its command again to continue it")
-        raise unknown("run", name, known, f"{place.path}: {name}")
-    return Finished(place, document)
+        raise UsageError(f"run {name}: it is not finished; give its command again to continue it")
+    return Finished(place, name, document)
 
 
 def schedule_given(store: str | Path, source: str) -> tuple[Any, int]:
@@ -165,13 +165,16 @@ def settle(
         UsageError: there is no such file or run, or it holds no schedule.
     """
     settled = dict(overrides)
+    prefix = f"strategy.{part.name}."
     for field in fields_of(part.params):
-        key = f"strategy.{part.name}.{field.name}"
-        source = settled.get(key)
-        if isinstance(source, str) and any(isinstance(mark, GivenSchedule) for mark in field.marks):
-            schedule, steps = schedule_given(store, source)
-            settled[key] = schedule_text(schedule, steps)
-            settled.setdefault("training.steps", settled.get(f"strategy.{part.name}.stretch") or steps)
-            if recipe is None and not is_file(source):
-                recipe = str(finished(store, source).store.run(source) / "recipe.toml")
+        source, marks = settled.get(prefix + field.name), [m for m in field.marks if isinstance(m, GivenSchedule)]
+        if not marks or not isinstance(source, str):
+            continue
+        schedule, steps = schedule_given(store, source)
+        settled[prefix + field.name] = schedule_text(schedule, steps)
+        settled.setdefault("training.steps", settled.get(prefix + marks[0].stretch) or steps)
+        if recipe is None and not is_file(source):
+            recipe = str(finished(store, source).store.run(source) / "recipe.toml")
+            # Of that recipe, what is trained counts, and not what was asked for then.
+            settled = {prefix + f.name: f.default for f in fields_of(part.params) if f.default is not MISSING} | settled
     return recipe, settled

@@ -1,7 +1,8 @@
 """Contract: what a learning-rate schedule is. Also `PiecewiseLinear`, the form in which a search answers.
 
 A *tunable* family is one that grid searches, fits and stretching can handle: a dataclass with a field `steps` (T, the
-run's length) and a field `peak_lr`, in which the LR is linear. Its other parameters say by an `Axis` how they vary.
+run's length) and a field `peak_lr`, in which the LR is linear. Its other parameters have defaults, and say by an `Axis`
+how they vary.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, Protocol, get_type_hints, runtime_checkable
 
@@ -137,39 +138,51 @@ def metadata(hint: Any) -> tuple[Any, ...]:
     return getattr(hint, "__metadata__", ())
 
 
+def scalable(family: Any) -> bool:
+    """Whether a family has the fields `steps` and `peak_lr`, and knows its LRs before the run."""
+    named = {f.name for f in fields(family)} if is_dataclass(family) else set()
+    return {"steps", "peak_lr"} <= named and not hasattr(family, "init")
+
+
 def tunable(family: Any) -> bool:
-    """Whether a family has the fields `steps` and `peak_lr`."""
-    return is_dataclass(family) and {"steps", "peak_lr"} <= {f.name for f in fields(family)}
+    """Whether a family is scalable and can be made from `steps` and `peak_lr` alone."""
+    others = [f for f in fields(family) if f.name not in ("steps", "peak_lr")] if scalable(family) else []
+    return scalable(family) and all(f.default is not MISSING or f.default_factory is not MISSING for f in others)
 
 
 def stretch(schedule: Any, old: int, new: int) -> Any:
     """The same shape over `new` steps instead of `old`: step t becomes step t new / old.
 
     Raises:
-        UsageError: the family has neither knots nor a field `steps`.
+        UsageError: the family has neither knots nor a field `steps`, or its own steps would not come out whole.
     """
     if isinstance(schedule, PiecewiseLinear):
         return PiecewiseLinear(tuple((step * new / old, lr) for step, lr in schedule.knots))
-    if not tunable(type(schedule)):
+    if not scalable(type(schedule)):
         raise UsageError(
-            f"schedule family {type(schedule).__name__}: it has no field 'steps', so it cannot be stretched"
+            f"schedule family {type(schedule).__name__}: without fields 'steps' and 'peak_lr' it cannot be stretched"
+        )
+    length = schedule.steps * new / old
+    if not length.is_integer():
+        raise UsageError(
+            f"schedule {schedule!r}: stretched from {old} steps to {new} it would have {length:g} steps of its own"
         )
     in_steps = getattr(schedule, "lengths", "fraction") == "steps"
     lengths = [name for name, axis in axes(type(schedule)).items() if axis.length and in_steps]
-    return replace(schedule, steps=new, **{name: getattr(schedule, name) * new / old for name in lengths})
+    return replace(schedule, steps=int(length), **{name: getattr(schedule, name) * new / old for name in lengths})
 
 
 def with_peak(schedule: Any, peak_lr: float) -> Any:
-    """The same shape with another peak: a tunable family's `peak_lr`, or a piecewise-linear schedule's largest LR.
+    """The same shape with another peak: a scalable family's `peak_lr`, or a piecewise-linear schedule's largest LR.
 
     Raises:
-        UsageError: the schedule has no peak to set: it is 0 everywhere, or its family is not tunable.
+        UsageError: the schedule has no peak to set: it is 0 everywhere, or its family is not scalable.
     """
     if isinstance(schedule, PiecewiseLinear) and (top := max(lr for _, lr in schedule.knots)):
         return PiecewiseLinear(
             tuple((step, peak_lr if lr == top else lr / top * peak_lr) for step, lr in schedule.knots)
         )
-    if not tunable(type(schedule)):
+    if not scalable(type(schedule)):
         raise UsageError(f"schedule {schedule!r}: it has no peak LR that can be set")
     return replace(schedule, peak_lr=peak_lr)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -194,6 +194,13 @@ class Session:
         metrics = {split: dict(values) for split, values in result.metrics.items()}
         return Outcome(found, result.train_loss, metrics, self.cost(), self.notes)
 
+    def keep(self, key: str | None) -> None:
+        """Make sure that a finished run's checkpoint is there, and leave no other behind."""
+        handed_over = {key} if key else set()
+        # Another search may have deleted it before this run was finished; from now on none does.
+        self.restore(handed_over)
+        self.clean_up(Batch("nothing goes on", [], keep=frozenset(handed_over)))
+
     def cost(self) -> dict[str, Any]:
         """What the search took: jobs it trained, in this and earlier goes, and jobs that others had trained.
 
@@ -278,43 +285,60 @@ def search(
         NoValidCandidateError: every candidate of a choice diverged.
         JobFailedError: a job failed on every attempt.
     """
-    began = time.monotonic()
     place = Store(store)
     if name is not None:
         place.run(name)  # refuses a bad name before anything is prepared
+    document = (None if fresh else finished_before(place, command, recipe, name)) or searched(
+        place, command, recipe, name, fresh
+    )
+    document |= {"files": place.files(document)}
+    notify("search_finished", document=document)
+    return document
+
+
+def searched(place: Store, command: str, recipe: Recipe, name: str | None, fresh: bool) -> dict[str, Any]:
+    """The result document of a search that begins, or goes on."""
+    began = time.monotonic()
     part, params = registry().get("strategy", command), recipe.params(command)
     moved = begun(part.target(params, Problem(recipe.training.steps)))
     task = None if isinstance(moved, Found) else prepare(recipe)
-    frozen = f"# {decided(task)}\n{recipe.frozen(command)}"
-    name = name or f"{command}-{digest(frozen)[:8]}"
+    name, frozen = identity(command, recipe, task, name)
     if fresh:
         place.remove_run(name)
     place.begin(name, frozen, environment(task))
-    document = place.document(name)
 
-    def close(outcome: Outcome) -> dict[str, Any]:
+    def finish(outcome: Outcome) -> dict[str, Any]:
         document = result_document(command, name, recipe, outcome, time.monotonic() - began)
         place.finish(name, document, schedule_document(document))
         return document
 
     if isinstance(moved, Found):
-        document = document or close(Outcome(moved))
-    elif task and (document is None or not whole(place, document)):
-        with closing(Session(place, replace(task, run=name), recipe, fresh)) as session:
-            document = close(session.hand_over(session.drive(moved)))
-            # From here on no other search deletes the checkpoint; one may have done so a moment ago.
-            handed_over = {document["checkpoint"]} - {None}
-            session.restore(handed_over)
-            session.clean_up(Batch("what it was made again from", [], keep=frozenset(handed_over)))
-    assert document
-    document = document | {"files": place.files(document)}
-    notify("search_finished", document=document)
+        return finish(Outcome(moved))
+    assert task
+    with closing(Session(place, replace(task, run=name), recipe, fresh)) as session:
+        document = finish(session.hand_over(session.drive(moved)))
+        session.keep(document["checkpoint"])
     return document
 
 
-def whole(place: Store, document: Mapping[str, Any]) -> bool:
-    """Whether the checkpoint that a finished run handed over, if any, is still there."""
-    return document["checkpoint"] is None or place.checkpoint(document["checkpoint"]).exists()
+def finished_before(place: Store, command: str, recipe: Recipe, name: str | None) -> dict[str, Any] | None:
+    """The result document of the same search, if it is finished and what it handed over is still there."""
+    tables = recipe.frozen(command)
+    alike = {run: frozen for run in place.runs() if (frozen := place.recipe(run)).partition("\n")[2] == tables}
+    # Whether a search trains is known only once it has begun, and that may take its time.
+    for task_of in (lambda: None, lambda: prepare(recipe)) if alike else ():
+        run, frozen = identity(command, recipe, task_of(), name)
+        document = place.document(run) if alike.get(run) == frozen else None
+        if document and (document["checkpoint"] is None or place.checkpoint(document["checkpoint"]).exists()):
+            return document | {"run": run}  # its folder may have been renamed
+    return None
+
+
+def identity(command: str, recipe: Recipe, task: Task | None, name: str | None) -> tuple[str, str]:
+    """A run's name and frozen recipe, which begins with what decides the result beside the recipe."""
+    decided = "nothing trained" if task is None else f"device {task.identity['device']}, content {task.content}"
+    frozen = f"# numerics {NUMERICS}, {decided}\n{recipe.frozen(command)}"
+    return name or f"{command}-{digest(frozen)[:8]}", frozen
 
 
 def begun(search: Search) -> Found | Search:
@@ -334,10 +358,3 @@ def begun(search: Search) -> Found | Search:
                 return end.value  # type: ignore[no-any-return]
 
     return onward()
-
-
-def decided(task: Task | None) -> str:
-    """What decides a result beside the recipe."""
-    if task is None:
-        return f"numerics {NUMERICS}, nothing trained"
-    return f"numerics {NUMERICS}, device {task.identity['device']}, content {task.content}"

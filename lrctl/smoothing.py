@@ -15,31 +15,34 @@ SMOOTHING = 10.0
 def final_train_loss(losses: np.ndarray[Any, Any]) -> float:
     """The last value of the losses smoothed with a Gaussian filter of standard deviation 10 steps.
 
-    As scipy.ndimage.gaussian_filter1d(losses, 10)[-1]: beyond its end the series is reflected (d c b a | a b c d),
-    and the filter is cut off at 4 standard deviations. Losses that are not finite are left out; +inf if all are.
+    As scipy.ndimage.gaussian_filter1d(losses, 10)[-1] where all are finite; +inf if none of the last 41 is.
     """
-    import numpy as np
-
-    losses = losses[np.isfinite(losses)]
-    if not len(losses):
-        return math.inf
-    radius = int(4 * SMOOTHING + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / SMOOTHING) ** 2)
-    padded = np.pad(losses.astype(np.float64), radius, mode="symmetric")
-    return float(padded[-len(weights) :] @ (weights / weights.sum()))
+    last = float(filtered(losses)[-1]) if len(losses) else math.nan
+    return math.inf if math.isnan(last) else last
 
 
 def smoothed(losses: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """All losses after the same filter. A step sees the finite losses around it; NaN where its own is not finite.
+    """All losses after the same filter; NaN where a step's own is not finite, so that a curve ends where losses do."""
+    import numpy as np
 
-    As scipy.ndimage.gaussian_filter1d(losses, 10) where all are finite; its last value then is the final train loss.
+    return np.where(np.isfinite(losses), filtered(losses), np.nan)
+
+
+def filtered(losses: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The mean of the finite losses around each step by their weights in the filter; NaN where there are none.
+
+    Beyond its ends the series is reflected (d c b a | a b c d), and the filter is cut off at 4 standard deviations.
     """
     import numpy as np
-    from scipy.ndimage import gaussian_filter1d
 
-    finite = np.isfinite(losses)
-    weights = gaussian_filter1d(finite.astype(float), SMOOTHING)
-    sums = gaussian_filter1d(np.where(finite, losses, 0.0).astype(float), SMOOTHING)
-    found = np.full(len(losses), np.nan)
-    np.divide(sums, weights, out=found, where=finite)
+    radius = int(4 * SMOOTHING + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / SMOOTHING) ** 2)
+    weights /= weights.sum()
+    padded = np.pad(losses.astype(np.float64), radius, mode="symmetric")
+    finite = np.isfinite(padded)
+    sums = np.correlate(np.where(finite, padded, 0.0), weights)
+    seen, missing = (np.correlate(each.astype(np.float64), weights) for each in (finite, ~finite))
+    seen[missing == 0] = 1.0  # as it is computed, it may not be 1 to the last bit
+    found = np.full(len(sums), np.nan)
+    np.divide(sums, seen, out=found, where=seen > 0)
     return found

@@ -187,6 +187,13 @@ class Store:
         """The result document of a run, or None if the run is not finished."""
         return read_json(self.run(name) / "result.json")
 
+    def recipe(self, name: str) -> str:
+        """The frozen recipe of a run; empty if there is none."""
+        try:
+            return (self.run(name) / "recipe.toml").read_text(encoding="utf-8")
+        except (FileNotFoundError, UnicodeDecodeError):
+            return ""
+
     def files(self, document: dict[str, Any]) -> dict[str, str | None]:
         """Where a finished run's files are; there is no checkpoint where nothing was trained."""
         run, key = self.run(document["run"]), document["checkpoint"]

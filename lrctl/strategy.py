@@ -105,7 +105,12 @@ class GivenSchedule:
 
     It is the command's argument, `RUN|schedule.json`. The strategy is given the schedule as JSON text, for
     `lrctl.results.parse_schedule`; a run's own recipe is then the default recipe.
+
+    Attributes:
+        stretch: the parameter, if any, that holds the steps that the schedule is stretched to; 0 is not at all.
     """
+
+    stretch: str = ""
 
 
 Search = Generator[Batch, list[SegmentResult], Found]

@@ -313,6 +313,14 @@ def test_the_file_of_a_run_defines_its_schedule(lrctl: Lrctl, run: str, tmp_path
     assert lrs_of(imported(text)["lr"], 24) == lrs_of(schedule, 24)
 
 
+@pytest.mark.parametrize("name", ["class.py", "1.py", "a b.py"])
+def test_a_file_that_cannot_be_imported_by_its_name_says_how_another_would_be(
+    name: str, lrctl: Lrctl, run: str, tmp_path: Path
+) -> None:
+    assert lrctl("export", run, "--to", "torch", "--out", name).code == 0
+    assert "from lr_schedule import make_scheduler" in (tmp_path / name).read_text()
+
+
 def test_a_file_is_replaced_only_if_asked(lrctl: Lrctl, run: str, tmp_path: Path) -> None:
     target = tmp_path / "train.py"
     target.write_text("mine")

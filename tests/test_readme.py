@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import lrctl
+from command_line import Lrctl
 from lrctl import recipe
 from lrctl.loading import load_workload
+from lrctl.results import schedule_text
+from lrctl.schedule import PiecewiseLinear
 from lrctl.testing import check_workload
 
 ROOT = Path(__file__).parent.parent
@@ -79,3 +83,25 @@ def test_every_local_link_leads_somewhere(link: str) -> None:
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:lrctl|plugins|recipes|tests)/[\w/.]*)`", README))))
 def test_every_path_in_the_map_exists(path: str) -> None:
     assert (ROOT / path).exists()
+
+
+def test_the_example_of_a_scheduler_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = PiecewiseLinear(((0, 0.0), (60, 0.01), (600, 0.0)))
+    (tmp_path / "schedule.json").write_text(schedule_text(found, 600))
+    names: dict[str, Any] = {}
+    exec(block("ScheduleLR").replace(".lrctl/runs/semilocal-1fc7dd98/schedule.json", "schedule.json"), names)
+    used = []
+    for _ in range(600):
+        used.append(names["optimizer"].param_groups[0]["lr"])
+        names["optimizer"].step()
+        names["scheduler"].step()
+    assert used == [found(step) for step in range(600)]
+
+
+COMMANDS = sorted(set(re.findall(r"(?:`|^    )lrctl ([a-z][a-z-]+)", README, re.MULTILINE)))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_that_the_readme_names_is_there(command: str, lrctl: Lrctl) -> None:
+    assert lrctl(command, "--help").code == 0

@@ -292,6 +292,14 @@ def test_a_finished_run_is_shown_as_its_search_printed_it(lrctl: Lrctl, place: P
     assert Path(again["files"]["schedule"]).is_file()
 
 
+def test_a_run_whose_folder_was_moved_is_shown_where_it_is(lrctl: Lrctl, place: Path) -> None:
+    searches.search(place, name="done")
+    Store(place).run("done").rename(Store(place).run("moved"))
+    shown = lrctl("runs", "show", "moved", "--json").document
+    assert shown["run"] == "moved"
+    assert all(Path(path).is_file() for path in shown["files"].values())
+
+
 def test_an_unfinished_run_is_shown_as_what_it_is(lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted(place, monkeypatch)
     shown = lrctl("runs", "show", "begun")

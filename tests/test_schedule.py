@@ -133,9 +133,24 @@ def test_stretching_keeps_the_shape(schedule: Any, stretched: Any) -> None:
     assert stretch(stretched, 300, 100) == schedule
 
 
+@dataclass(frozen=True)
+class Half:
+    steps: int
+    peak_lr: float
+
+    def __call__(self, step: float) -> float:
+        return self.peak_lr * min(1.0, step / self.steps)
+
+
+def test_a_schedule_of_another_length_than_its_run_keeps_its_share_of_it() -> None:
+    assert stretch(Half(40, 0.1), 80, 160) == Half(80, 0.1)
+    with pytest.raises(UsageError, match=r"from 3 steps to 4 it would have 53.3333 steps of its own"):
+        stretch(Half(40, 0.1), 3, 4)
+
+
 def test_what_has_no_length_cannot_be_stretched() -> None:
     with pytest.raises(
-        UsageError, match=r"^schedule family Fixed: it has no field 'steps', so it cannot be stretched$"
+        UsageError, match=r"^schedule family Fixed: without fields 'steps' and 'peak_lr' it cannot be stretched$"
     ):
         stretch(Fixed(), 100, 300)
 

@@ -505,12 +505,12 @@ def test_an_estimates_disk_holds_the_search(place: Path, watch: Callable[..., No
 
 
 def test_an_estimate_counts_the_run_that_is_trained_again_for_its_checkpoint(place: Path) -> None:
-    recipe = smoke(strategy__baseline__family=["wsd"], strategy__baseline__grid=[1e-4, 3e-4, 1e-3])
+    axes = {"strategy__baseline__family": ["wsd"], "strategy__baseline__axis": ["warmup=0.1", "decay=0,0.3"]}
+    recipe = smoke(strategy__baseline__grid=[3e-4], **axes)
     told = estimate("baseline", recipe, store=place)
-    recipe = smoke(strategy__baseline__family=["wsd"], strategy__baseline__grid=[0.1, 0.3, 1.0])
     cost = search(place, recipe, command="baseline")["cost"]
     assert told["jobs"] == cost["jobs"]
-    assert told["steps"] == pytest.approx(cost["steps_trained"], rel=0.02)
+    assert told["steps"] == cost["steps_trained"]
 
 
 def test_of_whole_runs_only_the_checkpoint_handed_over_is_left(place: Path) -> None:
@@ -523,6 +523,21 @@ def test_of_whole_runs_only_the_checkpoint_handed_over_is_left(place: Path) -> N
 def place_of(document: dict[str, Any]) -> list[str]:
     """The checkpoints beside the one that a document names."""
     return [path.name for path in Path(document["files"]["checkpoint"]).parent.iterdir()]
+
+
+def test_an_estimate_s_time_counts_what_evaluating_takes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrctl.estimate.probe", lambda _: (0.0, 2.0, 1))
+    axes = {"strategy__baseline__family": ["triangle"], "strategy__baseline__grid": [1e-4, 3e-4, 1e-3]}
+    told = estimate("baseline", smoke(executor__name="serial", **axes), store=place)
+    assert told["seconds"] == 2.0 * (3 + 1)  # each run, and what is handed over
+
+
+def test_a_finished_search_is_found_without_beginning_it_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = search(place, small())
+    monkeypatch.setattr("lrctl.session.begun", lambda _: pytest.fail("the search began again"))
+    assert search(place, small()) == first
+    with pytest.raises(pytest.fail.Exception):
+        search(place, small(training__seed=1))
 
 
 # Numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,7 @@ def export_schedule(
 
     schedule, steps = results.schedule_given(store, source)
     named = source if results.is_file(source) else f"run {source}"
-    module = out.stem if out and out.stem.isidentifier() else "lr_schedule"
+    module = out.stem if out and out.stem.isidentifier() and not iskeyword(out.stem) else "lr_schedule"
     text = export.export(schedule, steps, to, source=named, module=module)
     if out is None:
         typer.echo(text, nl=False)

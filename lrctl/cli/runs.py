@@ -59,7 +59,8 @@ def show(
     check_known(place, [name])
     document, recipe = place.document(name), place.run(name) / "recipe.toml"
     if document:
-        shown = document | {"files": place.files(document)}
+        here = document | {"run": name}  # a folder that was moved has a document with its old name
+        shown = here | {"files": place.files(here)}
     else:
         (shown,) = (row for row in tidy.runs(place) if row["run"] == name)
         shown["recipe"] = recipe.read_text(encoding="utf-8") if recipe.is_file() else ""

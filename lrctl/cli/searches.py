@@ -71,13 +71,11 @@ def own_options(part: Part) -> list[inspect.Parameter]:
     for field in fields.fields_of(part.params):
         default = "required" if field.default is MISSING else shown(field.default)
         declared: Any = typer.Option(help=f"{field.help} [dim]\\[{default}][/dim]", show_default=False)
-        kind, unset = flag_type(field.type), None
         if any(isinstance(mark, GivenSchedule) for mark in field.marks):
-            declared, kind, unset = typer.Argument(help=field.help, metavar=GIVEN), str, inspect.Parameter.empty
-        annotation: Any = Annotated[kind, declared]
-        options.append(
-            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=unset, annotation=annotation)
-        )
+            # A run's frozen recipe holds it already.
+            declared = typer.Argument(help=field.help, metavar=GIVEN, show_default=False)
+        kind: Any = Annotated[flag_type(field.type), declared]
+        options.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
     return options
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from lrctl.errors import unknown
 from lrctl.job import finite
-from lrctl.report.curves import Curve, Run, read, told, trained
-from lrctl.report.labels import differing, labelled
+from lrctl.report.curves import Curve, Run, read, standing_for, told, trained
+from lrctl.report.labels import differing, given, labelled
 from lrctl.results import existing
 
 FAMILY, COMMAND = "wsd", "baseline"
@@ -130,13 +130,19 @@ def compare(store: str | Path, names: Sequence[str], against: str | None = None)
     found = labelled(trained(runs), runs)
     by_label = {curve.label: [each for each in found if each.label == curve.label] for curve in found}
     methods = [Method(label, tuple(sorted(group, key=lambda curve: curve.seed))) for label, group in by_label.items()]
-    reference = chosen(methods, found, against)
+    reference = chosen(methods, called(runs, found, against))
     differences = [difference(method, reference) for method in methods if method is not reference]
     return Comparison(tuple(runs), tuple(methods), reference, corrected(differences), tuple(notes(runs, methods)))
 
 
-def chosen(methods: Sequence[Method], found: Sequence[Curve], against: str | None) -> Method:
-    """The reference: what `against` names, else the best of the tuned baselines, else the first method.
+def called(runs: Sequence[Run], found: Sequence[Curve], against: str | None) -> str | None:
+    """The label that `against` stands for: that of what a run of this name found, else itself."""
+    run = next((run for run in runs if run.name == against), None)
+    return standing_for(run, found).label if run else against
+
+
+def chosen(methods: Sequence[Method], against: str | None) -> Method:
+    """The reference: what has the label `against`, else the best of the tuned baselines, else the first method.
 
     The best is that with the lowest mean validation loss.
 
@@ -144,9 +150,7 @@ def chosen(methods: Sequence[Method], found: Sequence[Curve], against: str | Non
         UsageError: nothing is called `against`.
     """
     if against is not None:
-        # A run's results stand in it best first.
-        label = next((curve.label for curve in found if curve.run.name == against), against)
-        match = [method for method in methods if method.label == label]
+        match = [method for method in methods if method.label == against]
         if not match:
             raise unknown("method or run", against, [method.label for method in methods], "--against")
         return match[0]
@@ -196,7 +200,7 @@ def corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
     for i, each in enumerate(tested):
         floor = max(floor, min(1.0, (len(tested) - i) * (each.p or 0.0)))
         adjusted[each.label] = floor
-    return tuple(Difference(**asdict(each) | {"p_holm": adjusted.get(each.label)}) for each in found)
+    return tuple(replace(each, p_holm=adjusted.get(each.label)) for each in found)
 
 
 def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
@@ -211,6 +215,10 @@ def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
     for curve in found:
         if not math.isfinite(curve.eval_loss):
             yield f"{curve.label}, seed {curve.seed}: the test loss is not finite; it counts as worse than any other."
+    for label in dict.fromkeys(curve.label for curve in found if curve.given):
+        yield f"{label} is the schedule that each run was given, whatever search it came from."
+    if names := ", ".join(run.name for run in runs if run.strategy.keys() & given(run.command)):
+        yield f"The cost leaves out what led to the schedules that runs were given: {names}."
     reused = {c.run.name: c.run.finished.document["cost"]["jobs_reused"] for c in found if not c.family}
     if counts := ", ".join(f"{name} {jobs}" for name, jobs in reused.items() if jobs):
         yield f"The cost leaves out jobs that other runs had trained: {counts}."

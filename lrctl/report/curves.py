@@ -149,6 +149,13 @@ def trained(runs: Sequence[Run]) -> list[Curve]:
     return [each for each in curves if not (each.given and outcome(each) in found)]
 
 
+def standing_for(run: Run, found: Sequence[Curve]) -> Curve:
+    """The best of a run among the curves found, or the one that was kept of those that are the same training run."""
+    best = curve(run, entries(run.finished.document)[0])  # they stand best first
+    same = [c for c in found if c.seed == best.seed and (c.key == best.key or outcome(c) == outcome(best))]
+    return max(same, key=lambda each: (each.family == best.family, each.run is run, each.key == best.key))
+
+
 def outcome(found: Curve) -> tuple[float, ...]:
     """What tells two training runs apart."""
     return (found.seed, found.train_loss, found.validation_loss, found.eval_loss)

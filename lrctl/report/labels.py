@@ -9,22 +9,25 @@ from dataclasses import replace
 from typing import Any
 
 from lrctl.errors import UsageError
-from lrctl.fields import fields_of
+from lrctl.fields import Field, fields_of
 from lrctl.plugins import registry
 from lrctl.report.curves import Curve, Run, told
 from lrctl.schedule import listed
+from lrctl.strategy import GivenSchedule
 
 
 def labelled(found: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
     """The curves under the labels of their methods; a training run that is there twice counts once.
 
+    A method is what was done alike: a family that was tuned in other ways on other seeds is several methods.
+
     Raises:
         UsageError: two are the same method with the same seed.
     """
-    unlike = differing(runs)
-    named = [replace(curve, label=label(curve, runs) + suffix(unlike, curve.run)) for curve in found]
+    others = differing(runs)
+    named = [replace(curve, label=label(curve, runs) + suffix(others, curve.run)) for curve in found]
     named = without_copies(named)
-    for longer in (with_command, lambda curve: with_settings(curve, runs)):
+    for longer in (with_command, with_settings, with_given):
         named = told_apart(named, longer)
     for a, b in clashes(named):
         where = f"run {a.run.name}" if a.run is b.run else f"runs {a.run.name} and {b.run.name}"
@@ -36,8 +39,8 @@ def without_copies(found: list[Curve]) -> list[Curve]:
     """The curves without those that stand for the same job as an earlier one, if that is enough to tell all apart."""
     first = {(curve.label, curve.seed, curve.key): curve for curve in reversed(found)}
     unique = list(first.values())
-    ambiguous = {a.label for a, _ in clashes(unique)}
-    return [curve for curve in found if curve.label in ambiguous or any(curve is each for each in unique)]
+    unclear = ambiguous(unique)
+    return [curve for curve in found if curve.label in unclear or any(curve is each for each in unique)]
 
 
 def label(curve: Curve, runs: Sequence[Run]) -> str:
@@ -49,17 +52,29 @@ def settings(run: Run, runs: Sequence[Run]) -> list[str]:
     """The parameters of a run's strategy that say what it is among these runs.
 
     They are those that differ between runs of this command, and those that are not at their default, unless a run of
-    another command has the same.
+    another command has the same. The schedule that a run was given differs by nature from seed to seed.
     """
-    part = next((part for part in registry().of("strategy") if part.name == run.command), None)
-    defaults = {field.name: listed(field.default) for field in fields_of(part.params)} if part else {}
+    defaults = {field.name: listed(field.default) for field in parameters(run.command)}
     shown = []
     for name, value in run.strategy.items():
+        if name in given(run.command):
+            continue
         differs = any(each.command == run.command and each.strategy.get(name) != value for each in runs)
         common = any(each.command != run.command and each.strategy.get(name) == value for each in runs)
         if differs or (value != defaults.get(name) and not common):
             shown.append(spelt(name, value, defaults.get(name)))
     return [text for text in shown if text]
+
+
+def parameters(command: str) -> list[Field]:
+    """The parameters of a strategy; none if it is not installed any more."""
+    part = next((part for part in registry().of("strategy") if part.name == command), None)
+    return fields_of(part.params) if part else []
+
+
+def given(command: str) -> set[str]:
+    """The parameters of a strategy that are the schedule it works on."""
+    return {f.name for f in parameters(command) if any(isinstance(mark, GivenSchedule) for mark in f.marks)}
 
 
 def spelt(name: str, value: Any, default: Any = None) -> str:
@@ -84,21 +99,60 @@ def suffix(names: Sequence[str], run: Run) -> str:
     return "".join(f" {spelt(name.rpartition('.')[2], run.others[name])}" for name in names if name in run.others)
 
 
-def with_command(curve: Curve) -> Curve:
+def with_command(curve: Curve, _: Sequence[Curve]) -> Curve:
     """The curve with the command that found it in its label, where that is not its label already."""
     return replace(curve, label=f"{curve.label} ({curve.run.command})") if curve.family else curve
 
 
-def with_settings(curve: Curve, runs: Sequence[Run]) -> Curve:
-    """The curve with its command's parameters in its label too."""
-    shown = " ".join(settings(curve.run, runs))
-    return replace(curve, label=f"{curve.label[:-1]} {shown})") if curve.family and shown else curve
+def with_settings(curve: Curve, alike: Sequence[Curve]) -> Curve:
+    """The curve with those parameters of its command in its label that differ among the curves of that label."""
+    defaults = {field.name: listed(field.default) for field in parameters(curve.run.command)}
+    names = [name for name in unlike(alike) if name not in given(curve.run.command)]
+    return with_more(curve, [spelt(name, curve.run.strategy.get(name), defaults.get(name)) for name in names])
 
 
-def told_apart(found: list[Curve], longer: Callable[[Curve], Curve]) -> list[Curve]:
-    """The curves with longer labels where one label stands for two curves of a seed."""
-    ambiguous = {a.label for a, _ in clashes(found)}
-    return [longer(curve) if curve.label in ambiguous else curve for curve in found]
+def with_given(curve: Curve, alike: Sequence[Curve]) -> Curve:
+    """The curve with the schedule that its run was given in its label."""
+    names = [name for name in unlike(alike) if name in given(curve.run.command)]
+    return with_more(curve, [spelt(name, curve.run.strategy.get(name)) for name in names])
+
+
+def with_more(curve: Curve, shown: Sequence[str]) -> Curve:
+    """The curve with these words in its label: in the brackets that hold the command, if it has them."""
+    words = " ".join(filter(None, shown))
+    if not words:
+        return curve
+    return replace(curve, label=f"{curve.label[:-1]} {words})" if curve.family else f"{curve.label} {words}")
+
+
+def told_apart(found: list[Curve], longer: Callable[[Curve, Sequence[Curve]], Curve]) -> list[Curve]:
+    """The curves with longer labels where one label stands for two curves of a seed, or for two methods."""
+    unclear = {label: [each for each in found if each.label == label] for label in ambiguous(found)}
+    return [longer(curve, unclear[curve.label]) if curve.label in unclear else curve for curve in found]
+
+
+def ambiguous(found: Sequence[Curve]) -> set[str]:
+    """The labels that stand for two curves of a seed, or for curves that were not made alike."""
+    groups = {curve.label: [each for each in found if each.label == curve.label] for curve in found}
+    return {label for label, group in groups.items() if clashes(group) or not made_alike(group)}
+
+
+def made_alike(found: Sequence[Curve]) -> bool:
+    """Whether curves are of one command with the same parameters, but for the schedules that the runs were given."""
+    commands = {curve.run.command for curve in found}
+    return len(commands) == 1 and set(unlike(found)) <= given(commands.pop())
+
+
+def unlike(found: Sequence[Curve]) -> list[str]:
+    """The parameters of a command in which these curves were made unlike."""
+    names = dict.fromkeys(name for curve in found for name in curve.run.strategy)
+    return [name for name in names if len({parameter(curve, name) for curve in found}) > 1]
+
+
+def parameter(curve: Curve, name: str) -> str:
+    """The value of a parameter, as far as it decided this curve: of a list that names its family, no more than that."""
+    value = curve.run.strategy.get(name)
+    return json.dumps([curve.family] if isinstance(value, list) and curve.family in value else value)
 
 
 def clashes(found: Sequence[Curve]) -> list[tuple[Curve, Curve]]:

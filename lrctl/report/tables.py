@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass
 from typing import Any
 
+from lrctl.fields import fields_of
+from lrctl.plugins import registry
 from lrctl.report.compare import LEVEL, Comparison, Difference, Method
 
 MANY = 5
@@ -53,17 +55,34 @@ def segment_row(segment: Mapping[str, Any]) -> tuple[str, ...]:
 
 def results(document: Mapping[str, Any]) -> Table:
     """The schedules that a run's search ended with, best first: a row per entry of its results."""
-    columns = ("schedule", "parameters", "train loss", "validation loss", "test loss", "plain runs")
+    columns = ("schedule", "parameters", "train loss", "validation loss", "test loss", "tuning runs")
     rows = (
         (
             entry.get("name", entry["family"]),
-            " ".join(f"{name}={value:.4g}" for name, value in entry["params"].items() if type(value) is float),
+            " ".join(f"{name}={setting(value)}" for name, value in telling(entry["family"], entry["params"])),
             *(number(entry[f"{which}_loss"]) for which in ("train", "validation", "eval")),
             f"{entry['runs']:g}",
         )
         for entry in document["results"]
     )
-    return Table("The best of each schedule", columns, tuple(rows))
+    given = any("given" in entry for entry in document["results"])
+    note = "Tuning runs: plain runs of its grid search" + ", without what led to the schedule that was given" * given
+    return Table("The best of each schedule", columns, tuple(rows), (f"{note}.",))
+
+
+def telling(family: str, params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What tells a schedule from others of its family: its LRs and shares, and all else that is not at its default.
+
+    Lists are left out, but for knots, which are told by their peak.
+    """
+    part = next((part for part in registry().of("schedule") if part.name == family), None)
+    declared = fields_of(part.target) if part else []
+    defaults = {field.name: field.default for field in declared if field.default is not MISSING}
+    for name, value in params.items():
+        if name == "knots":
+            yield "peak_lr", float(max(lr for _, lr in value))
+        elif isinstance(value, float) or (isinstance(value, int | str) and value != defaults.get(name, value)):
+            yield name, value
 
 
 def fits(document: Mapping[str, Any]) -> Table:

@@ -13,7 +13,7 @@ LengthsIn = Annotated[Lengths, "what lengths are in: fraction (of the run) or st
 Warmup = Annotated[
     float,
     "length of the linear warmup from LR 0",
-    Axis(0.0, 0.5, grid=(0.0, 0.05, 0.1, 0.25, 0.5), length=True),
+    Axis(0.0, 1.0, grid=(0.0, 0.05, 0.1, 0.25, 0.5), length=True),
 ]
 Decay = Annotated[
     float,

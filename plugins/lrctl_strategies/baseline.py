@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from lrctl.errors import UsageError, unknown
+from lrctl.errors import unknown
 from lrctl.plugins import registry
-from lrctl.schedule import axes, tunable
+from lrctl.schedule import axes
 from lrctl.strategy import Problem, Search
+from lrctl_strategies.families import check_tunable, in_fractions
 from lrctl_strategies.grids import GEOMETRIC
-from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, SideBySide, Tuning
+from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, SideBySide, Tuning, check_grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +35,32 @@ class Baseline:
     def __post_init__(self) -> None:
         if not self.family:
             raise ValueError("family: at least one is needed")
-        if not self.grid or not all(lr > 0 for lr in self.grid):
-            raise ValueError(f"grid: must hold LRs greater than 0, got {list(self.grid)}")
-        if self.refine < 0:
-            raise ValueError(f"refine: must be at least 0, got {self.refine}")
+        check_grid(self.grid, self.refine)
         for text in self.axis:
             own_grid(text)
 
 
 def baseline(p: Baseline, run: Problem) -> Search:
     """Tune each family, and answer with the one that ended best."""
-    side_by_side = SideBySide([start(p, family, run.steps) for family in dict.fromkeys(p.family)], run.steps)
-    check_own_grids(p.axis, side_by_side.shapes)
+    shapes = [start(family, run.steps, p.grid, p.metric, p.axis) for family in dict.fromkeys(p.family)]
+    check_own_grids(p.axis, shapes)
+    side_by_side = SideBySide(shapes, run.steps)
     yield from side_by_side.search(p.refine)
     return side_by_side.answer(p.metric)
 
 
-def start(p: Baseline, family: str, steps: int) -> Tuning:
-    """A family before its first run.
+def start(family: str, steps: int, grid: Sequence[float], metric: str, axis: Sequence[str] = ()) -> Tuning:
+    """A family before its first run; `axis` holds grids of the user's own.
 
     Raises:
         UsageError: the family is not registered or cannot be tuned.
     """
     target = registry().get("schedule", family, "--family").target
-    if not tunable(target):
-        raise UsageError(f"--family {family}: it has no fields 'steps' and 'peak_lr', so its base LR cannot be tuned")
-    try:
-        first = target(steps=steps, peak_lr=max(p.grid))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"--family {family}: it cannot be made from steps and peak_lr alone: {error}") from error
-    grids = {PEAK: tuple(sorted(p.grid))} | {name: axis.grid for name, axis in axes(target).items() if axis.grid}
-    own = {name: values for text in p.axis for owner, name, values in [own_grid(text)] if owner in ("", family)}
-    return Tuning(family, family, first, grids | {name: own[name] for name in own if name in axes(target)}, p.metric)
+    check_tunable(family)
+    own = {name: values for owner, name, values in sorted(map(own_grid, axis)) if owner in ("", family)}
+    grids = {PEAK: tuple(sorted(grid))} | {name: each.grid for name, each in axes(target).items() if each.grid}
+    first = target(steps=steps, peak_lr=max(grid), **in_fractions(target))
+    return Tuning(family, family, first, grids | {name: own[name] for name in own if name in axes(target)}, metric)
 
 
 def check_own_grids(axis: Sequence[str], shapes: Sequence[Tuning]) -> None:

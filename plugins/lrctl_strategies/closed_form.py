@@ -15,13 +15,14 @@ from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.job import SegmentJob, SegmentResult
 from lrctl.plugins import registry
 from lrctl.results import parse_schedule
-from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, Schedule, params_of, stretch, tunable, with_peak
+from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, Schedule, params_of, scalable, stretch, with_peak
 from lrctl.strategy import Batch, Found, GivenSchedule, Problem, Search
-from lrctl_strategies.baseline import Baseline, start
+from lrctl_strategies.baseline import start
 from lrctl_strategies.convex_bound import bound
-from lrctl_strategies.fitting import Fit, fit, fittable, rank
+from lrctl_strategies.families import check_tunable, every_tunable
+from lrctl_strategies.fitting import Fit, fit, rank
 from lrctl_strategies.grids import GEOMETRIC
-from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, SideBySide, Tuning, value_of
+from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, SideBySide, Tuning, check_grid, value_of
 
 FOUND = "found"
 BASELINES = ("wsd", "cosine", "linear")
@@ -34,7 +35,7 @@ Measuring = Generator[Batch, list[SegmentResult], tuple[float, ...]]
 class FitClosedForm:
     """Parameters of fitting closed forms to a schedule."""
 
-    source: Annotated[str, "the schedule to fit: a run's name, or a schedule.json", GivenSchedule()]
+    source: Annotated[str, "the schedule to fit: a run's name, or a schedule.json", GivenSchedule(stretch="stretch")]
     family: Annotated[tuple[str, ...], "family to fit, all if none is named; repeatable"] = ()
     predict: Annotated[bool, "rank by a convex bound at each fit's own best base LR, without training"] = False
     gradient_norms: Annotated[bool, "train the schedule once to measure the gradient norms that --predict uses"] = False
@@ -49,8 +50,7 @@ class FitClosedForm:
     refine: Refine = 0
 
     def __post_init__(self) -> None:
-        # The parameters that tuning shares with baselines have the same ranges.
-        Baseline(metric=self.metric, grid=self.grid, refine=self.refine)
+        check_grid(self.grid, self.refine)
         for name, least in (("top", 1), ("stretch", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
@@ -67,20 +67,41 @@ class Predicted:
 def fit_closed_form(p: FitClosedForm, run: Problem) -> Search:
     """Fit families to a schedule and rank them; train what is asked for."""
     schedule = given(p, run)
-    fits = rank([fit(family, schedule, run.steps) for family in checked(p.family) or fittable()])
+    fits, notes = fitted(p.family, schedule, run.steps)
     table = [entry(each) for each in fits]
     if p.predict or p.gradient_norms:
         norms = (yield from measured(schedule, run)) if p.gradient_norms else None
         rows = predicted(fits, schedule, run.steps, norms)
+        if not rows:
+            raise UsageError("--predict: no family comes nearer to the schedule than no LR at all")
         table = [entry(row.fit) | {"bound": row.bound} for row in rows]
         fits = [row.fit for row in rows]
     summary = (("fits", table),)
     if not (p.tune or p.stretch):
-        return Found(fits[0].schedule, None, summary=summary)
+        return Found(fits[0].schedule, None, summary=summary, notes=notes)
     side_by_side = SideBySide(shapes(p, schedule, fits, run.steps), run.steps)
     yield from side_by_side.search(p.refine)
     found = side_by_side.answer(p.metric)
-    return replace(found, summary=(*summary, *found.summary))
+    return replace(found, summary=(*summary, *found.summary), notes=(*notes, *found.notes))
+
+
+def fitted(named: Sequence[str], schedule: Schedule, steps: int) -> tuple[list[Fit], tuple[str, ...]]:
+    """The families that are named, or all, fitted and ranked; and what could not be fitted.
+
+    Raises:
+        UsageError: a family that is named cannot be fitted, or none can.
+    """
+    for family in named:
+        check_tunable(family)
+    fits, notes = [], []
+    for family in dict.fromkeys(named or every_tunable()):
+        try:
+            fits.append(fit(family, schedule, steps))
+        except Exception as error:  # anybody's family may fail in any way
+            notes.append(f"{family} could not be fitted: {type(error).__name__}: {error}")
+    if not fits or (named and notes):
+        raise UsageError(f"--family {notes[0]}")
+    return rank(fits), tuple(notes)
 
 
 def given(p: FitClosedForm, run: Problem) -> Any:
@@ -98,22 +119,10 @@ def given(p: FitClosedForm, run: Problem) -> Any:
         raise UsageError(
             f"the schedule is for {steps} steps and the run has {run.steps}; give --stretch {run.steps} to stretch it"
         )
-    if not (isinstance(schedule, PiecewiseLinear) or tunable(type(schedule))):
+    whole = scalable(type(schedule)) and schedule.steps == steps
+    if not (isinstance(schedule, PiecewiseLinear) or whole):
         schedule = PiecewiseLinear(tuple((step, schedule(step)) for step in range(steps + 1)))
     return stretch(schedule, steps, run.steps) if run.steps != steps else schedule
-
-
-def checked(families: Sequence[str]) -> list[str]:
-    """The families named, each once.
-
-    Raises:
-        UsageError: one is not registered, or has no peak LR to fit.
-    """
-    for family in families:
-        registry().get("schedule", family, "--family")
-        if family not in fittable():
-            raise UsageError(f"--family {family}: it has no fields 'steps' and 'peak_lr', so it cannot be fitted")
-    return list(dict.fromkeys(families))
 
 
 def entry(fitted: Fit) -> dict[str, Any]:
@@ -149,7 +158,8 @@ def predicted(fits: Sequence[Fit], schedule: Schedule, steps: int, norms: Sequen
     """
     of_found, found_factor = bound([schedule(step) for step in range(steps)], norms)
     rows = []
-    for each in fits:
+    # A shape whose best base LR is 0 is as far from the schedule as no LR at all.
+    for each in (each for each in fits if value_of(each.schedule, PEAK)):
         value, factor = bound([each.schedule(step) for step in range(steps)], norms)
         peak = value_of(each.schedule, PEAK) * factor / found_factor
         rows.append(Predicted(replace(each, schedule=with_peak(each.schedule, peak)), value / of_found))
@@ -166,12 +176,13 @@ def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> 
     if not p.tune:
         return [found]
     best = [each for each in fits if p.family or each in fits[: p.top]]
-    fitted = [
+    forms = [
         Tuning(named(each), each.family, each.schedule, {PEAK: grid}, p.metric, origin={"fit_error": each.error})
         for each in best
     ]
-    baselines = Baseline(family=p.baseline or BASELINES, metric=p.metric, grid=p.grid)
-    return [found, *fitted, *(start(baselines, family, steps) for family in p.baseline)]
+    # A family without shape parameters is the same, fitted or not.
+    others = [family for family in dict.fromkeys(p.baseline) if family not in {form.name for form in forms}]
+    return [found, *forms, *(start(family, steps, p.grid, p.metric) for family in others)]
 
 
 def named(fitted: Fit) -> str:

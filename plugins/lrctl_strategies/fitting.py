@@ -13,7 +13,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from lrctl.plugins import registry
-from lrctl.schedule import Axis, Schedule, axes, tunable
+from lrctl.schedule import Axis, Schedule, axes
+from lrctl_strategies.families import in_fractions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,8 +28,8 @@ STARTS = 64
 POLISHED = 3
 """How many of them, the best, are optimised from; and how many of the ends of that once more, with all steps."""
 
-POINTS = 100
-"""Steps, evenly spread, that a longer schedule is looked at on until then."""
+COARSE, FINE = 100, 1000
+"""Steps, evenly spread, that a longer schedule is looked at on at first, and at last."""
 
 TOLERANCE = 1e-6
 """Errors that differ by less count as equal."""
@@ -56,16 +57,11 @@ def rank(fits: Sequence[Fit]) -> list[Fit]:
     return sorted(fits, key=lambda fit: (round(fit.error / TOLERANCE), len(fit.parameters), fit.error))
 
 
-def fittable() -> list[str]:
-    """The registered families that can be made from `steps`, `peak_lr` and parameters with defaults."""
-    return [part.name for part in registry().of("schedule") if tunable(part.target)]
-
-
 def fit(family: str, schedule: Schedule, steps: int) -> Fit:
     """The member of a registered family that is nearest to a schedule over steps 0 to `steps` - 1.
 
     Raises:
-        ValueError: the schedule is 0 at every step.
+        ValueError: the schedule is 0 at every step, or the family refuses every shape that was looked at.
     """
     import numpy as np
 
@@ -73,8 +69,10 @@ def fit(family: str, schedule: Schedule, steps: int) -> Fit:
     if not target.any():
         raise ValueError("the schedule is 0 at every step, so there is nothing to fit")
     shape = registry().get("schedule", family).target
-    free = {name: axis for name, axis in axes(shape).items() if name not in kinds(shape)}
-    error, nearest = best_fit([Shape(shape, steps, kind, free) for kind in combined(kinds(shape))], target)
+    whole = [f.name for f in fields(shape) if get_type_hints(shape)[f.name] is int]
+    free = {name: axis for name, axis in axes(shape).items() if name not in [*kinds(shape), *whole]}
+    fixed = in_fractions(shape)
+    error, nearest = best_fit([Shape(shape, steps, fixed | kind, free) for kind in combined(kinds(shape))], target)
     return Fit(family, nearest, error, ("peak_lr", *kinds(shape), *free))
 
 
@@ -109,9 +107,10 @@ class Shape:
         """Target minus the shape at its best base LR; the target itself where the family refuses the point."""
         try:
             shape = lrs(self.at(point), at)
-        except ValueError:
+        except (ValueError, ArithmeticError):
             return target
-        return target - base_lr(target, shape) * shape
+        base = base_lr(target, shape)
+        return target - base * shape if math.isfinite(base) else target
 
     def error(self, point: Point, at: Array, target: Array) -> float:
         """The root mean square of the residual over that of the target."""
@@ -149,13 +148,13 @@ def best_fit(shapes: Sequence[Shape], target: Array) -> tuple[float, Any]:
     """The error and the schedule of the best fit of any of these shapes."""
     import numpy as np
 
-    every = np.arange(len(target))
-    some = np.unique(np.linspace(0, len(target) - 1, POINTS).round().astype(int))
-    ends = [Reached(shape, point, shape.error(point, some, target)) for shape in shapes for point in starts(shape)]
+    coarse, fine = (np.unique(np.linspace(0, len(target) - 1, n).round().astype(int)) for n in (COARSE, FINE))
+    ends = [Reached(shape, point, shape.error(point, coarse, target)) for shape in shapes for point in starts(shape)]
     if shapes[0].free:
-        ends = [reach(s, some, target) for shape in shapes for s in best([e for e in ends if e.shape is shape])]
-        ends = [snapped(reach(start, every, target), every, target) for start in best(ends)]
+        ends = [reach(s, coarse, target) for shape in shapes for s in best([e for e in ends if e.shape is shape])]
+        ends = [snapped(reach(start, fine, target), fine, target) for start in best(ends)]
     (end,) = best(ends, 1)
+    every = np.arange(len(target))
     base = base_lr(target, lrs(end.shape.at(end.point), every))
     return end.shape.error(end.point, every, target), end.shape.at(end.point, base)
 
@@ -180,7 +179,7 @@ def reach(start: Reached, at: Array, target: Array) -> Reached:
     from scipy.optimize import least_squares, minimize
 
     shape, cube, corner = start.shape, [(0, 1)] * len(start.shape.free), np.asarray(start.point)
-    simplex = [corner, *(corner + step for step in 0.1 * np.eye(len(cube)) * np.sign(0.5 - corner))]
+    simplex = [corner, *(corner + step for step in 0.1 * np.eye(len(cube)) * np.where(corner < 0.5, 1, -1))]
     downhill = minimize(
         lambda point: shape.error(point, at, target),
         start.point,

@@ -17,7 +17,7 @@ from lrctl.strategy import Batch
 LEAST = 0.01
 """Share of the run below which a common prefix is not worth a checkpoint: most families begin at LR 0."""
 
-Training = Generator[Batch, list[SegmentResult], tuple[dict[Schedule, "Ended"], int]]
+Training = Generator[Batch, list[SegmentResult], tuple[dict[Schedule, "Ended"], dict[str, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +92,25 @@ def train_all(groups: Sequence[Sequence[Schedule]], steps: int, title: str) -> T
 
     Runs share prefixes within their group only: so a group's jobs, and their keys, do not depend on the other groups.
     No run keeps its last checkpoint: with many runs they would fill the disk. The one that is handed over is trained
-    again. Returns the ended runs by their schedules, and the steps that the trees took.
+    again. Returns the ended runs by their schedules, and the steps of each job by its key.
     """
-    trees = [(group, plan([[schedule(step) for step in range(steps)] for schedule in group])) for group in groups]
-    edges: list[tuple[Sequence[Schedule], Edge, str | None]] = [(g, edge, None) for g, tree in trees for edge in tree]
+    edges: list[tuple[Sequence[Schedule], Edge, str | None]] = [
+        (group, edge, None)
+        for group in groups
+        for edge in plan([[schedule(step) for step in range(steps)] for schedule in group])
+    ]
     ended: dict[Schedule, Ended] = {}
+    steps_of: dict[str, int] = {}
     while edges:
         jobs = [job_of(edge, group[edge.members[0]], parent) for group, edge, parent in edges]
         done = zip(edges, (yield Batch(title, jobs, judge=False)), strict=True)
         edges = []
         for (group, edge, _), result in done:
+            steps_of[result.key] = edge.stop - edge.start
             edges += [(group, after, result.key) for after in edge.after]
             if not edge.after:
                 ended |= {group[member]: end(group[member], result) for member in edge.members}
-    return ended, sum(length(tree) for _, tree in trees)
+    return ended, steps_of
 
 
 def job_of(edge: Edge, schedule: Schedule, parent: str | None) -> SegmentJob:

@@ -23,6 +23,19 @@ Metric = Annotated[
 PeakGrid = Annotated[tuple[float, ...], "base LRs; extended by its own factor while the best is on its edge"]
 Refine = Annotated[int, "at the end, try base LRs around the best so often, halving the grid's factor each time"]
 
+
+def check_grid(grid: Sequence[float], refine: int) -> None:
+    """Refuse a grid of base LRs that nothing can be tuned with.
+
+    Raises:
+        ValueError: names the parameter.
+    """
+    if not grid or not all(lr > 0 for lr in grid):
+        raise ValueError(f"grid: must hold LRs greater than 0, got {list(grid)}")
+    if refine < 0:
+        raise ValueError(f"refine: must be at least 0, got {refine}")
+
+
 Work = Generator[Batch, list[SegmentResult], None]
 
 
@@ -83,7 +96,9 @@ class Tuning:
         if best is None or axis is None or len(values) == 1 or best not in (values[0], values[-1]):
             return None
         value = extended(values, axis, up=best == values[-1])
-        return value if axis.low <= value <= axis.high and value not in values else None
+        if value in values and value:
+            self.notes.append(f"{self.name}: the best {name}, {value:g}, is at the end of its range")
+        return None if value in values else value
 
     def entry(self, best: Ended) -> dict[str, Any]:
         """The shape's entry in the results."""
@@ -143,12 +158,12 @@ class SideBySide:
 
     Attributes:
         steps: of each run.
-        trained: steps that the runs took so far, each shared step counted once.
+        trained: the steps of each job so far, by key.
     """
 
     shapes: list[Tuning]
     steps: int
-    trained: int = 0
+    trained: dict[str, int] = field(default_factory=dict)
 
     def search(self, refine: int = 0) -> Work:
         """Tune each shape: parameter by parameter, then the base LR more finely."""
@@ -184,7 +199,7 @@ class SideBySide:
         known = {run.schedule: run for shape in self.shapes for _, _, run in shape.tried}
         groups = [list(dict.fromkeys(s for _, _, s in varied if s not in known)) for _, varied in wanted]
         runs, trained = yield from train_all(groups, self.steps, title)
-        self.trained += trained
+        self.trained |= trained
         known |= runs
         for shape, varied in wanted:
             shape.tried += [(name, value, known[schedule]) for name, value, schedule in varied]
@@ -201,7 +216,7 @@ class SideBySide:
                 f"every run of {', '.join(shape.name for shape in self.shapes)} diverged; lower the LRs of --grid, "
                 "and check the model and its data"
             )
-        separate = len({run.schedule for shape in self.shapes for _, _, run in shape.tried}) * self.steps
+        separate = len({run.key for shape in self.shapes for _, _, run in shape.tried}) * self.steps
         notes = [note for shape in self.shapes for note in shape.notes]
         notes += [
             f"{s.name}: every run diverged, so it is left out; lower the LRs of --grid"
@@ -211,7 +226,7 @@ class SideBySide:
         summary = (
             ("results", [shape.entry(best) for _, _, shape, best in ended]),
             ("chosen_by", "validation loss" if metric == "validation" else "training loss"),
-            ("prefix_sharing", {"steps": self.trained, "steps_separate": separate}),
+            ("prefix_sharing", {"steps": sum(self.trained.values()), "steps_separate": separate}),
         )
         best = ended[0][-1]
         return Found(best.schedule, best.key, summary=summary, notes=tuple(notes))

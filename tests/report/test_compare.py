@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -215,6 +216,65 @@ def test_the_reference_can_be_chosen(
     assert compared(lrctl, store, *runs, *more)["reference"] == reference
 
 
+def test_a_run_is_a_reference_though_copies_of_its_results_are_compared(lrctl: Lrctl, store: Path) -> None:
+    best, second = document(store, "baseline-0")["results"]
+    other = {"name": "other", "family": "other", "checkpoint": "f" * 64, "eval_loss": 0.9}
+    for entries in ([best, second], [best, second | other], [second]):
+        name = made_by_hand(store, "baseline-0", "refound", results=entries)
+        found = compared(lrctl, store, "baseline-0", name, "--against", name)
+        assert found["reference"] == entries[0]["name"]
+
+
+def given_a_schedule(store: Path, name: str, seed: int = 0, **changes: Any) -> str:
+    """A run like those of `fit-closed-form`, that trained what the semi-local search of its seed had found."""
+    whole = document(store, f"semilocal-{seed}")
+    losses = {f"{which}_loss": whole[f"{which}_loss"] for which in ("train", "validation", "eval")}
+    entry = {"name": "found", "family": "piecewise-linear", "given": True, "checkpoint": "f" * 64, "runs": 1} | losses
+    recipe = {"[strategy.baseline]": f"[strategy.fit-closed-form]\nsource = 'of {name}'"}
+    return made_by_hand(
+        store, f"baseline-{seed}", name, recipe, command="fit-closed-form", results=[entry | changes], checkpoint="f"
+    )
+
+
+def test_a_schedule_that_was_given_and_is_there_as_found_can_be_the_reference(lrctl: Lrctl, store: Path) -> None:
+    name = given_a_schedule(store, "given")
+    found = compared(lrctl, store, "semilocal-0", "local-0", "--against", name)
+    assert found["reference"] == "semilocal eps=0.05 eps_unit=nats"
+
+
+def test_a_schedule_that_was_given_says_so_and_that_its_search_is_not_in_the_cost(lrctl: Lrctl, store: Path) -> None:
+    names = [given_a_schedule(store, f"given-{seed}", seed) for seed in (0, 1)]
+    found = compared(lrctl, store, *names)
+    assert [method["label"] for method in found["methods"]] == ["found"]
+    assert "found is the schedule that each run was given, whatever search it came from." in found["notes"]
+    left_out = "The cost leaves out what led to the schedules that runs were given: given-0, given-1."
+    assert left_out in found["notes"]
+    stretched = given_a_schedule(store, "stretched", given=False)
+    assert compared(lrctl, store, stretched)["notes"] == [left_out.replace("given-0, given-1", stretched)]
+
+
+def test_a_family_tuned_in_another_way_on_another_seed_is_another_method(lrctl: Lrctl, store: Path) -> None:
+    name = made_by_hand(store, "baseline-1", "by-train", {'metric = "validation"': 'metric = "train"'})
+    found = compared(lrctl, store, "baseline-0", name)
+    assert {method["label"] for method in found["methods"]} == {
+        f"{family} (baseline metric={metric})" for family in ("wsd", "linear") for metric in ("validation", "train")
+    }
+
+
+def test_a_run_is_called_as_its_folder_is_now(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
+    place = tmp_path / "moved"
+    shutil.copytree(store, place)
+    (place / "runs" / "local-0").rename(place / "runs" / "moved")
+    shutil.copytree(place / "runs" / "local-1", place / "runs" / "copied")
+    found = compared(lrctl, place, "moved", "copied")
+    assert found["runs"] == ["moved", "copied"]
+    assert [run["run"] for run in found["methods"][0]["runs"]] == ["moved", "copied"]
+    done = lrctl("report", "copied", "--store", place)
+    assert done.code == 0
+    assert (place / "runs" / "copied" / "report" / "report.html").is_file()
+    assert not (place / "runs" / "local-1" / "report").exists()
+
+
 def test_without_wsd_the_reference_is_the_best_baseline_by_validation_loss(lrctl: Lrctl, store: Path) -> None:
     entry = document(store, "baseline-0")["results"][0]
     entries = [
@@ -273,6 +333,7 @@ def unfinished(store: Path) -> str:
 
 BAD = {
     "no such run": (lambda _: ["local-9"], "unknown run; did you mean 'local-2'?"),
+    "no name of a run": (lambda _: ["local/2"], "local/2: unknown run; did you mean 'local-2'?"),
     "unfinished": (lambda store: [unfinished(store)], "run begun: it is not finished; give its command again"),
     "ended before its time": (
         lambda store: [made_by_hand(store, "local-0", "part", status="budget")],

@@ -146,7 +146,9 @@ def test_text_that_the_font_lacks_or_that_looks_like_a_formula_is_kept(
 
 
 def test_the_commands_on_the_page_make_it_again(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
-    names = [LOCALS[0], BASELINES[0]]
+    few = ["--tune", "--top", "1", "--grid", "0.3,0.1", "--baseline", "", "--quiet"]
+    assert lrctl("fit-closed-form", SEARCHES[0], *few, "--name", "fitted", "--store", store).code == 0
+    names = [LOCALS[0], BASELINES[0], "fitted"]
     lrctl("report", *names, "--store", store, "--out", tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text()
     commands = html.unescape(re.findall(r"<pre[^>]*><code>(.*?)</code>", page, re.DOTALL)[-1]).splitlines()

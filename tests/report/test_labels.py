@@ -14,7 +14,7 @@ from lrctl.results import Finished
 
 def a_run(name: str, command: str = "semilocal", seed: int = 0, weight_decay: float = 0.1, **strategy: Any) -> Run:
     document = {"run": name, "command": command, "seed": seed}
-    return Run(Finished(cast("Any", None), document), strategy, {}, {"optimizer.weight_decay": weight_decay})
+    return Run(Finished(cast("Any", None), name, document), strategy, {}, {"optimizer.weight_decay": weight_decay})
 
 
 def labels(*runs: Run, entries: dict[str, list[str]] | None = None) -> list[str]:
@@ -46,6 +46,14 @@ RUNS = {
         [a_run("a"), a_run("b", weight_decay=0.0)],
         ["semilocal weight_decay=0.1", "semilocal weight_decay=0"],
     ),
+    "the schedule given is another one on each seed": (
+        [a_run("a", "fit-closed-form", source="x", top=5), a_run("b", "fit-closed-form", 1, source="y", top=5)],
+        ["fit-closed-form top=5", "fit-closed-form top=5"],
+    ),
+    "two schedules given on one seed": (
+        [a_run("a", "fit-closed-form", source="x"), a_run("b", "fit-closed-form", source="y")],
+        ["fit-closed-form source=x", "fit-closed-form source=y"],
+    ),
     "a strategy that is not installed any more": ([a_run("a", "gone", depth=3)], ["gone depth=3"]),
 }
 
@@ -57,9 +65,37 @@ def test_a_run_is_called_by_its_command_and_by_what_tells_it_apart(runs: list[Ru
 
 TUNED = {
     "families by themselves": (
-        [a_run("a", "baseline"), a_run("b", "baseline", 1, grid=[0.1])],
+        [a_run("a", "baseline"), a_run("b", "baseline", 1)],
         {"a": ["wsd", "cosine"], "b": ["wsd"]},
         ["wsd", "cosine", "wsd"],
+    ),
+    "what was tuned beside them says nothing of how": (
+        [a_run("a", "baseline", family=["wsd", "cosine"]), a_run("b", "baseline", 1, family=["wsd"])],
+        {"a": ["wsd", "cosine"], "b": ["wsd"]},
+        ["wsd", "cosine", "wsd"],
+    ),
+    "one family tuned in other ways on other seeds": (
+        [
+            a_run("a", "baseline", grid=[0.1, 0.3], metric="validation", refine=1),
+            a_run("b", "baseline", 1, grid=[0.001], metric="train", refine=1),
+        ],
+        {"a": ["wsd", "cosine"], "b": ["wsd"]},
+        ["wsd (baseline grid=0.1,0.3 metric=validation)", "cosine", "wsd (baseline grid=0.001 metric=train)"],
+    ),
+    "one family from other commands on other seeds": (
+        [a_run("a", "baseline"), a_run("b", "fit-closed-form", 1)],
+        {"a": ["wsd"], "b": ["wsd"]},
+        ["wsd (baseline)", "wsd (fit-closed-form)"],
+    ),
+    "the schedule given is another one on each seed": (
+        [a_run("a", "fit-closed-form", source="x" * 99), a_run("b", "fit-closed-form", 1, source="y" * 99)],
+        {"a": ["found"], "b": ["found"]},
+        ["found", "found"],
+    ),
+    "two schedules given on one seed": (
+        [a_run("a", "fit-closed-form", source="x"), a_run("b", "fit-closed-form", source="y")],
+        {"a": ["found"], "b": ["found"]},
+        ["found (fit-closed-form source=x)", "found (fit-closed-form source=y)"],
     ),
     "one family from two commands": (
         [a_run("a", "baseline"), a_run("b", "baseline", 1), a_run("c", "fit-closed-form")],

@@ -12,7 +12,7 @@ from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.job import SegmentJob
 from lrctl.plugins import registry
 from lrctl.strategy import Batch, Found, Problem
-from lrctl.testing import play
+from lrctl.testing import TASK, play
 from lrctl_strategies.baseline import Baseline, baseline
 from lrctl_strategies.grids import GEOMETRIC
 from lrctl_strategies.tuning import extended
@@ -86,7 +86,8 @@ def test_a_length_s_grid_is_extended_as_far_as_the_family_allows() -> None:
     found, _ = tuned(bowl(1e-3, warmup=0.0, decay=1.0), family=("wsd",))
     (entry,) = results(found)
     assert (entry["params"]["warmup"], entry["params"]["decay"]) == (0.0, 1.0)
-    assert [note.rpartition(" ")[2] for note in found.notes] == ["0.75", "1"]
+    assert [note.rpartition(" ")[2] for note in found.notes[:2]] == ["0.75", "1"]
+    assert found.notes[2:] == ("wsd: the best decay, 1, is at the end of its range",)
 
 
 def test_a_refused_extension_is_told_once() -> None:
@@ -130,6 +131,13 @@ def test_an_own_grid_replaces_that_of_the_family(axis: str, expected: dict[str, 
     assert ends >= {0.0, 0.5} if axis.startswith("cosine") else not ends
 
 
+def test_a_family_s_own_grid_wins_over_the_general_one_wherever_it_stands() -> None:
+    for axis in (("wsd.warmup=0.2", "warmup=0.05,0.3"), ("warmup=0.05,0.3", "wsd.warmup=0.2")):
+        found, _ = tuned(bowl(1e-3), family=("wsd", "cosine"), axis=axis)
+        tried = {e["family"]: [t["value"] for t in e["tried"] if t["parameter"] == "warmup"] for e in results(found)}
+        assert tried == {"wsd": [0.2], "cosine": [0.05, 0.3]}
+
+
 def test_a_value_that_the_family_refuses_is_left_out_and_told() -> None:
     found, _ = tuned(bowl(1e-3, warmup=0.8), family=("wsd",), axis=("warmup=0.1,0.8", "decay=0.1,0.5"))
     (entry,) = results(found)
@@ -168,7 +176,7 @@ def test_when_every_run_diverged_the_error_says_what_to_change() -> None:
     ("params", "message"),
     [
         ({"family": ("wds",)}, "--family: unknown schedule 'wds'; did you mean 'wsd'"),
-        ({"family": ("piecewise-linear",)}, "no fields 'steps' and 'peak_lr'"),
+        ({"family": ("piecewise-linear",)}, "needs the fields 'steps' and 'peak_lr'"),
         ({"axis": ("warmupp=0,1",)}, "did you mean 'warmup'"),
         ({"axis": ("cosine.decay=0,1",)}, "unknown parameter"),
     ],
@@ -207,7 +215,8 @@ def test_the_saving_of_shared_prefixes_is_stated() -> None:
     found, batches = tuned(bowl(1e-3, warmup=0.1), family=("wsd",))
     sharing = dict(found.summary)["prefix_sharing"]
     assert sharing["steps_separate"] == 17 * STEPS
-    assert sharing["steps"] == sum(job.stop - job.start for batch in batches for job in batch.jobs)
+    jobs = {job.key(TASK): job for batch in batches for job in batch.jobs}
+    assert sharing["steps"] == sum(job.stop - job.start for job in jobs.values())
     assert sharing["steps"] < sharing["steps_separate"]
 
 

@@ -230,6 +230,124 @@ def test_a_schedule_predicts_itself_to_be_as_good_as_itself() -> None:
     assert entry["params"]["peak_lr"] == pytest.approx(0.3)
 
 
+def test_a_fit_of_a_fit_does_not_inherit_what_was_asked_for_then(lrctl: Lrctl, run: str) -> None:
+    tuned = lrctl("fit-closed-form", run, "--family", "triangle", "--tune", *SMALL).document["run"]
+    stretched = lrctl("fit-closed-form", run, "--family", "triangle", "--stretch", "60", *SMALL).document["run"]
+    for name, steps in ((tuned, 40), (stretched, 60)):
+        document = lrctl("fit-closed-form", name, "--family", "linear", "--quiet", "--json").document
+        assert (document["cost"]["jobs"], document["steps"]) == (0, steps)
+
+
+def test_a_frozen_recipe_makes_the_same_run_again(lrctl: Lrctl, run: str) -> None:
+    first = lrctl("fit-closed-form", run, "--family", "triangle", "--tune", *SMALL).document
+    frozen = f".lrctl/runs/{first['run']}/recipe.toml"
+    assert lrctl("fit-closed-form", "--recipe", frozen, "--quiet", "--json").document == first
+
+
+def test_a_dry_run_with_gradient_norms_counts_their_run(lrctl: Lrctl, run: str) -> None:
+    flags = ["--family", "triangle", "--gradient-norms", "--dry-run", "--quiet", "--json"]
+    document = lrctl("fit-closed-form", run, *flags).document
+    assert (document["jobs"], document["steps"]) == (1, 40)
+
+
+def test_families_that_cannot_come_near_are_not_predicted(lrctl: Lrctl) -> None:
+    start = PiecewiseLinear(((0, 1.0), (1, 0.0), (40, 0.0)))  # where triangle and quadratic are 0
+    Path("start.json").write_text(schedule_text(start, 40))
+    done = lrctl("fit-closed-form", "start.json", "--recipe", "smoke", "--predict", "--quiet", "--json")
+    families = {entry["family"] for entry in done.document["fits"]}
+    assert "step" in families
+    assert families & {"triangle", "quadratic"} == set()
+    refused(lrctl("fit-closed-form", "start.json", "--family", "triangle", "--predict", "--quiet"), "--predict")
+
+
+def test_a_schedule_of_another_length_than_its_file_is_stretched_as_a_whole(lrctl: Lrctl) -> None:
+    half = registry().get("schedule", "linear").target(steps=40, peak_lr=0.3)
+    Path("half.json").write_text(schedule_text(half, 80))
+    flags = ["--recipe", "smoke", "--family", "linear", "--stretch", "160", *SMALL]
+    document = lrctl("fit-closed-form", "half.json", *flags).document
+    schedule = api.load_schedule(document["files"]["schedule"])
+    top = max(schedule(step) for step in range(160))
+    assert schedule(60) / top == pytest.approx(half(30) / 0.3)
+
+
+OTHERS = """
+from dataclasses import dataclass
+from typing import Annotated
+from lrctl import hookimpl
+from lrctl.schedule import Axis, Lengths
+
+@dataclass(frozen=True)
+class Needy:
+    steps: int
+    peak_lr: float
+    must: float
+    def __call__(self, step): return self.peak_lr
+
+@dataclass(frozen=True)
+class Whole:
+    steps: int
+    peak_lr: float
+    times: Annotated[int, "a whole number without a grid", Axis(1, 5)] = 3
+    def __post_init__(self):
+        if type(self.times) is not int: raise ValueError("times: must be whole")
+    def __call__(self, step): return self.peak_lr / self.times
+
+@dataclass(frozen=True)
+class Adaptive:
+    steps: int
+    peak_lr: float
+    def init(self): return None
+    def __call__(self, step, state): return self.peak_lr
+    def update(self, state, seen): return state
+
+@dataclass(frozen=True)
+class InSteps:
+    steps: int
+    peak_lr: float
+    warmup: Annotated[float, "a length", Axis(0, 1, length=True)] = 5.0
+    lengths: Lengths = "steps"
+    def __call__(self, step):
+        length = self.warmup * (self.steps if self.lengths == "fraction" else 1)
+        return self.peak_lr * min(1.0, step / length if length else 1.0)
+
+@dataclass(frozen=True)
+class Broken:
+    steps: int
+    peak_lr: float
+    def __call__(self, step): raise RuntimeError("broken")
+
+@hookimpl
+def register_schedules(register):
+    for family in (Needy, Whole, Adaptive, InSteps, Broken):
+        register(family, name=family.__name__.lower(), help="a family")
+"""
+
+
+def test_families_of_others_never_break_a_fit(installed: Any, lrctl: Lrctl) -> None:
+    installed(others=OTHERS)
+    ramp = PiecewiseLinear(((0, 0.0), (10, 0.2), (40, 0.2)))
+    Path("ramp.json").write_text(schedule_text(ramp, 40))
+    document = lrctl("fit-closed-form", "ramp.json", "--quiet", "--json").document
+    fits = {entry["family"]: entry for entry in document["fits"]}
+    assert {"whole", "insteps"} <= set(fits)
+    assert not {"needy", "adaptive", "broken"} & set(fits)
+    assert fits["whole"]["params"]["times"] == 3
+    assert fits["insteps"]["error"] == pytest.approx(0, abs=1e-3)
+    assert fits["insteps"]["params"] | {"peak_lr": 0.2} == {
+        "steps": 40,
+        "peak_lr": 0.2,
+        "warmup": pytest.approx(0.25, abs=1e-3),
+        "lengths": "fraction",
+    }
+    assert [note for note in document["notes"] if "broken" in note] == [
+        "broken could not be fitted: RuntimeError: broken"
+    ]
+    for family, word in (("needy", "a default"), ("adaptive", "before the run"), ("broken", "RuntimeError")):
+        refused(lrctl("fit-closed-form", "ramp.json", "--family", family, "--quiet"), f"--family {family}", word)
+    for family in ("needy", "adaptive"):
+        refused(lrctl("baseline", "--recipe", "smoke", "--family", family, "--quiet"), f"--family {family}")
+
+
 # Bad input
 
 BAD = {
@@ -242,11 +360,11 @@ BAD = {
     "bad parameters in it": (["params.json"], ["peak_lr"]),
     "all zero": (["zero.json"], ["0 at every step"]),
     "unknown family": (["RUN", "--family", "cosin"], ["unknown schedule 'cosin'", "did you mean 'cosine'"]),
-    "no peak": (["RUN", "--family", "piecewise-linear"], ["cannot be fitted"]),
+    "no peak": (["RUN", "--family", "piecewise-linear"], ["cannot be tuned"]),
     "another length": (["RUN", "--steps", "50"], ["40 steps", "50", "--stretch 50"]),
     "top": (["RUN", "--top", "0"], ["top: must be at least 1"]),
     "stretch": (["RUN", "--stretch", "-5"], ["stretch: must be at least 0"]),
-    "no argument": ([], ["Missing argument"]),
+    "no argument": ([], ["strategy.fit-closed-form.source: missing"]),
 }
 
 

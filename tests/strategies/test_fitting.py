@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lrctl.plugins import registry
 from lrctl.schedule import PiecewiseLinear, Schedule, axes
-from lrctl_strategies.fitting import Fit, base_lr, combined, fit, fittable, kinds, rank, scaled
+from lrctl_strategies.families import every_tunable
+from lrctl_strategies.fitting import Fit, base_lr, combined, fit, kinds, rank, scaled
 
 STEPS = 120
 FOUND = (0, 0.01, 0.0125, 0.0125, 0.00625, 0.00417, 0.00278, 0.00139, 0.00208, 0, 0.001)
@@ -50,7 +51,7 @@ HARD = {"step": 0.12, "cyclical": 0.25, "cosine-with-restarts": 0.2}
 """Families whose fit can end in a local minimum, with the greatest relative error there: they jump."""
 
 
-@pytest.mark.parametrize("family", fittable())
+@pytest.mark.parametrize("family", every_tunable())
 @settings(max_examples=3, deadline=None, derandomize=True)
 @given(
     kind=st.integers(0, 20),

@@ -87,10 +87,10 @@ def test_results_with_shared_prefixes_are_those_of_separate_runs_bit_for_bit(tmp
             try:
                 batch = search.send(shared.answer(batch))
             except StopIteration as end:
-                ended, steps = end.value
+                ended, steps_of = end.value
                 break
-    assert steps == 72 + 40
-    assert sum(job.stop - job.start for batch in batches for job in batch.jobs) == steps
+    assert sum(steps_of.values()) == 72 + 40
+    assert sum(job.stop - job.start for batch in batches for job in batch.jobs) == 72 + 40
     with session_of(tmp_path / "separate", smoke()) as separate:
         jobs = [SegmentJob(0, STEPS, schedule, evaluate=SPLITS) for schedule in schedules]
         results = separate.answer(Batch("apart", jobs))
