@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl import recipe as recipes
-from lrctl import results, session
+from lrctl import results, run
 from lrctl.plugins import registry
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def search(
     store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
     recipe, settings = results.settle(registry().get("strategy", strategy), recipe, settings or {}, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code)
-    return session.search(strategy, checked, store=store, name=name, fresh=fresh)
+    return run.search(strategy, checked, store=store, name=name, fresh=fresh)
 
 
 def load_schedule(path: str | Path) -> Any:

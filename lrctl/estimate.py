@@ -15,8 +15,9 @@ from lrctl.loading import origin
 from lrctl.plugins import registry
 from lrctl.prepare import prepare
 from lrctl.recipe import Recipe
+from lrctl.run import begun
 from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear
-from lrctl.session import SPLITS, begun
+from lrctl.session import SPLITS
 from lrctl.store import Store
 from lrctl.strategy import Batch, Found, Problem, drive
 

@@ -1,14 +1,11 @@
-"""One search from recipe to result: drives the strategy, skips known jobs, retries, records."""
+"""Carries a search out: drives the strategy, skips known jobs, retries, records."""
 
 from __future__ import annotations
 
 import math
-import time
 import warnings
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from lrctl import fields
@@ -22,11 +19,10 @@ from lrctl.errors import (
     UsageError,
 )
 from lrctl.executor import Executor, slots
-from lrctl.job import NUMERICS, SegmentJob, SegmentResult, Task, digest
+from lrctl.job import SegmentJob, SegmentResult, Task
 from lrctl.loading import is_code
-from lrctl.outcome import Outcome, result_document, schedule_document
+from lrctl.outcome import Outcome
 from lrctl.plugins import PluginWarning, registry
-from lrctl.prepare import environment, prepare
 from lrctl.recipe import Recipe
 from lrctl.schedule import PiecewiseLinear
 from lrctl.smoothing import final_train_loss
@@ -259,102 +255,3 @@ def notify(hook: str, **arguments: Any) -> None:
         getattr(registry().manager.hook, hook)(**arguments)
     except Exception as error:
         warnings.warn(f"an observer of {hook} failed: {type(error).__name__}: {error}", PluginWarning, stacklevel=2)
-
-
-def search(
-    command: str,
-    recipe: Recipe,
-    *,
-    store: str | Path = ".lrctl",
-    name: str | None = None,
-    fresh: bool = False,
-) -> dict[str, Any]:
-    """Run the strategy `command` on a recipe and return the result document, as `--json` prints it.
-
-    The same search again continues where it stopped; a finished one returns its result at once.
-
-    Args:
-        command: a registered strategy's name.
-        recipe: from `lrctl.recipe.read`.
-        store: the folder that holds jobs, checkpoints and runs.
-        name: of the run; by default the command and a hash of all that decides the result.
-        fresh: start over, whatever the store holds.
-
-    Raises:
-        UsageError: the recipe, workload or name cannot be used.
-        NoValidCandidateError: every candidate of a choice diverged.
-        JobFailedError: a job failed on every attempt.
-    """
-    place = Store(store)
-    if name is not None:
-        place.run(name)  # refuses a bad name before anything is prepared
-    document = (None if fresh else finished_before(place, command, recipe, name)) or searched(
-        place, command, recipe, name, fresh
-    )
-    document |= {"files": place.files(document)}
-    notify("search_finished", document=document)
-    return document
-
-
-def searched(place: Store, command: str, recipe: Recipe, name: str | None, fresh: bool) -> dict[str, Any]:
-    """The result document of a search that begins, or goes on."""
-    began = time.monotonic()
-    part, params = registry().get("strategy", command), recipe.params(command)
-    moved = begun(part.target(params, Problem(recipe.training.steps)))
-    task = None if isinstance(moved, Found) else prepare(recipe)
-    name, frozen = identity(command, recipe, task, name)
-    if fresh:
-        place.remove_run(name)
-    place.begin(name, frozen, environment(task))
-
-    def finish(outcome: Outcome) -> dict[str, Any]:
-        document = result_document(command, name, recipe, outcome, time.monotonic() - began)
-        place.finish(name, document, schedule_document(document))
-        return document
-
-    if isinstance(moved, Found):
-        return finish(Outcome(moved))
-    assert task
-    with closing(Session(place, replace(task, run=name), recipe, fresh)) as session:
-        document = finish(session.hand_over(session.drive(moved)))
-        session.keep(document["checkpoint"])
-    return document
-
-
-def finished_before(place: Store, command: str, recipe: Recipe, name: str | None) -> dict[str, Any] | None:
-    """The result document of the same search, if it is finished and what it handed over is still there."""
-    tables = recipe.frozen(command)
-    alike = {run: frozen for run in place.runs() if (frozen := place.recipe(run)).partition("\n")[2] == tables}
-    # Whether a search trains is known only once it has begun, and that may take its time.
-    for task_of in (lambda: None, lambda: prepare(recipe)) if alike else ():
-        run, frozen = identity(command, recipe, task_of(), name)
-        document = place.document(run) if alike.get(run) == frozen else None
-        if document and (document["checkpoint"] is None or place.checkpoint(document["checkpoint"]).exists()):
-            return document | {"run": run}  # its folder may have been renamed
-    return None
-
-
-def identity(command: str, recipe: Recipe, task: Task | None, name: str | None) -> tuple[str, str]:
-    """A run's name and frozen recipe, which begins with what decides the result beside the recipe."""
-    decided = "nothing trained" if task is None else f"device {task.identity['device']}, content {task.content}"
-    frozen = f"# numerics {NUMERICS}, {decided}\n{recipe.frozen(command)}"
-    return name or f"{command}-{digest(frozen)[:8]}", frozen
-
-
-def begun(search: Search) -> Found | Search:
-    """A search after its first move: what it found if it trains nothing, else the search to go on with."""
-    try:
-        first = next(search)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-
-    def onward() -> Search:
-        batch = first
-        while True:
-            results = yield batch
-            try:
-                batch = search.send(results)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-
-    return onward()

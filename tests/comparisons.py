@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lrctl import session
+from lrctl import run
 from lrctl.job import SegmentResult
 from lrctl.store import Store, read_json, write_json
 from searches import small
@@ -31,7 +31,7 @@ def fill(store: Path) -> Path:
             strategy__baseline__grid=[0.3, 0.1],
         )
         for command in ("semilocal", "local", "baseline"):
-            session.search(command, recipe, store=store, name=f"{command}-{seed}")
+            run.search(command, recipe, store=store, name=f"{command}-{seed}")
     return store
 
 

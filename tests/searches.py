@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrctl import recipe as recipes
-from lrctl import session
+from lrctl import run, session
 from lrctl.prepare import prepare
 from lrctl.recipe import Recipe
 from lrctl.store import Store
@@ -38,7 +38,7 @@ def small(**overrides: Any) -> Recipe:
 
 def search(store: Path, recipe: Recipe | None = None, command: str = "semilocal", **options: Any) -> dict[str, Any]:
     """The result document of a search."""
-    return session.search(command, recipe or small(), store=store, **options)
+    return run.search(command, recipe or small(), store=store, **options)
 
 
 def settled(document: dict[str, Any]) -> dict[str, Any]:

@@ -345,5 +345,5 @@ def test_a_fault_is_told_apart_from_bad_input(lrctl: Lrctl, monkeypatch: pytest.
     def search(*_: object, **__: object) -> None:
         raise KeyError("width")
 
-    monkeypatch.setattr("lrctl.session.search", search)
+    monkeypatch.setattr("lrctl.run.search", search)
     refused(lrctl(*SMOKE), "KeyError: 'width'", "a fault in lrctl", "--debug shows where", code=1)

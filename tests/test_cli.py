@@ -107,7 +107,7 @@ def run_of(lrctl: Lrctl, *flags: str) -> dict[str, Any]:
 def test_a_flag_wins_over_the_recipe_and_the_recipe_over_the_default(
     flags: str, table: str, key: str, value: Any, lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lrctl.session.search", lambda command, recipe, **_: tomllib.loads(recipe.frozen(command)))
+    monkeypatch.setattr("lrctl.run.search", lambda command, recipe, **_: tomllib.loads(recipe.frozen(command)))
     Path("r.toml").write_text(RECIPE)
     frozen = lrctl("semilocal", "--recipe", "r.toml", *flags.split(), "--json", "--quiet").document
     found = (frozen | frozen["strategy"])[table][key]
@@ -318,14 +318,14 @@ def test_an_interruption_and_a_fault_end_with_their_code(
     def fail(*_: object, **__: object) -> None:
         raise raised
 
-    monkeypatch.setattr("lrctl.session.search", fail)
+    monkeypatch.setattr("lrctl.run.search", fail)
     done = lrctl(*SMOKE, "--quiet")
     assert done.code == code
     assert done.error.startswith(message)
 
 
 def test_a_termination_ends_with_its_code(lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrctl.session.search", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr("lrctl.run.search", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     done = lrctl(*SMOKE, "--quiet")
     assert done.code == 143
     assert done.error == "error: terminated; the same command, without --fresh, continues where it stopped"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lrctl import recipe as recipes
-from lrctl import session
+from lrctl import run
 from lrctl.job import SegmentJob
 from lrctl.loading import load_workload
 from lrctl.prepare import prepare
@@ -45,5 +45,5 @@ def test_segments_chained_on_a_gpu_equal_one_uninterrupted_run(text: Path, dtype
 
 @pytest.mark.parametrize("executor", ["serial", "processes"])
 def test_a_search_on_a_gpu_comes_to_its_end(text: Path, tmp_path: Path, executor: str) -> None:
-    document = session.search("semilocal", gpt(text, **{"executor.name": executor}), store=tmp_path / "store")
+    document = run.search("semilocal", gpt(text, **{"executor.name": executor}), store=tmp_path / "store")
     assert document["eval_loss"] < 5

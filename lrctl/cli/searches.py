@@ -166,12 +166,13 @@ def strategy_command(part: Part) -> Callable[..., None]:
 
 def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     """Search, with progress on stderr and the result on stdout."""
-    from lrctl import progress, session
+    from lrctl import progress
+    from lrctl import run as runs
     from lrctl.report import terminal
 
     # What the user's own code prints must not get into the document.
     with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr):
-        document = session.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
+        document = runs.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
     if options["as_json"]:
         typer.echo(json.dumps(document, indent=1, allow_nan=False))
     else:

@@ -16,7 +16,8 @@ from lrctl.schedule import axes
 from lrctl.strategy import Problem, Search
 from lrctl_strategies.families import check_tunable, in_fractions
 from lrctl_strategies.grids import GEOMETRIC
-from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, SideBySide, Tuning, check_grid
+from lrctl_strategies.side_by_side import SideBySide
+from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, Tuning, check_grid
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,29 +6,26 @@ a found one to a longer run (section 4.2, Figure 8). Here this is a command.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl.job import SegmentJob, SegmentResult
+from lrctl.errors import UsageError
 from lrctl.plugins import registry
 from lrctl.results import parse_schedule
-from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, Schedule, params_of, scalable, stretch, with_peak
-from lrctl.strategy import Batch, Found, GivenSchedule, Problem, Search
+from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, Schedule, params_of, scalable, stretch
+from lrctl.strategy import Found, GivenSchedule, Problem, Search
 from lrctl_strategies.baseline import start
-from lrctl_strategies.convex_bound import bound
 from lrctl_strategies.families import check_tunable, every_tunable
 from lrctl_strategies.fitting import Fit, fit, rank
 from lrctl_strategies.grids import GEOMETRIC
-from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, SideBySide, Tuning, check_grid, value_of
+from lrctl_strategies.prediction import measured, predicted
+from lrctl_strategies.side_by_side import SideBySide
+from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, Tuning, check_grid, value_of
 
 FOUND = "found"
 BASELINES = ("wsd", "cosine", "linear")
 """The families of the paper's Table 3."""
-
-Measuring = Generator[Batch, list[SegmentResult], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +51,6 @@ class FitClosedForm:
         for name, least in (("top", 1), ("stretch", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """A fit at the peak LR that the convex bound predicts, and the bound over that of the schedule it is fitted to."""
-
-    fit: Fit
-    bound: float
 
 
 def fit_closed_form(p: FitClosedForm, run: Problem) -> Search:
@@ -134,36 +123,6 @@ def entry(fitted: Fit) -> dict[str, Any]:
         "parameters": len(fitted.parameters),
         "fitted": list(fitted.parameters),
     }
-
-
-def measured(schedule: Schedule, run: Problem) -> Measuring:
-    """The gradient norm at each step of a run with the schedule.
-
-    Raises:
-        NoValidCandidateError: the run diverged.
-    """
-    job = SegmentJob(0, run.steps, schedule, checkpoint=False, gradient_norms=True)
-    (result,) = yield Batch("gradient norms of the schedule", [job], judge=False)
-    norms = result.gradient_norms or ()
-    if not all(map(math.isfinite, norms)):
-        raise NoValidCandidateError("the run with this schedule diverged, so its gradient norms say nothing")
-    return norms
-
-
-def predicted(fits: Sequence[Fit], schedule: Schedule, steps: int, norms: Sequence[float] | None) -> list[Predicted]:
-    """The fits with the convex bound of each at its own best base LR, the lowest first.
-
-    The bound is relative to the schedule's own, and the base LR is set so that the schedule's own would be best for it:
-    so neither the distance to the optimum nor the size of the gradients has to be known.
-    """
-    of_found, found_factor = bound([schedule(step) for step in range(steps)], norms)
-    rows = []
-    # A shape whose best base LR is 0 is as far from the schedule as no LR at all.
-    for each in (each for each in fits if value_of(each.schedule, PEAK)):
-        value, factor = bound([each.schedule(step) for step in range(steps)], norms)
-        peak = value_of(each.schedule, PEAK) * factor / found_factor
-        rows.append(Predicted(replace(each, schedule=with_peak(each.schedule, peak)), value / of_found))
-    return sorted(rows, key=lambda row: row.bound)
 
 
 def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> list[Tuning]:
