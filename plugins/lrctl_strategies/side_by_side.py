@@ -82,7 +82,7 @@ class SideBySide:
                 "and check the model and its data"
             )
         separate = len({run.key for shape in self.shapes for _, _, run in shape.tried}) * self.steps
-        notes = [note for shape in self.shapes for note in shape.notes]
+        notes = list(dict.fromkeys(note for shape in self.shapes for note in shape.notes))
         notes += [
             f"{s.name}: every run diverged, so it is left out; lower the LRs of --grid"
             for s in self.shapes

@@ -96,6 +96,12 @@ def test_a_refused_extension_is_told_once() -> None:
     assert sum("decay 1 was left out" in note for note in found.notes) == 1
 
 
+def test_what_is_told_is_told_once() -> None:
+    families = {"WSD": bowl(1e-3, warmup=0.0, decay=1.0), "Triangle": bowl(0.9)}
+    found, _ = tuned(lambda s: families[type(s).__name__](s), family=("wsd", "triangle"))
+    assert len(found.notes) == len(set(found.notes)) > 3
+
+
 def test_an_extension_without_end_ends_and_says_so() -> None:
     found, _ = tuned(lambda s: 1 / s.peak_lr, family=("triangle",))
     assert results(found)[0]["runs"] == 9 + 8
