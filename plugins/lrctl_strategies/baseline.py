@@ -7,7 +7,7 @@ parameter after the other. All families go through this side by side, so that th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from lrctl.errors import unknown
@@ -18,6 +18,9 @@ from lrctl_strategies.families import check_tunable, in_fractions
 from lrctl_strategies.grids import GEOMETRIC
 from lrctl_strategies.side_by_side import SideBySide
 from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, Tuning, check_grid
+
+
+NEXT = "lrctl compare with a search's run, over a few seeds; lrctl export RUN --to torch for your own project"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ def baseline(p: Baseline, run: Problem) -> Search:
     check_own_grids(p.axis, shapes)
     side_by_side = SideBySide(shapes, run.steps)
     yield from side_by_side.search(p.refine)
-    return side_by_side.answer(p.metric)
+    found = side_by_side.answer(p.metric)
+    return replace(found, summary=(*found.summary, ("next", NEXT)))
 
 
 def start(family: str, steps: int, grid: Sequence[float], metric: str, axis: Sequence[str] = ()) -> Tuning:

@@ -24,6 +24,7 @@ from lrctl_strategies.side_by_side import SideBySide
 from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, Tuning, check_grid, value_of
 
 FOUND = "found"
+NEXT = "the same with --tune, which trains the best of them beside the schedule and tuned baselines"
 BASELINES = ("wsd", "cosine", "linear")
 """The families of the paper's Table 3."""
 
@@ -67,7 +68,7 @@ def fit_closed_form(p: FitClosedForm, run: Problem) -> Search:
         fits = [row.fit for row in rows]
     summary = (("fits", table),)
     if not (p.tune or p.stretch):
-        return Found(fits[0].schedule, None, summary=summary, notes=notes)
+        return Found(fits[0].schedule, None, summary=(*summary, ("next", NEXT)), notes=notes)
     side_by_side = SideBySide(shapes(p, schedule, fits, run.steps), run.steps)
     yield from side_by_side.search(p.refine)
     found = side_by_side.answer(p.metric)
