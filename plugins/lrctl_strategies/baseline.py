@@ -19,7 +19,6 @@ from lrctl_strategies.grids import GEOMETRIC
 from lrctl_strategies.side_by_side import SideBySide
 from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, Tuning, check_grid
 
-
 NEXT = "lrctl compare with a search's run, over a few seeds; lrctl export RUN --to torch for your own project"
 
 
