@@ -61,7 +61,8 @@ def build(params: Any, values: Mapping[str, Any], where: str) -> Any:
             raise unknown("key", name, declared, f"{where}.{name}")
     for name, field in declared.items():
         if field.default is MISSING and name not in values:
-            raise UsageError(f"{where}.{name}: missing; give a {type_name(field.type)}")
+            what = f": {field.help}" if field.help else ""
+            raise UsageError(f"{where}.{name}: missing; give a {type_name(field.type)}{what}")
     converted = {name: convert(value, declared[name].type, f"{where}.{name}") for name, value in values.items()}
     try:
         return params(**converted)

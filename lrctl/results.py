@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from functools import cached_property
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lrctl.errors import UsageError, unknown
 from lrctl.fields import fields_of
 from lrctl.job import canonical_json
+from lrctl.loading import is_code
 from lrctl.plugins import Part, registry
 from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, build_schedule, params_of
 from lrctl.store import Store
@@ -80,8 +83,21 @@ def finished(store: str | Path, name: str) -> Finished:
         raise unknown("run", name, known, f"{place.path}: {name}")
     document = place.document(name)
     if document is None:
-        raise UsageError(f"run {name}: it is not finished; give its command again to continue it")
+        raise UsageError(f"run {name}: it is not finished; its command continues it: {command_of(place, name)}")
     return Finished(place, name, document)
+
+
+def command_of(place: Store, name: str) -> str:
+    """The command that makes a run, or goes on with it, from its frozen recipe."""
+    path = place.run(name) / "recipe.toml"
+    try:
+        tables = tomllib.loads(place.recipe(name))
+        (strategy,) = tables["strategy"]
+        code = is_code(tables["workload"]["name"])
+    except (ValueError, KeyError, TypeError):
+        return f"(nothing tells it: {path} is missing or damaged)"
+    words = ["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.path)]
+    return shlex.join(words + ["--allow-code"] * code)
 
 
 def schedule_given(store: str | Path, source: str) -> tuple[Any, int]:
@@ -123,10 +139,10 @@ def parse_schedule(text: str, where: str) -> tuple[Any, int]:
     """
     try:
         document = json.loads(text)
-    except ValueError:
-        document = None
+    except ValueError as error:
+        raise UsageError(f"{where}: must be a schedule.json, but it is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != SCHEDULE_FORMAT:
-        found = f"format {document.get('format')!r}" if isinstance(document, dict) else "no such JSON"
+        found = f"format {document.get('format')!r}" if isinstance(document, dict) else "no JSON object"
         raise UsageError(f"{where}: must be a schedule.json of format {SCHEDULE_FORMAT!r}, found {found}")
     steps = document.get("steps")
     if type(steps) is not int or steps < 1:

@@ -346,7 +346,7 @@ SCHEDULE = {"family": "piecewise-linear", "params": {"knots": [[0, 0.1]]}}
 DOCUMENT = {"format": "lrctl-schedule/1", "steps": 10, "schedule": SCHEDULE}
 
 BAD_FILES: dict[str, tuple[Any, str]] = {
-    "not JSON": ("{", "s.json: must be a schedule.json of format 'lrctl-schedule/1', found no such JSON"),
+    "not JSON": ("{", "s.json: must be a schedule.json, but it is not JSON"),
     "not a schedule": ({"a": 1}, "s.json: must be a schedule.json of format 'lrctl-schedule/1', found format None"),
     "no steps": (DOCUMENT | {"steps": 0}, "s.json: steps: must be a whole number of at least 1, got 0"),
     "unknown family": (

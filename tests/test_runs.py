@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import shutil
 import time
 from collections.abc import Callable
@@ -300,13 +301,24 @@ def test_a_run_whose_folder_was_moved_is_shown_where_it_is(lrctl: Lrctl, place: 
     assert all(Path(path).is_file() for path in shown["files"].values())
 
 
+def test_the_command_that_an_unfinished_run_tells_finishes_it(
+    lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(place, monkeypatch)
+    monkeypatch.undo()
+    monkeypatch.chdir(place.parent)
+    told = lrctl("runs", "show", "begun").out.splitlines()[0].partition(": lrctl ")[2]
+    assert lrctl(*shlex.split(told), "--executor", "serial", "--quiet").code == 0
+    assert lrctl("runs", "show", "begun", "--json").document["status"] == "done"
+
+
 def test_an_unfinished_run_is_shown_as_what_it_is(lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted(place, monkeypatch)
     shown = lrctl("runs", "show", "begun")
     assert shown.code == 0
-    assert shown.out.startswith(
-        "begun is not finished; the command that began it continues it. Its recipe:\n\n# numerics"
-    )
+    first, _, *recipe = shown.out.splitlines()
+    assert first.startswith("begun is not finished; its command continues it: lrctl semilocal --recipe ")
+    assert recipe[0].startswith("# numerics")
     document = lrctl("runs", "show", "begun", "--json").document
     assert (document["status"], document["command"], document["steps"]) == ("unfinished", "semilocal", 24)
     assert "[strategy.semilocal]" in document["recipe"]

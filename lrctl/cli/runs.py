@@ -52,7 +52,7 @@ def show(
     store: Inner = None,
 ) -> None:
     """Print what a finished run found, or what an unfinished one is."""
-    from lrctl import tidy
+    from lrctl import results, tidy
     from lrctl.report import terminal
 
     place = store_of(context, store)
@@ -69,7 +69,8 @@ def show(
     elif document:
         terminal.print_summary(shown)
     else:
-        typer.echo(f"{name} is not finished; the command that began it continues it. Its recipe:\n\n{shown['recipe']}")
+        again = results.command_of(place, name)
+        typer.echo(f"{name} is not finished; its command continues it: {again}\n\n{shown['recipe']}")
 
 
 @look_at_runs.command()

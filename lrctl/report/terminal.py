@@ -93,12 +93,13 @@ def print_estimate(estimate: Mapping[str, Any]) -> None:
     """What a search would take, for a person, on stdout."""
     stdout().print(
         f"{estimate['command']} on {estimate['workload']}: about {estimate['jobs']} jobs "
-        f"({estimate['jobs_known']} known), {estimate['steps']} steps = {estimate['baseline_runs']:.1f} plain runs\n"
+        f"({estimate['jobs_known']} of them known already), {estimate['steps']} steps = "
+        f"{estimate['baseline_runs']:.1f} plain runs\n"
         f"training: about {estimate['seconds']:.0f} s on {estimate['workers']} workers "
         f"({estimate['seconds_per_step'] * 1e3:.2f} ms a step)\n"
         f"peak disk: about {estimate['peak_disk_bytes'] / 1e6:.2g} MB "
         f"({estimate['checkpoint_bytes'] / 1e6:.2g} MB a checkpoint)\n"
-        "nothing was trained"
+        "nothing was trained; a search that takes another path, or extends a grid, takes somewhat more or less"
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from lrctl.errors import unknown
+from lrctl.errors import UsageError, unknown
 from lrctl.plugins import registry
 from lrctl.schedule import axes
 from lrctl.strategy import Problem, Search
@@ -61,23 +61,39 @@ def start(family: str, steps: int, grid: Sequence[float], metric: str, axis: Seq
     """
     target = registry().get("schedule", family, "--family").target
     check_tunable(family)
-    own = {name: values for owner, name, values in sorted(map(own_grid, axis)) if owner in ("", family)}
-    grids = {PEAK: tuple(sorted(grid))} | {name: each.grid for name, each in axes(target).items() if each.grid}
+    own = own_grids(family, axis)
+    grids = {PEAK: tuple(sorted(set(grid)))} | {name: each.grid for name, each in axes(target).items() if each.grid}
     first = target(steps=steps, peak_lr=max(grid), **in_fractions(target))
     return Tuning(family, family, first, grids | {name: own[name] for name in own if name in axes(target)}, metric)
 
 
+def own_grids(family: str, axis: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """The grids of the user's own for a family: one that names the family counts more than one for all."""
+    grids: dict[tuple[str, str], tuple[float, ...]] = {}
+    for owner, name, values in map(own_grid, axis):
+        if owner in ("", family):
+            grids[owner, name] = tuple(sorted({*grids.get((owner, name), ()), *values}))
+    return {name: grids[owner, name] for owner, name in sorted(grids)}
+
+
 def check_own_grids(axis: Sequence[str], shapes: Sequence[Tuning]) -> None:
-    """Refuse a grid for a parameter that no family has.
+    """Refuse a grid for a parameter that no family has, or with values out of its range.
 
     Raises:
-        UsageError: names the parameters there are.
+        UsageError: names the parameters there are, or the range.
     """
-    known = {f"{owner}.{name}" for s in shapes for name in axes(type(s.start)) for owner in (s.family, "")}
     for text in axis:
-        family, name, _ = own_grid(text)
-        if f"{family}.{name}" not in known:
-            raise unknown("parameter", name, {each.lstrip(".") for each in known}, f"--axis {text}")
+        family, name, values = own_grid(text)
+        meant = [axes(type(shape.start)) for shape in shapes if family in ("", shape.family)]
+        if not meant:
+            raise unknown("family", family, (shape.family for shape in shapes), f"--axis {text}")
+        ranges = [known[name] for known in meant if name in known]
+        if not ranges:
+            raise unknown("parameter", name, {each for known in meant for each in known}, f"--axis {text}")
+        low, high = min(each.low for each in ranges), max(each.high for each in ranges)
+        if not all(low <= value <= high for value in values):
+            unit = ", a fraction of the run" if ranges[0].length else ""
+            raise UsageError(f"--axis {text}: {name} must be from {low:g} to {high:g}{unit}")
 
 
 def own_grid(text: str) -> tuple[str, str, tuple[float, ...]]:
@@ -96,5 +112,5 @@ def own_grid(text: str) -> tuple[str, str, tuple[float, ...]]:
     except ValueError:
         grid = ()
     if not (equals and parameter and grid):
-        raise ValueError(f"axis: must be a parameter and its values, such as warmup=0,0.1,0.2, got {text!r}")
+        raise ValueError(f"axis: must be a parameter and numbers for it, such as warmup=0,0.1,0.2, got {text!r}")
     return family, parameter, grid

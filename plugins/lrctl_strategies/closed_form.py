@@ -103,8 +103,6 @@ def given(p: FitClosedForm, run: Problem) -> Any:
     schedule, steps = parse_schedule(p.source, "source")
     if isinstance(schedule, AdaptiveSchedule):
         raise UsageError("source: an adaptive schedule has no LRs before a run; give the run that used it")
-    if not any(schedule(step) for step in range(steps)):
-        raise UsageError("source: the schedule is 0 at every step, so there is nothing to fit")
     if run.steps != (p.stretch or steps):
         raise UsageError(
             f"the schedule is for {steps} steps and the run has {run.steps}; give --stretch {run.steps} to stretch it"
@@ -112,7 +110,11 @@ def given(p: FitClosedForm, run: Problem) -> Any:
     whole = scalable(type(schedule)) and schedule.steps == steps
     if not (isinstance(schedule, PiecewiseLinear) or whole):
         schedule = PiecewiseLinear(tuple((step, schedule(step)) for step in range(steps + 1)))
-    return stretch(schedule, steps, run.steps) if run.steps != steps else schedule
+    if run.steps != steps:
+        schedule = stretch(schedule, steps, run.steps)
+    if not any(schedule(step) for step in range(run.steps)):
+        raise UsageError(f"source: over {run.steps} steps the schedule is 0 at every step, so there is nothing to fit")
+    return schedule
 
 
 def entry(fitted: Fit) -> dict[str, Any]:

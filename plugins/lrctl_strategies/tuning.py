@@ -11,6 +11,9 @@ from lrctl.schedule import Axis, axes, params_of, with_peak
 from lrctl_strategies.prefixes import Ended
 
 PEAK = "peak_lr"
+FINEST = 10
+"""How often a grid can be refined: by then its factor is a thousandth."""
+
 Metric = Annotated[
     Literal["validation", "train"], "the loss that choices are made by: validation, or the smoothed training loss"
 ]
@@ -26,8 +29,8 @@ def check_grid(grid: Sequence[float], refine: int) -> None:
     """
     if not grid or not all(lr > 0 for lr in grid):
         raise ValueError(f"grid: must hold LRs greater than 0, got {list(grid)}")
-    if refine < 0:
-        raise ValueError(f"refine: must be at least 0, got {refine}")
+    if not 0 <= refine <= FINEST:
+        raise ValueError(f"refine: must be from 0 to {FINEST}, got {refine}")
 
 
 @dataclass(slots=True)

@@ -334,7 +334,7 @@ def unfinished(store: Path) -> str:
 BAD = {
     "no such run": (lambda _: ["local-9"], "unknown run; did you mean 'local-2'?"),
     "no name of a run": (lambda _: ["local/2"], "local/2: unknown run; did you mean 'local-2'?"),
-    "unfinished": (lambda store: [unfinished(store)], "run begun: it is not finished; give its command again"),
+    "unfinished": (lambda store: [unfinished(store)], "run begun: it is not finished; its command continues it: lrctl"),
     "ended before its time": (
         lambda store: [made_by_hand(store, "local-0", "part", status="budget")],
         "run part: it is not finished (status 'budget')",

@@ -144,6 +144,11 @@ def test_a_family_s_own_grid_wins_over_the_general_one_wherever_it_stands() -> N
         assert tried == {"wsd": [0.2], "cosine": [0.05, 0.3]}
 
 
+def test_a_grid_that_is_given_in_two_parts_is_one_grid() -> None:
+    found, _ = tuned(bowl(1e-3), family=("cosine",), axis=("warmup=0.2", "warmup=0.3,0.2"))
+    assert [t["value"] for t in results(found)[0]["tried"] if t["parameter"] == "warmup"] == [0.2, 0.3]
+
+
 def test_a_value_that_the_family_refuses_is_left_out_and_told() -> None:
     found, _ = tuned(bowl(1e-3, warmup=0.8), family=("wsd",), axis=("warmup=0.1,0.8", "decay=0.1,0.5"))
     (entry,) = results(found)
@@ -185,8 +190,10 @@ def test_when_every_run_diverged_the_error_says_what_to_change() -> None:
         ({"family": ("piecewise-linear",)}, "needs the fields 'steps' and 'peak_lr'"),
         ({"axis": ("warmupp=0,1",)}, "did you mean 'warmup'"),
         ({"axis": ("cosine.decay=0,1",)}, "unknown parameter"),
+        ({"axis": ("triangle.warmup=0,1",)}, "unknown family; choose from: cosine, linear, wsd"),
+        ({"axis": ("warmup=2,3",)}, "warmup must be from 0 to 1, a fraction of the run"),
     ],
-    ids=["unknown family", "no peak", "unknown parameter", "of another family"],
+    ids=["unknown family", "no peak", "unknown parameter", "of another family", "of no family here", "out of range"],
 )
 def test_what_cannot_be_tuned_is_refused(params: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -199,9 +206,10 @@ def test_what_cannot_be_tuned_is_refused(params: dict[str, Any], message: str) -
         ({"family": ()}, "family: at least one"),
         ({"grid": ()}, "grid: must hold LRs greater than 0"),
         ({"grid": (0.1, 0.0)}, "grid: must hold LRs greater than 0"),
-        ({"refine": -1}, "refine: must be at least 0"),
+        ({"refine": -1}, "refine: must be from 0 to 10"),
+        ({"refine": 99999}, "refine: must be from 0 to 10"),
         *(
-            ({"axis": (text,)}, "axis: must be a parameter and its values")
+            ({"axis": (text,)}, "axis: must be a parameter and numbers for it")
             for text in ("warmup", "=1", "warmup=", "w=a")
         ),
     ],

@@ -354,7 +354,7 @@ BAD = {
     "no such run": (["nothing"], ["unknown run", "semilocal-"]),
     "no such file": (["none.json"], ["none.json", "No such file"]),
     "not a schedule": (["r.json"], ["must be a schedule.json"]),
-    "not JSON": (["text.json"], ["must be a schedule.json"]),
+    "not JSON": (["text.json"], ["must be a schedule.json, but it is not JSON", "line 1"]),
     "no steps": (["steps.json"], ["steps: must be a whole number"]),
     "unknown family in it": (["family.json"], ["unknown schedule 'triangel'", "did you mean 'triangle'"]),
     "bad parameters in it": (["params.json"], ["peak_lr"]),
@@ -364,7 +364,8 @@ BAD = {
     "another length": (["RUN", "--steps", "50"], ["40 steps", "50", "--stretch 50"]),
     "top": (["RUN", "--top", "0"], ["top: must be at least 1"]),
     "stretch": (["RUN", "--stretch", "-5"], ["stretch: must be at least 0"]),
-    "no argument": ([], ["strategy.fit-closed-form.source: missing"]),
+    "one step": (["RUN", "--stretch", "1"], ["source: over 1 steps the schedule is 0 at every step"]),
+    "no argument": ([], ["strategy.fit-closed-form.source: missing", "a run's name, or a schedule.json"]),
 }
 
 
