@@ -226,11 +226,14 @@ def test_a_search_runs_with_installed_parts_only(sweep: Sweep, tmp_path: Path) -
 
 def test_the_errors_of_an_installed_strategy_are_like_those_of_a_built_in_one(sweep: Sweep) -> None:
     done = sweep("sweep", "--recipe", "smoke", "--executor", "serial")
-    assert (done.code, done.error) == (2, "error: smoke: strategy.sweep.peaks: missing; give a list of numbers: the peaks to try")
+    assert (done.code, done.error) == (
+        2,
+        "error: smoke: strategy.sweep.peaks: missing; give a list of numbers: the peaks to try",
+    )
     done = sweep("sweep", "--recipe", "smoke", "--peaks", "1", "--rounds", "0")
     assert (done.code, done.error) == (2, "error: smoke: strategy.sweep.rounds: must be at least 1, got 0")
     done = sweep("semilocal", "--recipe", "smoke", "--workload", "well")
-    assert (done.code, done.error) == (2, "error: smoke: workload.depth: missing; give a number")
+    assert (done.code, done.error) == (2, "error: smoke: workload.depth: missing; give a number: how deep it is")
 
 
 # The page about plugins
