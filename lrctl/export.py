@@ -19,7 +19,8 @@ from lrctl import __version__
 from lrctl.errors import UsageError, unknown
 from lrctl.formula import Formula, formula
 from lrctl.plugins import registry
-from lrctl.schedule import AdaptiveSchedule, params_of
+from lrctl.results import described
+from lrctl.schedule import AdaptiveSchedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Exported:
 
     @property
     def described(self) -> dict[str, Any]:
-        """The schedule as JSON: its registered family and parameters."""
-        return {"family": registry().family(self.schedule), "params": params_of(self.schedule)}
+        """The schedule as JSON."""
+        return described(self.schedule)
 
 
 def export(schedule: Any, steps: int, to: str, *, source: str, module: str = "lr_schedule") -> str:

@@ -8,10 +8,8 @@ from typing import Any
 
 from lrctl import __version__
 from lrctl.job import finite
-from lrctl.plugins import registry
 from lrctl.recipe import Recipe
-from lrctl.results import SCHEDULE_FORMAT
-from lrctl.schedule import params_of
+from lrctl.results import SCHEDULE_FORMAT, described
 from lrctl.strategy import Found
 
 NO_COST = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "baseline_runs": 0.0}
@@ -46,7 +44,7 @@ def result_document(command: str, run: str, recipe: Recipe, outcome: Outcome, se
         "workload": recipe.workload.name,
         "seed": recipe.training.seed,
         "steps": recipe.training.steps,
-        "schedule": {"family": registry().family(found.schedule), "params": params_of(found.schedule)},
+        "schedule": described(found.schedule),
         "train_loss": outcome.train_loss,
         "validation_loss": metrics["validation"]["loss"] if metrics else None,
         "eval_loss": metrics["test"]["loss"] if metrics else None,

@@ -249,7 +249,7 @@ def confine(table: Any, folder: Path, source: str) -> str:
         return ""
     return (
         f"{source}: workload.name: {file} is outside the recipe's folder; "
-        "move it there, or give --allow-code if you trust the recipe"
+        f"move it there, name it yourself with --workload {path}:{cls}, or give --allow-code if you trust the recipe"
     )
 
 

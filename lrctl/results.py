@@ -7,7 +7,6 @@ import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +37,10 @@ class Finished:
     name: str
     document: Mapping[str, Any]
 
-    @cached_property
+    @property
     def recipe(self) -> str:
         """The frozen recipe as TOML; its first line is a comment with the numerics version, device and content."""
-        return (self.store.run(self.name) / "recipe.toml").read_text(encoding="utf-8")
+        return self.store.recipe(self.name)
 
     def history(self, key: str | None = None) -> np.ndarray[Any, Any]:
         """The loss and LR of every step of the run that ended with job `key` (default: the one handed over).
@@ -53,11 +52,29 @@ class Finished:
 
     @property
     def schedule(self) -> Any:
-        """The schedule that the run found; that of an adaptive one is replayed from the LRs really used."""
+        """The schedule that the run found; that of an adaptive one is replayed from the LRs really used.
+
+        Raises:
+            UsageError: its family is not registered, or gives other LRs now than the run was trained with.
+        """
         schedule = schedule_in(self.document, f"run {self.name}")
-        if not isinstance(schedule, AdaptiveSchedule):
-            return schedule
-        return PiecewiseLinear(tuple(enumerate(self.history()["lr"].tolist())))
+        if isinstance(schedule, AdaptiveSchedule):
+            return PiecewiseLinear(tuple(enumerate(self.history()["lr"].tolist())))
+        if self.outdated:
+            raise UsageError(
+                f"run {self.name}: family {self.document['schedule']['family']} gives other LRs now than the run was "
+                "trained with; install the plugin as it was, or give the run's command again to train with the new ones"
+            )
+        return schedule
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the family of what was trained gives other LRs now: its code has changed."""
+        schedule = schedule_in(self.document, f"run {self.name}")
+        if isinstance(schedule, AdaptiveSchedule) or self.document["checkpoint"] is None:
+            return False
+        now = [schedule(step) for step in range(self.document["steps"])]
+        return bool(now != self.history()["lr"].tolist())
 
 
 def existing(store: str | Path) -> Store:
@@ -152,8 +169,12 @@ def parse_schedule(text: str, where: str) -> tuple[Any, int]:
 
 def schedule_text(schedule: Any, steps: int) -> str:
     """A schedule as `parse_schedule` reads it."""
-    described = {"family": registry().family(schedule), "params": params_of(schedule)}
-    return canonical_json({"format": SCHEDULE_FORMAT, "steps": steps, "schedule": described})
+    return canonical_json({"format": SCHEDULE_FORMAT, "steps": steps, "schedule": described(schedule)})
+
+
+def described(schedule: Any) -> dict[str, Any]:
+    """A schedule as JSON: its registered family and parameters."""
+    return {"family": registry().family(schedule), "params": params_of(schedule)}
 
 
 def schedule_in(document: Mapping[str, Any], where: str) -> Any:

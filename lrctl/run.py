@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lrctl.errors import StoreError
 from lrctl.job import NUMERICS, Task, digest
 from lrctl.outcome import Outcome, result_document, schedule_document
 from lrctl.plugins import registry
 from lrctl.prepare import environment, prepare
 from lrctl.recipe import Recipe
+from lrctl.results import Finished
 from lrctl.session import Session, notify
 from lrctl.store import Store
 from lrctl.strategy import Found, Problem, Search
@@ -86,9 +88,18 @@ def finished_before(place: Store, command: str, recipe: Recipe, name: str | None
     for task_of in (lambda: None, lambda: prepare(recipe)) if alike else ():
         run, frozen = identity(command, recipe, task_of(), name)
         document = place.document(run) if alike.get(run) == frozen else None
-        if document and (document["checkpoint"] is None or place.checkpoint(document["checkpoint"]).exists()):
+        if document and whole(Finished(place, run, document)):
             return document | {"run": run}  # its folder may have been renamed
     return None
+
+
+def whole(run: Finished) -> bool:
+    """Whether what a finished run handed over is still there, and is what its schedule's family gives."""
+    key = run.document["checkpoint"]
+    try:
+        return key is None or (run.store.checkpoint(key).exists() and not run.outdated)
+    except StoreError:  # a job that led to it is missing or damaged: the search makes it again
+        return False
 
 
 def identity(command: str, recipe: Recipe, task: Task | None, name: str | None) -> tuple[str, str]:

@@ -308,3 +308,38 @@ def test_the_pages_tests_pass(test: str, tmp_path: Path, installed: Callable[...
 
 def test_the_page_has_a_test_for_each_kind() -> None:
     assert sorted(TESTS) == sorted(f"test_{kind}" for kind in KINDS)
+
+
+FLAT = """
+from dataclasses import dataclass
+from lrctl import hookimpl
+
+@dataclass(frozen=True)
+class Flat:
+    steps: int
+    peak_lr: float
+    def __call__(self, step): return SHARE * self.peak_lr
+
+@hookimpl
+def register_schedules(register): register(Flat, name="flat", help="the same LR at every step")
+"""
+
+
+def test_a_family_whose_formula_changed_is_noticed_and_trained_anew(
+    installed: Callable[..., None], lrctl: Lrctl, tmp_path: Path
+) -> None:
+    command = ["baseline", "--recipe", "smoke", "--executor", "serial", "--family", "flat", "--grid", "0.1", "--json"]
+    installed(flat=FLAT.replace("SHARE", "1.0"))
+    first = lrctl(*command, "--quiet").document
+    assert lrctl(*command, "--quiet").document == first
+    (tmp_path / "site" / "flat.py").write_text(FLAT.replace("SHARE", "0.50"))  # of another size, so read again
+    sys.modules.pop("flat")
+    registry.cache_clear()
+    for reader in (["export", first["run"], "--to", "csv"], ["fit-closed-form", first["run"], "--quiet"]):
+        done = lrctl(*reader)
+        assert (done.code, done.out) == (2, "")
+        assert "family flat gives other LRs now than the run was trained with" in done.err
+    again = lrctl(*command, "--quiet").document
+    assert again["run"] == first["run"]
+    assert again["eval_loss"] != first["eval_loss"]
+    assert lrctl("export", first["run"], "--to", "csv").out.splitlines()[1] == "0,0.05"

@@ -57,13 +57,13 @@ def show(
 
     place = store_of(context, store)
     check_known(place, [name])
-    document, recipe = place.document(name), place.run(name) / "recipe.toml"
+    document = place.document(name)
     if document:
         here = document | {"run": name}  # a folder that was moved has a document with its old name
         shown = here | {"files": place.files(here)}
     else:
         (shown,) = (row for row in tidy.runs(place) if row["run"] == name)
-        shown["recipe"] = recipe.read_text(encoding="utf-8") if recipe.is_file() else ""
+        shown["recipe"] = place.recipe(name)
     if as_json or context.obj[1]:
         typer.echo(json.dumps(shown, indent=1, allow_nan=False))
     elif document:

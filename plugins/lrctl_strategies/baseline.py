@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from lrctl.errors import UsageError, unknown
-from lrctl.plugins import registry
 from lrctl.schedule import axes
 from lrctl.strategy import Problem, Search
 from lrctl_strategies.families import check_tunable, in_fractions
@@ -53,14 +52,20 @@ def baseline(p: Baseline, run: Problem) -> Search:
     return replace(found, summary=(*found.summary, ("next", NEXT)))
 
 
-def start(family: str, steps: int, grid: Sequence[float], metric: str, axis: Sequence[str] = ()) -> Tuning:
-    """A family before its first run; `axis` holds grids of the user's own.
+def start(
+    family: str,
+    steps: int,
+    grid: Sequence[float],
+    metric: str,
+    axis: Sequence[str] = (),
+    flag: str = "--family",
+) -> Tuning:
+    """A family, which `flag` named, before its first run; `axis` holds grids of the user's own.
 
     Raises:
         UsageError: the family is not registered or cannot be tuned.
     """
-    target = registry().get("schedule", family, "--family").target
-    check_tunable(family)
+    target = check_tunable(family, flag)
     own = own_grids(family, axis)
     grids = {PEAK: tuple(sorted(set(grid)))} | {name: each.grid for name, each in axes(target).items() if each.grid}
     first = target(steps=steps, peak_lr=max(grid), **in_fractions(target))

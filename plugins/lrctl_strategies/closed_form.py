@@ -144,7 +144,7 @@ def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> 
     ]
     # A family without shape parameters is the same, fitted or not.
     others = [family for family in dict.fromkeys(p.baseline) if family not in {form.name for form in forms}]
-    return [found, *forms, *(start(family, steps, p.grid, p.metric) for family in others)]
+    return [found, *forms, *(start(family, steps, p.grid, p.metric, flag="--baseline") for family in others)]
 
 
 def named(fitted: Fit) -> str:

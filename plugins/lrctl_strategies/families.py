@@ -15,17 +15,19 @@ def every_tunable() -> list[str]:
     return [part.name for part in registry().of("schedule") if tunable(part.target)]
 
 
-def check_tunable(family: str) -> None:
-    """Refuse a family that cannot be tuned and fitted.
+def check_tunable(family: str, flag: str = "--family") -> Any:
+    """The class of a family that can be tuned and fitted; `flag` named it.
 
     Raises:
         UsageError: says what it lacks.
     """
-    if not tunable(registry().get("schedule", family, "--family").target):
+    target = registry().get("schedule", family, flag).target
+    if not tunable(target):
         raise UsageError(
-            f"--family {family}: it cannot be tuned; a family needs the fields 'steps' and 'peak_lr', a default for "
+            f"{flag} {family}: it cannot be tuned; a family needs the fields 'steps' and 'peak_lr', a default for "
             "every other field, and LRs that are known before the run"
         )
+    return target
 
 
 def in_fractions(family: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ is cut into segments gives the same bits as the uninterrupted one, sharing chang
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from lrctl.job import SegmentJob, SegmentResult
@@ -76,15 +76,6 @@ def grow(runs: Sequence[Sequence[float]], members: tuple[int, ...], start: int, 
         return tuple(edge for branch in branches for edge in grow(runs, branch, start, shortest))
     after = tuple(edge for branch in branches for edge in grow(runs, branch, stop, shortest))
     return (Edge(start, stop, members, after),)
-
-
-def length(edges: Iterable[Edge]) -> int:
-    """The steps that a tree takes to train.
-
-    >>> length(plan([[1, 1, 1], [1, 1, 0]]))
-    4
-    """
-    return sum(edge.stop - edge.start + length(edge.after) for edge in edges)
 
 
 def train_all(groups: Sequence[Sequence[Schedule]], steps: int, title: str) -> Training:

@@ -14,7 +14,7 @@ from lrctl.strategy import Batch, Candidate, Found, Problem, Search, Segment
 from lrctl_strategies.grids import GEOMETRIC, ratios
 
 Unit = Literal["nats", "progress"]
-NEXT = "lrctl local, the same search with eps 0, or --tune-eps, which finds eps"
+NEXT = "lrctl local with the same recipe and flags, which is this search with eps 0, or --tune-eps, which finds eps"
 
 
 Segments = Annotated[int, "K: segments the run is cut into"]
@@ -79,7 +79,7 @@ def check_candidates(p: SemiLocal | Local) -> None:
 def local(p: Local, run: Problem) -> Search:
     """Local search: every segment takes the LR with the lowest mean loss."""
     found = yield from semilocal(SemiLocal(eps=0.0, **asdict(p)), run)
-    advice = "lrctl semilocal --eps 0.48 --decay, which gives up some loss now for a larger LR"
+    advice = "lrctl semilocal --eps 0.48 --decay with the same recipe, which gives up some loss now for a larger LR"
     return replace(found, summary=(("chosen_by", "training loss"), ("next", advice)))
 
 

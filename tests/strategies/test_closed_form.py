@@ -135,6 +135,9 @@ def test_a_run_of_the_user_s_own_code_is_fitted_without_running_it(lrctl: Lrctl)
     Path("own.py").write_text("raise RuntimeError('ran')")
     assert lrctl("fit-closed-form", run, "--family", "triangle", "--quiet").code == 0
     refused(lrctl("fit-closed-form", run, "--family", "triangle", "--tune", "--quiet"), "--allow-code")
+    Path("own.py").write_text(OWN)
+    tune = ["fit-closed-form", run, "--family", "triangle", "--tune", *SMALL]
+    assert lrctl(*tune, "--workload", "own.py:Own").document["workload"].endswith("own.py:Own")
 
 
 OWN = """
@@ -364,6 +367,7 @@ BAD = {
     "another length": (["RUN", "--steps", "50"], ["40 steps", "50", "--stretch 50"]),
     "top": (["RUN", "--top", "0"], ["top: must be at least 1"]),
     "stretch": (["RUN", "--stretch", "-5"], ["stretch: must be at least 0"]),
+    "unknown baseline": (["RUN", "--tune", "--baseline", "wds"], ["--baseline: unknown schedule 'wds'"]),
     "one step": (["RUN", "--stretch", "1"], ["source: over 1 steps the schedule is 0 at every step"]),
     "no argument": ([], ["strategy.fit-closed-form.source: missing", "a run's name, or a schedule.json"]),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,11 +14,16 @@ from lrctl.job import SegmentJob
 from lrctl.plugins import registry
 from lrctl.schedule import PiecewiseLinear, Schedule
 from lrctl.strategy import Batch
-from lrctl_strategies.prefixes import Edge, length, plan, train_all
+from lrctl_strategies.prefixes import Edge, plan, train_all
 from searches import session_of, smoke
 
 STEPS = 40
 SPLITS = ("validation", "test")
+
+
+def length(edges: Iterable[Edge]) -> int:
+    """The steps that a tree takes to train."""
+    return sum(edge.stop - edge.start + length(edge.after) for edge in edges)
 
 
 def paths(edges: tuple[Edge, ...], member: int) -> list[Edge]:
@@ -60,9 +66,14 @@ def test_no_runs_are_no_tree() -> None:
     assert plan([]) == ()
 
 
-def wsd(decay: float, peak: float = 0.1) -> Schedule:
-    schedule: Schedule = registry().get("schedule", "wsd").target(steps=STEPS, peak_lr=peak, decay=decay)
+def wsd(decay: float, peak: float = 0.1, steps: int = STEPS) -> Schedule:
+    schedule: Schedule = registry().get("schedule", "wsd").target(steps=steps, peak_lr=peak, decay=decay)
     return schedule
+
+
+def test_the_readme_s_saving_is_that_of_the_quickstart_s_600_steps() -> None:
+    runs = [[wsd(decay, steps=600)(step) for step in range(600)] for decay in (0, 0.05, 0.1, 0.25, 0.5)]
+    assert f"{length(plan(runs)) / 600:.1f}" == "1.9"
 
 
 def test_the_paper_s_decay_grid_takes_about_a_third_of_its_runs() -> None:
