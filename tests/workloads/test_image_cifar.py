@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+from PIL import Image
+
+from lrctl.errors import UsageError
+from lrctl_workloads import image_cifar
+from lrctl_workloads.image_cifar import HUB, cifar10
+from lrctl_workloads.image_data import images
+from lrctl_workloads.images import ImageClassifier, ImagesParams
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+datasets.disable_progress_bars()
+
+
+def pixels(n: int, seed: int = 0, side: int = 32) -> Pixels:
+    return np.random.RandomState(seed).randint(0, 256, (n, side, side, 3)).astype(np.uint8)
+
+
+def parquet(
+    path: Path, pixels: Pixels, labels: list[int] | None = None, names: tuple[str, str] = ("img", "label")
+) -> Path:
+    """A file of CIFAR-10's schema: images as PNG, labels as numbers of classes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kinds = datasets.ClassLabel(num_classes=max(10, *(labels or [0])) + 1)
+    labels = labels or [number % 10 for number in range(len(pixels))]
+    columns = {names[0]: [Image.fromarray(image) for image in pixels], names[1]: labels}
+    features = datasets.Features({names[0]: datasets.Image(), names[1]: kinds})
+    datasets.Dataset.from_dict(columns, features=features).to_parquet(path)
+    return path
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """A folder as the hub has it: 200 images for training, in two files, and 30 for the test."""
+    folder = tmp_path / "cifar[1]" / "plain_text"
+    parquet(folder / "train-00000-of-00002.parquet", pixels(120, 0))
+    parquet(folder / "train-00001-of-00002.parquet", pixels(80, 1))
+    parquet(folder / "test-00000-of-00001.parquet", pixels(30, 2))
+    return folder.parent
+
+
+def test_images_come_back_from_parquet_channel_by_channel(split: Path) -> None:
+    training, test, _ = cifar10(str(split))
+    assert test is not None
+    assert (training.shape, test.shape) == ((200, 3073), (30, 3073))
+    assert training.dtype == test.dtype == np.uint8
+    expected = np.concatenate([pixels(120, 0), pixels(80, 1)]).transpose(0, 3, 1, 2)
+    np.testing.assert_array_equal(training[:, :-1].reshape(-1, 3, 32, 32), expected)
+    np.testing.assert_array_equal(training[:, -1], [*(np.arange(120) % 10), *(np.arange(80) % 10)])
+
+
+def test_the_test_split_is_its_own_and_validation_is_cut_from_training(split: Path) -> None:
+    parts = images("cifar10", str(split)).parts
+    training, test, _ = cifar10(str(split))
+    assert {name: len(part) for name, part in parts.items()} == {
+        "validation": 20,
+        "score": 10,
+        "training": 170,
+        "test": 30,
+    }
+    np.testing.assert_array_equal(np.sort(parts["test"].numbers), np.arange(30))
+    np.testing.assert_array_equal(parts["test"].table, test)
+    rest = [parts[name] for name in ("validation", "score", "training")]
+    np.testing.assert_array_equal(np.sort(np.concatenate([part.numbers for part in rest])), np.arange(200))
+    for part in rest:
+        np.testing.assert_array_equal(part.table, training)
+
+
+def test_a_file_alone_is_cut_into_all_four_parts(tmp_path: Path) -> None:
+    parts = images("cifar10", str(parquet(tmp_path / "mine.parquet", pixels(40)))).parts
+    assert {name: len(part) for name, part in parts.items()} == {
+        "validation": 6,
+        "test": 6,
+        "score": 6,
+        "training": 22,
+    }
+
+
+def test_the_workload_gives_colour_images(split: Path) -> None:
+    workload = ImageClassifier(ImagesParams(data="cifar10", path=str(split), batch_size=16, width=4), seed=0)
+    x, y = workload.batch(0)
+    assert (x.shape, y.shape) == ((16, 3, 32, 32), (16,))
+    assert {*workload.evaluate(workload.model(), "test")} == {"loss", "accuracy"}
+
+
+def test_images_are_decoded_once(split: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cifar10(str(split))
+    monkeypatch.setattr(image_cifar, "decoded", None)
+    again = cifar10(str(split))
+    np.testing.assert_array_equal(again[0], first[0])
+    assert again[2] == first[2]
+
+
+def test_the_digest_tells_content_and_not_place(split: Path, tmp_path: Path) -> None:
+    _, _, before = cifar10(str(split))
+    moved = split.rename(tmp_path / "elsewhere")
+    assert cifar10(str(moved))[2] == before
+    parquet(moved / "plain_text" / "test-00000-of-00001.parquet", pixels(30, 3))
+    assert cifar10(str(moved))[2] != before
+
+
+def test_grey_images_become_colour(tmp_path: Path) -> None:
+    table, _, _ = cifar10(str(parquet(tmp_path / "a.parquet", pixels(1)[..., 0])))
+    channels = table[0, :-1].reshape(3, 32, 32)
+    for channel in channels:
+        np.testing.assert_array_equal(channel, pixels(1)[0, ..., 0])
+
+
+FAULTS = {
+    "another column": (
+        pixels(2),
+        None,
+        ("image", "label"),
+        r"has the columns image, label; it must have img and label",
+    ),
+    "another size": (pixels(2, side=28), None, ("img", "label"), r"row 1: the image is 28x28; scale it to 32x32"),
+    "a label too large": (pixels(2), [0, 10], ("img", "label"), r"row 2: label must be 0 to 9, got 10"),
+    "too few": (pixels(5), None, ("img", "label"), r"holds too few images: 5 to split leave none for validation"),
+    "none": (pixels(0), None, ("img", "label"), r"holds too few images: 0 to split leave none for"),
+}
+
+
+@pytest.mark.parametrize(("content", "labels", "names", "message"), FAULTS.values(), ids=FAULTS)
+def test_images_of_another_kind_are_a_usage_error(
+    content: Pixels, labels: list[int] | None, names: tuple[str, str], message: str, tmp_path: Path
+) -> None:
+    file = parquet(tmp_path / "a.parquet", content, labels, names)
+    with pytest.raises(UsageError, match=rf"^workload\.path: '{file}'.*{message}"):
+        images("cifar10", str(file))
+
+
+@pytest.mark.parametrize(
+    ("names", "path", "message"),
+    [
+        ([], "no-where", r"no-where' is no \.parquet file and no folder; give one"),
+        (["a.csv"], "a.csv", r"a\.csv' is no \.parquet file and no folder; give one"),
+        ([], ".", r"holds no train\*\.parquet; name its files"),
+        (["test-0.parquet"], ".", r"holds no train\*\.parquet; name its files"),
+        (["train.parquet", "more.parquet"], ".", r"holds 'more\.parquet', which is neither; name its files"),
+        (["a.parquet"], "a.parquet", r"a\.parquet' \(train\) cannot be read \(.*\); check the files"),
+    ],
+    ids=["missing", "another format", "empty", "no training", "neither", "broken"],
+)
+def test_files_that_cannot_be_used_are_a_usage_error(names: list[str], path: str, message: str, tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(b"\x00\xff neither")
+    with pytest.raises(UsageError, match=message):
+        cifar10(str(tmp_path / path))
+
+
+def test_without_the_hub_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def offline(name: str, **options: Any) -> None:
+        asked.append((name, options["split"]))
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(datasets, "load_dataset", offline)
+    with pytest.raises(
+        UsageError, match=r"cannot be read \(ConnectionError: no route\); connect .*or give a local path"
+    ):
+        cifar10("")
+    assert asked == [(HUB, "train")]
+
+
+def test_the_hub_is_asked_once_for_both_splits(split: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = cifar10(str(split))[0]
+    real, asked = datasets.load_dataset, []
+
+    def hub(name: str, *, data_files: None, split: str, streaming: bool, folder: Path = split) -> Any:
+        asked.append((name, data_files, split))
+        files = [str(file).replace("[", "[[]") for file in sorted(folder.rglob(f"{split}*"))]
+        return real("parquet", data_files={split: files}, split=split, streaming=streaming)
+
+    monkeypatch.setattr(datasets, "load_dataset", hub)
+    training, test, _ = cifar10("")
+    assert asked == [(HUB, None, "train"), (HUB, None, "test")]
+    np.testing.assert_array_equal(training, expected)
+    assert test is not None
+    assert len(test) == 30
+    assert cifar10("")[2]
+    assert len(asked) == 2
