@@ -1,4 +1,4 @@
-"""A found schedule in a user's own PyTorch loop.
+"""Schedules in a user's own PyTorch loop: one that was found, and those that see the run.
 
 Imports torch.
 """
@@ -6,13 +6,16 @@ Imports torch.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, SupportsFloat
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
+from lrctl.control import Control, scope_of, set_lr
 from lrctl.errors import UsageError
-from lrctl.schedule import AdaptiveSchedule, Schedule
+from lrctl.plugins import registry
+from lrctl.schedule import AdaptiveSchedule, Schedule, params_of
 
 
 class ScheduleLR(LRScheduler):
@@ -49,16 +52,12 @@ class ScheduleLR(LRScheduler):
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule, last_epoch: int = -1) -> None:
         if isinstance(schedule, AdaptiveSchedule):
             raise UsageError(
-                f"ScheduleLR: the LRs of {type(schedule).__name__} are decided during a run; export the run that used "
-                "it with `lrctl export RUN --to torch`, which replays the LRs it used"
+                f"ScheduleLR: the LRs of {type(schedule).__name__} are decided during a run; use AdaptiveLR, or export "
+                "the run that used it with `lrctl export RUN --to torch`, which replays the LRs it used"
             )
         self.schedule = schedule
-        groups = optimizer.param_groups
-        # An optimizer that has gone some way tells its first LRs; those of now may all be 0.
-        key = "initial_lr" if all("initial_lr" in group for group in groups) else "lr"
-        first = [float(group[key]) for group in groups]
-        for group, lr in zip(groups, first, strict=True):
-            group["initial_lr"] = lr / max(first) if any(first) else 1.0
+        for group, share in zip(optimizer.param_groups, shares(optimizer), strict=True):
+            group["initial_lr"] = share
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float | torch.Tensor]:
@@ -76,7 +75,232 @@ class ScheduleLR(LRScheduler):
         # Making this scheduler set the optimizer's LRs to those of step 0, perhaps after its own state was loaded.
         self._last_lr = self.get_lr()
         for group, lr in zip(self.optimizer.param_groups, self._last_lr, strict=True):
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(lr)
-            else:
-                group["lr"] = lr
+            set_lr(group, float(lr))
+
+
+def shares(optimizer: torch.optim.Optimizer) -> list[float]:
+    """The LR of each param group relative to the largest; 1 where all are 0."""
+    groups = optimizer.param_groups
+    # An optimizer that has gone some way tells its first LRs; those of now may all be 0.
+    key = "initial_lr" if all("initial_lr" in group for group in groups) else "lr"
+    first = [float(group[key]) for group in groups]
+    return [lr / max(first) if any(first) else 1.0 for lr in first]
+
+
+class AdaptiveLR(LRScheduler):
+    """Drives an adaptive schedule: one that decides the LR by what it sees of the run.
+
+    Call `step(metric)` after each optimizer update with the training loss, or after each evaluation with its metric.
+    A schedule with one LR sets that of the largest param group, and the others keep their ratio to it, as with
+    `ScheduleLR`; one with an LR for each param group sets just these.
+
+    A schedule that looks into each update, such as hypergradient descent and line search, needs a second call, between
+    `loss.backward()` and `optimizer.step()`: `probe(loss)`, for line search with a closure that computes the loss of
+    the same batch again.
+
+    `state_dict` holds numbers, lists and tensors only, and resumes at any step; make the scheduler with the same
+    schedule again.
+
+    >>> from lrctl.plugins import registry
+    >>> Plateau = registry().get("schedule", "plateau").target
+    >>> optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters())
+    >>> scheduler = AdaptiveLR(optimizer, Plateau(initial_lr=0.5, patience=1))
+    >>> for loss in (3.0, 2.0, 2.0, 2.0):
+    ...     optimizer.step()
+    ...     scheduler.step(loss)
+    >>> scheduler.get_last_lr()
+    [0.05]
+
+    Args:
+        optimizer: whose LRs are set, at once and after each step.
+        schedule: an adaptive schedule; `ScheduleLR` takes the others.
+
+    Raises:
+        UsageError: the schedule is not adaptive, or does not fit the optimizer's param groups.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: AdaptiveSchedule) -> None:
+        # Not LRScheduler's: it would take a step, and this one has seen nothing yet. ReduceLROnPlateau does the same.
+        if not isinstance(schedule, AdaptiveSchedule):
+            raise UsageError(f"AdaptiveLR: {type(schedule).__name__} knows its LRs before the run; use ScheduleLR")
+        self.optimizer = optimizer
+        one_lr = scope_of(schedule) == "global"
+        self.base_lrs = [*(shares(optimizer) if one_lr else [1.0] * len(optimizer.param_groups))]
+        self.last_epoch = 0
+        self.follow(schedule)
+
+    def follow(self, schedule: AdaptiveSchedule) -> None:
+        """Begin with a schedule: set its first LR."""
+        self.schedule = schedule
+        self.control = Control(self.optimizer, schedule, [float(ratio) for ratio in self.base_lrs])
+        self.set()
+
+    def set(self) -> None:
+        """Set the LRs of the update to come."""
+        self.lr, self.probed = self.control.set(self.last_epoch), False
+        self._last_lr = list(self.control.lrs)
+
+    def probe(self, loss: torch.Tensor, closure: Callable[[], torch.Tensor] | None = None) -> None:
+        """Let the schedule look into the update to come; to be called with its gradient in place.
+
+        Args:
+            loss: of the batch, as it was before `backward`.
+            closure: computes the loss of the same batch again, for schedules that try steps. It must give the same
+                number again (dropout, batch norm), and is called without gradients.
+
+        Raises:
+            UsageError: the schedule asks for what the optimizer or the closure cannot give.
+        """
+        self.lr, self.probed = self.control.decide(self.last_epoch, loss, closure), True
+        self._last_lr = list(self.control.lrs)
+
+    def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
+        """Let the schedule see an update or evaluation that is done, and set the LRs that follow.
+
+        Args:
+            metrics: the loss, or whatever the schedule is to follow.
+            epoch: the number of the update to come, in place of one more than the last.
+
+        Raises:
+            UsageError: the schedule has to look into each update, and `probe` was not called.
+        """
+        if self.control.probing is not None and not self.probed:
+            raise UsageError(
+                f"AdaptiveLR: {type(self.schedule).__name__} decides each LR by the gradient; call "
+                "scheduler.probe(loss) between loss.backward() and optimizer.step()"
+            )
+        metric = metrics.detach() if isinstance(metrics, torch.Tensor) else metrics
+        self.control.observe(self.last_epoch, self.lr, float(metric))
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        self.set()
+
+    def get_lr(self) -> list[float | torch.Tensor]:
+        """The LR of each param group as set last."""
+        return list(self._last_lr)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step and the state of the schedule, without the schedule itself."""
+        return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs), **self.control.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at the step of a saved state, whether the optimizer's was loaded before or after.
+
+        Raises:
+            UsageError: the state is of another kind of schedule, or for other param groups.
+        """
+        self.check_groups(state_dict)
+        if not self.control.restore(state_dict):
+            family, ours = state_dict.get("family"), type(self.schedule).__name__
+            raise UsageError(f"{type(self).__name__}: the state is that of a schedule {family}, not {ours}")
+        self.last_epoch, self.base_lrs = state_dict["last_epoch"], [*state_dict["base_lrs"]]
+        self.control.scales = state_dict["base_lrs"]
+        self.set()
+
+    def check_groups(self, state_dict: Mapping[str, Any]) -> None:
+        """Refuse a state that is for other param groups.
+
+        Raises:
+            UsageError: there are more or fewer of them.
+        """
+        theirs, ours = len(state_dict["base_lrs"]), len(self.optimizer.param_groups)
+        if theirs != ours:
+            raise UsageError(f"{type(self).__name__}: the state is of {theirs} param groups, the optimizer has {ours}")
+
+
+class GreedyLR(AdaptiveLR):
+    """GreedyLR: the LR rises while the metric improves, and falls while it does not.
+
+    The schedule `greedy` of `lrctl list`, whose help says how each variant works, with the optimizer's own LRs to start
+    from. The parameters are named as in the class of Hugging Face transformers, and there are bounds relative to the
+    initial LR. Defaults are those of the paper (Subramanian & Ganapathiraman, section III), which differ from
+    transformers' in this: `min_lr` is a tenth of the initial LR instead of 1e-3, `max_lr` ten times it instead of 1.0
+    (the paper gives none), `smooth` is on, and `eps` is 0 instead of 1e-8, so that the LR can reach its bounds.
+
+    >>> optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr=0.1)
+    >>> scheduler = GreedyLR(optimizer, patience=1, factor=0.5, smooth=False)
+    >>> for loss in (3.0, 2.0, 2.0, 2.0):
+    ...     optimizer.step()
+    ...     scheduler.step(loss)
+    ...     print(scheduler.get_last_lr())
+    [0.1]
+    [0.2]
+    [0.2]
+    [0.1]
+
+    Args:
+        optimizer: whose LRs are set.
+        variant: `hf` as in transformers, `authors` as in the first author's code, `paper` Algorithm 1 to the letter.
+        settings: of the schedule: `mode`, `factor`, `patience`, `threshold`, `threshold_mode`, `cooldown`, `warmup`,
+            `min_lr`, `max_lr` (a number, or one for each param group), `relative_min_lr`, `relative_max_lr`, `eps`,
+            `smooth`, `window_size`, `reset_start`.
+
+    Raises:
+        ValueError: a setting is out of its range.
+        TypeError: there is no such setting.
+    """
+
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, variant: Literal["hf", "authors", "paper"] = "hf", **settings: Any
+    ) -> None:
+        first = tuple(float(group["lr"]) for group in optimizer.param_groups)
+        super().__init__(optimizer, greedy(first, variant=variant, **settings))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step, the state, and the settings."""
+        return {**super().state_dict(), "settings": params_of(self.schedule)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a saved state, with its settings; that of transformers' GreedyLR is taken too."""
+        state = state_dict if "settings" in state_dict else from_transformers(state_dict)
+        self.check_groups(state)
+        self.follow(greedy(**state["settings"]))
+        super().load_state_dict(state)
+
+
+def greedy(initial_lr: Sequence[float], **settings: Any) -> AdaptiveSchedule:
+    """The registered schedule `greedy`."""
+    family = registry().get("schedule", "greedy").target
+    settings = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+    schedule: AdaptiveSchedule = family(initial_lr=tuple(initial_lr), **settings)
+    return schedule
+
+
+def from_transformers(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The `state_dict` of transformers' GreedyLR as one of ours.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    try:
+        average = state.get("_streaming_avg", {"values": [], "sum": 0.0})
+        window = [value for value in average["values"] if math.isfinite(value)]
+        settings = {name: state[name] for name in SETTINGS} | {
+            "initial_lr": state["_init_lrs"],
+            "min_lr": state["min_lrs"],
+            "max_lr": state["max_lrs"],
+            "reset_start": state["reset_start_original"],
+        }
+        memory = {name: state[name] for name in COUNTERS} | {
+            "lrs": list(state["_last_lr"]),
+            "best": state["best"] if math.isfinite(state["best"]) else None,
+            "reset_counter": state["reset_start"],
+            "window": window,
+            "sum": average["sum"] if math.isfinite(average["sum"]) else math.fsum(window),
+            "epoch": 0,
+        }
+    except KeyError as error:
+        raise UsageError(f"GreedyLR: this is no state_dict of a GreedyLR: {error} is missing") from error
+    return {
+        "last_epoch": state["last_epoch"],
+        "base_lrs": [1.0] * len(memory["lrs"]),
+        "schedule": memory,
+        "settings": settings,
+    }
+
+
+SETTINGS = (
+    *("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "warmup", "eps", "smooth"),
+    "window_size",
+)
+COUNTERS = ("num_good_epochs", "num_bad_epochs", "cooldown_counter", "warmup_counter")
+"""What transformers' GreedyLR and ours have under the same name."""

@@ -39,24 +39,85 @@ class Observation:
     loss: float
 
 
+Scope = Literal["global", "group", "element"]
+"""What an adaptive schedule has an LR for: all parameters, each param group, or each element of each parameter."""
+
+
 @runtime_checkable
 class AdaptiveSchedule(Protocol):
     """A schedule that sees the run. Its state is a small JSON value and becomes part of the checkpoint.
 
     Update t uses the LR `schedule(t, state)`; afterwards the state becomes `schedule.update(state, observation)`.
     All three methods are pure: they return a new state and never change the one they were given.
+
+    One that needs more than the losses before update t has a method `probe` too (see `Probing`). Two attributes are
+    optional: `scope`, if it has more than one LR, and `signed`, true if its LRs may be negative.
     """
 
     def init(self) -> Any:
         """The state before the first update: anything JSON can hold."""
         ...
 
-    def __call__(self, step: int, state: Any, /) -> float:
-        """The LR for update `step`."""
+    def __call__(self, step: int, state: Any, /) -> Any:
+        """The LR for update `step`: a number; by group a number for each param group, by element what `Moment` gave."""
         ...
 
     def update(self, state: Any, seen: Observation, /) -> Any:
         """The state after update `seen.step`."""
+        ...
+
+
+@runtime_checkable
+class Probing(AdaptiveSchedule, Protocol):
+    """An adaptive schedule that decides the LR of update t by the loss and gradient of update t itself.
+
+    After the backward pass of update t the state becomes `schedule.probe(state, moment)`, and only then is the LR asked
+    for. The state may hold, beside JSON values, arrays made from those that the moment gave.
+    """
+
+    def probe(self, state: Any, moment: Moment, /) -> Any:
+        """The state by which the LR of update `moment.step` is decided."""
+        ...
+
+
+class Moment(Protocol):
+    """What can be asked about an update between its backward pass and the moving of the weights.
+
+    Its gradient g is the mean loss's on this update's batch, clipped if the recipe clips.
+
+    Attributes:
+        step: of this update, from 0.
+        loss: on its batch, with the weights as they are.
+    """
+
+    step: int
+    loss: float
+
+    def products(self, scope: Scope) -> tuple[Any, ...]:
+        """The gradient times the direction u of the update before: <g_t, u_(t-1)>, where update t moves by -lr u_t.
+
+        It is minus the derivative of this loss with respect to the LR of the update before. Decoupled weight decay is
+        no part of u; u is 0 before the first update, and a product that is not finite counts as 0.
+
+        Returns:
+            `global`: one number. `group`: a number for each param group. `element`: an array for each parameter, of its
+            shape, which can be added, multiplied by numbers, and clipped (`clip(low, high)`).
+
+        Raises:
+            UsageError: the direction of this optimizer is not known.
+        """
+        ...
+
+    def slope(self) -> float:
+        """How fast the loss falls at first along the gradient step: ||g||^2, by `lr_scale` where groups have one."""
+        ...
+
+    def loss_at(self, lr: float) -> float:
+        """The loss of the same batch after a gradient step with this LR: f(theta - lr g). Costs a forward pass.
+
+        Raises:
+            UsageError: the optimizer would take another step than that.
+        """
         ...
 
 

@@ -15,10 +15,13 @@ from typing import Any
 from lrctl.executor import Executor
 from lrctl.fields import fields_of
 from lrctl.job import SegmentJob, SegmentResult, Task
+from lrctl.optimizer import OPTIMIZERS, defaults
 from lrctl.schedule import (
     AdaptiveSchedule,
     Observation,
+    Probing,
     Schedule,
+    Scope,
     build_schedule,
     params_of,
     stretch,
@@ -33,6 +36,11 @@ TASK = Task(workload="scripted", workload_params={}, content="", seed=0, optimiz
 
 Landscape = Callable[[SegmentJob], float]
 """The mean loss that each job is to have."""
+
+
+def problem(steps: int) -> Problem:
+    """A run of so many steps, with every optimizer at its defaults."""
+    return Problem(steps, optimizers={name: defaults(name) for name in OPTIMIZERS})
 
 
 @dataclasses.dataclass(slots=True)
@@ -63,13 +71,14 @@ class Scripted:
             score=loss,
             metrics=metrics,
             train_loss=loss if job.evaluate else None,
+            stage_losses=(loss,) * len(job.stages),
         )
 
 
 def play(strategy: Strategy, params: Any, steps: int, loss: Landscape) -> tuple[Found, list[Batch]]:
     """Run a whole search on a scripted landscape, in milliseconds: what it found and the batches it asked for."""
     script = Scripted(loss)
-    return drive(strategy(params, Problem(steps)), script.answer), script.batches
+    return drive(strategy(params, problem(steps)), script.answer), script.batches
 
 
 def check_schedule(schedule: Schedule, steps: int) -> None:
@@ -111,19 +120,86 @@ def check_json(schedule: object) -> None:
 
 
 def check_adaptive_schedule(schedule: AdaptiveSchedule, losses: list[float]) -> None:
-    """An adaptive schedule is pure, its LRs are finite and >= 0, and its state survives JSON at every step."""
+    """An adaptive schedule is pure, its LRs are finite, and its state survives being saved at every step.
+
+    Its LRs are >= 0 unless it is `signed`, and several only if its `scope` says so. One that probes is shown a scripted
+    `Moment` of two param groups; its state may hold the arrays that this gives.
+    """
     assert isinstance(schedule, AdaptiveSchedule), f"{schedule!r} lacks init() or update()"
     check_json(schedule)
     state = schedule.init()
     for step, loss in enumerate(losses):
-        before = json.dumps(state, sort_keys=True, allow_nan=False)
-        lr = schedule(step, state)
-        assert math.isfinite(lr), f"{schedule!r} gives {lr} at step {step}"
-        assert lr >= 0, f"{schedule!r} gives {lr} at step {step}"
-        after = schedule.update(state, Observation(step, lr, loss))
-        assert json.dumps(state, sort_keys=True) == before, "update() changed the state it was given"
-        assert schedule.update(json.loads(before), Observation(step, lr, loss)) == after, "the state lost by JSON"
-        state = after
+        if isinstance(schedule, Probing):
+            state = changed("probe()", schedule.probe, state, ScriptedMoment(step, loss))
+        before = saved(state)
+        lrs = lrs_of(schedule, step, state)
+        assert lrs == lrs_of(schedule, step, state), f"{schedule!r} gives two values at step {step}"
+        assert saved(state) == before, "asking for the LR changed the state"
+        for lr in lrs:
+            assert math.isfinite(lr), f"{schedule!r} gives {lr} at step {step}"
+            assert lr >= 0 or getattr(schedule, "signed", False), f"{schedule!r} gives {lr} at step {step}"
+        observation = Observation(step, math.fsum(lrs) / len(lrs), loss)
+        state = changed("update()", schedule.update, state, observation)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScriptedMoment:
+    """Stands for an update: products that swing about 0, and a parabola along the gradient step.
+
+    There are two param groups, of one parameter each; arrays are numpy's.
+    """
+
+    step: int
+    loss: float
+
+    def products(self, scope: Scope) -> tuple[Any, ...]:
+        """As `Moment` says."""
+        import numpy as np
+
+        arrays = np.sin(np.arange(1.0, 7.0) + self.step).reshape(2, 3), np.cos(np.arange(4.0) + self.step)
+        sums = tuple(float(array.sum()) for array in arrays)
+        return {"element": arrays, "group": sums, "global": (sum(sums),)}[scope]
+
+    def slope(self) -> float:
+        """As `Moment` says."""
+        return 1.0 + self.step % 3
+
+    def loss_at(self, lr: float) -> float:
+        """As `Moment` says."""
+        return self.loss - lr * self.slope() + lr * lr
+
+
+def lrs_of(schedule: AdaptiveSchedule, step: int, state: Any) -> list[float]:
+    """Every LR that a schedule gives for an update."""
+    given, scope = schedule(step, state), getattr(schedule, "scope", "global")
+    if not isinstance(given, tuple | list):
+        return [float(given)]
+    assert scope != "global", f"{schedule!r} gives several LRs, but its scope is global"
+    return [float(lr) for each in given for lr in (each.ravel() if scope == "element" else [each])]
+
+
+def changed(what: str, change: Callable[[Any, Any], Any], state: Any, seen: Any) -> Any:
+    """What `change` makes of a state, which it must leave as it is, and take as JSON brings it back."""
+    before = saved(state)
+    after = change(state, seen)
+    assert saved(state) == before, f"{what} changed the state it was given"
+    assert saved(change(json.loads(before, object_hook=array), seen)) == saved(after), "the state lost by JSON"
+    return after
+
+
+def saved(state: Any) -> str:
+    """A state as JSON, arrays and all."""
+    try:
+        return json.dumps(state, sort_keys=True, allow_nan=False, default=lambda each: {"array": each.tolist()})
+    except (AttributeError, TypeError, ValueError) as error:
+        raise AssertionError(f"the state {state!r} cannot be saved: {error}") from error
+
+
+def array(saved: dict[str, Any]) -> Any:
+    """The inverse of what `saved` makes of an array."""
+    import numpy as np
+
+    return np.array(saved["array"]) if set(saved) == {"array"} else saved
 
 
 def check_strategy(strategy: Strategy, params: Any, steps: int = 60) -> None:

@@ -13,15 +13,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from lrctl import optimizer as optimizers
+from lrctl.control import Control
 from lrctl.errors import UsageError
 from lrctl.job import SegmentJob, Task
-from lrctl.schedule import AdaptiveSchedule, Observation
+from lrctl.schedule import AdaptiveSchedule
 from lrctl.workload import Scored, Workload
 
 
@@ -36,6 +38,7 @@ class Trained:
     score: float | None = None
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     gradient_norms: tuple[float, ...] | None = None
+    extra_forwards: int = 0
 
 
 def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str, Any] | None = None) -> Trained:
@@ -51,42 +54,38 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
     seed_all(task.seed, "model", device)
     model = workload.model().to(device)
     optimizer = optimizers.build(workload, model, task.optimizer)
-    adaptive = job.schedule if isinstance(job.schedule, AdaptiveSchedule) else None
-    memory = adaptive.init() if adaptive else None
+    control = Control(optimizer, job.schedule, [group.get("lr_scale", 1.0) for group in optimizer.param_groups])
     if start_from is not None:
         model.load_state_dict(start_from["model"])
         # torch's optimizers keep the tensors they are given: without the copy, siblings would share moments.
         optimizer.load_state_dict(copy.deepcopy(start_from["optimizer"]))
-        memory = start_from["schedule"] if adaptive and start_from["schedule"] is not None else memory
+        control.restore(start_from)
+    adaptive = isinstance(job.schedule, AdaptiveSchedule)
     losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=device)
     norms = torch.zeros_like(losses)
-    planned, lrs = job.lrs or [], []
+    lrs: list[float] = []
     clip_norm = (task.optimizer or {}).get("clip_norm", 0.0)
     model.train()
     began = time.perf_counter()
     for index, step in enumerate(range(job.start, job.stop)):
-        seed_all(task.seed, step, device)
-        with precision(task.dtype, device):
-            loss = workload.loss(model, to(workload.batch(step), device))
-        lr = checked(adaptive(step, memory), adaptive, step) if adaptive else planned[index]
-        set_lr(optimizer, lr)
+        loss = loss_of(workload, model, task, step)
         loss.backward()  # type: ignore[no-untyped-call]
         if job.gradient_norms:
             norms[index] = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         if clip_norm:
             torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+        lr = control.decide(step, loss, partial(loss_again, workload, model, task, step))
         optimizer.step()
         if index == 0:
-            check_lr(optimizer, lr)
-        optimizer.zero_grad(set_to_none=True)
+            control.check()
         losses[index] = loss.detach()
         lrs.append(lr)
-        if adaptive:
-            memory = adaptive.update(memory, Observation(step, lr, losses[index].item()))
+        control.observe(step, lr, losses[index].item() if adaptive else 0.0)
+        optimizer.zero_grad(set_to_none=True)
     read = losses.cpu().numpy()  # waits for the device
     seconds = time.perf_counter() - began
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "schedule": memory}
-    trained = Trained(read, lrs, state, seconds)
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), **control.state()}
+    trained = Trained(read, lrs, state, seconds, extra_forwards=control.forwards)
     if job.gradient_norms:
         trained.gradient_norms = tuple(norms.tolist())
     with frozen(model), precision(task.dtype, device):
@@ -96,6 +95,24 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
             seed_all(task.seed, split, device)
             trained.metrics[split] = evaluate(workload, model, split)
     return trained
+
+
+def loss_of(workload: Workload, model: torch.nn.Module, task: Task, step: int) -> torch.Tensor:
+    """The training loss of batch `step`, with the random numbers of that step."""
+    device = torch.device(task.device)
+    seed_all(task.seed, step, device)
+    with precision(task.dtype, device):
+        return workload.loss(model, to(workload.batch(step), device))
+
+
+@torch.no_grad()
+def loss_again(workload: Workload, model: torch.nn.Module, task: Task, step: int) -> torch.Tensor:
+    """The same with the weights as they are now; it leaves no trace in the model's buffers."""
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    loss = loss_of(workload, model, task, step)
+    for buffer, before in buffers:
+        buffer.copy_(before)
+    return loss
 
 
 def evaluate(workload: Workload, model: torch.nn.Module, split: str) -> dict[str, float]:
@@ -125,30 +142,6 @@ def score(workload: Workload, model: torch.nn.Module, n: int, seed: int, device:
 def finite(value: float) -> float:
     """The value, or +inf for NaN and both infinities: nothing that is not finite is ever the lowest."""
     return value if math.isfinite(value) else math.inf
-
-
-def checked(lr: float, schedule: AdaptiveSchedule, step: int) -> float:
-    """The LR that an adaptive schedule gave.
-
-    Raises:
-        ValueError: it is negative or not finite.
-    """
-    if not (math.isfinite(lr) and lr >= 0):
-        raise ValueError(f"{schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
-    return float(lr)
-
-
-def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Set the LR of each param group, times the group's own `lr_scale` if it has one."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr * group.get("lr_scale", 1.0)
-
-
-def check_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Read the LR back: a wrapper or restore that resets it silently is a classic fault."""
-    for group in optimizer.param_groups:
-        if float(group["lr"]) != lr * group.get("lr_scale", 1.0):
-            raise RuntimeError(f"the optimizer used LR {group['lr']} instead of {lr}; nothing else may set the LR")
 
 
 def seed_all(seed: int, purpose: int | str, device: torch.device) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import pytest
 import torch
@@ -18,14 +19,18 @@ from lrctl import fields, testing
 from lrctl.job import Failure, SegmentJob, SegmentResult, Task
 from lrctl.plugins import registry
 from lrctl.results import schedule_text
-from lrctl.schedule import AdaptiveSchedule, Observation, PiecewiseLinear
+from lrctl.schedule import AdaptiveSchedule, Moment, Observation, PiecewiseLinear, Scope
 from lrctl.strategy import Batch, Found, Problem, Search
 from lrctl_schedules.constant import Constant, ConstantWithWarmup
 from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
+from lrctl_schedules.greedy import Greedy
+from lrctl_schedules.hypergradient import Hypergradient
 from lrctl_schedules.inverse import InverseSqrt, InverseTime
+from lrctl_schedules.line_search import LineSearch
 from lrctl_schedules.linear import Linear, Polynomial
 from lrctl_schedules.one_cycle import OneCycle
+from lrctl_schedules.plateau import Plateau
 from lrctl_schedules.power import Power
 from lrctl_schedules.rex import Rex
 from lrctl_schedules.step import StepDecay
@@ -88,6 +93,21 @@ SCHEDULES: dict[str, list[Any]] = {
     "cyclical": [Cyclical(60, 0.3), Cyclical(60, 0.3, 3, 0.0, 1.0, 0.5), Cyclical(60, 0.3, 7, 0.1, 0.0)],
     "rex": [Rex(60, 0.3), Rex(60, 0.3, 7, 3.0, 0.1, "steps"), Rex(60, 0.3, 0.0, 1e-3)],
     "power": [Power(60, 0.3), Power(60, 0.3, 0, 7, 2.0, 0, "steps"), Power(60, 0.3, 0.5, 0.1, 1.0, 0.5)],
+    "greedy": [
+        Greedy(0.3),
+        Greedy((0.3, 0.1), patience=0, factor=0.5, reset_start=2, window_size=2, cooldown=1, warmup=1),
+        Greedy((0.3, 0.3), "authors", patience=0, smooth=False, reset_start=3, cooldown=1, warmup=1),
+        Greedy(0.3, "paper", "max", 0.5, 0, reset_start=4, threshold_mode="rel"),
+        Greedy(0.3, patience=0, min_lr=(0.2,), max_lr=0.0, reset_start=None),
+    ],
+    "plateau": [Plateau(0.3), Plateau((0.3, 0.0), patience=0, cooldown=1, min_lr=(0.1, 0.0), mode="max")],
+    "hypergradient": [
+        Hypergradient(0.3),
+        Hypergradient(0.3, 0.5, "group", max_lr=0.4),
+        Hypergradient(0.3, 0.5, "element"),
+        *(Hypergradient(0.3, 0.5, scope, None) for scope in get_args(Scope)),
+    ],
+    "line-search": [LineSearch(), LineSearch(0.01, 0.5, 0.5, 4.0, 1, 0.02, 2)],
 }
 
 
@@ -103,7 +123,7 @@ def test_a_built_in_schedule_keeps_its_contract(name: str) -> None:
     for schedule in SCHEDULES[name]:
         assert type(schedule) is family
         if isinstance(schedule, AdaptiveSchedule):
-            testing.check_adaptive_schedule(schedule, [3.0, 2.0, 2.5, math.nan, 1.0])
+            testing.check_adaptive_schedule(schedule, [3.0, 2.0, 2.5, math.nan, 1.0, 1.5, math.inf, 0.5])
         else:
             testing.check_schedule(schedule, 60)
 
@@ -116,6 +136,8 @@ def test_a_built_in_workload_keeps_its_contract(
     monkeypatch.setenv("LRCTL_CACHE", str(tmp_path / "cache"))
     words = random.Random(0).choices(["a", "cat", "sat", "on", "the", "mat"], k=4000)
     (tmp_path / "text.txt").write_text(" ".join(words))
+    if name == "images" and importlib.util.find_spec("sklearn") is None:
+        pytest.skip("needs scikit-learn: pip install 'lrctl[images]'")
     small = {"path": str(tmp_path / "text.txt"), "tokenizer": "bytes", "d_model": 8, "heads": 2, "dropout": 0.1}
     part = registry().get("workload", name)
     params = fields.build(part.params, small if name == "gpt" else {}, name)
@@ -271,6 +293,72 @@ class Forgetful(Counting):
         return {0: state.get(0, 0) + 1}
 
 
+@dataclass(frozen=True)
+class Reckless(Counting):
+    def update(self, _state: Any, seen: Observation) -> Any:
+        return {"n": math.inf if seen.step else 0}
+
+
+@dataclass(frozen=True)
+class Several(Counting):
+    """Two LRs."""
+
+    scope: Scope = "group"
+
+    def __call__(self, _step: int, state: Any) -> Any:
+        return self.lr, self.lr - 0.04 * state["n"]
+
+
+@dataclass(frozen=True)
+class SeveralSigned(Several):
+    signed: bool = True
+
+
+@dataclass(frozen=True)
+class Fickle(Counting):
+    def __call__(self, _step: int, _state: Any) -> float:
+        return self.lr + next(count)
+
+
+@dataclass(frozen=True)
+class Consuming(Counting):
+    def __call__(self, _step: int, state: Any) -> float:
+        state["n"] += 1
+        return self.lr
+
+
+@dataclass(frozen=True)
+class Probe(Counting):
+    """A sound one that keeps an array."""
+
+    scope: Scope = "element"
+
+    def init(self) -> Any:
+        return {"n": 0, "lrs": None}
+
+    def __call__(self, _step: int, state: Any) -> Any:
+        return self.lr if state["lrs"] is None else tuple(state["lrs"])
+
+    def probe(self, state: Any, moment: Moment) -> Any:
+        return {**state, "lrs": [(product * 0.1).clip(0.0, moment.slope()) for product in moment.products("element")]}
+
+    def update(self, state: Any, _seen: Observation) -> Any:
+        return {**state, "n": state["n"] + 1}
+
+
+@dataclass(frozen=True)
+class BelowZero(Probe):
+    def probe(self, state: Any, moment: Moment) -> Any:
+        return {**state, "lrs": list(moment.products("element"))}
+
+
+@dataclass(frozen=True)
+class MeddlingProbe(Probe):
+    def probe(self, state: Any, moment: Moment) -> Any:
+        state["lrs"] = moment.products("element")
+        return state
+
+
 class LonelyCounting(Counting):
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -287,6 +375,13 @@ class LonelyCounting(Counting):
         (NegativeLater(), "gives -0.9 at step 1"),
         (Meddling(), r"update\(\) changed the state it was given"),
         (Forgetful(), "the state lost by JSON"),
+        (Reckless(), r"the state {'n': inf} cannot be saved: Out of range float values"),
+        (Several(0.06), r"gives -0.02\d* at step 2"),
+        (Several(1.0, "global"), "gives several LRs, but its scope is global"),
+        (Fickle(), "gives two values at step 0"),
+        (Consuming(), "asking for the LR changed the state"),
+        (BelowZero(), r"gives -0.\d* at step 0"),
+        (MeddlingProbe(), r"probe\(\) changed the state it was given"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )
@@ -295,8 +390,11 @@ def test_the_check_of_adaptive_schedules_finds_what_is_broken(schedule: Any, mes
         testing.check_adaptive_schedule(schedule, [3.0, 2.0, 1.0])
 
 
-def test_the_check_of_adaptive_schedules_passes_a_sound_one() -> None:
-    testing.check_adaptive_schedule(Counting(), [3.0, math.nan, 1.0])
+@pytest.mark.parametrize(
+    "schedule", [Counting(), Several(1.0), SeveralSigned(0.06), Probe()], ids=["one LR", "several", "signed", "probing"]
+)
+def test_the_check_of_adaptive_schedules_passes_a_sound_one(schedule: Any) -> None:
+    testing.check_adaptive_schedule(schedule, [3.0, math.nan, 1.0, 0.5])
 
 
 @dataclass(frozen=True)

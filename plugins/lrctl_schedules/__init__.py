@@ -17,9 +17,13 @@ def register_schedules(register: Register) -> None:
     from lrctl_schedules.constant import Constant, ConstantWithWarmup
     from lrctl_schedules.cosine import Cosine
     from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
+    from lrctl_schedules.greedy import Greedy
+    from lrctl_schedules.hypergradient import Hypergradient
     from lrctl_schedules.inverse import InverseSqrt, InverseTime
+    from lrctl_schedules.line_search import LineSearch
     from lrctl_schedules.linear import Linear, Polynomial
     from lrctl_schedules.one_cycle import OneCycle
+    from lrctl_schedules.plateau import Plateau
     from lrctl_schedules.power import Power
     from lrctl_schedules.rex import Rex
     from lrctl_schedules.step import StepDecay
@@ -43,3 +47,9 @@ def register_schedules(register: Register) -> None:
     register(Cyclical, name="cyclical", help="straight up to the peak and straight down again, several times")
     register(Rex, name="rex", help="linear warmup, then a fall that is slow at first and fast at the end")
     register(Power, name="power", help="linear warmup, the peak, a fall by a power law, and a cooldown to 0")
+    register(Greedy, name="greedy", help="GreedyLR: up while the loss improves, down while it does not; sees the run")
+    register(Plateau, name="plateau", help="the LR falls when the loss has stopped improving; sees the run")
+    register(Hypergradient, name="hypergradient", help="the LR follows its own gradient; sees the run")
+    register(
+        LineSearch, name="line-search", help="the largest LR that each batch justifies, for plain SGD; sees the run"
+    )

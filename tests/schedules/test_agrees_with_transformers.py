@@ -88,3 +88,22 @@ def test_wsd_with_an_end_lr(cooldown: Any) -> None:
     make = HF.get_wsd_schedule
     theirs = lrs(lambda o: make(o, 0, 30, 100, decay_type=cooldown, min_lr_ratio=0.1), 100)
     assert_agrees(WSD(100, P, 0.0, 0.3, 0.1, cooldown), theirs)
+
+
+BASELINES: dict[str, Any] = {
+    "linear": lambda steps, w: Linear(steps, P, w, lengths="steps"),
+    "cosine": lambda steps, w: Cosine(steps, P, w, lengths="steps"),
+    "polynomial": lambda steps, w: Polynomial(steps, P, w, power=1.0, end=1e-7 / P, lengths="steps"),
+    "constant_with_warmup": lambda steps, w: ConstantWithWarmup(steps, P, w, lengths="steps"),
+}
+"""What GreedyLR is compared with in its paper."""
+LENGTHS = [(n, w) for n in (1, 2, 10, 1000) for w in sorted({0, 1, n // 10, n - 1}) if w < n]
+
+
+@pytest.mark.parametrize(("steps", "warmup"), LENGTHS, ids=str)
+@pytest.mark.parametrize("name", BASELINES)
+def test_the_baselines_of_greedy_lr(name: str, steps: int, warmup: int) -> None:
+    theirs = lrs(lambda o: HF.get_scheduler(name, o, num_warmup_steps=warmup, num_training_steps=steps), steps)
+    ours = BASELINES[name](steps, warmup)
+    found, exact = [ours(step) for step in range(steps)], name in ("cosine", "constant_with_warmup")
+    assert found == (theirs if exact else pytest.approx(theirs, rel=1e-12, abs=0))
