@@ -19,7 +19,7 @@ from lrctl.run import begun
 from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear
 from lrctl.session import SPLITS
 from lrctl.store import Store
-from lrctl.strategy import Batch, Found, Problem, drive
+from lrctl.strategy import Batch, Found, drive
 
 NO_TRAINING = {
     **dict.fromkeys(("jobs", "jobs_known", "steps", "workers", "checkpoint_bytes", "peak_disk_bytes"), 0),
@@ -63,7 +63,10 @@ class Rehearsal:
         made_up = SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start)
         norms = (1.0,) * made_up.steps if job.gradient_norms else None
         train_loss = loss if job.evaluate else None
-        return replace(made_up, score=loss, metrics=metrics, gradient_norms=norms, train_loss=train_loss)
+        stages = (loss,) * len(job.stages)
+        return replace(
+            made_up, score=loss, metrics=metrics, gradient_norms=norms, train_loss=train_loss, stage_losses=stages
+        )
 
     def again(self, key: str | None) -> list[SegmentJob]:
         """The jobs that are trained again for the checkpoint that is handed over, where its job left none."""
@@ -83,7 +86,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, An
         UsageError: the recipe, workload or device cannot be used.
     """
     part, params = registry().get("strategy", command), recipe.params(command)
-    moved = begun(part.target(params, Problem(recipe.training.steps)))
+    moved = begun(part.target(params, recipe.problem))
     if isinstance(moved, Found):
         return NO_TRAINING | {"command": command, "workload": recipe.workload.name}
     task = prepare(recipe)

@@ -42,6 +42,17 @@ class Task:
     threads: int = 1
     run: str = ""
 
+    def of(self, job: SegmentJob) -> Task:
+        """The task as it is for a job that has a seed or an optimizer of its own."""
+        if job.seed is None and job.optimizer is None:
+            return self
+        seed, optimizer = job.seed, job.optimizer
+        return replace(
+            self,
+            seed=self.seed if seed is None else seed,
+            optimizer=self.optimizer if optimizer is None else dict(optimizer),
+        )
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Everything about the task that a job's numbers depend on."""
@@ -68,6 +79,9 @@ class SegmentJob:
         evaluate: splits to evaluate after the last step, `validation` or `test`.
         checkpoint: False where nothing will continue from this job. Not part of the key.
         gradient_norms: measure the gradient's L2 norm over all parameters at each step, before any clipping.
+        seed: in place of the recipe's.
+        optimizer: name and settings, in place of the recipe's: one of `Problem.optimizers`, changed or not.
+        stages: after these steps the smoothed training loss of the run so far is wanted. Not part of the key.
     """
 
     start: int
@@ -78,6 +92,9 @@ class SegmentJob:
     evaluate: tuple[str, ...] = ()
     checkpoint: bool = True
     gradient_norms: bool = False
+    seed: int | None = None
+    optimizer: Mapping[str, Any] | None = field(default=None, hash=False)
+    stages: tuple[int, ...] = ()
 
     @cached_property
     def lrs(self) -> list[float] | None:
@@ -109,7 +126,7 @@ class SegmentJob:
             lrs = hashlib.sha256(struct.pack(f"<{len(self.lrs)}d", *self.lrs)).hexdigest()
         return digest(
             {
-                **task.identity,
+                **task.of(self).identity,
                 "parent": self.parent,
                 "start": self.start,
                 "stop": self.stop,
@@ -147,6 +164,8 @@ class SegmentResult:
         train_loss: the final training loss of the whole run that ends with this job, smoothed; +inf if the run has
             more non-finite losses than `divergence.max_non_finite`. Never stored: the session adds it where a
             strategy is answered with a job that ends the run and is evaluated.
+        stage_losses: the smoothed training loss after each of the job's `stages`; never stored either.
+        extra_forwards: forward passes beyond one for each step, which a schedule asked for.
     """
 
     key: str
@@ -165,13 +184,15 @@ class SegmentResult:
     failure: Failure | None = None
     gradient_norms: tuple[float, ...] | None = None
     train_loss: float | None = None
+    stage_losses: tuple[float, ...] = ()
+    extra_forwards: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The result as strict JSON: a number that is not finite becomes null."""
         document: dict[str, Any] = finite(asdict(self))
-        del document["failure"], document["train_loss"]
-        for name in ("score", "gradient_norms"):
-            if document[name] is None:
+        del document["failure"], document["train_loss"], document["stage_losses"]
+        for name, absent in (("score", None), ("gradient_norms", None), ("extra_forwards", 0)):
+            if document[name] == absent:
                 del document[name]
         return document
 

@@ -12,7 +12,7 @@ from lrctl.recipe import Recipe
 from lrctl.results import SCHEDULE_FORMAT, described
 from lrctl.strategy import Found
 
-NO_COST = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "baseline_runs": 0.0}
+NO_COST = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "extra_forwards": 0, "baseline_runs": 0.0}
 """The cost of a search that trains nothing."""
 
 
@@ -44,7 +44,7 @@ def result_document(command: str, run: str, recipe: Recipe, outcome: Outcome, se
         "workload": recipe.workload.name,
         "seed": recipe.training.seed,
         "steps": recipe.training.steps,
-        "schedule": described(found.schedule),
+        "schedule": None if found.schedule is None else described(found.schedule),
         "train_loss": outcome.train_loss,
         "validation_loss": metrics["validation"]["loss"] if metrics else None,
         "eval_loss": metrics["test"]["loss"] if metrics else None,
@@ -53,14 +53,17 @@ def result_document(command: str, run: str, recipe: Recipe, outcome: Outcome, se
         "checkpoint": found.checkpoint,
         "cost": {**outcome.cost, "seconds": seconds},
         "notes": [*outcome.notes, *found.notes, *(note for segment in found.trace for note in segment.notes)],
+        **({"tables": [asdict(table) for table in found.tables]} if found.tables else {}),
         **dict(found.summary),
     }
     strict: dict[str, Any] = finite(document)
     return strict
 
 
-def schedule_document(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of schedule.json: what a schedule is, for how many steps, and what made it."""
+def schedule_document(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The content of schedule.json: what a schedule is, for how many steps, and what made it; None without one."""
+    if document["schedule"] is None:
+        return None
     return {
         "format": SCHEDULE_FORMAT,
         "steps": document["steps"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from textwrap import shorten
 from typing import Any
@@ -12,6 +11,7 @@ from lrctl import __version__
 from lrctl.errors import UsageError
 from lrctl.job import Task
 from lrctl.loading import content_digest, load_workload
+from lrctl.optimizer import AUTO
 from lrctl.recipe import Recipe
 from lrctl.workload import WithOptimizer
 
@@ -26,18 +26,18 @@ def prepare(recipe: Recipe) -> Task:
         raise UsageError(recipe.refused)
     training, choice = recipe.training, recipe.workload
     workload = load_workload(choice.name, choice.params, training.seed)
-    own = isinstance(workload, WithOptimizer) and recipe.optimizer.name == "auto"
+    own = isinstance(workload, WithOptimizer) and recipe.optimizer.name == AUTO
     if own and recipe.optimizer_given:
         raise UsageError(
             f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer, so these settings would be "
-            "ignored; leave them out, or set optimizer.name to adamw to train with AdamW instead"
+            "ignored; leave them out, or set optimizer.name to train with another optimizer instead"
         )
     return Task(
         workload=choice.name,
         workload_params=choice.params,
         content=content_digest(choice.name, workload),
         seed=training.seed,
-        optimizer=None if own else asdict(replace(recipe.optimizer, name="adamw")),
+        optimizer=None if own else recipe.named_optimizer,
         device=resolve_device(training.device),
         dtype=training.dtype,
         threads=training.threads,

@@ -14,10 +14,12 @@ from lrctl import fields, toml
 from lrctl.errors import UsageError, unknown
 from lrctl.job import Divergence
 from lrctl.loading import is_code
+from lrctl.optimizer import AUTO, OPTIMIZERS, defaults
 from lrctl.plugins import registry
+from lrctl.strategy import Problem
 
 DEFAULT = "quickstart"
-NAMES = ("workload.name", "executor.name")
+NAMES = ("workload.name", "executor.name", "optimizer.name")
 TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
 
 
@@ -38,24 +40,6 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
-class Optimizer:
-    """AdamW by torch's fused kernel; `auto` is the workload's own optimizer if it has one, else AdamW."""
-
-    name: Annotated[Literal["auto", "adamw"], "auto: the workload's own, else adamw"] = "auto"
-    betas: tuple[float, ...] = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: float = 0.1
-    clip_norm: Annotated[float, "scale gradients down to this L2 norm over all parameters; 0 is off"] = 0.0
-
-    def __post_init__(self) -> None:
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas: must be two numbers in [0, 1), got {list(self.betas)}")
-        for name in ("eps", "weight_decay", "clip_norm"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: must be at least 0, got {getattr(self, name)}")
-
-
-@dataclass(frozen=True, slots=True)
 class Choice:
     """A part chosen by name, with its parameters as JSON values."""
 
@@ -73,13 +57,26 @@ class Recipe:
 
     source: str
     training: Training
-    optimizer: Optimizer
+    optimizer: Choice
     optimizer_given: bool
     divergence: Divergence
     workload: Choice
     executor: Choice
     strategy: Mapping[str, Mapping[str, Any]]
     refused: str = ""
+
+    @property
+    def problem(self) -> Problem:
+        """What a strategy is told about the run."""
+        own = self.named_optimizer
+        return Problem(
+            self.training.steps, self.training.seed, {**{n: defaults(n) for n in OPTIMIZERS}, own["name"]: own}
+        )
+
+    @property
+    def named_optimizer(self) -> dict[str, Any]:
+        """Name and settings of the optimizer, for a workload that is not trained with one of its own."""
+        return {"name": "adamw" if self.optimizer.name == AUTO else self.optimizer.name, **self.optimizer.params}
 
     def params(self, strategy: str) -> Any:
         """The parameters of a strategy, as an instance of its dataclass."""
@@ -92,7 +89,7 @@ class Recipe:
         return toml.tables(
             {
                 "training": asdict(self.training),
-                "optimizer": asdict(self.optimizer) if self.optimizer_given else {},
+                "optimizer": {"name": self.optimizer.name, **self.optimizer.params} if self.optimizer_given else {},
                 "divergence": asdict(self.divergence),
                 "workload": {"name": self.workload.name, **self.workload.params},
                 f"strategy.{strategy}": asdict(self.params(strategy)),
@@ -142,7 +139,7 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
     return Recipe(
         source,
         training=fields.build(Training, tables.get("training", {}), f"{source}: training"),
-        optimizer=fields.build(Optimizer, tables.get("optimizer", {}), f"{source}: optimizer"),
+        optimizer=check_optimizer(tables.get("optimizer", {}), source),
         optimizer_given=bool(tables.get("optimizer")),
         divergence=fields.build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
         workload=check_workload(tables.get("workload", {}), source),
@@ -162,6 +159,15 @@ def check_workload(table: Mapping[str, Any], source: str) -> Choice:
         raise UsageError(f"{source}: workload.name: {name} must name a class too, as in {name}:MyWorkload")
     part = registry().get("workload", name, f"{source}: workload.name")
     return Choice(name, asdict(fields.build(part.params, params, f"{source}: workload")))
+
+
+def check_optimizer(table: Mapping[str, Any], source: str) -> Choice:
+    """The optimizer table: a known name, and its settings, all spelt out."""
+    where = f"{source}: optimizer"
+    name, params = split_name({"name": AUTO, **table}, where)
+    if name != AUTO and name not in OPTIMIZERS:
+        raise unknown("optimizer", name, [AUTO, *OPTIMIZERS], f"{where}.name")
+    return Choice(name, asdict(fields.build(OPTIMIZERS["adamw" if name == AUTO else name], params, where)))
 
 
 def check_plain(value: Any, where: str) -> None:
@@ -264,8 +270,8 @@ def from_here(workload: Any) -> Any:
 def assign(tables: dict[str, Any], key: str, value: Any) -> None:
     """Set `table.key` (or `strategy.name.key`) in raw tables.
 
-    Another workload or executor has other keys; another workload is not to be trained with the settings of an
-    optimizer that were chosen for this one.
+    Another workload, executor or optimizer has other keys; another workload is not to be trained with the settings of
+    an optimizer that were chosen for this one.
     """
     *path, last = key.split(".")
     table: Any = tables

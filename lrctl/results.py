@@ -17,7 +17,7 @@ from lrctl.loading import is_code
 from lrctl.plugins import Part, registry
 from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, build_schedule, params_of
 from lrctl.store import Store
-from lrctl.strategy import GivenSchedule
+from lrctl.strategy import GivenFile, GivenSchedule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,6 +59,11 @@ class Finished:
         """
         schedule = schedule_in(self.document, f"run {self.name}")
         if isinstance(schedule, AdaptiveSchedule):
+            if (scope := getattr(schedule, "scope", "global")) != "global":
+                raise UsageError(
+                    f"run {self.name}: it had an LR for each {scope}, so no one schedule replays it; "
+                    "use lrctl.lr_scheduler.AdaptiveLR with the same settings"
+                )
             return PiecewiseLinear(tuple(enumerate(self.history()["lr"].tolist())))
         if self.outdated:
             raise UsageError(
@@ -70,8 +75,10 @@ class Finished:
     @property
     def outdated(self) -> bool:
         """Whether the family of what was trained gives other LRs now: its code has changed."""
+        if self.document["checkpoint"] is None:
+            return False
         schedule = schedule_in(self.document, f"run {self.name}")
-        if isinstance(schedule, AdaptiveSchedule) or self.document["checkpoint"] is None:
+        if isinstance(schedule, AdaptiveSchedule):
             return False
         now = [schedule(step) for step in range(self.document["steps"])]
         return bool(now != self.history()["lr"].tolist())
@@ -140,12 +147,20 @@ def read_schedule(path: str | Path) -> tuple[Any, int]:
     Raises:
         UsageError: the file is not a schedule of this format, or its family is not registered.
     """
+    return parse_schedule(text_of(path, " as a schedule.json"), str(path))
+
+
+def text_of(path: str | Path, what: str = "") -> str:
+    """The text of a file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not text"
-        raise UsageError(f"{path}: cannot be read as a schedule.json: {reason}") from error
-    return parse_schedule(text, str(path))
+        raise UsageError(f"{path}: cannot be read{what}: {reason}") from error
 
 
 def parse_schedule(text: str, where: str) -> tuple[Any, int]:
@@ -193,10 +208,10 @@ def schedule_in(document: Mapping[str, Any], where: str) -> Any:
 def settle(
     part: Part, recipe: str | None, overrides: Mapping[str, Any], store: str | Path
 ) -> tuple[str | None, dict[str, Any]]:
-    """The recipe and overrides of a strategy that works on a schedule: `RUN|schedule.json` turned into its content.
+    """The recipe and overrides of a strategy, with the schedules and files that it works on turned into their content.
 
     The recipe of a run is taken where none is given, and the run's length is that of the schedule, stretched or not,
-    where it is not given. A strategy that works on no schedule is left as it is.
+    where it is not given. A strategy that works on neither is left as it is.
 
     Raises:
         UsageError: there is no such file or run, or it holds no schedule.
@@ -205,6 +220,8 @@ def settle(
     prefix = f"strategy.{part.name}."
     for field in fields_of(part.params):
         source, marks = settled.get(prefix + field.name), [m for m in field.marks if isinstance(m, GivenSchedule)]
+        if isinstance(source, str) and any(isinstance(mark, GivenFile) for mark in field.marks):
+            settled[prefix + field.name] = text_of(source)
         if not marks or not isinstance(source, str):
             continue
         schedule, steps = schedule_given(store, source)

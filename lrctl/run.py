@@ -17,7 +17,7 @@ from lrctl.recipe import Recipe
 from lrctl.results import Finished
 from lrctl.session import Session, notify
 from lrctl.store import Store
-from lrctl.strategy import Found, Problem, Search
+from lrctl.strategy import Found, Search
 
 
 def search(
@@ -59,7 +59,7 @@ def searched(place: Store, command: str, recipe: Recipe, name: str | None, fresh
     """The result document of a search that begins, or goes on."""
     began = time.monotonic()
     part, params = registry().get("strategy", command), recipe.params(command)
-    moved = begun(part.target(params, Problem(recipe.training.steps)))
+    moved = begun(part.target(params, recipe.problem))
     task = None if isinstance(moved, Found) else prepare(recipe)
     name, frozen = identity(command, recipe, task, name)
     if fresh:

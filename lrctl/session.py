@@ -27,7 +27,7 @@ from lrctl.recipe import Recipe
 from lrctl.schedule import PiecewiseLinear
 from lrctl.smoothing import final_train_loss
 from lrctl.store import Store
-from lrctl.strategy import Batch, Found, Problem, Search, drive
+from lrctl.strategy import Batch, Found, Search, drive
 
 ATTEMPTS = 3
 """How often a job that fails is tried (paper, Appendix A)."""
@@ -96,8 +96,8 @@ class Session:
         self.seen |= dict(zip(keys, batch.jobs, strict=True))
         self.kept |= set(keys)
         missing = [key for key in dict.fromkeys(keys) if not self.known(key)]
-        run = Problem(self.recipe.training.steps)
-        notify("batch_started", batch=batch, reused=len(set(keys)) - len(missing), run=run)
+        reused = len(set(keys)) - len(missing)
+        notify("batch_started", batch=batch, reused=reused, run=self.recipe.problem)
         for key in set(keys) - set(missing):
             notify("job_finished", job=self.seen[key], result=self.results[key])
         if missing:
@@ -110,14 +110,21 @@ class Session:
         return [self.with_train_loss(job, result) for job, result in zip(batch.jobs, results, strict=True)]
 
     def with_train_loss(self, job: SegmentJob, result: SegmentResult) -> SegmentResult:
-        """The result with the final training loss of the whole run, if the job ends and evaluates one."""
-        if not job.evaluate or job.stop != self.recipe.training.steps:
+        """The result with the training losses that a whole run is judged by.
+
+        They are the final one, if the job ends and evaluates a run, and those at the stages it asks for.
+        """
+        ends = job.evaluate and job.stop == self.recipe.training.steps
+        if not ends and not job.stages:
             return result
         losses = self.store.history(result.key)["loss"]
+        stages = tuple(self.final_loss(losses[:stage]) for stage in job.stages)
+        return replace(result, stage_losses=stages, train_loss=self.final_loss(losses) if ends else None)
+
+    def final_loss(self, losses: Any) -> float:
+        """The smoothed training loss at the end of some steps; +inf if too many of them are not finite."""
         lost = sum(not math.isfinite(loss) for loss in losses.tolist())
-        return replace(
-            result, train_loss=math.inf if lost > self.recipe.divergence.max_non_finite else final_train_loss(losses)
-        )
+        return math.inf if lost > self.recipe.divergence.max_non_finite else final_train_loss(losses)
 
     def known(self, key: str) -> bool:
         """Whether a job's result is at hand; a fresh search takes only what it trained itself."""
@@ -184,8 +191,10 @@ class Session:
         if found.checkpoint is None:
             self.clean_up(Batch("nothing goes on", []))
             return Outcome(found, cost=self.cost(), notes=self.notes)
-        steps = self.recipe.training.steps
-        end = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
+        assert found.schedule is not None
+        steps, last = self.recipe.training.steps, self.seen[found.checkpoint]
+        ended = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
+        end = replace(ended, seed=last.seed, optimizer=last.optimizer)
         (result,) = self.answer(Batch("held-out loss", [end], found.trace))
         metrics = {split: dict(values) for split, values in result.metrics.items()}
         return Outcome(found, result.train_loss, metrics, self.cost(), self.notes)
@@ -209,6 +218,7 @@ class Session:
             "jobs": len(jobs),
             "jobs_reused": len(jobs) - len(own),
             "steps_trained": steps,
+            "extra_forwards": sum(r.extra_forwards for r in own),
             "baseline_runs": steps / self.recipe.training.steps,
         }
 

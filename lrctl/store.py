@@ -195,10 +195,10 @@ class Store:
             return ""
 
     def files(self, document: dict[str, Any]) -> dict[str, str | None]:
-        """Where a finished run's files are; there is no checkpoint where nothing was trained."""
+        """Where a finished run's files are; there is no checkpoint where nothing was trained, nor a schedule if none."""
         run, key = self.run(document["run"]), document["checkpoint"]
         return {
-            "schedule": str(run / "schedule.json"),
+            "schedule": str(run / "schedule.json") if document["schedule"] else None,
             "checkpoint": str(self.checkpoint(key)) if key else None,
             "result": str(run / "result.json"),
         }
@@ -221,9 +221,10 @@ class Store:
         write_text(frozen, recipe)
         write_json(self.run(name) / "environment.json", environment)
 
-    def finish(self, name: str, document: dict[str, Any], schedule: dict[str, Any]) -> None:
-        """Close a run: its schedule, then its result document, which is the fact that it is finished."""
-        write_json(self.run(name) / "schedule.json", schedule)
+    def finish(self, name: str, document: dict[str, Any], schedule: dict[str, Any] | None) -> None:
+        """Close a run: its schedule if it has one, then its result document: the fact that it is finished."""
+        if schedule:
+            write_json(self.run(name) / "schedule.json", schedule)
         write_json(self.run(name) / "result.json", document)
 
     def remove_run(self, name: str) -> None:

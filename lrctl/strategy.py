@@ -6,19 +6,29 @@ generator over recorded results asks for the same jobs again, and only the missi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lrctl.job import SegmentJob, SegmentResult, Status
 from lrctl.schedule import AdaptiveSchedule, Schedule
+from lrctl.table import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a strategy is told about the run: it has `steps` optimizer updates."""
+    """What a strategy is told about the run.
+
+    Attributes:
+        steps: how many optimizer updates it has.
+        seed: the recipe's.
+        optimizers: the name and settings of each optimizer, for jobs that are to use another than the recipe's: the
+            recipe's settings where it names that optimizer, else the defaults.
+    """
 
     steps: int
+    seed: int = 0
+    optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +49,8 @@ class Segment:
         eps: how much worse than the best a candidate may have been, in units of the loss.
         lr_start: the LR at `start`, from which each candidate's ramp began.
         margin: by how much one candidate's mean loss would have had to differ to change the choice (+inf: none).
-        frozen_loss: mean loss of the segment's batches with frozen weights, where it was measured.
+        frozen_loss: mean loss of the segment's batches with frozen weights, where eps is a share of the progress made
+            over that.
         notes: what the user should know about this decision.
     """
 
@@ -85,18 +96,25 @@ class Found:
     """What a search returns.
 
     Attributes:
-        schedule: for the whole run.
+        schedule: for the whole run; None where none was found, as in a comparison that sums up what was recorded.
         checkpoint: key of the job that ended the run with this schedule; None where nothing was trained.
         trace: the decisions that led to it.
         summary: JSON values to add to the result document; `next` is a command for the user to try.
         notes: what the user should know about the answer.
+        tables: what a person is shown of the summary.
     """
 
-    schedule: Schedule | AdaptiveSchedule
+    schedule: Schedule | AdaptiveSchedule | None
     checkpoint: str | None
     trace: tuple[Segment, ...] = ()
     summary: tuple[tuple[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenFile:
+    """Marks a parameter that is a text file on the command line: the strategy is given its text."""
 
 
 @dataclass(frozen=True, slots=True)

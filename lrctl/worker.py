@@ -54,7 +54,7 @@ def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
     from lrctl import checkpoint
     from lrctl.trainer import train
 
-    key = job.key(task)
+    key, task = job.key(task), task.of(job)
     known = store.result(key)
     if known is not None and (not job.checkpoint or store.checkpoint(key).exists()):
         return known
@@ -81,7 +81,7 @@ def workload_of(task: Task) -> Workload:
     return built(task.workload, canonical_json(dict(task.workload_params)), task.seed, task.content)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def built(name: str, params: str, seed: int, content: str) -> Workload:
     """A workload from what decides it."""
     workload = loading.load_workload(name, json.loads(params), seed)
@@ -151,6 +151,7 @@ def summarise(task: Task, job: SegmentJob, trained: Trained, digests: dict[str, 
         score=trained.score,
         metrics=trained.metrics,
         gradient_norms=trained.gradient_norms,
+        extra_forwards=trained.extra_forwards,
         digests=digests,
         run=task.run,
     )

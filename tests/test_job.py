@@ -132,6 +132,8 @@ OTHER_JOB: dict[str, Any] = {
     "score_batches": 1,
     "evaluate": ("test",),
     "gradient_norms": True,
+    "seed": 7,
+    "optimizer": {"name": "sgd", "momentum": 0.9},
 }
 
 
@@ -141,7 +143,17 @@ def test_every_field_of_the_job_is_in_the_key(name: str, value: Any) -> None:
 
 
 def test_no_field_of_the_job_is_forgotten() -> None:
-    assert {field.name for field in dataclasses.fields(SegmentJob)} == {*OTHER_JOB, "checkpoint"}
+    assert {field.name for field in dataclasses.fields(SegmentJob)} == {*OTHER_JOB, "checkpoint", "stages"}
+
+
+@pytest.mark.parametrize("own", [{"seed": 7}, {"optimizer": {"name": "sgd"}}], ids=["seed", "optimizer"])
+def test_a_job_with_a_seed_or_optimizer_of_its_own_is_that_of_a_task_with_them(own: dict[str, Any]) -> None:
+    assert replace(JOB, **own).key(TASK) == JOB.key(replace(TASK, **own))
+    assert replace(JOB, **own).key(TASK) == replace(JOB, **own).key(TASK.of(replace(JOB, **own)))
+
+
+def test_the_tasks_own_seed_and_optimizer_make_no_other_key() -> None:
+    assert replace(JOB, seed=TASK.seed, optimizer=TASK.optimizer).key(TASK) == JOB.key(TASK)
 
 
 def test_the_numerics_version_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,6 @@ def test_a_recipe_overrides_defaults_and_keeps_the_others(file: str) -> None:
     [
         ("training.steps", 7, "training.steps"),
         ("training.seed", 3, "training.seed"),
-        ("optimizer.weight_decay", 0.0, "optimizer.weight_decay"),
         ("divergence.margin", 2.0, "divergence.margin"),
     ],
 )
@@ -72,6 +72,53 @@ def test_an_override_wins_over_the_recipe(file: str, key: str, value: Any, path:
     for name in path.split("."):
         found = getattr(found, name)
     assert found == value
+
+
+def test_an_override_of_the_optimizer_leaves_its_other_settings(file: str) -> None:
+    before = recipes.read(file).optimizer
+    assert recipes.read(file, {"optimizer.weight_decay": 0.0}).optimizer == replace(
+        before, params={**before.params, "weight_decay": 0.0}
+    )
+
+
+def test_another_optimizer_starts_from_its_defaults() -> None:
+    recipe = recipes.read("quickstart", {"optimizer.name": "sgd", "optimizer.momentum": 0.9})
+    assert recipe.optimizer == Choice(
+        "sgd", {"momentum": 0.9, "nesterov": False, "weight_decay": 0.0, "clip_norm": 0.0}
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "adm"}, "optimizer.name: unknown optimizer 'adm'; did you mean 'adam'?"),
+        ({"name": "sgd", "betas": [0.9, 0.99]}, "optimizer.betas: unknown key"),
+        ({"name": "sgd", "momentum": 1.0}, "optimizer.momentum: must be in"),
+        ({"name": "sgd", "nesterov": True}, "optimizer.nesterov: needs momentum"),
+        ({"name": "adam", "betas": [0.9]}, "optimizer.betas: must be two numbers"),
+        ({"name": "adagrad", "lr_decay": -1.0}, "optimizer.lr_decay: must be at least 0"),
+        ({"name": "adafactor", "d": 0.5}, "optimizer.d: must be at least 1"),
+        ({"name": "adafactor", "beta2_decay": 0.5}, "optimizer.beta2_decay: must be at most 0"),
+        ({"name": "adamw", "clip_norm": -1.0}, "optimizer.clip_norm: must be at least 0"),
+        ({"name": 3}, "optimizer.name: must be a string"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_an_optimizer_that_cannot_be_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        recipes.check({"training": {"steps": 4}, "workload": {"name": "gpt"}, "optimizer": settings}, "r")
+
+
+def test_a_strategy_is_told_every_optimizer_and_the_recipes_own_settings() -> None:
+    problem = recipes.read("quickstart", {"optimizer.name": "sgd", "optimizer.momentum": 0.9}).problem
+    assert set(problem.optimizers) == {"adamw", "adam", "sgd", "adagrad", "adafactor"}
+    assert problem.optimizers["sgd"]["momentum"] == 0.9
+    assert problem.optimizers["adamw"]["weight_decay"] == 0.1
+
+
+def test_settings_without_a_name_are_those_of_adamw() -> None:
+    problem = recipes.read("quickstart", {"optimizer.weight_decay": 0.05}).problem
+    assert problem.optimizers["adamw"] == {**problem.optimizers["adamw"], "name": "adamw", "weight_decay": 0.05}
 
 
 def test_an_override_of_a_strategy_leaves_its_other_parameters(file: str) -> None:

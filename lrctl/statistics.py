@@ -1,0 +1,43 @@
+"""What can be said of paired differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+LEVEL = 0.05
+"""The level of a verdict, and 1 - that of the intervals."""
+
+
+def paired(values: Sequence[float]) -> tuple[tuple[float, float], float]:
+    """The 95 % t interval of the mean of paired differences, at least two, and p of the hypothesis that it is 0."""
+    from scipy.special import stdtr, stdtrit
+
+    n, mean = len(values), fmean(values)
+    error = stdev(values) / math.sqrt(n)
+    half = float(stdtrit(n - 1, 1 - LEVEL / 2)) * error
+    p = 2 * float(stdtr(n - 1, -abs(mean) / error)) if error else float(mean == 0)
+    return (mean - half, mean + half), p
+
+
+def holm(ps: Sequence[float | None]) -> list[float | None]:
+    """Holm's correction: the i-th smallest of m values of p is multiplied by m - i + 1; None stays None."""
+    order = sorted((p, i) for i, p in enumerate(ps) if p is not None)
+    found: list[float | None] = [None] * len(ps)
+    floor = 0.0
+    for rank, (p, i) in enumerate(order):
+        floor = max(floor, min(1.0, (len(order) - rank) * p))
+        found[i] = floor
+    return found
+
+
+def sign_test(positive: int, negative: int) -> float:
+    """The p value of the two-sided sign test: that both signs are equally likely. Zeros are to be left out.
+
+    >>> sign_test(9, 1) == 22 / 1024
+    True
+    """
+    n = positive + negative
+    tail = sum(math.comb(n, k) for k in range(min(positive, negative) + 1))
+    return min(1.0, float(2 * tail / 2**n))

@@ -1,0 +1,39 @@
+"""Tables of text: what a strategy may add to its result, for the terminal and for the page alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text. The first cell of a row names the row; the notes say how to read it."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Table:
+        """The inverse of `dataclasses.asdict`, for a document that was read back."""
+        rows = tuple(tuple(row) for row in document["rows"])
+        return cls(document["caption"], tuple(document["columns"]), rows, tuple(document["notes"]))
+
+
+def number(loss: float | None) -> str:
+    """A loss to four digits."""
+    return "not finite" if loss is None or not math.isfinite(loss) else f"{loss:.4f}"
+
+
+def signed(value: float) -> str:
+    """A difference of losses."""
+    return f"{value:+.4f}" if math.isfinite(value) else "not finite"
+
+
+def probability(p: float | None) -> str:
+    """A p value, short."""
+    return "none" if p is None else "<0.001" if p < 0.001 else f"{p:.2g}"
