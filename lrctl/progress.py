@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, is_dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from rich.console import Console, Group
@@ -15,10 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from lrctl import hookimpl
+from lrctl.errors import UsageError
 from lrctl.job import SegmentJob, SegmentResult
 from lrctl.plugins import registry
-from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, params_of
+from lrctl.schedule import PiecewiseLinear
 from lrctl.strategy import Batch, Problem, Segment
+
+ROUND_TABLE = 4
+"""Lines of the screen that rows cannot have: the title, the columns, the totals, and where the cursor is."""
 
 
 @contextmanager
@@ -90,19 +95,27 @@ class Progress:
                 self.console.print(Text(f"{prefix}: {line}" if prefix else line), soft_wrap=True)
 
     def table(self) -> Group:
-        """The batch at work: a row per candidate, and a line of totals."""
+        """The batch at work: a row per job, as many as there is room for, and a line of totals."""
         batch, done = self.batch, dict(self.done)  # drawn in a thread of its own, while results come in
         if batch is None:
             return Group(Text("preparing data"))
-        table = Table("LR at its end" if batch.judge else "run", "mean loss", "status", box=None, pad_edge=False)
-        finite = [r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)]
-        for job in batch.jobs:
+        optimizers = any(job.optimizer for job in batch.jobs)
+        first = "LR at its end" if batch.judge else "schedule"
+        table = Table(*["optimizer"][:optimizers], first, "mean loss", "status", box=None, pad_edge=False)
+        lowest = min((r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)), default=None)
+        part = window([id(job) in done for job in batch.jobs], self.console.height - ROUND_TABLE)
+        for job in batch.jobs[part]:
             result = done.get(id(job))
-            lr = label(job)
-            best = bool(result and finite and result.mean_loss == min(finite))
+            best = bool(result and result.mean_loss == lowest)
             loss = f"{result.mean_loss:.4f}" if result and result.steps else ""
-            table.add_row(lr, loss, result.status if result else "...", style="bold green" if best else "")
-        return Group(Text(batch.title, "bold"), table, Text(self.totals(batch)))
+            named = [optimizer_of(job)][:optimizers]
+            table.add_row(
+                *named, label(job), loss, result.status if result else "...", style="bold green" if best else ""
+            )
+        shown = (
+            "" if part == slice(0, len(batch.jobs)) else f" (rows {part.start + 1}-{part.stop} of {len(batch.jobs)})"
+        )
+        return Group(Text(batch.title + shown, "bold"), table, Text(self.totals(batch)))
 
     def totals(self, batch: Batch) -> str:
         """Jobs, steps, cost and the time left at this pace."""
@@ -118,16 +131,48 @@ class Progress:
         )
 
 
+def window(done: Sequence[bool], room: int) -> slice:
+    """The rows that are shown where there is no room for all: those around the first that is not done.
+
+    >>> window([True] * 30 + [False] * 30, 10), window([True, False], 10)
+    (slice(25, 35, None), slice(0, 2, None))
+    """
+    count = len(done)
+    shown = min(count, max(1, room))
+    at = done.index(False) if False in done else count
+    start = max(0, min(at - shown // 2, count - shown))
+    return slice(start, start + shown)
+
+
+def optimizer_of(job: SegmentJob) -> str:
+    """The name of a job's own optimizer."""
+    return str(job.optimizer["name"]) if job.optimizer else "recipe's"
+
+
 def label(job: SegmentJob) -> str:
     """What sets a job apart from the others of its batch: the LR at its end or, of a whole run, its schedule."""
     if job.start == job.stop:
         return "evaluation"
-    if isinstance(job.schedule, AdaptiveSchedule):
-        return "adaptive"
     if job.evaluate or not isinstance(job.schedule, PiecewiseLinear):
-        numbers = {name: value for name, value in params_of(job.schedule).items() if isinstance(value, float)}
-        return " ".join([type(job.schedule).__name__, *(f"{name}={value:.3g}" for name, value in numbers.items())])
+        return " ".join([family_of(job.schedule), *settings(job.schedule)])
     return "frozen" if job.frozen else f"{job.schedule(job.stop):.3g}"
+
+
+def family_of(schedule: object) -> str:
+    """The registered name of a schedule's family, or the name of its class."""
+    try:
+        return registry().family(schedule)
+    except UsageError:
+        return type(schedule).__name__
+
+
+def settings(schedule: object) -> Iterator[str]:
+    """The numbers and words of a schedule that are not at their defaults; a whole number without one is a length."""
+    for each in dataclass_fields(schedule) if is_dataclass(schedule) else ():
+        value = getattr(schedule, each.name)
+        length = type(value) is int and each.default is MISSING
+        if isinstance(value, int | float | str) and value != each.default and not length:
+            yield f"{each.name}={value:.3g}" if isinstance(value, float) else f"{each.name}={value}"
 
 
 def decision(segment: Segment) -> str:

@@ -18,6 +18,8 @@ from lrctl.plugins import registry
 from lrctl.schedule import Observation, PiecewiseLinear
 from lrctl.strategy import Batch, Candidate, Problem, Segment
 from lrctl.testing import Constant
+from lrctl_schedules.greedy import Greedy
+from lrctl_schedules.linear import Linear
 
 SMOKE = ("semilocal", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1,0.01", "--grid-size", "1")
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|38;[0-9;]+)m")
@@ -163,12 +165,23 @@ class Adaptive:
     [
         (SegmentJob(0, 10, PiecewiseLinear(((0, 0.0), (10, 0.125)))), "0.125"),
         (SegmentJob(0, 10, PiecewiseLinear(((0, 0.0),))), "frozen"),
-        (SegmentJob(0, 10, Adaptive()), "adaptive"),
+        (SegmentJob(0, 10, Adaptive()), "Adaptive"),
+        (SegmentJob(0, 10, Greedy(0.1, patience=5, smooth=False)), "greedy initial_lr=0.1 patience=5 smooth=False"),
+        (SegmentJob(0, 10, Linear(10, 0.1), evaluate=("test",)), "linear peak_lr=0.1"),
         (SegmentJob(10, 10, PiecewiseLinear(((0, 0.1),))), "evaluation"),
         (SegmentJob(0, 10, Constant(0.1), evaluate=("test",)), "Constant lr=0.1"),
-        (SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)), evaluate=("test",)), "PiecewiseLinear"),
+        (SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)), evaluate=("test",)), "piecewise-linear"),
     ],
-    ids=["ramp", "frozen", "adaptive", "no steps", "whole run", "whole run of a found schedule"],
+    ids=[
+        "ramp",
+        "frozen",
+        "adaptive, not registered",
+        "adaptive",
+        "whole run",
+        "no steps",
+        "whole run, not registered",
+        "whole run of a found schedule",
+    ],
 )
 def test_a_job_is_called_by_what_sets_it_apart(job: SegmentJob, text: str) -> None:
     assert progress.label(job) == text
@@ -191,6 +204,57 @@ def test_where_whole_runs_are_trained_each_round_is_told_once(capsys: pytest.Cap
     assert observer.batch is not None
     observer.job_finished(job, SegmentResult("key", "ok", 2.0, steps=10))
     assert "left" not in observer.totals(observer.batch)
+
+
+def whole_runs(count: int) -> list[SegmentJob]:
+    """Jobs of two optimizers."""
+    return [
+        SegmentJob(0, 10, Linear(10, 0.1), evaluate=("test",), optimizer={"name": ("adamw", "sgd")[i % 2]})
+        for i in range(count)
+    ]
+
+
+def drawn_table(observer: progress.Progress) -> list[str]:
+    """The lines of the live table."""
+    console = Console(width=80, height=200)
+    with console.capture() as captured:
+        console.print(observer.table())
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def test_a_row_of_whole_runs_tells_optimizer_schedule_and_loss() -> None:
+    observer = progress.Progress(Console(stderr=True, height=24))
+    jobs = whole_runs(2)
+    observer.batch_started(Batch("seed 3", jobs, judge=False), 0, Problem(10))
+    observer.job_finished(jobs[1], SegmentResult("key", "ok", 2.0, steps=10))
+    title, head, first, second, totals = drawn_table(observer)
+    assert (title, head.split()) == ("seed 3", ["optimizer", "schedule", "mean", "loss", "status"])
+    assert first.split() == ["adamw", "linear", "peak_lr=0.1", "..."]
+    assert second.split() == ["sgd", "linear", "peak_lr=0.1", "2.0000", "ok"]
+    assert totals.startswith("1 jobs (0 reused), 10 steps = 1.0 plain runs")
+
+
+def test_without_optimizers_of_their_own_the_column_is_left_out() -> None:
+    observer = progress.Progress(Console(stderr=True, height=24))
+    job = SegmentJob(0, 10, Linear(10, 0.1), evaluate=("test",))
+    observer.batch_started(Batch("seed 3", [job], judge=False), 0, Problem(10))
+    assert drawn_table(observer)[1:3] == ["schedule            mean loss  status", "linear peak_lr=0.1             ..."]
+
+
+@pytest.mark.parametrize(
+    ("finished", "shown"), [(0, "1-16"), (30, "23-38"), (60, "45-60")], ids=["at first", "amid", "at the end"]
+)
+def test_a_long_table_shows_the_rows_at_work_and_the_totals_on_a_small_terminal(finished: int, shown: str) -> None:
+    observer = progress.Progress(Console(stderr=True, height=20))
+    jobs = whole_runs(60)
+    observer.batch_started(Batch("seed 3", jobs, judge=False), 0, Problem(10))
+    for job in jobs[:finished]:
+        observer.job_finished(job, SegmentResult("key", "ok", 2.0, steps=10))
+    lines = drawn_table(observer)
+    assert lines[0] == f"seed 3 (rows {shown} of 60)"
+    assert len(lines) == 19, "the screen has 20 lines, one of them for the cursor"
+    assert sum(line.endswith("ok") for line in lines) == min(finished, 16) // (2 if finished == 30 else 1)
+    assert lines[-1].startswith(f"{finished} jobs")
 
 
 def test_each_decision_is_told_once_with_the_search_it_belongs_to(capsys: pytest.CaptureFixture[str]) -> None:

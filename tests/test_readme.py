@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import lrctl
 from command_line import Lrctl
@@ -97,6 +98,16 @@ def test_the_example_of_a_scheduler_runs(tmp_path: Path, monkeypatch: pytest.Mon
         names["optimizer"].step()
         names["scheduler"].step()
     assert used == [found(step) for step in range(600)]
+
+
+def test_the_example_of_schedules_that_see_the_run_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    names: dict[str, Any] = {}
+    torch.manual_seed(0)
+    exec(block("AdaptiveLRCallback"), names)
+    assert names["scheduler"].last_epoch == 100
+    assert names["scheduler"].get_last_lr() > [1e-2]
 
 
 COMMANDS = sorted(set(re.findall(r"(?:`|^    )lrctl ([a-z][a-z-]+)", README, re.MULTILINE)))

@@ -136,16 +136,34 @@ def run_command(arguments: list[str], folder: Path) -> None:
     cli.main()
 
 
+ADAPTIVE = {
+    "--optimizer": ("sgd",),
+    "--initial-lr": ("0.05",),
+    "--against": ("plateau:patience=2", "hypergradient:scope=element,beta=1e-4", "line-search"),
+    "--greedy": ("patience=1", "window_size=5"),
+    "--seeds": ("0,1",),
+}
+"""A comparison of every schedule that sees the run: 4 schedules, 2 seeds, the one handed over, its evaluation."""
+
+ADAPTIVE_JOBS = 9
+
+
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Callable[..., Victim]]:
     """Starts the search, with an executor and as many workers as are named."""
     victims: list[Victim] = []
 
-    def start(how: Callable[[list[str], Path], Victim], executor: str, *more: str, store: Path | None = None) -> Victim:
+    def start(
+        how: Callable[[list[str], Path], Victim],
+        executor: str,
+        *more: str,
+        store: Path | None = None,
+        command: str = "semilocal",
+    ) -> Victim:
         folder = tmp_path / str(len(victims))
         folder.mkdir()
         name, _, workers = executor.partition(" ")
-        arguments = ["semilocal", "--recipe", "smoke", "--steps", str(STEPS), "--quiet", "--executor", name, *more]
+        arguments = [command, "--recipe", "smoke", "--steps", str(STEPS), "--quiet", "--executor", name, *more]
         arguments += ["--workers", workers] if workers else []
         victims.append(how([*arguments, "--store", str(store or folder / "store")], folder))
         return victims[-1]
@@ -195,6 +213,29 @@ def kill_and_go_on(begin: Callable[..., Victim], seed: int, reference: dict[str,
 @pytest.mark.parametrize("seed", range(5))
 def test_a_search_that_was_killed_goes_on(seed: int, begin: Callable[..., Victim], reference: dict[str, Any]) -> None:
     kill_and_go_on(begin, seed, reference)
+
+
+def lrs(store: Path) -> dict[str, bytes]:
+    """The LRs that each job used, bit for bit."""
+    place = Store(store)
+    return {name: place.losses(name.removesuffix(".json"))["lr"].tobytes() for name in facts(store)}
+
+
+@pytest.mark.parametrize("stored", [0, 3, 7])
+def test_schedules_that_see_the_run_give_the_same_lrs_after_a_kill(stored: int, begin: Callable[..., Victim]) -> None:
+    flags = [word for flag, values in ADAPTIVE.items() for value in values for word in (flag, value)]
+    whole = begin(forked, "serial", *flags, command="greedy")
+    assert whole.wait(60) == 0
+    killed = begin(forked, "serial", *flags, command="greedy")
+    killed.wait_for(lambda: killed.jobs() >= stored, f"{stored} jobs")
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.wait(10)
+    known = lrs(killed.store)
+    assert len(known) < ADAPTIVE_JOBS, "it was not killed in time"
+    again = begin(forked, "serial", *flags, command="greedy", store=killed.store)
+    assert again.wait(60) == 0
+    assert lrs(killed.store) == lrs(whole.store) == lrs(whole.store) | known
+    assert len(lrs(whole.store)) == ADAPTIVE_JOBS
 
 
 @pytest.mark.slow

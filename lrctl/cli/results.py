@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lrctl.cli.ending import reported
 from lrctl.cli.searches import STORE
+
+if TYPE_CHECKING:
+    from lrctl.report.curves import Run
 
 Runs = Annotated[
     list[str], typer.Argument(metavar="RUN...", help="Names of finished runs, such as semilocal-1fc7dd98.")
@@ -55,14 +59,27 @@ def report(runs: Runs, against: Against = None, out: Out = None, as_json: AsJson
     The tables are those of `lrctl compare`.
 
     The figure shows each method's smoothed training loss minus the reference's, beside the LR schedules.
-    """
-    from lrctl.report import compare, files, tables, terminal
 
-    found = compare.compare(store, runs, against)
-    written = files.write(found, out or found.runs[0].finished.store.run(found.runs[0].name) / "report")
-    if as_json:
-        typer.echo(json.dumps(found.to_json() | {"files": written}, indent=1, allow_nan=False))
+    Of runs in which nothing was trained it has what they sum up.
+    """
+    from lrctl.report import compare, curves, files, tables, terminal
+
+    if against is None and (summed_up := curves.untrained(store, runs)):
+        written = files.write_summary(summed_up, folder_of(summed_up, out))
+        shown = [table for run in summed_up for table in tables.of_document(run.finished.document)]
+        document: dict[str, Any] = {"runs": [run.name for run in summed_up]}
     else:
-        terminal.print_tables(tables.comparison_tables(found))
+        found = compare.compare(store, runs, against)
+        written = files.write(found, folder_of(found.runs, out))
+        shown, document = tables.comparison_tables(found), found.to_json()
+    if as_json:
+        typer.echo(json.dumps(document | {"files": written}, indent=1, allow_nan=False))
+    else:
+        terminal.print_tables(shown)
     for path in written.values():
         typer.echo(f"wrote {path}", err=True)
+
+
+def folder_of(runs: Sequence[Run], out: Path | None) -> Path:
+    """Where the files go."""
+    return out or runs[0].finished.store.run(runs[0].name) / "report"

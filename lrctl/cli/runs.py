@@ -145,7 +145,7 @@ def confirmed(question: str) -> bool:
 
 def table(rows: list[dict[str, Any]]) -> Any:
     """Runs as a table."""
-    from lrctl.report.tables import Table
+    from lrctl.table import Table
 
     facts, losses = ("command", "workload", "seed", "steps"), ("train loss", "validation loss", "test loss")
     columns = ("run", "state", *facts, *losses, "plain runs", "date", "disk")

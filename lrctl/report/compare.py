@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from lrctl.errors import unknown
@@ -14,12 +14,10 @@ from lrctl.job import finite
 from lrctl.report.curves import Curve, Run, read, standing_for, told, trained
 from lrctl.report.labels import differing, given, labelled
 from lrctl.results import existing
+from lrctl.statistics import LEVEL, holm, paired
 
 FAMILY, COMMAND = "wsd", "baseline"
 """The usual reference: this family, else the best of what this command found."""
-
-LEVEL = 0.05
-"""The verdict's level, and 1 - that of the intervals."""
 
 
 @dataclass(frozen=True)
@@ -182,25 +180,10 @@ def minus(loss: float, other: float) -> float:
     return loss - other
 
 
-def paired(values: Sequence[float]) -> tuple[tuple[float, float], float]:
-    """The 95 % t interval of the mean of paired differences, and p of the hypothesis that it is 0."""
-    from scipy.special import stdtr, stdtrit
-
-    n, mean = len(values), fmean(values)
-    error = stdev(values) / math.sqrt(n)
-    half = float(stdtrit(n - 1, 1 - LEVEL / 2)) * error
-    p = 2 * float(stdtr(n - 1, -abs(mean) / error)) if error else float(mean == 0)
-    return (mean - half, mean + half), p
-
-
 def corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
-    """The differences with Holm's correction: the i-th smallest of m values of p is multiplied by m - i + 1."""
-    tested = sorted((each for each in found if each.p is not None), key=lambda each: each.p or 0.0)
-    adjusted, floor = {}, 0.0
-    for i, each in enumerate(tested):
-        floor = max(floor, min(1.0, (len(tested) - i) * (each.p or 0.0)))
-        adjusted[each.label] = floor
-    return tuple(replace(each, p_holm=adjusted.get(each.label)) for each in found)
+    """The differences with Holm's correction."""
+    ps = holm([each.p for each in found])
+    return tuple(replace(each, p_holm=p) for each, p in zip(found, ps, strict=True))
 
 
 def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
@@ -222,3 +205,6 @@ def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
     reused = {c.run.name: c.run.finished.document["cost"]["jobs_reused"] for c in found if not c.family}
     if counts := ", ".join(f"{name} {jobs}" for name, jobs in reused.items() if jobs):
         yield f"The cost leaves out jobs that other runs had trained: {counts}."
+    forwards = {run.name: run.finished.document["cost"].get("extra_forwards", 0) for run in runs}
+    if counts := ", ".join(f"{name} {passes}" for name, passes in forwards.items() if passes):
+        yield f"The cost counts steps, and leaves out the forward passes with which schedules tried LRs: {counts}."

@@ -18,6 +18,9 @@ from lrctl.results import Finished, finished
 if TYPE_CHECKING:
     import numpy as np
 
+OWN = "recipe"
+"""What the optimizer of a run's recipe is called where it has no name."""
+
 DECIDED = re.compile(r"# numerics (\S*), device (\S*), content (\S*)")
 """The first line of a frozen recipe: what the tables do not say, but what decides the result."""
 
@@ -28,6 +31,7 @@ class Run:
 
     Attributes:
         strategy: the parameters of its strategy.
+        optimizer: the name of its recipe's.
         fixed: what runs must have in common to be compared, by name.
         others: what they should have in common.
     """
@@ -36,6 +40,7 @@ class Run:
     strategy: Mapping[str, Any]
     fixed: Mapping[str, Any]
     others: Mapping[str, Any]
+    optimizer: str = OWN
 
     @property
     def name(self) -> str:
@@ -57,6 +62,11 @@ class Curve:
         family: the entry's name, empty for what the run handed over.
         key: of the job that ended it.
         plain_runs: what finding it cost, in ordinary training runs.
+        seed: the entry's own, else that of its run.
+        optimizer: the entry's own, else that of its run's recipe.
+        made_with: the parameters of what made it: of its run's strategy or, where an entry has a seed of its own, of
+            its schedule.
+        schedule: the registered family of its schedule.
         given: it has the schedule that its run was given to work on.
     """
 
@@ -68,12 +78,11 @@ class Curve:
     validation_loss: float
     eval_loss: float
     plain_runs: float
+    seed: int
+    optimizer: str
+    made_with: Mapping[str, Any]
+    schedule: str = ""
     given: bool = False
-
-    @property
-    def seed(self) -> int:
-        """The seed of the run."""
-        return int(self.run.finished.document["seed"])
 
     @cached_property
     def history(self) -> np.ndarray[Any, Any]:
@@ -94,6 +103,12 @@ def read(store: str | Path, names: Iterable[str]) -> list[Run]:
         StoreError: a run's recipe is damaged.
     """
     runs = [opened(finished(store, name)) for name in dict.fromkeys(names)]
+    for run in runs:
+        if not entries(document := run.finished.document):
+            train = f"let {run.command} train what it finds (--tune), or " if document["schedule"] else ""
+            raise UsageError(
+                f"run {run.name}: nothing was trained in it, so it has no losses to compare; {train}leave the run out"
+            )
     for run in runs[1:]:
         for what in {**runs[0].fixed, **run.fixed}:
             if (a := runs[0].fixed.get(what)) != (b := run.fixed.get(what)):
@@ -104,21 +119,28 @@ def read(store: str | Path, names: Iterable[str]) -> list[Run]:
     return runs
 
 
+def untrained(store: str | Path, names: Iterable[str]) -> list[Run]:
+    """Finished runs in which nothing was trained, but whose strategies have something to show; none if one is another.
+
+    Raises:
+        UsageError: a run is not there or not finished.
+        StoreError: a run's recipe is damaged.
+    """
+    found = [finished(store, name) for name in dict.fromkeys(names)]
+    shown = all(run.document.get("tables") and not entries(run.document) for run in found)
+    return [opened(run) for run in found] if shown else []
+
+
 def opened(run: Finished) -> Run:
     """A finished run with its settings, from its frozen recipe.
 
     Raises:
-        UsageError: it ended before its time, or nothing was trained in it.
+        UsageError: it ended before its time.
         StoreError: the recipe is damaged.
     """
     if (status := run.document.get("status")) != "done":
         raise UsageError(
             f"run {run.name}: it is not finished (status {status!r}); give its command again to continue it"
-        )
-    if not entries(run.document):
-        raise UsageError(
-            f"run {run.name}: nothing was trained in it, so it has no losses to compare; "
-            f"let {run.document['command']} train what it finds (--tune), or leave the run out"
         )
     try:
         tables = tomllib.loads(run.recipe)
@@ -136,7 +158,7 @@ def opened(run: Finished) -> Run:
     fixed |= {"training.steps": training.pop("steps"), "the digest of data and code": content}
     others = {"numerics": numerics, "device": device, **training}
     others |= {f"{t}.{name}": value for t in ("optimizer", "divergence") for name, value in tables.get(t, {}).items()}
-    return Run(run, strategy, fixed, others)
+    return Run(run, strategy, fixed, others, str(tables.get("optimizer", {}).get("name", OWN)))
 
 
 def trained(runs: Sequence[Run]) -> list[Curve]:
@@ -150,8 +172,13 @@ def trained(runs: Sequence[Run]) -> list[Curve]:
 
 
 def standing_for(run: Run, found: Sequence[Curve]) -> Curve:
-    """The best of a run among the curves found, or the one that was kept of those that are the same training run."""
-    best = curve(run, entries(run.finished.document)[0])  # they stand best first
+    """What a run handed over among the curves found, or the one that was kept of those that are the same training run.
+
+    Where it is none of the entries of its results it is the first of them: they stand best first.
+    """
+    document = run.finished.document
+    known = entries(document)
+    best = curve(run, next((entry for entry in known if entry["checkpoint"] == document["checkpoint"]), known[0]))
     same = [c for c in found if c.seed == best.seed and (c.key == best.key or outcome(c) == outcome(best))]
     return max(same, key=lambda each: (each.family == best.family, each.run is run, each.key == best.key))
 
@@ -162,11 +189,27 @@ def outcome(found: Curve) -> tuple[float, ...]:
 
 
 def entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What was trained from the first step to the last: results, or the document itself, or nothing."""
+    """What was trained from the first step to the last: results, or the document itself, or nothing.
+
+    Results stand as their strategy has them, but those of one optimizer together.
+    """
     found: list[Mapping[str, Any]] = [entry for entry in document.get("results", ()) if entry.get("checkpoint")]
     if not found and document.get("checkpoint"):
         return [{**document, "runs": document["cost"]["baseline_runs"]}]
-    return found
+    # What was handed over stands first, whatever its optimizer: it does not say which optimizer is the first.
+    others = [entry for entry in found if entry["checkpoint"] != document["checkpoint"]]
+    order = list(dict.fromkeys(entry.get("optimizer") for entry in (*others, *found)))
+    return sorted(found, key=lambda entry: order.index(entry.get("optimizer")))
+
+
+def told_seeds(document: Mapping[str, Any]) -> str:
+    """The seeds of what was trained: those of the results where they have their own, else that of the run.
+
+    >>> told_seeds({"seed": 3}), told_seeds({"seed": 3, "results": [{"seed": 1}, {"seed": 0}]})
+    ('seed 3', 'seeds 0, 1')
+    """
+    seeds = sorted({entry.get("seed", document["seed"]) for entry in document.get("results", ())} or {document["seed"]})
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
 def curve(run: Run, entry: Mapping[str, Any]) -> Curve:
@@ -174,8 +217,22 @@ def curve(run: Run, entry: Mapping[str, Any]) -> Curve:
     name = str(entry.get("name", entry.get("family", "")))
     losses = (entry[f"{which}_loss"] for which in ("train", "validation", "eval"))
     train, validation, test = (math.nan if loss is None else float(loss) for loss in losses)
-    cost, given = float(entry["runs"]), bool(entry.get("given"))
-    return Curve(run, name or run.command, name, entry["checkpoint"], train, validation, test, cost, given)
+    own = "params" in entry and "seed" in entry
+    return Curve(
+        run,
+        name or run.command,
+        name,
+        entry["checkpoint"],
+        train,
+        validation,
+        test,
+        plain_runs=float(entry["runs"]),
+        seed=int(entry.get("seed", run.finished.document["seed"])),
+        optimizer=run.optimizer if entry.get("optimizer", OWN) == OWN else str(entry["optimizer"]),
+        made_with=entry["params"] if own else run.strategy,
+        schedule=str(entry.get("family", "")),
+        given=bool(entry.get("given")),
+    )
 
 
 def told(value: Any) -> str:

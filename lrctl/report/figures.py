@@ -1,11 +1,14 @@
-"""A comparison as a figure: loss difference against the reference on the left, LR schedules on the right."""
+"""A comparison as a figure: loss difference against the reference on the left, LR schedules on the right.
+
+Where several optimizers are compared there is a row of both for each.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.report.compare import Comparison, Method
 from lrctl.report.curves import Curve
+from lrctl.report.panels import Panel, panels
 from lrctl.smoothing import SMOOTHING, smoothed
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase, SubFigure
 
     Series = np.ndarray[Any, Any]
 
@@ -53,8 +57,10 @@ LOOK: Any = {
     "ytick.color": INK,
     "legend.frameon": False,
     "svg.fonttype": "none",
-    "svg.hashsalt": "lrctl",
 }
+
+HEIGHT = 4.0
+"""Of two panels in inches, without their legend; their width is 10."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +81,28 @@ def against(curve: Curve, reference: Method) -> Series | None:
 
 def drawn(comparison: Comparison) -> tuple[bytes, str]:
     """The figure as PNG and as SVG; the same comparison always gives the same bytes."""
+    png, svg = rendered(lambda figure: paint(figure, comparison), "figure")
+    names = ", ".join(method.label for method in comparison.methods)
+    references = " or ".join(panel.reference.label for panel in panels(comparison))
+    left = f"Left: training loss minus that of {references}, by step, smoothed."
+    return png, described(svg, f"Loss and LR of {names}", f"{left} Right: learning rate by step.")
+
+
+def rendered(paint: Callable[[Figure], None], name: str) -> tuple[bytes, str]:
+    """A figure as PNG and as SVG; what is painted alike always gives the same bytes.
+
+    The name tells the parts of figures on one page apart.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(LOOK), quiet():
-        figure = Figure(figsize=(10, 4), layout="constrained")
-        paint(figure, comparison)
+    with mpl.rc_context(LOOK | {"svg.hashsalt": f"lrctl {name}"}), quiet():
+        figure = Figure(figsize=(10, HEIGHT), layout="constrained")
+        paint(figure)
         png, svg = BytesIO(), BytesIO()
         figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return png.getvalue(), described(svg.getvalue().decode(), comparison)
+    return png.getvalue(), svg.getvalue().decode()
 
 
 @contextmanager
@@ -96,43 +114,60 @@ def quiet() -> Iterator[None]:
 
 
 def paint(figure: Figure, comparison: Comparison) -> None:
-    """Both panels and one legend below them."""
+    """A row for each panel, one below the other; the figure grows with them and with their legends."""
+    found = panels(comparison)
+    heights = [HEIGHT + 0.2 * legend_rows(lines(panel)) for panel in found]
+    figure.set_figheight(sum(heights))
+    rows = figure.subfigures(len(found), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for row, panel in zip(rows, found, strict=True):
+        paint_panel(row, panel, comparison.document["steps"])
+
+
+def paint_panel(figure: SubFigure, panel: Panel, steps: int) -> None:
+    """Losses on the left, LRs on the right, and one legend below them."""
     from matplotlib.ticker import MaxNLocator
 
     left, right = figure.subplots(1, 2)
-    lines = [line(comparison, method) for method in comparison.methods]
-    for each in lines:
+    drawn = lines(panel)
+    for each in drawn:
         plot(left, each.losses, each.look)
         plot(right, each.lrs, each.look)
-    alone = len(lines) == 1
+    alone = len(drawn) == 1
+    of = f", {panel.optimizer}" if panel.optimizer else ""
     left.set_title(
-        "Train loss" if alone else f"Train loss minus that of {comparison.reference.label}", parse_math=False
+        "Train loss" + of if alone else f"Train loss minus that of {panel.reference.label}", parse_math=False
     )
-    right.set_title("Learning rate")
+    right.set_title("Learning rate" + of, parse_math=False)
     left.set_ylabel(f"smoothed, {SMOOTHING:g} steps")
     if not alone:
-        frame(left, [mean(each.losses) for each in lines if each.losses])
-    right.set_ylim(bottom=0)
+        frame(left, [mean(each.losses) for each in drawn if each.losses])
+    if right.dataLim.ymin >= 0:  # that of a hypergradient may be negative
+        right.set_ylim(bottom=0)
     for axes in (left, right):
-        axes.set(xlabel="step", xlim=(0, comparison.document["steps"]))
+        axes.set(xlabel="step", xlim=(0, steps))
         axes.yaxis.set_major_locator(MaxNLocator(6))
         axes.yaxis.set_major_formatter("{x:g}")
-    legend(figure, lines)
+    legend(figure, drawn)
 
 
-def line(comparison: Comparison, method: Method) -> Line:
-    """A method's series and its look; the reference is drawn in ink."""
-    others = [each for each in comparison.methods if each is not comparison.reference]
-    place = others.index(method) if method in others else None
-    if len(comparison.methods) == 1:
+def lines(panel: Panel) -> list[Line]:
+    """A line for each method; the reference is drawn in ink."""
+    others = [each for each in panel.methods if each is not panel.reference]
+    places = {id(method): place for place, method in enumerate(others)}
+    return [line(panel, method, places.get(id(method))) for method in panel.methods]
+
+
+def line(panel: Panel, method: Method, place: int | None) -> Line:
+    """A method's series and its look, by its place among those that are not the reference."""
+    if len(panel.methods) == 1:
         losses = [smoothed(curve.losses) for curve in method.curves]
     else:
-        found = [against(curve, comparison.reference) for curve in method.curves]
+        found = [against(curve, panel.reference) for curve in method.curves]
         losses = [series for series in found if series is not None]
     look = {"color": INK, "linestyle": "-", "linewidth": 1.2}
     if place is not None:
         look = {"color": COLOURS[place % len(COLOURS)], "linestyle": STYLES[place % len(STYLES)], "linewidth": 1.8}
-    label = method.label + (" (reference)" if place is None and others else "")
+    label = method.label + (" (reference)" if place is None and len(panel.methods) > 1 else "")
     return Line(label, tuple(losses), tuple(curve.history["lr"] for curve in method.curves), look)
 
 
@@ -163,28 +198,33 @@ def frame(axes: Axes, series: Sequence[Series]) -> None:
     axes.set_ylim(low - room, high + room)
 
 
-def legend(figure: Figure, lines: Sequence[Line]) -> None:
-    """One legend below both panels, for which the figure grows; labels are shown as they are, not as formulas."""
+def legend_columns(lines: Sequence[Line]) -> int:
+    """How many labels have room beside each other."""
+    widest = max(len(each.label) for each in lines)
+    return max(1, min(len(lines), 120 // (widest + 8)))
+
+
+def legend_rows(lines: Sequence[Line]) -> int:
+    """How many lines of text the legend takes."""
+    return math.ceil(len(lines) / legend_columns(lines))
+
+
+def legend(figure: FigureBase, lines: Sequence[Line]) -> None:
+    """One legend below both panels; labels are shown as they are, not as formulas."""
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], **each.look) for each in lines]
-    widest = max(len(each.label) for each in lines)
-    columns = max(1, min(len(lines), 120 // (widest + 8)))
-    figure.set_figheight(4 + 0.2 * math.ceil(len(lines) / columns))
-    found = figure.legend(handles, ["-"] * len(lines), loc="outside lower center", ncols=columns, handlelength=3.2)
+    found = figure.legend(
+        handles, ["-"] * len(lines), loc="outside lower center", ncols=legend_columns(lines), handlelength=3.2
+    )
     for text, each in zip(found.get_texts(), lines, strict=True):
         text.set(text=each.label, parse_math=False)
 
 
-def described(svg: str, comparison: Comparison) -> str:
+def described(svg: str, title: str, description: str) -> str:
     """The SVG with a title and a description, for those who do not see it."""
     from html import escape
 
-    names = ", ".join(method.label for method in comparison.methods)
-    title = f"<title>Loss and LR of {escape(names)}</title>"
-    desc = (
-        f"<desc>Left: training loss minus that of {escape(comparison.reference.label)}, by step, smoothed. "
-        "Right: learning rate by step.</desc>"
-    )
+    told = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    return re.sub(r"(<svg [^>]*>)", lambda found: found[1] + title + desc, svg, count=1)
+    return re.sub(r"(<svg [^>]*>)", lambda found: found[1] + told, svg, count=1)

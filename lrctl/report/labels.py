@@ -25,7 +25,7 @@ def labelled(found: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
         UsageError: two are the same method with the same seed.
     """
     others = differing(runs)
-    named = [replace(curve, label=label(curve, runs) + suffix(others, curve.run)) for curve in found]
+    named = [replace(curve, label=label(curve, runs) + suffix(others, curve)) for curve in found]
     named = without_copies(named)
     for longer in (with_command, with_settings, with_given):
         named = told_apart(named, longer)
@@ -94,9 +94,11 @@ def differing(runs: Sequence[Run]) -> list[str]:
     return [name for name in names if len({json.dumps(run.others.get(name)) for run in runs}) > 1]
 
 
-def suffix(names: Sequence[str], run: Run) -> str:
-    """What a label says of these settings."""
-    return "".join(f" {spelt(name.rpartition('.')[2], run.others[name])}" for name in names if name in run.others)
+def suffix(names: Sequence[str], curve: Curve) -> str:
+    """What a label says of these settings; those of the recipe's optimizer say nothing of a curve of another one."""
+    own = curve.optimizer == curve.run.optimizer
+    shown = [name for name in names if name in curve.run.others and (own or not name.startswith("optimizer."))]
+    return "".join(f" {spelt(name.rpartition('.')[2], curve.run.others[name])}" for name in shown)
 
 
 def with_command(curve: Curve, _: Sequence[Curve]) -> Curve:
@@ -108,13 +110,13 @@ def with_settings(curve: Curve, alike: Sequence[Curve]) -> Curve:
     """The curve with those parameters of its command in its label that differ among the curves of that label."""
     defaults = {field.name: listed(field.default) for field in parameters(curve.run.command)}
     names = [name for name in unlike(alike) if name not in given(curve.run.command)]
-    return with_more(curve, [spelt(name, curve.run.strategy.get(name), defaults.get(name)) for name in names])
+    return with_more(curve, [spelt(name, curve.made_with.get(name), defaults.get(name)) for name in names])
 
 
 def with_given(curve: Curve, alike: Sequence[Curve]) -> Curve:
     """The curve with the schedule that its run was given in its label."""
     names = [name for name in unlike(alike) if name in given(curve.run.command)]
-    return with_more(curve, [spelt(name, curve.run.strategy.get(name)) for name in names])
+    return with_more(curve, [spelt(name, curve.made_with.get(name)) for name in names])
 
 
 def with_more(curve: Curve, shown: Sequence[str]) -> Curve:
@@ -145,13 +147,13 @@ def made_alike(found: Sequence[Curve]) -> bool:
 
 def unlike(found: Sequence[Curve]) -> list[str]:
     """The parameters of a command in which these curves were made unlike."""
-    names = dict.fromkeys(name for curve in found for name in curve.run.strategy)
+    names = dict.fromkeys(name for curve in found for name in curve.made_with)
     return [name for name in names if len({parameter(curve, name) for curve in found}) > 1]
 
 
 def parameter(curve: Curve, name: str) -> str:
     """The value of a parameter, as far as it decided this curve: of a list that names its family, no more than that."""
-    value = curve.run.strategy.get(name)
+    value = curve.made_with.get(name)
     return json.dumps([curve.family] if isinstance(value, list) and curve.family in value else value)
 
 

@@ -1,29 +1,42 @@
-"""A comparison as one HTML page: it holds all it needs, asks for nothing, and runs no script."""
+"""A report as one HTML page: it holds all it needs, asks for nothing, and runs no script."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from lrctl import __version__
 from lrctl.loading import is_code
 from lrctl.report.compare import Comparison, Difference
-from lrctl.report.curves import Run
+from lrctl.report.curves import Run, told_seeds
 from lrctl.report.figures import COLOURS, INK
-from lrctl.report.tables import Table, comparison_tables, segments, sentence
-from lrctl.report.tables import results as best_of_each
+from lrctl.report.panels import panels
+from lrctl.report.tables import comparison_tables, of_document, sentence
 from lrctl.store import read_json
+from lrctl.table import Table
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """What the browser is told: whatever a name or label may hold, nothing is fetched and nothing is run."""
 
 
-def page(comparison: Comparison, svg: str) -> str:
-    """The page, with the figure as SVG. All text is escaped here."""
-    title = heading(comparison)
+def page(comparison: Comparison, figures: Mapping[str, str]) -> str:
+    """The page of a comparison, with its figures as SVG: `figure` and, if it is there, `histogram`."""
+    against = comparison.reference.label if comparison.differences else None
+    made = making(comparison.runs, against)
+    return whole(heading(comparison), subject(comparison), *results(comparison, figures), *made)
+
+
+def summary_page(runs: Sequence[Run], figures: Mapping[str, str]) -> str:
+    """The page of runs in which nothing was trained: what their strategies have to show."""
+    told = f"Nothing was trained. Made by lrctl {__version__}."
+    return whole(", ".join(run.name for run in runs), told, *histogram(figures), *making(runs))
+
+
+def whole(title: str, told: str, *content: str) -> str:
+    """The whole page around content that is HTML already."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     head = (
         '<meta charset="utf-8">',
@@ -33,8 +46,8 @@ def page(comparison: Comparison, svg: str) -> str:
         tag("style", style),
     )
     body = (
-        tag("header", tag("h1", escape(title)), tag("p", escape(subject(comparison)), class_="faint")),
-        tag("main", *results(comparison, svg), *making(comparison)),
+        tag("header", tag("h1", escape(title)), tag("p", escape(told), class_="faint")),
+        tag("main", *content),
     )
     return "<!doctype html>\n" + tag("html", tag("head", *head), tag("body", *body), lang="en") + "\n"
 
@@ -66,12 +79,28 @@ def subject(comparison: Comparison) -> str:
     return f"{document['workload']}, {document['steps']} steps, {named}. Made by lrctl {__version__}."
 
 
-def results(comparison: Comparison, svg: str) -> Iterable[str]:
-    """The verdicts, the figure and the tables."""
+def results(comparison: Comparison, figures: Mapping[str, str]) -> Iterable[str]:
+    """The verdicts, the figures and the tables."""
     if comparison.differences:
         yield tag("ul", *(verdict(found, comparison) for found in comparison.differences), class_="verdicts")
-    yield tag("figure", inline(svg), tag("figcaption", escape(caption(comparison))))
+    yield figure("figure", figures["figure"], caption(comparison))
+    yield from histogram(figures)
     yield from map(html_table, comparison_tables(comparison))
+
+
+def histogram(figures: Mapping[str, str]) -> Iterable[str]:
+    """The histogram, if there is one."""
+    if "histogram" in figures:
+        told = (
+            "How many comparisons of a run ended with which difference of the final losses: the other schedule's minus "
+            "that of the schedule that is compared, which is ahead above 0. The run's tables below have the numbers."
+        )
+        yield figure("histogram", figures["histogram"], told)
+
+
+def figure(name: str, svg: str, caption: str) -> str:
+    """A figure and how to read it."""
+    return tag("figure", inline(name, svg), tag("figcaption", escape(caption)))
 
 
 def verdict(found: Difference, comparison: Comparison) -> str:
@@ -87,19 +116,22 @@ def caption(comparison: Comparison) -> str:
     right = "Right: the LR of each step." + " Thick lines are means, thin lines single seeds." * several
     if not comparison.differences:
         return f"Left: the training loss after a Gaussian filter of 10 steps. {right}"
+    rows = panels(comparison)
+    left = f"Left: the training loss minus that of {comparison.reference.label}"
+    if len(rows) > 1:
+        left = "A row for each optimizer. Left: the training loss minus that of the row's reference"
     return (
-        f"Left: the training loss minus that of {comparison.reference.label} on the same seed, after a Gaussian filter "
-        f"of 10 steps; below 0 the method is ahead. The first steps and single seeds may leave the frame. {right}"
+        f"{left} on the same seed, after a Gaussian filter of 10 steps; below 0 the method is ahead. "
+        f"The first steps and single seeds may leave the frame. {right}"
     )
 
 
-def inline(svg: str) -> str:
+def inline(name: str, svg: str) -> str:
     """The SVG as part of the page: as wide as it, and in its colours, be they light or dark."""
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(
-        r' width="[^"]*" height="[^"]*"', ' role="img" aria-labelledby="figure-title figure-desc"', svg, count=1
-    )
-    svg = svg.replace("<title>", '<title id="figure-title">').replace("<desc>", '<desc id="figure-desc">')
+    labelled = f' role="img" aria-labelledby="{name}-title {name}-desc"'
+    svg = re.sub(r' width="[^"]*" height="[^"]*"', labelled, svg, count=1)
+    svg = svg.replace("<title>", f'<title id="{name}-title">').replace("<desc>", f'<desc id="{name}-desc">')
     for i, colour in enumerate(COLOURS):
         svg = svg.replace(colour, f"var(--line-{i})")
     return svg.replace(INK, "currentColor")
@@ -117,21 +149,21 @@ def html_table(table: Table) -> str:
     return tag("div", drawn, class_="scroll", role="region", tabindex="0", aria_label=table.caption) + notes
 
 
-def making(comparison: Comparison) -> Iterable[str]:
+def making(runs: Sequence[Run], against: str | None = None) -> Iterable[str]:
     """How each run was made, and the commands that make all of it again."""
     yield tag("h2", "The runs")
-    yield from (section(run) for run in comparison.runs)
+    yield from map(section, runs)
     yield tag("h2", "Do it again")
     yield tag("p", "Save each recipe above under the name given here; then")
-    yield tag("pre", tag("code", escape("\n".join(commands(comparison)))), tabindex="0")
+    yield tag("pre", tag("code", escape("\n".join(commands(runs, against)))), tabindex="0")
 
 
 def section(run: Run) -> str:
-    """A run: its decisions, its cost and notes, its recipe, and what it ran on."""
+    """A run: its cost, what its strategy shows of it, notes, its recipe, and what it ran on."""
     document = run.finished.document
     cost = document["cost"]
     told = (
-        f"{run.command}, seed {document['seed']}: {cost['jobs']} jobs ({cost['jobs_reused']} reused), "
+        f"{run.command}, {told_seeds(document)}: {cost['jobs']} jobs ({cost['jobs_reused']} reused), "
         f"{cost['steps_trained']} steps trained = {cost['baseline_runs']:.1f} plain runs, {cost['seconds']:.0f} s."
     )
     ran_on = read_json(run.finished.store.run(run.name) / "environment.json") or {}
@@ -140,8 +172,7 @@ def section(run: Run) -> str:
         "section",
         tag("h3", escape(run.name)),
         tag("p", escape(told), class_="faint"),
-        html_table(segments(document)) if document["segments"] else "",
-        html_table(best_of_each(document)) if document.get("results") else "",
+        *map(html_table, of_document(document)),
         tag("ul", *(tag("li", escape(note)) for note in document["notes"]), class_="notes")
         if document["notes"]
         else "",
@@ -155,11 +186,11 @@ def folded(title: str, text: str) -> str:
     return tag("details", tag("summary", escape(title)), tag("pre", tag("code", escape(text)), tabindex="0"))
 
 
-def commands(comparison: Comparison) -> Iterable[str]:
+def commands(runs: Sequence[Run], against: str | None) -> Iterable[str]:
     """The commands that make the runs again, and this page from them."""
-    for run in comparison.runs:
+    for run in runs:
         leave = " --allow-code" if is_code(run.finished.document["workload"]) else ""
         recipe = shlex.quote(f"./{run.name}.toml")
         yield f"lrctl {shlex.quote(run.command)} --recipe {recipe} --name {shlex.quote(run.name)}{leave}"
-    against = f" --against {shlex.quote(comparison.reference.label)}" if comparison.differences else ""
-    yield f"lrctl report {' '.join(shlex.quote(run.name) for run in comparison.runs)}{against}"
+    named = f" --against {shlex.quote(against)}" if against is not None else ""
+    yield f"lrctl report {' '.join(shlex.quote(run.name) for run in runs)}{named}"

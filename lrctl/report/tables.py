@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from lrctl.fields import fields_of
-from lrctl.plugins import registry
-from lrctl.report.compare import LEVEL, Comparison, Difference, Method
+from lrctl.report.compare import Comparison, Difference, Method
+from lrctl.statistics import LEVEL
+from lrctl.table import Table, number, probability, signed
 
 MANY = 5
 """With more seeds than these, the table has no column for each."""
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table of text. The first cell of a row names the row; the notes say how to read it."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
-
-
-def number(loss: float | None) -> str:
-    """A loss to four digits."""
-    return "not finite" if loss is None or not math.isfinite(loss) else f"{loss:.4f}"
-
-
 def segments(document: Mapping[str, Any]) -> Table:
     """The decisions of a search: a row per segment, with the margin of each choice."""
     columns = ("k", "steps", "LR at start", "LR at end", "mean loss", "lowest", "eps (nats)", "margin")
-    return Table("What each segment chose", columns, tuple(map(segment_row, document["segments"])))
+    shared = any(segment.get("frozen_loss") is not None for segment in document["segments"])
+    notes = ("Eps was a share of each segment's progress over frozen weights; the table has it in nats.",) * shared
+    return Table("What each segment chose", columns, tuple(map(segment_row, document["segments"])), notes)
+
+
+def of_document(document: Mapping[str, Any]) -> list[Table]:
+    """What a person is shown of one run: the decisions of its search, and the tables that its strategy made."""
+    made = map(Table.from_json, document.get("tables", ()))
+    return [*([segments(document)] if document["segments"] else []), *made]
 
 
 def segment_row(segment: Mapping[str, Any]) -> tuple[str, ...]:
@@ -51,69 +43,6 @@ def segment_row(segment: Mapping[str, Any]) -> tuple[str, ...]:
         f"{segment['eps']:.3g}",
         f"{margin:.2g}",
     )
-
-
-def results(document: Mapping[str, Any]) -> Table:
-    """The schedules that a run's search ended with, best first: a row per entry of its results."""
-    columns = ("schedule", "parameters", "train loss", "validation loss", "test loss", "tuning runs")
-    rows = (
-        (
-            entry.get("name", entry["family"]),
-            " ".join(f"{name}={setting(value)}" for name, value in telling(entry["family"], entry["params"])),
-            *(number(entry[f"{which}_loss"]) for which in ("train", "validation", "eval")),
-            f"{entry['runs']:g}",
-        )
-        for entry in document["results"]
-    )
-    given = any("given" in entry for entry in document["results"])
-    note = "Tuning runs: plain runs of its grid search" + ", without what led to the schedule that was given" * given
-    return Table("The best of each schedule", columns, tuple(rows), (f"{note}.",))
-
-
-def telling(family: str, params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What tells a schedule from others of its family: its LRs and shares, and all else that is not at its default.
-
-    Lists are left out, but for knots, which are told by their peak.
-    """
-    part = next((part for part in registry().of("schedule") if part.name == family), None)
-    declared = fields_of(part.target) if part else []
-    defaults = {field.name: field.default for field in declared if field.default is not MISSING}
-    for name, value in params.items():
-        if name == "knots":
-            yield "peak_lr", float(max(lr for _, lr in value))
-        elif isinstance(value, float) or (isinstance(value, int | str) and value != defaults.get(name, value)):
-            yield name, value
-
-
-def fits(document: Mapping[str, Any]) -> Table:
-    """The families fitted to a schedule, the best first: a row per family."""
-    predicted = any("bound" in entry for entry in document["fits"])
-    rows = (
-        (
-            entry["family"],
-            *([f"{entry['bound']:.4f}"] if predicted else []),
-            f"{entry['error']:.4f}",
-            str(entry["parameters"]),
-            " ".join(f"{name}={setting(entry['params'][name])}" for name in entry["fitted"]),
-        )
-        for entry in document["fits"]
-    )
-    notes = [
-        "Error: the root mean square of the difference over that of the schedule itself; 0 is the same schedule.",
-        "Each fitted parameter makes it smaller, which says nothing of how well the schedule trains.",
-    ]
-    if predicted:
-        notes += [
-            "Bound: from convex optimisation, at the shape's best peak_lr, over that of the schedule itself; below 1",
-            "predicts a better shape. Deep networks are not convex: it is a guess.",
-        ]
-    columns = ("family", *(["bound"] if predicted else []), "error", "parameters", "fitted")
-    return Table("Closed forms of the schedule", columns, tuple(rows), tuple(notes))
-
-
-def setting(value: Any) -> str:
-    """A parameter's value, short."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
@@ -172,7 +101,7 @@ def difference_row(found: Difference) -> tuple[str, ...]:
         signed(found.mean) if found.seeds else "",
         f"{signed(found.interval[0])} to {signed(found.interval[1])}" if found.interval else "none",
         " ".join(sign(value) for value in found.values),
-        "none" if found.p_holm is None else "<0.001" if found.p_holm < 0.001 else f"{found.p_holm:.2g}",
+        probability(found.p_holm),
         found.verdict,
     )
 
@@ -193,11 +122,6 @@ def how_to_read(comparison: Comparison) -> tuple[str, ...]:
         "data and run length only."
     )
     return (read + "By seed: - lower, + higher, 0 equal.", interval, verdict)
-
-
-def signed(value: float) -> str:
-    """A difference of losses."""
-    return f"{value:+.4f}" if math.isfinite(value) else "not finite"
 
 
 def sign(value: float) -> str:

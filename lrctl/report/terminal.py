@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from lrctl.plugins import registry
-from lrctl.report.tables import Table, fits, number, results, segments
+from lrctl.report.curves import told_seeds
+from lrctl.report.tables import of_document
 from lrctl.schedule import AdaptiveSchedule, build_schedule
+from lrctl.table import Table, number
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "  ...:::#"
@@ -30,30 +32,15 @@ def print_summary(document: Mapping[str, Any]) -> None:
     """A search's result for a person, on stdout."""
     console = stdout()
     blocks = BLOCKS if console.encoding.startswith("utf") else ASCII_BLOCKS
-    family, params = document["schedule"]["family"], document["schedule"]["params"]
-    trained = f" on {document['workload']}, seed {document['seed']}" if document["checkpoint"] else f": {family}"
+    family = (document["schedule"] or {}).get("family", "no schedule")
+    trained = f" on {document['workload']}, {told_seeds(document)}" if document["cost"]["jobs"] else f": {family}"
     console.print(Text.assemble((document["command"], "bold"), f"{trained}, {document['steps']} steps\n"))
-    schedule = build_schedule(registry().get("schedule", family).target, params)
-    if not isinstance(schedule, AdaptiveSchedule):
-        console.print("\n".join(plot(schedule, document["steps"], blocks)) + "\n")
-    if document["segments"]:
-        console.print(drawn(segments(document)), "", sep="\n")
-    if document.get("eps_unit") == "progress":
-        console.print("eps was a share of each segment's progress (--eps-unit progress); the table has it in nats")
-    for tried in document.get("tried", []):
-        policy = "decaying" if tried["decay"] else "constant"
-        console.print(f"tried eps {tried['eps']:g} {policy}: validation loss {number(tried['validation_loss'])}")
-    if "tried" in document:
-        policy = "decaying" if document["decay"] else "constant"
-        console.print(f"found eps {document['eps']:g} {policy}, chosen by {document['chosen_by']}\n")
-    for name, table in (("fits", fits), ("results", results)):
-        if document.get(name):
-            console.print(drawn(table(document)), *table(document).notes, "", sep="\n")
-    if sharing := document.get("prefix_sharing"):
-        console.print(
-            f"shared prefixes: {sharing['steps']} steps instead of {sharing['steps_separate']}; "
-            f"the best by {document['chosen_by']} is handed over\n"
-        )
+    if document["schedule"]:
+        schedule = build_schedule(registry().get("schedule", family).target, document["schedule"]["params"])
+        if not isinstance(schedule, AdaptiveSchedule):
+            console.print("\n".join(plot(schedule, document["steps"], blocks)) + "\n")
+    for each in of_document(document):
+        console.print(Text(each.caption, "bold"), drawn(each), *each.notes, "", sep="\n")
     cost, files = document["cost"], document["files"]
     if document["checkpoint"]:
         console.print(
@@ -65,9 +52,9 @@ def print_summary(document: Mapping[str, Any]) -> None:
             f"cost: {cost['jobs']} jobs ({cost['jobs_reused']} reused), {cost['steps_trained']} steps trained = "
             f"{cost['baseline_runs']:.1f} plain runs, {cost['seconds']:.0f} s"
         )
-    console.print(f"schedule:   {files['schedule']}")
-    if files["checkpoint"]:
-        console.print(f"checkpoint: {files['checkpoint']}")
+    for name in ("schedule", "checkpoint"):
+        if files[name]:
+            console.print(f"{name + ':':11} {files[name]}")
     console.print(f"all of it:  {files['result']}")
     if "next" in document:
         console.print(f"next: {document['next']}")

@@ -15,6 +15,7 @@ def register_strategies(register: Register) -> None:
     """Register the strategies."""
     from lrctl_strategies.baseline import Baseline, baseline
     from lrctl_strategies.closed_form import FitClosedForm, fit_closed_form
+    from lrctl_strategies.greedy import GreedyComparison, greedy
     from lrctl_strategies.semilocal import Local, SemiLocal, local
     from lrctl_strategies.tune_eps import tunable
 
@@ -36,4 +37,10 @@ def register_strategies(register: Register) -> None:
         name="fit-closed-form",
         params=FitClosedForm,
         help="fit closed-form families to a schedule that was found; train, stretch and tune them",
+    )
+    register(
+        greedy,
+        name="greedy",
+        params=GreedyComparison,
+        help="GreedyLR against other schedules with the same start, for one or more optimizers and seeds",
     )

@@ -21,6 +21,7 @@ from lrctl_strategies.fitting import Fit, fit, rank
 from lrctl_strategies.grids import GEOMETRIC
 from lrctl_strategies.prediction import measured, predicted
 from lrctl_strategies.side_by_side import SideBySide
+from lrctl_strategies.tables import closed_forms
 from lrctl_strategies.tuning import PEAK, Metric, PeakGrid, Refine, Tuning, check_grid, value_of
 
 FOUND = "found"
@@ -66,13 +67,18 @@ def fit_closed_form(p: FitClosedForm, run: Problem) -> Search:
             raise UsageError("--predict: no family comes nearer to the schedule than no LR at all")
         table = [entry(row.fit) | {"bound": row.bound} for row in rows]
         fits = [row.fit for row in rows]
-    summary = (("fits", table),)
+    summary, tables = (("fits", table),), (closed_forms(table),)
     if not (p.tune or p.stretch):
-        return Found(fits[0].schedule, None, summary=(*summary, ("next", NEXT)), notes=notes)
+        return Found(fits[0].schedule, None, summary=(*summary, ("next", NEXT)), notes=notes, tables=tables)
     side_by_side = SideBySide(shapes(p, schedule, fits, run.steps), run.steps)
     yield from side_by_side.search(p.refine)
     found = side_by_side.answer(p.metric)
-    return replace(found, summary=(*summary, *found.summary), notes=(*notes, *found.notes))
+    return replace(
+        found,
+        summary=(*summary, *found.summary),
+        notes=(*notes, *found.notes),
+        tables=(*tables, *found.tables),
+    )
 
 
 def fitted(named: Sequence[str], schedule: Schedule, steps: int) -> tuple[list[Fit], tuple[str, ...]]:

@@ -9,6 +9,7 @@ from lrctl.errors import NoValidCandidateError
 from lrctl.job import SegmentResult
 from lrctl.strategy import Batch, Found
 from lrctl_strategies.prefixes import train_all
+from lrctl_strategies.tables import best_of_each
 from lrctl_strategies.tuning import PEAK, Tuning, rounded, value_of
 
 EXTENSIONS = 8
@@ -88,13 +89,18 @@ class SideBySide:
             for s in self.shapes
             if not s.best
         ]
-        summary = (
-            ("results", [shape.entry(best) for _, _, shape, best in ended]),
-            ("chosen_by", "validation loss" if metric == "validation" else "training loss"),
-            ("prefix_sharing", {"steps": sum(self.trained.values()), "steps_separate": separate}),
+        entries = [shape.entry(best) for _, _, shape, best in ended]
+        sharing = {"steps": sum(self.trained.values()), "steps_separate": separate}
+        chosen_by = "validation loss" if metric == "validation" else "training loss"
+        told = (
+            f"Shared prefixes: {sharing['steps']} steps instead of {sharing['steps_separate']}.",
+            f"The best by {chosen_by} is handed over.",
         )
+        summary = (("results", entries), ("chosen_by", chosen_by), ("prefix_sharing", sharing))
         best = ended[0][-1]
-        return Found(best.schedule, best.key, summary=summary, notes=tuple(notes))
+        return Found(
+            best.schedule, best.key, summary=summary, notes=tuple(notes), tables=(best_of_each(entries, told),)
+        )
 
 
 def neighbours(shape: Tuning, halving: int) -> tuple[float, ...]:

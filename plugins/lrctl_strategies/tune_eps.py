@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lrctl.errors import NoValidCandidateError
 from lrctl.job import SegmentJob, SegmentResult
 from lrctl.strategy import Batch, Found, Problem, Search
+from lrctl.table import Table, number
 from lrctl_strategies.semilocal import SemiLocal, semilocal
 
 SPLIT = "validation"
@@ -36,12 +37,13 @@ class Tried:
     def loss(self, p: SemiLocal) -> Generator[Batch, list[SegmentResult], float]:
         """The validation loss after semi-local search with these parameters; +inf if the search failed."""
         if (p.eps, p.decay) not in self.answers:
-            title = f"eps {p.eps:g} {'decaying' if p.decay else 'constant'}"
+            title = f"eps {p.eps:g} {policy(p.decay)}"
             try:
                 found = yield from retitled(semilocal(p, self.run), title, self.kept())
             except NoValidCandidateError as error:
                 self.failed = error
                 return math.inf
+            assert found.schedule is not None
             end = SegmentJob(
                 self.run.steps,
                 self.run.steps,
@@ -80,7 +82,19 @@ def tune_eps(p: SemiLocal, run: Problem) -> Search:
     found = tried.answers[eps, decay][1]
     summary = [item for item in found.summary if item[0] == "eps_unit"]
     summary += [("eps", eps), ("decay", decay), ("chosen_by", f"{SPLIT} loss"), ("tried", table)]
-    return replace(found, summary=tuple(summary))
+    return replace(found, summary=tuple(summary), tables=(every_eps(table, eps, decay),))
+
+
+def every_eps(tried: Sequence[Mapping[str, Any]], eps: float, decay: bool) -> Table:
+    """A row per eps and policy in the order in which they were tried, and which was found."""
+    rows = ((f"{each['eps']:g}", policy(each["decay"]), number(each["validation_loss"])) for each in tried)
+    found = f"Found eps {eps:g} {policy(decay)}, chosen by {SPLIT} loss."
+    return Table("Every eps tried", ("eps", "policy", f"{SPLIT} loss"), tuple(rows), (found,))
+
+
+def policy(decay: bool) -> str:
+    """What becomes of eps from segment to segment."""
+    return "decaying" if decay else "constant"
 
 
 def climb(tried: Tried, p: SemiLocal, move: Callable[[float], float]) -> Generator[Batch, list[SegmentResult], None]:

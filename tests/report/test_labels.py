@@ -20,7 +20,16 @@ def a_run(name: str, command: str = "semilocal", seed: int = 0, weight_decay: fl
 def labels(*runs: Run, entries: dict[str, list[str]] | None = None) -> list[str]:
     """The labels of these runs' curves; a run stands for itself unless it has entries."""
     curves = [
-        Curve(run, entry, entry, f"{run.name} {run.command} {i}", 1.0, 1.0, 1.0, 1.0)
+        Curve(
+            run,
+            entry,
+            entry,
+            f"{run.name} {run.command} {i}",
+            *(1.0, 1.0, 1.0, 1.0),
+            seed=run.finished.document["seed"],
+            optimizer=run.optimizer,
+            made_with=run.strategy,
+        )
         for run in runs
         for i, entry in enumerate((entries or {}).get(run.name, [""]))
     ]

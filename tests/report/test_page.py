@@ -82,6 +82,19 @@ def test_the_verdicts_and_tables_are_there(opened: Any) -> None:
     assert page.get_by_role("row", name="wsd (reference)").count() == 1
 
 
+def test_a_histogram_stands_beside_the_figure_in_the_colours_of_the_page(opened: Any, store: Path) -> None:
+    counted = {"histogram": {"edges": [-0.2, -0.1, 0.0, 0.1], "counts": [2, 0, 3]}}
+    page = opened(made_by_hand(store, "local-0", "counted", summary=counted), color_scheme="dark")
+    assert page.get_by_role("img").count() == 2
+    found = page.get_by_role("img", name="Final deltas of counted")
+    assert found.bounding_box()["width"] > 900
+    assert page.locator("#histogram-desc").text_content() == "counted: 2 from -0.2 to -0.1, 3 from 0 to 0.1"
+    fills = found.locator("path").evaluate_all("paths => paths.map(path => getComputedStyle(path).fill)")
+    assert {"rgb(74, 168, 224)", "rgb(255, 134, 64)"} <= set(fills)
+    ids = page.evaluate("[...document.querySelectorAll('svg clipPath')].map(each => each.id)")
+    assert len(ids) == len(set(ids)) > 0
+
+
 def test_each_run_is_there_with_its_recipe_versions_and_command(opened: Any, store: Path) -> None:
     page = opened(*SEARCHES)
     assert page.locator("h3").all_inner_texts() == SEARCHES
@@ -142,7 +155,14 @@ def test_text_from_files_is_text_whatever_it_holds(opened: Any, store: Path) -> 
     bad = "<img src=x onerror=alert(1)>&\"'"
     entry = document(store, "baseline-0")["results"][0]
     name = made_by_hand(
-        store, "baseline-0", bad, workload=f"{bad}.py:X", notes=[bad], results=[entry | {"name": bad, "family": bad}]
+        store,
+        "baseline-0",
+        bad,
+        workload=f"{bad}.py:X",
+        notes=[bad],
+        results=[entry | {"name": bad, "family": bad}],
+        tables=[{"caption": bad, "columns": [bad], "rows": [[bad]], "notes": [bad]}],
+        summary={"histogram": {"edges": [-1.0, 0.0, 1.0], "counts": [1, 2]}},
     )
     (store / "runs" / name / "environment.json").write_text('{"<script>": "</pre><script>alert(1)</script>"}')
     page = opened("local-0", name)
@@ -150,5 +170,7 @@ def test_text_from_files_is_text_whatever_it_holds(opened: Any, store: Path) -> 
     assert page.locator("h3").all_inner_texts()[1] == bad
     assert bad in page.locator("h1").inner_text()
     assert bad in page.locator("#figure-title").text_content()
+    assert bad in page.locator("#histogram-title").text_content()
+    assert bad in page.locator("caption").all_inner_texts()
     assert "</pre><script>alert(1)</script>" in page.locator("details").last.text_content()
     assert page.locator("pre").last.inner_text().count("--allow-code") == 1

@@ -2,59 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from lrctl.report.tables import results
+from lrctl.report.tables import of_document, segments
+from lrctl.table import Table
+
+CANDIDATES = [
+    {"lr": 0.1, "mean_loss": 2.0, "status": "ok", "key": "a"},
+    {"lr": 0.2, "mean_loss": None, "status": "diverged", "key": "b"},
+]
 
 
-def document(family: str, *, origin: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
-    """A result document with one entry."""
-    losses = {"train_loss": 1.5, "validation_loss": None, "eval_loss": 1.25}
-    entry = {"name": "a name", "family": family, "params": params, "runs": 4, **(origin or {}), **losses}
-    return {"results": [entry]}
+def segment(**more: Any) -> dict[str, Any]:
+    """A decision as a result document has it."""
+    decided = {"k": 1, "start": 0, "stop": 10, "eps": 0.25, "lr_start": 0.0, "candidates": CANDIDATES}
+    return {**decided, "chosen": 0.1, "margin": None, "notes": [], **more}
 
 
-PARAMETERS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "numbers as they are": (
-        "wsd",
-        {"steps": 40, "peak_lr": 0.123456, "warmup": 0.1, "cooldown": "linear", "lengths": "fraction"},
-        "peak_lr=0.1235 warmup=0.1",
-    ),
-    "lengths in steps, and words": (
-        "wsd",
-        {"steps": 40, "peak_lr": 0.3, "warmup": 4, "decay": 8, "cooldown": "1-sqrt", "lengths": "steps"},
-        "peak_lr=0.3 warmup=4 decay=8 cooldown=1-sqrt lengths=steps",
-    ),
-    "knots by their peak": ("piecewise-linear", {"knots": [[0, 0.0], [5, 0.25], [40, 0.0]]}, "peak_lr=0.25"),
-    "a family that is not installed any more": ("gone", {"steps": 40, "peak_lr": 0.3, "odd": [1]}, "peak_lr=0.3"),
-}
-
-
-@pytest.mark.parametrize(("family", "params", "expected"), PARAMETERS.values(), ids=PARAMETERS)
-def test_parameters_that_tell_a_schedule_from_its_family(family: str, params: dict[str, Any], expected: str) -> None:
-    table = results(document(family, **params))
-    assert dict(zip(table.columns, table.rows[0], strict=True)) == {
-        "schedule": "a name",
-        "parameters": expected,
-        "train loss": "1.5000",
-        "validation loss": "not finite",
-        "test loss": "1.2500",
-        "tuning runs": "4",
-    }
+def test_a_decision_is_a_row() -> None:
+    (row,) = segments({"segments": [segment()]}).rows
+    assert row == ("1", "0-10", "0", "0.1", "2.0000", "2.0000", "0.25", "inf")
 
 
 @pytest.mark.parametrize(
-    ("origin", "notes"),
-    [
-        ({}, ("Tuning runs: plain runs of its grid search.",)),
-        (
-            {"given": True},
-            ("Tuning runs: plain runs of its grid search, without what led to the schedule that was given.",),
-        ),
-    ],
-    ids=str,
+    ("frozen", "said"), [({}, False), ({"frozen_loss": None}, False), ({"frozen_loss": 2.5}, True)], ids=str
 )
-def test_the_cost_of_tuning_says_what_it_leaves_out(origin: dict[str, Any], notes: tuple[str, ...]) -> None:
-    assert results(document("wsd", origin=origin)).notes == notes
+def test_that_eps_was_a_share_of_the_progress_is_said(frozen: dict[str, Any], said: bool) -> None:
+    notes = segments({"segments": [segment(), segment(k=2, **frozen)]}).notes
+    assert [note.startswith("Eps was a share of each segment's progress") for note in notes] == [True] * said
+
+
+MADE = Table("Made by its strategy", ("a", "b"), (("1", "2"),), ("A note.",))
+SHOWN: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "decisions and a strategy's own": (
+        {"segments": [segment()], "tables": [asdict(MADE)]},
+        ["What each segment chose", MADE.caption],
+    ),
+    "a strategy's own": ({"segments": [], "tables": [asdict(MADE)]}, [MADE.caption]),
+    "neither": ({"segments": []}, []),
+    "a run from before there were any": ({"segments": [], "results": [{"name": "wsd"}], "fits": [{}]}, []),
+}
+
+
+@pytest.mark.parametrize(("document", "captions"), SHOWN.values(), ids=SHOWN)
+def test_a_run_is_shown_by_its_decisions_and_its_strategy_s_tables(
+    document: dict[str, Any], captions: list[str]
+) -> None:
+    found = of_document(document)
+    assert [table.caption for table in found] == captions
+    assert all(table == MADE for table in found if table.caption == MADE.caption)

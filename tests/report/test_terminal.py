@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from lrctl.report import terminal
-from lrctl.report.tables import Table
 from lrctl.schedule import PiecewiseLinear
+from lrctl.table import Table
 
 FILES = {"schedule": "a [b]/schedule.json", "checkpoint": "a [b]/a.safetensors", "result": "a [b]/result.json"}
 CANDIDATES = [
@@ -54,16 +55,12 @@ def test_the_plot_of_a_schedule_that_is_always_0_is_empty() -> None:
     assert {line[10:].strip() for line in terminal.plot(PiecewiseLinear(((0, 0.0),)), 5)[:-1]} == {""}
 
 
-def test_a_summary_of_a_tuned_search_tells_every_eps_and_the_one_found(capsys: pytest.CaptureFixture[str]) -> None:
-    tried = [
-        {"eps": 0.5, "decay": True, "validation_loss": 1.25},
-        {"eps": 1.0, "decay": False, "validation_loss": None},
-    ]
-    terminal.print_summary(document(eps=0.5, decay=True, chosen_by="validation loss", tried=tried))
-    out = capsys.readouterr().out
-    assert "tried eps 0.5 decaying: validation loss 1.2500" in out
-    assert "tried eps 1 constant: validation loss not finite" in out
-    assert "found eps 0.5 decaying, chosen by validation loss" in out
+def test_a_summary_shows_what_the_strategy_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    made = Table("Every [eps]", ("eps", "loss"), (("0.5", "1.2500"), ("1", "not finite")), ("Found [b]0.5.",))
+    terminal.print_summary(document(tables=[asdict(made)]))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    at = lines.index("Every [eps]")
+    assert lines[at : at + 6] == ["Every [eps]", "eps  loss", "0.5  1.2500", "1    not finite", "Found [b]0.5.", ""]
 
 
 def test_a_summary_can_be_written_where_only_ascii_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,16 +70,38 @@ def test_a_summary_can_be_written_where_only_ascii_is(monkeypatch: pytest.Monkey
     out.flush()
 
 
-@pytest.mark.parametrize(("unit", "said"), [("nats", False), ("progress", True), (None, False)])
-def test_a_summary_names_the_unit_of_eps(unit: str | None, said: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_summary(document(eps_unit=unit))
-    out = capsys.readouterr().out
-    assert "eps (nats)" in out
-    assert ("share of each segment's progress" in out) == said
+SEEDS = {
+    "the run's": ({}, "on linear-regression, seed 3, 10 steps"),
+    "of results that have none": ({"results": [{"name": "wsd"}]}, "on linear-regression, seed 3, 10 steps"),
+    "of results": (
+        {"results": [{"seed": 1}, {"seed": 0}, {"seed": 1}]},
+        "on linear-regression, seeds 0, 1, 10 steps",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "said"), SEEDS.values(), ids=SEEDS)
+def test_a_summary_names_the_seeds_that_were_trained(
+    changes: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal.print_summary(document(**changes))
+    assert capsys.readouterr().out.splitlines()[0] == f"semilocal {said}"
+
+
+def test_a_summary_of_a_run_that_found_no_schedule_has_no_files_of_one(capsys: pytest.CaptureFixture[str]) -> None:
+    untrained = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "baseline_runs": 0.0, "seconds": 0.1}
+    files = {"schedule": None, "checkpoint": None, "result": "result.json"}
+    terminal.print_summary(document(schedule=None, checkpoint=None, segments=[], cost=untrained, files=files))
+    assert capsys.readouterr().out.split("\n") == [
+        "semilocal: no schedule, 10 steps",
+        "",
+        "all of it:  result.json",
+        "",
+    ]
 
 
 def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_summary(document(eps_unit="nats"))
+    terminal.print_summary(document())
     out = capsys.readouterr().out
     assert "semilocal on linear-regression, seed 3, 10 steps" in out
     assert "train loss 1.5000 (smoothed), validation loss 1.2500, test loss 1.1250" in out

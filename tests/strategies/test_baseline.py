@@ -232,6 +232,15 @@ def test_the_saving_of_shared_prefixes_is_stated() -> None:
     jobs = {job.key(TASK): job for batch in batches for job in batch.jobs}
     assert sharing["steps"] == sum(job.stop - job.start for job in jobs.values())
     assert sharing["steps"] < sharing["steps_separate"]
+    told = f"Shared prefixes: {sharing['steps']} steps instead of {sharing['steps_separate']}."
+    assert found.tables[0].notes[1:] == (told, "The best by validation loss is handed over.")
+
+
+def test_a_person_is_shown_each_family_best_first() -> None:
+    found, _ = tuned(lambda s: s.peak_lr + hasattr(s, "cooldown"), family=("wsd", "cosine"))
+    (table,) = found.tables
+    assert [row[0] for row in table.rows] == [entry["name"] for entry in results(found)] == ["cosine", "wsd"]
+    assert table.notes[-1] == "The best by validation loss is handed over."
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,17 @@ def test_without_names_the_best_fits_are_tuned() -> None:
     assert {name.partition(",")[0] for name in names(found)} == {"found", *fits[:2]}
 
 
+@pytest.mark.parametrize(
+    ("tune", "captions"),
+    [(False, ["Closed forms of the schedule"]), (True, ["Closed forms of the schedule", "The best of each schedule"])],
+    ids=["fitted", "tuned"],
+)
+def test_a_person_is_shown_the_fits_and_what_was_trained(tune: bool, captions: list[str]) -> None:
+    found, _ = fitted(near(0.1), tune=tune, baseline=())
+    assert [table.caption for table in found.tables] == captions
+    assert [row[0] for row in found.tables[0].rows] == [entry["family"] for entry in dict(found.summary)["fits"]]
+
+
 def test_named_families_are_all_tuned_beside_the_baselines() -> None:
     found, _ = fitted(near(0.1), tune=True, top=1, baseline=("wsd",))
     assert names(found) == ["constant", "found", "quadratic", "triangle", "wsd"]

@@ -56,6 +56,18 @@ def test_the_best_eps_and_policy_are_handed_over_and_named() -> None:
     assert summary["chosen_by"] == "validation loss"
 
 
+def test_a_person_is_shown_every_eps_and_the_one_found() -> None:
+    found, _, tried = tune(0.02)
+    (table,) = found.tables
+    assert table.columns == ("eps", "policy", "validation loss")
+    assert [(float(eps), policy == "decaying", loss) for eps, policy, loss in table.rows] == [
+        (eps, decay, f"{loss:.4f}") for (eps, decay), loss in tried.items()
+    ]
+    summary = dict(found.summary)
+    policy = "decaying" if summary["decay"] else "constant"
+    assert table.notes == (f"Found eps {summary['eps']:g} {policy}, chosen by validation loss.",)
+
+
 def test_both_policies_are_tried() -> None:
     _, _, tried = tune(0.02)
     assert {decay for _, decay in tried} == {False, True}

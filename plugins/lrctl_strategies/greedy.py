@@ -1,0 +1,266 @@
+"""GreedyLR against other schedules with the same initial weights, data, optimizer and initial LR.
+
+Source: Subramanian & Ganapathiraman, Zeroth Order GreedyLR, section III. There each optimizer meets one scheduler only;
+here every optimizer meets every schedule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from lrctl.errors import UsageError, unknown
+from lrctl.job import SegmentJob, SegmentResult
+from lrctl.plugins import registry
+from lrctl.schedule import params_of
+from lrctl.strategy import Batch, Found, GivenFile, Problem, Search
+from lrctl_strategies import greedy_tables as tables
+from lrctl_strategies.contenders import contender
+from lrctl_strategies.protocol import STAGES, Row, label, minus, summed_up
+from lrctl_strategies.recorded import parse
+
+GREEDY = "greedy"
+OWN = "recipe"
+"""What the recipe's own optimizer is called where none was named."""
+
+NEXT = "lrctl report RUN for the loss and LR histories; lrctl baseline for schedules whose LR is tuned"
+
+
+@dataclass(frozen=True, slots=True)
+class GreedyComparison:
+    """Parameters of the comparison of GreedyLR with other schedules."""
+
+    optimizer: Annotated[
+        tuple[str, ...], "adamw, adam, sgd, adagrad or adafactor; repeatable. Default: the recipe's"
+    ] = ()
+    against: Annotated[
+        tuple[str, ...], "schedule to compare with, or one with settings: hypergradient:scope=group; repeatable"
+    ] = ("linear", "cosine", "polynomial", "constant-with-warmup")
+    seeds: Annotated[tuple[int, ...], "a run of each with each of these. Default: the recipe's"] = ()
+    initial_lr: Annotated[
+        tuple[str, ...], "LR that all schedules begin with; sgd=0.1 is for one optimizer; repeatable"
+    ] = ("0.001",)
+    warmup: Annotated[float, "linear warmup of the schedules that take one, as a fraction of the run"] = 0.0
+    greedy: Annotated[tuple[str, ...], "setting of GreedyLR, such as patience=5; repeatable"] = ()
+    margin: Annotated[float, "differences of the loss below this are starred: about equal"] = 0.1
+    from_csv: Annotated[
+        str, "summarise these recorded rows instead of training anything; a file with a header", GivenFile()
+    ] = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warmup < 1:
+            raise ValueError(
+                f"warmup: must be at least 0 and less than 1, the whole run, got {self.warmup}; "
+                "a schedule that warms up to the last step has nothing left to do"
+            )
+        if not self.against:
+            raise ValueError("against: at least one schedule is needed")
+        if not self.margin > 0:
+            raise ValueError(f"margin: must be greater than 0, got {self.margin}")
+        for text in self.initial_lr:
+            own_lr(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run: an optimizer, a schedule by the name it was asked for, a seed."""
+
+    optimizer: str
+    name: str
+    seed: int
+    schedule: Any
+    job: SegmentJob
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run that was trained. `losses` are the smoothed training losses at each stage."""
+
+    entry: Entry
+    result: SegmentResult
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The smoothed training losses at each stage."""
+        return self.result.stage_losses
+
+    @property
+    def validation_loss(self) -> float:
+        """What may be chosen by; +inf for a run whose training loss is not finite."""
+        loss = self.result.metrics["validation"]["loss"]
+        return loss if math.isfinite(loss) and math.isfinite(self.losses[-1]) else math.inf
+
+
+def greedy(p: GreedyComparison, run: Problem) -> Search:
+    """Run the comparison, or sum up rows that were recorded elsewhere."""
+    if p.from_csv:
+        rows = parse(p.from_csv, p.margin)
+        summary = summed_up(rows, p.margin)
+        return Found(None, None, summary=(("summary", summary),), tables=tuple(tables.summary(summary)))
+    ran = yield from train(entries(p, run))
+    compared = [(pair, row(*pair, p.margin)) for pair in pairs(ran)]
+    rows = [each for _, each in compared]
+    summary, over_seeds = summed_up(rows, p.margin), tables.by_pair(rows)
+    found, notes = handed_over(ran)
+    return Found(
+        found.entry.schedule if found else None,
+        found.result.key if found else None,
+        summary=(
+            ("rows", [json_of(each, *pair) for pair, each in compared]),
+            ("pairs", over_seeds),
+            ("summary", summary),
+            ("results", [result_of(each) for each in sorted(ran, key=lambda each: each is not found)]),
+            ("chosen_by", "validation loss, among the runs of GreedyLR"),
+            ("next", NEXT),
+        ),
+        tables=(tables.compared(over_seeds), *tables.summary(summary)),
+        notes=tuple(notes),
+    )
+
+
+def entries(p: GreedyComparison, run: Problem) -> list[Entry]:
+    """All runs: for each seed and optimizer GreedyLR first, then the others.
+
+    Raises:
+        UsageError: an optimizer, schedule or setting is not known.
+    """
+    for name in p.optimizer:
+        if name not in run.optimizers:
+            raise unknown("optimizer", name, run.optimizers, "--optimizer")
+    optimizers = list(dict.fromkeys(p.optimizer)) or [OWN]
+    lrs = initial_lrs(p.initial_lr, optimizers)
+    made = []
+    for seed in dict.fromkeys(p.seeds or (run.seed,)):
+        for optimizer in optimizers:
+            lr = lrs[optimizer]
+            own = f"{GREEDY}:{','.join(p.greedy)}"
+            schedules = {GREEDY: contender(own, "--greedy", lr, run.steps)}
+            schedules |= {text: contender(text, "--against", lr, run.steps, p.warmup) for text in p.against}
+            for name, schedule in schedules.items():
+                job = whole_run(schedule, run, seed, optimizer)
+                made.append(Entry(optimizer, name, seed, schedule, job))
+    return made
+
+
+def whole_run(schedule: Any, run: Problem, seed: int, optimizer: str) -> SegmentJob:
+    """The job that trains a schedule from the first step to the last, with its loss at every stage."""
+    return SegmentJob(
+        0,
+        run.steps,
+        schedule,
+        evaluate=("validation", "test"),
+        checkpoint=False,
+        seed=None if seed == run.seed else seed,
+        optimizer=None if optimizer == OWN else run.optimizers[optimizer],
+        stages=tuple(max(1, round(share * run.steps)) for share in STAGES),
+    )
+
+
+def train(entries: Sequence[Entry]) -> Generator[Batch, list[SegmentResult], list[Ran]]:
+    """Train all runs, seed by seed."""
+    ran: list[Ran] = []
+    for seed in dict.fromkeys(entry.seed for entry in entries):
+        these = [entry for entry in entries if entry.seed == seed]
+        results = yield Batch(f"seed {seed}", [entry.job for entry in these], judge=False)
+        ran += [Ran(entry, result) for entry, result in zip(these, results, strict=True)]
+    return ran
+
+
+def pairs(ran: Sequence[Ran]) -> list[tuple[Ran, Ran]]:
+    """GreedyLR and another schedule, with the same optimizer and seed."""
+    first = {(each.entry.optimizer, each.entry.seed): each for each in ran if each.entry.name == GREEDY}
+    return [(first[e.entry.optimizer, e.entry.seed], e) for e in ran if e.entry.name != GREEDY]
+
+
+def row(ours: Ran, other: Ran, margin: float) -> Row:
+    """GreedyLR and another schedule as a row of the protocol."""
+    deltas = [minus(theirs, mine) for theirs, mine in zip(other.losses, ours.losses, strict=True)]
+    about = {"optimizer": other.entry.optimizer, "scheduler": other.entry.name, "seed": other.entry.seed}
+    return Row(tuple(label(delta, margin) for delta in deltas), deltas[-1], about)
+
+
+def json_of(row: Row, ours: Ran, other: Ran) -> dict[str, Any]:
+    """A row as the result document has it, with the losses at each stage and the cost of the forward passes."""
+    return {
+        **row.about,
+        "initial_lr": params_of(ours.entry.schedule)["initial_lr"],
+        "greedy_losses": list(ours.losses),
+        "losses": list(other.losses),
+        "beats": list(row.beats),
+        "delta": row.delta,
+        "forwards_per_step": 1 + other.result.extra_forwards / other.result.steps,
+    }
+
+
+def result_of(ran: Ran) -> dict[str, Any]:
+    """A run's entry in the results."""
+    part = registry().family(ran.entry.schedule)
+    splits = {
+        which: ran.result.metrics[split]["loss"] for which, split in (("validation", "validation"), ("eval", "test"))
+    }
+    return {
+        "name": f"{ran.entry.optimizer} {ran.entry.name}",
+        "family": part,
+        "params": params_of(ran.entry.schedule),
+        "schedule": {"family": part, "params": params_of(ran.entry.schedule)},
+        "optimizer": ran.entry.optimizer,
+        "seed": ran.entry.seed,
+        "train_loss": ran.losses[-1],
+        **{f"{which}_loss": loss for which, loss in splits.items()},
+        "runs": 1,
+        "checkpoint": ran.result.key,
+    }
+
+
+def handed_over(ran: Sequence[Ran]) -> tuple[Ran | None, list[str]]:
+    """The run of GreedyLR with the lowest validation loss, and what is to be said of it and of those that diverged."""
+    ours = [each for each in ran if each.entry.name == GREEDY]
+    best = min(ours, key=lambda each: each.validation_loss)
+    lost = [f"{e.entry.optimizer} {e.entry.name} (seed {e.entry.seed})" for e in ran if not math.isfinite(e.losses[-1])]
+    notes = [f"did not finish, and left out of the counts: {', '.join(lost)}"] if lost else []
+    if not math.isfinite(best.validation_loss):
+        return None, [*notes, "every run of GreedyLR diverged, so no schedule is handed over; lower --initial-lr"]
+    schedule = best.entry.schedule
+    low, high = (f"{bound[0]:.3g}" for bound in schedule.bounds[1:])
+    notes.append(
+        f"GreedyLR began with LR {schedule.initial_lr:g} and was kept from {low} to {high} "
+        f"with {best.entry.optimizer}, whose run is handed over; --greedy relative_max_lr=... sets the bound"
+    )
+    return best, notes
+
+
+def initial_lrs(texts: Sequence[str], optimizers: Sequence[str]) -> dict[str, float]:
+    """The initial LR of each optimizer: its own if it has one, else the one for all.
+
+    Raises:
+        UsageError: an optimizer is named that is not compared, or one has no LR.
+    """
+    given = dict(map(own_lr, texts))
+    for name in given:
+        if name and name not in optimizers:
+            raise unknown("optimizer", name, optimizers, "--initial-lr")
+    for name in optimizers:
+        if name not in given and "" not in given:
+            raise UsageError(f"--initial-lr: {name} has none; add --initial-lr {name}=0.001, or a number for all")
+    return {name: given.get(name, given.get("", 0.0)) for name in optimizers}
+
+
+def own_lr(text: str) -> tuple[str, float]:
+    """The optimizer, or an empty string for all, and the LR of `--initial-lr`.
+
+    >>> own_lr("0.001"), own_lr("sgd=0.1")
+    (('', 0.001), ('sgd', 0.1))
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    name, _, value = text.rpartition("=")
+    try:
+        lr = float(value)
+    except ValueError:
+        lr = math.nan
+    if not (math.isfinite(lr) and lr > 0):
+        raise ValueError(f"initial_lr: must be a number greater than 0, or sgd=0.1 for one optimizer, got {text!r}")
+    return name.strip(), lr

@@ -1,0 +1,53 @@
+"""Which methods are drawn together."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from lrctl.report.compare import Comparison, Method
+from lrctl.report.curves import Curve
+from lrctl.report.panels import panels
+
+
+def method(label: str) -> Method:
+    """A method called `optimizer schedule`."""
+    optimizer, schedule = label.split()
+    none: Any = cast("Any", None)
+    curve = Curve(none, label, label, "key", 1.0, 1.0, 1.0, 1.0, 0, optimizer, {}, schedule=schedule)
+    return Method(label, (curve,))
+
+
+TOGETHER: dict[str, tuple[list[str], str, dict[str, list[str]]]] = {
+    "one optimizer": (["a greedy", "a linear"], "a linear", {"": ["a greedy", "a linear*"]}),
+    "one method": (["a greedy"], "a greedy", {"": ["a greedy*"]}),
+    "one method with each": (["a greedy", "b greedy"], "a greedy", {"": ["a greedy*", "b greedy"]}),
+    "several with one only": (
+        ["a greedy", "a linear", "b greedy"],
+        "a greedy",
+        {"": ["a greedy*", "a linear", "b greedy"]},
+    ),
+    "several with two": (
+        ["a linear", "a greedy", "b linear", "b greedy", "c linear"],
+        "a greedy",
+        {"a": ["a linear", "a greedy*"], "b": ["b linear", "b greedy*"], "c": ["c linear*"]},
+    ),
+    "the reference's schedule is nowhere else": (
+        ["a wsd", "b greedy", "a linear", "b linear"],
+        "a wsd",
+        {"a": ["a wsd*", "a linear"], "b": ["b greedy*", "b linear"]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("labels", "reference", "expected"), TOGETHER.values(), ids=TOGETHER)
+def test_a_row_for_each_optimizer_where_two_have_several_methods(
+    labels: list[str], reference: str, expected: dict[str, list[str]]
+) -> None:
+    methods = tuple(map(method, labels))
+    of = next(each for each in methods if each.label == reference)
+    found = panels(Comparison((), methods, of, (), ()))
+    assert {
+        panel.optimizer: [each.label + "*" * (each is panel.reference) for each in panel.methods] for panel in found
+    } == expected
