@@ -224,6 +224,7 @@ def check_answer(found: Found, jobs: dict[str, SegmentJob], steps: int) -> None:
     """What was found ends the run, and its schedule is the one that the jobs leading to it used."""
     assert found.checkpoint in jobs, "the checkpoint found is not one of the search's jobs"
     assert jobs[found.checkpoint].stop == steps, "the checkpoint found is not the end of the run"
+    assert found.schedule is not None, "the run ends with a checkpoint, but no schedule was found"
     if isinstance(found.schedule, AdaptiveSchedule):
         return
     used = [lr for job in reversed(list(path(found.checkpoint, jobs))) for lr in job.lrs or []]
