@@ -79,9 +79,13 @@ def subject(comparison: Comparison) -> str:
     return f"{document['workload']}, {document['steps']} steps, {named}. Made by lrctl {__version__}."
 
 
+SENTENCES = 8
+"""Verdicts of more methods than these stand in the table alone: as sentences they would fill a screen."""
+
+
 def results(comparison: Comparison, figures: Mapping[str, str]) -> Iterable[str]:
     """The verdicts, the figures and the tables."""
-    if comparison.differences:
+    if 0 < len(comparison.differences) <= SENTENCES:
         yield tag("ul", *(verdict(found, comparison) for found in comparison.differences), class_="verdicts")
     yield figure("figure", figures["figure"], caption(comparison))
     yield from histogram(figures)
