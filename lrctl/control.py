@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsFloat
 
 import torch
 
@@ -132,13 +132,16 @@ class Control:
             if float(group["lr"]) != lr:
                 raise RuntimeError(f"the optimizer used LR {group['lr']} instead of {lr}; nothing else may set the LR")
 
-    def observe(self, step: int, lr: float, loss: float) -> None:
-        """Let an adaptive schedule see update `step`, which is done: its LR, and its loss before the weights moved."""
+    def observe(self, step: int, lr: float, loss: SupportsFloat) -> None:
+        """Let an adaptive schedule see update `step`, which is done: its LR, and its loss before the weights moved.
+
+        The loss is read only if there is such a schedule: on a GPU that waits for all that was asked of it.
+        """
         if self.adaptive is not None:
             if self.direction:
                 self.direction.after()
                 self.spread()
-            self.memory = self.adaptive.update(self.memory, Observation(step, lr, loss))
+            self.memory = self.adaptive.update(self.memory, Observation(step, lr, float(loss)))
 
     @torch.no_grad()
     def spread(self) -> None:

@@ -170,7 +170,7 @@ class AdaptiveLR(LRScheduler):
                 "scheduler.probe(loss) between loss.backward() and optimizer.step()"
             )
         metric = metrics.detach() if isinstance(metrics, torch.Tensor) else metrics
-        self.control.observe(self.last_epoch, self.lr, float(metric))
+        self.control.observe(self.last_epoch, self.lr, metric)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         self.set()
 

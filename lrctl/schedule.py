@@ -59,7 +59,10 @@ class AdaptiveSchedule(Protocol):
         ...
 
     def __call__(self, step: int, state: Any, /) -> Any:
-        """The LR for update `step`: a number; by group a number for each param group, by element what `Moment` gave."""
+        """The LR for update `step`: a number; by group one for each param group, by element arrays as `Moment` gives.
+
+        A number stands for all of them alike, as before the first `probe`.
+        """
         ...
 
     def update(self, state: Any, seen: Observation, /) -> Any:

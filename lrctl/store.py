@@ -195,7 +195,7 @@ class Store:
             return ""
 
     def files(self, document: dict[str, Any]) -> dict[str, str | None]:
-        """Where a finished run's files are; there is no checkpoint where nothing was trained, nor a schedule if none."""
+        """Where a finished run's files are: None for a checkpoint or schedule that it does not have."""
         run, key = self.run(document["run"]), document["checkpoint"]
         return {
             "schedule": str(run / "schedule.json") if document["schedule"] else None,

@@ -23,7 +23,6 @@ from lrctl import optimizer as optimizers
 from lrctl.control import Control
 from lrctl.errors import UsageError
 from lrctl.job import SegmentJob, Task
-from lrctl.schedule import AdaptiveSchedule
 from lrctl.workload import Scored, Workload
 
 
@@ -60,7 +59,6 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
         # torch's optimizers keep the tensors they are given: without the copy, siblings would share moments.
         optimizer.load_state_dict(copy.deepcopy(start_from["optimizer"]))
         control.restore(start_from)
-    adaptive = isinstance(job.schedule, AdaptiveSchedule)
     losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=device)
     norms = torch.zeros_like(losses)
     lrs: list[float] = []
@@ -80,7 +78,7 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
             control.check()
         losses[index] = loss.detach()
         lrs.append(lr)
-        control.observe(step, lr, losses[index].item() if adaptive else 0.0)
+        control.observe(step, lr, losses[index])
         optimizer.zero_grad(set_to_none=True)
     read = losses.cpu().numpy()  # waits for the device
     seconds = time.perf_counter() - began

@@ -242,8 +242,16 @@ def test_the_runs_of_a_store_are_listed_by_name(store: Store) -> None:
 
 
 def test_a_run_that_trained_nothing_has_no_checkpoint_file(store: Store) -> None:
-    assert store.files({"run": "r", "checkpoint": None})["checkpoint"] is None
-    assert store.files({"run": "r", "checkpoint": KEY})["checkpoint"] == str(store.checkpoint(KEY))
+    found: dict[str, Any] = {"run": "r", "checkpoint": None, "schedule": {"family": "constant"}}
+    assert store.files(found)["checkpoint"] is None
+    assert store.files(found | {"checkpoint": KEY})["checkpoint"] == str(store.checkpoint(KEY))
+
+
+def test_a_run_that_found_no_schedule_has_no_schedule_file(store: Store) -> None:
+    assert store.files({"run": "r", "checkpoint": None, "schedule": None})["schedule"] is None
+    store.begin("r", "", {})
+    store.finish("r", {"run": "r"}, None)
+    assert not (store.run("r") / "schedule.json").exists()
 
 
 def test_a_run_is_opened_and_finished(store: Store) -> None:
