@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def save(path: Path, state: dict[str, Any]) -> str:
     Raises:
         StoreError: the file cannot be written.
         TypeError: the state holds something else; names it.
+        ValueError: it holds a number outside of tensors that is not finite; names it.
     """
     tensors: dict[str, torch.Tensor] = {}
     skeleton = canonical_json(pack(state, "", tensors, {}))
@@ -83,6 +85,8 @@ def pack(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[Any
     if isinstance(value, list | tuple):
         kind = "tuple" if isinstance(value, tuple) else "list"
         return {kind: [pack(v, f"{name}.{i}", tensors, seen) for i, v in enumerate(value)]}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"checkpoint: {name} is {value}; only finite numbers can be saved")
     if value is None or isinstance(value, bool | int | float | str):
         return {"json": value}
     raise TypeError(f"checkpoint: {name} is a {type(value).__name__}; only tensors and JSON values can be saved")

@@ -62,12 +62,12 @@ class Control:
         if self.adaptive is None:
             return {"schedule": None}
         last = self.direction.last if self.direction else None
-        state = {"schedule": self.memory, "family": type(self.schedule).__name__}
+        state = {"schedule": self.memory, "family": family_of(self.schedule)}
         return state if last is None else {**state, "direction": list(last)}
 
     def restore(self, state: Mapping[str, Any]) -> bool:
         """Go on from what `state` gave, if it was of a schedule of this family. Returns whether it was."""
-        family = type(self.schedule).__name__
+        family = family_of(self.schedule)
         if state.get("schedule") is None or state.get("family", family) != family:
             return False
         each = [p for _, p in parameters(self.optimizer)]
@@ -174,9 +174,9 @@ class Now:
         control = self.control
         if control.direction is None:
             control.direction = Direction(control.optimizer)
-        each = list(parameters(control.optimizer))
-        last = control.direction.last or [torch.zeros_like(p) for _, p in each]
-        products = [wide(gradient(p)) * wide(u) for (_, p), u in zip(each, last, strict=True)]
+        each = scaled(control.optimizer, control.scales)
+        last = control.direction.last or [torch.zeros_like(p) for p, _ in each]
+        products = [wide(gradient(p)) * wide(u) * scale for (p, scale), u in zip(each, last, strict=True)]
         if scope == "element":
             return tuple(product.nan_to_num(0.0, 0.0, 0.0) for product in products)
         sums = torch.stack([product.sum().double() for product in products]).tolist()
@@ -230,6 +230,11 @@ def check_plain(optimizer: torch.optim.Optimizer) -> None:
         )
 
 
+def family_of(schedule: Any) -> str:
+    """What a state belongs to: the schedule's class."""
+    return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
+
+
 def scope_of(schedule: Any) -> Scope:
     """What a schedule has an LR for."""
     scope: Scope = getattr(schedule, "scope", "global")
@@ -258,7 +263,7 @@ def on(device: torch.device, state: Any) -> Any:
         return state.to(device)
     if isinstance(state, dict):
         return {name: on(device, value) for name, value in state.items()}
-    return [on(device, value) for value in state] if isinstance(state, list) else state
+    return type(state)(on(device, value) for value in state) if isinstance(state, list | tuple) else state
 
 
 def mean_and_least(arrays: Sequence[torch.Tensor]) -> tuple[float, float]:

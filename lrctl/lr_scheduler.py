@@ -12,7 +12,7 @@ from typing import Any, Literal, SupportsFloat
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrctl.control import Control, scope_of, set_lr
+from lrctl.control import Control, family_of, scope_of, set_lr
 from lrctl.errors import UsageError
 from lrctl.plugins import registry
 from lrctl.schedule import AdaptiveSchedule, Schedule, params_of
@@ -190,7 +190,7 @@ class AdaptiveLR(LRScheduler):
         """
         self.check_groups(state_dict)
         if not self.control.restore(state_dict):
-            family, ours = state_dict.get("family"), type(self.schedule).__name__
+            family, ours = state_dict.get("family"), family_of(self.schedule)
             raise UsageError(f"{type(self).__name__}: the state is that of a schedule {family}, not {ours}")
         self.last_epoch, self.base_lrs = state_dict["last_epoch"], [*state_dict["base_lrs"]]
         self.control.scales = state_dict["base_lrs"]

@@ -25,6 +25,7 @@ class Outcome:
         metrics: split -> metric -> value on held-out data.
         cost: jobs, steps and plain runs.
         notes: what the user should know about the results.
+        seed: of the run that is handed over, if it is not the recipe's.
     """
 
     found: Found
@@ -32,6 +33,7 @@ class Outcome:
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=NO_COST.copy)
     notes: Sequence[str] = ()
+    seed: int | None = None
 
 
 def result_document(command: str, run: str, recipe: Recipe, outcome: Outcome, seconds: float) -> dict[str, Any]:
@@ -42,7 +44,7 @@ def result_document(command: str, run: str, recipe: Recipe, outcome: Outcome, se
         "run": run,
         "status": "done",
         "workload": recipe.workload.name,
-        "seed": recipe.training.seed,
+        "seed": recipe.training.seed if outcome.seed is None else outcome.seed,
         "steps": recipe.training.steps,
         "schedule": None if found.schedule is None else described(found.schedule),
         "train_loss": outcome.train_loss,

@@ -99,8 +99,9 @@ class Moment(Protocol):
     def products(self, scope: Scope) -> tuple[Any, ...]:
         """The gradient times the direction u of the update before: <g_t, u_(t-1)>, where update t moves by -lr u_t.
 
-        It is minus the derivative of this loss with respect to the LR of the update before. Decoupled weight decay is
-        no part of u; u is 0 before the first update, and a product that is not finite counts as 0.
+        It is minus the derivative of this loss with respect to the LR of the update before, and so times the group's
+        `lr_scale` where it has one. Decoupled weight decay is no part of u; u is 0 before the first update, and a
+        product that is not finite counts as 0.
 
         Returns:
             `global`: one number. `group`: a number for each param group. `element`: an array for each parameter, of its

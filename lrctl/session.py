@@ -122,9 +122,10 @@ class Session:
         return replace(result, stage_losses=stages, train_loss=self.final_loss(losses) if ends else None)
 
     def final_loss(self, losses: Any) -> float:
-        """The smoothed training loss at the end of some steps; +inf if too many of them are not finite."""
-        lost = sum(not math.isfinite(loss) for loss in losses.tolist())
-        return math.inf if lost > self.recipe.divergence.max_non_finite else final_train_loss(losses)
+        """The smoothed training loss at the end of some steps; +inf if the last is not finite, or too many are not."""
+        lost = [not math.isfinite(loss) for loss in losses.tolist()]
+        diverged = sum(lost) > self.recipe.divergence.max_non_finite or lost[-1]
+        return math.inf if diverged else final_train_loss(losses)
 
     def known(self, key: str) -> bool:
         """Whether a job's result is at hand; a fresh search takes only what it trained itself."""
@@ -197,7 +198,7 @@ class Session:
         end = replace(ended, seed=last.seed, optimizer=last.optimizer)
         (result,) = self.answer(Batch("held-out loss", [end], found.trace))
         metrics = {split: dict(values) for split, values in result.metrics.items()}
-        return Outcome(found, result.train_loss, metrics, self.cost(), self.notes)
+        return Outcome(found, result.train_loss, metrics, self.cost(), self.notes, last.seed)
 
     def keep(self, key: str | None) -> None:
         """Make sure that a finished run's checkpoint is there, and leave no other behind."""

@@ -54,11 +54,11 @@ def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
     from lrctl import checkpoint
     from lrctl.trainer import train
 
-    key, task = job.key(task), task.of(job)
+    key, own_seed, task = job.key(task), job.seed in (None, task.seed), task.of(job)
     known = store.result(key)
     if known is not None and (not job.checkpoint or store.checkpoint(key).exists()):
         return known
-    workload = workload_of(task)
+    workload = workload_of(task, checked=own_seed)
     with quiet_torch(task.threads, task.device):
         start_from = parent_state(store, job)
         trained = train(workload, task, job, start_from)
@@ -72,20 +72,25 @@ def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
     return result
 
 
-def workload_of(task: Task) -> Workload:
+def workload_of(task: Task, *, checked: bool = True) -> Workload:
     """The task's workload: built once in each process, since it may hold data.
+
+    `checked` says whether the task has the seed that the search was prepared with: with another seed the data's digest
+    may be another.
 
     Raises:
         UsageError: it cannot be built, or its data or file is not what the search began with.
     """
-    return built(task.workload, canonical_json(dict(task.workload_params)), task.seed, task.content)
+    content = task.content if checked else None
+    return built(task.workload, canonical_json(dict(task.workload_params)), task.seed, content)
 
 
 @lru_cache(maxsize=2)
-def built(name: str, params: str, seed: int, content: str) -> Workload:
+def built(name: str, params: str, seed: int, content: str | None) -> Workload:
     """A workload from what decides it."""
     workload = loading.load_workload(name, json.loads(params), seed)
-    if loading.content_digest(name, workload) != content:
+    found = loading.content_digest(name, workload)  # makes the data ready
+    if content not in (None, found):
         raise UsageError(
             f"workload {name}: its data or file changed while the search runs; give the same command again"
         )

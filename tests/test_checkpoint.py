@@ -152,6 +152,11 @@ def test_what_json_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_number_that_is_not_finite_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"checkpoint: schedule\.last is nan; only finite numbers can be saved"):
+        checkpoint.save(tmp_path / "c", {"schedule": {"last": float("nan")}})
+
+
 def test_a_file_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"cannot write .*; free some space or choose another --store"):
         checkpoint.save(tmp_path / "no such folder" / "c", {"w": torch.ones(1)})

@@ -22,7 +22,7 @@ from lrctl.schedule import PiecewiseLinear
 from lrctl.session import Session
 from lrctl.store import Store
 from lrctl.strategy import Batch
-from searches import facts, found, search, small, smoke
+from searches import facts, found, search, session_of, small, smoke
 
 NET = """
 import torch
@@ -155,6 +155,33 @@ def test_a_job_whose_last_losses_are_not_finite_is_never_pardoned() -> None:
     judged, note = Divergence().judge(jobs, [rising, broken])
     assert [result.status for result in judged] == ["ok", "diverged"]
     assert note
+
+
+BY_SEED = (
+    NET.replace("def __init__(self, seed):\n        pass", "def __init__(self, seed):\n        self.seed = seed")
+    + """
+    def prepare(self):
+        return f"data of seed {self.seed}"
+"""
+)
+
+
+def test_a_comparison_over_seeds_takes_data_that_the_seed_decides(tmp_path: Path, place: Path) -> None:
+    recipe = net(tmp_path, BY_SEED, strategy__greedy__seeds=[0, 1], strategy__greedy__against=["linear"])
+    document = search(place, recipe, "greedy")
+    assert [row["seed"] for row in document["rows"]] == [0, 1]
+
+
+@pytest.mark.parametrize(("lost_from", "expected"), [(10, False), (9, True), (7, True)])
+def test_a_run_whose_last_loss_is_not_finite_has_no_training_loss(
+    lost_from: int, expected: bool, tmp_path: Path, place: Path
+) -> None:
+    source = NET.replace("return torch.ones(4, 2) * (step % 3)", f"return torch.ones(4, 2) / (step < {lost_from})")
+    job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.01),)), evaluate=("validation",), stages=(5, 10))
+    with session_of(place, net(tmp_path, source)) as session:
+        (result,) = session.answer(Batch("a run", [job], judge=False))
+    assert math.isfinite(result.stage_losses[0])
+    assert [math.isinf(result.stage_losses[1]), math.isinf(result.train_loss or 0.0)] == [expected, expected]
 
 
 def test_an_evaluation_without_a_loss_shows_before_anything_is_trained(tmp_path: Path, place: Path) -> None:

@@ -9,6 +9,9 @@ from lrctl import fields as declared
 from lrctl.errors import UsageError, unknown
 from lrctl.plugins import registry
 
+SHARED = ("steps", "peak_lr", "initial_lr")
+"""What all contenders have in common."""
+
 LIKE_TRANSFORMERS: dict[str, dict[str, Any]] = {"polynomial": {"power": 1.0}}
 """What the schedulers of transformers have by default, and the families here have otherwise."""
 
@@ -19,8 +22,9 @@ END_LR = 1e-7
 def contender(text: str, flag: str, initial_lr: float, steps: int, warmup: float = 0.0) -> Any:
     """The schedule `NAME` or `NAME:setting=value,...` with an initial LR.
 
-    A family with a peak has it at the initial LR, and the warmup if it takes one; with its other settings at their
-    defaults, linear, cosine, polynomial and constant-with-warmup are those of transformers' `get_scheduler`.
+    A family with a peak has it at the initial LR, and the warmup, in whole steps, if it takes one; with its other
+    settings at their defaults, linear, cosine, polynomial and constant-with-warmup are those of transformers'
+    `get_scheduler`.
 
     Raises:
         UsageError: there is no such family, it cannot begin at a given LR, or a setting does not fit it.
@@ -33,7 +37,7 @@ def contender(text: str, flag: str, initial_lr: float, steps: int, warmup: float
         made |= dict.fromkeys(lr, initial_lr)
     else:
         raise UsageError(f"{flag} {name}: its family has neither a field peak_lr nor initial_lr to begin with")
-    made |= {"warmup": warmup} if "warmup" in known and "peak_lr" in known else {}
+    made |= {"warmup": round(warmup * steps) / steps} if {"warmup", "peak_lr"} <= known else {}
     made |= LIKE_TRANSFORMERS.get(name, {}) | ({"end": min(1.0, END_LR / initial_lr)} if name == "polynomial" else {})
     made |= parsed(settings, family, f"{flag} {text}")
     missing = {f.name for f in fields(family) if f.default is MISSING and f.default_factory is MISSING} - set(made)
@@ -55,6 +59,8 @@ def parsed(settings: str, family: Any, where: str) -> dict[str, Any]:
     found = {}
     for each in filter(None, settings.split(",")):
         name, equals, value = (part.strip() for part in each.partition("="))
+        if name in SHARED:
+            raise UsageError(f"{where}: {name}: all begin with --initial-lr and run for --steps; set those instead")
         if name not in kinds:
             raise unknown("setting", name, kinds, where)
         if not equals or not value:

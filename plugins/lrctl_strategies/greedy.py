@@ -57,10 +57,18 @@ class GreedyComparison:
             )
         if not self.against:
             raise ValueError("against: at least one schedule is needed")
+        if GREEDY in self.against:
+            raise ValueError(
+                f"against: {GREEDY} is compared with the others; for another one name its settings, as in "
+                f"{GREEDY}:patience=5"
+            )
+        if any(seed < 0 for seed in self.seeds):
+            raise ValueError(f"seeds: must be at least 0, got {list(self.seeds)}")
         if not self.margin > 0:
             raise ValueError(f"margin: must be greater than 0, got {self.margin}")
-        for text in self.initial_lr:
-            own_lr(text)
+        named = [own_lr(text)[0] for text in self.initial_lr]
+        if len(set(named)) < len(named):
+            raise ValueError(f"initial_lr: one for all and one for each optimizer at most, got {list(self.initial_lr)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,10 @@ def greedy(p: GreedyComparison, run: Problem) -> Search:
     ran = yield from train(entries(p, run))
     compared = [(pair, row(*pair, p.margin)) for pair in pairs(ran)]
     rows = [each for _, each in compared]
-    summary, over_seeds = summed_up(rows, p.margin), tables.by_pair(rows)
+    over_seeds = tables.by_pair(rows)
+    lost = [each.entry.name == GREEDY for each in ran if not math.isfinite(each.losses[-1])]
+    diverged = {"greedy": sum(lost), "others": len(lost) - sum(lost)}
+    summary = summed_up(rows, p.margin) | {"runs_diverged": diverged}
     found, notes = handed_over(ran)
     return Found(
         found.entry.schedule if found else None,
@@ -129,19 +140,21 @@ def entries(p: GreedyComparison, run: Problem) -> list[Entry]:
     for name in p.optimizer:
         if name not in run.optimizers:
             raise unknown("optimizer", name, run.optimizers, "--optimizer")
-    optimizers = list(dict.fromkeys(p.optimizer)) or [OWN]
-    lrs = initial_lrs(p.initial_lr, optimizers)
-    made = []
-    for seed in dict.fromkeys(p.seeds or (run.seed,)):
-        for optimizer in optimizers:
-            lr = lrs[optimizer]
-            own = f"{GREEDY}:{','.join(p.greedy)}"
-            schedules = {GREEDY: contender(own, "--greedy", lr, run.steps)}
-            schedules |= {text: contender(text, "--against", lr, run.steps, p.warmup) for text in p.against}
-            for name, schedule in schedules.items():
-                job = whole_run(schedule, run, seed, optimizer)
-                made.append(Entry(optimizer, name, seed, schedule, job))
-    return made
+    lrs = initial_lrs(p.initial_lr, list(dict.fromkeys(p.optimizer)) or [OWN])
+    schedules = {optimizer: contenders(p, lr, run.steps) for optimizer, lr in lrs.items()}
+    return [
+        Entry(optimizer, name, seed, schedule, whole_run(schedule, run, seed, optimizer))
+        for seed in dict.fromkeys(p.seeds or (run.seed,))
+        for optimizer in schedules
+        for name, schedule in schedules[optimizer].items()
+    ]
+
+
+def contenders(p: GreedyComparison, lr: float, steps: int) -> dict[str, Any]:
+    """GreedyLR and what it is compared with, by name, from one initial LR."""
+    own = f"{GREEDY}:{','.join(p.greedy)}"
+    others = {text: contender(text, "--against", lr, steps, p.warmup) for text in p.against}
+    return {GREEDY: contender(own, "--greedy", lr, steps)} | others
 
 
 def whole_run(schedule: Any, run: Problem, seed: int, optimizer: str) -> SegmentJob:

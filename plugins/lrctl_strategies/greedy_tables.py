@@ -91,15 +91,21 @@ def summary(found: Mapping[str, Any]) -> list[Table]:
         ("delta: mean, median", f"{shown(delta['mean'])}, {shown(delta['median'])}"),
         ("delta: largest benefit, largest deficit", f"{shown(delta['max_benefit'])}, {shown(delta['max_deficit'])}"),
     ]
-    notes = (
-        f"{found['rows']} comparisons, of which {found['did_not_finish']} did not finish and count for neither side.",
+    counted = [
+        f"{found['rows']} comparisons at {len(STAGES)} stages each; {found['did_not_finish']} did not finish (DNF).",
+        "They count at the stages that both sides reached.",
+    ]
+    if any((diverged := found.get("runs_diverged", {})).values()):
+        counted.append(f"Runs that diverged: {diverged['greedy']} of GreedyLR, {diverged['others']} of others.")
+    read = (
         "As good is within the margin: one that is a little worse everywhere is as good everywhere. See the deltas.",
+        "The sign test takes comparisons for independent; where several share a run of GreedyLR, its p is too small.",
     )
     columns = (*LABELS, "sum", f"final within {margin}")
     cells = (*(str(counts[name]) for name in (*LABELS, "sum")), str(delta["within_margin"]))
     return [
-        Table(f"How often GreedyLR is ahead, margin {margin}", columns, (cells,), notes[:1]),
-        Table("In percent", ("of the comparisons that finished", ""), tuple(told), notes[1:]),
+        Table(f"How often GreedyLR is ahead, margin {margin}", columns, (cells,), tuple(counted)),
+        Table("In percent", ("of the labels", ""), tuple(told), read),
         bars(found["histogram"]),
     ]
 

@@ -18,7 +18,7 @@ STAGES = (0.1, 0.5, 1.0)
 
 LABELS = ("yes", "yes*", "no", "no*")
 DNF = "DNF"
-"""Did not finish: a loss that is not finite at that stage. Such a comparison counts for neither side."""
+"""Did not finish: one of the two losses is not finite at that stage, which then counts for neither side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,9 @@ def minus(loss: float, other: float) -> float:
 
 
 def summed_up(rows: Sequence[Row], margin: float) -> dict[str, Any]:
-    """The paper's Tables II, III and IV and figure 1, from the rows. Shares are in percent of what finished.
+    """The paper's Tables II, III and IV and figure 1, from the rows. Shares are in percent of the labels.
+
+    A stage has a label where both losses are finite; a run that did not finish keeps those of the stages it reached.
 
     `overall` is over the labels of all stages: `as_good_or_better` all but no, `better` yes and yes*, `as_good` both
     starred ones, `clearly_better` yes, `worse` no. `final` is the same at 100 %, where `sign_test` is the two-sided p
@@ -111,7 +113,8 @@ def histogram(deltas: Sequence[float]) -> dict[str, list[Any]]:
     """
     if not deltas:
         return {"edges": [], "counts": []}
-    widest = max(max(deltas) - min(deltas), 1e-6)
+    # No narrower than what six digits tell apart.
+    widest = max(max(deltas) - min(deltas), 1e-3 * max(map(abs, deltas)), 1e-6)
     power = 10.0 ** math.floor(math.log10(widest / 20))
     width = next(power * factor for factor in (1, 2, 5, 10, 20) if widest / (power * factor) <= 15)
     # A delta on an edge belongs to the bin that begins there, whatever the division's last bit says.

@@ -13,6 +13,8 @@ from lrctl_strategies.protocol import DNF, LABELS, STAGES, Row, label
 BEATS = tuple(f"beat{100 * stage:.0f}" for stage in STAGES)
 DELTAS = tuple(f"delta{100 * stage:.0f}" for stage in STAGES)
 DELTA = "delta"
+MORE = "\0more"
+"""Where cells beyond the header are put."""
 
 
 def parse(text: str, margin: float) -> list[Row]:
@@ -25,7 +27,7 @@ def parse(text: str, margin: float) -> list[Row]:
     Raises:
         UsageError: a column is missing, or a cell holds something else; names the line.
     """
-    reader = csv.DictReader(io.StringIO(text))
+    reader = csv.DictReader(io.StringIO(text), restkey=MORE)
     columns = [name.strip() for name in reader.fieldnames or ()]
     reader.fieldnames = columns
     labelled = {*BEATS, DELTA} <= set(columns)
@@ -35,15 +37,26 @@ def parse(text: str, margin: float) -> list[Row]:
             f"got {', '.join(columns) or 'none'}"
         )
     read = printed if labelled else measured
-    rows = [read(cells, f"--from-csv: line {reader.line_num}", margin) for cells in reader]
+    rows = [read(whole(cells, line := f"--from-csv: line {reader.line_num}"), line, margin) for cells in reader]
     if not rows:
         raise UsageError("--from-csv: there are no rows below the header")
     return rows
 
 
+def whole(cells: dict[str, str], where: str) -> dict[str, str]:
+    """A row with as many cells as the header has.
+
+    Raises:
+        UsageError: it has fewer or more.
+    """
+    if MORE in cells or None in cells.values():
+        raise UsageError(f"{where}: must have as many cells as the header, {len(cells.keys() - {MORE})}")
+    return cells
+
+
 def printed(cells: Mapping[str, str], where: str, _margin: float) -> Row:
     """A row whose labels are given."""
-    beats = tuple((cells[name] or "").strip() for name in BEATS)
+    beats = tuple(cells[name].strip() for name in BEATS)
     known = {each.lower(): each for each in (*LABELS, DNF)}
     for name, word in zip(BEATS, beats, strict=True):
         if word.lower() not in known:
@@ -69,7 +82,7 @@ def number(cells: Mapping[str, str], name: str, where: str) -> float:
     Raises:
         UsageError: it is no number.
     """
-    cell = (cells[name] or "").strip()
+    cell = cells[name].strip()
     try:
         value = float(cell) if cell else math.nan
     except ValueError as error:

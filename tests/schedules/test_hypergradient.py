@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, get_args
@@ -178,17 +179,25 @@ LARGE_EPS: dict[str, dict[str, Any]] = {
 del LARGE_EPS["adamw"]  # its decoupled weight decay is no part of u
 
 
+def uneven(make: Make) -> Make:
+    """The same with param groups of which the second has a third of the first one's LR."""
+    return lambda groups: make([{**group, "lr": 1 / (1 + 2 * i)} for i, group in enumerate(groups)])
+
+
+@pytest.mark.parametrize("change_groups", [lambda make: make, uneven], ids=["equal groups", "unequal groups"])
 @pytest.mark.parametrize("settings", LARGE_EPS.values(), ids=LARGE_EPS)
-def test_a_product_is_minus_the_derivative_with_respect_to_the_last_lr(settings: dict[str, Any]) -> None:
-    steps, h = 7, 1e-6
+def test_a_product_is_minus_the_derivative_with_respect_to_the_last_lr(
+    settings: dict[str, Any], change_groups: Callable[[Make], Make]
+) -> None:
+    steps, h, make = 7, 1e-6, change_groups(make_of(settings))
 
     def last_loss(change: float) -> float:
         given = Given((*[0.05] * (steps - 2), 0.05 + change, 0.05))
-        _, parameters = run(make_of(settings), given, steps=steps - 1)
+        _, parameters = run(make, given, steps=steps - 1)
         return float(loss_of(parameters, steps - 1))
 
     given = Given((0.05,))
-    run(make_of(settings), given, steps=steps)
+    run(make, given, steps=steps)
     derivative = (last_loss(h) - last_loss(-h)) / (2 * h)
     assert given.products[0] == 0
     assert given.products[-1] == pytest.approx(-derivative, rel=1e-5)

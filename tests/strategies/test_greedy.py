@@ -126,7 +126,20 @@ def test_a_run_of_another_schedule_that_diverges_is_not_counted_against_it() -> 
     )
     assert summary(found)["summary"]["did_not_finish"] == 1
     assert summary(found)["summary"]["counts"]["sum"] == 3
+    assert summary(found)["summary"]["runs_diverged"] == {"greedy": 0, "others": 1}
     assert found.notes[0] == "did not finish, and left out of the counts: recipe linear (seed 0)"
+
+
+def test_another_greedylr_can_be_compared_with() -> None:
+    found, (batch,) = compared(ahead_by(0.5), against=("greedy:patience=3",), greedy=("patience=5",))
+    assert [getattr(job.schedule, "patience", None) for job in batch.jobs] == [5, 3]
+    assert [row["scheduler"] for row in summary(found)["rows"]] == ["greedy:patience=3"]
+    assert found.schedule == batch.jobs[0].schedule
+
+
+def test_a_warmup_is_in_whole_steps_as_in_transformers() -> None:
+    theirs = lrs(lambda o: transformers.get_scheduler("linear", o, round(0.05 * 333), 333), 333)
+    assert_agrees(contender("linear", "--against", P, 333, 0.05), theirs)
 
 
 def test_the_best_run_of_greedylr_is_handed_over() -> None:
@@ -173,6 +186,12 @@ def test_so_can_greedylr() -> None:
         ({"against": ("wsd:decay=much",)}, "decay: must be a number"),
         ({"against": ("wsd:decay=2",)}, "--against wsd:decay=2: "),
         ({"greedy": ("patiense=3",)}, "unknown setting; did you mean 'patience'?"),
+        (
+            {"against": ("wsd:peak_lr=1",)},
+            "--against wsd:peak_lr=1: peak_lr: all begin with --initial-lr and run",
+        ),
+        ({"against": ("cosine:steps=10",)}, "steps: all begin with --initial-lr and run for --steps"),
+        ({"greedy": ("initial_lr=0.5",)}, "initial_lr: all begin with --initial-lr"),
         ({"greedy": ("factor=1.5",)}, "factor: must be greater than 0 and less than 1"),
         ({"optimizer": ("adamm",)}, "--optimizer: unknown optimizer 'adamm'; did you mean 'adam'?"),
         ({"optimizer": ("sgd",), "initial_lr": ("adam=1",)}, "--initial-lr: unknown optimizer 'adam'"),
@@ -192,6 +211,13 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(params: d
         ({"warmup": 1.0}, "warmup: must be at least 0 and less than 1, the whole run"),
         ({"warmup": -0.1}, "warmup: must be at least 0"),
         ({"against": ()}, "against: at least one schedule is needed"),
+        (
+            {"against": ("cosine", "greedy")},
+            "against: greedy is compared with the others",
+        ),
+        ({"seeds": (0, -1)}, "seeds: must be at least 0"),
+        ({"initial_lr": ("0.1", "0.2")}, "initial_lr: one for all and one for each optimizer at most"),
+        ({"initial_lr": ("sgd=0.1", "sgd=0.2")}, "initial_lr: one for all and one for each optimizer at most"),
         ({"margin": 0.0}, "margin: must be greater than 0"),
         ({"initial_lr": ("0",)}, "initial_lr: must be a number greater than 0"),
         ({"initial_lr": ("sgd=fast",)}, "initial_lr: must be a number greater than 0"),
@@ -252,7 +278,7 @@ def test_what_is_handed_over_is_the_run_that_was_chosen(tmp_path: Path) -> None:
     best = document["results"][0]
     assert document["checkpoint"] == best["checkpoint"]
     assert (document["validation_loss"], document["eval_loss"]) == (best["validation_loss"], best["eval_loss"])
-    assert document["train_loss"] == best["train_loss"]
+    assert (document["train_loss"], document["seed"]) == (best["train_loss"], best["seed"])
     replayed = finished(tmp_path, document["run"]).schedule
     assert isinstance(replayed, PiecewiseLinear)
     assert replayed(0) == 0.01

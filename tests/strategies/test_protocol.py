@@ -108,6 +108,7 @@ def test_each_delta_is_in_the_bin_between_its_edges(deltas: list[float]) -> None
     found = histogram(deltas)
     assert sum(found["counts"]) == len(deltas)
     assert len(found["counts"]) <= 20
+    assert len(set(found["edges"])) == len(found["edges"])
     width = found["edges"][1] - found["edges"][0]
     assert found["edges"][0] <= min(deltas) + 1e-6 * width
     assert max(deltas) <= found["edges"][-1] + 1e-6 * width
@@ -137,7 +138,9 @@ def test_labels_are_made_from_differences_where_only_these_are_given() -> None:
         (HEADER + "a,yes,no,no,x\n", "line 2: delta: must be a number or empty, got 'x'"),
         (HEADER + "a,yes,no,DNF,0.5\n", "line 2: beat100 is 'DNF', so delta must not be given"),
         (HEADER + "a,yes,no,no,\n", "line 2: beat100 is 'no', so delta must be given"),
-        (HEADER + "a,yes\n", "line 2: beat50: must be one of"),
+        (HEADER + "a,yes\n", "line 2: must have as many cells as the header, 5"),
+        (HEADER + "a,yes,no,no,0.1,more\n", "line 2: must have as many cells as the header, 5"),
+        ("delta10,delta50,delta100\n1,2\n", "line 2: must have as many cells as the header, 3"),
     ],
     ids=lambda text: text[-30:] if text else "empty",
 )
