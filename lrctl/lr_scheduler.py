@@ -210,11 +210,12 @@ class AdaptiveLR(LRScheduler):
 class GreedyLR(AdaptiveLR):
     """GreedyLR: the LR rises while the metric improves, and falls while it does not.
 
-    The schedule `greedy` of `lrctl list`, whose help says how each variant works, with the optimizer's own LRs to start
-    from. The parameters are named as in the class of Hugging Face transformers, and there are bounds relative to the
-    initial LR. Defaults are those of the paper (Subramanian & Ganapathiraman, section III), which differ from
-    transformers' in this: `min_lr` is a tenth of the initial LR instead of 1e-3, `max_lr` ten times it instead of 1.0
-    (the paper gives none), `smooth` is on, and `eps` is 0 instead of 1e-8, so that the LR can reach its bounds.
+    The schedule `greedy` of `lrctl list` with the optimizer's own LRs to start from; `help(scheduler.schedule)` tells
+    each variant in full, with every setting and its default. The parameters are named as in the class of Hugging Face
+    transformers, and there are bounds relative to the initial LR. Defaults are those of the paper (Subramanian &
+    Ganapathiraman, section III), which differ from transformers' in this: `min_lr` is a tenth of the initial LR instead
+    of 1e-3, `max_lr` ten times it instead of 1.0 (the paper gives none), `smooth` is on, and `eps` is 0 instead of
+    1e-8, so that the LR can reach its bounds.
 
     >>> optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr=0.1)
     >>> scheduler = GreedyLR(optimizer, patience=1, factor=0.5, smooth=False)
@@ -229,7 +230,9 @@ class GreedyLR(AdaptiveLR):
 
     Args:
         optimizer: whose LRs are set.
-        variant: `hf` as in transformers, `authors` as in the first author's code, `paper` Algorithm 1 to the letter.
+        variant: `hf` as in transformers; `authors` as in the first author's code, where the best metric moves during
+            cooldown and warmup too; `paper` Algorithm 1 to the letter, for study only: any cooldown forbids every rise,
+            any warmup every fall, and after `reset_start` steps the LR is pinned to its initial value.
         settings: of the schedule: `mode`, `factor`, `patience`, `threshold`, `threshold_mode`, `cooldown`, `warmup`,
             `min_lr`, `max_lr` (a number, or one for each param group), `relative_min_lr`, `relative_max_lr`, `eps`,
             `smooth`, `window_size`, `reset_start`.

@@ -38,7 +38,7 @@ class GreedyComparison:
     against: Annotated[
         tuple[str, ...], "schedule to compare with, or one with settings: hypergradient:scope=group; repeatable"
     ] = ("linear", "cosine", "polynomial", "constant-with-warmup")
-    seeds: Annotated[tuple[int, ...], "a run of each with each of these. Default: the recipe's"] = ()
+    seeds: Annotated[tuple[int, ...], "such as 0,1,2: a run of everything with each. Default: the recipe's"] = ()
     initial_lr: Annotated[
         tuple[str, ...], "LR that all schedules begin with; sgd=0.1 is for one optimizer; repeatable"
     ] = ("0.001",)
