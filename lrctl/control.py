@@ -77,7 +77,7 @@ class Control:
             self.direction.last = [u.to(p.device) for u, p in zip(state["direction"], each, strict=True)]
         return True
 
-    def decide(self, step: int, loss: torch.Tensor, again: Again | None = None) -> float:
+    def decide(self, step: int, loss: SupportsFloat, again: Again | None = None) -> float:
         """Set the LRs of update `step`, whose backward pass is done. Returns the LR, the mean where there are several.
 
         Raises:
@@ -85,10 +85,21 @@ class Control:
             UsageError: the schedule asks for what the optimizer or `again` cannot give.
         """
         if self.probing is not None:
-            self.memory = self.probing.probe(self.memory, Now(self, step, float(loss.detach()), again))
+            self.memory = self.probing.probe(self.memory, Now(self, step, float(loss), again))
+            lr = self.set(step)
+            if not any(self.lrs):
+                self.hold()
             if self.direction:
                 self.direction.before()
+            return lr
         return self.set(step)
+
+    @torch.no_grad()
+    def hold(self) -> None:
+        """Let an update with LR 0 leave the weights as they are even where the gradient is not finite: 0 NaN is NaN."""
+        for _, parameter in parameters(self.optimizer):
+            if parameter.grad is not None:
+                parameter.grad.nan_to_num_(0.0, 0.0, 0.0)
 
     def set(self, step: int) -> float:
         """Set the LRs of update `step` by what the schedule has seen so far."""

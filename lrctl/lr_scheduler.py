@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Literal, SupportsFloat
 
 import torch
@@ -15,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrctl.control import Control, family_of, scope_of, set_lr
 from lrctl.errors import UsageError
 from lrctl.plugins import registry
-from lrctl.schedule import AdaptiveSchedule, Schedule, params_of
+from lrctl.schedule import AdaptiveSchedule, Schedule, params_of, tupled
 
 
 class ScheduleLR(LRScheduler):
@@ -90,6 +91,9 @@ def shares(optimizer: torch.optim.Optimizer) -> list[float]:
 class AdaptiveLR(LRScheduler):
     """Drives an adaptive schedule: one that decides the LR by what it sees of the run.
 
+    The schedule is the name of a registered one (greedy, plateau, hypergradient, line-search, or a plugin's) with its
+    settings, or such a schedule itself. By name it starts at the optimizer's LRs unless `initial_lr` is given.
+
     Call `step(metric)` after each optimizer update with the training loss, or after each evaluation with its metric.
     A schedule with one LR sets that of the largest param group, and the others keep their ratio to it, as with
     `ScheduleLR`; one with an LR for each param group sets just these.
@@ -101,10 +105,8 @@ class AdaptiveLR(LRScheduler):
     `state_dict` holds numbers, lists and tensors only, and resumes at any step; make the scheduler with the same
     schedule again.
 
-    >>> from lrctl.plugins import registry
-    >>> Plateau = registry().get("schedule", "plateau").target
-    >>> optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters())
-    >>> scheduler = AdaptiveLR(optimizer, Plateau(initial_lr=0.5, patience=1))
+    >>> optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr=0.5)
+    >>> scheduler = AdaptiveLR(optimizer, "plateau", patience=1)
     >>> for loss in (3.0, 2.0, 2.0, 2.0):
     ...     optimizer.step()
     ...     scheduler.step(loss)
@@ -113,14 +115,21 @@ class AdaptiveLR(LRScheduler):
 
     Args:
         optimizer: whose LRs are set, at once and after each step.
-        schedule: an adaptive schedule; `ScheduleLR` takes the others.
+        schedule: an adaptive schedule, or the name of one; `ScheduleLR` takes the others.
+        settings: of the schedule that was named; `help(scheduler.schedule)` tells them.
 
     Raises:
-        UsageError: the schedule is not adaptive, or does not fit the optimizer's param groups.
+        UsageError: the schedule is not known or not adaptive, or does not fit the optimizer's param groups.
+        ValueError: a setting is out of its range.
+        TypeError: there is no such setting.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, schedule: AdaptiveSchedule) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: AdaptiveSchedule | str, **settings: Any) -> None:
         # Not LRScheduler's: it would take a step, and this one has seen nothing yet. ReduceLROnPlateau does the same.
+        if isinstance(schedule, str):
+            schedule = named(schedule, settings, [float(group["lr"]) for group in optimizer.param_groups])
+        elif settings:
+            raise TypeError(f"AdaptiveLR: settings are for a schedule given by name, got {', '.join(settings)}")
         if not isinstance(schedule, AdaptiveSchedule):
             raise UsageError(f"AdaptiveLR: {type(schedule).__name__} knows its LRs before the run; use ScheduleLR")
         self.optimizer = optimizer
@@ -140,7 +149,7 @@ class AdaptiveLR(LRScheduler):
         self.lr, self.probed = self.control.set(self.last_epoch), False
         self._last_lr = list(self.control.lrs)
 
-    def probe(self, loss: torch.Tensor, closure: Callable[[], torch.Tensor] | None = None) -> None:
+    def probe(self, loss: SupportsFloat, closure: Callable[[], torch.Tensor] | None = None) -> None:
         """Let the schedule look into the update to come; to be called with its gradient in place.
 
         Args:
@@ -151,7 +160,7 @@ class AdaptiveLR(LRScheduler):
         Raises:
             UsageError: the schedule asks for what the optimizer or the closure cannot give.
         """
-        self.lr, self.probed = self.control.decide(self.last_epoch, loss, closure), True
+        self.lr, self.probed = self.control.decide(self.last_epoch, detached(loss), closure), True
         self._last_lr = list(self.control.lrs)
 
     def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
@@ -169,8 +178,7 @@ class AdaptiveLR(LRScheduler):
                 f"AdaptiveLR: {type(self.schedule).__name__} decides each LR by the gradient; call "
                 "scheduler.probe(loss) between loss.backward() and optimizer.step()"
             )
-        metric = metrics.detach() if isinstance(metrics, torch.Tensor) else metrics
-        self.control.observe(self.last_epoch, self.lr, metric)
+        self.control.observe(self.last_epoch, self.lr, detached(metrics))
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         self.set()
 
@@ -246,7 +254,7 @@ class GreedyLR(AdaptiveLR):
         self, optimizer: torch.optim.Optimizer, variant: Literal["hf", "authors", "paper"] = "hf", **settings: Any
     ) -> None:
         first = tuple(float(group["lr"]) for group in optimizer.param_groups)
-        super().__init__(optimizer, greedy(first, variant=variant, **settings))
+        super().__init__(optimizer, "greedy", **{"initial_lr": first, "variant": variant, **settings})
 
     def state_dict(self) -> dict[str, Any]:
         """The step, the state, and the settings."""
@@ -256,16 +264,29 @@ class GreedyLR(AdaptiveLR):
         """Go on from a saved state, with its settings; that of transformers' GreedyLR is taken too."""
         state = state_dict if "settings" in state_dict else from_transformers(state_dict)
         self.check_groups(state)
-        self.follow(greedy(**state["settings"]))
+        self.follow(named("greedy", state["settings"]))
         super().load_state_dict(state)
 
 
-def greedy(initial_lr: Sequence[float], **settings: Any) -> AdaptiveSchedule:
-    """The registered schedule `greedy`."""
-    family = registry().get("schedule", "greedy").target
-    settings = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
-    schedule: AdaptiveSchedule = family(initial_lr=tuple(initial_lr), **settings)
+def named(name: str, settings: Mapping[str, Any], first: Sequence[float] = ()) -> AdaptiveSchedule:
+    """A registered schedule with its settings; it starts at the LRs `first` if it takes an initial LR and has none.
+
+    Raises:
+        UsageError: there is none of this name, or it knows its LRs before the run.
+    """
+    family = registry().get("schedule", name, "AdaptiveLR").target
+    if not hasattr(family, "init"):
+        raise UsageError(f"AdaptiveLR: '{name}' knows its LRs before the run; use ScheduleLR")
+    own = {key: tupled(value) for key, value in settings.items()}
+    if first and "initial_lr" in {field.name for field in fields(family)}:
+        own = {"initial_lr": tuple(first) if own.get("scope") == "group" else max(first)} | own
+    schedule: AdaptiveSchedule = family(**own)
     return schedule
+
+
+def detached(value: SupportsFloat) -> SupportsFloat:
+    """A loss without what it was computed from."""
+    return value.detach() if isinstance(value, torch.Tensor) else value
 
 
 def from_transformers(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -167,7 +167,16 @@ def check_optimizer(table: Mapping[str, Any], source: str) -> Choice:
     name, params = split_name({"name": AUTO, **table}, where)
     if name != AUTO and name not in OPTIMIZERS:
         raise unknown("optimizer", name, [AUTO, *OPTIMIZERS], f"{where}.name")
-    return Choice(name, asdict(fields.build(OPTIMIZERS["adamw" if name == AUTO else name], params, where)))
+    kind = OPTIMIZERS["adamw" if name == AUTO else name]
+    for key in params.keys() - named_in(kind):
+        if owners := [each for each, other in OPTIMIZERS.items() if key in named_in(other)]:
+            raise UsageError(f"{where}.{key}: it is a setting of {' and '.join(owners)}; set optimizer.name first")
+    return Choice(name, asdict(fields.build(kind, params, where)))
+
+
+def named_in(params: Any) -> set[str]:
+    """The names of the parameters that a dataclass declares."""
+    return {field.name for field in fields.fields_of(params)}
 
 
 def check_plain(value: Any, where: str) -> None:

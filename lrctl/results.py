@@ -202,6 +202,8 @@ def schedule_in(document: Mapping[str, Any], where: str) -> Any:
         case {"family": str(family), "params": dict(params)}:
             part = registry().get("schedule", family, f"{where}: schedule.family")
             return build_schedule(part.target, params)
+    if document.get("schedule", "") is None:
+        raise UsageError(f"{where}: it found no schedule; `lrctl runs show` tells why")
     raise UsageError(f"{where}: schedule: must hold a family and its params, got {document.get('schedule')!r}")
 
 

@@ -50,8 +50,9 @@ class AdaptiveSchedule(Protocol):
     Update t uses the LR `schedule(t, state)`; afterwards the state becomes `schedule.update(state, observation)`.
     All three methods are pure: they return a new state and never change the one they were given.
 
-    One that needs more than the losses before update t has a method `probe` too (see `Probing`). Two attributes are
-    optional: `scope`, if it has more than one LR, and `signed`, true if its LRs may be negative.
+    One that needs more than the losses before update t has a method `probe` too (see `Probing`). Three things are
+    optional: `scope`, if it has more than one LR; `signed`, true if its LRs may be negative; and `misfit(optimizer)`,
+    which tells why it cannot work with an optimizer of that name and settings, empty if it can.
     """
 
     def init(self) -> Any:

@@ -72,7 +72,7 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
             norms[index] = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         if clip_norm:
             torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-        lr = control.decide(step, loss, partial(loss_again, workload, model, task, step))
+        lr = control.decide(step, loss.detach(), partial(loss_again, workload, model, task, step))
         optimizer.step()
         if index == 0:
             control.check()

@@ -273,3 +273,71 @@ def test_greedy_lr_starts_from_the_optimizers_own_lrs() -> None:
     scheduler.step(2.0)
     scheduler.step(2.0)
     assert scheduler.get_last_lr() == [0.05, 0.025]
+
+
+# By name
+
+
+def two_groups() -> torch.optim.SGD:
+    return torch.optim.SGD([{"params": [torch.nn.Parameter(torch.ones(2))], "lr": lr} for lr in (0.1, 0.01)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "schedule"),
+    [
+        ({"schedule": "plateau", "patience": 3}, Plateau(0.1, patience=3)),
+        ({"schedule": "plateau", "initial_lr": 0.4}, Plateau(0.4)),
+        ({"schedule": "hypergradient", "scope": "group"}, Hypergradient((0.1, 0.01), scope="group")),
+        ({"schedule": "line-search", "c": 0.2}, LineSearch(0.1, c=0.2)),
+    ],
+    ids=str,
+)
+def test_a_schedule_can_be_named_and_starts_at_the_optimizers_lrs(settings: dict[str, Any], schedule: Any) -> None:
+    scheduler = AdaptiveLR(two_groups(), **settings)
+    assert scheduler.schedule == schedule
+    first = settings.get("initial_lr", 0.1)
+    assert scheduler.get_last_lr() == pytest.approx([first, first / 10], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "error", "message"),
+    [
+        ("plato", {}, UsageError, "AdaptiveLR: unknown schedule 'plato'; did you mean 'plateau'?"),
+        ("cosine", {}, UsageError, "AdaptiveLR: 'cosine' knows its LRs before the run; use ScheduleLR"),
+        ("plateau", {"patiense": 3}, TypeError, "patiense"),
+        (Plateau(0.1), {"patience": 3}, TypeError, "settings are for a schedule given by name, got patience"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_such_schedule_is_refused(name: Any, settings: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message.replace("?", r"\?")):
+        AdaptiveLR(two_groups(), name, **settings)
+
+
+def test_hypergradient_keeps_the_lrs_of_the_groups_it_begins_with() -> None:
+    optimizer = two_groups()
+    scheduler = AdaptiveLR(optimizer, "hypergradient", scope="group", beta=0.0)
+    for _ in range(3):
+        loss = torch.stack([group["params"][0].square().sum() for group in optimizer.param_groups]).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        scheduler.probe(loss)
+        optimizer.step()
+        scheduler.step(loss.item())
+    assert scheduler.get_last_lr() == [0.1, 0.01]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_an_update_with_lr_0_leaves_the_weights_whatever_the_gradient(bad: float) -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer = torch.optim.SGD([weight], lr=0.5)
+    scheduler = AdaptiveLR(optimizer, "line-search")
+    for factor in (bad, 1.0):
+        before = weight.detach().clone()
+        optimizer.zero_grad()
+        loss = factor * weight.square().sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        scheduler.probe(loss.item(), lambda: weight.square().sum())
+        optimizer.step()
+        scheduler.step(loss.item())
+        assert torch.equal(weight, before) == (factor is bad)
+    assert torch.isfinite(weight).all()

@@ -92,7 +92,12 @@ def test_another_optimizer_starts_from_its_defaults() -> None:
     ("settings", "message"),
     [
         ({"name": "adm"}, "optimizer.name: unknown optimizer 'adm'; did you mean 'adam'?"),
-        ({"name": "sgd", "betas": [0.9, 0.99]}, "optimizer.betas: unknown key"),
+        (
+            {"name": "sgd", "betas": [0.9, 0.99]},
+            "optimizer.betas: it is a setting of adamw and adam; set optimizer.name",
+        ),
+        ({"momentum": 0.9}, "optimizer.momentum: it is a setting of sgd; set optimizer.name first"),
+        ({"name": "sgd", "momentun": 0.9}, "optimizer.momentun: unknown key; did you mean 'momentum'?"),
         ({"name": "sgd", "momentum": 1.0}, "optimizer.momentum: must be in"),
         ({"name": "sgd", "nesterov": True}, "optimizer.nesterov: needs momentum"),
         ({"name": "adam", "betas": [0.9]}, "optimizer.betas: must be two numbers"),

@@ -76,7 +76,12 @@ class Line:
 def against(curve: Curve, reference: Method) -> Series | None:
     """The smoothed difference of the training losses of a curve and of the reference with the same seed."""
     other = next((each for each in reference.curves if each.seed == curve.seed), None)
-    return None if other is None else smoothed(curve.losses - other.losses)
+    if other is None:
+        return None
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):  # where both diverged
+        return smoothed(curve.losses - other.losses)
 
 
 def drawn(comparison: Comparison) -> tuple[bytes, str]:

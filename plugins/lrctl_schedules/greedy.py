@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from lrctl.schedule import Observation, Scope
 from lrctl_schedules.greedy_variants import Bounds, authors, hf, paper, smoothed, start
-from lrctl_schedules.parameters import LARGEST, check_choice, check_number, check_whole
+from lrctl_schedules.parameters import LARGEST, check_choice, check_lrs, check_number, check_whole
 
 Variant = Literal["hf", "authors", "paper"]
 Mode = Literal["min", "max"]
@@ -162,18 +162,6 @@ def check_metrics(schedule: Any) -> None:
                 raise ValueError(f"{name}: must hold as many LRs as initial_lr does, got {len(bound)}")
 
 
-def check_lrs(name: str, value: Any) -> None:
-    """Refuse what is neither an LR nor a tuple of them.
-
-    Raises:
-        ValueError: names the parameter.
-    """
-    if value == ():
-        raise ValueError(f"{name}: must hold an LR for each param group, got none")
-    for each in value if isinstance(value, tuple) else (value,):
-        check_number(name, each, 0, LARGEST)
-
-
 def check_bounds(schedule: Any) -> None:
     """Refuse bounds that exclude every LR, and warn of those that exclude the initial one.
 
@@ -182,7 +170,7 @@ def check_bounds(schedule: Any) -> None:
     """
     for lr, low, high in zip(*schedule.bounds, strict=True):
         if low > high > 0:
-            raise ValueError(f"min_lr: must be at most max_lr, got {low:g} and {high:g}")
+            raise ValueError(f"min_lr: must be at most max_lr, by param group, got {low:g} and {high:g} for LR {lr:g}")
         wrong = f"min_lr, {low:g}, is above" if low > lr else f"max_lr, {high:g}, is below" if 0 < high < lr else None
         if wrong:
             way = "fall" if low > lr else "rise"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from lrctl.errors import UsageError
 from lrctl.schedule import Moment, Observation, Scope
-from lrctl_schedules.parameters import LARGEST, check_choice, check_number
+from lrctl_schedules.parameters import LARGEST, check_choice, check_lrs, check_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +39,25 @@ class Hypergradient:
     algorithms 4 to 6.
     """
 
-    initial_lr: Annotated[float, "the LR to start from"]
+    initial_lr: Annotated[float | tuple[float, ...], "the LR to start from; by group a list is one for each"]
     beta: Annotated[float, "how far the LR moves: the LR of the LR"] = 1e-7
     scope: Annotated[Scope, "what has an LR of its own: global, each param group, each element"] = "global"
     min_lr: Annotated[float | None, "lower bound of the LR; none: it may become negative"] = 0.0
     max_lr: Annotated[float | None, "upper bound of the LR; none: there is none"] = None
 
     def __post_init__(self) -> None:
-        check_number("initial_lr", self.initial_lr, 0, LARGEST)
+        check_lrs("initial_lr", self.initial_lr)
         check_number("beta", self.beta, 0, LARGEST)
         check_choice("scope", self.scope, Scope)
         for name in ("min_lr", "max_lr"):
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name), -LARGEST, LARGEST)
+        if isinstance(self.initial_lr, tuple) and self.scope != "group":
+            raise ValueError(f"initial_lr: must be one LR with scope {self.scope!r}, got {self.initial_lr}")
         low, high = self.bounds
-        if not low <= self.initial_lr <= high:
-            raise ValueError(f"initial_lr: must be from min_lr to max_lr, {low:g} to {high:g}, got {self.initial_lr:g}")
+        for lr in self.initial_lr if isinstance(self.initial_lr, tuple) else (self.initial_lr,):
+            if not low <= lr <= high:
+                raise ValueError(f"initial_lr: must be from min_lr to max_lr, {low:g} to {high:g}, got {lr:g}")
 
     @property
     def signed(self) -> bool:
@@ -66,6 +71,10 @@ class Hypergradient:
             -math.inf if self.min_lr is None else self.min_lr,
             math.inf if self.max_lr is None else self.max_lr,
         )
+
+    def misfit(self, optimizer: Mapping[str, Any]) -> str:
+        """Why it cannot work with an optimizer; empty if it can."""
+        return "" if optimizer["name"] in ("sgd", "adam", "adamw") else "it needs sgd, adam or adamw"
 
     def init(self) -> Any:
         """No LRs yet: how many there are shows with the first gradient."""
@@ -81,7 +90,10 @@ class Hypergradient:
     def probe(self, state: Any, moment: Moment) -> Any:
         """The state with the LRs of this update."""
         products = moment.products(self.scope)
-        lrs = [self.initial_lr] * len(products) if state["lrs"] is None else state["lrs"]
+        first = self.initial_lr if isinstance(self.initial_lr, tuple) else [self.initial_lr] * len(products)
+        lrs = first if state["lrs"] is None else state["lrs"]
+        if len(lrs) != len(products):
+            raise UsageError(f"{self!r}: it has {len(lrs)} LRs for {len(products)} param groups")
         return {"lrs": [self.bounded(lr + self.beta * product) for lr, product in zip(lrs, products, strict=True)]}
 
     def bounded(self, lr: Any) -> Any:

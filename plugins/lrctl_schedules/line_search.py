@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -21,7 +22,8 @@ class LineSearch:
 
     Each trial is a forward pass, and counted as cost. If a trial is NaN the search ends at once: this update has LR 0,
     and the next one begins from shrink eta. After `max_trials` trials without success this update has LR 0 too. Where
-    f or g are not finite already, this update has LR 0 without a trial, and eta stays.
+    f or g are not finite already, this update has LR 0 without a trial, and eta stays. An update with LR 0 leaves the
+    weights as they are, whatever the gradient.
 
     It takes the loss of one batch at its word: where batches are small or the model can fit a batch at once (Vaswani et
     al. assume interpolation), the LRs follow the noise.
@@ -52,6 +54,11 @@ class LineSearch:
         check_number("gamma", self.gamma, 1, LARGEST)
         check_whole("growth_steps", self.growth_steps, 1, 2**53)
         check_whole("max_trials", self.max_trials, 1, 2**53)
+
+    def misfit(self, optimizer: Mapping[str, Any]) -> str:
+        """Why it cannot work with an optimizer; empty if it can."""
+        plain = optimizer["name"] == "sgd" and not (optimizer["momentum"] or optimizer["weight_decay"])
+        return "" if plain else "it tries gradient steps, and needs sgd without momentum and weight decay"
 
     def init(self) -> Any:
         """Eta, and the LR of the update to come."""

@@ -73,6 +73,18 @@ def check_number(name: str, value: Any, low: float, high: float) -> None:
         raise ValueError(f"{name}: must be a number {allowed}, got {value!r}")
 
 
+def check_lrs(name: str, value: Any) -> None:
+    """Refuse what is neither an LR nor a tuple of them.
+
+    Raises:
+        ValueError: names the parameter.
+    """
+    if value == ():
+        raise ValueError(f"{name}: must hold an LR for each param group, got none")
+    for each in value if isinstance(value, tuple) else (value,):
+        check_number(name, each, 0, LARGEST)
+
+
 def check_whole(name: str, value: Any, low: int, high: int) -> None:
     """Refuse what is not an int in [low, high].
 

@@ -19,8 +19,8 @@ END_LR = 1e-7
 """Where transformers' polynomial decay ends."""
 
 
-def contender(text: str, flag: str, initial_lr: float, steps: int, warmup: float = 0.0) -> Any:
-    """The schedule `NAME` or `NAME:setting=value,...` with an initial LR.
+def contender(text: str, where: str, initial_lr: float, steps: int, warmup: float = 0.0) -> Any:
+    """The schedule `NAME` or `NAME:setting=value,...` with an initial LR; `where` says what named it.
 
     A family with a peak has it at the initial LR, and the warmup, in whole steps, if it takes one; with its other
     settings at their defaults, linear, cosine, polynomial and constant-with-warmup are those of transformers'
@@ -30,23 +30,23 @@ def contender(text: str, flag: str, initial_lr: float, steps: int, warmup: float
         UsageError: there is no such family, it cannot begin at a given LR, or a setting does not fit it.
     """
     name, _, settings = text.partition(":")
-    family = registry().get("schedule", name, flag).target
+    family = registry().get("schedule", name, where).target
     known = {field.name for field in fields(family)}
     made: dict[str, Any] = {"steps": steps} if "steps" in known else {}
     if lr := known & {"peak_lr", "initial_lr"}:
         made |= dict.fromkeys(lr, initial_lr)
     else:
-        raise UsageError(f"{flag} {name}: its family has neither a field peak_lr nor initial_lr to begin with")
+        raise UsageError(f"{where}: its family has neither a field peak_lr nor initial_lr to begin with")
     made |= {"warmup": round(warmup * steps) / steps} if {"warmup", "peak_lr"} <= known else {}
     made |= LIKE_TRANSFORMERS.get(name, {}) | ({"end": min(1.0, END_LR / initial_lr)} if name == "polynomial" else {})
-    made |= parsed(settings, family, f"{flag} {text}")
+    made |= parsed(settings, family, where)
     missing = {f.name for f in fields(family) if f.default is MISSING and f.default_factory is MISSING} - set(made)
     if missing:
-        raise UsageError(f"{flag} {text}: {', '.join(sorted(missing))} must be given, as in {name}:setting=value")
+        raise UsageError(f"{where}: {', '.join(sorted(missing))} must be given, as in {name}:setting=value")
     try:
         return family(**made)
     except ValueError as error:
-        raise UsageError(f"{flag} {text}: {error}") from error
+        raise UsageError(f"{where}: {error}") from error
 
 
 def parsed(settings: str, family: Any, where: str) -> dict[str, Any]:

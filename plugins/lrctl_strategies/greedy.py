@@ -46,8 +46,11 @@ class GreedyComparison:
     greedy: Annotated[tuple[str, ...], "setting of GreedyLR, such as patience=5; repeatable"] = ()
     margin: Annotated[float, "differences of the loss below this are starred: about equal"] = 0.1
     from_csv: Annotated[
-        str, "summarise these recorded rows instead of training anything; a file with a header", GivenFile()
-    ] = ""
+        str | None,
+        "summarise recorded rows instead of training: a file with columns beat10, beat50, beat100, delta or delta10, "
+        "delta50, delta100",
+        GivenFile(),
+    ] = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.warmup < 1:
@@ -103,11 +106,12 @@ class Ran:
 
 def greedy(p: GreedyComparison, run: Problem) -> Search:
     """Run the comparison, or sum up rows that were recorded elsewhere."""
-    if p.from_csv:
+    if p.from_csv is not None:
         rows = parse(p.from_csv, p.margin)
         summary = summed_up(rows, p.margin)
         return Found(None, None, summary=(("summary", summary),), tables=tuple(tables.summary(summary)))
-    ran = yield from train(entries(p, run))
+    wanted, left_out = entries(p, run)
+    ran = yield from train(wanted)
     compared = [(pair, row(*pair, p.margin)) for pair in pairs(ran)]
     rows = [each for _, each in compared]
     over_seeds = tables.by_pair(rows)
@@ -127,34 +131,50 @@ def greedy(p: GreedyComparison, run: Problem) -> Search:
             ("next", NEXT),
         ),
         tables=(tables.compared(over_seeds), *tables.summary(summary)),
-        notes=tuple(notes),
+        notes=(*left_out, *notes),
     )
 
 
-def entries(p: GreedyComparison, run: Problem) -> list[Entry]:
-    """All runs: for each seed and optimizer GreedyLR first, then the others.
+def entries(p: GreedyComparison, run: Problem) -> tuple[list[Entry], list[str]]:
+    """All runs: for each seed and optimizer GreedyLR first, then the others; and what was left out.
 
     Raises:
-        UsageError: an optimizer, schedule or setting is not known.
+        UsageError: an optimizer, schedule or setting is not known, or nothing fits the optimizers.
     """
     for name in p.optimizer:
         if name not in run.optimizers:
             raise unknown("optimizer", name, run.optimizers, "--optimizer")
     lrs = initial_lrs(p.initial_lr, list(dict.fromkeys(p.optimizer)) or [OWN])
     schedules = {optimizer: contenders(p, lr, run.steps) for optimizer, lr in lrs.items()}
-    return [
+    left_out = []
+    for optimizer, each in schedules.items():
+        for name, reason in [(name, misfit(schedule, run, optimizer)) for name, schedule in each.items()]:
+            if reason:
+                left_out.append(f"{name} is left out with {optimizer}: {reason}")
+                del each[name]
+    schedules = {optimizer: each for optimizer, each in schedules.items() if len(each) > 1}
+    if not schedules:
+        raise UsageError(f"--against: nothing is left to compare with: {'; '.join(left_out)}")
+    made = [
         Entry(optimizer, name, seed, schedule, whole_run(schedule, run, seed, optimizer))
         for seed in dict.fromkeys(p.seeds or (run.seed,))
         for optimizer in schedules
         for name, schedule in schedules[optimizer].items()
     ]
+    return made, left_out
+
+
+def misfit(schedule: Any, run: Problem, optimizer: str) -> str:
+    """Why a schedule cannot work with an optimizer; empty if it can, or if only the workload knows its optimizer."""
+    known = hasattr(schedule, "misfit") and optimizer != OWN
+    return str(schedule.misfit(run.optimizers[optimizer])) if known else ""
 
 
 def contenders(p: GreedyComparison, lr: float, steps: int) -> dict[str, Any]:
     """GreedyLR and what it is compared with, by name, from one initial LR."""
-    own = f"{GREEDY}:{','.join(p.greedy)}"
-    others = {text: contender(text, "--against", lr, steps, p.warmup) for text in p.against}
-    return {GREEDY: contender(own, "--greedy", lr, steps)} | others
+    settings = ",".join(p.greedy)
+    others = {text: contender(text, f"--against {text}", lr, steps, p.warmup) for text in p.against}
+    return {GREEDY: contender(f"{GREEDY}:{settings}", f"--greedy {settings}", lr, steps)} | others
 
 
 def whole_run(schedule: Any, run: Problem, seed: int, optimizer: str) -> SegmentJob:
@@ -253,7 +273,7 @@ def initial_lrs(texts: Sequence[str], optimizers: Sequence[str]) -> dict[str, fl
     given = dict(map(own_lr, texts))
     for name in given:
         if name and name not in optimizers:
-            raise unknown("optimizer", name, optimizers, "--initial-lr")
+            raise UsageError(f"--initial-lr {name}=...: {name} is not compared; add --optimizer {name}")
     for name in optimizers:
         if name not in given and "" not in given:
             raise UsageError(f"--initial-lr: {name} has none; add --initial-lr {name}=0.001, or a number for all")

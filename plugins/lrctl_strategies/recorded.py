@@ -67,6 +67,10 @@ def printed(cells: Mapping[str, str], where: str, _margin: float) -> Row:
         raise UsageError(
             f"{where}: {BEATS[-1]} is {beats[-1]!r}, so {DELTA} must {'not ' * (found[-1] == DNF)}be given"
         )
+    if found[-1] != DNF and found[-1].startswith("yes") != (delta > 0):
+        raise UsageError(
+            f"{where}: {BEATS[-1]} is {beats[-1]!r}, but {DELTA}, the other's loss minus GreedyLR's, is {delta:g}"
+        )
     return Row(found, delta, about(cells))
 
 

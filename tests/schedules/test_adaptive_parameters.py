@@ -81,10 +81,14 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
         "threshold: must be less than 1 with threshold_mode 'rel', got 1.0",
     ),
     "smooth 1": (Greedy, {"smooth": 1}, "smooth: must be true or false, got 1"),
-    "bounds that cross": (Greedy, {"min_lr": 0.6, "max_lr": 0.4}, "min_lr: must be at most max_lr, got 0.6 and 0.4"),
+    "bounds that cross": (
+        Greedy,
+        {"min_lr": 0.6, "max_lr": 0.4},
+        "min_lr: must be at most max_lr, by param group, got 0.6 and 0.4",
+    ),
     "relative bounds that cross": (
         *(Greedy, {"relative_min_lr": 3.0, "relative_max_lr": 2.0}),
-        "min_lr: must be at most max_lr, got 1.5 and 1",
+        "min_lr: must be at most max_lr, by param group, got 1.5 and 1",
     ),
     "bounds for other groups": (
         *(Greedy, {"initial_lr": (0.5, 0.5), "max_lr": (1.0,)}),

@@ -179,7 +179,7 @@ def test_so_can_greedylr() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"against": ("cosin",)}, "--against: unknown schedule 'cosin'; did you mean 'cosine'?"),
+        ({"against": ("cosin",)}, "--against cosin: unknown schedule; did you mean 'cosine'?"),
         ({"against": ("piecewise-linear",)}, "its family has neither a field peak_lr nor initial_lr"),
         ({"against": ("wsd:dekay=0.1",)}, "unknown setting; did you mean 'decay'?"),
         ({"against": ("wsd:decay",)}, "decay: must be given a value, as in decay=1"),
@@ -194,7 +194,14 @@ def test_so_can_greedylr() -> None:
         ({"greedy": ("initial_lr=0.5",)}, "initial_lr: all begin with --initial-lr"),
         ({"greedy": ("factor=1.5",)}, "factor: must be greater than 0 and less than 1"),
         ({"optimizer": ("adamm",)}, "--optimizer: unknown optimizer 'adamm'; did you mean 'adam'?"),
-        ({"optimizer": ("sgd",), "initial_lr": ("adam=1",)}, "--initial-lr: unknown optimizer 'adam'"),
+        (
+            {"optimizer": ("sgd",), "initial_lr": ("adam=1",)},
+            "--initial-lr adam=...: adam is not compared; add --optimizer adam",
+        ),
+        (
+            {"optimizer": ("adamw",), "against": ("line-search",)},
+            "nothing is left to compare with: line-search is left",
+        ),
         ({"optimizer": ("sgd", "adam"), "initial_lr": ("adam=1",)}, "--initial-lr: sgd has none"),
     ],
     ids=str,
@@ -282,6 +289,24 @@ def test_what_is_handed_over_is_the_run_that_was_chosen(tmp_path: Path) -> None:
     replayed = finished(tmp_path, document["run"]).schedule
     assert isinstance(replayed, PiecewiseLinear)
     assert replayed(0) == 0.01
+
+
+def test_what_does_not_fit_an_optimizer_is_left_out_of_it_with_a_note() -> None:
+    found, (batch,) = compared(
+        ahead_by(0.5), optimizer=("adamw", "sgd", "adagrad"), against=("line-search", "hypergradient")
+    )
+    trained = [(optimizer_of(job), type(job.schedule).__name__) for job in batch.jobs]
+    assert trained == [
+        *(("adamw", name) for name in ("Greedy", "Hypergradient")),
+        *(("sgd", name) for name in ("Greedy", "LineSearch", "Hypergradient")),
+    ]
+    assert found.notes[0].startswith("line-search is left out with adamw: it tries gradient steps")
+    assert len([note for note in found.notes if "left out with" in note]) == 3
+
+
+def test_an_empty_file_of_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the columns must hold"):
+        on_smoke(tmp_path, from_csv="")
 
 
 def test_line_search_tells_the_cost_of_its_trials(tmp_path: Path) -> None:

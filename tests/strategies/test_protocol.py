@@ -137,6 +137,7 @@ def test_labels_are_made_from_differences_where_only_these_are_given() -> None:
         (HEADER + "a,maybe,no,no,0.1\n", "line 2: beat10: must be one of yes, yes*, no, no*, DNF, got 'maybe'"),
         (HEADER + "a,yes,no,no,x\n", "line 2: delta: must be a number or empty, got 'x'"),
         (HEADER + "a,yes,no,DNF,0.5\n", "line 2: beat100 is 'DNF', so delta must not be given"),
+        (HEADER + "a,yes,no,no,5\n", "line 2: beat100 is 'no', but delta, the other's loss minus GreedyLR's, is 5"),
         (HEADER + "a,yes,no,no,\n", "line 2: beat100 is 'no', so delta must be given"),
         (HEADER + "a,yes\n", "line 2: must have as many cells as the header, 5"),
         (HEADER + "a,yes,no,no,0.1,more\n", "line 2: must have as many cells as the header, 5"),
