@@ -117,7 +117,7 @@ def greedy(p: GreedyComparison, run: Problem) -> Search:
     over_seeds = tables.by_pair(rows)
     lost = [each.entry.name == GREEDY for each in ran if not math.isfinite(each.losses[-1])]
     diverged = {"greedy": sum(lost), "others": len(lost) - sum(lost)}
-    summary = summed_up(rows, p.margin) | {"runs_diverged": diverged}
+    summary = summed_up(rows, p.margin)
     found, notes = handed_over(ran)
     return Found(
         found.entry.schedule if found else None,
@@ -126,11 +126,12 @@ def greedy(p: GreedyComparison, run: Problem) -> Search:
             ("rows", [json_of(each, *pair) for pair, each in compared]),
             ("pairs", over_seeds),
             ("summary", summary),
+            ("runs_diverged", diverged),
             ("results", [result_of(each) for each in sorted(ran, key=lambda each: each is not found)]),
             ("chosen_by", "validation loss, among the runs of GreedyLR"),
             ("next", NEXT),
         ),
-        tables=(tables.compared(over_seeds), *tables.summary(summary)),
+        tables=(tables.compared(over_seeds), *tables.summary(summary, diverged)),
         notes=(*left_out, *notes),
     )
 

@@ -12,6 +12,9 @@ from lrctl.table import Table, probability, signed
 from lrctl_strategies.protocol import LABELS, STAGES, Row
 
 
+NONE = {"greedy": 0, "others": 0}
+
+
 def by_pair(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """For each optimizer and schedule: the final difference by seed, its mean, 95 % interval and verdict."""
     groups: dict[tuple[str, str], list[Row]] = {}
@@ -74,8 +77,8 @@ def compared(pairs: Sequence[Mapping[str, Any]]) -> Table:
     return Table("GreedyLR against", (*columns, "delta", "95 % interval", "p (Holm)", "verdict"), tuple(rows), notes)
 
 
-def summary(found: Mapping[str, Any]) -> list[Table]:
-    """The paper's Tables II, III and IV and figure 1."""
+def summary(found: Mapping[str, Any], diverged: Mapping[str, int] = NONE) -> list[Table]:
+    """The paper's Tables II, III and IV and figure 1; `diverged` counts the runs of either side, where they are known."""
     counts, delta, final = found["counts"], found["delta"], found["final"]
     margin, stages = f"{found['margin']:g}", found["as_good_or_better_by_stage"]
     told = [
@@ -95,7 +98,7 @@ def summary(found: Mapping[str, Any]) -> list[Table]:
         f"{found['rows']} comparisons at {len(STAGES)} stages each; {found['did_not_finish']} did not finish (DNF).",
         "They count at the stages that both sides reached.",
     ]
-    if any((diverged := found.get("runs_diverged", {})).values()):
+    if any(diverged.values()):
         counted.append(f"Runs that diverged: {diverged['greedy']} of GreedyLR, {diverged['others']} of others.")
     read = (
         "As good is within the margin: one that is a little worse everywhere is as good everywhere. See the deltas.",
