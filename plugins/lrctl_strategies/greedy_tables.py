@@ -11,7 +11,6 @@ from lrctl.statistics import LEVEL, holm, paired
 from lrctl.table import Table, probability, signed
 from lrctl_strategies.protocol import LABELS, STAGES, Row
 
-
 NONE = {"greedy": 0, "others": 0}
 
 
