@@ -12,6 +12,7 @@ from lrctl.table import Table, probability, signed
 from lrctl_strategies.protocol import LABELS, STAGES, Row
 
 NONE = {"greedy": 0, "others": 0}
+"""How many runs diverged where nothing is known of runs."""
 
 
 def by_pair(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -77,7 +78,7 @@ def compared(pairs: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def summary(found: Mapping[str, Any], diverged: Mapping[str, int] = NONE) -> list[Table]:
-    """The paper's Tables II, III and IV and figure 1; `diverged` counts the runs of either side, where they are known."""
+    """The paper's Tables II, III and IV and figure 1; `diverged` counts the runs of either side, if known."""
     counts, delta, final = found["counts"], found["delta"], found["final"]
     margin, stages = f"{found['margin']:g}", found["as_good_or_better_by_stage"]
     told = [
