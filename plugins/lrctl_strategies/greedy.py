@@ -253,7 +253,7 @@ def handed_over(ran: Sequence[Ran]) -> tuple[Ran | None, list[str]]:
     ours = [each for each in ran if each.entry.name == GREEDY]
     best = min(ours, key=lambda each: each.validation_loss)
     lost = [f"{e.entry.optimizer} {e.entry.name} (seed {e.entry.seed})" for e in ran if not math.isfinite(e.losses[-1])]
-    notes = [f"did not finish, and left out of the counts: {', '.join(lost)}"] if lost else []
+    notes = [f"did not finish: {', '.join(lost)}; a lower --initial-lr may help"] if lost else []
     if not math.isfinite(best.validation_loss):
         return None, [*notes, "every run of GreedyLR diverged, so no schedule is handed over; lower --initial-lr"]
     schedule = best.entry.schedule

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from lrctl.errors import UsageError
 from lrctl.workload import drawn
 from lrctl_workloads.corpus import Corpus
+from lrctl_workloads.param_groups import matrices_decay
 from lrctl_workloads.text import Tokens, Windows, tokens, windows
 
 if TYPE_CHECKING:
@@ -98,11 +99,7 @@ class Gpt:
 
     def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
         """Weight decay for matrices and embeddings only; biases and norms go without."""
-        parameters = list(model.parameters())
-        return [
-            {"params": [p for p in parameters if p.ndim >= 2]},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
+        return matrices_decay(model)
 
     def batch(self, step: int) -> Batch:
         """The batch of update `step`: shuffled epochs of the training windows, cut into batches."""

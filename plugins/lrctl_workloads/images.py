@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from lrctl.errors import UsageError
 from lrctl.workload import drawn
 from lrctl_workloads.image_data import SHAPES, Images, Part, images, mean_and_deviation
+from lrctl_workloads.param_groups import matrices_decay
 
 if TYPE_CHECKING:
     import torch
@@ -96,11 +97,7 @@ class ImageClassifier:
 
     def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
         """Weight decay for matrices and convolutions only; biases and norms go without."""
-        parameters = list(model.parameters())
-        return [
-            {"params": [p for p in parameters if p.ndim >= 2]},
-            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-        ]
+        return matrices_decay(model)
 
     def batch(self, step: int) -> Batch:
         """The batch of update `step`: shuffled epochs of the training images, cut into batches."""

@@ -127,7 +127,7 @@ def test_a_run_of_another_schedule_that_diverges_is_not_counted_against_it() -> 
     assert summary(found)["summary"]["did_not_finish"] == 1
     assert summary(found)["summary"]["counts"]["sum"] == 3
     assert summary(found)["runs_diverged"] == {"greedy": 0, "others": 1}
-    assert found.notes[0] == "did not finish, and left out of the counts: recipe linear (seed 0)"
+    assert found.notes[0] == "did not finish: recipe linear (seed 0); a lower --initial-lr may help"
 
 
 def test_another_greedylr_can_be_compared_with() -> None:
