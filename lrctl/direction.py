@@ -40,7 +40,8 @@ class Direction:
     @torch.no_grad()
     def before(self) -> None:
         """Note what an update leaves no trace of: to be called before it, with its gradient in place."""
-        self._terms = [None if p.grad is None else decayed(group, p) for group, p in parameters(self.optimizer)]
+        term = decayed if isinstance(self.optimizer, torch.optim.SGD) else itself  # Adam's state tells the rest
+        self._terms = [None if p.grad is None else term(group, p) for group, p in parameters(self.optimizer)]
 
     @torch.no_grad()
     def after(self) -> None:
@@ -66,6 +67,11 @@ def decayed(group: Mapping[str, Any], parameter: torch.Tensor) -> torch.Tensor:
     """The gradient of a parameter with coupled weight decay, a tensor of its own."""
     g = gradient(parameter)
     return g.add(parameter, alpha=group["weight_decay"]) if group["weight_decay"] else g.clone()
+
+
+def itself(_group: Mapping[str, Any], parameter: torch.Tensor) -> torch.Tensor:
+    """The parameter: enough to tell that it has a gradient, without a copy."""
+    return parameter
 
 
 def sgd(group: Mapping[str, Any], state: Mapping[str, Any], term: torch.Tensor) -> torch.Tensor:
