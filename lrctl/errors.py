@@ -18,6 +18,10 @@ class UsageError(LrctlError):
     exit_code = 2
 
 
+class MissingError(UsageError):
+    """Data, a model or a package that a workload needs is not on this machine, and could not be fetched."""
+
+
 class NoValidCandidateError(LrctlError):
     """Every candidate of a choice diverged, so the search has nothing to go on with."""
 

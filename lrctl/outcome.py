@@ -56,6 +56,7 @@ def result_document(command: str, run: str, recipe: Recipe, outcome: Outcome, se
         "cost": {**outcome.cost, "seconds": seconds},
         "notes": [*outcome.notes, *found.notes, *(note for segment in found.trace for note in segment.notes)],
         **({"tables": [asdict(table) for table in found.tables]} if found.tables else {}),
+        **({"charts": [asdict(chart) for chart in found.charts]} if found.charts else {}),
         **dict(found.summary),
     }
     strict: dict[str, Any] = finite(document)

@@ -10,9 +10,11 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from lrctl.chart import Chart
 from lrctl.job import SegmentJob, SegmentResult, Status
 from lrctl.schedule import AdaptiveSchedule, Schedule
 from lrctl.table import Table
+from lrctl.workload import Exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,15 @@ class Problem:
         seed: the recipe's.
         optimizers: the name and settings of each optimizer, for jobs that are to use another than the recipe's: the
             recipe's settings where it names that optimizer, else the defaults.
+        optimizer: which of them the recipe means; None where the workload brings its own, or may.
+        exact: the workload, where its runs have a closed form. Its methods are pure functions, and train nothing.
     """
 
     steps: int
     seed: int = 0
     optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    optimizer: str | None = None
+    exact: Exact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +108,7 @@ class Found:
         summary: JSON values to add to the result document; `next` is a command for the user to try.
         notes: what the user should know about the answer.
         tables: what a person is shown of the summary.
+        charts: what a report draws of it.
     """
 
     schedule: Schedule | AdaptiveSchedule | None
@@ -110,6 +117,7 @@ class Found:
     summary: tuple[tuple[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    charts: tuple[Chart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ class Workload(Protocol):
     Everything is a pure function of the seed and the arguments: torch's random numbers are seeded from (seed, step)
     before each call, so a model's initialisation and its dropout need no care.
 
-    Three further methods are optional. `optimizer(model)` returns the `torch.optim.Optimizer` to use, unless the
-    recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`). `prepare()` makes the
-    data ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them.
+    Further methods are optional. `optimizer(model)` returns the `torch.optim.Optimizer` to use, unless the
+    recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`). `prepare()` makes the data
+    ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `stand_in(step)` is
+    for `--dry-run` (see `StandIn`), `expected_losses(lrs)` for searches that need no training (see `Exact`).
     """
 
     def model(self) -> torch.nn.Module:
@@ -77,6 +78,42 @@ class Prepared(Protocol):
 
     def prepare(self) -> str:
         """Make the data ready on disk and return a digest of it. Called before any job runs, in one process."""
+        ...
+
+
+@runtime_checkable
+class StandIn(Protocol):
+    """A workload whose data takes long to make ready, or a network: without it `--dry-run` can still measure.
+
+    Until `ready()`, its `model()` and `loss` must work on stand-in batches without the data.
+    """
+
+    def ready(self) -> bool:
+        """Whether `prepare()` would find the data made ready already; looks, and fetches nothing."""
+        ...
+
+    def stand_in(self, step: int) -> Any:
+        """A batch like `batch(step)` in its shapes and types, of made-up values."""
+        ...
+
+    def prepared_bytes(self) -> int:
+        """How many bytes `prepare()` would write to disk, to within a tenth or so; 0 if that is not known."""
+        ...
+
+
+@runtime_checkable
+class Exact(Protocol):
+    """A workload whose runs have a closed form: what loss any LRs lead to is computed, many runs at once.
+
+    Training the same LRs as a job must end with the same loss, to rounding.
+    """
+
+    def expected_losses(self, lrs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """The loss after the last step of each of n runs, inf if it overflows: float64 (n, steps) to (n,)."""
+        ...
+
+    def expected_gradient(self, lrs: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
+        """The loss after one run's last step, and its gradient with respect to each LR: (steps,) to (steps,)."""
         ...
 
 
