@@ -183,6 +183,8 @@ class Axis:
         grid: the values, ascending, that a grid search tries; empty: it leaves the parameter as it is.
         length: the parameter is a length. The axis is always in fractions of the run; the parameter itself is in what
             the schedule's field `lengths` says.
+        draw: the range that a shape search draws from, where it is narrower than `low` to `high`.
+        variant: a shape search leaves the parameter at its default unless it is asked to search it.
     """
 
     low: float
@@ -190,6 +192,16 @@ class Axis:
     log: bool = False
     grid: tuple[float, ...] = ()
     length: bool = False
+    draw: tuple[float, float] | None = None
+    variant: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Marks a parameter that is settled for a whole experiment: nothing fits or searches it, though it may be a choice.
+
+    It stands in the field's annotation: `Annotated[Literal["a", "b"], "help", Fixed()]`.
+    """
 
 
 def axes(family: Any) -> dict[str, Axis]:

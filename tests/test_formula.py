@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lrctl.formula import formula
 from lrctl.plugins import registry
-from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear, tunable
+from lrctl.schedule import AdaptiveSchedule, Fixed, PiecewiseLinear, metadata, tunable
 from test_testing import SCHEDULES
 
 STEPS = 60
@@ -32,8 +32,9 @@ def examples() -> dict[str, Any]:
 
 def choices(family: Any) -> list[dict[str, Any]]:
     """The defaults, and every value of each parameter that is a choice; lengths in steps need other numbers."""
-    hints = get_type_hints(family)
-    literal = {f.name: hints[f.name] for f in fields(family) if get_origin(hints[f.name]) is Literal}
+    hints, marked = get_type_hints(family), get_type_hints(family, include_extras=True)
+    named = [f.name for f in fields(family) if Fixed() not in metadata(marked[f.name])]
+    literal = {name: hints[name] for name in named if get_origin(hints[name]) is Literal}
     return [{}] + [{n: value} for n, kind in literal.items() if n != "lengths" for value in get_args(kind)]
 
 

@@ -17,6 +17,7 @@ def register_schedules(register: Register) -> None:
     from lrctl_schedules.constant import Constant, ConstantWithWarmup
     from lrctl_schedules.cosine import Cosine
     from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
+    from lrctl_schedules.generalized_cosine import GeneralizedCosine
     from lrctl_schedules.greedy import Greedy
     from lrctl_schedules.hypergradient import Hypergradient
     from lrctl_schedules.inverse import InverseSqrt, InverseTime
@@ -26,8 +27,11 @@ def register_schedules(register: Register) -> None:
     from lrctl_schedules.plateau import Plateau
     from lrctl_schedules.power import Power
     from lrctl_schedules.rex import Rex
+    from lrctl_schedules.smooth import SmoothNonMonotonic
+    from lrctl_schedules.square_root import SquareRoot
     from lrctl_schedules.step import StepDecay
     from lrctl_schedules.symmetric import Quadratic, Triangle
+    from lrctl_schedules.two_point import TwoPointLinear, TwoPointSpline
     from lrctl_schedules.wsd import WSD
 
     register(PiecewiseLinear, name="piecewise-linear", help="straight lines between (step, LR) knots")
@@ -47,6 +51,11 @@ def register_schedules(register: Register) -> None:
     register(Cyclical, name="cyclical", help="straight up to the peak and straight down again, several times")
     register(Rex, name="rex", help="linear warmup, then a fall that is slow at first and fast at the end")
     register(Power, name="power", help="linear warmup, the peak, a fall by a power law, and a cooldown to 0")
+    register(GeneralizedCosine, name="generalized-cosine", help="warmup, then a power of half a cosine down")
+    register(SquareRoot, name="square-root", help="warmup, then an arc down: a quarter of a circle, or a power of it")
+    register(TwoPointLinear, name="two-point-linear", help="warmup, then straight lines down through two points")
+    register(TwoPointSpline, name="two-point-spline", help="warmup, then a smooth curve down through two points")
+    register(SmoothNonMonotonic, name="smooth-non-monotonic", help="a smooth curve up and down through five points")
     register(Greedy, name="greedy", help="GreedyLR: up while the loss improves, down while it does not; sees the run")
     register(Plateau, name="plateau", help="the LR falls when the loss has stopped improving; sees the run")
     register(Hypergradient, name="hypergradient", help="the LR follows its own gradient; sees the run")

@@ -13,14 +13,14 @@ LengthsIn = Annotated[Lengths, "what lengths are in: fraction (of the run) or st
 Warmup = Annotated[
     float,
     "length of the linear warmup from LR 0",
-    Axis(0.0, 1.0, grid=(0.0, 0.05, 0.1, 0.25, 0.5), length=True),
+    Axis(0.0, 1.0, grid=(0.0, 0.05, 0.1, 0.25, 0.5), length=True, draw=(0.0, 0.3)),
 ]
 Decay = Annotated[
     float,
     "length of the cooldown at the end of the run",
     Axis(0.0, 1.0, grid=(0.0, 0.05, 0.1, 0.25, 0.5), length=True),
 ]
-End = Annotated[float, "LR at the end of the run, as a share of the peak", Axis(0.0, 1.0)]
+End = Annotated[float, "LR at the end of the run, as a share of the peak", Axis(0.0, 1.0, variant=True)]
 
 LARGEST = sys.float_info.max
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from lrctl.schedule import Axis
-from lrctl_schedules.lengths import above, in_steps, progress, warmed
+from lrctl_schedules.lengths import above, in_steps, progress
 from lrctl_schedules.parameters import End, LengthsIn, PeakLr, Steps, Warmup, check_lengths, check_number, check_run
+from lrctl_schedules.warmup import RiseIs, RiseRate, check_rise, risen
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class Rex:
     Step 0 has LR 0, or P without warmup; step w has exactly P; step T has exactly e P, or P if the whole run is warmup.
     b = 1/2 is REX, b = 1 a straight line; below 1 the LR stays high for long, above 1 it falls early. w is in [0, T],
     b in [1e-9, 1e9], e in [0, 1].
+
+    The warmup P t / w is that of `rise` "linear"; its other shapes are in `lrctl_schedules.warmup.risen`. As in
+    transformers step 0 has LR 0 even if the warmup is one step long, or less.
 
     >>> [round(Rex(steps=100, peak_lr=0.5, warmup=0.2)(step), 15) for step in (0, 10, 20, 60, 100)]
     [0.0, 0.25, 0.5, 0.333333333333333, 0.0]
@@ -43,6 +47,8 @@ class Rex:
         Axis(1e-3, 1e2, log=True, grid=(0.1, 0.5, 1.0, 2.0)),
     ] = 0.5
     end: End = 0.0
+    rise: RiseIs = field(default="linear", kw_only=True)
+    rise_rate: RiseRate = field(default=3.0, kw_only=True)
     lengths: LengthsIn = "fraction"
 
     def __post_init__(self) -> None:
@@ -50,10 +56,12 @@ class Rex:
         check_lengths(self.steps, self.lengths, warmup=self.warmup)
         check_number("b", self.b, 1e-9, 1e9)
         check_number("end", self.end, 0, 1)
+        check_rise(self.rise, self.rise_rate)
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         warmup = in_steps(self.warmup, self.steps, self.lengths)
         u = progress(step, warmup, self.steps)
         # 1 - (1 - b) u would lose a small b to rounding, and divide by 0 at the end.
-        return self.peak_lr * warmed(step, warmup) * above(self.end, (1 - u) / ((1 - u) + self.b * u))
+        fallen = (1 - u) / ((1 - u) + self.b * u)
+        return self.peak_lr * risen(step, warmup, self.rise, self.rise_rate) * above(self.end, fallen)

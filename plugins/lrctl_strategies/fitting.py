@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from lrctl.plugins import registry
-from lrctl.schedule import Axis, Schedule, axes
+from lrctl.schedule import Axis, Fixed, Schedule, axes, metadata
 from lrctl_strategies.families import in_fractions
 
 if TYPE_CHECKING:
@@ -77,11 +77,14 @@ def fit(family: str, schedule: Schedule, steps: int) -> Fit:
 
 
 def kinds(family: Any) -> dict[str, tuple[Any, ...]]:
-    """The parameters with a few values only, and these: words, and whole numbers that have a grid."""
-    hints = get_type_hints(family)
+    """The parameters with a few values only, and these: words, and whole numbers that have a grid.
+
+    Neither what lengths are in nor what is `Fixed` tells one fit from another.
+    """
+    hints, marked = get_type_hints(family), get_type_hints(family, include_extras=True)
     found = {f.name: get_args(hints[f.name]) for f in fields(family) if get_origin(hints[f.name]) is Literal}
     found |= {name: axis.grid for name, axis in axes(family).items() if hints[name] is int and axis.grid}
-    return {name: values for name, values in found.items() if name != "lengths"}
+    return {name: each for name, each in found.items() if name != "lengths" and Fixed() not in metadata(marked[name])}
 
 
 def combined(values: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
@@ -132,10 +135,11 @@ def scaled(axis: Axis, u: float) -> float:
 
 
 def lrs(schedule: Schedule, at: Array) -> Array:
-    """The LRs at these steps."""
+    """The LRs at these steps. A family that is faster at many steps at once has a method `lrs` for it."""
     import numpy as np
 
-    return np.array([schedule(step) for step in at.tolist()])
+    steps = at.tolist()
+    return np.array(schedule.lrs(steps) if hasattr(schedule, "lrs") else [schedule(step) for step in steps])
 
 
 def base_lr(target: Array, shape: Array) -> float:

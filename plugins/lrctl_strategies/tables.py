@@ -8,6 +8,7 @@ from typing import Any
 
 from lrctl.fields import fields_of
 from lrctl.plugins import registry
+from lrctl.schedule import Fixed
 from lrctl.table import Table, number
 
 
@@ -35,10 +36,13 @@ def telling(family: str, params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]
     """
     declared = fields_of(registry().get("schedule", family).target)
     defaults = {field.name: field.default for field in declared if field.default is not MISSING}
+    fixed = {field.name for field in declared if Fixed() in field.marks}
     for name, value in params.items():
         if name == "knots":
             yield "peak_lr", float(max(lr for _, lr in value))
-        elif isinstance(value, float) or (isinstance(value, int | str) and value != defaults.get(name, value)):
+        elif (isinstance(value, float) and name not in fixed) or (
+            isinstance(value, float | int | str) and value != defaults.get(name, value)
+        ):
             yield name, value
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from lrctl.fields import fields_of
 from lrctl.plugins import registry
-from lrctl.schedule import axes
+from lrctl.schedule import Fixed, axes
 from lrctl.testing import check_schedule
 from schedules.members import FAMILIES, members
 
@@ -44,6 +44,7 @@ def test_the_families_are_these() -> None:
     assert list(FAMILIES) == [
         *("wsd", "cosine", "linear", "polynomial", "constant", "constant-with-warmup", "triangle", "quadratic", "step"),
         *("inverse-time", "inverse-sqrt", "cosine-with-restarts", "one-cycle", "cyclical", "rex", "power"),
+        *("generalized-cosine", "square-root", "two-point-linear", "two-point-spline", "smooth-non-monotonic"),
     ]
     assert registry().get("schedule", "piecewise-linear").plugin == "lrctl_schedules"
 
@@ -91,7 +92,9 @@ def test_it_declares_its_parameters(family: Any) -> None:
     assert [f.name for f in fields(family) if f.default is MISSING] == ["steps", "peak_lr"]
     assert ("lengths" in names) == any(axis.length for axis in axes(family).values())
     assert names.index("lengths") == len(names) - 1 if "lengths" in names else True
-    assert set(axes(family)) == {name for name in names[2:] if hints[name] in (int, float)}
+    fixed = {field.name for field in fields_of(family) if Fixed() in field.marks}
+    assert set(axes(family)) == {name for name in names[2:] if hints[name] in (int, float)} - fixed
+    assert fixed <= {"rise", "rise_rate"}
     assert all(field.help and "\n" not in field.help for field in fields_of(family))
 
 
