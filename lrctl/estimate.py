@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lrctl.errors import UsageError
+from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl.executor import slots
 from lrctl.job import SegmentJob, SegmentResult, Task
 from lrctl.loading import origin
 from lrctl.plugins import registry
-from lrctl.prepare import prepare
+from lrctl.prepare import Rehearsed, rehearse
 from lrctl.recipe import Recipe
 from lrctl.run import begun
-from lrctl.schedule import AdaptiveSchedule, PiecewiseLinear
+from lrctl.schedule import AdaptiveSchedule
 from lrctl.session import SPLITS
 from lrctl.store import Store
 from lrctl.strategy import Batch, Found, drive
+from lrctl.workload import StandIn
 
-NO_TRAINING = {
-    **dict.fromkeys(("jobs", "jobs_known", "steps", "workers", "checkpoint_bytes", "peak_disk_bytes"), 0),
-    **dict.fromkeys(("baseline_runs", "seconds_per_step", "seconds"), 0.0),
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lrctl.probe import Measured
+
+MEASURED = (
+    "seconds_per_step",
+    "seconds_per_evaluation",
+    "seconds",
+    "memory_bytes",
+    "checkpoint_bytes",
+    "peak_disk_bytes",
+    "data_bytes",
+)
+"""What an estimate measures; null where it cannot."""
+
+NO_TRAINING: dict[str, Any] = {
+    **dict.fromkeys(("jobs", "jobs_known", "steps", "baseline_runs", "workers", *MEASURED), 0),
+    "notes": [],
     "held_out_splits": [],
 }
 """What a search takes that trains nothing."""
-
-PROBE = 20
-"""Steps, at LR 0, that a step's time is measured over."""
 
 
 @dataclass(slots=True)
@@ -57,7 +70,7 @@ class Rehearsal:
             loss = 0.0
         else:
             # A run to the end is known by its peak, a segment of a search by the LR it leads to.
-            lr = max(map(job.schedule, range(job.stop))) if job.evaluate else job.schedule(job.stop)
+            lr = peak_of(job) if job.evaluate else job.schedule(job.stop)
             loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
         metrics = {split: {"loss": loss} for split in job.evaluate}
         made_up = SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start)
@@ -77,74 +90,136 @@ class Rehearsal:
         return jobs
 
 
-def estimate(command: str, recipe: Recipe, *, store: str | Path) -> dict[str, Any]:
-    """Jobs, steps, peak disk and time of a search whose strategy is `command`. Nothing is written to the store.
+def peak_of(job: SegmentJob) -> float:
+    """The highest LR of a run up to the end of a job."""
+    assert not isinstance(job.schedule, AdaptiveSchedule)
+    return max((*(job.lrs or ()), *map(job.schedule, range(job.start))), default=0.0)
+
+
+class Guess:
+    """Stands for a workload whose runs have a closed form: computing them would take as long as the search."""
+
+    def expected_losses(self, lrs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """1 for each run: (n, steps) to (n,)."""
+        import numpy as np
+
+        return np.ones(len(lrs))
+
+    def expected_gradient(self, lrs: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
+        """1, and no slope: (steps,) to (steps,)."""
+        import numpy as np
+
+        return 1.0, np.zeros(len(lrs))
+
+
+def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool = True) -> dict[str, Any]:
+    """What a search whose strategy is `command` would take. Nothing is trained, and no data are fetched.
 
     A search that follows another path than the rehearsal can take somewhat more or fewer jobs.
+
+    Args:
+        command: a registered strategy's name.
+        recipe: from `lrctl.recipe.read`.
+        store: where results of jobs may be known.
+        measure: False leaves time, memory and disk null, and is fast.
+
+    Returns:
+        A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
+        and how many `baseline_runs`, plain training runs, that is; `workers`; `seconds_per_step` and
+        `seconds_per_evaluation` in one worker, `seconds` of all; `memory_bytes` of one worker (an estimate: weights,
+        gradients, optimizer state, activations); `checkpoint_bytes`, `peak_disk_bytes` of the checkpoints that exist
+        at a time; `data_bytes` that are to be made ready first, 0 if none or unknown; `held_out_splits` that are
+        evaluated; `notes` on how it was measured. What could not be measured is null, and a note says why.
 
     Raises:
         UsageError: the recipe, workload or device cannot be used.
     """
     part, params = registry().get("strategy", command), recipe.params(command)
-    moved = begun(part.target(params, recipe.problem))
+    problem = recipe.problem
+    guessed = replace(problem, exact=Guess()) if problem.exact else problem
+    moved = begun(part.target(params, guessed))
     if isinstance(moved, Found):
         return NO_TRAINING | {"command": command, "workload": recipe.workload.name}
-    task = prepare(recipe)
-    rehearsal = Rehearsal(task)
+    rehearsed = rehearse(recipe)
+    rehearsal = Rehearsal(rehearsed.task)
     found = drive(moved, rehearsal.answer)
     again = rehearsal.again(found.checkpoint)
-    steps = sum(job.stop - job.start for job in [*rehearsal.jobs.values(), *again])
-    seconds_per_step, seconds_per_evaluation, size = probe(task)
-    workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(task.device))
-    rounds = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
-    rounds += sum(job.stop - job.start for job in again)
-    evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
+    jobs = [job for job in rehearsal.jobs.values() if job.stop > job.start]
+    steps = sum(job.stop - job.start for job in [*jobs, *again])
     # Opening a folder that is not a store yet would make it one.
     known = Store(store).result if (Path(store) / "store.json").is_file() else (lambda _: None)
     return {
         "command": command,
         "workload": recipe.workload.name,
-        "jobs": sum(job.stop > job.start for job in rehearsal.jobs.values()),
-        "jobs_known": sum(known(key) is not None for key, job in rehearsal.jobs.items() if job.stop > job.start),
+        "jobs": len(jobs),
+        "jobs_known": sum(known(job.key(rehearsed.task)) is not None for job in jobs),
         "steps": steps,
         "baseline_runs": steps / recipe.training.steps,
-        "workers": workers,
-        "seconds_per_step": seconds_per_step,
-        "seconds": rounds * seconds_per_step + evaluations * seconds_per_evaluation,
-        "checkpoint_bytes": size,
-        "peak_disk_bytes": max(rehearsal.checkpoints, len(again)) * size,
+        **costs(recipe, rehearsed, rehearsal, again, measure),
         "held_out_splits": list(SPLITS),
     }
 
 
-def probe(task: Task) -> tuple[float, float, int]:
-    """Seconds per step and per evaluation in one worker, and a checkpoint's bytes, measured on a throw-away model."""
-    import torch
-
-    from lrctl.trainer import train
-    from lrctl.worker import quiet_torch, workload_of
-
-    workload = workload_of(task)
-    still = PiecewiseLinear(((0, 0.0),))
+def costs(
+    recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, again: list[SegmentJob], measure: bool
+) -> dict[str, Any]:
+    """The part of an estimate that is measured: time, memory, disk."""
+    device = rehearsed.task.device
+    workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(device))
+    updates = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
+    updates += sum(job.stop - job.start for job in again)
+    evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
+    found: dict[str, Any] = {"workers": workers, **dict.fromkeys(MEASURED), "notes": []}
+    if not measure:
+        return found
     try:
-        with quiet_torch(task.threads, task.device):
-            train(workload, task, SegmentJob(0, 3, still))
-            trained = train(workload, task, SegmentJob(0, PROBE, still))
-            began = time.perf_counter()
-            train(workload, task, SegmentJob(0, 0, still, evaluate=SPLITS))
-            evaluation = time.perf_counter() - began
+        if rehearsed.workload is None:
+            raise MissingError(rehearsed.missing)
+        found["data_bytes"] = prepared_bytes(rehearsed)
+        measured = probe(rehearsed)
+    except MissingError as error:
+        return found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
+    if rehearsed.stand_in:
+        found["notes"].append("the data are not made ready yet: steps were measured on made-up batches")
+    found["notes"] += measured.notes
+    evaluation = measured.seconds_per_evaluation
+    if evaluation is None:
+        found["notes"].append("the time of evaluations is not counted")
+    return found | {
+        "seconds_per_step": measured.seconds_per_step,
+        "seconds_per_evaluation": evaluation,
+        "seconds": updates * measured.seconds_per_step + evaluations * (evaluation or 0.0),
+        "memory_bytes": measured.memory_bytes,
+        "checkpoint_bytes": measured.checkpoint_bytes,
+        "peak_disk_bytes": max(rehearsal.checkpoints, len(again)) * measured.checkpoint_bytes,
+    }
+
+
+def prepared_bytes(rehearsed: Rehearsed) -> int:
+    """How many bytes of data are to be made ready."""
+    return rehearsed.workload.prepared_bytes() if isinstance(rehearsed.workload, StandIn) else 0
+
+
+def probe(rehearsed: Rehearsed) -> Measured:
+    """What training takes in one worker, measured on a throw-away model.
+
+    Raises:
+        UsageError: the workload cannot be trained.
+        MissingError: it needs something that is not here.
+    """
+    from lrctl.probe import measure
+    from lrctl.worker import quiet_torch
+
+    task, workload = rehearsed.task, rehearsed.workload
+    assert workload is not None
+    try:
+        with quiet_torch(task.threads, task.device, tf32=task.tf32):
+            return measure(workload, task, stand_in=rehearsed.stand_in, splits=SPLITS)
+    except LrctlError:
+        raise
     except Exception as error:
         where = origin(error, task.workload)
         raise UsageError(
             f"workload {task.workload}: training a few steps raised {type(error).__name__}: {error}{where}; "
             "mend it and try again, --debug shows more"
         ) from error
-    return trained.seconds / PROBE, evaluation, sum(t.nbytes for t in tensors_in(trained.state, torch.Tensor))
-
-
-def tensors_in(value: Any, kind: Any) -> list[Any]:
-    """All tensors in nested dicts, lists and tuples."""
-    if isinstance(value, kind):
-        return [value]
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [tensor for item in items for tensor in tensors_in(item, kind)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, asdict, dataclass
 from dataclasses import Field as DataclassField
 from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -25,6 +25,20 @@ class Field:
     default: Any
     help: str
     marks: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Marks a parameter that was added to a part in use: `Annotated[int, "help", Later()] = 0`.
+
+    At its default it is left out where parameters are spelt out: the keys of jobs done before stay as they were.
+    """
+
+
+def spelt_out(built: Any) -> dict[str, Any]:
+    """All parameters of an instance with their values, but for those marked `Later` at their default."""
+    later = {f.name: f.default for f in fields_of(type(built)) if any(isinstance(mark, Later) for mark in f.marks)}
+    return {name: value for name, value in asdict(built).items() if name not in later or value != later[name]}
 
 
 def fields_of(params: Any) -> list[Field]:

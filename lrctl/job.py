@@ -29,6 +29,9 @@ class Task:
         content: digest of what the parameters do not name: the data, the source of `file.py`.
         optimizer: name and settings; None where the workload brings its own.
         device: as torch names it; only its type (`cpu`, `cuda`) enters the key.
+        micro_batches: pieces that each batch is cut into; their gradients add up to the batch's.
+        compile: whether the model is compiled.
+        tf32: whether matrix products of float32 on CUDA are done in TensorFloat-32; nothing elsewhere.
         run: the run these jobs are trained for. Recorded with each result, not part of the key.
     """
 
@@ -40,6 +43,9 @@ class Task:
     device: str = "cpu"
     dtype: str = "float32"
     threads: int = 1
+    micro_batches: int = 1
+    compile: bool = False
+    tf32: bool = False
     run: str = ""
 
     def of(self, job: SegmentJob) -> Task:
@@ -55,7 +61,13 @@ class Task:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """Everything about the task that a job's numbers depend on."""
+        """Everything about the task that a job's numbers depend on; an option enters it once it is used."""
+        device = self.device.partition(":")[0]
+        options = {
+            "micro_batches": self.micro_batches > 1 and self.micro_batches,
+            "compile": self.compile,
+            "tf32": self.tf32 and device == "cuda",
+        }
         return {
             "numerics": NUMERICS,
             "workload": self.workload.rpartition(":")[2],
@@ -63,9 +75,10 @@ class Task:
             "content": self.content,
             "seed": self.seed,
             "optimizer": None if self.optimizer is None else dict(self.optimizer),
-            "device": self.device.partition(":")[0],
+            "device": device,
             "dtype": self.dtype,
             "threads": self.threads,
+            **{name: value for name, value in options.items() if value},
         }
 
 

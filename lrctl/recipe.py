@@ -6,20 +6,20 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from lrctl import fields, toml
 from lrctl.errors import UsageError, unknown
+from lrctl.fields import Later
 from lrctl.job import Divergence
-from lrctl.loading import is_code
+from lrctl.loading import is_code, load_workload
 from lrctl.optimizer import AUTO, OPTIMIZERS, defaults
 from lrctl.plugins import registry
+from lrctl.recipe_file import NAMES, assign, layers, merge
 from lrctl.strategy import Problem
 
 DEFAULT = "quickstart"
-NAMES = ("workload.name", "executor.name", "optimizer.name")
 TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
 
 
@@ -32,9 +32,12 @@ class Training:
     device: Annotated[str, "auto, cpu, cuda, ..."] = "auto"
     dtype: Annotated[Literal["float32", "bfloat16"], "bfloat16 is autocast"] = "float32"
     threads: Annotated[int, "CPU threads of each worker; another number gives other bits"] = 1
+    micro_batches: Annotated[int, "cut each batch into so many pieces, one after another: less memory", Later()] = 1
+    compile: Annotated[bool, "compile the model with torch.compile", Later()] = False
+    tf32: Annotated[bool, "TensorFloat-32 matrix products on CUDA: faster, less exact", Later()] = False
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("seed", 0), ("threads", 1)):
+        for name, least in (("steps", 1), ("seed", 0), ("threads", 1), ("micro_batches", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
 
@@ -67,10 +70,19 @@ class Recipe:
 
     @property
     def problem(self) -> Problem:
-        """What a strategy is told about the run."""
-        own = self.named_optimizer
+        """What a strategy is told about the run. No code of a user's is run for it."""
+        own, workload = self.named_optimizer, self.workload
+        target = None if is_code(workload.name) else registry().get("workload", workload.name).target
+        may_bring_own = not isinstance(target, type) or hasattr(target, "optimizer")
+        exact: Any = None
+        if hasattr(target, "expected_losses"):
+            exact = load_workload(workload.name, workload.params, self.training.seed)
         return Problem(
-            self.training.steps, self.training.seed, {**{n: defaults(n) for n in OPTIMIZERS}, own["name"]: own}
+            self.training.steps,
+            self.training.seed,
+            {**{n: defaults(n) for n in OPTIMIZERS}, own["name"]: own},
+            None if may_bring_own and self.optimizer.name == AUTO else own["name"],
+            exact,
         )
 
     @property
@@ -88,7 +100,7 @@ class Recipe:
         """The recipe as TOML, with every value that decides the result of this strategy spelt out."""
         return toml.tables(
             {
-                "training": asdict(self.training),
+                "training": fields.spelt_out(self.training),
                 "optimizer": {"name": self.optimizer.name, **self.optimizer.params} if self.optimizer_given else {},
                 "divergence": asdict(self.divergence),
                 "workload": {"name": self.workload.name, **self.workload.params},
@@ -103,15 +115,13 @@ def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *,
     Raises:
         UsageError: there is no such recipe, it is not TOML, or a table, key or value in it is not allowed.
     """
-    path = find(name or DEFAULT)
-    source = path.name if name and is_file_name(name) else path.stem
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not TOML: {error}") from error
-    except OSError as error:
-        raise UsageError(f"--recipe {path}: cannot be read: {error.strerror}") from error
-    refused = confine(tables.get("workload", {}), path.parent, source)
+    tables: dict[str, Any] = {}
+    source = refused = ""
+    for layer in layers(name or DEFAULT):
+        if tables:
+            check(tables, source)  # so that a mistake is told of the file that it is in
+        tables, source = merge(layer.tables, tables), layer.source
+        refused = layer.refused if layer.names_workload else refused
     if allow_code or "workload.name" in (overrides or {}):
         refused = ""
     # Names first: another workload or executor starts from its own defaults.
@@ -158,7 +168,7 @@ def check_workload(table: Mapping[str, Any], source: str) -> Choice:
     if name.endswith(".py"):
         raise UsageError(f"{source}: workload.name: {name} must name a class too, as in {name}:MyWorkload")
     part = registry().get("workload", name, f"{source}: workload.name")
-    return Choice(name, asdict(fields.build(part.params, params, f"{source}: workload")))
+    return Choice(name, fields.spelt_out(fields.build(part.params, params, f"{source}: workload")))
 
 
 def check_optimizer(table: Mapping[str, Any], source: str) -> Choice:
@@ -222,77 +232,12 @@ def split_name(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any
     return name, {key: value for key, value in table.items() if key != "name"}
 
 
-def is_file_name(name: str) -> bool:
-    """Whether `--recipe` was given a file rather than the name of a bundled recipe."""
-    return name.endswith(".toml") or "/" in name
-
-
-def find(name: str) -> Path:
-    """The file of a recipe given by name or path.
-
-    Raises:
-        UsageError: there is none.
-    """
-    if is_file_name(name):
-        if not Path(name).is_file():
-            raise UsageError(
-                f"--recipe {name}: there is no such file; give a TOML file or one of: {', '.join(bundled())}"
-            )
-        return Path(name)
-    if name not in bundled():
-        raise unknown("recipe", name, bundled(), f"--recipe {name}")
-    return bundled()[name]
-
-
-@cache
-def bundled() -> dict[str, Path]:
-    """The recipes that come with lrctl, by name: inside the package once installed, beside it in a checkout."""
-    package = Path(__file__).parent
-    folder = package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
-def confine(table: Any, folder: Path, source: str) -> str:
-    """Resolve a recipe's `file.py:Class` against the recipe's folder; why it may not be run, if it lies outside."""
-    name = table.get("name") if isinstance(table, dict) else None
-    if not isinstance(name, str) or not is_code(name):
-        return ""
-    file, _, cls = name.rpartition(":")
-    path = (folder / file).resolve()
-    table["name"] = f"{path}:{cls}"
-    if path.is_relative_to(folder.resolve()):
-        return ""
-    return (
-        f"{source}: workload.name: {file} is outside the recipe's folder; "
-        f"move it there, name it yourself with --workload {path}:{cls}, or give --allow-code if you trust the recipe"
-    )
-
-
 def from_here(workload: Any) -> Any:
     """A `file.py:Class` relative to the working directory as an absolute path; anything else as it is."""
     if not isinstance(workload, str) or not is_code(workload):
         return workload
     file, _, cls = workload.rpartition(":")
     return f"{Path(file).expanduser().resolve()}:{cls}"
-
-
-def assign(tables: dict[str, Any], key: str, value: Any) -> None:
-    """Set `table.key` (or `strategy.name.key`) in raw tables.
-
-    Another workload, executor or optimizer has other keys; another workload is not to be trained with the settings of
-    an optimizer that were chosen for this one.
-    """
-    *path, last = key.split(".")
-    table: Any = tables
-    for part in path:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise UsageError(f"--set {key}: {part} is not a table")
-    if key in NAMES and table.get("name") != value:
-        table.clear()
-        if key == "workload.name":
-            tables.pop("optimizer", None)
-    table[last] = value
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

@@ -29,7 +29,7 @@ from lrctl.schedule import (
     with_peak,
 )
 from lrctl.strategy import Batch, Found, Problem, Strategy, drive
-from lrctl.workload import Prepared, Workload
+from lrctl.workload import Exact, Prepared, Workload
 
 TASK = Task(workload="scripted", workload_params={}, content="", seed=0, optimizer=None)
 """A task for scripted searches: no workload is ever built."""
@@ -104,11 +104,13 @@ def check_tunable(schedule: Any) -> None:
     longer = stretch(schedule, schedule.steps, schedule.steps * 2)
     for step in range(schedule.steps + 1):
         lr = schedule(step)
+        # A family may leave out a warmup of at most one step, which would give LR 0 to the first update and no more.
+        begins = step == 0 and longer(0) == 0
         for other, expected in ((lower(step), lr / 2), (higher(step), lr * 3)):
             near = math.isclose(other, expected, rel_tol=1e-9, abs_tol=schedule.peak_lr * 1e-9)
             assert near, f"{schedule!r} is not linear in peak_lr at step {step}: {other}, not {expected}"
         near = math.isclose(longer(step * 2), lr, rel_tol=1e-9, abs_tol=schedule.peak_lr * 1e-9)
-        assert near, (
+        assert near or begins, (
             f"{schedule!r}, stretched to twice its steps, has LR {longer(step * 2)} at step {step * 2}, not {lr}"
         )
 
@@ -265,7 +267,8 @@ def check_workload(workload: Workload, steps: int = 3) -> None:
         first, second = train(workload, task, job), train(workload, task, job)
     assert first.losses.tobytes() == second.losses.tobytes(), "training twice gave two different losses"
     assert first.metrics == second.metrics, "evaluating twice gave different metrics"
-    assert first.metrics["validation"] != first.metrics["test"], "validation and test look like the same data"
+    alike = first.metrics["validation"] == first.metrics["test"]
+    assert isinstance(workload, Exact) or not alike, "validation and test look like the same data"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

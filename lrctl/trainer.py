@@ -10,7 +10,7 @@ import hashlib
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from lrctl import optimizer as optimizers
+from lrctl.batches import pieces, to
 from lrctl.control import Control
 from lrctl.errors import UsageError
 from lrctl.job import SegmentJob, Task
@@ -54,6 +55,8 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
     model = workload.model().to(device)
     optimizer = optimizers.build(workload, model, task.optimizer)
     control = Control(optimizer, job.schedule, [group.get("lr_scale", 1.0) for group in optimizer.param_groups])
+    if task.compile:
+        model.compile()  # in place: the names in its state stay
     if start_from is not None:
         model.load_state_dict(start_from["model"])
         # torch's optimizers keep the tensors they are given: without the copy, siblings would share moments.
@@ -66,17 +69,16 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
     model.train()
     began = time.perf_counter()
     for index, step in enumerate(range(job.start, job.stop)):
-        loss = loss_of(workload, model, task, step)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = backward(workload, model, task, batch_of(workload, task, step))
         if job.gradient_norms:
             norms[index] = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         if clip_norm:
             torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-        lr = control.decide(step, loss.detach(), partial(loss_again, workload, model, task, step))
+        lr = control.decide(step, loss, partial(loss_again, workload, model, task, step))
         optimizer.step()
         if index == 0:
             control.check()
-        losses[index] = loss.detach()
+        losses[index] = loss
         lrs.append(lr)
         control.observe(step, lr, losses[index])
         optimizer.zero_grad(set_to_none=True)
@@ -95,19 +97,51 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
     return trained
 
 
-def loss_of(workload: Workload, model: torch.nn.Module, task: Task, step: int) -> torch.Tensor:
-    """The training loss of batch `step`, with the random numbers of that step."""
+def batch_of(workload: Workload, task: Task, step: int) -> Any:
+    """The batch of a step; from here on random numbers are those of that step."""
     device = torch.device(task.device)
     seed_all(task.seed, step, device)
     with precision(task.dtype, device):
-        return workload.loss(model, to(workload.batch(step), device))
+        return workload.batch(step)
+
+
+def backward(workload: Workload, model: torch.nn.Module, task: Task, batch: Any) -> torch.Tensor:
+    """Add the gradient of a batch's loss to the parameters' gradients, piece by piece. Returns the loss, detached."""
+    return total(task, batch, lambda piece, share: backed(loss_of(workload, model, task, piece), share))
+
+
+def backed(loss: torch.Tensor, share: float) -> torch.Tensor:
+    """Send a share of a loss back; returns that share, detached."""
+    part = loss if share == 1 else loss * share
+    part.backward()  # type: ignore[no-untyped-call]
+    return part.detach()
+
+
+def total(task: Task, batch: Any, part: Callable[[Any, float], torch.Tensor]) -> torch.Tensor:
+    """The sum over the pieces of a batch of what `part` gives for a piece and its share of the rows.
+
+    The mean of the pieces' losses, weighted by their rows, is the mean loss of the batch wherever that is a mean over
+    rows of equal weight, and nothing, like batch normalisation, mixes rows.
+    """
+    if task.micro_batches == 1:
+        return part(batch, 1.0)
+    parts = [part(*piece) for piece in pieces(batch, task.micro_batches, f"workload {task.workload}: batch")]
+    return torch.stack(parts).sum()
+
+
+def loss_of(workload: Workload, model: torch.nn.Module, task: Task, batch: Any) -> torch.Tensor:
+    """The training loss of a batch or a piece of one."""
+    device = torch.device(task.device)
+    with precision(task.dtype, device):
+        return workload.loss(model, to(batch, device))
 
 
 @torch.no_grad()
 def loss_again(workload: Workload, model: torch.nn.Module, task: Task, step: int) -> torch.Tensor:
-    """The same with the weights as they are now; it leaves no trace in the model's buffers."""
+    """The loss of batch `step` with the weights as they are now; it leaves no trace in the model's buffers."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    loss = loss_of(workload, model, task, step)
+    batch = batch_of(workload, task, step)
+    loss = total(task, batch, lambda piece, share: loss_of(workload, model, task, piece) * share)
     for buffer, before in buffers:
         buffer.copy_(before)
     return loss
@@ -166,18 +200,3 @@ def frozen(model: torch.nn.Module) -> Iterator[None]:
     with torch.no_grad():
         yield
     model.train()
-
-
-def to(batch: Any, device: torch.device) -> Any:
-    """A batch with its tensors on the device."""
-    if device.type == "cpu":
-        return batch
-    if isinstance(batch, torch.Tensor):
-        pinned = batch.pin_memory() if device.type == "cuda" and batch.device.type == "cpu" else batch
-        return pinned.to(device, non_blocking=True)
-    if isinstance(batch, Mapping):
-        return {name: to(item, device) for name, item in batch.items()}
-    if isinstance(batch, list | tuple):
-        items = [to(item, device) for item in batch]
-        return type(batch)(*items) if hasattr(batch, "_fields") else type(batch)(items)  # a named tuple or a plain one
-    return batch

@@ -59,7 +59,7 @@ def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
     if known is not None and (not job.checkpoint or store.checkpoint(key).exists()):
         return known
     workload = workload_of(task, checked=own_seed)
-    with quiet_torch(task.threads, task.device):
+    with quiet_torch(task.threads, task.device, tf32=task.tf32):
         start_from = parent_state(store, job)
         trained = train(workload, task, job, start_from)
     first = check_same(store, key, trained, task)
@@ -170,18 +170,20 @@ def tail_mean(losses: np.ndarray[Any, Any]) -> float:
 
 
 @contextmanager
-def quiet_torch(threads: int, device: str = "cpu") -> Iterator[None]:
+def quiet_torch(threads: int, device: str = "cpu", *, tf32: bool = False) -> Iterator[None]:
     """Torch as jobs need it; threads and random numbers are afterwards as before for others in this process."""
     import numpy as np
     import torch
 
-    before = torch.get_num_threads()
+    before, products = torch.get_num_threads(), torch.get_float32_matmul_precision()
     # Denormal optimizer state makes steps up to 26 times slower.
     torch.set_flush_denormal(True)
     torch.set_num_threads(threads)
     if device.startswith("cuda"):
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True, warn_only=True)
+        if tf32:
+            torch.set_float32_matmul_precision("high")
     states = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         try:
@@ -190,4 +192,6 @@ def quiet_torch(threads: int, device: str = "cpu") -> Iterator[None]:
             random.setstate(states[0])
             np.random.set_state(states[1])
             torch.set_num_threads(before)
+            if torch.get_float32_matmul_precision() != products:
+                torch.set_float32_matmul_precision(products)
             torch.set_flush_denormal(False)

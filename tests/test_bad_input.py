@@ -120,7 +120,7 @@ def test_the_recipe_that_the_others_spoil_can_be_used(lrctl: Lrctl) -> None:
     ("name", "message"),
     [
         ("smok", "--recipe smok: unknown recipe; did you mean 'smoke'?"),
-        ("mine.toml", "--recipe mine.toml: there is no such file; give a TOML file or one of: "),
+        ("mine.toml", "--recipe mine.toml: there is no such file; give a TOML file or choose from: "),
         ("./smoke", "--recipe ./smoke: there is no such file"),
         ("folder.toml", "--recipe folder.toml: there is no such file"),
         ("latin.toml", "latin.toml: not TOML: 'utf-8' codec can't decode byte 0xff"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from lrctl import recipe as recipes
 from lrctl import run
@@ -41,6 +44,25 @@ def test_segments_chained_on_a_gpu_equal_one_uninterrupted_run(text: Path, dtype
         first = train(workload, task, SegmentJob(0, 20, schedule))
         second = train(workload, task, SegmentJob(20, 40, schedule), first.state)
     assert [*first.losses, *second.losses] == list(whole.losses)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tf32": True}, {"dtype": "bfloat16"}, {"compile": True}, {"micro_batches": 4}],
+    ids=lambda options: next(iter(options)),
+)
+def test_options_of_training_on_a_gpu_give_losses_that_are_near(text: Path, options: dict[str, Any]) -> None:
+    recipe = gpt(text, **{"workload.dropout": 0.0, "workload.d_model": 64})
+    plain, task = prepare(recipe), replace(prepare(recipe), **options)
+    workload = load_workload(task.workload, task.workload_params, task.seed)
+    losses = []
+    for each in (plain, task):
+        before = torch.get_float32_matmul_precision()
+        with quiet_torch(1, each.device, tf32=each.tf32):
+            losses.append(train(workload, each, SegmentJob(0, 20, PiecewiseLinear(((0, 1e-3),)))).losses)
+        assert torch.get_float32_matmul_precision() == before
+    assert losses[0].tobytes() != losses[1].tobytes()
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
 @pytest.mark.parametrize("executor", ["serial", "processes"])

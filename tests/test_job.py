@@ -79,6 +79,7 @@ def test_equal_lrs_have_equal_keys_however_they_are_described(one: Any, other: A
 SAME_TASK: dict[str, dict[str, Any]] = {
     "run": {"run": "another"},
     "number of the device": {"device": "cpu:1"},
+    "tf32 on a CPU": {"tf32": True},
 }
 
 
@@ -105,6 +106,8 @@ OTHER_TASK: dict[str, Any] = {
     "device": "cuda",
     "dtype": "bfloat16",
     "threads": 2,
+    "micro_batches": 2,
+    "compile": True,
 }
 
 
@@ -114,7 +117,12 @@ def test_every_field_of_the_task_is_in_the_key(name: str, value: Any) -> None:
 
 
 def test_no_field_of_the_task_is_forgotten() -> None:
-    assert {field.name for field in dataclasses.fields(Task)} == {*OTHER_TASK, "run"}
+    assert {field.name for field in dataclasses.fields(Task)} == {*OTHER_TASK, "tf32", "run"}
+
+
+def test_tf32_is_in_the_key_on_a_gpu() -> None:
+    cuda = replace(TASK, device="cuda")
+    assert JOB.key(replace(cuda, tf32=True)) != JOB.key(cuda)
 
 
 @pytest.mark.parametrize("name", ["name", "betas", "eps", "weight_decay"])

@@ -11,7 +11,7 @@ import torch
 
 import lrctl
 from command_line import Lrctl
-from lrctl import recipe
+from lrctl import recipe, recipe_file
 from lrctl.loading import load_workload
 from lrctl.results import schedule_text
 from lrctl.schedule import PiecewiseLinear
@@ -63,7 +63,7 @@ def test_the_example_of_the_python_api_runs(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     code = block("lrctl.search(").replace('recipe="smoke", ', 'recipe="smoke.toml", ')
-    smoke = recipe.find("smoke").read_text(encoding="utf-8")
+    smoke = recipe_file.find("smoke").read_text(encoding="utf-8")
     Path("smoke.toml").write_text(smoke + '\n[executor]\nname = "serial"\n', encoding="utf-8")
     exec(compile(code, "README.md", "exec"), {"__name__": "__main__"})
 

@@ -356,12 +356,3 @@ def test_bfloat16_is_another_number() -> None:
     half = train(LINEAR, replace(TASK, dtype="bfloat16"), SegmentJob(0, 5, RAMP)).losses
     assert not np.array_equal(full, half)
     np.testing.assert_allclose(full, half, rtol=0.05)
-
-
-def test_a_batch_may_be_nested() -> None:
-    meta = torch.device("meta")
-    batch = {"x": torch.ones(2), "pair": (torch.ones(1), [torch.ones(3)]), "n": 3}
-    moved = trainer.to(batch, meta)
-    assert moved["x"].device == moved["pair"][0].device == moved["pair"][1][0].device == meta
-    assert moved["n"] == 3
-    assert trainer.to(batch, torch.device("cpu")) is batch

@@ -146,6 +146,7 @@ def strategy_command(part: Part) -> Callable[..., None]:
     @reported()
     def command(**options: Any) -> None:
         from lrctl import recipe as recipes
+        from lrctl.recipe_file import find
         from lrctl.results import settle
 
         overrides = dict(recipes.parse_setting(text) for text in options["settings"] or [])
@@ -154,7 +155,7 @@ def strategy_command(part: Part) -> Callable[..., None]:
         name, overrides = settle(part, options["recipe"], overrides, options["store"])
         recipe = recipes.read(name, overrides, allow_code=options["allow_code"])
         if not name and not options["quiet"]:
-            default = recipes.find(recipes.DEFAULT)
+            default = find(recipes.DEFAULT)
             typer.echo(f"recipe: {recipes.DEFAULT} ({default}); --recipe takes another", err=True)
         (plan if options["dry_run"] else run)(part.name, recipe, options)
 

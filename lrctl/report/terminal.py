@@ -78,16 +78,40 @@ def plot(
 
 def print_estimate(estimate: Mapping[str, Any]) -> None:
     """What a search would take, for a person, on stdout."""
-    stdout().print(
-        f"{estimate['command']} on {estimate['workload']}: about {estimate['jobs']} jobs "
-        f"({estimate['jobs_known']} of them known already), {estimate['steps']} steps = "
-        f"{estimate['baseline_runs']:.1f} plain runs\n"
-        f"training: about {estimate['seconds']:.0f} s on {estimate['workers']} workers "
-        f"({estimate['seconds_per_step'] * 1e3:.2f} ms a step)\n"
-        f"peak disk: about {estimate['peak_disk_bytes'] / 1e6:.2g} MB "
-        f"({estimate['checkpoint_bytes'] / 1e6:.2g} MB a checkpoint)\n"
+    jobs = f"about {estimate['jobs']} jobs ({estimate['jobs_known']} of them known already)"
+    steps = f"{estimate['steps']} steps = {estimate['baseline_runs']:.1f} plain runs"
+    lines = [f"{estimate['command']} on {estimate['workload']}: {jobs}, {steps}"]
+    on = f"on {estimate['workers']} workers"
+    if estimate["seconds"] is None:
+        lines.append(f"training: {on}; time, memory and disk are not known")
+    else:
+        step = f"{estimate['seconds_per_step'] * 1e3:.3g} ms a step"
+        disk, checkpoint = amount(estimate["peak_disk_bytes"]), amount(estimate["checkpoint_bytes"])
+        lines += [
+            f"training: about {duration(estimate['seconds'])} {on} ({step})",
+            f"memory: about {amount(estimate['memory_bytes'])} a worker, beside torch and the data",
+            f"peak disk: about {disk} ({checkpoint} a checkpoint)",
+        ]
+    if estimate["data_bytes"]:
+        lines.append(f"data to make ready first: about {amount(estimate['data_bytes'])}")
+    lines += [f"note: {note}" for note in estimate["notes"]]
+    lines.append(
         "nothing was trained; a search that takes another path, or extends a grid, takes somewhat more or less"
     )
+    stdout().print("\n".join(lines))
+
+
+def duration(seconds: float) -> str:
+    """Seconds, with the hours or days that they are."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds:.0f} s ({seconds / length:.1f} {unit})"
+    return f"{seconds:.0f} s"
+
+
+def amount(size: float) -> str:
+    """Bytes, in MB or GB."""
+    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.2g} MB"
 
 
 def print_tables(tables: Sequence[Table]) -> None:
