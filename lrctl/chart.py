@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lrctl.schedule import tupled
 
 Kind = Literal["lines", "steps", "points", "bars", "heat"]
+
+NAME = re.compile(r"[a-z0-9-]+")
+TAKEN = "figure"
+"""The name of a report's own figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,9 @@ class Series:
     Attributes:
         x: ascending; of bars their n + 1 edges, for n values of y.
         low: the lower end of the band or bar around each y, if it has one; then `high` is the upper end.
+
+    Raises:
+        ValueError: `low` and `high` are not as many as y.
     """
 
     label: str
@@ -26,20 +34,32 @@ class Series:
     low: tuple[float | None, ...] = ()
     high: tuple[float | None, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not len(self.low) == len(self.high) or len(self.low) not in (0, len(self.y)):
+            raise ValueError(
+                f"series {self.label!r}: low and high must be as many as y ({len(self.y)}), or none, "
+                f"got {len(self.low)} and {len(self.high)}"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Chart:
     """A figure of a report.
 
     Attributes:
-        name: of its files, such as `ecdf`: lower-case letters, digits and hyphens. Charts of one name, of several runs,
-            are drawn one below the other.
-        kind: `lines` through the points, with a band if the series have one; `steps`, each y from its x to the next;
-            `points` with error bars; `bars` (a histogram); `heat`, a map of `cells`.
+        name: of its files, such as `ecdf`: lower-case letters, digits and hyphens, but not `figure`. Charts of one
+            name, of several runs, are drawn one below the other.
+        kind: `lines` through the points, with a band if the series have one; `steps`, each y from its x to the next,
+            whose bands are in the CSV only; `points` with error bars; `bars` (a histogram, its bars below 0 in another
+            colour); `heat`, a map of `cells` in which the lowest of each row and of all are marked.
         caption: how to read it.
         cells: of `heat` only: a row for each of `rows`, a value for each of `columns`; None is left blank.
         log_x: whether x is on a logarithmic scale.
-        ticks: of `points` and `lines`: names that stand at x = 0, 1, 2, ... in place of numbers.
+        ticks: of `points` and `lines`: names that stand at x = 0, 1, 2, ... in place of numbers. Of points they are
+            listed from top to bottom, with their values to the right.
+
+    Raises:
+        ValueError: the name or the kind is none, or the numbers of a series, or of cells, do not fit together.
     """
 
     name: str
@@ -55,6 +75,22 @@ class Chart:
     log_x: bool = False
     log_y: bool = False
     ticks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name) or self.name == TAKEN:
+            raise ValueError(
+                f"chart {self.name!r}: its name must be lower-case letters, digits and hyphens, and not {TAKEN}"
+            )
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"chart {self.name}: kind: must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")
+        for each in self.series:
+            if len(each.x) != (wanted := len(each.y) + (self.kind == "bars")):
+                raise ValueError(f"chart {self.name}: series {each.label!r}: needs {wanted} x, got {len(each.x)}")
+        if len(self.cells) != len(self.rows) or any(len(row) != len(self.columns) for row in self.cells):
+            raise ValueError(
+                f"chart {self.name}: cells must be {len(self.rows)} rows of {len(self.columns)}, got rows of "
+                f"{[len(row) for row in self.cells]}"
+            )
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Chart:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ BASELINES = [f"baseline-{seed}" for seed in SEEDS]
 ALL = [*SEARCHES, *LOCALS, *BASELINES]
 
 
-def fill(store: Path) -> Path:
+def fill(store: Path, seeds: Sequence[int] = SEEDS) -> Path:
     """Train the runs `semilocal-0`, ..., `baseline-2`, and give back the store."""
-    for seed in SEEDS:
+    for seed in seeds:
         recipe = small(
             training__seed=seed,
             strategy__semilocal__eps=0.05,

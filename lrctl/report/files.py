@@ -1,4 +1,4 @@
-"""A report as files: figures, the curves and compared rows as CSV, and a page that holds everything."""
+"""A report as files: figures; curves, charts and compared rows as CSV; and a page that holds everything."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lrctl.report import figures, histogram
+from lrctl.chart import Chart
+from lrctl.report import charts, figures
 from lrctl.report.compare import Comparison
 from lrctl.report.curves import Run
-from lrctl.report.page import page, summary_page
+from lrctl.report.figures import Picture
+from lrctl.report.page import page, summary_page, tables_page
 from lrctl.report.panels import panels
 from lrctl.smoothing import smoothed
 from lrctl.store import aside, cannot_write
+from lrctl.table import Table
 
 Files = dict[str, tuple[str, bytes]]
 """What a file holds -> its name and content."""
@@ -27,29 +30,35 @@ def write(comparison: Comparison, folder: Path) -> dict[str, str]:
     """Write the report into a folder and return where each file is; the same comparison always gives the same bytes.
 
     Raises:
-        StoreError: the folder cannot be written, or a job of a run is missing or damaged.
+        StoreError: the folder cannot be written, or a job or the charts of a run are missing or damaged.
     """
-    drawn = {"figure": figures.drawn(comparison)} | histograms(comparison.runs)
-    whole = page(comparison, {name: svg for name, (_, svg) in drawn.items()})
+    found = charts.of_runs(comparison.runs)
+    drawn = [figures.drawn(comparison), *charts.pictures(found)]
     curves: Files = {"curves": ("curves.csv", as_csv(CURVES, curve_rows(comparison)))}
-    return written(folder, page_of(whole) | pictures(drawn) | curves | rows_of(comparison.runs))
+    tables = curves | numbers_of(found) | rows_of(comparison.runs)
+    return written(folder, page_of(page(comparison, drawn)) | files_of(drawn) | tables)
 
 
 def write_summary(runs: Sequence[Run], folder: Path) -> dict[str, str]:
     """Write the report of runs in which nothing was trained: what their strategies have to show.
 
     Raises:
+        StoreError: the folder cannot be written, or the charts of a run are damaged.
+    """
+    found = charts.of_runs(runs)
+    drawn = charts.pictures(found)
+    return written(folder, page_of(summary_page(runs, drawn)) | files_of(drawn) | numbers_of(found))
+
+
+def write_tables(title: str, tables: Sequence[Table], drawn: Sequence[Chart], folder: Path) -> dict[str, str]:
+    """Write tables and charts that belong to no run, as a page, figures and CSV.
+
+    Raises:
         StoreError: the folder cannot be written.
     """
-    drawn = histograms(runs)
-    whole = summary_page(runs, {name: svg for name, (_, svg) in drawn.items()})
-    return written(folder, page_of(whole) | pictures(drawn))
-
-
-def histograms(runs: Sequence[Run]) -> dict[str, tuple[bytes, str]]:
-    """The histograms that runs have, as PNG and as SVG."""
-    found = histogram.histograms(runs)
-    return {"histogram": histogram.drawn(found)} if found else {}
+    found = [("", chart) for chart in drawn if charts.is_drawable(chart)]
+    made = charts.pictures(found)
+    return written(folder, page_of(tables_page(title, tables, made)) | files_of(made) | numbers_of(found))
 
 
 def page_of(whole: str) -> Files:
@@ -57,12 +66,18 @@ def page_of(whole: str) -> Files:
     return {"page": ("report.html", whole.encode())}
 
 
-def pictures(drawn: dict[str, tuple[bytes, str]]) -> Files:
+def files_of(drawn: Iterable[Picture]) -> Files:
     """Figures as files."""
     found: Files = {}
-    for name, (png, svg) in drawn.items():
-        found |= {f"{name}_svg": (f"{name}.svg", svg.encode()), f"{name}_png": (f"{name}.png", png)}
+    for each in drawn:
+        found[f"{each.name}_svg"] = (f"{each.name}.svg", each.svg.encode())
+        found[f"{each.name}_png"] = (f"{each.name}.png", each.png)
     return found
+
+
+def numbers_of(found: Sequence[charts.Found]) -> Files:
+    """The numbers of charts."""
+    return {"charts": ("charts.csv", as_csv(charts.COLUMNS, charts.rows(found)))} if found else {}
 
 
 def written(folder: Path, files: Files) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,8 +12,7 @@ from lrctl import __version__
 from lrctl.loading import is_code
 from lrctl.report.compare import Comparison, Difference
 from lrctl.report.curves import Run, told_seeds
-from lrctl.report.figures import COLOURS, INK
-from lrctl.report.panels import panels
+from lrctl.report.figures import COLOURS, INK, Picture
 from lrctl.report.tables import comparison_tables, of_document, sentence
 from lrctl.store import read_json
 from lrctl.table import Table
@@ -22,17 +21,22 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """What the browser is told: whatever a name or label may hold, nothing is fetched and nothing is run."""
 
 
-def page(comparison: Comparison, figures: Mapping[str, str]) -> str:
-    """The page of a comparison, with its figures as SVG: `figure` and, if it is there, `histogram`."""
+def page(comparison: Comparison, pictures: Sequence[Picture]) -> str:
+    """The page of a comparison."""
     against = comparison.reference.label if comparison.differences else None
     made = making(comparison.runs, against)
-    return whole(heading(comparison), subject(comparison), *results(comparison, figures), *made)
+    return whole(heading(comparison), subject(comparison), *results(comparison, pictures), *made)
 
 
-def summary_page(runs: Sequence[Run], figures: Mapping[str, str]) -> str:
+def summary_page(runs: Sequence[Run], pictures: Sequence[Picture]) -> str:
     """The page of runs in which nothing was trained: what their strategies have to show."""
     told = f"Nothing was trained. Made by lrctl {__version__}."
-    return whole(", ".join(run.name for run in runs), told, *histogram(figures), *making(runs))
+    return whole(", ".join(run.name for run in runs), told, *map(figure, pictures), *making(runs))
+
+
+def tables_page(title: str, tables: Iterable[Table], pictures: Iterable[Picture]) -> str:
+    """The page of tables and charts that belong to no run."""
+    return whole(title, f"Made by lrctl {__version__}.", *map(html_table, tables), *map(figure, pictures))
 
 
 def whole(title: str, told: str, *content: str) -> str:
@@ -83,28 +87,25 @@ SENTENCES = 8
 """Verdicts of more methods than these stand in the table alone: as sentences they would fill a screen."""
 
 
-def results(comparison: Comparison, figures: Mapping[str, str]) -> Iterable[str]:
+def results(comparison: Comparison, pictures: Iterable[Picture]) -> Iterable[str]:
     """The verdicts, the figures and the tables."""
     if 0 < len(comparison.differences) <= SENTENCES:
         yield tag("ul", *(verdict(found, comparison) for found in comparison.differences), class_="verdicts")
-    yield figure("figure", figures["figure"], caption(comparison))
-    yield from histogram(figures)
+    yield from map(figure, pictures)
     yield from map(html_table, comparison_tables(comparison))
 
 
-def histogram(figures: Mapping[str, str]) -> Iterable[str]:
-    """The histogram, if there is one."""
-    if "histogram" in figures:
-        told = (
-            "How many comparisons of a run ended with which difference of the final losses: the other schedule's minus "
-            "that of the schedule that is compared, which is ahead above 0. The run's tables below have the numbers."
-        )
-        yield figure("histogram", figures["histogram"], told)
-
-
-def figure(name: str, svg: str, caption: str) -> str:
-    """A figure and how to read it."""
-    return tag("figure", inline(name, svg), tag("figcaption", escape(caption)))
+def figure(picture: Picture) -> str:
+    """A figure and how to read it; it scrolls by itself where the page is narrow."""
+    drawn = tag(
+        "div",
+        inline(picture.name, picture.svg),
+        class_="scroll",
+        role="region",
+        tabindex="0",
+        aria_label=f"figure {picture.name}",
+    )
+    return tag("figure", drawn, tag("figcaption", escape(picture.caption)) if picture.caption else "")
 
 
 def verdict(found: Difference, comparison: Comparison) -> str:
@@ -114,27 +115,12 @@ def verdict(found: Difference, comparison: Comparison) -> str:
     return tag("li", tag("strong", escape(f"{found.label}: {found.verdict}.")), f" {text}", class_=kind)
 
 
-def caption(comparison: Comparison) -> str:
-    """How to read the figure."""
-    several = any(len(method.curves) > 1 for method in comparison.methods)
-    right = "Right: the LR of each step." + " Thick lines are means, thin lines single seeds." * several
-    if not comparison.differences:
-        return f"Left: the training loss after a Gaussian filter of 10 steps. {right}"
-    rows = panels(comparison)
-    left = f"Left: the training loss minus that of {comparison.reference.label}"
-    if len(rows) > 1:
-        left = "A row for each optimizer. Left: the training loss minus that of the row's reference"
-    return (
-        f"{left} on the same seed, after a Gaussian filter of 10 steps; below 0 the method is ahead. "
-        f"The first steps and single seeds may leave the frame. {right}"
-    )
-
-
 def inline(name: str, svg: str) -> str:
     """The SVG as part of the page: as wide as it, and in its colours, be they light or dark."""
     svg = svg[svg.index("<svg") :]
     labelled = f' role="img" aria-labelledby="{name}-title {name}-desc"'
     svg = re.sub(r' width="[^"]*" height="[^"]*"', labelled, svg, count=1)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # nothing refers to them, and each figure has the same
     svg = svg.replace("<title>", f'<title id="{name}-title">').replace("<desc>", f'<desc id="{name}-desc">')
     for i, colour in enumerate(COLOURS):
         svg = svg.replace(colour, f"var(--line-{i})")

@@ -109,7 +109,8 @@ def greedy(p: GreedyComparison, run: Problem) -> Search:
     if p.from_csv is not None:
         rows = parse(p.from_csv, p.margin)
         summary = summed_up(rows, p.margin)
-        return Found(None, None, summary=(("summary", summary),), tables=tuple(tables.summary(summary)))
+        shown = tuple(tables.summary(summary))
+        return Found(None, None, summary=(("summary", summary),), tables=shown, charts=tables.histogram(summary))
     wanted, left_out = entries(p, run)
     ran = yield from train(wanted)
     compared = [(pair, row(*pair, p.margin)) for pair in pairs(ran)]
@@ -133,6 +134,7 @@ def greedy(p: GreedyComparison, run: Problem) -> Search:
         ),
         tables=(tables.compared(over_seeds), *tables.summary(summary, diverged)),
         notes=(*left_out, *notes),
+        charts=tables.histogram(summary),
     )
 
 

@@ -1,4 +1,4 @@
-"""The comparison of GreedyLR as tables: over seeds, and as the paper counts."""
+"""The comparison of GreedyLR as tables and a chart: over seeds, and as the paper counts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from lrctl.chart import Chart, Series
 from lrctl.statistics import LEVEL, holm, paired
 from lrctl.table import Table, probability, signed
 from lrctl_strategies.protocol import LABELS, STAGES, Row
@@ -122,6 +123,17 @@ def bars(histogram: Mapping[str, Sequence[Any]], width: int = 40) -> Table:
         for low, high, count in zip(edges, edges[1:], counts, strict=False)
     )
     return Table("Final deltas", ("delta", "comparisons", ""), tuple(rows), ("Above 0 GreedyLR is better.",))
+
+
+def histogram(found: Mapping[str, Any]) -> tuple[Chart, ...]:
+    """The paper's figure 1 as a chart; none where nothing was counted."""
+    counts, edges = found["histogram"]["counts"], found["histogram"]["edges"]
+    caption = (
+        "How many comparisons of a run ended with which difference of the final losses: the other schedule's minus "
+        "GreedyLR's, which is ahead above 0. The run's tables below have the numbers."
+    )
+    series = Series("comparisons", tuple(edges), tuple(counts))
+    return (Chart("histogram", "Final deltas", "bars", "delta", "comparisons", caption, (series,)),) if counts else ()
 
 
 def percent(share: float | None) -> str:

@@ -18,7 +18,8 @@ from searches import small
 
 SCHEDULES = ("greedy", "linear", "cosine")
 METHODS = [f"{optimizer} {schedule}" for optimizer in ("adamw", "sgd") for schedule in SCHEDULES]
-FILES = ["report.html", "figure.svg", "figure.png", "histogram.svg", "histogram.png", "curves.csv", "rows.csv"]
+FILES = ["report.html", "figure.svg", "figure.png", "histogram.svg", "histogram.png"]
+FILES += ["curves.csv", "charts.csv", "rows.csv"]
 
 
 def trained(store: Path, name: str, **params: Any) -> None:
@@ -147,6 +148,10 @@ def test_a_report_has_a_row_of_panels_for_each_optimizer_and_the_histogram(
         assert {f"Train loss minus that of {optimizer} greedy", f"Learning rate, {optimizer}"} <= drawn
         assert {f"{optimizer} greedy (reference)", f"{optimizer} linear", f"{optimizer} cosine"} <= drawn
     assert {"Final deltas", "delta", "comparisons"} <= texts(tmp_path / "histogram.svg")
+    bars = document(store, "both")["summary"]["histogram"]
+    rows = read(tmp_path / "charts.csv")
+    assert [float(row["x"]) for row in rows] == bars["edges"]
+    assert [float(row["y"]) for row in rows[:-1]] == bars["counts"]
     page = (tmp_path / "report.html").read_text()
     for caption in ("GreedyLR against", "In percent", "Final deltas"):
         assert f"<caption>{caption}</caption>" in page
@@ -219,7 +224,7 @@ def test_a_run_that_trained_nothing_is_reported_by_what_it_sums_up(
     done = lrctl("report", summed_up, "--store", store, "--out", tmp_path / "report")
     assert (done.code, {path.name for path in (tmp_path / "report").iterdir()}) == (
         0,
-        {"report.html", "histogram.svg", "histogram.png"},
+        {"report.html", "histogram.svg", "histogram.png", "charts.csv"},
     )
     assert "In percent" in done.out
     page = (tmp_path / "report" / "report.html").read_text()
@@ -227,7 +232,7 @@ def test_a_run_that_trained_nothing_is_reported_by_what_it_sums_up(
     assert "<caption>In percent</caption>" in page
     assert f"lrctl report {summed_up}" in page
     told = lrctl("report", summed_up, "--store", store, "--out", tmp_path / "report", "--json").document
-    assert (told["runs"], set(told["files"])) == ([summed_up], {"page", "histogram_svg", "histogram_png"})
+    assert (told["runs"], set(told["files"])) == ([summed_up], {"page", "histogram_svg", "histogram_png", "charts"})
 
 
 @pytest.mark.parametrize(

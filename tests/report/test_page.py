@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 import comparisons
-from comparisons import ALL, SEARCHES, document, made_by_hand
+from comparisons import ALL, SEARCHES, SEEDS, document, made_by_hand, seeded
+from lrctl.chart import Chart, Series
 from lrctl.report.compare import compare
 from lrctl.report.figures import COLOURS
 from lrctl.report.files import write
@@ -22,9 +25,55 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
 
+BAD = "<img src=x onerror=alert(1)>&\"'"
+EDGES = (-0.2, -0.1, 0.0, 0.1)
+BARS = Chart("histogram", "Final deltas", "bars", "delta", "comparisons", "How many.", (Series("n", EDGES, (2, 0, 3)),))
+LINES = Chart("lines", "Losses", "lines", "step", "loss", series=(Series("a", (0.0, 1.0, 2.0), (3.0, 2.0, 2.5)),))
+HEAT = Chart(
+    "heat",
+    "Base LR and shape",
+    "heat",
+    "base LR",
+    "",
+    cells=tuple(tuple(None if (r, c) == (2, 5) else 3 + 0.1 * abs(r - c) for c in range(6)) for r in range(3)),
+    rows=("cosine", "linear", "wsd"),
+    columns=tuple(f"{10.0**-i:g}" for i in range(6)),
+)
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return comparisons.fill(tmp_path_factory.mktemp("runs") / "store")
+    """Runs of one seed, the same under other seeds, and what is made of them by hand."""
+    place = comparisons.fill(tmp_path_factory.mktemp("runs") / "store", SEEDS[:1])
+    for name in ALL:
+        command, seed = name.split("-")
+        if int(seed) != SEEDS[0]:
+            seeded(place, f"{command}-{SEEDS[0]}", name, int(seed))
+    made_by_hand(place, "local-0", "charted", charts=[asdict(chart) for chart in (BARS, LINES, HEAT)])
+    entry = document(place, "baseline-0")["results"][0]
+    made_by_hand(
+        place,
+        "baseline-0",
+        BAD,
+        workload=f"{BAD}.py:X",
+        notes=[BAD],
+        results=[entry | {"name": BAD, "family": BAD}],
+        tables=[{"caption": BAD, "columns": [BAD], "rows": [[BAD]], "notes": [BAD]}],
+        charts=[asdict(BARS) | {"title": BAD, "caption": BAD, "x": BAD}],
+    )
+    (place / "runs" / BAD / "environment.json").write_text('{"<script>": "</pre><script>alert(1)</script>"}')
+    return place
+
+
+@pytest.fixture(scope="module")
+def address(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Where the page on some runs lies; it is written once."""
+
+    @cache
+    def written(*runs: str) -> str:
+        return Path(write(compare(store, runs), tmp_path_factory.mktemp("report"))["page"]).as_uri()
+
+    return written
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +85,26 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def opened(store: Path, browser: Browser, tmp_path: Path) -> Iterator[Any]:
+def opened(address: Callable[..., str], browser: Browser) -> Iterator[Any]:
     """Opens the page of a report; the browser must ask for the file only, and have nothing to complain of."""
     asked: list[str] = []
     said: list[str] = []
+    pages: list[str] = []
     context = browser.new_context(viewport={"width": 1000, "height": 800})
 
     def see(*runs: str, **options: Any) -> Any:
-        files = write(compare(store, runs), tmp_path)
+        pages.append(address(*runs))
         page = context.new_page()
         page.emulate_media(**options)
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(Path(files["page"]).as_uri())
+        page.goto(pages[-1])
         return page
 
     yield see
     context.close()
-    assert set(asked) == {(tmp_path / "report.html").as_uri()}
+    assert asked == pages
     assert said == []
 
 
@@ -82,22 +132,53 @@ def test_the_verdicts_and_tables_are_there(opened: Any) -> None:
     assert page.get_by_role("row", name="wsd (reference)").count() == 1
 
 
-def test_a_histogram_stands_beside_the_figure_in_the_colours_of_the_page(opened: Any, store: Path) -> None:
-    counted = {"histogram": {"edges": [-0.2, -0.1, 0.0, 0.1], "counts": [2, 0, 3]}}
-    page = opened(made_by_hand(store, "local-0", "counted", summary=counted), color_scheme="dark")
-    assert page.get_by_role("img").count() == 2
-    found = page.get_by_role("img", name="Final deltas of counted")
-    assert found.bounding_box()["width"] > 900
-    assert page.locator("#histogram-desc").text_content() == "counted: 2 from -0.2 to -0.1, 3 from 0 to 0.1"
-    fills = found.locator("path").evaluate_all("paths => paths.map(path => getComputedStyle(path).fill)")
-    assert {"rgb(74, 168, 224)", "rgb(255, 134, 64)"} <= set(fills)
-    ids = page.evaluate("[...document.querySelectorAll('svg clipPath')].map(each => each.id)")
-    assert len(ids) == len(set(ids)) > 0
+def colours(found: Any) -> set[str]:
+    """With what the paths of a figure are filled."""
+    return set(found.locator("path").evaluate_all("paths => paths.map(path => getComputedStyle(path).fill)"))
+
+
+def test_charts_stand_beside_the_figure_in_the_colours_of_the_page(opened: Any) -> None:
+    page = opened("charted", color_scheme="dark")
+    assert page.get_by_role("img").count() == 4
+    for title in ("Final deltas of charted", "Losses of charted", "Base LR and shape of charted"):
+        assert page.get_by_role("img", name=title).bounding_box()["width"] > 900
+    assert page.locator("#histogram-desc").text_content() == "charted: 2 from -0.2 to -0.1, 3 from 0 to 0.1"
+    assert page.locator("figcaption").all_inner_texts()[1:] == ["How many."]
+    assert {"rgb(74, 168, 224)", "rgb(255, 134, 64)"} <= colours(page.get_by_role("img", name="Final deltas"))
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(each => each.id)")
+    assert len(ids) == len(set(ids)) > 8
+
+
+def test_a_heat_map_keeps_its_colours_on_a_dark_page(opened: Any) -> None:
+    light, dark = (
+        colours(opened("charted", color_scheme=scheme).get_by_role("img", name="Base LR and shape"))
+        for scheme in ("light", "dark")
+    )
+    assert len(light) == len(dark) > 40
+    assert len(light - dark) == len(dark - light) <= 1, "of the ink of the axes"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1000, 360])
+def test_charts_can_be_read_on_any_page(width: int, scheme: str, opened: Any) -> None:
+    page = opened("charted", color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    found = page.locator("figure svg")
+    assert min(found.nth(i).bounding_box()["width"] for i in range(4)) >= 700, "they scroll where the page is narrow"
+    paper = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    for text in ("Base LR and shape", "cosine", "lowest of all"):
+        ink = page.get_by_text(text, exact=True).first.evaluate("text => getComputedStyle(text).fill")
+        assert contrast(paper, luminance(ink)) >= 7
+    of_line = page.locator("svg[aria-labelledby^=lines] path").evaluate_all(
+        "paths => paths.map(path => getComputedStyle(path).stroke)"
+    )
+    assert page.evaluate(SHOWN, "--line-0") in of_line
 
 
 def test_each_run_is_there_with_its_recipe_versions_and_command(opened: Any, store: Path) -> None:
-    page = opened(*SEARCHES)
-    assert page.locator("h3").all_inner_texts() == SEARCHES
+    page = opened(*ALL)
+    assert page.locator("h3").all_inner_texts() == ALL
     recipe = page.locator("details", has_text="Recipe").first
     assert not recipe.locator("pre").is_visible()
     recipe.locator("summary").click()
@@ -105,7 +186,7 @@ def test_each_run_is_there_with_its_recipe_versions_and_command(opened: Any, sto
     assert "torch: " in page.locator("details", has_text="Versions").first.text_content()
     commands = page.locator("pre").last.inner_text().splitlines()
     assert commands[0] == "lrctl semilocal --recipe ./semilocal-0.toml --name semilocal-0"
-    assert commands[-1] == f"lrctl report {' '.join(SEARCHES)}"
+    assert commands[-1] == f"lrctl report {' '.join(ALL)} --against wsd"
 
 
 SHOWN = "name => { document.body.style.color = `var(${name})`; return getComputedStyle(document.body).color }"
@@ -147,30 +228,19 @@ def test_a_narrow_page_does_not_scroll_sideways_but_its_tables_do(opened: Any) -
 
 
 def test_in_print_the_recipes_are_open(opened: Any) -> None:
-    page = opened(SEARCHES[0], media="print")
+    page = opened(*ALL, media="print")
     assert page.locator("details pre").first.bounding_box()["height"] > 100
 
 
-def test_text_from_files_is_text_whatever_it_holds(opened: Any, store: Path) -> None:
-    bad = "<img src=x onerror=alert(1)>&\"'"
-    entry = document(store, "baseline-0")["results"][0]
-    name = made_by_hand(
-        store,
-        "baseline-0",
-        bad,
-        workload=f"{bad}.py:X",
-        notes=[bad],
-        results=[entry | {"name": bad, "family": bad}],
-        tables=[{"caption": bad, "columns": [bad], "rows": [[bad]], "notes": [bad]}],
-        summary={"histogram": {"edges": [-1.0, 0.0, 1.0], "counts": [1, 2]}},
-    )
-    (store / "runs" / name / "environment.json").write_text('{"<script>": "</pre><script>alert(1)</script>"}')
-    page = opened("local-0", name)
+def test_text_from_files_is_text_whatever_it_holds(opened: Any) -> None:
+    page = opened("local-0", BAD)
     assert page.locator("img:not(svg), script").count() == 0
-    assert page.locator("h3").all_inner_texts()[1] == bad
-    assert bad in page.locator("h1").inner_text()
-    assert bad in page.locator("#figure-title").text_content()
-    assert bad in page.locator("#histogram-title").text_content()
-    assert bad in page.locator("caption").all_inner_texts()
+    assert page.locator("h3").all_inner_texts()[1] == BAD
+    assert BAD in page.locator("h1").inner_text()
+    assert BAD in page.locator("#figure-title").text_content()
+    assert BAD in page.locator("#histogram-title").text_content()
+    assert BAD in page.locator("figcaption").all_inner_texts()
+    assert page.locator("svg text").get_by_text(BAD, exact=True).count() >= 1
+    assert BAD in page.locator("caption").all_inner_texts()
     assert "</pre><script>alert(1)</script>" in page.locator("details").last.text_content()
     assert page.locator("pre").last.inner_text().count("--allow-code") == 1

@@ -1,0 +1,148 @@
+"""A heat map: cells in colours that the colour-blind order alike, on a light page and on a dark one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from lrctl.chart import Chart
+from lrctl.report.figures import INK
+from lrctl.report.scales import name_columns, slant
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import SubFigure
+
+DARK, BRIGHT = "#0b0d10", "#ffffff"
+"""Of the text in cells, whatever the page is like."""
+
+BRIGHTER = 0.2
+"""Cells of a higher luminance have dark text: about where both stand out alike."""
+
+LEVELS = 48
+"""Of colour: with more, matplotlib draws the bar as an image, which the page would not show."""
+
+WORST = 4
+"""Values more than so many times as far above the lowest as the median is share the last colour."""
+
+LABELLED = 12
+"""With more columns than these there is no room for numbers in the cells."""
+
+THIN, THICK = 0.9, 2.2
+"""The frames of the lowest cell of each row and of all."""
+
+
+def heat_height(chart: Chart) -> float:
+    """Of the map in inches: rows as high as a line of text, or lower if they are many."""
+    return 1.7 + slant(chart.columns) + len(chart.rows) * min(0.3, max(0.1, 12 / len(chart.rows)))
+
+
+def lowest(cells: Sequence[float | None]) -> int | None:
+    """The place of the lowest number; None where there is none."""
+    found = [(value, place) for place, value in enumerate(cells) if value is not None and math.isfinite(value)]
+    return min(found)[1] if found else None
+
+
+def cells(chart: Chart) -> Iterator[tuple[int, int, float]]:
+    """The row, column and value of each cell that has one."""
+    for row, of in enumerate(chart.cells):
+        for column, value in enumerate(of):
+            if value is not None and math.isfinite(value):
+                yield row, column, value
+
+
+def span(values: Sequence[float]) -> tuple[float, float, bool]:
+    """The values of the first and the last colour, and whether some are beyond the last.
+
+    Losses that nearly diverged would leave one colour for all that are worth a look.
+
+    >>> span([1.0, 2.0, 3.0]), span([1.0, 2.0, 3.0, 1000.0])
+    ((1.0, 3.0, False), (1.0, 7.0, True))
+    """
+    low, high = min(values), max(values)
+    bound = low + WORST * (median(values) - low)
+    return (low, bound, True) if low < bound < high else (low, high, False)
+
+
+def colours() -> Colormap:
+    """Viridis without its ends, which are too near to the paper of a dark or a light page; the lowest is bright."""
+    import matplotlib as mpl
+    from matplotlib.colors import ListedColormap
+
+    whole = mpl.colormaps["viridis"]
+    return ListedColormap([whole(0.93 - 0.81 * i / (LEVELS - 1)) for i in range(LEVELS)])
+
+
+def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
+    """The map with its colour bar; the lowest of each row is framed, and that of all with a thick frame."""
+    from matplotlib.collections import PatchCollection
+    from matplotlib.colors import Normalize
+    from matplotlib.patches import Rectangle
+
+    found = list(cells(chart))
+    low, high, beyond = span([value for _, _, value in found])
+    norm, colour = Normalize(low, high, clip=True), colours()
+    drawn = PatchCollection([Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in found], cmap=colour, norm=norm)
+    drawn.set(array=[value for _, _, value in found], linewidth=0)
+    axes.add_collection(drawn)
+    best = min(value for _, _, value in found)
+    for row, column, value in found:
+        ink = DARK if luminance(colour(norm(value))) > BRIGHTER else BRIGHT
+        if column == lowest(chart.cells[row]):
+            frame(axes, row, column, ink, THICK if value == best else THIN)
+        if len(chart.columns) <= LABELLED:
+            weight = "bold" if value == best else "normal"
+            axes.text(
+                column, row, f"{value:#.4g}", color=ink, size=7.5, weight=weight, ha="center", va="center_baseline"
+            )
+    bar = figure.colorbar(drawn, ax=axes, pad=0.015, aspect=30, fraction=0.04, extend="max" if beyond else "neither")
+    bar.outline.set_visible(False)
+    if bar.solids:
+        bar.solids.set_edgecolor("face")  # or lines would show between the colours
+    bar.ax.tick_params(length=0)
+    bar.ax.yaxis.set_major_formatter("{x:g}")
+    label(axes, chart)
+    key(figure)
+
+
+def key(figure: SubFigure) -> None:
+    """What the frames mean."""
+    from matplotlib.patches import Rectangle
+
+    frames = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, linewidth=width) for width in (THIN, THICK)]
+    figure.legend(frames, ["lowest of the row", "lowest of all"], loc="outside lower center", ncols=2)
+
+
+def luminance(colour: Any) -> float:
+    """The relative luminance of a colour, as WCAG defines it."""
+    r, g, b = (s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in colour[:3])
+    return float(0.2126 * r + 0.7152 * g + 0.0722 * b)
+
+
+def frame(axes: Axes, row: int, column: int, ink: str, width: float) -> None:
+    """A frame within a cell."""
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(Rectangle((column - 0.45, row - 0.39), 0.9, 0.78, fill=False, edgecolor=ink, linewidth=width))
+
+
+def label(axes: Axes, chart: Chart) -> None:
+    """The names of rows and columns, and an empty frame for each cell without a value."""
+    from matplotlib.patches import Rectangle
+
+    known = {(row, column) for row, column, _ in cells(chart)}
+    for row in range(len(chart.rows)):
+        for column in {*range(len(chart.columns))} - {c for r, c in known if r == row}:
+            blank: dict[str, Any] = {"fill": False, "edgecolor": INK, "alpha": 0.35, "linewidth": 0.7}
+            axes.add_patch(Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, **blank))
+    name_columns(axes, chart.columns)
+    axes.set_yticks(range(len(chart.rows)), chart.rows, parse_math=False)
+    axes.set(xlim=(-0.5, len(chart.columns) - 0.5), ylim=(len(chart.rows) - 0.5, -0.5))
+    axes.set_xlabel(chart.x, parse_math=False)
+    axes.set_ylabel(chart.y, parse_math=False)
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
