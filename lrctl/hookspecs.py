@@ -39,6 +39,11 @@ def register_executors(register: Register) -> None:
 
 
 @hookspec
+def preparing(what: str, done: int, total: int) -> None:
+    """A workload makes its data ready: so far `done` of `total` (0: unknown). The return value is ignored."""
+
+
+@hookspec
 def batch_started(batch: Batch, reused: int, run: Problem) -> None:
     """A search of `run` asks for `batch`, `reused` of whose jobs are known. The return value is ignored."""
 

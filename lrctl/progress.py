@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +25,9 @@ from lrctl.strategy import Batch, Problem, Segment
 
 ROUND_TABLE = 4
 """Lines of the screen that rows cannot have: the title, the columns, the totals, and where the cursor is."""
+
+LINE_EVERY = 60.0
+"""Seconds between two lines about data that is made ready, where there is no terminal."""
 
 
 @contextmanager
@@ -61,6 +65,16 @@ class Progress:
     jobs: int = 0
     reused: int = 0
     steps: int = 0
+    preparation: tuple[str, int, int] = ("preparing data", 0, 0)
+    said: float = field(default_factory=time.monotonic)
+
+    @hookimpl
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Show how far the data is; off a terminal by a line now and then."""
+        self.preparation = (what, done, total)
+        if not self.console.is_terminal and time.monotonic() - self.said >= LINE_EVERY:
+            self.said = time.monotonic()
+            self.console.print(Text(amount(what, done, total)), soft_wrap=True)
 
     @hookimpl
     def batch_started(self, batch: Batch, reused: int, run: Problem) -> None:
@@ -98,7 +112,9 @@ class Progress:
         """The batch at work: a row per job, as many as there is room for, and a line of totals."""
         batch, done = self.batch, dict(self.done)  # drawn in a thread of its own, while results come in
         if batch is None:
-            return Group(Text("preparing data"))
+            what, ready, total = self.preparation
+            bar = [ProgressBar(total, ready, width=40)] if total else []
+            return Group(Text(amount(what, ready, total)), *bar)
         optimizers = any(job.optimizer for job in batch.jobs)
         first = "LR at its end" if batch.judge else "schedule"
         table = Table(*["optimizer"][:optimizers], first, "mean loss", "status", box=None, pad_edge=False)
@@ -129,6 +145,15 @@ class Progress:
             f"{self.jobs} jobs ({self.reused} reused), {self.steps} steps = "
             f"{self.steps / self.run.steps:.1f} plain runs, {clock(spent)}{left}"
         )
+
+
+def amount(what: str, done: int, total: int) -> str:
+    """How far something is, in words.
+
+    >>> amount("tokenising a.txt", 1500, 30000), amount("tokenising a.txt", 1500, 0), amount("preparing data", 0, 0)
+    ('tokenising a.txt: 1,500 of 30,000', 'tokenising a.txt: 1,500', 'preparing data')
+    """
+    return f"{what}: {done:,} of {total:,}" if total else f"{what}: {done:,}" if done else what
 
 
 def window(done: Sequence[bool], room: int) -> slice:

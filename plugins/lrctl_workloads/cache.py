@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from lrctl.errors import UsageError
+
+LARGE = 2**26
+"""A file of more bytes than this is read for its digest once in a process, unless it changes."""
 
 
 def folder() -> Path:
@@ -29,24 +34,41 @@ def cached(name: str, write: Callable[[BinaryIO], None]) -> tuple[Path, str]:
         UsageError: the cache folder cannot be written.
     """
     path = folder() / name
-    expected = recorded(path)
-    if expected is None or expected != found(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+    expected = intact(path)
+    if expected is None:
+        with writable():
             put(path, write)
             expected = found(path) or ""
             put(beside(path), lambda file: file.write(expected.encode()))
-        except OSError as error:
-            raise UsageError(
-                f"cache folder {path.parent}: cannot be written ({error.strerror or error}); "
-                "set LRCTL_CACHE to a folder that can"
-            ) from error
     return path, expected
+
+
+@contextmanager
+def writable() -> Iterator[None]:
+    """Make the cache folder for the block, which writes in it.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cache folder {folder()}: cannot be written ({error.strerror or error}); "
+            "set LRCTL_CACHE to a folder that can"
+        ) from error
 
 
 def beside(path: Path) -> Path:
     """Where the digest of a cached file is kept."""
     return path.with_name(f"{path.name}.sha256")
+
+
+def intact(path: Path) -> str | None:
+    """The digest of a cached file if it is as it was made, else None."""
+    expected = recorded(path)
+    return expected if expected is not None and expected == found(path) else None
 
 
 def recorded(path: Path) -> str | None:
@@ -60,10 +82,24 @@ def recorded(path: Path) -> str | None:
 def found(path: Path) -> str | None:
     """The digest of the file as it is now; None if it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        about = path.stat()
+        if about.st_size > LARGE:
+            return read_once(path, about.st_ino, about.st_size, about.st_mtime_ns)
+        return read(path)
     except OSError:
         return None
+
+
+def read(path: Path) -> str:
+    """The sha256 of a file in hex, whatever its size."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=16)
+def read_once(path: Path, _inode: int, _size: int, _changed: int) -> str:
+    """The same, remembered for a file that has not changed since."""
+    return read(path)
 
 
 def put(path: Path, write: Callable[[BinaryIO], object]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from torch.utils.checkpoint import checkpoint
 
 if TYPE_CHECKING:
     from lrctl_workloads.gpt import GptParams
@@ -25,6 +26,7 @@ class Decoder(nn.Module):
         """A decoder for len(log_frequencies) tokens, with these as its first output bias if it has one."""
         super().__init__()
         vocabulary, width = len(log_frequencies), params.d_model
+        self.activation_checkpointing = params.activation_checkpointing
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Parameter(torch.empty(params.context, width))
         self.dropout = nn.Dropout(params.dropout)
@@ -44,7 +46,9 @@ class Decoder(nn.Module):
         """The logits after each token of each row."""
         x = self.dropout(self.tokens(tokens) + self.positions[: tokens.shape[1]])
         for block in self.blocks:
-            x = block(x)
+            # It puts the random numbers back for the second pass, so dropout and so the losses stay the same.
+            again = self.activation_checkpointing and torch.is_grad_enabled()
+            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
         weight = self.tokens.weight if self.output is None else self.output
         logits: Tensor = F.linear(self.norm(x), weight, self.output_bias)
         return logits

@@ -9,10 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lrctl.errors import UsageError
+from lrctl.fields import Later
 from lrctl.workload import drawn
 from lrctl_workloads.corpus import Corpus
 from lrctl_workloads.param_groups import matrices_decay
-from lrctl_workloads.text import Tokens, Windows, tokens, windows
+from lrctl_workloads.text import Tokens, Windows, at_hand, tokens, windows
+from lrctl_workloads.tokenizer import vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
 LOGITS = 2**22
 """How many logits an evaluation holds in memory at a time, unless a training batch has more."""
-
+MOST_LOGITS = 2**28
+"""But never more than this, 1 GB of them: training may cut a large batch into pieces, evaluation does not."""
 
 PIECE = 2**16
 """How many windows are counted at a time."""
@@ -34,9 +37,11 @@ class GptParams:
     """Parameters of the `gpt` workload: the text, the model, the batch."""
 
     path: Annotated[
-        str, "text file, folder of .txt files, .jsonl or .parquet file; empty: the packaged English corpus"
+        str,
+        "text file, folder of .txt files, .jsonl or .parquet file or folder of them, or hub:OWNER/NAME[/CONFIG]"
+        "[@REVISION]; empty: the packaged English corpus",
     ] = ""
-    text_column: Annotated[str, "column of a .jsonl or .parquet file that holds the text"] = "text"
+    text_column: Annotated[str, "column of a table that holds the text"] = "text"
     tokenizer: Annotated[str, "bytes, bpe:SIZE (trained on the text), or a name of tiktoken's"] = "bpe:1024"
     layers: Annotated[int, "number of decoder blocks"] = 1
     heads: Annotated[int, "attention heads; must divide d_model"] = 4
@@ -47,11 +52,15 @@ class GptParams:
     output_bias: Annotated[bool, "output bias that starts at the log frequencies of the tokens"] = True
     tie_embeddings: Annotated[bool, "use the embedding as the output matrix too"] = False
     eval_tokens: Annotated[int, "at most so many tokens of a held-out split are evaluated"] = 65_536
+    max_tokens: Annotated[int, "take only the first so many tokens of the text; 0: all", Later()] = 0
+    activation_checkpointing: Annotated[bool, "save memory: compute each block's activations again", Later()] = False
 
     def __post_init__(self) -> None:
         for name in ("layers", "heads", "d_model", "context", "batch_size", "eval_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
+        if self.max_tokens < 0:
+            raise ValueError(f"max_tokens: must be at least 0, got {self.max_tokens}")
         if self.d_model % self.heads:
             raise ValueError(f"heads: must divide d_model ({self.d_model}), got {self.heads}")
         if not 0 <= self.dropout < 1:
@@ -70,17 +79,46 @@ class Gpt:
 
         Raises:
             UsageError: the text or the tokenizer cannot be used, or the text is too short.
+            MissingError: the text or the tokenizer has to be fetched, and cannot be.
         """
         self.windows  # noqa: B018
         return self.tokens.digest
 
+    def ready(self) -> bool:
+        """Whether the text is tokenised already, or is a local one that is so in seconds."""
+        return "tokens" in self.__dict__ or at_hand(self.corpus, self.params.tokenizer)
+
+    def stand_in(self, step: int) -> Batch:
+        """A batch of random tokens."""
+        import torch
+
+        draws, shape = torch.Generator().manual_seed(self.seed * 1_000_003 + step), self.params
+        rows = torch.randint(self.vocabulary, (shape.batch_size, shape.context + 1), generator=draws)
+        return rows[:, :-1], rows[:, 1:]
+
+    def prepared_bytes(self) -> int:
+        """Two bytes for each of `max_tokens` tokens, four where the vocabulary needs them; 0 where all are taken."""
+        if self.ready():
+            return 0
+        return self.params.max_tokens * (2 if self.vocabulary <= 2**16 else 4)
+
     def model(self) -> torch.nn.Module:
-        """A new decoder, with fresh weights from torch's random numbers."""
+        """A new decoder, with fresh weights from torch's random numbers.
+
+        An output bias starts at the log frequencies of the tokens; at 0 as long as the text is not `ready()`.
+        """
         import torch
 
         from lrctl_workloads.decoder import Decoder
 
-        return Decoder(self.params, torch.from_numpy(self.log_frequencies).float())
+        known = self.params.output_bias and self.ready()
+        bias = torch.from_numpy(self.log_frequencies).float() if known else torch.zeros(self.vocabulary)
+        return Decoder(self.params, bias)
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """How many tokens there are; known without the text."""
+        return vocabulary(self.params.tokenizer)
 
     @cached_property
     def log_frequencies(self) -> np.ndarray[Any, Any]:
@@ -91,7 +129,7 @@ class Gpt:
         import numpy as np
 
         training = self.windows.parts["training"]
-        counts = np.ones(len(self.tokens.lengths))
+        counts = np.ones(self.vocabulary)
         for first in range(0, len(training), PIECE):
             piece = self.windows.rows[training[first : first + PIECE]]
             counts += np.bincount(piece.ravel(), minlength=len(counts))
@@ -140,21 +178,26 @@ class Gpt:
         if split not in ("validation", "test"):
             raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
         chosen = self.windows.spread(split, max(1, self.params.eval_tokens // self.params.context))
-        targets = self.windows.rows[chosen, 1:]
         loss = self.mean_loss(model, chosen)
-        nats, text_bytes = loss * targets.size, int(self.tokens.lengths[targets].sum())
+        nats, text_bytes = loss * len(chosen) * self.params.context, self.text_bytes(chosen)
         return {
             "loss": loss,
             "perplexity": math.inf if loss > 700 else math.exp(loss),
             "bits_per_byte": nats / math.log(2) / max(1, text_bytes),
         }
 
+    def text_bytes(self, chosen: np.ndarray[Any, Any]) -> int:
+        """Bytes of text that the targets of these windows stand for; counted in pieces."""
+        pieces = (self.windows.rows[chosen[first : first + PIECE], 1:] for first in range(0, len(chosen), PIECE))
+        return sum(int(self.tokens.lengths[piece].sum()) for piece in pieces)
+
     def mean_loss(self, model: torch.nn.Module, chosen: np.ndarray[Any, Any]) -> float:
         """Nats per token over these windows, with the model in evaluation mode; the mode is put back."""
         import torch
 
         device = next(model.parameters()).device
-        size = max(self.params.batch_size, LOGITS // (self.params.context * len(self.tokens.lengths)))
+        logits = self.params.context * self.vocabulary
+        size = max(1, min(max(self.params.batch_size, LOGITS // logits), MOST_LOGITS // logits))
         was_training, total = model.training, 0.0
         model.eval()
         try:
@@ -175,9 +218,14 @@ class Gpt:
         return rows[:, :-1], rows[:, 1:]
 
     @cached_property
+    def corpus(self) -> Corpus:
+        """Where the text comes from; nothing of it is read yet."""
+        return Corpus(self.params.path, self.params.text_column, self.params.max_tokens)
+
+    @cached_property
     def tokens(self) -> Tokens:
         """The text as tokens; read on first use, so that an unused workload costs nothing."""
-        return tokens(Corpus(self.params.path, self.params.text_column), self.params.tokenizer)
+        return tokens(self.corpus, self.params.tokenizer)
 
     @cached_property
     def windows(self) -> Windows:

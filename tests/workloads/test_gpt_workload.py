@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from lrctl.errors import UsageError
-from lrctl.workload import Prepared, Scored, WithParamGroups, Workload
+from lrctl.workload import Prepared, Scored, StandIn, WithParamGroups, Workload
 from lrctl_workloads.gpt import Gpt, GptParams
+from lrctl_workloads.tokenizer import ranked
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def other(gpt: Gpt, seed: int = 3, **params: Any) -> Gpt:
 
 
 def test_it_keeps_the_contract(gpt: Gpt) -> None:
-    for contract in (Workload, Scored, Prepared, WithParamGroups):
+    for contract in (Workload, Scored, Prepared, StandIn, WithParamGroups):
         assert isinstance(gpt, contract)
 
 
@@ -210,6 +211,7 @@ def test_an_unused_workload_is_cheap_and_can_be_sent_to_a_worker() -> None:
         ({"layers": 0}, "layers: must be at least 1, got 0"),
         ({"context": 0}, "context: must be at least 1, got 0"),
         ({"batch_size": -1}, "batch_size: must be at least 1, got -1"),
+        ({"max_tokens": -1}, "max_tokens: must be at least 0, got -1"),
         ({"eval_tokens": 0}, "eval_tokens: must be at least 1, got 0"),
         ({"heads": 5}, r"heads: must divide d_model \(96\), got 5"),
         ({"dropout": 1.0}, r"dropout: must be at least 0 and less than 1, got 1\.0"),
@@ -219,3 +221,111 @@ def test_an_unused_workload_is_cheap_and_can_be_sent_to_a_worker() -> None:
 def test_parameters_out_of_range_are_refused(params: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GptParams(**params)
+
+
+def test_the_model_of_the_paper_has_the_parameters_of_gpt2() -> None:
+    """GPT-2 small: 124,439,808 with tied embeddings. On the meta device a model takes no memory and no time."""
+    params = GptParams(
+        path="hub:no/where", tokenizer="gpt2", layers=12, heads=12, d_model=768, context=1024, output_bias=False,
+        tie_embeddings=True,
+    )  # fmt: skip
+    with torch.device("meta"):
+        model = Gpt(params, seed=0).model()
+    assert sum(parameter.numel() for parameter in model.parameters()) == 124_439_808
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_activation_checkpointing_changes_no_bit(dropout: float, gpt: Gpt) -> None:
+    def trained(**params: Any) -> tuple[list[float], list[torch.Tensor]]:
+        torch.manual_seed(0)
+        workload = other(gpt, layers=2, dropout=dropout, **params)
+        model = workload.model()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+        losses = []
+        for step in range(5):
+            torch.manual_seed(step)
+            loss = workload.loss(model, workload.batch(step))
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        return losses, list(model.state_dict().values())
+
+    (losses, weights), (again, weights_again) = trained(), trained(activation_checkpointing=True)
+    assert losses == again
+    assert all(torch.equal(*pair) for pair in zip(weights, weights_again, strict=True))
+
+
+def test_activation_checkpointing_keeps_fewer_activations(gpt: Gpt) -> None:
+    def kept(**params: Any) -> int:
+        workload, sizes = other(gpt, layers=4, **params), []
+        model = workload.model()
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            workload.loss(model, workload.batch(0))
+        return sum(sizes)
+
+    assert kept(activation_checkpointing=True) < kept() / 2
+
+
+def test_an_evaluation_never_holds_more_logits_than_its_limit(gpt: Gpt, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def loss(self: Gpt, model: Any, batch: Any) -> torch.Tensor:
+        sizes.append(len(batch[0]))
+        return before(self, model, batch)
+
+    before, model = Gpt.loss, gpt.model()
+    whole = gpt.evaluate(model, "test")["loss"]
+    monkeypatch.setattr("lrctl_workloads.gpt.MOST_LOGITS", 3 * 15 * 257 + 1)
+    monkeypatch.setattr(Gpt, "loss", loss)
+    assert gpt.evaluate(model, "test")["loss"] == pytest.approx(whole, rel=1e-5)
+    assert set(sizes[:-1]) == {3}
+
+
+def test_a_local_text_that_is_tokenised_in_seconds_is_ready(gpt: Gpt, cache_folder: Path) -> None:
+    assert gpt.ready()
+    assert not cache_folder.exists()
+
+
+@pytest.mark.parametrize("limit", ["a large text", "ranks that have to be fetched"])
+def test_a_text_that_takes_long_is_ready_once_it_is_tokenised(
+    limit: str, gpt: Gpt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if limit == "a large text":
+        monkeypatch.setattr("lrctl_workloads.text.SMALL", 1000)
+        slow = other(gpt)
+    else:
+        ranks = {bytes([byte]): byte for byte in range(256)}
+        monkeypatch.setattr("lrctl_workloads.tokenizer.ready_made", lambda name: ranked(name, ranks))
+        slow = other(gpt, tokenizer="gpt2", output_bias=False)
+    assert not slow.ready()
+    slow.prepare()
+    assert replace(slow).ready()
+
+
+def test_stand_in_batches_look_like_batches(gpt: Gpt) -> None:
+    for ours, real in zip(gpt.stand_in(3), gpt.batch(3), strict=True):
+        assert (ours.shape, ours.dtype) == (real.shape, real.dtype)
+        assert 0 <= int(ours.min()) <= int(ours.max()) < 257
+    assert torch.equal(gpt.stand_in(3)[0], gpt.stand_in(3)[0])
+    assert not torch.equal(gpt.stand_in(3)[0], gpt.stand_in(4)[0])
+
+
+def test_max_tokens_takes_the_start_of_the_text(gpt: Gpt) -> None:
+    part = other(gpt, max_tokens=20_000)
+    np.testing.assert_array_equal(part.tokens.ids, gpt.tokens.ids[:20_000])
+    assert part.prepare() != gpt.prepare()
+
+
+def test_parameters_that_were_added_later_leave_known_keys_as_they_were() -> None:
+    from lrctl import recipe
+
+    later = {"max_tokens", "activation_checkpointing"}
+    assert not later & recipe.read("quickstart").workload.params.keys()
+    changed = recipe.read("quickstart", {"workload.max_tokens": 5, "workload.activation_checkpointing": True})
+    assert later <= changed.workload.params.keys()

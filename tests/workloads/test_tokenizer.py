@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 import tiktoken
 
-from lrctl.errors import UsageError
+from lrctl.errors import MissingError, UsageError
 from lrctl_workloads import tokenizer
 from lrctl_workloads.corpus import Corpus
-from lrctl_workloads.text import byte_lengths, encoded
-from lrctl_workloads.tokenizer import END, encoding
+from lrctl_workloads.text import byte_lengths
+from lrctl_workloads.tokenizer import VOCABULARIES, encoding, vocabulary
 
 ODD = "naïve \N{SNOWMAN}\t  don't\r\n\x00 1860s… <|endoftext|> \N{GRINNING FACE}"
 
 
-@pytest.mark.parametrize(("name", "vocabulary"), [("bytes", 257), ("bpe:257", 257), ("bpe:300", 300)])
-def test_text_comes_back_from_its_tokens(name: str, vocabulary: int, folder: Path) -> None:
+@pytest.mark.parametrize(("name", "size"), [("bytes", 257), ("bpe:257", 257), ("bpe:300", 300)])
+def test_text_comes_back_from_its_tokens(name: str, size: int, folder: Path) -> None:
     ours = encoding(name, Corpus(str(folder)))
-    assert ours.n_vocab == vocabulary
-    assert ours.eot_token == vocabulary - 1
+    assert ours.n_vocab == size == vocabulary(name)
+    assert ours.eot_token == size - 1
     assert ours.decode(ours.encode_ordinary(ODD)) == ODD
 
 
@@ -49,14 +49,6 @@ def test_bpe_ids_equal_those_of_the_tokenizers_package(folder: Path, documents: 
         assert ours.encode_ordinary(text) == theirs.encode(text).ids
 
 
-def test_documents_end_with_the_end_of_text_and_cannot_forge_it(tmp_path: Path) -> None:
-    for name, text in [("a.txt", "ab"), ("b.txt", END)]:
-        (tmp_path / name).write_text(text)
-    corpus = Corpus(str(tmp_path))
-    ids = encoded(corpus, encoding("bytes", corpus))
-    assert ids.tolist() == [*b"ab", 256, *END.encode(), 256]
-
-
 def test_bpe_is_trained_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = encoding("bpe:300", Corpus(str(folder)))
     monkeypatch.setattr(tokenizer, "trained", None)
@@ -84,7 +76,7 @@ def test_without_the_tokenizers_package_the_error_says_what_to_install(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(UsageError, match=r"'bpe:300' needs the tokenizers package; run: pip install 'lrctl\[qui"):
+    with pytest.raises(MissingError, match=r"'bpe:300' needs the tokenizers package; run: pip install 'lrctl\[qui"):
         encoding("bpe:300", Corpus(str(folder)))
 
 
@@ -94,11 +86,28 @@ def test_ranks_that_cannot_be_had_are_a_usage_error(error: Exception, monkeypatc
         raise error
 
     monkeypatch.setattr(tiktoken, "get_encoding", offline)
-    with pytest.raises(UsageError, match=r"ranks of 'gpt2' could not be downloaded .*TIKTOKEN_CACHE_DIR"):
+    monkeypatch.setattr(tokenizer, "packaged_ranks", lambda: None)
+    with pytest.raises(MissingError, match=r"ranks of 'gpt2' could not be downloaded .*TIKTOKEN_CACHE_DIR"):
         encoding("gpt2", Corpus("unused"))
 
 
 def test_a_name_of_tiktokens_gives_its_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     ready = tokenizer.ranked("gpt2", {bytes([byte]): byte for byte in range(256)})
     monkeypatch.setattr(tiktoken, "get_encoding", {"gpt2": ready}.__getitem__)
+    monkeypatch.setattr(tokenizer, "packaged_ranks", lambda: None)
     assert encoding("gpt2", Corpus("unused")) is ready
+
+
+def test_the_vocabularies_of_tiktokens_encodings_are_all_known() -> None:
+    assert sorted(VOCABULARIES) == sorted(tiktoken.list_encoding_names())
+
+
+def test_a_vocabulary_is_known_without_its_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizer, "ready_made", None)
+    assert vocabulary("gpt2") == 50257
+    assert vocabulary("cl100k_base") == 100277
+
+
+def test_the_vocabulary_of_an_unknown_tokenizer_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="unknown tokenizer 'gpt3'"):
+        vocabulary("gpt3")

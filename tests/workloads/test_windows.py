@@ -87,15 +87,3 @@ def test_the_same_documents_from_a_table_have_the_same_digest(
     ours, theirs = tokens(Corpus(str(folder)), "bpe:300"), tokens(Corpus(str(table)), "bpe:300")
     np.testing.assert_array_equal(ours.ids, theirs.ids)
     assert ours.digest == theirs.digest
-
-
-@pytest.mark.parametrize(("vocabulary", "kind"), [(2**16, np.uint16), (2**16 + 1, np.uint32)])
-def test_tokens_take_two_bytes_where_that_is_enough(vocabulary: int, kind: type, tmp_path: Path) -> None:
-    from lrctl_workloads.tokenizer import ranked
-
-    (tmp_path / "a.txt").write_text("ab")
-    ranks = {bytes([byte]): byte for byte in range(256)}
-    ranks |= {b"%d" % rank: rank for rank in range(256, vocabulary - 1)}
-    ids = text.encoded(Corpus(str(tmp_path / "a.txt")), ranked("wide", ranks))
-    assert ids.dtype == kind
-    assert ids.tolist() == [*b"ab", vocabulary - 1]
