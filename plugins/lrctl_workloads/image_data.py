@@ -5,22 +5,43 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrctl.errors import UsageError
+from lrctl.errors import MissingError, UsageError
 from lrctl.workload import epoch_order
-from lrctl_workloads.image_cifar import cifar10
+from lrctl_workloads import image_cifar, image_idx
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-SHAPES = {"digits": (1, 8, 8), "mnist-5k": (1, 28, 28), "cifar10": (3, 32, 32)}
-"""Channels, height and width of each data set's images."""
+
+@dataclass(frozen=True)
+class Kind:
+    """What is known of a data set's images without reading them.
+
+    Attributes:
+        shape: channels, height and width.
+        classes: how many kinds of image there are.
+        brightest: the largest value of a pixel.
+    """
+
+    shape: tuple[int, int, int]
+    classes: int = 10
+    brightest: int = 255
+
+
+KINDS = {
+    "digits": Kind((1, 8, 8), brightest=16),
+    "mnist-5k": Kind((1, 28, 28)),
+    "fashion-mnist": Kind((1, 28, 28)),
+    "cifar10": Kind((3, 32, 32)),
+    "cifar100": Kind((3, 32, 32), classes=100),
+}
 
 SHARES = {"validation": 0.15, "test": 0.15, "score": 0.15}
 """How much of the data is held out, of data that has no test split of its own; the rest is for training."""
@@ -86,17 +107,28 @@ class Images:
     parts: dict[str, Part]
     digest: str
 
+    def with_training(self, n: int) -> Images:
+        """The same with only `n` of the training images, always the same ones.
+
+        Raises:
+            UsageError: there are fewer.
+        """
+        training = self.parts["training"]
+        if n > len(training):
+            raise UsageError(
+                f"workload.train_images: must be at most {len(training)}, the number of training images, got {n}"
+            )
+        return replace(self, parts=self.parts | {"training": replace(training, numbers=training.numbers[:n])})
+
 
 def images(data: str, path: str) -> Images:
-    """The images of a data set; `path` is for CIFAR-10 only, and "" is the hub's.
+    """The images of a data set; `path` is for those that are not in a Python package.
 
     Raises:
-        UsageError: they are missing, cannot be read, are not the expected ones, or too few.
+        MissingError: they are not on this machine.
+        UsageError: they cannot be read, are not the expected ones, or too few.
     """
-    if data == "cifar10":
-        table, own_test, digest = cifar10(path)
-    else:
-        (table, digest), own_test = packaged(data), None
+    table, own_test, digest = read(data, path)
     parts = dealt(table, SHARES if own_test is None else SHARES_BESIDE_TEST)
     if own_test is not None:
         parts |= dealt(own_test, {}, rest="test")
@@ -107,6 +139,38 @@ def images(data: str, path: str) -> Images:
             "give some hundreds"
         )
     return Images(parts, digest)
+
+
+def read(data: str, path: str) -> tuple[Array, Array | None, str]:
+    """The table of a data set, that of its own test split if it has one, and a digest of both.
+
+    Raises:
+        MissingError: they are not on this machine.
+        UsageError: they cannot be read, or are not the expected ones.
+    """
+    if data in image_cifar.KINDS:
+        return image_cifar.cifar(data, path)
+    if data == "fashion-mnist":
+        return image_idx.fashion_mnist(path)
+    table, digest = packaged(data)
+    return table, None, digest
+
+
+def ready(data: str, path: str) -> bool:
+    """Whether the images can be read at once; looks, and fetches nothing.
+
+    Raises:
+        UsageError: the path is of no use.
+    """
+    if data in image_cifar.KINDS:
+        return image_cifar.is_cached(data, path)
+    if data == "fashion-mnist":
+        return image_idx.is_there(path)
+    source = PACKAGED[data]
+    try:
+        return Path(str(distribution(source.package).locate_file(source.path))).is_file()
+    except PackageNotFoundError:
+        return False
 
 
 def dealt(table: Array, shares: dict[str, float], rest: str = "training") -> dict[str, Part]:
@@ -123,7 +187,8 @@ def packaged(data: str) -> tuple[Array, str]:
     """The table of a packaged data set and its digest; the package itself is never imported.
 
     Raises:
-        UsageError: the package is missing, or its file is not the expected one.
+        MissingError: the package is missing.
+        UsageError: its file is not the expected one.
     """
     import numpy as np
 
@@ -132,7 +197,7 @@ def packaged(data: str) -> tuple[Array, str]:
         found = distribution(source.package)
         content = Path(str(found.locate_file(source.path))).read_bytes()
     except (PackageNotFoundError, OSError) as error:
-        raise UsageError(
+        raise MissingError(
             f"workload.data: the images of '{data}' come with {source.requirement}, whose file cannot be read "
             f"({error}); {install}"
         ) from error

@@ -1,15 +1,18 @@
-"""The `images` workload: a small network that learns to tell images of ten kinds apart."""
+"""The `images` workload: a small network that learns to tell kinds of images apart."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from lrctl.errors import UsageError
+from lrctl.fields import Later
 from lrctl.workload import drawn
-from lrctl_workloads.image_data import SHAPES, Images, Part, images, mean_and_deviation
+from lrctl_workloads import image_cifar
+from lrctl_workloads.image_data import KINDS, Images, Kind, Part, images, mean_and_deviation, ready
 from lrctl_workloads.param_groups import matrices_decay
 
 if TYPE_CHECKING:
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
 
     Batch = tuple[Tensor, Tensor]
 
-CLASSES = 10
+WITH_PATH = ("cifar10", "cifar100", "fashion-mnist")
+"""Data sets that can be read from somewhere else."""
 
 EVALUATED = 500
 """How many images are evaluated at a time."""
@@ -31,20 +35,39 @@ class ImagesParams:
     """Parameters of the `images` workload: the images, the model, the batch."""
 
     data: Annotated[
-        Literal["digits", "mnist-5k", "cifar10"],
-        "digits (1,797 of 8x8), mnist-5k (5,000 of 28x28), or cifar10 (60,000 of 32x32 in colour, from the hub)",
+        Literal["digits", "mnist-5k", "fashion-mnist", "cifar10", "cifar100"],
+        "digits (1,797 of 8x8), mnist-5k (5,000 of 28x28), fashion-mnist (70,000 of 28x28, from the Debian package "
+        "dataset-fashion-mnist), cifar10 or cifar100 (60,000 of 32x32 in colour and 10 or 100 kinds, from the hub)",
     ] = "digits"
     path: Annotated[
-        str, "for cifar10, instead of the hub: .parquet file, or folder of train*.parquet and test*.parquet"
+        str,
+        "for cifar10 and cifar100, instead of the hub: .parquet file, or folder of train*.parquet and test*.parquet; "
+        "for fashion-mnist, instead of the package: folder of its four IDX files",
     ] = ""
-    model: Annotated[Literal["cnn", "mlp"], "cnn (convolutions) or mlp (fully connected)"] = "cnn"
+    train_images: Annotated[int, "how many of the training images to use; 0: all", Later()] = 0
+    scaling: Annotated[
+        Literal["standardise", "unit"],
+        "standardise (each channel's mean to 0 and deviation to 1), or unit (black to 0, white to 1)",
+        Later(),
+    ] = "standardise"
+    model: Annotated[
+        Literal["cnn", "mlp", "convnet", "resnet"],
+        "cnn (convolutions), mlp (fully connected), convnet (convolutions, max pooling, a dense layer), or resnet "
+        "(residual blocks)",
+    ] = "cnn"
     width: Annotated[
-        int, "channels of the CNN's first block, doubled from block to block; an eighth of the MLP's hidden units"
+        int,
+        "channels of the first convolution, doubled from block to block, or stage to stage of the resnet; an eighth of "
+        "the hidden units of the mlp, and of the convnet's dense layer",
     ] = 16
-    layers: Annotated[int, "blocks of the CNN, each of which halves the image; hidden layers of the MLP"] = 2
-    dropout: Annotated[float, "share of activations dropped in training: before the CNN's last layer, in the MLP's"] = (
-        0.0
-    )
+    layers: Annotated[
+        int,
+        "blocks of the cnn and the convnet, each of which halves the image; blocks in each of the resnet's three "
+        "stages; hidden layers of the mlp",
+    ] = 2
+    dropout: Annotated[
+        float, "share of activations dropped in training: before the last layer, in the mlp after each hidden one"
+    ] = 0.0
     batch_size: Annotated[int, "images in a batch"] = 64
     label_smoothing: Annotated[float, "share of the training target spread over all kinds; not in evaluations"] = 0.0
 
@@ -52,23 +75,31 @@ class ImagesParams:
         for name in ("width", "layers", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
+        if self.train_images < 0:
+            raise ValueError(f"train_images: must be at least 0, got {self.train_images}")
         for name in ("dropout", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 0 and less than 1, got {getattr(self, name)}")
-        if self.path and self.data != "cifar10":
-            raise ValueError(f"path: is for data 'cifar10' only; {self.data} has its own images")
-        most = SHAPES[self.data][1].bit_length() - 1
-        if self.model == "cnn" and self.layers > most:
-            raise ValueError(f"layers: must be at most {most} for a cnn on {self.data}, got {self.layers}")
+        if self.path and self.data not in WITH_PATH:
+            raise ValueError(f"path: is for data {', '.join(WITH_PATH)} only; {self.data} has its own images")
+        most = self.kind.shape[1].bit_length() - 1
+        if self.model in ("cnn", "convnet") and self.layers > most:
+            raise ValueError(f"layers: must be at most {most} for a {self.model} on {self.data}, got {self.layers}")
+
+    @property
+    def kind(self) -> Kind:
+        """What is known of the images without reading them."""
+        return KINDS[self.data]
 
 
 @dataclass(frozen=True)
 class ImageClassifier:
     """A classifier of images.
 
-    A batch is (images, labels): float32 of shape (batch_size, channels, height, width), each channel with mean 0
-    and standard deviation 1 over the training images, and int64 of shape (batch_size,). The split into training,
-    validation, test and scoring is the same for every seed.
+    A batch is (images, labels): float32 of shape (batch_size, channels, height, width), and int64 of shape
+    (batch_size,). With the scaling `standardise` each channel has mean 0 and standard deviation 1 over the training
+    images; with `unit` pixels are from 0 to 1. The split into training, validation, test and scoring is the same for
+    every seed.
     """
 
     params: ImagesParams
@@ -78,6 +109,7 @@ class ImageClassifier:
         """Read the images, or download them unless that is done, and return a digest of them.
 
         Raises:
+            MissingError: the images are not on this machine, and cannot be downloaded.
             UsageError: the images cannot be used, or a batch would have more than there are for training.
         """
         n = len(self.images.parts["training"])
@@ -87,13 +119,43 @@ class ImageClassifier:
             )
         return self.images.digest
 
+    def ready(self) -> bool:
+        """Whether the images can be read at once.
+
+        Raises:
+            UsageError: the path is of no use.
+        """
+        return ready(self.params.data, self.params.path)
+
+    def stand_in(self, step: int) -> Batch:
+        """Noise in place of batch `step`, with labels at random."""
+        import torch
+
+        p, random = self.params, torch.Generator().manual_seed(step)
+        images = torch.randn(p.batch_size, *p.kind.shape, generator=random)
+        if p.scaling == "unit":
+            images = images.sigmoid()
+        return images, torch.randint(p.kind.classes, (p.batch_size,), generator=random)
+
+    def prepared_bytes(self) -> int:
+        """The bytes of CIFAR's images decoded from the hub's; 0 for those of a path, whose number is not known."""
+        p = self.params
+        if p.data not in image_cifar.KINDS or p.path or self.ready():
+            return 0
+        return image_cifar.HUB_IMAGES * (math.prod(p.kind.shape) + 1)
+
     def model(self) -> torch.nn.Module:
         """A new network, with fresh weights from torch's random numbers."""
         from lrctl_workloads import image_models
 
         p = self.params
-        build = {"cnn": image_models.cnn, "mlp": image_models.mlp}[p.model]
-        return build(SHAPES[p.data], CLASSES, p.width, p.layers, p.dropout)
+        build = {
+            "cnn": image_models.cnn,
+            "mlp": image_models.mlp,
+            "convnet": image_models.convnet,
+            "resnet": image_models.resnet,
+        }[p.model]
+        return build(p.kind.shape, p.kind.classes, p.width, p.layers, p.dropout)
 
     def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
         """Weight decay for matrices and convolutions only; biases and norms go without."""
@@ -161,24 +223,28 @@ class ImageClassifier:
         return {"loss": loss / len(part), "accuracy": right / len(part)}
 
     def take(self, part: Part, places: Array | slice) -> Batch:
-        """Images, normalised, and labels at these places of a part."""
+        """Images, scaled, and labels at these places of a part."""
         import torch
 
         pixels, labels = part.take(places)
         mean, deviation = self.scale
-        images = torch.from_numpy(pixels).float().view(-1, *SHAPES[self.params.data])
+        images = torch.from_numpy(pixels).float().view(-1, *self.params.kind.shape)
         return (images - mean) / deviation, torch.from_numpy(labels).long()
 
     @cached_property
     def scale(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the training images, float32, both of shape (channels, 1, 1)."""
+        """What is subtracted from pixels, and what divides them then: float32, both of shape (channels, 1, 1)."""
         import torch
 
-        channels = SHAPES[self.params.data][0]
-        mean, deviation = mean_and_deviation(self.images.parts["training"], channels)
+        kind = self.params.kind
+        if self.params.scaling == "unit":
+            zero = torch.zeros(kind.shape[0], 1, 1)
+            return zero, zero + kind.brightest
+        mean, deviation = mean_and_deviation(self.images.parts["training"], kind.shape[0])
         return torch.from_numpy(mean).float().view(-1, 1, 1), torch.from_numpy(deviation).float().view(-1, 1, 1)
 
     @cached_property
     def images(self) -> Images:
         """The images, dealt out; read on first use, so that an unused workload costs nothing."""
-        return images(self.params.data, self.params.path)
+        found = images(self.params.data, self.params.path)
+        return found.with_training(self.params.train_images) if self.params.train_images else found

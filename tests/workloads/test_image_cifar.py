@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lrctl.errors import UsageError
+from lrctl.errors import MissingError, UsageError
 from lrctl_workloads import image_cifar
-from lrctl_workloads.image_cifar import HUB, cifar10
+from lrctl_workloads.image_cifar import HUB_IMAGES, KINDS, cifar
 from lrctl_workloads.image_data import images
 from lrctl_workloads.images import ImageClassifier, ImagesParams
 
@@ -19,19 +20,24 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 datasets.disable_progress_bars()
 
 
+def cifar10(path: str) -> tuple[Pixels, Pixels | None, str]:
+    return cifar("cifar10", path)
+
+
 def pixels(n: int, seed: int = 0, side: int = 32) -> Pixels:
     return np.random.RandomState(seed).randint(0, 256, (n, side, side, 3)).astype(np.uint8)
 
 
 def parquet(
-    path: Path, pixels: Pixels, labels: list[int] | None = None, names: tuple[str, str] = ("img", "label")
+    path: Path, pixels: Pixels, labels: list[int] | None = None, names: tuple[str, ...] = ("img", "label")
 ) -> Path:
-    """A file of CIFAR-10's schema: images as PNG, labels as numbers of classes."""
+    """A file of CIFAR's schema: images as PNG, labels as numbers of classes; in a third column they are all 0."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kinds = datasets.ClassLabel(num_classes=max(10, *(labels or [0])) + 1)
     labels = labels or [number % 10 for number in range(len(pixels))]
-    columns = {names[0]: [Image.fromarray(image) for image in pixels], names[1]: labels}
-    features = datasets.Features({names[0]: datasets.Image(), names[1]: kinds})
+    columns: dict[str, Any] = {names[0]: [Image.fromarray(image) for image in pixels], names[1]: labels}
+    columns |= {name: [0] * len(pixels) for name in names[2:]}
+    features = datasets.Features({names[0]: datasets.Image()} | dict.fromkeys(names[1:], kinds))
     datasets.Dataset.from_dict(columns, features=features).to_parquet(path)
     return path
 
@@ -151,11 +157,14 @@ def test_images_of_another_kind_are_a_usage_error(
 def test_files_that_cannot_be_used_are_a_usage_error(names: list[str], path: str, message: str, tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).write_bytes(b"\x00\xff neither")
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as caught:
         cifar10(str(tmp_path / path))
+    # What is missing can be fetched; a wrong path has to be mended.
+    assert not isinstance(caught.value, MissingError)
 
 
-def test_without_the_hub_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("data", KINDS)
+def test_without_the_hub_the_error_says_what_to_do(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def offline(name: str, **options: Any) -> None:
@@ -164,10 +173,10 @@ def test_without_the_hub_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(datasets, "load_dataset", offline)
     with pytest.raises(
-        UsageError, match=r"cannot be read \(ConnectionError: no route\); connect .*or give a local path"
+        MissingError, match=r"cannot be read \(ConnectionError: no route\); connect .*or give a local path"
     ):
-        cifar10("")
-    assert asked == [(HUB, "train")]
+        cifar(data, "")
+    assert asked == [(f"uoft-cs/{data}", "train")]
 
 
 def test_the_hub_is_asked_once_for_both_splits(split: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,9 +190,61 @@ def test_the_hub_is_asked_once_for_both_splits(split: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(datasets, "load_dataset", hub)
     training, test, _ = cifar10("")
-    assert asked == [(HUB, None, "train"), (HUB, None, "test")]
+    assert asked == [("uoft-cs/cifar10", None, "train"), ("uoft-cs/cifar10", None, "test")]
     np.testing.assert_array_equal(training, expected)
     assert test is not None
     assert len(test) == 30
     assert cifar10("")[2]
     assert len(asked) == 2
+
+
+CIFAR100 = ("img", "fine_label", "coarse_label")
+
+
+def test_cifar100_has_a_hundred_fine_kinds(tmp_path: Path) -> None:
+    labels = [7 * number % 100 for number in range(200)]
+    file = parquet(tmp_path / "a.parquet", pixels(200), labels, CIFAR100)
+    table, test, _ = cifar("cifar100", str(file))
+    assert test is None
+    assert table[:, -1].tolist() == labels
+    workload = ImageClassifier(ImagesParams(data="cifar100", path=str(file), model="mlp", width=1, batch_size=64), 0)
+    x, y = workload.batch(0)
+    assert workload.model()(x).shape == (64, 100)
+    assert int(y.max()) > 50
+
+
+CIFAR100_FAULTS = {
+    "cifar10's column": ([1, 2], ("img", "label"), r"has the columns img, label; it must have img and fine_label"),
+    "a label too large": ([99, 100], CIFAR100, r"row 2: fine_label must be 0 to 99, got 100"),
+}
+
+
+@pytest.mark.parametrize(("labels", "names", "message"), CIFAR100_FAULTS.values(), ids=CIFAR100_FAULTS)
+def test_images_that_are_not_cifar100s_are_a_usage_error(
+    labels: list[int], names: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    file = parquet(tmp_path / "a.parquet", pixels(2), labels, names)
+    with pytest.raises(UsageError, match=message):
+        cifar("cifar100", str(file))
+
+
+def test_the_workload_is_ready_once_its_images_are_decoded(split: Path) -> None:
+    workload = ImageClassifier(ImagesParams(data="cifar10", path=str(split)), seed=0)
+    assert not workload.ready()
+    workload.prepare()
+    assert workload.ready()
+    parquet(split / "plain_text" / "test-00000-of-00001.parquet", pixels(30, 3))
+    assert not workload.ready()
+
+
+@pytest.mark.parametrize("data", KINDS)
+def test_the_hubs_images_take_a_byte_for_each_value_and_label(data: str, split: Path) -> None:
+    workload = ImageClassifier(ImagesParams(data=data), seed=0)  # type: ignore[arg-type]
+    assert not workload.ready()
+    assert workload.prepared_bytes() == HUB_IMAGES * 3073
+    assert replace(workload, params=ImagesParams(data="cifar10", path=str(split))).prepared_bytes() == 0
+
+
+def test_a_path_of_no_use_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is no \.parquet file and no folder"):
+        ImageClassifier(ImagesParams(data="cifar10", path=str(tmp_path / "none")), seed=0).ready()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lrctl.errors import UsageError
+from lrctl.errors import MissingError, UsageError
 from lrctl_workloads import image_data
 from lrctl_workloads.image_data import PACKAGED, PIECE, SHARES, SHARES_BESIDE_TEST, Part, dealt, mean_and_deviation
 from workloads.packages import digits_installed, mnist_installed
@@ -50,7 +50,8 @@ def test_without_the_package_the_error_says_what_to_install(data: str, monkeypat
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(image_data, "distribution", missing)
-    with pytest.raises(UsageError) as caught:
+    assert not image_data.ready(data, "")
+    with pytest.raises(MissingError) as caught:
         image_data.images(data, "")
     assert f"the images of '{data}' come with {PACKAGED[data].requirement}" in str(caught.value)
     assert str(caught.value).endswith("; run: pip install 'lrctl[images]'")

@@ -15,12 +15,14 @@ from lrctl.errors import UsageError
 from lrctl.job import SegmentJob
 from lrctl.schedule import PiecewiseLinear
 from lrctl.trainer import train
-from lrctl.workload import Prepared, Scored, WithParamGroups, Workload
-from lrctl_workloads.image_data import SHAPES
+from lrctl.workload import Prepared, Scored, StandIn, WithParamGroups, Workload
+from lrctl_workloads.image_data import KINDS
+from lrctl_workloads.image_models import Residual
 from lrctl_workloads.images import ImageClassifier, ImagesParams
 from workloads.packages import digits_installed, mnist_installed
 
 ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+MODELS = ("cnn", "mlp", "convnet", "resnet")
 TASK = replace(testing.TASK, workload="images", optimizer=ADAMW)
 
 
@@ -36,7 +38,7 @@ def pictures(workload: ImageClassifier, part: str) -> set[bytes]:
 
 @digits_installed
 def test_it_keeps_the_contract() -> None:
-    for contract in (Workload, Scored, Prepared, WithParamGroups):
+    for contract in (Workload, Scored, Prepared, StandIn, WithParamGroups):
         assert isinstance(images(), contract)
 
 
@@ -93,12 +95,113 @@ def test_training_images_have_mean_0_and_deviation_1() -> None:
     assert float(x.std(correction=0)) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("model", ["cnn", "mlp"])
-@pytest.mark.parametrize(("data", "most"), [("digits", 3), ("mnist-5k", 4), ("cifar10", 5)])
-def test_a_model_of_any_depth_gives_ten_logits(data: str, most: int, model: str) -> None:
-    x = torch.zeros(2, *SHAPES[data])
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("data", "most", "kinds"),
+    [("digits", 3, 10), ("mnist-5k", 4, 10), ("fashion-mnist", 4, 10), ("cifar10", 5, 10), ("cifar100", 5, 100)],
+)
+def test_a_model_of_any_depth_gives_a_logit_for_each_kind(data: str, most: int, kinds: int, model: str) -> None:
+    x = torch.zeros(2, *KINDS[data].shape)
     for layers in range(1, most + 1):
-        assert images(data=data, model=model, layers=layers, width=4).model()(x).shape == (2, 10)
+        assert images(data=data, model=model, layers=layers, width=2).model()(x).shape == (2, kinds)
+
+
+def size(**params: Any) -> int:
+    return sum(p.numel() for p in images(**params).model().parameters())
+
+
+def test_the_papers_convnet_has_1070794_parameters_on_cifar10() -> None:
+    assert size(data="cifar10", model="convnet", width=32) == 1_070_794
+    # 9 * 3 * w + w, 9 * w * 2w + 2w, 64 * 2w * 8w + 8w, 8w * 10 + 10
+    assert size(data="cifar10", model="convnet", width=5) == 140 + 460 + 25_640 + 410
+
+
+def test_the_convnet_is_that_of_the_paper_layer_by_layer() -> None:
+    network = images(data="cifar10", model="convnet", width=32).model()
+    kinds = "Conv2d ReLU MaxPool2d Conv2d ReLU MaxPool2d Flatten Linear ReLU Dropout Linear"
+    assert [type(layer).__name__ for layer in network.children()] == kinds.split()
+    assert all(convolution.padding == (1, 1) for convolution in network.modules() if isinstance(convolution, nn.Conv2d))
+
+
+def test_resnet20_has_269722_parameters_on_cifar10() -> None:
+    assert size(data="cifar10", model="resnet", width=16, layers=3) == 269_722
+    network = images(data="cifar10", model="resnet", width=16, layers=3).model()
+    assert sum(isinstance(layer, nn.Conv2d | nn.Linear) for layer in network.modules()) == 20
+
+
+def test_the_resnets_stages_halve_the_sides_and_double_the_channels() -> None:
+    network, shapes = images(data="mnist-5k", model="resnet", width=2, layers=2).model(), []
+    for block in network.modules():
+        if isinstance(block, Residual):
+            block.register_forward_hook(lambda _block, _inputs, out: shapes.append(tuple(out.shape[1:])))
+    network(torch.zeros(1, 1, 28, 28))
+    assert shapes == [(2, 28, 28)] * 2 + [(4, 14, 14)] * 2 + [(8, 7, 7)] * 2
+
+
+@pytest.mark.parametrize(("out", "stride"), [(4, 1), (8, 2)])
+def test_a_block_whose_convolutions_give_nothing_passes_its_input_on(out: int, stride: int) -> None:
+    block, x = Residual(4, out, 4), torch.rand(3, 4, 7, 7)
+    nn.init.zeros_(block.second.weight)
+    y = block(x)
+    assert torch.equal(y[:, :4], x[:, :, ::stride, ::stride])
+    assert not y[:, 4:].any()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_images_logits_do_not_depend_on_its_batch(model: str) -> None:
+    network, x = images(data="mnist-5k", model=model, width=4).model(), torch.rand(6, 1, 28, 28)
+    torch.testing.assert_close(network(x)[:2], network(torch.cat([x[:2], 9 * x[2:]]))[:2])
+    assert not list(network.buffers())
+
+
+@digits_installed
+def test_unit_scaling_puts_black_to_0_and_white_to_1() -> None:
+    workload = images(scaling="unit")
+    training = workload.images.parts["training"]
+    x, _ = workload.take(training, slice(None))
+    assert (float(x.min()), float(x.max())) == (0.0, 1.0)
+    assert torch.equal(x.flatten(1), torch.from_numpy(training.take(slice(None))[0]).float() / 16)
+
+
+def test_unit_scaling_divides_by_the_brightest_value() -> None:
+    for data, kind in KINDS.items():
+        assert kind.brightest == (16 if data == "digits" else 255)
+        black, white = images(data=data, scaling="unit").scale
+        assert not black.any()
+        assert white.tolist() == [[[kind.brightest]]] * kind.shape[0]
+
+
+@digits_installed
+def test_fewer_training_images_are_the_first_of_them_and_leave_the_rest_as_it_is() -> None:
+    few, whole = images(train_images=100).images.parts, images().images.parts
+    assert few["training"].numbers.tolist() == whole["training"].numbers[:100].tolist()
+    assert all(few[name].numbers.tolist() == whole[name].numbers.tolist() for name in ("validation", "test", "score"))
+    assert images(train_images=990).prepare() == images().prepare()
+    with pytest.raises(UsageError, match=r"workload\.train_images: must be at most 990, .*got 991"):
+        images(train_images=991).prepare()
+    with pytest.raises(UsageError, match=r"workload\.batch_size: must be at most 10, .*got 64"):
+        images(train_images=10).prepare()
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("scaling", ["standardise", "unit"])
+def test_without_the_images_the_model_takes_a_stand_in_batch(model: str, scaling: str) -> None:
+    workload = images(data="cifar100", model=model, width=2, batch_size=50, scaling=scaling)
+    (x, y), again = workload.stand_in(3), workload.stand_in(3)
+    assert (x.dtype, x.shape, y.dtype, y.shape) == (torch.float32, (50, 3, 32, 32), torch.int64, (50,))
+    assert torch.equal(x, again[0])
+    assert torch.equal(y, again[1])
+    assert not torch.equal(x, workload.stand_in(4)[0])
+    assert int(y.max()) > 20
+    assert workload.loss(workload.model(), (x, y)).item() == pytest.approx(math.log(100), abs=1)
+    assert "images" not in vars(workload)
+
+
+@digits_installed
+def test_packaged_images_are_ready() -> None:
+    workload = images()
+    assert workload.ready()
+    assert workload.prepared_bytes() == 0
 
 
 def test_width_and_layers_are_those_of_the_model() -> None:
@@ -107,7 +210,7 @@ def test_width_and_layers_are_those_of_the_model() -> None:
     assert [m.out_features for m in mlp.modules() if isinstance(m, nn.Linear)] == [32, 32, 32, 10]
 
 
-@pytest.mark.parametrize("model", ["cnn", "mlp"])
+@pytest.mark.parametrize("model", MODELS)
 def test_weight_decay_is_for_matrices_only(model: str) -> None:
     workload = images(model=model)
     network = workload.model()
@@ -119,7 +222,7 @@ def test_weight_decay_is_for_matrices_only(model: str) -> None:
     assert len(decayed["params"]) + len(free["params"]) == len(list(network.parameters()))
 
 
-@pytest.mark.parametrize("model", ["cnn", "mlp"])
+@pytest.mark.parametrize("model", MODELS)
 def test_dropout_acts_in_training_only(model: str) -> None:
     network = images(model=model, dropout=0.5).model()
     x = torch.ones(2, 1, 8, 8)
@@ -162,6 +265,8 @@ LEARNERS = {
     "digits, cnn": pytest.param({"width": 8}, 120, 0.95, marks=digits_installed),
     "digits, mlp": pytest.param({"model": "mlp"}, 120, 0.9, marks=digits_installed),
     "mnist-5k, mlp": pytest.param({"data": "mnist-5k", "model": "mlp"}, 120, 0.85, marks=mnist_installed),
+    "digits, convnet": pytest.param({"model": "convnet", "width": 8}, 120, 0.9, marks=digits_installed),
+    "digits, resnet": pytest.param({"model": "resnet", "width": 8, "layers": 1}, 120, 0.9, marks=digits_installed),
     "mnist-5k, cnn": pytest.param({"data": "mnist-5k", "width": 4, "layers": 3}, 120, 0.85, marks=mnist_installed),
 }
 
@@ -174,6 +279,12 @@ def test_it_learns(params: dict[str, Any], steps: int, accuracy: float) -> None:
     assert trained.losses[-10:].mean() < 0.3
     assert trained.metrics["validation"]["accuracy"] > accuracy
     assert trained.metrics["validation"]["loss"] < 0.6
+
+
+def test_what_was_added_later_leaves_the_keys_of_older_jobs_as_they_are() -> None:
+    older = {"data", "path", "model", "width", "layers", "dropout", "batch_size", "label_smoothing"}
+    assert fields.spelt_out(ImagesParams()).keys() == older
+    assert fields.spelt_out(ImagesParams(scaling="unit", train_images=9)).keys() - older == {"scaling", "train_images"}
 
 
 def test_an_unused_workload_is_cheap_and_can_be_sent_to_a_worker() -> None:
@@ -191,16 +302,19 @@ def test_a_batch_larger_than_the_training_data_is_a_usage_error() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"data": "mnist"}, "data: must be one of 'digits', 'mnist-5k', 'cifar10', got 'mnist'"),
-        ({"model": "rnn"}, "model: must be one of 'cnn', 'mlp', got 'rnn'"),
+        ({"data": "mnist"}, "data: must be one of 'digits', .*, 'cifar100', got 'mnist'"),
+        ({"model": "rnn"}, "model: must be one of 'cnn', .*, 'resnet', got 'rnn'"),
         ({"width": 0}, "width: must be at least 1, got 0"),
         ({"layers": 0}, "layers: must be at least 1, got 0"),
         ({"layers": 4}, "layers: must be at most 3 for a cnn on digits, got 4"),
+        ({"layers": 4, "model": "convnet"}, "layers: must be at most 3 for a convnet on digits, got 4"),
+        ({"train_images": -1}, "train_images: must be at least 0, got -1"),
+        ({"scaling": "none"}, "scaling: must be one of 'standardise', 'unit', got 'none'"),
         ({"batch_size": -1}, "batch_size: must be at least 1, got -1"),
         ({"dropout": 1.0}, r"dropout: must be at least 0 and less than 1, got 1\.0"),
         ({"label_smoothing": -0.1}, r"label_smoothing: must be at least 0 and less than 1, got -0\.1"),
         ({"label_smoothing": math.nan}, r"label_smoothing: must be a finite number, got nan"),
-        ({"path": "here"}, "path: is for data 'cifar10' only; digits has its own images"),
+        ({"path": "here"}, "path: is for data cifar10, cifar100, fashion-mnist only; digits has its own images"),
         ({"depth": 2}, "depth: unknown key"),
     ],
 )
@@ -209,6 +323,7 @@ def test_parameters_out_of_range_are_usage_errors(params: dict[str, Any], messag
         fields.build(ImagesParams, params, "workload images")
 
 
-def test_an_mlp_may_have_more_layers_than_a_cnn(tmp_path: Path) -> None:
+def test_an_mlp_or_a_resnet_may_have_more_layers_than_a_cnn(tmp_path: Path) -> None:
     assert images(model="mlp", layers=4).params.layers == 4
+    assert images(model="resnet", layers=4).params.layers == 4
     assert images(data="cifar10", path=str(tmp_path), layers=5).params.layers == 5
