@@ -17,6 +17,7 @@ def register_strategies(register: Register) -> None:
     from lrctl_strategies.closed_form import FitClosedForm, fit_closed_form
     from lrctl_strategies.greedy import GreedyComparison, greedy
     from lrctl_strategies.semilocal import Local, SemiLocal, local
+    from lrctl_strategies.shape import ShapeSearch, shape
     from lrctl_strategies.tune_eps import tunable
 
     register(
@@ -43,4 +44,10 @@ def register_strategies(register: Register) -> None:
         name="greedy",
         params=GreedyComparison,
         help="GreedyLR against other schedules with the same start, for one or more optimizers and seeds",
+    )
+    register(
+        shape,
+        name="shape",
+        params=ShapeSearch,
+        help="the best shape of a schedule, with the base LR factored out: families drawn at random, ranked, checked",
     )

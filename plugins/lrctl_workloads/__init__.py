@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 @hookimpl
 def register_workloads(register: Register) -> None:
     """Register every workload of this folder."""
+    from lrctl_workloads.exact_regression import ExactRegression, ExactRegressionParams
     from lrctl_workloads.gpt import Gpt, GptParams
     from lrctl_workloads.images import ImageClassifier, ImagesParams
     from lrctl_workloads.linear_regression import LinearRegression, LinearRegressionParams
@@ -22,11 +23,17 @@ def register_workloads(register: Register) -> None:
         ImageClassifier,
         name="images",
         params=ImagesParams,
-        help="a CNN or an MLP that learns to tell small images apart: digits, MNIST, CIFAR-10",
+        help="a network that learns to tell small images apart: digits, MNIST, Fashion-MNIST, CIFAR-10, CIFAR-100",
     )
     register(
         LinearRegression,
         name="linear-regression",
         params=LinearRegressionParams,
         help="least squares with a power-law spectrum; a step takes microseconds",
+    )
+    register(
+        ExactRegression,
+        name="exact-linear-regression",
+        params=ExactRegressionParams,
+        help="the expected loss of SGD on least squares, without sampling; its best schedule can be computed",
     )

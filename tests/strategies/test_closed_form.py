@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from lrctl.schedule import PiecewiseLinear, tunable, with_peak
 from lrctl.strategy import Batch, Found, Problem
 from lrctl.testing import play
 from lrctl_strategies.closed_form import FitClosedForm, fit_closed_form
+from lrctl_strategies.families import every_tunable
+from searches import search, smoke
 
 STEPS = 40
 HUMP = PiecewiseLinear(((0, 0.0), (18, 0.2), (40, 0.02)))
-SMOKE = ["--recipe", "smoke", "--executor", "serial", "--grid", "0.3,0.1,0.01", "--grid-size", "2", "--segments", "4"]
 SMALL = ["--executor", "serial", "--grid", "0.3,0.1,0.03", "--baseline", "triangle", "--quiet", "--json"]
 
 
@@ -40,10 +42,33 @@ def near(lr: float) -> Any:
     return lambda schedule: abs(peak(schedule) - lr)
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A store with a finished search of 40 steps, and the run's name."""
+    store = tmp_path_factory.mktemp("searched") / "store"
+    sizes = {"segments": 4, "grid_size": 2, "grid": (0.3, 0.1, 0.01)}
+    recipe = smoke(**{f"strategy__semilocal__{name}": value for name, value in sizes.items()})
+    return store, search(store, recipe)["run"]
+
+
 @pytest.fixture
-def run(lrctl: Lrctl) -> str:
-    """A finished search of 40 steps."""
-    return str(lrctl("semilocal", *SMOKE, "--quiet", "--json").document["run"])
+def run(lrctl: Lrctl, searched: tuple[Path, str]) -> str:
+    """The name of a finished search in a store of the test's own, in the working directory of `lrctl`."""
+    del lrctl  # it has changed the working directory
+    shutil.copytree(searched[0], ".lrctl")
+    return searched[1]
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Leaves these families only to a fit that names none: a fit of all takes seconds."""
+
+    def leave(*names: str) -> None:
+        monkeypatch.setattr(
+            "lrctl_strategies.closed_form.every_tunable", lambda: [name for name in every_tunable() if name in names]
+        )
+
+    return leave
 
 
 def refused(done: Done, *words: str) -> None:
@@ -164,7 +189,8 @@ def names(found: Found) -> list[str]:
     return sorted(entry["name"] for entry in dict(found.summary)["results"])
 
 
-def test_without_names_the_best_fits_are_tuned() -> None:
+def test_without_names_the_best_fits_are_tuned(only: Any) -> None:
+    only("triangle", "constant", "quadratic", "cosine")
     found, _ = fitted(near(0.1), family=(), tune=True, top=2, baseline=())
     fits = [entry["family"] for entry in dict(found.summary)["fits"]]
     assert {name.partition(",")[0] for name in names(found)} == {"found", *fits[:2]}
@@ -264,7 +290,8 @@ def test_a_dry_run_with_gradient_norms_counts_their_run(lrctl: Lrctl, run: str) 
     assert (document["jobs"], document["steps"]) == (1, 40)
 
 
-def test_families_that_cannot_come_near_are_not_predicted(lrctl: Lrctl) -> None:
+def test_families_that_cannot_come_near_are_not_predicted(lrctl: Lrctl, only: Any) -> None:
+    only("triangle", "quadratic", "step", "constant")
     start = PiecewiseLinear(((0, 1.0), (1, 0.0), (40, 0.0)))  # where triangle and quadratic are 0
     Path("start.json").write_text(schedule_text(start, 40))
     done = lrctl("fit-closed-form", "start.json", "--recipe", "smoke", "--predict", "--quiet", "--json")
@@ -275,13 +302,13 @@ def test_families_that_cannot_come_near_are_not_predicted(lrctl: Lrctl) -> None:
 
 
 def test_a_schedule_of_another_length_than_its_file_is_stretched_as_a_whole(lrctl: Lrctl) -> None:
-    half = registry().get("schedule", "linear").target(steps=40, peak_lr=0.3)
-    Path("half.json").write_text(schedule_text(half, 80))
-    flags = ["--recipe", "smoke", "--family", "linear", "--stretch", "160", *SMALL]
+    half = registry().get("schedule", "linear").target(steps=20, peak_lr=0.3)
+    Path("half.json").write_text(schedule_text(half, 40))
+    flags = ["--recipe", "smoke", "--family", "linear", "--stretch", "80", *SMALL]
     document = lrctl("fit-closed-form", "half.json", *flags).document
     schedule = api.load_schedule(document["files"]["schedule"])
-    top = max(schedule(step) for step in range(160))
-    assert schedule(60) / top == pytest.approx(half(30) / 0.3)
+    top = max(schedule(step) for step in range(80))
+    assert schedule(30) / top == pytest.approx(half(15) / 0.3)
 
 
 OTHERS = """
@@ -337,8 +364,9 @@ def register_schedules(register):
 """
 
 
-def test_families_of_others_never_break_a_fit(installed: Any, lrctl: Lrctl) -> None:
+def test_families_of_others_never_break_a_fit(installed: Any, lrctl: Lrctl, only: Any) -> None:
     installed(others=OTHERS)
+    only("needy", "whole", "adaptive", "insteps", "broken", "triangle")
     ramp = PiecewiseLinear(((0, 0.0), (10, 0.2), (40, 0.2)))
     Path("ramp.json").write_text(schedule_text(ramp, 40))
     document = lrctl("fit-closed-form", "ramp.json", "--quiet", "--json").document
@@ -378,7 +406,10 @@ BAD = {
     "another length": (["RUN", "--steps", "50"], ["40 steps", "50", "--stretch 50"]),
     "top": (["RUN", "--top", "0"], ["top: must be at least 1"]),
     "stretch": (["RUN", "--stretch", "-5"], ["stretch: must be at least 0"]),
-    "unknown baseline": (["RUN", "--tune", "--baseline", "wds"], ["--baseline: unknown schedule 'wds'"]),
+    "unknown baseline": (
+        ["RUN", "--family", "triangle", "--tune", "--baseline", "wds"],
+        ["--baseline: unknown schedule 'wds'"],
+    ),
     "one step": (["RUN", "--stretch", "1"], ["source: over 1 steps the schedule is 0 at every step"]),
     "no argument": ([], ["strategy.fit-closed-form.source: missing", "a run's name, or a schedule.json"]),
 }

@@ -21,10 +21,10 @@ def registered() -> dict[str, dict[str, Any]]:
 
 
 def test_the_workloads_have_their_names() -> None:
-    assert list(registered()) == ["gpt", "images", "linear-regression"]
+    assert list(registered()) == ["gpt", "images", "linear-regression", "exact-linear-regression"]
 
 
-@pytest.mark.parametrize("name", ["gpt", "images", "linear-regression"])
+@pytest.mark.parametrize("name", ["gpt", "images", "linear-regression", "exact-linear-regression"])
 def test_every_parameter_has_a_help_text_and_a_default(name: str) -> None:
     part = registered()[name]
     part["build"](part["params"](), 0)
@@ -32,7 +32,7 @@ def test_every_parameter_has_a_help_text_and_a_default(name: str) -> None:
     for field in fields(part["params"]):
         hint = hints[field.name]
         assert get_origin(hint) is Annotated
-        kind, text = get_args(hint)
+        kind, text, *_ = get_args(hint)
         assert field.default in get_args(kind) if get_origin(kind) is Literal else isinstance(field.default, kind)
         assert text
 
