@@ -15,6 +15,7 @@ from lrctl import __version__
 from lrctl.cli.ending import reported, terminate
 from lrctl.cli.export import export_schedule
 from lrctl.cli.parts import list_parts
+from lrctl.cli.reproduce import reproduce
 from lrctl.cli.results import compare, report
 from lrctl.cli.runs import gc, look_at_runs
 from lrctl.cli.searches import strategy_command
@@ -54,6 +55,7 @@ def application() -> typer.Typer:
             app.command(part.name, rich_help_panel="Search")(command)
     for command in (compare, report):
         app.command(rich_help_panel="Look")(command)
+    app.command(rich_help_panel="Search")(reproduce)
     app.command("export", rich_help_panel="Use")(export_schedule)
     app.add_typer(look_at_runs, name="runs", rich_help_panel="Look")
     app.command("gc", rich_help_panel="Look")(gc)

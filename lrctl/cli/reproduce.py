@@ -1,0 +1,128 @@
+"""`lrctl reproduce`: a paper's experiments, and its numbers beside ours."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import redirect_stdout
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from lrctl.cli.ending import reported
+from lrctl.cli.searches import STORE
+
+PAPERS = "semi-local|near-optimal|greedylr"
+
+
+@reported()
+def reproduce(
+    paper: Annotated[str, typer.Argument(metavar=PAPERS, help="The paper.")],
+    scale: Annotated[
+        Literal["tiny", "paper"],
+        typer.Option(help="tiny: the same protocol on small recipes; paper: its own models and data, on a GPU."),
+    ] = "tiny",
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="RECIPE", help="This recipe of the paper only; repeatable.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="table.key=value; any key of the recipes, repeatable.")
+    ] = None,
+    store: Annotated[
+        Path, typer.Option("--store", envvar="LRCTL_STORE", file_okay=False, help="Where results are kept.")
+    ] = STORE,
+    out: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for the page and figures. Default: none."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the experiments, their jobs and steps; train nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+) -> None:
+    """Run a paper's experiments, and lay the numbers that it prints beside ours.
+
+    The same command again continues where it stopped; what is in the store is not run again.
+
+    At scale tiny the protocol is the same and the model is not, so only orders can be compared.
+    """
+    from lrctl import progress
+    from lrctl import recipe as recipes
+    from lrctl import reproduce as papers
+    from lrctl.job import finite
+    from lrctl.report import files, terminal
+
+    overrides = dict(recipes.parse_setting(text) for text in settings or [])
+    wanted = chosen(papers.experiments(paper, scale), only or [])
+    if dry_run:
+        print_plan(wanted, scale, overrides, store, as_json=as_json)
+        return
+    tables, charts, runs = [], [], []
+    for group in papers.together(wanted):
+        with progress.shown(quiet=quiet), redirect_stdout(sys.stderr):
+            ran = papers.Reproduction(scale, store, overrides)
+            done = [(each, one) for each in group for one in ran.run(each)]
+        tables.append(papers.beside(group, [one for _, one in done], scale))
+        charts += [chart for chart in [papers.drawn(group[0], [one for _, one in done])] if chart]
+        runs += [{"recipe": each.recipe, "cell": one.cell.label, "run": one.ours("run")} for each, one in done]
+        if not as_json:
+            terminal.print_tables([tables[-1]])
+    written = files.write_tables(f"{paper}, scale {scale}", tables, charts, out) if out else {}
+    if as_json:
+        document = {"paper": paper, "scale": scale, "runs": runs, "tables": [asdict(table) for table in tables]}
+        typer.echo(json.dumps(finite(document | {"files": written}), indent=1, allow_nan=False))
+    for path in written.values():
+        typer.echo(f"wrote {path}", err=True)
+
+
+def chosen(wanted: list[Any], only: list[str]) -> list[Any]:
+    """The experiments of the recipes named, or all.
+
+    Raises:
+        UsageError: a recipe is none of them.
+    """
+    from lrctl.errors import unknown
+
+    for name in only:
+        if name not in (known := [each.recipe for each in wanted]):
+            raise unknown("recipe", name, known, f"--only {name}")
+    return [each for each in wanted if not only or each.recipe in only]
+
+
+def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path, *, as_json: bool) -> None:
+    """What the experiments would take: one row each, without measuring a step."""
+    from lrctl import estimate
+    from lrctl import reproduce as papers
+    from lrctl.report import terminal
+    from lrctl.table import Table
+
+    planned = []
+    for each in wanted:
+        for cell in each.cells:
+            command = cell.command or each.command
+            if cell.given:
+                planned.append({"recipe": each.recipe, "cell": cell.label, "command": command, "after": cell.given})
+                continue
+            with redirect_stdout(sys.stderr):
+                recipe = papers.recipe_of(each, cell, scale, overrides)
+                told = estimate.estimate(command, recipe, store=store, measure=False)
+            planned.append({"recipe": each.recipe, "cell": cell.label, **told})
+    if as_json:
+        typer.echo(json.dumps(planned, indent=1, allow_nan=False))
+        return
+    rows = tuple(
+        (each["recipe"], each["cell"], each["command"], *([each["after"], ""] if "after" in each else cost(each)))
+        for each in planned
+    )
+    note = "Work that cells have in common is done once; here each is counted as if it were alone."
+    columns = ("recipe", "cell", "command", "jobs", "plain runs")
+    terminal.print_tables([Table("What it would take", columns, rows, (note,))])
+
+
+def cost(planned: dict[str, Any]) -> list[str]:
+    """The jobs and plain runs of a cell."""
+    return [str(planned["jobs"]), f"{planned['baseline_runs']:.1f}"]
