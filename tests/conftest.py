@@ -13,6 +13,9 @@ import pytest
 from command_line import Done, Lrctl
 from lrctl import cli, plugins
 
+# Each core has a process of its own here: more threads would wait for each other, and take twenty times as long.
+os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is first imported
+
 
 @pytest.fixture
 def lrctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Lrctl]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +65,10 @@ def session_of(store: Path, recipe: Recipe) -> Iterator[session.Session]:
     """A session that answers single batches of jobs."""
     with closing(session.Session(Store(store), prepare(recipe), recipe)) as opened:
         yield opened
+
+
+def forkserver(*_: str) -> ForkServerContext:
+    """How processes are started that have torch loaded already, which saves three seconds each."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["lrctl.cli", "lrctl.trainer", "torch._dynamo"])
+    return context

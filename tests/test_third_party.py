@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -151,8 +151,6 @@ def register_executors(register):
     register(Backwards, name="backwards", params=BackwardsParams, help="the last job first")
 '''
 
-Sweep = Callable[..., Done]
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -168,21 +166,22 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sweep(site: Path, tmp_path: Path) -> Sweep:
-    """The command line in a process that has the package."""
-
-    def run(*arguments: str) -> Done:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("LRCTL_")}
-        environment |= {"PYTHONPATH": str(site), "COLUMNS": "200"}
-        command = [sys.executable, "-c", "from lrctl.cli import main; main()", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        return Done(done.returncode, done.stdout, done.stderr)
-
-    return run
+def sweep(site: Path, lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lrctl]:
+    """The command line with the package on the path."""
+    monkeypatch.delenv("LRCTL_PLUGINS", raising=False)
+    monkeypatch.syspath_prepend(str(site))
+    registry.cache_clear()
+    yield lrctl
+    registry.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lrctl_sweep"]:
+        del sys.modules[name]
 
 
-def test_an_installed_package_brings_parts_of_every_kind(sweep: Sweep) -> None:
-    done = sweep("list", "--json")
+def test_an_installed_package_brings_parts_of_every_kind(site: Path, tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LRCTL_")} | {"PYTHONPATH": str(site)}
+    command = [sys.executable, "-c", "from lrctl.cli import main; main()", "list", "--json"]
+    process = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = Done(process.returncode, process.stdout, process.stderr)
     assert (done.code, done.err) == (0, "")
     parts = [part for part in done.document["parts"] if part["plugin"] == "lrctl_sweep.plugin"]
     assert [(part["kind"], part["name"]) for part in parts] == [
@@ -193,7 +192,7 @@ def test_an_installed_package_brings_parts_of_every_kind(sweep: Sweep) -> None:
     ]
 
 
-def test_an_installed_strategy_has_a_command_with_a_flag_and_help_per_parameter(sweep: Sweep) -> None:
+def test_an_installed_strategy_has_a_command_with_a_flag_and_help_per_parameter(sweep: Lrctl) -> None:
     done = sweep("sweep", "--help")
     assert (done.code, done.err) == (0, "")
     words = " ".join(done.out.replace("│", " ").split())
@@ -209,7 +208,7 @@ def test_an_installed_strategy_has_a_command_with_a_flag_and_help_per_parameter(
     assert "sweep" in sweep("--help").out
 
 
-def test_a_search_runs_with_installed_parts_only(sweep: Sweep, tmp_path: Path) -> None:
+def test_a_search_runs_with_installed_parts_only(sweep: Lrctl, tmp_path: Path) -> None:
     parts = (
         "sweep --recipe smoke --workload well --set workload.depth=2 --executor backwards --set optimizer.name=adamw"
     )
@@ -224,7 +223,7 @@ def test_a_search_runs_with_installed_parts_only(sweep: Sweep, tmp_path: Path) -
     assert saved["schedule"] == document["schedule"]
 
 
-def test_the_errors_of_an_installed_strategy_are_like_those_of_a_built_in_one(sweep: Sweep) -> None:
+def test_the_errors_of_an_installed_strategy_are_like_those_of_a_built_in_one(sweep: Lrctl) -> None:
     done = sweep("sweep", "--recipe", "smoke", "--executor", "serial")
     assert (done.code, done.error) == (
         2,

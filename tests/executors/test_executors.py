@@ -19,7 +19,7 @@ from lrctl.strategy import Batch
 from lrctl.testing import Constant, check_executor
 from lrctl_executors.processes import Processes, ProcessesParams
 from lrctl_executors.serial import Serial, SerialParams
-from searches import smoke
+from searches import forkserver, smoke
 
 ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
 TASK = Task("linear-regression", {}, "", 0, ADAMW)
@@ -39,9 +39,18 @@ def pids(executor: Processes) -> list[int | None]:
     return [worker.process.pid for worker in executor.workers]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quick_start() -> Iterator[None]:
+    """Workers have torch loaded when they start. `lrctl.testing`'s contract is tried with workers that have not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lrctl_executors.processes.get_context", forkserver)
+        yield
+
+
 @pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    """Two workers that have done a job each, so that torch is loaded."""
+def workers(tmp_path_factory: pytest.TempPathFactory, quick_start: None) -> Iterator[Processes]:
+    """Two workers that have done a job each."""
+    del quick_start
     executor = Processes(ProcessesParams(workers=2), tmp_path_factory.mktemp("workers") / "store")
     results = list(executor.run(TASK, batch(2, start=1000)))
     assert [result.status for result in results] == ["ok", "ok"]
