@@ -244,7 +244,7 @@ def test_the_page_shows_each_hook() -> None:
     hooks = [
         name for name, function in inspect.getmembers(hookspecs, inspect.isfunction) if hasattr(function, "lrctl_spec")
     ]
-    assert len(hooks) == 7
+    assert len(hooks) == 8
     for hook in hooks:
         assert f"| `{hook}(" in PAGE
         assert any(f"@hookimpl\ndef {hook}(" in source for source in PLUGINS.values())
