@@ -128,6 +128,7 @@ def forked(arguments: list[str], folder: Path) -> Victim:
 def run_command(arguments: list[str], folder: Path) -> None:
     """Be the command."""
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
     sys.argv = ["lrctl", *arguments]
