@@ -111,7 +111,8 @@ def sweeps(document: Document) -> Chart:
         at = sorted((point["value"], finite(point["loss"])) for point in [*each["points"], each])
         series.append(Series(each["parameter"], tuple(x for x, _ in at), tuple(y for _, y in at)))
     told = "The median loss with fresh seeds as one parameter of the best shape varies, with the base LR tuned anew."
-    return Chart("sweeps", "One parameter at a time", "lines", "value of the parameter", "loss", told, tuple(series))
+    x = series[0].label if len(series) == 1 else "value of the parameter"
+    return Chart("sweeps", "One parameter at a time", "lines", x, "loss", told, tuple(series))
 
 
 def losses(documents: Sequence[Document]) -> Chart:
