@@ -37,8 +37,8 @@ def cut(batch: Any, start: int, stop: int) -> Any:
     return mapped(batch, lambda tensor: tensor[start:stop])
 
 
-def pieces(batch: Any, n: int, where: str) -> list[tuple[Any, float]]:
-    """A batch cut into n pieces along its first dimension, each with its share of the rows.
+def pieces(batch: Any, n: int, where: str, weight: Callable[[Any], float | None] = rows) -> list[tuple[Any, float]]:
+    """A batch cut into n pieces along its first dimension, each with its share of the batch's weight.
 
     The pieces are as long as each other, to within a row; the first is never shorter than another.
 
@@ -55,7 +55,11 @@ def pieces(batch: Any, n: int, where: str) -> list[tuple[Any, float]]:
     if length < n:
         raise UsageError(f"{where}: it has {length} rows, fewer than training.micro_batches = {n}; set it to {length}")
     starts = [-(-length * i // n) for i in range(n + 1)]
-    return [(cut(batch, start, stop), (stop - start) / length) for start, stop in pairwise(starts)]
+    found = [cut(batch, start, stop) for start, stop in pairwise(starts)]
+    weights = [float(weight(piece) or 0) for piece in found]
+    if not sum(weights) > 0:
+        raise UsageError(f"{where}: its pieces weigh {sum(weights):g} in all; the workload's weight() must be above 0")
+    return [(piece, share / sum(weights)) for piece, share in zip(found, weights, strict=True)]
 
 
 def mapped(batch: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:

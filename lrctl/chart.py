@@ -25,7 +25,7 @@ class Series:
         low: the lower end of the band or bar around each y, if it has one; then `high` is the upper end.
 
     Raises:
-        ValueError: `low` and `high` are not as many as y.
+        ValueError: something in it is no number, or `low` and `high` are not as many as y.
     """
 
     label: str
@@ -35,6 +35,9 @@ class Series:
     high: tuple[float | None, ...] = ()
 
     def __post_init__(self) -> None:
+        numbers = (*self.x, *self.y, *self.low, *self.high)
+        if any(isinstance(n, bool) or not isinstance(n, int | float | None) for n in numbers):
+            raise ValueError(f"series {self.label!r}: x, y, low and high must be numbers, got {numbers}")
         if not len(self.low) == len(self.high) or len(self.low) not in (0, len(self.y)):
             raise ValueError(
                 f"series {self.label!r}: low and high must be as many as y ({len(self.y)}), or none, "

@@ -32,7 +32,9 @@ class Training:
     device: Annotated[str, "auto, cpu, cuda, ..."] = "auto"
     dtype: Annotated[Literal["float32", "bfloat16"], "bfloat16 is autocast"] = "float32"
     threads: Annotated[int, "CPU threads of each worker; another number gives other bits"] = 1
-    micro_batches: Annotated[int, "cut each batch into so many pieces, one after another: less memory", Later()] = 1
+    micro_batches: Annotated[
+        int, "cut each batch into so many pieces, one after another: less memory, the same mean loss", Later()
+    ] = 1
     compile: Annotated[bool, "compile the model with torch.compile", Later()] = False
     tf32: Annotated[bool, "TensorFloat-32 matrix products on CUDA: faster, less exact", Later()] = False
 

@@ -27,7 +27,7 @@ from typing import Any, Literal
 from lrctl import fields, recipe_file, run
 from lrctl import recipe as recipes
 from lrctl.chart import Chart, Series
-from lrctl.errors import LrctlError, NoValidCandidateError, UsageError, unknown
+from lrctl.errors import LrctlError, MissingError, NoValidCandidateError, UsageError, unknown
 from lrctl.plugins import registry
 from lrctl.results import schedule_in, schedule_text
 from lrctl.strategy import GivenSchedule
@@ -170,6 +170,8 @@ class Reproduction:
         try:
             command = self.command(wanted, cell)
             return Reproduced(cell, run.search(command, self.recipe(wanted, cell), store=self.store))
+        except MissingError as error:
+            return Reproduced(cell, None, f"not here: {error}")
         except UsageError:
             raise
         except LrctlError as error:
@@ -193,7 +195,7 @@ class Reproduction:
         found = self.reproduced(other, source)
         if found.document is None:
             raise LrctlError(f"{cell.given}: {found.failure}")
-        command, plain = self.command(wanted, cell), recipe_of(wanted, Cell(""), self.scale, self.overrides)
+        command, plain = self.command(wanted, cell), recipe_of(wanted, cell, self.scale, self.overrides)
         text = schedule_text(schedule_in(found.document, cell.given), found.document["steps"])
         settings = dict(cell.set)
         for each in fields.fields_of(registry().get("strategy", command).params):
@@ -219,7 +221,7 @@ def beside(wanted: Sequence[Experiment], done: Sequence[Reproduced], scale: Scal
     heads = tuple(head for name, _ in named for head in (f"{name}, printed", f"{name}, ours"))
     rows = tuple((each.cell.label, *(text for name, path in named for text in pair(each, name, path))) for each in done)
     told = [f"Recipe{'s' * (len(wanted) > 1)} {', '.join(each.recipe for each in wanted)}."]
-    if scale == "tiny":
+    if scale == "tiny" and first.tiny.recipe != first.recipe:
         told.append(
             f"Ours are of the same protocol on the recipe {first.tiny.recipe}, with another model and other data: "
             "only the order within a column can be compared."
@@ -250,7 +252,7 @@ def agreement(wanted: Experiment, done: Sequence[Reproduced]) -> list[str]:
     for name, path in wanted.columns.items():
         both = [(e.cell.printed.get(name), e.of(name, path), e.cell.label) for e in done]
         known = [(p, o, label) for p, o, label in both if is_number(p) and is_number(o)]
-        if len(known) >= 3:
+        if len(known) >= 3 and not any(each.cell.columns for each in done):
             printed, ours = min(known)[2], min(known, key=lambda each: each[1])[2]
             told.append(
                 f"Lowest {name}: {printed} as printed, {ours} here; Kendall's tau of the {len(known)} cells is "

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from lrctl import optimizer as optimizers
-from lrctl.batches import pieces, to
+from lrctl.batches import pieces, rows, to
 from lrctl.control import Control
 from lrctl.errors import UsageError
 from lrctl.job import SegmentJob, Task
-from lrctl.workload import Scored, Workload
+from lrctl.workload import Scored, Weighted, Workload
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ def batch_of(workload: Workload, task: Task, step: int) -> Any:
 
 def backward(workload: Workload, model: torch.nn.Module, task: Task, batch: Any) -> torch.Tensor:
     """Add the gradient of a batch's loss to the parameters' gradients, piece by piece. Returns the loss, detached."""
-    return total(task, batch, lambda piece, share: backed(loss_of(workload, model, task, piece), share))
+    return total(workload, task, batch, lambda piece, share: backed(loss_of(workload, model, task, piece), share))
 
 
 def backed(loss: torch.Tensor, share: float) -> torch.Tensor:
@@ -117,15 +117,17 @@ def backed(loss: torch.Tensor, share: float) -> torch.Tensor:
     return part.detach()
 
 
-def total(task: Task, batch: Any, part: Callable[[Any, float], torch.Tensor]) -> torch.Tensor:
-    """The sum over the pieces of a batch of what `part` gives for a piece and its share of the rows.
+def total(workload: Workload, task: Task, batch: Any, part: Callable[[Any, float], torch.Tensor]) -> torch.Tensor:
+    """The sum over the pieces of a batch of what `part` gives for a piece and its share of the batch.
 
-    The mean of the pieces' losses, weighted by their rows, is the mean loss of the batch wherever that is a mean over
-    rows of equal weight, and nothing, like batch normalisation, mixes rows.
+    A piece counts by its rows, or by what the workload says (`Weighted`): so the weighted mean of the pieces' losses
+    is the loss of the batch, where nothing, like batch normalisation, mixes rows.
     """
     if task.micro_batches == 1:
         return part(batch, 1.0)
-    parts = [part(*piece) for piece in pieces(batch, task.micro_batches, f"workload {task.workload}: batch")]
+    weight = workload.weight if isinstance(workload, Weighted) else rows
+    cut = pieces(batch, task.micro_batches, f"workload {task.workload}: batch", weight)
+    parts = [part(*piece) for piece in cut]
     return torch.stack(parts).sum()
 
 
@@ -141,7 +143,7 @@ def loss_again(workload: Workload, model: torch.nn.Module, task: Task, step: int
     """The loss of batch `step` with the weights as they are now; it leaves no trace in the model's buffers."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     batch = batch_of(workload, task, step)
-    loss = total(task, batch, lambda piece, share: loss_of(workload, model, task, piece) * share)
+    loss = total(workload, task, batch, lambda piece, share: loss_of(workload, model, task, piece) * share)
     for buffer, before in buffers:
         buffer.copy_(before)
     return loss

@@ -21,8 +21,9 @@ class Workload(Protocol):
 
     Further methods are optional. `optimizer(model)` returns the `torch.optim.Optimizer` to use, unless the
     recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`). `prepare()` makes the data
-    ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `stand_in(step)` is
-    for `--dry-run` (see `StandIn`), `expected_losses(lrs)` for searches that need no training (see `Exact`).
+    ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `weight(batch)` is
+    for gradient accumulation (see `Weighted`), `stand_in(step)` for `--dry-run` (see `StandIn`), `expected_losses(lrs)`
+    for searches that need no training (see `Exact`).
     """
 
     def model(self) -> torch.nn.Module:
@@ -78,6 +79,15 @@ class Prepared(Protocol):
 
     def prepare(self) -> str:
         """Make the data ready on disk and return a digest of it. Called before any job runs, in one process."""
+        ...
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """A workload whose loss is a mean over something else than the rows of a batch, such as labels that count."""
+
+    def weight(self, batch: Any) -> float:
+        """How much a piece of a batch counts beside the others where `training.micro_batches` cuts it: at least 0."""
         ...
 
 

@@ -69,7 +69,7 @@ class Optuna:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             drawing = getattr(optuna.samplers, made)(seed=(seed + word(space.name)) % 2**31)
         self.study = optuna.create_study(sampler=drawing)
-        self.failed = optuna.trial.TrialState.FAIL
+        self.worst = 0.0
         self.range = optuna.distributions.FloatDistribution(0.0, 1.0)
         self.names = list(space.free)
         self.waiting: list[Any] = []
@@ -80,12 +80,13 @@ class Optuna:
         return [tuple(trial.params[name] for name in self.names) for trial in self.waiting]
 
     def tell(self, points: Sequence[Point], scores: Sequence[float]) -> None:
-        """How good the points were that it was last asked for; to Optuna a loss that is not finite is a failure."""
+        """How good the points were that it was last asked for; what diverged counts as far worse than the worst so far.
+
+        Optuna takes no loss that is not finite, and what it is told to have failed its samplers go on to draw.
+        """
+        self.worst = max([self.worst, *filter(math.isfinite, scores)])
         for trial, _, score in zip(self.waiting, points, scores, strict=True):
-            if math.isfinite(score):
-                self.study.tell(trial, score)
-            else:
-                self.study.tell(trial, state=self.failed)
+            self.study.tell(trial, score if math.isfinite(score) else 2 * abs(self.worst) + 1)
 
 
 def sampler(name: Name, space: Space, seed: int) -> Sampler:

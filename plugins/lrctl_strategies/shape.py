@@ -17,7 +17,7 @@ from lrctl.strategy import Batch, Problem, Search
 from lrctl_strategies import samplers, shape_report
 from lrctl_strategies.grids import GEOMETRIC
 from lrctl_strategies.settings import axis, settings
-from lrctl_strategies.shape_bench import Bench, Setting, Trial
+from lrctl_strategies.shape_bench import Bench, Measuring, Setting, Trial
 from lrctl_strategies.shape_exact import exact
 from lrctl_strategies.shape_rungs import rate
 from lrctl_strategies.shape_space import Space, nothing_drawn, space
@@ -127,6 +127,11 @@ class Searched:
         return next(each for each in self.ranked if not tuned(each.name))
 
     @property
+    def unseen(self) -> tuple[int, ...]:
+        """As many seeds again, which neither picked nor ranked a shape: for the comparison with tuned ones."""
+        return tuple(seed + len(self.fresh) for seed in self.fresh)
+
+    @property
     def setting(self) -> Setting:
         """What was searched in."""
         return self.bench.setting
@@ -174,10 +179,19 @@ def search(p: ShapeSearch, run: Problem, setting: Setting) -> Searching:
     found = Searched(bench, spaces, shapes, seeds, fresh, ranked)
     if not math.isfinite(found.best.loss):
         raise NoValidCandidateError("the best shape of every family diverged; lower the base LRs of --grid")
+    yield from compare(bench, found)
     if p.sweep and found.best.space.free:
         best = found.best
         found.sweeps = yield from sweep(bench, best.space, best.shape, best.base_lr, p.sweep, fresh)
     return found
+
+
+def compare(bench: Bench, found: Searched) -> Measuring:
+    """Train the best shape and those to compare with again, with seeds that neither picked nor ranked any of them."""
+    compared = [found.best, *(each for each in found.ranked if tuned(each.name) and math.isfinite(each.loss))]
+    trials = [Trial(each.shape, each.base_lr, seed) for each in compared for seed in found.unseen]
+    if len(compared) > 1:
+        yield from bench.try_out("the best shape against tuned ones", trials, last=True)
 
 
 Drawing = Generator[Batch, list[SegmentResult], dict[str, list[Any]]]

@@ -79,6 +79,8 @@ def ecdf(document: Document) -> Chart:
         share = [(i + 1) / len(scores) for i in range(len(good))]
         half = band(len(scores))
         low, high = tuple(max(0.0, y - half) for y in share), tuple(min(1.0, y + half) for y in share)
+        if name.startswith("tuned "):
+            low = high = ()  # a grid is no random sample
         if good:
             series.append(Series(name, tuple(good), tuple(share), low, high))
     told = (

@@ -93,7 +93,7 @@ def table(entries: Sequence[dict[str, Any]], runs: int, shapes: int, least: floa
     )
     columns = ("schedule", "loss", *(["above the optimum"] if least else []), "best drawn", "base LR", "shape")
     told = (
-        f"Loss: of the best of {shapes} shapes, refined until no change of one parameter made it better. It is exact.",
+        f"Loss: exact; of the best of {shapes} shapes, refined until no small change of one parameter made it better.",
         f"Best drawn: before that, at the best base LR. {runs} runs were computed in all.",
     )
     return Table("The best shape of each family", columns, rows, told)

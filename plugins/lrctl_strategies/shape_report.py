@@ -66,6 +66,7 @@ def of_setting(found: Searched) -> dict[str, Any]:
         "runs": len(losses),
         "runs_diverged": sum(not math.isfinite(loss) for loss in losses),
         "families": [family(found, each) for each in found.ranked],
+        "best": family(found, found.best),
         "against": against(found),
         "sweeps": [sweep_json(each) for each in found.sweeps],
         "near_optimal": near_optimal(found.sweeps),
@@ -93,7 +94,7 @@ def family(found: Searched, ranked: Ranked) -> dict[str, Any]:
         "loss": ranked.loss,
         "interval": of_median(by_seed),
         "losses": by_seed,
-        "test_losses": tests_of(found, ranked),
+        "test_losses": tests_of(found, ranked, found.fresh),
         "shapes": ranked.drawn,
     }
 
@@ -104,21 +105,21 @@ def losses_of(found: Searched, ranked: Ranked) -> list[float]:
     return [by_seed.get(seed, math.inf) for seed in found.fresh]
 
 
-def tests_of(found: Searched, ranked: Ranked) -> list[float]:
-    """The test loss with each fresh seed."""
-    trials = [Trial(ranked.shape, ranked.base_lr, seed) for seed in found.fresh]
+def tests_of(found: Searched, ranked: Ranked, seeds: Sequence[int]) -> list[float]:
+    """The test loss with each of some seeds; +inf where it was not trained, since the shape diverged."""
+    trials = [Trial(ranked.shape, ranked.base_lr, seed) for seed in seeds]
     results = [found.bench.results.get(trial) for trial in trials]
     return [result.metrics["test"]["loss"] if result and "test" in result.metrics else math.inf for result in results]
 
 
 def against(found: Searched) -> list[dict[str, Any]]:
-    """The best shape's test loss minus that of each family it is compared with, on the same fresh seeds.
+    """The best shape's test loss minus that of each family it is compared with, on seeds that ranked neither.
 
     With the 95 % t interval, and p after Holm's correction over these families. NaN if a run of either diverged.
     """
     best, others = found.best, [each for each in found.ranked if each.name.startswith("tuned ")]
-    ours = tests_of(found, best)
-    differences = [[a - b for a, b in zip(ours, tests_of(found, each), strict=True)] for each in others]
+    ours = tests_of(found, best, found.unseen)
+    differences = [[a - b for a, b in zip(ours, tests_of(found, each, found.unseen), strict=True)] for each in others]
     tested = [paired(d) if len(d) > 1 and all(map(math.isfinite, d)) else (None, None) for d in differences]
     means = [fmean(d) if all(map(math.isfinite, d)) else math.nan for d in differences]
     corrected = holm([p for _, p in tested])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from lrctl.statistics import LEVEL
@@ -63,10 +63,12 @@ def compared(document: Document, of: str) -> Table:
         for each in document["against"]
     )
     best = document["against"][0]["best"]
-    told = f"Test loss of {best} minus the other's, paired by fresh seeds; below 0 it is ahead. p by Holm's correction."
-    return Table(
-        f"{best} against tuned schedules{of}", ("against", "difference", "95 %", "p", "verdict"), rows, (told,)
+    told = (
+        f"Test loss of {best} minus the other's, paired by seeds that neither picked nor ranked any of them; below 0",
+        "it is ahead. p by Holm's correction.",
     )
+    columns = ("against", "difference", "95 %", "p", "verdict")
+    return Table(f"{best} against tuned schedules{of}", columns, rows, told)
 
 
 def sweeps(document: Document, of: str) -> Table:
@@ -79,13 +81,28 @@ def sweeps(document: Document, of: str) -> Table:
         own, other = f"{each['value']:.3g}", f"{best['value']:.3g}"
         rows.append((each["parameter"], own, values, other, signed(best["difference"]), span(best["interval"]), told))
     columns = ("parameter", "best shape has", "also tried", "best of these", "difference", "95 %", "verdict")
+    hidden = f"one by less than {unseen(document):.2g} would not show"
     ending = {
-        True: "No change of one parameter is better beyond the error: the shape is near-optimal in its family.",
+        True: f"No change of one parameter was shown to be better; {hidden}.",
         False: "A change of one parameter is better beyond the error: the search has not found the best shape.",
         None: "The error is not known, so nothing can be said: that takes two or more fresh seeds that do not diverge.",
     }[document["near_optimal"]]
-    told = f"The base LR was tuned anew for each value. Better: p below {LEVEL:g} by Holm's correction over all values."
-    return Table(f"One parameter at a time{of}", columns, tuple(rows), (told, ending))
+    notes = (
+        f"The base LR was tuned anew for each value. Better: p below {LEVEL:g} by Holm's correction over all values.",
+        "The seeds are those that ranked the families, which favours the best shape a little.",
+    )
+    return Table(f"One parameter at a time{of}", columns, tuple(rows), (*notes, ending))
+
+
+def unseen(document: Document) -> float:
+    """How large a difference must be to stand out: half the width of the 95 % intervals, their median."""
+    halves = [
+        (point["interval"][1] - point["interval"][0]) / 2
+        for sweep in document["sweeps"]
+        for point in sweep["points"]
+        if point["interval"]
+    ]
+    return median(halves) if halves else 0.0
 
 
 def of_settings(documents: Sequence[Document]) -> Table:

@@ -35,7 +35,7 @@ def test_a_shape_at_the_optimum_is_near_optimal() -> None:
     found, _ = searched(bowl(warmup=best), **WARMUP, shapes=1)
     assert not any(point["better"] for point in points(found).values())
     assert setting(found)["near_optimal"] is True
-    assert found.tables[-1].notes[-1].startswith("No change of one parameter is better beyond the error")
+    assert found.tables[-1].notes[-1].startswith("No change of one parameter was shown to be better")
 
 
 def noisy(spread: float) -> Any:
