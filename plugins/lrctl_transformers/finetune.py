@@ -15,6 +15,7 @@ from lrctl.errors import LrctlError, MissingError, UsageError, unknown
 from lrctl.workload import drawn
 from lrctl_transformers import packed as packs
 from lrctl_transformers.files import first_line, package
+from lrctl_transformers.kind import IGNORED, UNLABELLED
 from lrctl_transformers.labels import Labels, declared_by
 from lrctl_transformers.packed import Packed, Sample
 from lrctl_transformers.sources import Row, Source, dealt
@@ -158,6 +159,13 @@ class FineTuning:
         """The model's own loss, in nats."""
         loss: Tensor = model(**self.kind.inputs(model, batch)).loss.float()
         return loss
+
+    def weight(self, batch: Batch) -> float:
+        """How many labels the loss of a batch is the mean over: tokens, words or pixels that count, else rows."""
+        labels = batch.get("labels")
+        if labels is None or labels.dim() < 2:
+            return float(len(next(iter(batch.values()))))
+        return float(labels.ne(UNLABELLED if "pixel_values" in batch else IGNORED).sum())
 
     def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
         """`loss` and the task's metrics over the whole split, with the model in evaluation mode.

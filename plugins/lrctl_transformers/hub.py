@@ -71,6 +71,8 @@ class Repository:
         """
         if known := self.recorded().get("commit"):
             return str(known)
+        if re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
+            return str(self.revision)
         commit = str(self.ask(self.revision or None).sha)
         self.note(commit=commit)
         return commit

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 IGNORED = -100
 """The label of what has none: transformers leaves it out of the loss."""
 
+UNLABELLED = 255
+"""The same in a segmentation, unless the model says otherwise."""
+
 
 class Kind(Protocol):
     """A task. It has the parameters and the model's name, and loads its tokenizer or processor when it needs it."""

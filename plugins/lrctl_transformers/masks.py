@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError
 from lrctl_transformers.files import package
-from lrctl_transformers.kind import share
+from lrctl_transformers.kind import UNLABELLED, share
 from lrctl_transformers.parameters import SegmentationParams
 from lrctl_transformers.pictures import Input, input_of, mirrored, picture, png, unpacked
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from lrctl_transformers.packed import Array, Sample
     from lrctl_transformers.pretrained import Pretrained
     from lrctl_transformers.sources import Row
-
-UNLABELLED = 255
-"""What transformers leaves out of the loss of a segmentation, unless the model says otherwise."""
 
 
 @dataclass(frozen=True)

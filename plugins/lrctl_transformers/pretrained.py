@@ -181,7 +181,8 @@ class Pretrained:
         transformers, path = package("transformers"), self.parts
         try:
             with quiet():
-                return getattr(transformers, auto).from_pretrained(path, **settings)
+                # Else transformers asks on the terminal whether to run Python that a recipe's model names.
+                return getattr(transformers, auto).from_pretrained(path, trust_remote_code=False, **settings)
         except LrctlError:
             raise
         except ImportError as error:
@@ -200,9 +201,9 @@ class Pretrained:
         with quiet():
             if weights:
                 path = self.folder(weights=True)
-                model = kind.from_pretrained(path, config=config, ignore_mismatched_sizes=True)
+                model = kind.from_pretrained(path, config=config, ignore_mismatched_sizes=True, trust_remote_code=False)
             else:
-                model = kind.from_config(config)
+                model = kind.from_config(config, trust_remote_code=False)
         built: torch.nn.Module = model.float()
         return built
 

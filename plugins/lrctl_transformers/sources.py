@@ -104,6 +104,11 @@ class Source:
             repository = self.parsed[0]
             commit = repository.commit()
             repository.ask(commit)  # The library itself would try for minutes.
+            if Path(repository.repo).is_dir():  # which the library would take instead
+                raise UsageError(
+                    f"workload.data: '{self.name}' is meant for the hub, but there is a folder {repository.repo} here; "
+                    f"give it as ./{repository.repo} if it is meant, or work in another folder"
+                )
             return datasets.load_dataset(repository.repo, revision=commit, streaming=True, **self.choice)
         if self.local.is_file():
             if self.local.suffix not in TABLES:

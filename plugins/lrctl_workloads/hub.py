@@ -115,6 +115,11 @@ class Hub:
             UsageError: the data set has no such configuration, or no split `train`.
             MissingError: the hub cannot be reached, or a package that unpacks the files is not installed.
         """
+        if Path(self.repo).is_dir():  # which the library would take instead
+            raise UsageError(
+                f"workload.path: '{self}' is meant for the hub, but there is a folder {self.repo} here; give it as "
+                f"./{self.repo} if it is meant, or work in another folder"
+            )
         commit = self.commit()
         self.ask(commit)  # The library itself would try for minutes.
         from datasets import load_dataset

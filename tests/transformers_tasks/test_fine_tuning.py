@@ -461,3 +461,33 @@ def test_what_the_hub_cannot_be_asked_for_is_missing(
     monkeypatch.setattr("huggingface_hub.HfApi.repo_info", fails)
     with pytest.raises(MissingError, match=r"'own/\w+' is not on this machine .* connect to the network once"):
         made(**changes).prepare()
+
+
+@pytest.mark.parametrize("task", tiny.ABLE)
+def test_pieces_of_a_batch_weigh_as_much_as_what_counts_in_them(task: str, made: Callable[..., Any]) -> None:
+    workload = made(task, batch_size=4)
+    workload.prepare()
+    model = workload.model().eval()
+    batch = workload.batch(0)
+    pieces = [{name: tensor[rows] for name, tensor in batch.items()} for rows in (slice(0, 1), slice(1, 4))]
+    with torch.no_grad():
+        whole = float(workload.loss(model, batch))
+        weights = [workload.weight(piece) for piece in pieces]
+        losses = [float(workload.loss(model, piece)) for piece in pieces]
+    assert np.average(losses, weights=weights) == pytest.approx(whole, rel=1e-5)
+
+
+def test_code_that_a_model_brings_is_never_run(
+    tmp_path: Path, model: Folder, made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(model(tiny.ABLE["summarization"][0]), tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config", "AutoModelForSeq2SeqLM": "evil.Model"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Config: pass\nclass Model: pass\n"
+    )
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with pytest.raises(UsageError, match=r"cannot be used|can be used"):
+        made(model=str(folder)).model()
+    assert not (tmp_path / "ran").exists()
