@@ -195,7 +195,8 @@ class Reproduction:
         found = self.reproduced(other, source)
         if found.document is None:
             raise LrctlError(f"{cell.given}: {found.failure}")
-        command, plain = self.command(wanted, cell), recipe_of(wanted, cell, self.scale, self.overrides)
+        own = {key: value for key, value in cell.set.items() if not key.startswith("strategy.")}
+        command, plain = self.command(wanted, cell), recipe_of(wanted, Cell("", set=own), self.scale, self.overrides)
         text = schedule_text(schedule_in(found.document, cell.given), found.document["steps"])
         settings = dict(cell.set)
         for each in fields.fields_of(registry().get("strategy", command).params):

@@ -26,7 +26,8 @@ def two_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "stretched.toml").write_text(
         'extends = "smoke"\n[training]\nsteps = 40\n[paper]\nname = "ours"\ntable = "Table 2"\n'
         'command = "fit-closed-form"\nscales = ["paper"]\n'
-        'cells = [{label = "c", given = "search#a", set = {"strategy.fit-closed-form.grid" = [0.1, 0.2]}}]\n'
+        'cells = [{label = "c", given = "search#a", set = {"strategy.fit-closed-form.grid" = [0.1, 0.2], '
+        '"strategy.fit-closed-form.family" = ["triangle"]}}]\n'
     )
     found = {path.stem: path for path in tmp_path.glob("*.toml")} | recipe_file.bundled()
     monkeypatch.setattr(recipe_file, "bundled", lambda: found)

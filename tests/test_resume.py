@@ -128,7 +128,9 @@ def forked(arguments: list[str], folder: Path) -> Victim:
 def run_command(arguments: list[str], folder: Path) -> None:
     """Be the command."""
     os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+    # Ignored where the tests run in the background, blocked where an executor's start made the server of this process.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT), number)
     sys.argv = ["lrctl", *arguments]
