@@ -18,7 +18,7 @@ from lrctl_transformers.files import first_line, package
 from lrctl_transformers.kind import IGNORED, UNLABELLED
 from lrctl_transformers.labels import Labels, declared_by
 from lrctl_transformers.packed import Packed, Sample
-from lrctl_transformers.sources import Row, Source, dealt
+from lrctl_transformers.sources import Row, Source, dealt, limits
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FORMAT = 1
-"""Raised when samples are encoded otherwise than before."""
+FORMAT = 2
+"""Raised when samples are chosen or encoded otherwise than before."""
 CHUNK = 256
 """How many rows are encoded at a time."""
 NOT_ENCODED = ("model", "data", "pretrained", "batch_size", "augment")
@@ -227,10 +227,7 @@ class FineTuning:
         labels.declared = len(labels.names)
         whole = {name: self.checked(split) for name, split in splits.items()}
         try:
-            for chunk in chunks(dealt(whole, self.params, self.kind.key), CHUNK):
-                encoded = self.kind.encode([row for _, row in chunk], labels)
-                for (part, _), samples in zip(chunk, encoded, strict=True):
-                    yield from ((part, sample) for sample in samples)
+            yield from self.encoded(whole, labels)
         except LrctlError:
             raise
         except Exception as error:  # The library lets many types through, of its own and of those below it.
@@ -239,6 +236,21 @@ class FineTuning:
                 f"workload.data: the rows of '{self.params.data}' cannot be read ({first_line(error)}); "
                 + ("check the files" if local else "give the same command again, or give local files")
             ) from error
+
+    def encoded(self, splits: Mapping[str, Iterable[Row]], labels: Labels) -> Iterator[tuple[str, Sample]]:
+        """The samples of the rows that are used, with their parts; only rows that may be used are encoded."""
+        chosen = limits(self.params)
+        rows = dealt(splits, self.params, self.kind.key)
+        places = ((part, chosen[part].place(n) if part in chosen else [], row) for part, n, row in rows)
+        for chunk in chunks((each for each in places if each[1] is not None), CHUNK):
+            encoded = self.kind.encode([row for _, _, row in chunk], labels)
+            for (part, place, _), samples in zip(chunk, encoded, strict=True):
+                if part not in chosen:
+                    yield from ((part, sample) for sample in samples)
+                elif place is not None:
+                    place.extend(map(packs.compact, samples))
+        for part, rest in chosen.items():
+            yield from ((part, sample) for sample in rest.made())
 
     def checked(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Rows, once the first of them has all columns.

@@ -45,13 +45,14 @@ class Repository:
         return folder() / f"hub-{self.kind}-{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
 
     def recorded(self) -> dict[str, Any]:
-        """What was recorded; empty if nothing was."""
+        """What was recorded; empty if nothing was, but for a revision that is a commit, which needs no record."""
+        commit = {"commit": self.revision} if COMMIT.fullmatch(self.revision) else {}
         try:
             found = json.loads(self.record.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return {}
-        whole = isinstance(found, dict) and COMMIT.fullmatch(str(found.get("commit")))
-        return found if whole else {}
+            return dict(commit)
+        whole = isinstance(found, dict) and COMMIT.fullmatch(str((found | commit).get("commit")))
+        return found | commit if whole else dict(commit)
 
     def note(self, **facts: Any) -> None:
         """Record facts beside those that are recorded already.
@@ -63,7 +64,7 @@ class Repository:
             put(self.record, (json.dumps({"name": self.repo, **self.recorded(), **facts}) + "\n").encode())
 
     def commit(self) -> str:
-        """The commit that is used; asks the hub the first time, and records the answer.
+        """The commit that is used; unless it is given, asks the hub the first time, and records the answer.
 
         Raises:
             UsageError: the hub has no such repository, or the cache folder cannot be written.
@@ -71,8 +72,6 @@ class Repository:
         """
         if known := self.recorded().get("commit"):
             return str(known)
-        if re.fullmatch(r"[0-9a-f]{40}", self.revision or ""):
-            return str(self.revision)
         commit = str(self.ask(self.revision or None).sha)
         self.note(commit=commit)
         return commit

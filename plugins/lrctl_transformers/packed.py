@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-Sample = Mapping[str, "bytes | list[int]"]
+Sample = Mapping[str, "bytes | list[int] | array[int]"]
 """A sample's columns: token ids and other small numbers, or the bytes of a file."""
 
 INDEX = "index.json"
@@ -81,11 +81,16 @@ class Growing:
     ends: array[int]
     total: int = 0
 
-    def add(self, row: bytes | list[int]) -> None:
+    def add(self, row: bytes | list[int] | array[int]) -> None:
         """Write a row."""
         self.file.write(row if isinstance(row, bytes) else array("i", row).tobytes())
         self.total += len(row)
         self.ends.append(self.total)
+
+
+def compact(sample: Sample) -> Sample:
+    """The same sample in less memory."""
+    return {name: array("i", row) if isinstance(row, list) else row for name, row in sample.items()}
 
 
 def packed(key: str, samples: Callable[[], Iterable[tuple[str, Sample]]], labels: Callable[[], list[str]]) -> Packed:

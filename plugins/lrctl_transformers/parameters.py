@@ -18,8 +18,10 @@ BatchSize = Annotated[int, "rows in a batch; a question with a long text has a r
 TrainSplit = Annotated[str, "split to train on"]
 ValidationSplit = Annotated[str, "split to choose by; empty: the usual one, else 1/20 of the training split"]
 TestSplit = Annotated[str, "split that is only reported; empty: the usual one, else 1/20 of the training split"]
-TrainExamples = Annotated[int, "at most so many examples to train on, the first ones; 0: all"]
-HeldOutExamples = Annotated[int, "at most so many examples for each of validation, test and scoring, the first ones"]
+TrainExamples = Annotated[int, "at most so many examples to train on, from all over the split; 0: all"]
+HeldOutExamples = Annotated[
+    int, "at most so many examples for each of validation, test and scoring, from all over their splits"
+]
 Labels = Annotated[int, "how many labels there are; 0: as many as the data names or has"]
 MaxTokens = Annotated[int, "every sample is cut or padded to so many tokens"]
 Prefix = Annotated[str, "text put before every source, such as 'summarize: ' for T5"]

@@ -180,7 +180,7 @@ class Pretrained:
         """
         transformers, path = package("transformers"), self.parts
         try:
-            with quiet():
+            with quiet(), self.no_code():
                 # Else transformers asks on the terminal whether to run Python that a recipe's model names.
                 return getattr(transformers, auto).from_pretrained(path, trust_remote_code=False, **settings)
         except LrctlError:
@@ -195,10 +195,31 @@ class Pretrained:
                 "take another model"
             ) from error
 
+    @contextmanager
+    def no_code(self) -> Iterator[None]:
+        """Say clearly, for the length of a block, that a model needs Python of its own, which is not run.
+
+        Raises:
+            UsageError: it does.
+        """
+        try:
+            yield
+        except ValueError as error:
+            if "trust_remote_code" not in str(error):
+                raise
+            raise UsageError(
+                f"workload.model: '{self.name}' can only be used by running Python code that it brings, which lrctl "
+                "never does; take a model that transformers itself knows"
+            ) from error
+
     def build(self, auto: str, config: Any, *, weights: bool) -> torch.nn.Module:
-        """The model itself: from its weights, with fresh ones where a layer has none that fit, or all fresh."""
+        """The model itself: from its weights, with fresh ones where a layer has none that fit, or all fresh.
+
+        Raises:
+            UsageError: only code that the model brings could build it.
+        """
         kind = getattr(package("transformers"), auto)
-        with quiet():
+        with quiet(), self.no_code():
             if weights:
                 path = self.folder(weights=True)
                 model = kind.from_pretrained(path, config=config, ignore_mismatched_sizes=True, trust_remote_code=False)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import math
+import heapq
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +101,13 @@ class Source:
 
         if self.local is None:
             repository = self.parsed[0]
-            commit = repository.commit()
-            repository.ask(commit)  # The library itself would try for minutes.
             if Path(repository.repo).is_dir():  # which the library would take instead
                 raise UsageError(
                     f"workload.data: '{self.name}' is meant for the hub, but there is a folder {repository.repo} here; "
-                    f"give it as ./{repository.repo} if it is meant, or work in another folder"
+                    f"rename it, or give it as ./{repository.repo} if it is meant"
                 )
+            commit = repository.commit()
+            repository.ask(commit)  # The library itself would try for minutes.
             return datasets.load_dataset(repository.repo, revision=commit, streaming=True, **self.choice)
         if self.local.is_file():
             if self.local.suffix not in TABLES:
@@ -141,29 +140,55 @@ def parts_of(splits: Mapping[str, Any], params: Shared) -> dict[str, str]:
     return {name: split for name, split in chosen.items() if split}
 
 
-def dealt(splits: Mapping[str, Any], params: Shared, key: Callable[[Row], bytes]) -> Iterator[tuple[str, Row]]:
-    """Every row that is used, with its part: training, validation, test or score.
+def dealt(splits: Mapping[str, Any], params: Shared, key: Callable[[Row], bytes]) -> Iterator[tuple[str, int, Row]]:
+    """Every row with its part (training, validation, test or score) and its number in its split.
 
-    Of the training split, rows with equal keys go to one part, so that no text or image is in two of them. What is
-    used of each part are its first rows.
+    Of the training split, rows with equal keys go to one part, so that no text or image is in two of them.
     """
     parts = parts_of(splits, params)
     for part in ("validation", "test"):
         if part in parts:
-            yield from ((part, row) for row in islice(splits[parts[part]], params.held_out_examples))
+            yield from ((part, number, row) for number, row in enumerate(splits[parts[part]]))
     places = [part for part in ("validation", "test", "score") if part not in parts]
-    wanted = dict.fromkeys(places, float(params.held_out_examples))
-    wanted["training"] = params.train_examples or math.inf
-    for row in splits[parts["training"]]:
-        part = place(key(row), places)
-        if wanted[part]:
-            wanted[part] -= 1
-            yield part, row
-        if not any(wanted.values()):
-            return
+    for number, row in enumerate(splits[parts["training"]]):
+        yield place(key(row), places), number, row
 
 
 def place(key: bytes, parts: list[str]) -> str:
     """The part that rows with this key belong to: about one in 20 to each of these, the rest to training."""
     number = int.from_bytes(hashlib.sha256(key).digest()[:8], "big") % SHARES
     return parts[number] if number < len(parts) else "training"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which rows of a part are used if there are more than `limit`: those whose numbers have the lowest sha256.
+
+    They come from all over the split, so that a split that is sorted, by label perhaps, is seen as a whole. They are
+    the same for every seed. How many rows there are need not be known, and memory holds what is used and no more.
+    """
+
+    limit: int
+    lowest: list[tuple[int, int, list[Any]]] = field(default_factory=list)
+    """A heap: a rank and a number, both negated, and the place of what is made of the row."""
+
+    def place(self, number: int) -> list[Any] | None:
+        """Where to put what is made of a row; None if lower rows fill the part. A later row may take its place."""
+        rank = int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:8], "big")
+        entry: tuple[int, int, list[Any]] = (-rank, -number, [])
+        if len(self.lowest) < self.limit:
+            heapq.heappush(self.lowest, entry)
+        elif heapq.heappushpop(self.lowest, entry) is entry:
+            return None
+        return entry[2]
+
+    def made(self) -> Iterator[Any]:
+        """What was made of the rows that are used, in the order of their ranks: shuffled, that is."""
+        for _, _, made in sorted(self.lowest, reverse=True):
+            yield from made
+
+
+def limits(params: Shared) -> dict[str, Chosen]:
+    """The choice of rows of each part; none where all are used."""
+    chosen = {part: Chosen(params.held_out_examples) for part in ("validation", "test", "score")}
+    return chosen | ({"training": Chosen(params.train_examples)} if params.train_examples else {})

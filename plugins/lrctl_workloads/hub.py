@@ -117,8 +117,8 @@ class Hub:
         """
         if Path(self.repo).is_dir():  # which the library would take instead
             raise UsageError(
-                f"workload.path: '{self}' is meant for the hub, but there is a folder {self.repo} here; give it as "
-                f"./{self.repo} if it is meant, or work in another folder"
+                f"workload.path: '{self}' is meant for the hub, but there is a folder {self.repo} here; rename "
+                f"it, or give it as ./{self.repo} if it is meant"
             )
         commit = self.commit()
         self.ask(commit)  # The library itself would try for minutes.

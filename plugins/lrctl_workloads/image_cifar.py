@@ -144,13 +144,19 @@ def encoded(kind: Kind, split: str, parquet: list[Path], source: str) -> Iterato
     """Each image as a row.
 
     Raises:
-        UsageError: a column is missing, an image has another size, or a label is out of range.
+        UsageError: a column is missing, an image has another size, a label is out of range, or a folder has the name
+            of the hub's data set.
     """
     import numpy as np
 
     # 0.8 s, so only where it is needed.
     from datasets import Image, load_dataset
 
+    if not parquet and Path(kind.hub).is_dir():  # which the library would take instead
+        raise UsageError(
+            f"workload.path: {kind.title} is meant to come from the hub, but there is a folder {kind.hub} here; rename "
+            f"it, or give ./{kind.hub} if it is meant"
+        )
     name, chosen = ("parquet", {split: [glob.escape(str(file)) for file in parquet]}) if parquet else (kind.hub, None)
     # Streaming leaves no second copy of the data in the library's own cache.
     table = load_dataset(name, data_files=chosen, split=split, streaming=True)

@@ -203,3 +203,13 @@ def test_a_workload_works_without_its_text_until_it_is_fetched(hub: FakeHub) -> 
         assert each.prepared_bytes() == 0
         assert each.model().get_parameter("output_bias").any()
     assert len(fetched.tokens.ids) == 60_000
+
+
+def test_a_folder_does_not_stand_for_a_data_set_of_the_hub(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "owner" / "name").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"there is a folder owner/name here; rename it, or give it as \./owner/name"):
+        tokens(Corpus(PATH), "bytes")
+    assert hub.opened == []

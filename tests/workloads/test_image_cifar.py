@@ -248,3 +248,16 @@ def test_the_hubs_images_take_a_byte_for_each_value_and_label(data: str, split: 
 def test_a_path_of_no_use_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is no \.parquet file and no folder"):
         ImageClassifier(ImagesParams(data="cifar10", path=str(tmp_path / "none")), seed=0).ready()
+
+
+@pytest.mark.parametrize("data", KINDS)
+def test_a_folder_does_not_stand_for_the_hubs_images(
+    data: str, split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "uoft-cs").mkdir()
+    split.rename(tmp_path / "uoft-cs" / data)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UsageError, match=rf"there is a folder uoft-cs/{data} here; rename it, or give \./uoft-cs/{data}"
+    ):
+        cifar(data, "")
