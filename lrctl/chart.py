@@ -16,6 +16,15 @@ TAKEN = "figure"
 """The name of a report's own figure."""
 
 
+def stem(name: str) -> str:
+    """A name as a chart may have it: in lower case, with hyphens for all that is neither letter nor digit.
+
+    >>> stem("semi-local/table_5")
+    'semi-local-table-5'
+    """
+    return re.sub(r"[^a-z0-9]", "-", name.lower())
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """Numbers that are drawn alike. A y of None, or one that is not finite, is a gap.

@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 from lrctl import fields, recipe_file, run
 from lrctl import recipe as recipes
-from lrctl.chart import Chart, Series
+from lrctl.chart import Chart, Series, stem
 from lrctl.errors import LrctlError, MissingError, NoValidCandidateError, UsageError, unknown
 from lrctl.plugins import registry
 from lrctl.results import schedule_in, schedule_text
@@ -37,8 +37,6 @@ Scale = Literal["tiny", "paper"]
 
 TINY = "quickstart"
 """The recipe that is trained at scale tiny, unless another is named."""
-
-Columns = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +284,17 @@ def drawn(wanted: Experiment, done: Sequence[Reproduced]) -> Chart | None:
             series += [Series(f"{name}, printed", place, printed), Series(f"{name}, ours", place, ours)]
     if not series:
         return None
-    stem = "".join(letter if letter.isalnum() else "-" for letter in wanted.recipe.lower())
     ticks = tuple(each.cell.label for each in done)
-    return Chart(stem, wanted.table, "lines", "", "", "The numbers of the table above.", tuple(series), ticks=ticks)
+    return Chart(
+        stem(wanted.recipe),
+        wanted.table,
+        "lines",
+        "",
+        "",
+        "The numbers of the table above.",
+        tuple(series),
+        ticks=ticks,
+    )
 
 
 def number(value: Any) -> float | None:

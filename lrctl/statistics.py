@@ -10,8 +10,13 @@ LEVEL = 0.05
 """The level of a verdict, and 1 - that of the intervals."""
 
 
-def paired(values: Sequence[float]) -> tuple[tuple[float, float], float]:
-    """The 95 % t interval of the mean of paired differences, at least two, and p of the hypothesis that it is 0."""
+def paired(values: Sequence[float]) -> tuple[tuple[float, float] | None, float | None]:
+    """The 95 % t interval of the mean of paired differences, and p of the hypothesis that it is 0.
+
+    Both are None for fewer than two, and where one is not finite: then nothing can be said.
+    """
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return None, None
     from scipy.special import stdtr, stdtrit
 
     n, mean = len(values), fmean(values)

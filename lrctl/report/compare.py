@@ -168,7 +168,7 @@ def difference(method: Method, reference: Method) -> Difference:
     others = {curve.seed: curve.eval_loss for curve in reference.curves}
     pairs = {c.seed: minus(c.eval_loss, others[c.seed]) for c in method.curves if c.seed in others}
     values = tuple(pairs.values())
-    interval, p = paired(values) if len(values) > 1 and all(map(math.isfinite, values)) else (None, None)
+    interval, p = paired(values)
     return Difference(method.label, tuple(pairs), values, fmean(values) if values else math.nan, interval, p)
 
 

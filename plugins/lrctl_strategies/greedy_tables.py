@@ -30,8 +30,7 @@ def by_pair(rows: Sequence[Row]) -> list[dict[str, Any]]:
 def over_seeds(optimizer: str, scheduler: str, rows: Sequence[Row]) -> dict[str, Any]:
     """One optimizer and schedule over all seeds."""
     deltas = [row.delta for row in rows]
-    tested = len(deltas) > 1 and all(map(math.isfinite, deltas))
-    interval, p = paired(deltas) if tested else (None, None)
+    interval, p = paired(deltas)
     return {
         "optimizer": optimizer,
         "scheduler": scheduler,

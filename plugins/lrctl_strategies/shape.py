@@ -19,8 +19,8 @@ from lrctl_strategies.grids import GEOMETRIC
 from lrctl_strategies.settings import axis, settings
 from lrctl_strategies.shape_bench import Bench, Measuring, Setting, Trial
 from lrctl_strategies.shape_exact import exact
-from lrctl_strategies.shape_rungs import rate
-from lrctl_strategies.shape_space import Space, nothing_drawn, space
+from lrctl_strategies.shape_rungs import in_full, rate
+from lrctl_strategies.shape_space import Space, nothing_drawn, reference, space
 from lrctl_strategies.shape_sweep import Sweep, sweep
 from lrctl_strategies.tuning import Metric, PeakGrid, check_grid
 
@@ -55,7 +55,9 @@ class ShapeSearch:
     sweep: Annotated[int, "values of each parameter to try around the best shape; 0 is no sweep"] = 5
     sampler: Annotated[samplers.Name, "random, or one of Optuna's: tpe, gp, cmaes, qmc"] = "random"
     draw_seed: Annotated[int, "decides which shapes are drawn"] = 0
-    halving: Annotated[bool, "give up on bad shapes early: fewer base LRs and one seed first"] = False
+    halving: Annotated[
+        bool, "give up on bad shapes early: fewer base LRs and one seed first; never those to compare with"
+    ] = False
     metric: Metric = "validation"
     vary: Annotated[
         tuple[str, ...], "repeat the search for each value: optimizer.weight_decay=0,0.1 or steps=300,600; repeatable"
@@ -88,13 +90,11 @@ class Ranked:
     """A family's best shape, by the losses with fresh seeds.
 
     Attributes:
-        name: of the family as it was asked for; `tuned ...` for one to compare with.
         score: by which the shape was picked, from the seeds of the search.
         loss: median with fresh seeds at the same base LR.
         drawn: how many shapes of the family were scored.
     """
 
-    name: str
     space: Space
     shape: Any
     base_lr: float
@@ -102,6 +102,11 @@ class Ranked:
     loss: float
     drawn: int
     edge: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the family."""
+        return self.space.name
 
     @property
     def schedule(self) -> Any:
@@ -124,7 +129,12 @@ class Searched:
     @property
     def best(self) -> Ranked:
         """The best of the families that were searched; those to compare with do not count."""
-        return next(each for each in self.ranked if not tuned(each.name))
+        return next(each for each in self.ranked if not each.space.reference)
+
+    @property
+    def references(self) -> list[Ranked]:
+        """The families to compare with, the best first."""
+        return [each for each in self.ranked if each.space.reference]
 
     @property
     def unseen(self) -> tuple[int, ...]:
@@ -135,11 +145,6 @@ class Searched:
     def setting(self) -> Setting:
         """What was searched in."""
         return self.bench.setting
-
-
-def tuned(name: str) -> bool:
-    """Whether this is a family to compare with."""
-    return name.startswith("tuned ")
 
 
 def shape(p: ShapeSearch, run: Problem) -> Search:
@@ -170,11 +175,12 @@ def search(p: ShapeSearch, run: Problem, setting: Setting) -> Searching:
     seeds = tuple(range(run.seed, run.seed + p.seeds))
     fresh = tuple(range(seeds[-1] + 1, seeds[-1] + 1 + p.fresh_seeds))
     spaces = {text: space(text, setting.steps) for text in dict.fromkeys(p.family)}
+    references = [reference(text, setting.steps) for text in dict.fromkeys(p.against)]
     shapes = yield from draw(p, bench, spaces, seeds)
-    for text in dict.fromkeys(p.against):
-        spaces[f"tuned {text}"] = space(text, setting.steps, "--against")
-        shapes[f"tuned {text}"] = list(dict.fromkeys(spaces[f"tuned {text}"].gridded()))
-    yield from rate(p, bench, {name: each for name, each in shapes.items() if tuned(name)}, seeds)
+    shapes |= {each.name: list(dict.fromkeys(each.gridded())) for each in references}
+    # Never by halving: a weak reference would flatter what is compared with it.
+    yield from in_full(bench, [shape for each in references for shape in shapes[each.name]], seeds)
+    spaces |= {each.name: each for each in references}
     ranked = yield from again(p, bench, spaces, shapes, seeds, fresh)
     found = Searched(bench, spaces, shapes, seeds, fresh, ranked)
     if not math.isfinite(found.best.loss):
@@ -188,7 +194,7 @@ def search(p: ShapeSearch, run: Problem, setting: Setting) -> Searching:
 
 def compare(bench: Bench, found: Searched) -> Measuring:
     """Train the best shape and those to compare with again, with seeds that neither picked nor ranked any of them."""
-    compared = [found.best, *(each for each in found.ranked if tuned(each.name) and math.isfinite(each.loss))]
+    compared = [found.best, *(each for each in found.references if math.isfinite(each.loss))]
     trials = [Trial(each.shape, each.base_lr, seed) for each in compared for seed in found.unseen]
     if len(compared) > 1:
         yield from bench.try_out("the best shape against tuned ones", trials, last=True)
@@ -255,7 +261,5 @@ def again(
     for name, each in kept.items():
         best = min(each, key=lambda shape: bench.score(shape, fresh).loss)
         before, now = bench.score(best, seeds), bench.score(best, fresh)
-        ranked.append(
-            Ranked(name, spaces[name], best, before.base_lr, before.loss, now.loss, len(shapes[name]), before.edge)
-        )
+        ranked.append(Ranked(spaces[name], best, before.base_lr, before.loss, now.loss, len(shapes[name]), before.edge))
     return sorted(ranked, key=lambda each: each.loss)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrctl.chart import Chart, Series
+from lrctl.chart import Chart, Series, stem
 from lrctl_strategies.intervals import band
+from lrctl_strategies.shape_tables import named
 
 if TYPE_CHECKING:
     from lrctl_strategies.shape import Ranked, Searched
@@ -43,17 +44,18 @@ def of_family(name: str, found: Sequence[Searched]) -> Chart:
     ranked: list[tuple[str, Ranked]] = [
         (each.setting.label, next(family for family in each.ranked if family.name == name)) for each in found
     ]
-    stem = "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-    return shapes(f"shapes-{stem}", f"The best shape of {name} in each setting", [(a, b.shape) for a, b in ranked])
+    return shapes(
+        stem(f"shapes-{name}"), f"The best shape of {name} in each setting", [(a, b.shape) for a, b in ranked]
+    )
 
 
 def shapes(name: str, title: str, found: Sequence[tuple[str, Any]]) -> Chart:
     """Shapes over the run, one on the other."""
     series = []
     for label, shape in found:
-        at = [i / POINTS for i in range(POINTS + 1)]
         # An update's LR is that of the step's beginning; the value at the end of the run belongs to none.
-        series.append(Series(label, tuple(at), tuple(shape(min(u * shape.steps, shape.steps - 1)) for u in at)))
+        at = [i / POINTS * (shape.steps - 1) for i in range(POINTS + 1)]
+        series.append(Series(label, tuple(step / shape.steps for step in at), tuple(map(shape, at))))
     told = "The LR over the run as a share of the base LR, which each shape was tuned with."
     return Chart(name, title, "lines", "share of the run", "LR / base LR", told, tuple(series))
 
@@ -79,7 +81,7 @@ def ecdf(document: Document) -> Chart:
         share = [(i + 1) / len(scores) for i in range(len(good))]
         half = band(len(scores))
         low, high = tuple(max(0.0, y - half) for y in share), tuple(min(1.0, y + half) for y in share)
-        if name.startswith("tuned "):
+        if name in document["references"]:
             low = high = ()  # a grid is no random sample
         if good:
             series.append(Series(name, tuple(good), tuple(share), low, high))
@@ -87,7 +89,7 @@ def ecdf(document: Document) -> Chart:
         "The share of the shapes of a family whose score, at their best base LR, is at most so much. Further left is "
         "better. The 95 % bands of Dvoretzky, Kiefer, Wolfowitz and Massart are in charts.csv."
     )
-    title = "Scores of the shapes that were drawn"
+    title = "Scores of all shapes"
     return Chart("ecdf", title, "steps", "score", "share of shapes", told, tuple(series))
 
 
@@ -119,10 +121,9 @@ def sweeps(document: Document) -> Chart:
 
 def losses(documents: Sequence[Document]) -> Chart:
     """The loss of the best shape and of the tuned ones in each setting."""
-    tuned = [each["name"] for each in documents[0]["families"] if each["name"].startswith("tuned ")]
     place = tuple(map(float, range(len(documents))))
-    best = [next(f for f in each["families"] if not f["name"].startswith("tuned ")) for each in documents]
-    named = {name: [next(f for f in each["families"] if f["name"] == name) for each in documents] for name in tuned}
+    best = [each["best"] for each in documents]
+    tuned = {name: [named(each, name) for each in documents] for name in documents[0]["references"]}
     series = tuple(
         Series(
             name,
@@ -131,7 +132,7 @@ def losses(documents: Sequence[Document]) -> Chart:
             tuple(each["interval"][0] if each["interval"] else None for each in found),
             tuple(each["interval"][1] if each["interval"] else None for each in found),
         )
-        for name, found in {"best shape": best, **named}.items()
+        for name, found in {"best shape": best, **tuned}.items()
     )
     told = "The median over fresh seeds with its 95 % bootstrap interval, in each setting."
     ticks = tuple(each["setting"] for each in documents)

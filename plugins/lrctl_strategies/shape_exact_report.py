@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lrctl.chart import Chart
+from lrctl.chart import Chart, Series
 from lrctl.job import SegmentResult
 from lrctl.plugins import registry
 from lrctl.schedule import params_of
@@ -101,18 +102,9 @@ def table(entries: Sequence[dict[str, Any]], runs: int, shapes: int, least: floa
 
 def overlaid(found: Sequence[Best], lrs: Sequence[float] | None) -> Chart:
     """The best schedules, one on the other."""
-    drawn = shapes("schedules", "The best schedules", [(best.name, best.schedule) for best in found])
+    best = shapes("schedules", "The best schedules", [(best.name, best.schedule) for best in found])
+    drawn = replace(best, y="LR", caption="The LR over the run of what is best in each family.")
     if not lrs:
         return drawn
-    from lrctl.chart import Series
-
     at = tuple(step / len(lrs) for step in range(len(lrs)))
-    return Chart(
-        drawn.name,
-        drawn.title,
-        drawn.kind,
-        drawn.x,
-        "LR",
-        "The LR over the run: the optimum, and the best of each family.",
-        (Series(OPTIMUM, at, tuple(lrs)), *drawn.series),
-    )
+    return replace(drawn, series=(Series(OPTIMUM, at, tuple(lrs)), *drawn.series))

@@ -70,6 +70,7 @@ def of_setting(found: Searched) -> dict[str, Any]:
         "against": against(found),
         "sweeps": [sweep_json(each) for each in found.sweeps],
         "near_optimal": near_optimal(found.sweeps),
+        "references": [each.name for each in found.references],
         "shapes": [scored(found, name, shape) for name, each in found.shapes.items() for shape in each],
     }
 
@@ -117,10 +118,10 @@ def against(found: Searched) -> list[dict[str, Any]]:
 
     With the 95 % t interval, and p after Holm's correction over these families. NaN if a run of either diverged.
     """
-    best, others = found.best, [each for each in found.ranked if each.name.startswith("tuned ")]
+    best, others = found.best, found.references
     ours = tests_of(found, best, found.unseen)
     differences = [[a - b for a, b in zip(ours, tests_of(found, each, found.unseen), strict=True)] for each in others]
-    tested = [paired(d) if len(d) > 1 and all(map(math.isfinite, d)) else (None, None) for d in differences]
+    tested = list(map(paired, differences))
     means = [fmean(d) if all(map(math.isfinite, d)) else math.nan for d in differences]
     corrected = holm([p for _, p in tested])
     return [

@@ -23,12 +23,10 @@ def rate(p: ShapeSearch, bench: Bench, shapes: Shapes, seeds: Sequence[int]) -> 
     With `halving` all shapes are tried with one seed at every other base LR; a third of each family, at least `top`, at
     all base LRs; and a third of those with all seeds, at the best base LR and its neighbours.
     """
-    left = {name: list(dict.fromkeys(each)) for name, each in shapes.items()}
     if not p.halving:
-        every = [shape for each in left.values() for shape in each]
-        yield from bench.measure("shapes at each base LR", every, bench.grid, seeds)
-        yield from bench.extend(every, seeds)
+        yield from in_full(bench, flat(shapes), seeds)
         return
+    left = {name: list(dict.fromkeys(each)) for name, each in shapes.items()}
     first = seeds[:1]
     yield from bench.measure("all shapes, some base LRs", flat(left), every_other(bench.grid), first)
     left = best_of(left, bench, first, p.top)
@@ -40,14 +38,18 @@ def rate(p: ShapeSearch, bench: Bench, shapes: Shapes, seeds: Sequence[int]) -> 
     yield from bench.extend(flat(left), seeds)
 
 
+def in_full(bench: Bench, shapes: Sequence[Any], seeds: Sequence[int]) -> Measuring:
+    """Cross all shapes with all base LRs and seeds, and extend the grid where need be."""
+    yield from bench.measure("shapes at each base LR", shapes, bench.grid, seeds)
+    yield from bench.extend(shapes, seeds)
+
+
 def flat(shapes: Shapes) -> list[Any]:
-    """The shapes of all families."""
-    return [shape for each in shapes.values() for shape in each]
+    """The shapes of all families, each once."""
+    return list(dict.fromkeys(shape for each in shapes.values() for shape in each))
 
 
-def best_of(
-    shapes: Mapping[str, Sequence[Any]], bench: Bench, seeds: Sequence[int], least: int
-) -> dict[str, list[Any]]:
+def best_of(shapes: Shapes, bench: Bench, seeds: Sequence[int], least: int) -> dict[str, list[Any]]:
     """A third of the shapes of each family, at least so many: those with the best scores."""
     return {
         name: sorted(each, key=lambda shape: bench.score(shape, seeds).loss)[: max(least, -(-len(each) // KEPT))]

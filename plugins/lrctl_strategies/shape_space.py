@@ -28,10 +28,11 @@ class Space:
     """A family, some of whose parameters are searched.
 
     Attributes:
-        name: as it was asked for, such as `cosine:end=?`.
+        name: as it was asked for, such as `cosine:end=?`; with `tuned` before it where it is a reference.
         family: its class.
         fixed: values of parameters that are neither searched nor at their defaults.
         free: the parameters that are searched, with the range that each is drawn from.
+        reference: nothing is drawn from it: its shapes are those on its grid, for the others to be compared with.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Space:
     steps: int
     fixed: dict[str, Any] = field(default_factory=dict)
     free: dict[str, Axis] = field(default_factory=dict)
+    reference: bool = False
 
     def at(self, point: Point) -> Any | None:
         """The shape at a point of the unit cube: a coordinate is 0 at its range's low end and 1 at its high end.
@@ -68,7 +70,10 @@ class Space:
         return tuple(placed(axis, getattr(shape, name)) for name, axis in self.free.items())
 
     def gridded(self) -> Iterator[Any]:
-        """The shapes on the grids that the family declares for `lrctl baseline`: all their combinations."""
+        """The shapes on the grids that the family declares for `lrctl baseline`: all their combinations.
+
+        Some may come more than once.
+        """
         grids = {name: axis.grid for name, axis in axes(self.family).items() if axis.grid and name not in self.fixed}
         for values in itertools.product(*grids.values()):
             try:
@@ -108,6 +113,15 @@ def placed(axis: Axis, value: float) -> float:
     if axis.log:
         low, high, at = math.log(low), math.log(high), math.log(value) if value > 0 else -math.inf
     return min(1.0, max(0.0, (at - low) / (high - low)))
+
+
+def reference(text: str, steps: int) -> Space:
+    """The family that `--against` names.
+
+    Raises:
+        UsageError: there is no such family or setting.
+    """
+    return replace(space(text, steps, "--against"), name=f"tuned {text}", reference=True)
 
 
 def space(text: str, steps: int, flag: str = "--family") -> Space:

@@ -58,7 +58,7 @@ def sweep(bench: Bench, space: Space, winner: Any, base_lr: float, points: int, 
     yield from bench.extend(every, seeds)
     compared = [(name, shape) for name, each in swept.items() for shape in each]
     differences = [of_seeds(bench, shape, winner, seeds) for _, shape in compared]
-    tested = [paired(d) if len(d) > 1 and all(map(math.isfinite, d)) else (None, None) for d in differences]
+    tested = list(map(paired, differences))
     corrected = holm([p for _, p in tested])
     found: dict[str, list[Point]] = {name: [] for name in swept}
     for (name, shape), d, (interval, _), p in zip(compared, differences, tested, corrected, strict=True):

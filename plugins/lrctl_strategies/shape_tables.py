@@ -107,7 +107,7 @@ def unseen(document: Document) -> float:
 
 def of_settings(documents: Sequence[Document]) -> Table:
     """A row for each setting: the best shape there, and the tuned ones."""
-    tuned = [each["name"] for each in documents[0]["families"] if each["name"].startswith("tuned ")]
+    tuned = documents[0]["references"]
     rows = tuple(
         (
             document["setting"],
@@ -116,13 +116,19 @@ def of_settings(documents: Sequence[Document]) -> Table:
             f"{best['base_lr']:.3g}",
             number(best["loss"]),
             number(fmean(best["test_losses"])),
-            *(number(next(f["loss"] for f in document["families"] if f["name"] == name)) for name in tuned),
+            *(number(named(document, name)["loss"]) for name in tuned),
         )
         for document in documents
-        for best in [next(each for each in document["families"] if not each["name"].startswith("tuned "))]
+        for best in [document["best"]]
     )
     columns = ("setting", "best family", "best shape", "base LR", "fresh seeds", "test loss", *tuned)
     return Table("How the best shape moves", columns, rows, ("Tuned: their loss with fresh seeds.",))
+
+
+def named(document: Document, name: str) -> Document:
+    """The family of that name in the document of a setting."""
+    found: Document = next(each for each in document["families"] if each["name"] == name)
+    return found
 
 
 def settings(values: Mapping[str, float]) -> str:

@@ -39,6 +39,8 @@ def test_the_interval_and_p_are_those_of_the_paired_t_test(losses: list[tuple[fl
     assume(stdev(values) > 1e-6)
     interval, p = paired(values)
     expected = stats.ttest_rel(*zip(*losses, strict=True))
+    assert interval is not None
+    assert p is not None
     assert interval == pytest.approx(tuple(expected.confidence_interval(0.95)), rel=1e-6, abs=1e-9)
     assert p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-9)
     assert (interval[0] <= 0 <= interval[1]) == (p >= 0.05) or p == pytest.approx(0.05, abs=1e-6)

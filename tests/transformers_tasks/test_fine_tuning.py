@@ -90,11 +90,11 @@ def test_a_mask_is_mirrored_with_its_image(made: Callable[..., Any]) -> None:
 
 def test_evaluating_counts_every_token_once_whatever_the_batch(made: Callable[..., Any]) -> None:
     small, large = made(batch_size=3), made(batch_size=50)
-    model = small.model()
+    model = small.model().train()
     one, other = small.evaluate(model, "test"), large.evaluate(model, "test")
     assert one["loss"] == pytest.approx(other["loss"], rel=1e-5)
     assert one["accuracy"] == other["accuracy"]
-    assert not model.training
+    assert model.training
     with pytest.raises(ValueError, match="validation"):
         small.evaluate(model, "training")
 
