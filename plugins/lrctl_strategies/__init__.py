@@ -16,6 +16,7 @@ def register_strategies(register: Register) -> None:
     from lrctl_strategies.baseline import Baseline, baseline
     from lrctl_strategies.closed_form import FitClosedForm, fit_closed_form
     from lrctl_strategies.greedy import GreedyComparison, greedy
+    from lrctl_strategies.lookahead import Lookahead, lookahead
     from lrctl_strategies.semilocal import Local, SemiLocal, local
     from lrctl_strategies.shape import ShapeSearch, shape
     from lrctl_strategies.tune_eps import tunable
@@ -27,6 +28,12 @@ def register_strategies(register: Register) -> None:
         help="semi-local search: per segment, the largest LR whose loss is within eps of the best",
     )
     register(local, name="local", params=Local, help="local search: per segment, the LR with the lowest loss")
+    register(
+        lookahead,
+        name="lookahead",
+        params=Lookahead,
+        help="lookahead search: an LR is judged by the end of the run, wound down from there; best value for few runs",
+    )
     register(
         baseline,
         name="baseline",
