@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl.executor import slots
-from lrctl.job import SegmentJob, SegmentResult, Task
+from lrctl.job import FORWARD, SegmentJob, SegmentResult, Task
 from lrctl.loading import origin
 from lrctl.plugins import registry
 from lrctl.prepare import Rehearsed, rehearse
@@ -66,11 +66,11 @@ class Rehearsal:
 
     def make_up(self, job: SegmentJob) -> SegmentResult:
         """A result by which a search neither raises nor lowers the LR for long: the best LR is about 3e-4."""
-        if isinstance(job.schedule, AdaptiveSchedule) or job.frozen:
+        if isinstance(job.schedule, AdaptiveSchedule) or (job.frozen and job.stop > 0):
             loss = 0.0
         else:
             # A run to the end is known by its peak, a segment of a search by the LR it leads to.
-            lr = peak_of(job) if job.evaluate else job.schedule(job.stop)
+            lr = peak_of(job) if job.evaluate or job.score_batches else job.schedule(job.stop)
             loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
         metrics = {split: {"loss": loss} for split in job.evaluate}
         made_up = SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start)
@@ -115,7 +115,8 @@ class Guess:
 def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool = True) -> dict[str, Any]:
     """What a search whose strategy is `command` would take. Nothing is trained, and no data are fetched.
 
-    A search that follows another path than the rehearsal can take somewhat more or fewer jobs.
+    A search that follows another path than the rehearsal can take somewhat more or fewer jobs. Jobs that are stopped
+    early are counted as whole ones.
 
     Args:
         command: a registered strategy's name.
@@ -147,17 +148,22 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     jobs = [job for job in rehearsal.jobs.values() if job.stop > job.start]
     steps = sum(job.stop - job.start for job in [*jobs, *again])
     # Opening a folder that is not a store yet would make it one.
-    known = Store(store).result if (Path(store) / "store.json").is_file() else (lambda _: None)
+    place = Store(store) if (Path(store) / "store.json").is_file() else None
     return {
         "command": command,
         "workload": recipe.workload.name,
         "jobs": len(jobs),
-        "jobs_known": sum(known(job.key(rehearsed.task)) is not None for job in jobs),
+        "jobs_known": sum(place is not None and known(place, job.key(rehearsed.task)) for job in jobs),
         "steps": steps,
         "baseline_runs": steps / recipe.training.steps,
         **costs(recipe, rehearsed, rehearsal, again, measure),
         "held_out_splits": list(SPLITS),
     }
+
+
+def known(place: Store, key: str) -> bool:
+    """Whether a job was trained before, to its end or until it could not be chosen any more."""
+    return place.result(key) is not None or place.stopped(key) is not None
 
 
 def costs(
@@ -166,8 +172,9 @@ def costs(
     """The part of an estimate that is measured: time, memory, disk."""
     device = rehearsed.task.device
     workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(device))
-    updates = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
+    updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
     updates += sum(job.stop - job.start for job in again)
+    updates += sum(job.score_batches for job in rehearsal.jobs.values()) * FORWARD / workers
     evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
     found: dict[str, Any] = {"workers": workers, **dict.fromkeys(MEASURED), "notes": []}
     if not measure:

@@ -16,7 +16,14 @@ from lrctl.schedule import AdaptiveSchedule, Schedule, params_of
 NUMERICS = 1
 """Part of every key. Raised whenever the same job would give other numbers than before."""
 
-Status = Literal["ok", "diverged", "failed"]
+FORWARD = 1 / 3
+"""What a forward pass costs beside a step, which is a forward pass and a backward pass of about twice its cost."""
+
+Status = Literal["ok", "diverged", "failed", "stopped", "skipped"]
+"""How a job ended: `stopped` before its end, since it could not be chosen any more; `skipped` is one never tried."""
+
+TOLERANCE = 1e-9
+"""A loss that is larger than another by no more than this share of it is not sure to be larger."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,8 @@ class SegmentJob:
         seed: in place of the recipe's.
         optimizer: name and settings, in place of the recipe's: one of `Problem.optimizers`, changed or not.
         stages: after these steps the smoothed training loss of the run so far is wanted. Not part of the key.
+        stop_above: with a mean loss above this the job cannot be chosen: it may be stopped, and leaves no checkpoint.
+            None: it is trained to its end. Not part of the key.
     """
 
     start: int
@@ -108,6 +117,7 @@ class SegmentJob:
     seed: int | None = None
     optimizer: Mapping[str, Any] | None = field(default=None, hash=False)
     stages: tuple[int, ...] = ()
+    stop_above: float | None = None
 
     @cached_property
     def lrs(self) -> list[float] | None:
@@ -129,6 +139,10 @@ class SegmentJob:
     def frozen(self) -> bool:
         """Whether every LR is 0, so that the weights never move."""
         return self.lrs is not None and not any(self.lrs)
+
+    def cannot_be_chosen(self, mean_loss: float) -> bool:
+        """Whether the job is of no use with this mean loss, or more."""
+        return self.stop_above is not None and not mean_loss * (1 - TOLERANCE) <= self.stop_above
 
     def key(self, task: Task) -> str:
         """The sha256 of canonical JSON of all that decides the result: equal work has an equal key."""
@@ -179,6 +193,9 @@ class SegmentResult:
             strategy is answered with a job that ends the run and is evaluated.
         stage_losses: the smoothed training loss after each of the job's `stages`; never stored either.
         extra_forwards: forward passes beyond one for each step, which a schedule asked for.
+        at_least: of a job that was stopped, a lower bound of the mean loss that it would have had; its `mean_loss`
+            is +inf, and `steps` what was trained until then.
+        discarded: steps that the same run trained for this job before, when it was stopped.
     """
 
     key: str
@@ -199,13 +216,15 @@ class SegmentResult:
     train_loss: float | None = None
     stage_losses: tuple[float, ...] = ()
     extra_forwards: int = 0
+    at_least: float | None = None
+    discarded: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The result as strict JSON: a number that is not finite becomes null."""
         document: dict[str, Any] = finite(asdict(self))
         del document["failure"], document["train_loss"], document["stage_losses"]
-        for name, absent in (("score", None), ("gradient_norms", None), ("extra_forwards", 0)):
-            if document[name] == absent:
+        for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded"):
+            if document[name] == type(self).__dataclass_fields__[name].default:
                 del document[name]
         return document
 
@@ -242,6 +261,11 @@ class Divergence:
             raise ValueError(f"max_non_finite: must be at least 0, got {self.max_non_finite}")
         if not self.margin > 0:
             raise ValueError(f"margin: must be greater than 0, got {self.margin}")
+
+    def sound(self, result: SegmentResult) -> bool:
+        """Whether a job that was trained to its end has not diverged, whatever became of the others of its batch."""
+        rising = not result.tail_loss <= result.mean_loss + self.margin
+        return math.isfinite(result.mean_loss) and result.non_finite <= self.max_non_finite and not rising
 
     def judge(
         self, jobs: Sequence[SegmentJob], results: Sequence[SegmentResult]

@@ -12,7 +12,8 @@ from lrctl.recipe import Recipe
 from lrctl.results import SCHEDULE_FORMAT, described
 from lrctl.strategy import Found
 
-NO_COST = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "extra_forwards": 0, "baseline_runs": 0.0}
+COUNTS = ("jobs", "jobs_reused", "steps_trained", "extra_forwards", "scored_batches")
+NO_COST = {**dict.fromkeys(COUNTS, 0), "baseline_runs": 0.0}
 """The cost of a search that trains nothing."""
 
 

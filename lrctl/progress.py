@@ -61,9 +61,12 @@ class Progress:
     batch: Batch | None = None
     run: Problem | None = None
     done: dict[int, SegmentResult] = field(default_factory=dict)
+    counted: set[str] = field(default_factory=set)
+    known: int = 0
     told: set[Segment] = field(default_factory=set)
     jobs: int = 0
     reused: int = 0
+    stopped: int = 0
     steps: int = 0
     preparation: tuple[str, int, int] = ("preparing data", 0, 0)
     said: float = field(default_factory=time.monotonic)
@@ -82,15 +85,19 @@ class Progress:
         self.tell(batch)
         if not batch.judge and not self.console.is_terminal and (self.batch is None or self.batch.title != batch.title):
             self.console.print(Text(batch.title), soft_wrap=True)
-        self.batch, self.run, self.done = batch, run, {}
-        self.reused += reused
+        self.batch, self.run, self.done, self.known = batch, run, {}, reused
 
     @hookimpl
     def job_finished(self, job: SegmentJob, result: SegmentResult) -> None:
-        """Take a result into the table."""
+        """Take a result into the table. Those that were known are told first, some of them not for the first time."""
         self.done[id(job)] = result
-        self.jobs += 1
-        self.steps += result.steps
+        new, known = result.key not in self.counted, self.known > 0
+        self.counted.add(result.key)
+        self.known -= known
+        self.jobs += new
+        self.reused += new and known
+        self.steps += result.steps if new or not known else 0
+        self.stopped += result.status == "stopped" and not known
 
     @hookimpl
     def search_finished(self, document: dict[str, Any]) -> None:
@@ -123,7 +130,7 @@ class Progress:
         for job in batch.jobs[part]:
             result = done.get(id(job))
             best = bool(result and result.mean_loss == lowest)
-            loss = f"{result.mean_loss:.4f}" if result and result.steps else ""
+            loss = loss_of(result) if result else ""
             named = [optimizer_of(job)][:optimizers]
             table.add_row(
                 *named, label(job), loss, result.status if result else "...", style="bold green" if best else ""
@@ -141,8 +148,9 @@ class Progress:
         share = (job.start + (job.stop - job.start) * len(self.done) / len(batch.jobs)) / self.run.steps
         # Whole runs are no share of one run.
         left = f", about {clock(spent * (1 - share) / share)} left" if 0 < share < 1 and batch.judge else ""
+        stopped = f", {self.stopped} stopped" if self.stopped else ""
         return (
-            f"{self.jobs} jobs ({self.reused} reused), {self.steps} steps = "
+            f"{self.jobs} jobs ({self.reused} reused{stopped}), {self.steps} steps = "
             f"{self.steps / self.run.steps:.1f} plain runs, {clock(spent)}{left}"
         )
 
@@ -167,6 +175,13 @@ def window(done: Sequence[bool], room: int) -> slice:
     at = done.index(False) if False in done else count
     start = max(0, min(at - shown // 2, count - shown))
     return slice(start, start + shown)
+
+
+def loss_of(result: SegmentResult) -> str:
+    """The mean loss of a job, or what it would at least have been; nothing for one without steps."""
+    if result.at_least is not None:
+        return f"> {result.at_least:.4f}"
+    return f"{result.mean_loss:.4f}" if result.steps else ""
 
 
 def optimizer_of(job: SegmentJob) -> str:

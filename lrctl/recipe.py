@@ -37,6 +37,7 @@ class Training:
     ] = 1
     compile: Annotated[bool, "compile the model with torch.compile", Later()] = False
     tf32: Annotated[bool, "TensorFloat-32 matrix products on CUDA: faster, less exact", Later()] = False
+    stop_early: Annotated[bool, "stop jobs that cannot be chosen any more; no choice depends on it", Later()] = True
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("seed", 0), ("threads", 1), ("micro_batches", 1)):
@@ -106,7 +107,7 @@ class Recipe:
                 "optimizer": {"name": self.optimizer.name, **self.optimizer.params} if self.optimizer_given else {},
                 "divergence": asdict(self.divergence),
                 "workload": {"name": self.workload.name, **self.workload.params},
-                f"strategy.{strategy}": asdict(self.params(strategy)),
+                f"strategy.{strategy}": fields.spelt_out(self.params(strategy)),
             }
         )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from lrctl import fields
@@ -26,6 +27,7 @@ from lrctl.plugins import PluginWarning, registry
 from lrctl.recipe import Recipe
 from lrctl.schedule import PiecewiseLinear
 from lrctl.smoothing import final_train_loss
+from lrctl.stopping import Limited
 from lrctl.store import Store
 from lrctl.strategy import Batch, Found, Search, drive
 
@@ -96,15 +98,19 @@ class Session:
         self.seen |= dict(zip(keys, batch.jobs, strict=True))
         self.kept |= set(keys)
         missing = [key for key in dict.fromkeys(keys) if not self.known(key)]
+        limit = partial(self.limit, batch, keys)
+        missing = [key for key in missing if not self.ruled_out(key, limit())]
         reused = len(set(keys)) - len(missing)
         notify("batch_started", batch=batch, reused=reused, run=self.recipe.problem)
         for key in set(keys) - set(missing):
             notify("job_finished", job=self.seen[key], result=self.results[key])
         if missing:
-            self.train(missing)
+            self.train(missing, limit)
         results = [self.results[key] for key in keys]
         if batch.judge:
             results, note = self.recipe.divergence.judge(batch.jobs, results)
+            # A later round of the same choice is judged anew, with more jobs.
+            self.notes = [known for known in self.notes if not known.startswith(f"{batch.title}: ")]
             if note:
                 self.notes.append(f"{batch.title}: {note}")
         return [self.with_train_loss(job, result) for job, result in zip(batch.jobs, results, strict=True)]
@@ -129,18 +135,43 @@ class Session:
 
     def known(self, key: str) -> bool:
         """Whether a job's result is at hand; a fresh search takes only what it trained itself."""
-        if key not in self.results:
-            if self.fresh:
+        if key in self.results and self.results[key].status != "stopped":
+            return True
+        if self.fresh:
+            if key not in self.results:
                 self.store.forget(key)
-                return False
-            result = self.store.result(key)
-            if result is None:
-                return False
+            return False
+        result = self.store.result(key)
+        if result is not None:
             self.results[key] = result
+        return result is not None
+
+    def limit(self, batch: Batch, keys: Sequence[str]) -> float | None:
+        """The mean loss above which no job of a batch can be chosen any more; None if that is not known yet.
+
+        A job that may yet be judged diverged does not count among the best.
+        """
+        if batch.slack is None or not self.recipe.training.stop_early:
+            return None
+        done = [(job, self.results[key]) for job, key in zip(batch.jobs, keys, strict=True) if key in self.results]
+        sound = (r.mean_loss for job, r in done if not job.frozen and self.recipe.divergence.sound(r))
+        frozen = (r.mean_loss for job, r in done if job.frozen)
+        return batch.slack.bound(min(sound, default=math.inf), next(frozen, None))
+
+    def ruled_out(self, key: str, limit: float | None) -> bool:
+        """Whether a job was stopped before, where it cannot be chosen now either."""
+        before = self.results.get(key) or self.store.stopped(key)
+        if before is None or before.at_least is None or limit is None:
+            return False
+        if not replace(self.seen[key], stop_above=limit).cannot_be_chosen(before.at_least):
+            return False
+        self.results[key] = before
         return True
 
-    def train(self, keys: Sequence[str]) -> None:
+    def train(self, keys: Sequence[str], limit: Callable[[], float | None] = lambda: None) -> None:
         """Train jobs and take their results in; failures are tried again, lost parents are made again.
+
+        `limit` gives the mean loss above which a job need not be finished, as it is at the moment.
 
         Raises:
             JobFailedError: a job failed on every attempt.
@@ -150,7 +181,8 @@ class Session:
         while tries:
             self.restore({parent for key in tries if (parent := self.seen[key].parent)})
             again: dict[str, int] = {}
-            for result in self.executor(len(tries)).run(self.task, [self.seen[key] for key in tries]):
+            jobs = Limited([self.seen[key] for key in tries], limit)
+            for result in self.executor(len(jobs)).run(self.task, jobs):
                 if result.failure is None:
                     self.take(replace(result, attempts=max(result.attempts, tries[result.key])))
                 elif result.failure.kind == CheckpointError.__name__ and restores < RESTORES:
@@ -214,12 +246,13 @@ class Session:
         """
         jobs = [r for key, r in self.results.items() if self.seen[key].stop > self.seen[key].start]
         own = [r for r in jobs if r.run == self.task.run]
-        steps = sum(r.steps for r in own) + self.remade
+        steps = sum(r.steps + r.discarded for r in own) + self.remade
         return {
             "jobs": len(jobs),
             "jobs_reused": len(jobs) - len(own),
             "steps_trained": steps,
             "extra_forwards": sum(r.extra_forwards for r in own),
+            "scored_batches": sum(self.seen[r.key].score_batches for r in own),
             "baseline_runs": steps / self.recipe.training.steps,
         }
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = "lrctl-store/1"
-FOLDERS = ("jobs", "losses", "checkpoints", "runs")
+FOLDERS = ("jobs", "stopped", "losses", "checkpoints", "runs")
 ASIDE = ".lrctl-"
 """How the names of files begin that are being written."""
 
@@ -77,7 +77,7 @@ class Store:
 
     def _sweep(self) -> None:
         """Delete what killed processes left aside, unless it may still be in use."""
-        for pattern in ("", "jobs/", "losses/", "checkpoints/", "runs/*/", "runs/*/report/"):
+        for pattern in ("", "jobs/", "stopped/", "losses/", "checkpoints/", "runs/*/", "runs/*/report/"):
             for left in self.path.glob(f"{pattern}{ASIDE}*"):
                 try:
                     if left.is_file() and time.time() - left.stat().st_mtime > STALE:
@@ -89,22 +89,33 @@ class Store:
 
     def result(self, key: str) -> SegmentResult | None:
         """The result of a job, or None if it is not known; one that is damaged, or its losses, is not known."""
-        document = read_json(self.path / "jobs" / f"{key}.json") or {}
+        result = self._fact("jobs", key)
+        damaged = result and "losses" in result.digests and file_digest(self._losses(key)) != result.digests["losses"]
+        return None if damaged else result
+
+    def stopped(self, key: str) -> SegmentResult | None:
+        """What is known of a job that was stopped: a bound of its mean loss; None if it was not, or was done since."""
+        return self._fact("stopped", key)
+
+    def _fact(self, folder: str, key: str) -> SegmentResult | None:
+        document = read_json(self.path / folder / f"{key}.json") or {}
         written = document.pop("digest", None)
         if document.get("key") != key or written != digest(finite(document)):
             return None
-        result = SegmentResult.from_json(document)
-        intact = "losses" not in result.digests or file_digest(self._losses(key)) == result.digests["losses"]
-        return result if intact else None
+        return SegmentResult.from_json(document)
 
     def put_result(self, result: SegmentResult) -> None:
-        """Record a result, with a digest of it: the last write of a job."""
+        """Record a result, with a digest of it: the last write of a job. What a stopped job gave is kept apart."""
         document = result.to_json()
-        write_json(self.path / "jobs" / f"{result.key}.json", document | {"digest": digest(document)})
+        folder = "stopped" if result.status == "stopped" else "jobs"
+        write_json(self.path / folder / f"{result.key}.json", document | {"digest": digest(document)})
+        if folder == "jobs":
+            (self.path / "stopped" / f"{result.key}.json").unlink(missing_ok=True)
 
     def forget(self, key: str) -> None:
         """Delete all that is known of a job, but for a checkpoint that a finished run handed over."""
-        for path in (self.path / "jobs" / f"{key}.json", self._losses(key)):
+        facts = [self.path / folder / f"{key}.json" for folder in ("jobs", "stopped")]
+        for path in (*facts, self._losses(key)):
             path.unlink(missing_ok=True)
         self.drop_checkpoints({key})
 

@@ -6,6 +6,7 @@ generator over recorded results asks for the same jobs again, and only the missi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -39,7 +40,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One LR that was tried: its mean loss over the segment (+inf if diverged) and the job that tried it."""
+    """One LR: its mean loss over the segment, and the job that tried it.
+
+    The mean loss is +inf if the job diverged, was stopped, or was skipped; the key of a job that was skipped is empty.
+    """
 
     lr: float
     mean_loss: float
@@ -54,7 +58,8 @@ class Segment:
     Attributes:
         eps: how much worse than the best a candidate may have been, in units of the loss.
         lr_start: the LR at `start`, from which each candidate's ramp began.
-        margin: by how much one candidate's mean loss would have had to differ to change the choice (+inf: none).
+        margin: by how much one candidate's mean loss would have had to differ to change the choice (+inf: none); of
+            candidates trained to the end only.
         frozen_loss: mean loss of the segment's batches with frozen weights, where eps is a share of the progress made
             over that.
         notes: what the user should know about this decision.
@@ -78,6 +83,39 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class Slack:
+    """How much worse than the lowest mean loss a candidate may be and still be chosen.
+
+    Attributes:
+        eps: in units of the loss or, with `share`, as a share of what the best candidate gained over frozen weights.
+    """
+
+    eps: float
+    share: bool = False
+
+    def nats(self, best: float, frozen: float | None = None) -> float:
+        """Eps in units of the loss, where `best` is the lowest mean loss and `frozen` that of the frozen weights.
+
+        With weights whose own loss is not finite there is no progress to measure: it is 0.
+        """
+        if not (self.share and self.eps):
+            return self.eps
+        assert frozen is not None, "a share of the progress needs a job with frozen weights"
+        return self.eps * max(0.0, frozen - best) if math.isfinite(frozen) else 0.0
+
+    def limit(self, best: float, frozen: float | None = None) -> float:
+        """The highest mean loss that may be chosen."""
+        return best + self.nats(best, frozen)
+
+    def bound(self, best: float, frozen: float | None = None) -> float | None:
+        """What the limit never exceeds, whatever lower mean losses >= 0 are still found; None if that is not known."""
+        if not 0 <= best < math.inf or (self.share and self.eps and frozen is None):
+            return None
+        # A lower best raises the limit where the share is above 1.
+        return max(self.limit(best, frozen), self.limit(0.0, frozen))
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Jobs that may run in parallel, in the order in which their results are wanted back.
 
@@ -88,6 +126,8 @@ class Batch:
             job of this batch continues from are deleted.
         judge: whether jobs that went badly are marked as diverged. False where a strategy judges whole runs by how
             they end.
+        slack: one of the jobs is chosen by its mean loss, and which may be: a job that is sure to be none of them is
+            stopped. Its result has status `stopped` and mean loss +inf. None: every job is trained to its end.
     """
 
     title: str
@@ -95,6 +135,7 @@ class Batch:
     trace: tuple[Segment, ...] = ()
     keep: frozenset[str] = frozenset()
     judge: bool = True
+    slack: Slack | None = None
 
 
 @dataclass(frozen=True, slots=True)

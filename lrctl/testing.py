@@ -45,15 +45,20 @@ def problem(steps: int) -> Problem:
 
 @dataclasses.dataclass(slots=True)
 class Scripted:
-    """Stands for training: every job has the mean loss that a landscape says, +inf being divergence."""
+    """Stands for training: every job has the mean loss that a landscape says, +inf being divergence.
+
+    With `stopping`, jobs that cannot be chosen are stopped, as many as ever can be.
+    """
 
     loss: Landscape
     batches: list[Batch] = dataclasses.field(default_factory=list)
+    stopping: bool = False
 
     def answer(self, batch: Batch) -> list[SegmentResult]:
         """The results of a batch."""
         self.batches.append(batch)
-        return [self.result(job) for job in batch.jobs]
+        results = [self.result(job) for job in batch.jobs]
+        return stopped(batch, results) if self.stopping else results
 
     def result(self, job: SegmentJob) -> SegmentResult:
         """The result of one job."""
@@ -75,9 +80,26 @@ class Scripted:
         )
 
 
-def play(strategy: Strategy, params: Any, steps: int, loss: Landscape) -> tuple[Found, list[Batch]]:
+def stopped(batch: Batch, results: list[SegmentResult]) -> list[SegmentResult]:
+    """The results of a batch, where no job that cannot be chosen was trained to its end."""
+    pairs = list(zip(batch.jobs, results, strict=True))
+    best = min((r.mean_loss for job, r in pairs if not job.frozen), default=math.inf)
+    frozen = next((r.mean_loss for job, r in pairs if job.frozen), None)
+    bound = batch.slack.bound(best, frozen) if batch.slack else None
+    return [
+        result
+        if bound is None or job.frozen or result.mean_loss <= bound
+        # A job that diverges is stopped as any other.
+        else dataclasses.replace(result, status="stopped", mean_loss=math.inf, at_least=bound)
+        for job, result in pairs
+    ]
+
+
+def play(
+    strategy: Strategy, params: Any, steps: int, loss: Landscape, *, stopping: bool = False
+) -> tuple[Found, list[Batch]]:
     """Run a whole search on a scripted landscape, in milliseconds: what it found and the batches it asked for."""
-    script = Scripted(loss)
+    script = Scripted(loss, stopping=stopping)
     return drive(strategy(params, problem(steps)), script.answer), script.batches
 
 
@@ -205,13 +227,19 @@ def array(saved: dict[str, Any]) -> Any:
 
 
 def check_strategy(strategy: Strategy, params: Any, steps: int = 60) -> None:
-    """A strategy asks for the same jobs when it is replayed, stays within the run, and its answer is trained to T."""
+    """A strategy asks for the same jobs when it is replayed, stays within the run, and its answer is trained to T.
+
+    Where its batches allow jobs to be stopped, it finds the same with as many of them stopped as can be.
+    """
     for field in fields_of(type(params)):
         assert field.help, f"{type(params).__name__}.{field.name}: write its help as Annotated[type, 'help']"
     found, batches = play(strategy, params, steps, bowl)
     again, replayed = play(strategy, params, steps, bowl)
     assert found == again, "a replay found something else"
     assert [b.jobs for b in batches] == [b.jobs for b in replayed], "a replay asked for other jobs"
+    fewer, asked = play(strategy, params, steps, bowl, stopping=True)
+    assert (fewer.schedule, fewer.checkpoint) == (found.schedule, found.checkpoint), "stopping changed what was found"
+    assert [b.jobs for b in asked] == [b.jobs for b in batches], "stopping changed which jobs were asked for"
     jobs = {job.key(TASK): job for batch in batches for job in batch.jobs}
     for key, job in jobs.items():
         assert 0 <= job.start <= job.stop <= steps, f"{job} leaves the run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from lrctl.store import ASIDE, STALE, Store, handed_over, read_json
 
 SHOWN = ("command", "workload", "seed", "steps", "train_loss", "validation_loss", "eval_loss")
 
-KINDS = {"jobs": ".json", "losses": ".npy", "checkpoints": ".safetensors"}
+KINDS = {"jobs": ".json", "stopped": ".json", "losses": ".npy", "checkpoints": ".safetensors"}
 """The files of a job in the order in which they are deleted: its result, which is the fact, comes first."""
 
 
@@ -23,7 +23,7 @@ def runs(store: Store) -> list[dict[str, Any]]:
     `bytes` is what the run's folder, the jobs recorded for it and the checkpoints it hands over take on disk; files
     that two runs hand over count for both.
     """
-    jobs = {path.stem: read_json(path) or {} for path in job_files(store, "jobs")}
+    jobs = facts({kind: job_files(store, kind) for kind in KINDS})
     return sorted((row(store, name, jobs) for name in store.runs()), key=lambda each: str(each["date"]))
 
 
@@ -75,7 +75,7 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     """
     # In this order: a search opens its run before it writes the first file of a job.
     files = {kind: job_files(store, kind) for kind in KINDS}
-    jobs = {path.stem: read_json(path) or {} for path in files["jobs"]}
+    jobs = facts(files)
     documents = {name: store.document(name) for name in store.runs()}
     unfinished = [name for name, document in documents.items() if document is None]
     finished = [document for document in documents.values() if document]
@@ -103,6 +103,11 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
 def job_files(store: Store, kind: str) -> list[Path]:
     """The whole files of a kind, of all jobs."""
     return sorted(path for path in (store.path / kind).glob(f"*{KINDS[kind]}") if not path.name.startswith(ASIDE))
+
+
+def facts(files: Mapping[str, Sequence[Path]]) -> dict[str, Mapping[str, Any]]:
+    """What is recorded of each job, whether it was stopped or trained to its end."""
+    return {path.stem: read_json(path) or {} for kind in ("stopped", "jobs") for path in files[kind]}
 
 
 def lineages(keys: Iterable[str], jobs: Mapping[str, Mapping[str, Any]]) -> set[str]:

@@ -24,12 +24,16 @@ from lrctl.batches import pieces, rows, to
 from lrctl.control import Control
 from lrctl.errors import UsageError
 from lrctl.job import SegmentJob, Task
+from lrctl.stopping import PartialMean
 from lrctl.workload import Scored, Weighted, Workload
 
 
 @dataclass(slots=True)
 class Trained:
-    """What training a job gave: the loss of each step, the LR really used for it, and the state at the end."""
+    """What training a job gave: the loss of each step, the LR really used for it, and the state at the end.
+
+    `at_least` is a lower bound of the mean loss of a job that was stopped; None where it was trained to its end.
+    """
 
     losses: np.ndarray[Any, Any]
     lrs: list[float]
@@ -39,12 +43,14 @@ class Trained:
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     gradient_norms: tuple[float, ...] | None = None
     extra_forwards: int = 0
+    at_least: float | None = None
 
 
 def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str, Any] | None = None) -> Trained:
     """Train steps [job.start, job.stop), from initialisation or from the state of another job.
 
-    The loss of step t is that of batch t before update t. `start_from` is left as it is.
+    The loss of step t is that of batch t before update t. `start_from` is left as it is. A job whose mean loss is sure
+    to exceed its `stop_above` is stopped, and neither scored nor evaluated.
 
     Raises:
         RuntimeError: something resets the LR between the schedule and the update.
@@ -65,6 +71,8 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
     losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=device)
     norms = torch.zeros_like(losses)
     lrs: list[float] = []
+    partial_mean = PartialMean(job)
+    stoppable = not getattr(workload, "signed_loss", False)
     clip_norm = (task.optimizer or {}).get("clip_norm", 0.0)
     model.train()
     began = time.perf_counter()
@@ -82,10 +90,17 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
         lrs.append(lr)
         control.observe(step, lr, losses[index])
         optimizer.zero_grad(set_to_none=True)
-    read = losses.cpu().numpy()  # waits for the device
+        if stoppable and partial_mean.due(len(lrs)):
+            partial_mean.add(losses[partial_mean.seen : len(lrs)].tolist())
+            if partial_mean.exceeded:
+                break
+    read = losses[: len(lrs)].cpu().numpy()  # waits for the device
     seconds = time.perf_counter() - began
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), **control.state()}
     trained = Trained(read, lrs, state, seconds, extra_forwards=control.forwards)
+    if len(lrs) < job.stop - job.start:
+        trained.at_least = partial_mean.at_least
+        return trained
     if job.gradient_norms:
         trained.gradient_norms = tuple(norms.tolist())
     with frozen(model), precision(task.dtype, device):
@@ -165,10 +180,13 @@ def score(workload: Workload, model: torch.nn.Module, n: int, seed: int, device:
     """The mean loss of the model as it is over score batches 0 to n - 1; +inf if it is not finite.
 
     Raises:
-        TypeError: the workload reserves no data for scores.
+        UsageError: the workload reserves no data for scores.
     """
     if not isinstance(workload, Scored):
-        raise TypeError(f"{type(workload).__name__} has no method score_batch(i), which this search needs")
+        raise UsageError(
+            f"{type(workload).__name__} has no method score_batch(i), which gives training data that are kept aside "
+            "for scores; write one, or let the search score by validation loss (--score-on validation)"
+        )
     seed_all(seed, "score", device)
     return finite(sum(float(workload.loss(model, to(workload.score_batch(i), device))) for i in range(n)) / n)
 

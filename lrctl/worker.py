@@ -45,7 +45,7 @@ def opened(store: Path) -> Store:
 def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
     """Train a job from its parent's checkpoint; write its losses, its checkpoint and, last, its result.
 
-    A job that another process has done meanwhile is not trained again.
+    A job that another process has done meanwhile is not trained again. Of one that was stopped, only that is written.
 
     Raises:
         CheckpointError: the parent's checkpoint is missing or damaged.
@@ -56,20 +56,51 @@ def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
 
     key, own_seed, task = job.key(task), job.seed in (None, task.seed), task.of(job)
     known = store.result(key)
-    if known is not None and (not job.checkpoint or store.checkpoint(key).exists()):
+    if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.checkpoint(key).exists()):
         return known
     workload = workload_of(task, checked=own_seed)
     with quiet_torch(task.threads, task.device, tf32=task.tf32):
         start_from = parent_state(store, job)
         trained = train(workload, task, job, start_from)
-    first = check_same(store, key, trained, task)
-    digests = {"losses": store.put_losses(key, trained.losses, trained.lrs)}
-    if job.checkpoint:
-        digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
-    result = summarise(task, job, trained, digests)
-    result = replace(result, run=first.run) if first else result
+    if trained.at_least is not None:
+        result = stopped(store, task, job, trained)
+    else:
+        first = check_same(store, key, trained, task)
+        result = summarise(task, job, trained)
+        digests = {"losses": store.put_losses(key, trained.losses, trained.lrs)}
+        if leaves_checkpoint(job, result.mean_loss):
+            digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
+        discarded = first.discarded if first else discarded_before(store, task, key)
+        result = replace(result, digests=digests, discarded=discarded, run=first.run if first else task.run)
     store.put_result(result)
     return result
+
+
+def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:
+    """Whether a job with this mean loss writes a checkpoint: one that cannot be chosen does not."""
+    return job.checkpoint and not job.cannot_be_chosen(mean_loss)
+
+
+def stopped(store: Store, task: Task, job: SegmentJob, trained: Trained) -> SegmentResult:
+    """The result of a job that was not trained to its end."""
+    key = job.key(task)
+    return SegmentResult(
+        key=key,
+        status="stopped",
+        steps=len(trained.losses),
+        seconds=trained.seconds,
+        parent=job.parent,
+        extra_forwards=trained.extra_forwards,
+        at_least=trained.at_least,
+        discarded=discarded_before(store, task, key),
+        run=task.run,
+    )
+
+
+def discarded_before(store: Store, task: Task, key: str) -> int:
+    """The steps that this run trained for a job when it was stopped before."""
+    before = store.stopped(key)
+    return before.steps + before.discarded if before and before.run == task.run else 0
 
 
 def workload_of(task: Task, *, checked: bool = True) -> Workload:
@@ -138,8 +169,8 @@ def check_same(store: Store, key: str, trained: Trained, task: Task) -> SegmentR
     return first
 
 
-def summarise(task: Task, job: SegmentJob, trained: Trained, digests: dict[str, str]) -> SegmentResult:
-    """A job's result from its losses."""
+def summarise(task: Task, job: SegmentJob, trained: Trained) -> SegmentResult:
+    """The result of a job that was trained to its end, from its losses."""
     import numpy as np
 
     losses = trained.losses.astype(np.float64)
@@ -157,8 +188,6 @@ def summarise(task: Task, job: SegmentJob, trained: Trained, digests: dict[str, 
         metrics=trained.metrics,
         gradient_norms=trained.gradient_norms,
         extra_forwards=trained.extra_forwards,
-        digests=digests,
-        run=task.run,
     )
 
 

@@ -24,6 +24,9 @@ class Workload(Protocol):
     ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `weight(batch)` is
     for gradient accumulation (see `Weighted`), `stand_in(step)` for `--dry-run` (see `StandIn`), `expected_losses(lrs)`
     for searches that need no training (see `Exact`).
+
+    Training losses are at least 0, so that a job can be stopped once its losses so far add up to more than it may have.
+    A workload whose losses may be negative says so by an attribute `signed_loss = True`; none of its jobs is stopped.
     """
 
     def model(self) -> torch.nn.Module:
@@ -35,7 +38,7 @@ class Workload(Protocol):
         ...
 
     def loss(self, model: Any, batch: Any) -> torch.Tensor:
-        """The mean training loss of a batch: a scalar tensor >= 0 with a gradient."""
+        """The mean training loss of a batch: a scalar tensor with a gradient, >= 0 unless `signed_loss` is true."""
         ...
 
     def evaluate(self, model: Any, split: str) -> Mapping[str, float]:

@@ -151,7 +151,12 @@ def test_every_field_of_the_job_is_in_the_key(name: str, value: Any) -> None:
 
 
 def test_no_field_of_the_job_is_forgotten() -> None:
-    assert {field.name for field in dataclasses.fields(SegmentJob)} == {*OTHER_JOB, "checkpoint", "stages"}
+    assert {field.name for field in dataclasses.fields(SegmentJob)} == {
+        *OTHER_JOB,
+        "checkpoint",
+        "stages",
+        "stop_above",
+    }
 
 
 @pytest.mark.parametrize("own", [{"seed": 7}, {"optimizer": {"name": "sgd"}}], ids=["seed", "optimizer"])

@@ -95,10 +95,9 @@ def test_another_budget_reuses_what_was_trained(done: tuple[Path, dict[str, Any]
     assert again["score"] >= document["score"]
 
 
-def test_one_checkpoint_is_left(done: tuple[Path, dict[str, Any]]) -> None:
-    store, document = done
-    kept = {path.stem for path in (store / "checkpoints").iterdir()}
-    assert document["checkpoint"] in kept
+def test_one_checkpoint_is_left(tmp_path: Path) -> None:
+    document = lookahead(tmp_path, strategy__lookahead__budget=1.0)
+    assert [path.stem for path in (tmp_path / "checkpoints").iterdir()] == [document["checkpoint"]]
 
 
 def test_the_command_line_shows_it_and_the_report_draws_it(lrctl: Lrctl, tmp_path: Path) -> None:
@@ -117,7 +116,40 @@ def test_the_command_line_shows_it_and_the_report_draws_it(lrctl: Lrctl, tmp_pat
     assert lrctl("export", run, "--store", str(tmp_path), "--to", "csv", "--out", str(tmp_path / "lr.csv")).code == 0
 
 
-def test_a_workload_without_reserved_data_says_how_to_go_on(lrctl: Lrctl, tmp_path: Path) -> None:
+BARE = """
+import torch
+
+class Bare:
+    def __init__(self, seed):
+        pass
+    def model(self):
+        return torch.nn.Linear(2, 1)
+    def batch(self, step):
+        x = torch.randn(4, 2)
+        return x, x.sum(1, keepdim=True)
+    def loss(self, model, batch):
+        return (model(batch[0]) - batch[1]).square().mean()
+    def evaluate(self, model, split):
+        return {"loss": float(self.loss(model, (torch.ones(4, 2), torch.full((4, 1), 2.0))))}
+"""
+
+
+def test_a_workload_that_keeps_no_data_aside_is_scored_by_validation_loss_if_asked(
+    lrctl: Lrctl, tmp_path: Path
+) -> None:
+    (tmp_path / "bare.py").write_text(BARE, encoding="utf-8")
+    words = ["lookahead", "--workload", "bare.py:Bare", "--steps", "30", "--executor", "serial"]
+    refused = lrctl(*words)
+    assert refused.code == 2
+    assert "Bare has no method score_batch(i)" in refused.err
+    assert "--score-on validation" in refused.err
+    done = lrctl(*words, "--score-on", "validation", "--json")
+    assert done.code == 0
+    assert done.document["chosen_by"] == "validation loss"
+    assert done.document["cost"]["scored_batches"] == 0
+
+
+def test_too_few_reserved_data_say_how_to_go_on(lrctl: Lrctl, tmp_path: Path) -> None:
     done = lrctl("lookahead", "--recipe", "images", "--steps", "20", "--score-batches", "5", "--store", str(tmp_path))
     assert done.code == 2
     assert "score fewer batches" in done.err

@@ -25,9 +25,9 @@ def record(contender: str = REFERENCE, seed: int = 0, test_loss: float = 1.0, st
     return Record(contender, "smoke", 40, seed, 0, test_loss, 1.0, steps_trained, 10, 2_000_000, {}, 3.0, {})
 
 
-def test_a_rival_may_train_as_many_steps_as_its_giver_did_with_that_seed() -> None:
-    found = [record(steps_trained=230), record(seed=1, steps_trained=250)]
-    assert budget("optuna", 40, 1, found) == 250
+def test_a_rival_may_train_what_its_giver_took_with_that_seed_its_scoring_counted() -> None:
+    found = [record(steps_trained=230), record(seed=1, steps_trained=250, forwards=30)]
+    assert budget("optuna", 40, 1, found) == 260
     assert budget("optuna", 40, 2, found) == RUNS * 40
     assert budget(REFERENCE, 40, 1, found) == 0
 

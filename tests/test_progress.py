@@ -114,12 +114,12 @@ def test_on_a_terminal_a_live_table_shows_the_candidates_and_leaves_the_decision
     lrctl: Lrctl, installed: Callable[..., None]
 ) -> None:
     installed(slow=SLOW)
-    drawn = drawn_by(lrctl, *SMOKE, "--segments", "2", "--grid", "0.1,0.01,0.001")
+    drawn = drawn_by(lrctl, *SMOKE, "--segments", "2", "--grid", "0.1,0.01,0.001", "--set", "training.stop_early=false")
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn)
     assert "segment 1 of 2" in text
     assert re.search(r"LR at its end\s+mean loss\s+status", text)
-    assert re.search(r"\n0\.001\s+\d\.\d{4}\s+ok", text)
-    assert re.search(r"\n0\.1\s+\.\.\.", text)
+    assert re.search(r"\n0\.01\s+\d\.\d{4}\s+ok", text)
+    assert re.search(r"\n0\.001\s+\.\.\.", text)
     assert re.search(r"\d+ jobs \(0 reused\), \d+ steps = \d\.\d plain runs", text)
     left = final_lines(drawn)
     assert [line.split(":")[0] for line in left if line.startswith("segment")] == ["segment 1", "segment 2"]
@@ -248,8 +248,8 @@ def test_a_long_table_shows_the_rows_at_work_and_the_totals_on_a_small_terminal(
     observer = progress.Progress(Console(stderr=True, height=20))
     jobs = whole_runs(60)
     observer.batch_started(Batch("seed 3", jobs, judge=False), 0, Problem(10))
-    for job in jobs[:finished]:
-        observer.job_finished(job, SegmentResult("key", "ok", 2.0, steps=10))
+    for i, job in enumerate(jobs[:finished]):
+        observer.job_finished(job, SegmentResult(f"key {i}", "ok", 2.0, steps=10))
     lines = drawn_table(observer)
     assert lines[0] == f"seed 3 (rows {shown} of 60)"
     assert len(lines) == 19, "the screen has 20 lines, one of them for the cursor"
@@ -262,10 +262,33 @@ def test_each_decision_is_told_once_with_the_search_it_belongs_to(capsys: pytest
     segment = Segment(1, 0, 10, 0.25, 0.0, (Candidate(0.1, 2.0, "ok", "key"),), 0.1, 0.5)
     job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))
     for title in ("eps [1]: segment 2 of 3", "eps [1]: segment 3 of 3"):
-        observer.batch_started(Batch(title, [job], (segment,)), 2, Problem(20))
+        observer.batch_started(Batch(title, [job], (segment,)), 1, Problem(20))
+        observer.job_finished(job, SegmentResult(title, "ok", 2.0, steps=10))
     assert capsys.readouterr().err == (
         "eps [1]: segment 1: steps 0-10, LR 0 -> 0.1, mean loss 2.0000, eps 0.25 nats, margin 0.5\n"
     )
     observer.job_finished(job, SegmentResult("key", "ok", 2.0, steps=10))
     assert observer.batch is not None
-    assert observer.totals(observer.batch).startswith("1 jobs (4 reused), 10 steps = 0.5 plain runs, 0 s")
+    assert observer.totals(observer.batch).startswith("3 jobs (2 reused), 30 steps = 1.5 plain runs, 0 s")
+
+
+def test_a_stopped_job_shows_what_its_loss_would_at_least_have_been() -> None:
+    observer = progress.Progress(Console(stderr=True, height=24))
+    job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))
+    observer.batch_started(Batch("segment 2 of 3", [job]), 0, Problem(20))
+    observer.job_finished(job, SegmentResult("key", "stopped", steps=7, at_least=2.5))
+    _, _, row, totals = drawn_table(observer)
+    assert row.split() == ["0.1", ">", "2.5000", "stopped"]
+    assert totals.startswith("1 jobs (0 reused, 1 stopped), 7 steps")
+
+
+def test_jobs_that_a_later_round_names_again_count_once() -> None:
+    observer = progress.Progress(Console(stderr=True, height=24))
+    jobs = [SegmentJob(0, 10, PiecewiseLinear(((0, lr),))) for lr in (0.1, 0.2)]
+    first, second = (SegmentResult(str(job.schedule), "ok", 2.0, steps=10) for job in jobs)
+    observer.batch_started(Batch("segment 2 of 3", jobs[:1]), 0, Problem(20))
+    observer.job_finished(jobs[0], first)
+    observer.batch_started(Batch("segment 2 of 3", jobs), 1, Problem(20))
+    observer.job_finished(jobs[0], first)
+    observer.job_finished(jobs[1], second)
+    assert drawn_table(observer)[-1].startswith("2 jobs (0 reused), 20 steps")

@@ -21,7 +21,9 @@ from lrctl.store import Store
 from searches import LRCTL, facts, forkserver, found, search, settled, smoke
 
 STEPS = 120
-LONG = {"training__steps": STEPS}
+LONG = {"training__steps": STEPS, "training__stop_early": False}
+"""Which jobs are stopped depends on which of two workers is first, so here none is."""
+
 JOBS = 28
 """Of the smoke search: 9 candidates, three times 6, and the evaluation at the end."""
 
@@ -164,7 +166,8 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Victim]]:
         folder = tmp_path / str(len(victims))
         folder.mkdir()
         name, _, workers = executor.partition(" ")
-        arguments = [command, "--recipe", "smoke", "--steps", str(STEPS), "--quiet", "--executor", name, *more]
+        arguments = [command, "--recipe", "smoke", "--steps", str(STEPS), "--quiet", "--executor", name]
+        arguments += ["--set", "training.stop_early=false", *more]
         arguments += ["--workers", workers] if workers else []
         victims.append(how([*arguments, "--store", str(store or folder / "store")], folder))
         return victims[-1]

@@ -38,13 +38,14 @@ def put(store: Store, name: str, run: str, parent: str | None = None, age: float
     digests = {"losses": store.put_losses(key, np.ones(2), [0.1] * 2)}
     store.checkpoint(key).write_bytes(b"weights")
     store.put_result(SegmentResult(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
-    for kind, suffix in tidy.KINDS.items():
-        os.utime(store.path / kind / f"{key}{suffix}", times=(time.time() - age,) * 2)
+    for kind in ("jobs", "losses", "checkpoints"):
+        os.utime(store.path / kind / f"{key}{tidy.KINDS[kind]}", times=(time.time() - age,) * 2)
 
 
 def left(store: Store) -> dict[str, str]:
     """The jobs whose files are there, by kind."""
-    return {kind: "".join(path.stem[0] for path in tidy.job_files(store, kind)) for kind in tidy.KINDS}
+    kinds = {kind: "".join(path.stem[0] for path in tidy.job_files(store, kind)) for kind in tidy.KINDS}
+    return {kind: jobs for kind, jobs in kinds.items() if jobs or kind != "stopped"}
 
 
 # What goes
@@ -154,7 +155,20 @@ def test_whatever_is_being_written_stays(tmp_path: Path) -> None:
         (store.path / kind / f".lrctl-1{suffix}").write_bytes(b"half")
     (store.path / "jobs" / "notes.txt").write_text("mine")
     assert tidy.collect(store)["files"] == 0
-    assert len(list(store.path.glob("*/.lrctl-1*"))) == 3
+    assert len(list(store.path.glob("*/.lrctl-1*"))) == len(tidy.KINDS)
+
+
+def test_what_stopped_jobs_left_goes_as_results_do(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    finish(store, "r", checkpoint=None, segments=[{"candidates": [{"key": KEYS["c"]}]}])
+    for name, run in (("a", "r"), ("b", "gone"), ("c", "gone")):
+        store.put_result(SegmentResult(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
+    assert tidy.collect(store)["freed"]["stopped"]["files"] == 1
+    assert left(store)["stopped"] == "ac"
+    (row,) = tidy.runs(store)
+    with_result = row["bytes"]
+    (store.path / "stopped" / f"{KEYS['a']}.json").unlink()
+    assert tidy.runs(store)[0]["bytes"] < with_result
 
 
 def test_a_finished_search_returns_its_result_after_gc(place: Path) -> None:
@@ -163,6 +177,7 @@ def test_a_finished_search_returns_its_result_after_gc(place: Path) -> None:
     jobs = facts(place)
     assert tidy.collect(Store(place))["freed"] == {
         "jobs": {"files": 0, "bytes": 0},
+        "stopped": {"files": 0, "bytes": 0},
         "losses": {"files": 0, "bytes": 0},
         "checkpoints": {"files": 1, "bytes": Path(first["files"]["checkpoint"]).stat().st_size},
     }
@@ -204,7 +219,7 @@ def test_gc_tells_what_it_frees(lrctl: Lrctl, place: Path) -> None:
     told = lrctl("gc", "--dry-run")
     assert (told.code, told.err) == (0, "")
     assert told.out.splitlines()[-1].startswith("would free 6 files, ")
-    assert left(store) == dict.fromkeys(tidy.KINDS, "ab")
+    assert left(store) == dict.fromkeys(("jobs", "losses", "checkpoints"), "ab")
     done = lrctl("gc", "--json").document
     assert (done["files"], done["freed"]["checkpoints"], done["dry_run"]) == (6, {"files": 2, "bytes": 14}, False)
     assert lrctl("gc").out.splitlines()[-1] == "freed 0 files, 0 B"
@@ -336,7 +351,7 @@ def test_a_removed_run_is_gone_and_gc_frees_its_jobs(lrctl: Lrctl, place: Path) 
     )
     assert lrctl("runs", "remove", "two", "-y").code == 0
     lrctl("gc")
-    assert left(Store(place)) == dict.fromkeys(tidy.KINDS, "")
+    assert left(Store(place)) == dict.fromkeys(("jobs", "losses", "checkpoints"), "")
 
 
 class Terminal(io.StringIO):

@@ -455,7 +455,7 @@ def test_a_workload_without_scores_ends_the_search_clearly(tmp_path: Path, place
     recipe = net(tmp_path)
     with (
         closing(Session(Store(place), prepare(recipe), recipe)) as ours,
-        pytest.raises(JobFailedError, match=r"TypeError: Net has no method score_batch\(i\)"),
+        pytest.raises(UsageError, match=r"^Net has no method score_batch\(i\)"),
     ):
         ours.answer(Batch("", [SegmentJob(0, 5, Constant(0.1), score_batches=2)]))
 

@@ -317,7 +317,7 @@ def test_a_workload_without_scores_says_what_it_lacks() -> None:
         loss: Any = LINEAR.loss
         evaluate: Any = LINEAR.evaluate
 
-    with pytest.raises(TypeError, match=r"Unscored has no method score_batch\(i\), which this search needs"):
+    with pytest.raises(UsageError, match=r"Unscored has no method score_batch\(i\), .*--score-on validation"):
         train(Unscored(), TASK, SegmentJob(0, 1, RAMP, score_batches=1))
 
 

@@ -143,14 +143,14 @@ SUMMARIES: dict[str, tuple[list[float], float, int, float]] = {
 @pytest.mark.parametrize(("losses", "mean", "bad", "tail"), SUMMARIES.values(), ids=SUMMARIES)
 def test_losses_are_summed_up(losses: list[float], mean: float, bad: int, tail: float) -> None:
     trained = Trained(np.array(losses, dtype=np.float32), [0.1] * len(losses), {}, 0.5)
-    result = worker.summarise(TASK, FIRST, trained, {})
+    result = worker.summarise(TASK, FIRST, trained)
     assert (result.mean_loss, result.non_finite, result.tail_loss) == (mean, bad, tail)
     assert (result.status, result.steps, result.seconds) == ("ok", len(losses), 0.5)
 
 
 def test_a_mean_is_taken_in_double_precision() -> None:
     trained = Trained(np.array([2.0**24, 1.0, 1.0], dtype=np.float32), [0.1] * 3, {}, 0.0)
-    assert worker.summarise(TASK, FIRST, trained, {}).mean_loss == (2**24 + 2) / 3
+    assert worker.summarise(TASK, FIRST, trained).mean_loss == (2**24 + 2) / 3
 
 
 def test_torch_is_left_as_it_was(store: Store) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrctl.report.compare import Comparison, Difference, Method
@@ -19,7 +19,21 @@ def segments(document: Mapping[str, Any]) -> Table:
     columns = ("k", "steps", "LR at start", "LR at end", "mean loss", "lowest", "eps (nats)", "margin")
     shared = any(segment.get("frozen_loss") is not None for segment in document["segments"])
     notes = ("Eps was a share of each segment's progress over frozen weights; the table has it in nats.",) * shared
-    return Table("What each segment chose", columns, tuple(map(segment_row, document["segments"])), notes)
+    rows = tuple(map(segment_row, document["segments"]))
+    return Table("What each segment chose", columns, rows, (*notes, *not_finished(document["segments"])))
+
+
+def not_finished(segments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many candidates were not trained to their end, in words."""
+    statuses = [candidate["status"] for segment in segments for candidate in segment["candidates"]]
+    reasons = {
+        "stopped": "were stopped early, since they could not be chosen any more",
+        "skipped": "were not tried: the search was a lean one",
+    }
+    counts = {status: statuses.count(status) for status in reasons}
+    return [
+        f"{counts[status]} of {len(statuses)} candidates {why}." for status, why in reasons.items() if counts[status]
+    ]
 
 
 def of_document(document: Mapping[str, Any]) -> list[Table]:

@@ -6,7 +6,6 @@ import atexit
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -63,15 +62,17 @@ class Processes:
 
     def run(self, task: Task, jobs: Sequence[SegmentJob]) -> Iterator[SegmentResult]:
         """One result per job, as they finish; the first jobs are started first."""
-        waiting = deque(jobs)
+        waiting = iter(jobs)  # a job is taken when a worker is free for it: only then is its limit known
         atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers for ever
         while len(self.workers) < min(self.params.workers or slots(task.device), len(jobs)):
             self.workers.append(start(self.store, len(self.workers), task.device))
-        while waiting or any(worker.job for worker in self.workers):
+        while True:
             for worker in self.workers:
-                if worker.job is None and waiting:
-                    worker.job = waiting.popleft()
+                if worker.job is None and (job := next(waiting, None)):
+                    worker.job = job
                     send(worker, task)
+            if not any(worker.job for worker in self.workers):
+                return
             ready = wait([worker.pipe for worker in self.workers if worker.job], LOOK)
             for worker in self.workers:
                 # A pipe stays open while a child of the worker's holds it, so the worker itself is looked at too.

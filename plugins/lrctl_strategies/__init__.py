@@ -32,7 +32,7 @@ def register_strategies(register: Register) -> None:
         lookahead,
         name="lookahead",
         params=Lookahead,
-        help="lookahead search: an LR is judged by the end of the run, wound down from there; best value for few runs",
+        help="lookahead search: an LR is judged by the end of the run, its LR wound down to 0 from there",
     )
     register(
         baseline,

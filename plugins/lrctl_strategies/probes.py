@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl.job import SegmentResult
+from lrctl.job import FORWARD, SegmentResult
 from lrctl.schedule import PiecewiseLinear
 from lrctl.strategy import Batch
-from lrctl_strategies.rollouts import FORWARD, Rollouts
+from lrctl_strategies.rollouts import Rollouts, Work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +27,11 @@ MOST = 12
 BISECTIONS = 3
 """How often the gap between the best LR and the next higher one, which diverged, is halved."""
 
+EVEN = 1.5
+"""How unequal the gaps beside the best LR may be, as log LR, for a parabola to be laid through it."""
+
 HELD = 0.75
 """Where only divergence limits the LR: the share, of the largest that a short run stands, that a long one can hold."""
-
-Work = Generator[Batch, list[SegmentResult], None]
 
 
 @dataclass(slots=True)
@@ -39,18 +40,25 @@ class Probes:
 
     Attributes:
         stop: the step at which they end.
+        rises: the steps of the rises, that which the LRs are tried with first.
         untrained: the score before any training.
         scores: by the steps of the rise and the LR.
         lr: at which the rises were compared.
-        limited: only divergence limits the LR: the next higher one ended worse than it had begun.
+        failed: the next higher LR, where it ended no better than it had begun.
     """
 
     stop: int
+    rises: tuple[int, ...]
     untrained: float = math.inf
     scores: dict[tuple[int, float], float] = field(default_factory=dict)
     rise: int = 0
     lr: float = 0.0
-    limited: bool = False
+    failed: float | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether only divergence limits the LR."""
+        return self.failed is not None
 
     def of(self, rise: int) -> dict[float, float]:
         """The scores of the LRs that were tried with a rise."""
@@ -62,16 +70,17 @@ class Probes:
         return min(scores, key=lambda lr: scores[lr])
 
 
-def shortened(p: Lookahead, steps: int) -> int:
-    """The steps of a short run.
+def shortened(p: Lookahead, steps: int) -> tuple[int, tuple[int, ...]]:
+    """The steps of a short run, and of the rises.
 
     Raises:
         UsageError: the whole run has no more.
     """
-    short = max(1 + round(max(p.rise) * steps), 2, round(p.probe * steps))
+    rises = tuple(dict.fromkeys(max(1, round(share * steps)) for share in p.rise))
+    short = max(1 + max(rises), round(p.probe * steps))
     if short >= steps:
         raise UsageError(f"steps: {steps} are too few for a lookahead search; raise --steps")
-    return short
+    return short, rises
 
 
 def scale(p: Lookahead, rollouts: Rollouts, probes: Probes) -> Generator[Batch, list[SegmentResult], float]:
@@ -80,11 +89,10 @@ def scale(p: Lookahead, rollouts: Rollouts, probes: Probes) -> Generator[Batch, 
     Raises:
         NoValidCandidateError: every LR diverged.
     """
-    rises = list(dict.fromkeys(max(1, round(share * rollouts.steps)) for share in p.rise))
-    first = rises[0]
+    first = probes.rises[0]
     yield from untrained(rollouts, probes)
-    yield from probe(rollouts, probes, [(first, lr) for lr in sorted(p.grid) if p.allows(lr)])
-    while (further := beyond(probes, first, factor(p.grid))) is not None and p.allows(further):
+    yield from probe(rollouts, probes, [(first, lr) for lr in sorted(set(p.grid)) if rollouts.allows(lr)])
+    while (further := beyond(probes, first, factor(set(p.grid)))) is not None and rollouts.allows(further):
         yield from probe(rollouts, probes, [(first, further)])
     probes.lr = probes.best(first)
     if not math.isfinite(probes.scores[first, probes.lr]):
@@ -92,16 +100,18 @@ def scale(p: Lookahead, rollouts: Rollouts, probes: Probes) -> Generator[Batch, 
             f"first LRs: all {len(probes.scores)} diverged, down to {min(lr for _, lr in probes.scores):g}; lower "
             "--grid, and check the model and its data"
         )
-    above = [lr for _, lr in probes.scores if lr > probes.lr]
-    probes.limited = bool(above) and not probes.scores[first, min(above)] < probes.untrained
+    above = min((lr for _, lr in probes.scores if lr > probes.lr), default=None)
+    if above is not None and not probes.scores[first, above] < probes.untrained:
+        probes.failed = above
     for _ in range(BISECTIONS if probes.limited else 0):
         higher = min(lr for _, lr in probes.scores if lr > probes.lr)
         yield from probe(rollouts, probes, [(first, math.sqrt(probes.lr * higher))])
         probes.lr = probes.best(first)
-    yield from probe(rollouts, probes, [(rise, probes.lr) for rise in rises[1:]])
-    probes.rise = min(rises, key=lambda rise: probes.scores[rise, probes.lr])
-    lr = HELD * probes.lr if probes.limited else vertex(probes.of(first)) * p.probe**SHRINK
-    return lr if p.max_lr is None else min(lr, p.max_lr)
+    yield from probe(rollouts, probes, [(rise, probes.lr) for rise in probes.rises[1:]])
+    probes.rise = min(probes.rises, key=lambda rise: probes.scores[rise, probes.lr])
+    share = probes.stop / rollouts.steps
+    lr = HELD * probes.lr if probes.limited else vertex(probes.of(first)) * share**SHRINK
+    return lr if rollouts.max_lr is None else min(lr, rollouts.max_lr)
 
 
 def untrained(rollouts: Rollouts, probes: Probes) -> Work:
@@ -125,7 +135,7 @@ def probe(rollouts: Rollouts, probes: Probes, wanted: Sequence[tuple[int, float]
     rollouts.spent_steps += len(jobs) * (stop + FORWARD * rollouts.judge.score_batches)
 
 
-def factor(grid: Sequence[float]) -> float:
+def factor(grid: Collection[float]) -> float:
     """The factor from one LR of the grid to the next, in the mean."""
     return (max(grid) / min(grid)) ** (1 / (len(grid) - 1)) if len(grid) > 1 else 10**0.5
 
@@ -144,14 +154,15 @@ def beyond(probes: Probes, rise: int, step: float) -> float | None:
 def vertex(scores: Mapping[float, float]) -> float:
     """The LR at which the parabola through the best score and its neighbours, over log LR, is lowest.
 
-    The best LR itself where it has no two neighbours with finite scores, all at about the same factor.
+    The best LR itself where it has no two neighbours with finite scores, both at about the same factor from it.
     """
     lrs = sorted(scores)
     at = lrs.index(min(scores, key=lambda lr: scores[lr]))
     if not 0 < at < len(lrs) - 1:
         return lrs[at]
     below, best, above = (scores[lr] for lr in lrs[at - 1 : at + 2])
-    if not math.isfinite(below + above) or below + above == 2 * best:
+    down, up = math.log(lrs[at] / lrs[at - 1]), math.log(lrs[at + 1] / lrs[at])
+    if not math.isfinite(below + above) or below + above == 2 * best or not 1 / EVEN < up / down < EVEN:
         return lrs[at]
     offset = (below - above) / (below - 2 * best + above) / 2
     return lrs[at] * math.exp(math.log(lrs[at + 1] / lrs[at - 1]) * offset / 2)

@@ -10,14 +10,14 @@ import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
-from lrctl.job import SegmentJob, SegmentResult
+from lrctl.job import FORWARD, SegmentJob, SegmentResult
 from lrctl.schedule import PiecewiseLinear
 from lrctl.strategy import Batch
-
-FORWARD = 1 / 3
-"""What a forward pass costs beside a step, which is a forward pass and a backward pass of about twice its cost."""
+from lrctl.table import number
 
 Knots = tuple[tuple[int, float], ...]
+Work = Generator[Batch, list[SegmentResult], None]
+Trying = Generator[Batch, list[SegmentResult], bool]
 Rolling = Generator[Batch, list[SegmentResult], list["Rollout"]]
 
 
@@ -69,6 +69,8 @@ class Rollouts:
 
     Attributes:
         steps: of a whole run.
+        budget: plain runs that no run that is attempted goes beyond.
+        max_lr: no LR above this is tried.
         at: the steps of the knots, ascending, all within the run.
         keys: of every job so far, by the knots up to its end.
         spent_steps: trained so far, in whole steps; a score counts as its forward passes.
@@ -77,6 +79,8 @@ class Rollouts:
 
     steps: int
     judge: Judge
+    budget: float = math.inf
+    max_lr: float | None = None
     at: tuple[int, ...] = ()
     keys: dict[Knots, str] = field(default_factory=dict)
     tried: list[Rollout] = field(default_factory=list)
@@ -104,6 +108,25 @@ class Rollouts:
         between = tuple((step, self.lr(lrs, knot)) for knot, step in enumerate(self.at))
         return ((0, 0.0), *between, (self.steps, 0.0))
 
+    def allows(self, lr: float) -> bool:
+        """Whether an LR may be tried."""
+        return self.max_lr is None or lr <= self.max_lr
+
+    def affords(self, runs: Sequence[Sequence[float]]) -> bool:
+        """Whether the budget has room for all these runs, each given by the LRs at its first knots."""
+        return self.spent + self.cost([self.knots(lrs) for lrs in runs]) <= self.budget
+
+    def attempt(self, move: str, lrs: Sequence[float]) -> Trying:
+        """Try a run unless it goes beyond the budget or the largest LR. Returns whether it is the best so far."""
+        before = self.best
+        if not all(map(self.allows, lrs)):
+            return False
+        if not self.affords([lrs]):
+            self.skipped += 1
+            return False
+        (rollout,) = yield from self.roll([(move, lrs)])
+        return rollout.score < before.score
+
     def cost(self, wanted: Sequence[Knots]) -> float:
         """Plain runs that these schedules would still cost together."""
         missing = {knots[:n] for knots in wanted for n in range(2, len(knots) + 1) if self.new(knots[:n])}
@@ -120,7 +143,7 @@ class Rollouts:
         wanted = [self.knots(lrs) for _, lrs in moves]
         title = "; ".join(move for move, _ in moves)
         if self.tried:
-            title += f" (best score so far {self.best.score:.4f})"
+            title += f" (best score so far {digits(self.best.score)})"
         scores: dict[Knots, float] = {}
         whole = len(self.at) + 2
         for n in range(2, whole + 1):
@@ -156,3 +179,12 @@ class Rollouts:
         return frozenset(
             self.keys[knots[:n]] for knots in chains for n in range(2, len(knots) + 1) if knots[:n] in self.keys
         )
+
+
+def digits(score: float) -> str:
+    """A score with at least four digits that tell.
+
+    >>> digits(3.69412), digits(0.0046371)
+    ('3.6941', '0.004637')
+    """
+    return f"{score:.4g}" if 0 < abs(score) < 0.1 else number(score)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Annotated, Literal
 
 from lrctl.errors import NoValidCandidateError, UsageError
+from lrctl.fields import Later
 from lrctl.job import SegmentJob, SegmentResult
 from lrctl.schedule import PiecewiseLinear
-from lrctl.strategy import Batch, Candidate, Found, Problem, Search, Segment
-from lrctl_strategies.grids import GEOMETRIC, ratios
+from lrctl.strategy import Batch, Candidate, Found, Problem, Search, Segment, Slack
+from lrctl_strategies.grids import GEOMETRIC, likely_first, ratios
+from lrctl_strategies.lean import first_of, next_of
 
 Unit = Literal["nats", "progress"]
 NEXT = "lrctl local with the same recipe and flags, which is this search with eps 0, or --tune-eps, which finds eps"
@@ -21,6 +24,11 @@ Segments = Annotated[int, "K: segments the run is cut into"]
 GridSize = Annotated[int, "n: 2n ratios 0, 1/2, 2/3, ..., 1, ..., 3/2, 2 to the segment's first LR"]
 Grid = Annotated[tuple[float, ...], "LRs tried where a segment starts at LR 0, as the first does"]
 MaxLr = Annotated[float | None, "candidates above this LR are not tried"]
+Lean = Annotated[
+    bool,
+    "try only candidates around the lowest loss, and around the largest LR within eps: some 40 % of the cost",
+    Later(),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,7 @@ class SemiLocal:
     grid_size: GridSize = 10
     grid: Grid = GEOMETRIC
     max_lr: MaxLr = None
+    lean: Lean = False
 
     def __post_init__(self) -> None:
         if self.eps < 0:
@@ -56,6 +65,7 @@ class Local:
     grid_size: GridSize = 10
     grid: Grid = GEOMETRIC
     max_lr: MaxLr = None
+    lean: Lean = False
 
     def __post_init__(self) -> None:
         check_candidates(self)
@@ -89,11 +99,10 @@ def semilocal(p: SemiLocal, run: Problem) -> Search:
     lr, checkpoint = 0.0, None
     trace: tuple[Segment, ...] = ()
     for k in range(1, p.segments + 1):
-        eps = eps_at(p, k, lr)
+        slack = Slack(eps_at(p, k, lr), share=p.eps_unit == "progress")
         jobs = [ramp(tau[k - 1], tau[k], lr, end, checkpoint) for end in candidates(p, lr)]
-        frozen = [freeze(tau[k - 1], tau[k], checkpoint)] if eps and p.eps_unit == "progress" else []
-        results = yield Batch(title(p, k, eps), jobs + frozen, trace)
-        segment = choose(p, k, eps, jobs, results)
+        tried = yield from try_out(p, jobs, slack, Batch(title(p, k, slack.eps), [], trace, slack=slack))
+        segment = choose(p, k, slack, jobs, tried)
         lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
     knots = ((0, 0.0), *((segment.stop, segment.chosen) for segment in trace))
     summary = (("eps_unit", p.eps_unit), ("chosen_by", "training loss"), ("next", NEXT))
@@ -105,21 +114,54 @@ def title(p: SemiLocal, k: int, eps: float) -> str:
     return f"segment {k} of {p.segments}, eps {eps:.3g} {'of progress' if p.eps_unit == 'progress' else 'nats'}"
 
 
-def choose(p: SemiLocal, k: int, eps: float, jobs: Sequence[SegmentJob], results: Sequence[SegmentResult]) -> Segment:
-    """The decision of segment k: the largest LR whose loss is within eps of the best (Algorithm 1, line 6).
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The results of a segment's candidates, by their place, and the mean loss of frozen weights where it is needed."""
 
-    With `progress` as the unit, eps is a share of what the best candidate gained over frozen weights, whose result
-    stands behind the candidates' if eps is not 0.
+    results: Mapping[int, SegmentResult]
+    frozen_loss: float | None = None
+
+
+def try_out(
+    p: SemiLocal, jobs: Sequence[SegmentJob], slack: Slack, asked: Batch
+) -> Generator[Batch, list[SegmentResult], Tried]:
+    """Try a segment's candidates: all at once or, in a lean search, in rounds, until the choice is made.
+
+    Each round names all jobs so far: what counts as diverged and what can still be chosen depends on the others.
     """
-    start, stop, ramps = jobs[0].start, jobs[0].stop, [ramp_of(job) for job in jobs]
-    tried = tuple(Candidate(end, r.mean_loss, r.status, r.key) for (_, end), r in zip(ramps, results, strict=False))
-    frozen_loss = results[len(jobs)].mean_loss if len(results) > len(jobs) else None
-    if frozen_loss is not None:
-        eps *= max(0.0, frozen_loss - lowest(tried))
-    chosen = largest_within(eps, tried, f"segment {k} of {p.segments} (steps {start} to {stop})")
-    gap = margin(eps, tried, chosen)
-    notes = warnings(p, k, eps, tried, chosen, starts_at_zero=ramps[0][0] == 0)
-    return Segment(k, start, stop, eps, ramps[0][0], tried, chosen.lr, gap, frozen_loss, notes)
+    lr, ends = ramp_of(jobs[0])[0], [ramp_of(job)[1] for job in jobs]
+    # What share is lost can be told only once the frozen weights' loss is known.
+    frozen = [freeze(jobs[0].start, jobs[0].stop, jobs[0].parent)] if slack.eps and slack.share else []
+    tried, order = Tried({}), likely_first(len(jobs), lr)
+    wanted = first_of(ends, lr) if p.lean else order
+    while wanted:
+        places = [i for i in order if i in wanted or i in tried.results]
+        keep = frozenset(result.key for result in tried.results.values())
+        results = yield replace(asked, jobs=[*frozen, *(jobs[i] for i in places)], keep=keep)
+        frozen_loss = results[0].mean_loss if frozen else None
+        tried = Tried(dict(zip(places, results[len(frozen) :], strict=True)), frozen_loss)
+        losses = {i: result.mean_loss for i, result in tried.results.items()}
+        wanted = next_of(losses, len(jobs), partial(slack.limit, frozen=frozen_loss)) if p.lean else []
+    return tried
+
+
+def choose(p: SemiLocal, k: int, slack: Slack, jobs: Sequence[SegmentJob], tried: Tried) -> Segment:
+    """The decision of segment k: the largest LR whose loss is within eps of the best (Algorithm 1, line 6)."""
+    start, stop, lr = jobs[0].start, jobs[0].stop, ramp_of(jobs[0])[0]
+    each = tuple(candidate(job, tried.results.get(i)) for i, job in enumerate(jobs))
+    eps = slack.nats(lowest(each), tried.frozen_loss)
+    chosen = largest_within(eps, each, f"segment {k} of {p.segments} (steps {start} to {stop})")
+    gap = margin(eps, each, chosen)
+    notes = warnings(p, k, eps, each, chosen, starts_at_zero=lr == 0)
+    return Segment(k, start, stop, eps, lr, each, chosen.lr, gap, tried.frozen_loss, notes)
+
+
+def candidate(job: SegmentJob, result: SegmentResult | None) -> Candidate:
+    """A candidate from its job's result; None if it was not tried."""
+    end = ramp_of(job)[1]
+    if result is None:
+        return Candidate(end, math.inf, "skipped", "")
+    return Candidate(end, result.mean_loss, result.status, result.key)
 
 
 def boundaries(segments: int, steps: int) -> list[int]:
@@ -187,11 +229,14 @@ def largest_within(eps: float, tried: Sequence[Candidate], where: str) -> Candid
             f"{max(c.lr for c in tried):g}; lower --max-lr or --eps, add lower LRs to --grid, "
             "or loosen divergence.margin with --set; if no loss was ever finite, check the model and its data"
         )
-    return max((c for c in tried if c.mean_loss <= best + eps), key=lambda c: c.lr)
+    return max((c for c in tried if c.mean_loss <= Slack(eps).limit(best)), key=lambda c: c.lr)
 
 
 def margin(eps: float, tried: Sequence[Candidate], chosen: Candidate) -> float:
-    """By how much one candidate's loss would have to differ to change the choice: a small one is a near-tie."""
+    """By how much one candidate's loss would have to differ to change the choice: a small one is a near-tie.
+
+    Candidates that were stopped or skipped do not count: how far off they are is not known.
+    """
     others = [c for c in tried if c is not chosen]
     falls_out = lowest(others) + eps - chosen.mean_loss if others else math.inf
     comes_in = min((c.mean_loss - lowest(tried) - eps for c in others if c.lr > chosen.lr), default=math.inf)
@@ -205,7 +250,7 @@ def warnings(
     notes = []
     finite = [c.mean_loss for c in tried if math.isfinite(c.mean_loss)]
     spread = max(finite) - min(finite)
-    if p.eps_unit == "nats" and eps > spread > 0:
+    if p.eps_unit == "nats" and eps > spread > 0 and not any(c.status == "stopped" for c in tried):
         notes.append(
             f"eps {eps:.3g} nats exceeds the spread {spread:.3g} of all candidates' losses, so the largest LR was "
             "taken unseen; lower --eps, or use --eps-unit progress"

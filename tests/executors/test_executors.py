@@ -3,10 +3,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,6 +185,31 @@ def test_a_killed_worker_is_noticed_though_a_child_of_its_lives_on(workers: Proc
     assert time.monotonic() - began < 15
     assert result.failure is not None
     assert result.failure.kind == "WorkerDied"
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one worker", "two workers"])
+def test_a_job_is_taken_only_when_a_worker_is_free_for_it(workers: Processes, count: int) -> None:
+    done: list[int] = []
+    finished = 0
+    executor = Processes(ProcessesParams(workers=count), workers.store)
+    executor.workers = workers.workers[:count]
+
+    class Watched(Sequence[SegmentJob]):
+        jobs = batch(6, start=900)
+
+        def __len__(self) -> int:
+            return len(self.jobs)
+
+        def __getitem__(self, index: Any) -> Any:
+            job = self.jobs[index]
+            done.append(finished)
+            return job
+
+    for _ in executor.run(TASK, Watched()):
+        finished += 1
+    assert finished == 6
+    assert done[:count] == [0] * count
+    assert all(seen >= place + 1 - count for place, seen in enumerate(done)), "taken before a worker was free"
 
 
 def test_closing_stops_what_runs_and_may_be_done_twice(tmp_path: Path) -> None:

@@ -27,6 +27,17 @@ def test_a_decision_is_a_row() -> None:
     assert row == ("1", "0-10", "0", "0.1", "2.0000", "2.0000", "0.25", "inf")
 
 
+def test_how_many_candidates_were_stopped_or_skipped_is_said() -> None:
+    ends = [{"lr": lr, "mean_loss": None, "status": status} for lr, status in ((3.0, "stopped"), (4.0, "skipped"))]
+    ended = segment()
+    ended = {**ended, "candidates": [*ended["candidates"], *ends]}
+    many = len(ended["candidates"])
+    assert segments({"segments": [ended]}).notes == (
+        f"1 of {many} candidates were stopped early, since they could not be chosen any more.",
+        f"1 of {many} candidates were not tried: the search was a lean one.",
+    )
+
+
 @pytest.mark.parametrize(
     ("frozen", "said"), [({}, False), ({"frozen_loss": None}, False), ({"frozen_loss": 2.5}, True)], ids=str
 )

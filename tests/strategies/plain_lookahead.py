@@ -13,15 +13,15 @@ Score = Callable[[Line], float]
 
 def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | None:
     """The knots found and their score, with no budget; None if all first LRs or all whole runs diverged."""
-    short = max(1 + round(max(p.rise) * steps), 2, round(p.probe * steps))
     rises = [max(1, round(share * steps)) for share in p.rise]
+    short = max(1 + max(rises), round(p.probe * steps))
     begin = score(((0, 0.0),))
 
     def probe(rise: int, lr: float) -> float:
         return score(((0, 0.0), (rise, lr), (short, 0.0)))
 
     tried = {lr: probe(rises[0], lr) for lr in sorted(p.grid)}
-    factor = (max(p.grid) / min(p.grid)) ** (1 / (len(p.grid) - 1))
+    factor = (max(p.grid) / min(p.grid)) ** (1 / (len(tried) - 1)) if len(tried) > 1 else math.sqrt(10)
     while len(tried) < 12:
         lr = min(tried, key=lambda each: tried[each])
         if tried[lr] == math.inf or lr == min(tried):
@@ -44,8 +44,8 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
     for rise in rises:
         by_rise.setdefault(rise, probe(rise, top))
     rise = min(by_rise, key=lambda each: by_rise[each])
-    lr = 0.75 * top if limited else parabola(tried, top) * p.probe**0.3
-    at = [rise, *sorted({round(share * steps) for share in p.knot})]
+    lr = 0.75 * top if limited else parabola(tried, top) * (short / steps) ** 0.3
+    at = sorted({rise} | {round(share * steps) for share in p.knot if rise < round(share * steps) < steps})
 
     def line(lrs: list[float]) -> Line:
         down = [lrs[-1] * (steps - step) / (steps - at[len(lrs) - 1]) for step in at[len(lrs) :]]
@@ -72,11 +72,19 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
         return False
 
     ratio = p.fine_ratio if limited else p.ratio
-    ways = [ratio, 1 / ratio] if limited else [ratio] if held > 2 else [1 / ratio]
-    for way in ways:
+    alone = len(at) == 2
+    first = ratio if (limited or held > 2) and best < math.inf else 1 / ratio
+    if alone and not limited:
+        first = 1 / ratio if best == math.inf else ratio
+    for way in [first, 1 / first] if limited or alone else [first]:
         moved = False
-        while improve([each * way for each in lrs]):
-            moved = True
+        scaled = lrs
+        for _ in range(12):
+            scaled = [each * way for each in scaled]
+            if improve(scaled):
+                moved = True
+            elif way > 1 or best < math.inf:
+                break
         if moved:
             break
     for knot in range(len(at) - 1, 0, -1):
@@ -96,6 +104,8 @@ def parabola(tried: dict[float, float], top: float) -> float:
         return top
     a, b, c = tried[lrs[i - 1]], tried[lrs[i]], tried[lrs[i + 1]]
     if not math.isfinite(a + c) or a + c == 2 * b:
+        return top
+    if not 2 / 3 < math.log(lrs[i + 1] / top) / math.log(top / lrs[i - 1]) < 1.5:
         return top
     offset = (a - c) / (a - 2 * b + c) / 2
     return top * math.exp(math.log(lrs[i + 1] / lrs[i - 1]) * offset / 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.job import SegmentJob
 from lrctl.schedule import PiecewiseLinear
 from lrctl.strategy import Batch, Found
-from lrctl.testing import TASK, check_strategy, play
+from lrctl.testing import TASK, check_strategy, play, problem
 from lrctl_strategies.lookahead import Lookahead, lookahead
 from lrctl_strategies.probes import vertex
 from strategies.plain_lookahead import Line, plain_lookahead
@@ -80,15 +79,29 @@ def test_it_is_a_sound_strategy() -> None:
 @given(
     seed=st.integers(0, 10**6),
     diverging=st.sampled_from([0.0, 0.0, 0.2, 0.6]),
-    steps=st.integers(40, 700),
-    grid=st.sampled_from([(1e-3, 3.33e-3, 1e-2), (1e-4, 1e-1), (0.5, 1.0, 2.0, 4.0)]),
+    steps=st.integers(8, 700),
+    grid=st.sampled_from(
+        [(1e-3, 3.33e-3, 1e-2), (1e-1, 1e-4), (0.5, 1.0, 2.0, 4.0), (3e-3,), (1e-3, 1e-3, 2e-3, 1e-1)]
+    ),
     ratio=st.sampled_from([1.2, 1.5, 2.0]),
+    knot=st.sampled_from([(0.4, 0.7, 0.85, 0.95), (0.5,), (0.9, 0.3, 0.6, 0.6), (0.97, 0.98, 0.99)]),
+    rise=st.sampled_from([(0.05, 0.02, 0.1), (0.1,)]),
 )
 def test_it_finds_what_a_plain_second_implementation_finds(
-    seed: int, diverging: float, steps: int, grid: tuple[float, ...], ratio: float
+    seed: int,
+    diverging: float,
+    steps: int,
+    grid: tuple[float, ...],
+    ratio: float,
+    knot: tuple[float, ...],
+    rise: tuple[float, ...],
 ) -> None:
-    params = {"grid": grid, "ratio": ratio, **FREE}
+    params = {"grid": grid, "ratio": ratio, "knot": knot, "rise": rise, **FREE}
     landscape = rough(seed, diverging)
+    if not any(round(share * steps) < steps for share in knot):
+        with pytest.raises(UsageError, match="too few"):
+            looked(landscape, steps, **params)
+        return
     expected = plain_lookahead(landscape, steps, Lookahead(**params))
     if expected is None:
         with pytest.raises(NoValidCandidateError):
@@ -98,13 +111,6 @@ def test_it_finds_what_a_plain_second_implementation_finds(
     assert isinstance(found.schedule, PiecewiseLinear)
     assert found.schedule.knots == expected[0]
     assert summary(found)["score"] == expected[1]
-
-
-def test_the_answer_is_the_best_rollout_seen_and_never_worse() -> None:
-    for seed in range(20):
-        found, _ = looked(rough(seed), **FREE)
-        told = summary(found)
-        assert told["score"] == min(each["score"] for each in told["rollouts"])
 
 
 def test_a_run_of_three_steps_is_long_enough() -> None:
@@ -154,6 +160,7 @@ def test_no_rollout_but_the_first_goes_beyond_the_budget(budget: float) -> None:
     spent = (trained + scores * 64 / 3) / STEPS
     assert summary(found)["plain_runs"] == pytest.approx(spent)
     first = summary(found)["rollouts"][0]["plain_runs"]
+    assert first < 3.1 or budget >= 3
     assert spent <= max(budget, first) + 1e-9
     left_out = [note for note in found.notes if "--budget" in note]
     assert bool(left_out) == (budget < 20)
@@ -163,7 +170,6 @@ def test_where_only_divergence_limits_the_lr_it_is_searched_finely_below() -> No
     found, _ = looked(valley(lambda _: 1.0, too_high=1.3), grid=(0.01, 0.1, 1.0), **FREE)
     assert isinstance(found.schedule, PiecewiseLinear)
     assert 0.9 < found.schedule.knots[2][1] < 1.3
-    assert any("diverged" in note for note in found.notes)
     assert any("x 1.2" in each["move"] for each in summary(found)["rollouts"])
 
 
@@ -216,7 +222,7 @@ def test_too_short_a_run_is_refused(steps: int) -> None:
         ({"grid": ()}, "grid: must hold LRs"),
         ({"grid": (1e-3, -1.0)}, "grid: must hold LRs"),
         ({"max_lr": 1e-9}, "max_lr: no LR of the grid"),
-        ({"probe": 1.5}, "probe: must be greater than 0 and at most 1"),
+        ({"probe": 1.0}, "probe: must be greater than 0 and less than 1"),
         ({"rise": (0.2,)}, "rise: must hold shares"),
         ({"knot": (0.05,)}, "knot: must hold shares"),
         ({"ratio": 1.0}, "ratio: must be greater than 1"),
@@ -234,6 +240,7 @@ def test_the_vertex_is_where_the_parabola_is_lowest() -> None:
     assert vertex(scores) == pytest.approx(4e-3)
     assert vertex({**scores, 9e-3: math.inf}) == 3e-3
     assert vertex({1e-3: 0.0, 3e-3: 1.0}) == 1e-3
+    assert vertex({1e-3: 1.05, 2e-3: 1.0, 1e-1: 3.0}) == 2e-3  # unevenly spaced
 
 
 def test_the_table_has_a_row_per_rollout_and_marks_the_answer() -> None:
@@ -249,5 +256,32 @@ def test_replacing_the_score_by_equal_values_keeps_the_first() -> None:
     assert summary(found)["rollouts"][0]["key"] == found.checkpoint
 
 
-def test_parameters_are_frozen() -> None:
-    assert replace(Lookahead(), budget=3.0) == Lookahead(budget=3.0)
+def test_where_whole_runs_stand_less_than_short_ones_the_lrs_are_lowered_until_they_are_sound() -> None:
+    def score(line: Line) -> float:
+        too_high = 2e-4 if line[-1][0] == STEPS else 2e-2
+        return math.inf if max(lr for _, lr in line) > too_high else valley(level(3e-3))(line)
+
+    found, _ = looked(score, **FREE)
+    assert isinstance(found.schedule, PiecewiseLinear)
+    assert 1e-4 < max(lr for _, lr in found.schedule.knots) <= 2e-4
+
+
+def test_with_one_knot_the_lr_may_still_go_up() -> None:
+    found, _ = looked(valley(level(3e-2)), knot=(0.4,), rise=(0.05,), grid=(1e-3, 3e-3, 1e-2, 3e-2, 1e-1), **FREE)
+    assert any("all LRs x" in each["move"] for each in summary(found)["rollouts"])
+
+
+def test_bad_knots_are_refused_before_anything_is_trained() -> None:
+    search = lookahead(Lookahead(knot=(0.9999,)), problem(STEPS))
+    with pytest.raises(UsageError, match="too few"):
+        next(search)
+
+
+def test_what_the_short_runs_showed_is_told() -> None:
+    found, _ = looked(valley(level(1.0), too_high=1.3), grid=(0.01, 0.1, 1.0), **FREE)
+    assert summary(found)["limited_by_divergence"] is True
+    assert any("LR 10 ended no better than it had begun" in note for note in found.notes)
+    found, _ = looked(valley(level(1.0)), max_lr=0.05, **FREE)
+    assert any("--max-lr 0.05 allowed no higher one" in note for note in found.notes)
+    found, _ = looked(lambda line: 1.0 if line[-1][0] else 0.5)
+    assert any("no better than the model before any training" in note for note in found.notes)

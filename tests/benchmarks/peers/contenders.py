@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 from benchmarks.peers.contest import Contest
 from benchmarks.peers.records import Record
+from lrctl.job import FORWARD
 from lrctl.prepare import environment
 from lrctl.worker import quiet_torch
 
@@ -50,6 +52,7 @@ CONTENDERS = {
     "semilocal-lean": of_lrctl("semilocal", eps=0.48, decay=True, lean=True),
     "local": of_lrctl("local"),
     **{name: of_lrctl("baseline", family=[name]) for name in ("wsd", "cosine", "linear", "triangle", "quadratic")},
+    "linear-tuned": Contender("linear_tuned", budget=REFERENCE),
     "optuna": Contender("optuna_wsd", budget=REFERENCE, package="optuna"),
     "optuna-long": Contender("optuna_wsd", budget="wsd", package="optuna"),
     "ray-pbt": Contender("ray_pbt", budget=REFERENCE, package="ray"),
@@ -60,11 +63,16 @@ CONTENDERS = {
 
 
 def budget(name: str, steps: int, seed: int, records: Sequence[Record]) -> int:
-    """How many steps a contender may train: as its giver did with that seed; 0 where it has a plan of its own."""
+    """How many steps a contender may train: what its giver took with that seed; 0 where it has a plan of its own.
+
+    The forward passes that the giver chose by count as a third of a step each; a rival's own are not charged to it.
+    """
     giver = CONTENDERS[name].budget
     if not giver:
         return 0
-    given = [each.steps_trained for each in records if each.is_of(giver, steps, seed)]
+    given = [
+        math.ceil(each.steps_trained + FORWARD * each.forwards) for each in records if each.is_of(giver, steps, seed)
+    ]
     return given[-1] if given else RUNS * steps
 
 

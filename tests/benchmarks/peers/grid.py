@@ -12,8 +12,8 @@ FACTOR = 10 / 3
 """Of the grid by which lrctl tunes its baselines."""
 
 
-Plan = tuple[Make, Lr]
-"""How to make a run's optimizer, and its LR at each step."""
+Plan = tuple[Make | None, Lr]
+"""How to make a run's optimizer (None: the recipe's), and its LR at each step."""
 
 
 def tune(contest: Contest, name: str, start: Sequence[float], plan: Callable[[float], Plan]) -> Outcome:

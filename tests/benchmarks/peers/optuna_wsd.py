@@ -16,7 +16,10 @@ STARTUP = 4
 
 LRS = (1e-4, 1e-1)
 LONGEST = 0.5
-"""The longest warmup and decay, as a share of the run; that of the grids of lrctl's baselines."""
+"""The longest warmup, as a share of the run; the decay may take all the rest."""
+
+FIRST = ({"peak_lr": 3.33e-3, "warmup": 0.1, "decay": 0.1}, {"peak_lr": 1e-2, "warmup": 0.1, "decay": 0.1})
+"""The trials that a practitioner would begin with: WSD at its usual settings."""
 
 
 class Search:
@@ -30,12 +33,9 @@ class Search:
 
     def __call__(self, trial: optuna.Trial) -> float:
         """Train a run; its last validation loss."""
-        schedule = self.family(
-            steps=self.contest.steps,
-            peak_lr=trial.suggest_float("peak_lr", *LRS, log=True),
-            warmup=trial.suggest_float("warmup", 0.0, LONGEST),
-            decay=trial.suggest_float("decay", 0.0, LONGEST),
-        )
+        peak_lr, warmup = trial.suggest_float("peak_lr", *LRS, log=True), trial.suggest_float("warmup", 0.0, LONGEST)
+        decay = min(trial.suggest_float("decay", 0.0, 1.0), 1.0 - warmup)
+        schedule = self.family(steps=self.contest.steps, peak_lr=peak_lr, warmup=warmup, decay=decay)
         run = Run(self.contest)
         for stage in range(1, STAGES + 1):
             stop = self.contest.steps * stage // STAGES
@@ -58,6 +58,8 @@ def run(contest: Contest) -> Outcome:
         sampler=optuna.samplers.TPESampler(seed=contest.seed, n_startup_trials=STARTUP),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP),
     )
+    for trial in FIRST:
+        study.enqueue_trial(trial)
     search = Search(contest)
     while search.steps_trained < contest.budget:
         study.optimize(search, n_trials=1)
