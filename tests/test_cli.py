@@ -62,7 +62,7 @@ KEYS = "command run status schedule train_loss eval_loss segments cost"
 SEGMENT = "k start stop eps lr_start candidates chosen"
 CANDIDATE = "lr mean_loss status key"
 SHARED = "recipe steps seed workload set device executor workers store name fresh dry-run json quiet allow-code debug"
-COST = "jobs jobs_reused steps_trained extra_forwards baseline_runs seconds"
+COST = "jobs jobs_reused steps_trained extra_forwards scored_batches baseline_runs seconds"
 ESTIMATE = "command jobs steps baseline_runs peak_disk_bytes seconds"
 
 

@@ -44,7 +44,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 COMMAND = ("semilocal", "--recipe", "smoke", "--executor", "serial", "--quiet", "--store")
-SIZES = ["12k", "24k", "40k", "100k", "160k", "240k"]
+SIZES = ["12k", "24k", "40k", "100k", "160k", "200k"]
 
 
 @pytest.mark.parametrize("size", SIZES)
