@@ -208,3 +208,6 @@ def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
     forwards = {run.name: run.finished.document["cost"].get("extra_forwards", 0) for run in runs}
     if counts := ", ".join(f"{name} {passes}" for name, passes in forwards.items() if passes):
         yield f"The cost counts steps, and leaves out the forward passes with which schedules tried LRs: {counts}."
+    scored = {run.name: run.finished.document["cost"].get("scored_batches", 0) for run in runs}
+    if counts := ", ".join(f"{name} {batches}" for name, batches in scored.items() if batches):
+        yield f"The cost counts steps, and leaves out the batches that searches scored, three to a step: {counts}."
