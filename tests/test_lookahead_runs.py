@@ -113,6 +113,7 @@ def test_the_command_line_shows_it_and_the_report_draws_it(lrctl: Lrctl, tmp_pat
     run = lrctl(*words, "--json").document["run"]
     assert lrctl("report", run, "--store", str(tmp_path), "--out", str(tmp_path / "report")).code == 0
     assert "Every rollout" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "leaves out the batches that searches scored" in lrctl("compare", run, "--store", str(tmp_path)).out
     assert lrctl("export", run, "--store", str(tmp_path), "--to", "csv", "--out", str(tmp_path / "lr.csv")).code == 0
 
 
