@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lrctl.hookspecs import hookimpl
+from lrctl._version import __version__
+from lrctl.registry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from lrctl.api import load_schedule, load_weights, search
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "hookimpl", "load_schedule", "load_weights", "search"]
 
 

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrctl import recipe as recipes
-from lrctl import results, run
-from lrctl.plugins import registry
+from lrctl.engine import run
+from lrctl.recipe import schema as recipes
+from lrctl.registry.registry import registry
+from lrctl.registry.schedules import read_schedule
+from lrctl.storage.given import settle
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +44,7 @@ def search(
         JobFailedError: a job failed on every attempt.
     """
     store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
-    recipe, settings = results.settle(registry().get("strategy", strategy), recipe, settings or {}, store)
+    recipe, settings = settle(registry().get("strategy", strategy), recipe, settings or {}, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code)
     return run.search(strategy, checked, store=store, name=name, fresh=fresh)
 
@@ -53,7 +55,7 @@ def load_schedule(path: str | Path) -> Any:
     Raises:
         UsageError: the file is not a schedule of this format, or its family is not registered.
     """
-    return results.read_schedule(path)[0]
+    return read_schedule(path)[0]
 
 
 def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
@@ -62,7 +64,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     Raises:
         CheckpointError: the file is missing or damaged.
     """
-    from lrctl import checkpoint
+    from lrctl.storage import checkpoint
 
     weights: dict[str, torch.Tensor] = checkpoint.load(Path(path))["model"]
     return weights

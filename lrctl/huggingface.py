@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from transformers.trainer_callback import ExportableState, TrainerCallback
 
-from lrctl.control import set_lr
+from lrctl.contracts.canonical import listed
+from lrctl.contracts.schedule import build_schedule, params_of
+from lrctl.engine.lr_control import set_lr
 from lrctl.errors import UsageError, unknown
 from lrctl.lr_scheduler import AdaptiveLR
-from lrctl.plugins import registry
-from lrctl.schedule import build_schedule, listed, params_of
+from lrctl.registry.registry import registry
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments

@@ -13,10 +13,11 @@ from typing import Any, Literal, SupportsFloat
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrctl.control import Control, family_of, scope_of, set_lr
+from lrctl.contracts.canonical import tupled
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, params_of
+from lrctl.engine.lr_control import Control, family_of, scope_of, set_lr
 from lrctl.errors import UsageError
-from lrctl.plugins import registry
-from lrctl.schedule import AdaptiveSchedule, Schedule, params_of, tupled
+from lrctl.registry.registry import registry
 
 
 class ScheduleLR(LRScheduler):
@@ -29,7 +30,7 @@ class ScheduleLR(LRScheduler):
     Its `state_dict` resumes at any step, whether the optimizer's state is loaded before or after. The schedule is not
     part of the state: make the scheduler with it again.
 
-    >>> from lrctl.schedule import PiecewiseLinear  # or lrctl.load_schedule("schedule.json")
+    >>> from lrctl.contracts.piecewise import PiecewiseLinear  # or lrctl.load_schedule("schedule.json")
     >>> model = torch.nn.Linear(2, 1)
     >>> optimizer = torch.optim.SGD(model.parameters())
     >>> scheduler = ScheduleLR(optimizer, PiecewiseLinear(((0, 0.0), (4, 0.5))))

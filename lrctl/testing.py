@@ -12,24 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
-from lrctl.executor import Executor
-from lrctl.fields import fields_of
-from lrctl.job import SegmentJob, SegmentResult, Task
-from lrctl.optimizer import OPTIMIZERS, defaults
-from lrctl.schedule import (
-    AdaptiveSchedule,
-    Observation,
-    Probing,
-    Schedule,
-    Scope,
-    build_schedule,
-    params_of,
-    stretch,
-    tunable,
-    with_peak,
-)
-from lrctl.strategy import Batch, Found, Problem, Strategy, drive
-from lrctl.workload import Exact, Prepared, Workload
+from lrctl.contracts.axes import stretch, tunable, with_peak
+from lrctl.contracts.exact import Exact
+from lrctl.contracts.executor import Executor
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.params import fields_of
+from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope, build_schedule, params_of
+from lrctl.contracts.strategy import Batch, Found, Problem, Strategy, drive
+from lrctl.contracts.workload import Prepared, Workload
+from lrctl.recipe.optimizers import OPTIMIZERS, defaults
 
 TASK = Task(workload="scripted", workload_params={}, content="", seed=0, optimizer=None)
 """A task for scripted searches: no workload is ever built."""
@@ -278,7 +270,7 @@ def check_workload(workload: Workload, steps: int = 3) -> None:
     """A workload is a pure function of its arguments, gives a scalar loss with a gradient, and metrics with a loss."""
     import torch
 
-    from lrctl.trainer import train
+    from lrctl.engine.trainer import train
 
     assert isinstance(workload, Workload), f"{type(workload).__name__} lacks model, batch, loss or evaluate"
     if isinstance(workload, Prepared):

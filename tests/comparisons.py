@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lrctl import run
-from lrctl.job import SegmentResult
-from lrctl.store import Store, read_json, write_json
+from lrctl.contracts.result import SegmentResult
+from lrctl.engine import run
+from lrctl.storage.files import read_json, write_json
+from lrctl.storage.store import Store
 from searches import small
 
 SEEDS = (0, 1, 2)

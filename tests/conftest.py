@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from command_line import Done, Lrctl
-from lrctl import cli, plugins
+from lrctl import cli
+from lrctl.registry import registry as plugins
 
 # Each core has a process of its own here: more threads would wait for each other, and take twenty times as long.
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is first imported

@@ -10,11 +10,11 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from lrctl import recipe as recipes
-from lrctl import run, session
-from lrctl.prepare import prepare
-from lrctl.recipe import Recipe
-from lrctl.store import Store
+from lrctl.engine import run, session
+from lrctl.engine.prepare import prepare
+from lrctl.recipe import schema as recipes
+from lrctl.recipe.schema import Recipe
+from lrctl.storage.store import Store
 
 LRCTL = str(Path(sys.executable).with_name("lrctl"))
 """The command as it is installed."""
@@ -73,5 +73,5 @@ def session_of(store: Path, recipe: Recipe) -> Iterator[session.Session]:
 def forkserver(*_: str) -> ForkServerContext:
     """How processes are started that have torch loaded already, which saves three seconds each."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["lrctl.cli", "lrctl.trainer", "torch._dynamo"])
+    context.set_forkserver_preload(["lrctl.cli", "lrctl.engine.trainer", "torch._dynamo"])
     return context

@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from lrctl import checkpoint
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.schedule import Moment, Observation, Scope
 from lrctl.errors import UsageError
 from lrctl.lr_scheduler import AdaptiveLR, GreedyLR
-from lrctl.schedule import Moment, Observation, PiecewiseLinear, Scope
+from lrctl.storage import checkpoint
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
 from lrctl_schedules.line_search import LineSearch

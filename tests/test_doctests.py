@@ -11,8 +11,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted(
     ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__")
-    for folder, pattern in ((ROOT, "lrctl/**/*.py"), (ROOT / "plugins", "*/*.py"))
+    for folder, pattern in ((ROOT, "lrctl/**/*.py"), (ROOT / "plugins", "*/**/*.py"))
     for path in folder.glob(pattern)
+    if path.name != "__main__.py"
 )
 
 

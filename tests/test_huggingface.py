@@ -28,7 +28,7 @@ from transformers.utils import logging
 from lrctl.errors import UsageError
 from lrctl.huggingface import AdaptiveLRCallback, attach
 from lrctl.lr_scheduler import AdaptiveLR, GreedyLR
-from lrctl.plugins import registry
+from lrctl.registry.registry import registry
 
 LR, STEPS = 1e-3, 14
 LIVELY: dict[str, Any] = {"patience": 1, "factor": 0.5, "window_size": 3}

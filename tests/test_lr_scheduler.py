@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.schedule import Observation
 from lrctl.errors import UsageError
 from lrctl.lr_scheduler import ScheduleLR
-from lrctl.schedule import Observation, PiecewiseLinear
 
 STEPS = 12
 HILL = PiecewiseLinear(((0, 0.0), (4, 0.3), (9, 0.0), (STEPS, 0.1)))

@@ -16,9 +16,9 @@ from benchmarks.peers.grid import following
 from benchmarks.peers.loop import Run
 from benchmarks.peers.records import Record
 from benchmarks.peers.report import markdown, rows, svg
-from lrctl.job import SegmentJob
-from lrctl.schedule import PiecewiseLinear
-from lrctl.trainer import train
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.engine.trainer import train
 
 
 def record(contender: str = REFERENCE, seed: int = 0, test_loss: float = 1.0, steps_trained: int = 200) -> Record:

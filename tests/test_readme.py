@@ -11,10 +11,11 @@ import torch
 
 import lrctl
 from command_line import Lrctl
-from lrctl import recipe, recipe_file
-from lrctl.loading import load_workload
-from lrctl.results import schedule_text
-from lrctl.schedule import PiecewiseLinear
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.recipe import files as recipe_file
+from lrctl.recipe import schema as recipe
+from lrctl.recipe.workloads import load_workload
+from lrctl.registry.schedules import schedule_text
 from lrctl.testing import check_workload
 
 ROOT = Path(__file__).parent.parent

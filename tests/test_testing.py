@@ -15,12 +15,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lrctl import fields, testing
-from lrctl.job import Failure, SegmentJob, SegmentResult, Task
-from lrctl.plugins import registry
-from lrctl.results import schedule_text
-from lrctl.schedule import AdaptiveSchedule, Moment, Observation, PiecewiseLinear, Scope
-from lrctl.strategy import Batch, Found, Problem, Search
+from lrctl import testing
+from lrctl.contracts import params as fields
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.result import Failure, SegmentResult
+from lrctl.contracts.schedule import AdaptiveSchedule, Moment, Observation, Scope
+from lrctl.contracts.strategy import Batch, Found, Problem, Search
+from lrctl.registry.registry import registry
+from lrctl.registry.schedules import schedule_text
 from lrctl_schedules.constant import Constant, ConstantWithWarmup
 from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
@@ -157,8 +160,8 @@ def test_a_built_in_schedule_keeps_its_contract(name: str) -> None:
             testing.check_schedule(schedule, 60)
 
 
-WITHOUT_MODELS = [part.name for part in registry().of("workload") if part.plugin != "lrctl_transformers"]
-"""Workloads that need no model of the hub; tests/transformers_tasks has tiny models for the others."""
+WITHOUT_MODELS = [part.name for part in registry().of("workload") if "finetune" not in part.target.__module__]
+"""Workloads that need no model of the hub; tests/workloads/finetune has tiny models for the others."""
 
 
 @pytest.mark.parametrize("name", WITHOUT_MODELS)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Done, Lrctl
-from lrctl.plugins import KINDS, registry
+from lrctl.registry.registry import KINDS, registry
 
 PAGE = (Path(__file__).parent.parent / "plugins" / "README.md").read_text(encoding="utf-8")
 BLOCKS = {
@@ -46,8 +46,8 @@ from pathlib import Path
 from typing import Annotated, Literal, Optional
 
 from lrctl import hookimpl
-from lrctl.job import SegmentJob
-from lrctl.strategy import Batch, Found
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.strategy import Batch, Found
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Backwards:
     store: Path
 
     def run(self, task, jobs):
-        from lrctl.worker import attempt
+        from lrctl.engine.worker import attempt
 
         for job in reversed(jobs):
             yield attempt(self.store, task, job)
@@ -239,7 +239,7 @@ def test_the_errors_of_an_installed_strategy_are_like_those_of_a_built_in_one(sw
 
 
 def test_the_page_shows_each_hook() -> None:
-    from lrctl import hookspecs
+    from lrctl.registry import hookspecs
 
     hooks = [
         name for name, function in inspect.getmembers(hookspecs, inspect.isfunction) if hasattr(function, "lrctl_spec")

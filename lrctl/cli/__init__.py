@@ -11,15 +11,17 @@ from typing import Annotated, Any
 
 import typer
 
-from lrctl import __version__
-from lrctl.cli.ending import reported, terminate
+from lrctl._version import __version__
+from lrctl.cli.compare import compare
+from lrctl.cli.exit import reported, terminate
 from lrctl.cli.export import export_schedule
-from lrctl.cli.parts import list_parts
+from lrctl.cli.gc import gc
+from lrctl.cli.list import list_parts
+from lrctl.cli.report import report
 from lrctl.cli.reproduce import reproduce
-from lrctl.cli.results import compare, report
-from lrctl.cli.runs import gc, look_at_runs
-from lrctl.cli.searches import strategy_command
-from lrctl.plugins import registry
+from lrctl.cli.runs import look_at_runs
+from lrctl.cli.search import strategy_command
+from lrctl.registry.registry import registry
 
 ON = {"help_option_names": ["-h", "--help"]}
 

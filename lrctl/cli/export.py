@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from lrctl.cli.ending import reported
-from lrctl.cli.results import Where
-from lrctl.cli.searches import GIVEN, STORE
+from lrctl.cli.exit import reported
+from lrctl.cli.options import GIVEN, STORE, Where
 from lrctl.errors import UsageError
 
 
@@ -23,10 +22,11 @@ def export_schedule(
     store: Where = STORE,
 ) -> None:
     """Write a schedule as a short file of code or data, which a training project takes as it is, without lrctl."""
-    from lrctl import export, results
+    from lrctl.export import export
+    from lrctl.storage.given import is_file, schedule_given
 
-    schedule, steps = results.schedule_given(store, source)
-    named = source if results.is_file(source) else f"run {source}"
+    schedule, steps = schedule_given(store, source)
+    named = source if is_file(source) else f"run {source}"
     module = out.stem if out and out.stem.isidentifier() and not iskeyword(out.stem) else "lr_schedule"
     text = export.export(schedule, steps, to, source=named, module=module)
     if out is None:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from lrctl.cli.ending import reported
-from lrctl.cli.searches import STORE
+from lrctl.cli.exit import reported
+from lrctl.cli.options import STORE
 
 PAPERS = "semi-local|near-optimal|greedylr"
 
@@ -50,11 +50,10 @@ def reproduce(
 
     At scale tiny the protocol is the same and the model is not, so only orders can be compared.
     """
-    from lrctl import progress
-    from lrctl import recipe as recipes
-    from lrctl import reproduce as papers
-    from lrctl.job import finite
-    from lrctl.report import files, terminal
+    from lrctl.contracts.canonical import finite
+    from lrctl.papers import reproduce as papers
+    from lrctl.recipe import schema as recipes
+    from lrctl.report import files, progress, terminal
 
     overrides = dict(recipes.parse_setting(text) for text in settings or [])
     wanted = chosen(papers.experiments(paper, scale), only or [])
@@ -95,10 +94,10 @@ def chosen(wanted: list[Any], only: list[str]) -> list[Any]:
 
 def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path, *, as_json: bool) -> None:
     """What the experiments would take: one row each, without measuring a step."""
-    from lrctl import estimate
-    from lrctl import reproduce as papers
+    from lrctl.contracts.table import Table
+    from lrctl.papers import reproduce as papers
+    from lrctl.planning import estimate
     from lrctl.report import terminal
-    from lrctl.table import Table
 
     planned = []
     for each in wanted:

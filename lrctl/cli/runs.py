@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lrctl.cli.ending import reported
-from lrctl.cli.results import AsJson, Where
-from lrctl.cli.searches import STORE
+from lrctl.cli.exit import reported
+from lrctl.cli.options import STORE, AsJson, Where
 from lrctl.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from lrctl.store import Store
+    from lrctl.storage.store import Store
 
 Names = Annotated[list[str], typer.Argument(metavar="RUN...", help="Names of runs, finished or not.")]
+
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
 Inner = Annotated[Path | None, typer.Option("--store", file_okay=False, help="Where results are kept.")]
 
 look_at_runs = typer.Typer(invoke_without_command=True)
@@ -31,10 +32,11 @@ def runs(context: typer.Context, as_json: AsJson = False, store: Where = STORE) 
     context.obj = (store, as_json)
     if context.invoked_subcommand:
         return
-    from lrctl import results, tidy
     from lrctl.report import terminal
+    from lrctl.storage import listing
+    from lrctl.storage.runs import existing
 
-    rows = tidy.runs(results.existing(store))
+    rows = listing.runs(existing(store))
     if as_json:
         typer.echo(json.dumps({"runs": rows}, indent=1, allow_nan=False))
     elif rows:
@@ -52,8 +54,9 @@ def show(
     store: Inner = None,
 ) -> None:
     """Print what a finished run found, or what an unfinished one is."""
-    from lrctl import results, tidy
     from lrctl.report import terminal
+    from lrctl.storage import listing
+    from lrctl.storage.runs import command_of
 
     place = store_of(context, store)
     check_known(place, [name])
@@ -62,14 +65,14 @@ def show(
         here = document | {"run": name}  # a folder that was moved has a document with its old name
         shown = here | {"files": place.files(here)}
     else:
-        (shown,) = (row for row in tidy.runs(place) if row["run"] == name)
+        (shown,) = (row for row in listing.runs(place) if row["run"] == name)
         shown["recipe"] = place.recipe(name)
     if as_json or context.obj[1]:
         typer.echo(json.dumps(shown, indent=1, allow_nan=False))
     elif document:
         terminal.print_summary(shown)
     else:
-        again = results.command_of(place, name)
+        again = command_of(place, name)
         typer.echo(f"{name} is not finished; its command continues it: {again}\n\n{shown['recipe']}")
 
 
@@ -87,35 +90,11 @@ def remove(context: typer.Context, names: Names, yes: Yes = False, store: Inner 
     typer.echo(f"deleted {', '.join(names)}; lrctl gc frees what nothing else needs", err=True)
 
 
-@reported()
-def gc(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be deleted; delete nothing.")] = False,
-    as_json: AsJson = False,
-    store: Where = STORE,
-) -> None:
-    """Delete checkpoints, losses and results of jobs that no run in the store needs any more."""
-    from lrctl import results, tidy
-
-    found = tidy.collect(results.existing(store), dry_run=dry_run)
-    if as_json:
-        typer.echo(json.dumps(found, indent=1))
-        return
-    for kind, count in found["freed"].items():
-        typer.echo(f"{kind + ':':<13}{count['files']:>6} files {amount(count['bytes']):>10}")
-    typer.echo(f"{'would free' if dry_run else 'freed'} {found['files']} files, {amount(found['bytes'])}")
-    if found["spared"]:
-        typer.echo(
-            f"{found['spared']} files stay for now: they are younger than an hour, and unfinished runs "
-            f"({', '.join(found['unfinished'])}) may be at work",
-            err=True,
-        )
-
-
 def store_of(context: typer.Context, store: Path | None) -> Store:
     """The store given to the command, else the one given to `lrctl runs`."""
-    from lrctl import results
+    from lrctl.storage.runs import existing
 
-    return results.existing(store or context.obj[0])
+    return existing(store or context.obj[0])
 
 
 def check_known(store: Store, names: list[str]) -> None:
@@ -145,7 +124,7 @@ def confirmed(question: str) -> bool:
 
 def table(rows: list[dict[str, Any]]) -> Any:
     """Runs as a table."""
-    from lrctl.table import Table
+    from lrctl.contracts.table import Table
 
     facts, losses = ("command", "workload", "seed", "steps"), ("train loss", "validation loss", "test loss")
     columns = ("run", "state", *facts, *losses, "plain runs", "date", "disk")

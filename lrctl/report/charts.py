@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrctl.chart import Chart, Series
+from lrctl.contracts.chart import Chart, Series
 from lrctl.errors import StoreError
 from lrctl.report.curves import Run
 from lrctl.report.figures import (

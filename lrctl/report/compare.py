@@ -9,12 +9,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from lrctl.analysis.statistics import LEVEL, holm, paired
+from lrctl.contracts.canonical import finite
 from lrctl.errors import unknown
-from lrctl.job import finite
 from lrctl.report.curves import Curve, Run, read, standing_for, told, trained
 from lrctl.report.labels import differing, given, labelled
-from lrctl.results import existing
-from lrctl.statistics import LEVEL, holm, paired
+from lrctl.storage.runs import existing
 
 FAMILY, COMMAND = "wsd", "baseline"
 """The usual reference: this family, else the best of what this command found."""

@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrctl.contracts.canonical import digest
 from lrctl.errors import StoreError, UsageError
-from lrctl.job import digest
-from lrctl.results import Finished, finished
+from lrctl.storage.runs import Finished, finished
 
 if TYPE_CHECKING:
     import numpy as np

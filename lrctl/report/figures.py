@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from lrctl.analysis.smoothing import SMOOTHING, smoothed
 from lrctl.report.compare import Comparison, Method
 from lrctl.report.curves import Curve
 from lrctl.report.panels import Panel, panels
-from lrctl.smoothing import SMOOTHING, smoothed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lrctl.chart import Chart
+from lrctl.analysis.smoothing import smoothed
+from lrctl.contracts.chart import Chart
+from lrctl.contracts.table import Table
 from lrctl.report import charts, figures
 from lrctl.report.compare import Comparison
 from lrctl.report.curves import Run
 from lrctl.report.figures import Picture
 from lrctl.report.page import page, summary_page, tables_page
 from lrctl.report.panels import panels
-from lrctl.smoothing import smoothed
-from lrctl.store import aside, cannot_write
-from lrctl.table import Table
+from lrctl.storage.files import aside, cannot_write
 
 Files = dict[str, tuple[str, bytes]]
 """What a file holds -> its name and content."""

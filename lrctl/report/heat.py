@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from lrctl.chart import Chart
+from lrctl.contracts.chart import Chart
 from lrctl.report.figures import INK
 from lrctl.report.scales import name_columns, slant
 

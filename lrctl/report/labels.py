@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from lrctl.contracts.canonical import listed
+from lrctl.contracts.params import Field, fields_of
+from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
-from lrctl.fields import Field, fields_of
-from lrctl.plugins import registry
+from lrctl.registry.registry import registry
 from lrctl.report.curves import Curve, Run, told
-from lrctl.schedule import listed
-from lrctl.strategy import GivenSchedule
 
 
 def labelled(found: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:

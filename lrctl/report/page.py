@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from lrctl import __version__
-from lrctl.loading import is_code
+from lrctl._version import __version__
+from lrctl.contracts.table import Table
+from lrctl.recipe.workloads import is_code
 from lrctl.report.compare import Comparison, Difference
 from lrctl.report.curves import Run, told_seeds
 from lrctl.report.figures import COLOURS, INK, Picture
 from lrctl.report.tables import comparison_tables, of_document, sentence
-from lrctl.store import read_json
-from lrctl.table import Table
+from lrctl.storage.files import read_json
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """What the browser is told: whatever a name or label may hold, nothing is fetched and nothing is run."""

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lrctl.analysis.statistics import LEVEL
+from lrctl.contracts.table import Table, number, probability, signed
 from lrctl.report.compare import Comparison, Difference, Method
-from lrctl.statistics import LEVEL
-from lrctl.table import Table, number, probability, signed
 
 MANY = 5
 """With more seeds than these, the table has no column for each."""

@@ -10,11 +10,11 @@ from rich import table as rich_table
 from rich.console import Console
 from rich.text import Text
 
-from lrctl.plugins import registry
+from lrctl.contracts.schedule import AdaptiveSchedule, build_schedule
+from lrctl.contracts.table import Table, number
+from lrctl.registry.registry import registry
 from lrctl.report.curves import told_seeds
 from lrctl.report.tables import of_document
-from lrctl.schedule import AdaptiveSchedule, build_schedule
-from lrctl.table import Table, number
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "  ...:::#"

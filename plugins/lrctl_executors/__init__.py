@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrctl import hookimpl
+from lrctl.registry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from lrctl.hookspecs import Register
+    from lrctl.registry.hookspecs import Register
 
 
 @hookimpl

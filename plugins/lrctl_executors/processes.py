@@ -15,9 +15,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Annotated
 
-from lrctl.executor import slots
-from lrctl.job import Failure, SegmentJob, SegmentResult, Task
-from lrctl.worker import attempt
+from lrctl.contracts.executor import slots
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.result import Failure, SegmentResult
+from lrctl.engine.worker import attempt
 
 LOOK = 1.0
 """Seconds between two looks at whether workers are alive."""

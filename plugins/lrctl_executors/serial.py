@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrctl.job import SegmentJob, SegmentResult, Task
-from lrctl.worker import attempt
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.result import SegmentResult
+from lrctl.engine.worker import attempt
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrctl import hookimpl
+from lrctl.registry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from lrctl.hookspecs import Register
+    from lrctl.registry.hookspecs import Register
 
 
 @hookimpl
 def register_schedules(register: Register) -> None:
     """Register the families."""
-    from lrctl.schedule import PiecewiseLinear
+    from lrctl.contracts.piecewise import PiecewiseLinear
     from lrctl_schedules.constant import Constant, ConstantWithWarmup
     from lrctl_schedules.cosine import Cosine
     from lrctl_schedules.cycles import CosineWithRestarts, Cyclical

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from lrctl.schedule import Axis
+from lrctl.contracts.axes import Axis
 from lrctl_schedules.lengths import above, cosine_fall, in_steps, progress
 from lrctl_schedules.parameters import (
     LARGEST,

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from lrctl.schedule import Observation, Scope
+from lrctl.contracts.schedule import Observation, Scope
 from lrctl_schedules.greedy_variants import Bounds, authors, hf, paper, smoothed, start
 from lrctl_schedules.parameters import LARGEST, check_choice, check_lrs, check_number, check_whole
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from lrctl.contracts.schedule import Moment, Observation, Scope
 from lrctl.errors import UsageError
-from lrctl.schedule import Moment, Observation, Scope
 from lrctl_schedules.parameters import LARGEST, check_choice, check_lrs, check_number
 
 

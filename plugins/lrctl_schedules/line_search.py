@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from lrctl.schedule import Moment, Observation
+from lrctl.contracts.schedule import Moment, Observation
 from lrctl_schedules.parameters import LARGEST, check_number, check_whole
 
 

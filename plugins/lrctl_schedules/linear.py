@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from lrctl.schedule import Axis
+from lrctl.contracts.axes import Axis
 from lrctl_schedules.lengths import above, in_steps, progress, warmed
 from lrctl_schedules.parameters import (
     LARGEST,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lrctl.schedule import Axis
+from lrctl.contracts.axes import Axis
 from lrctl_schedules.lengths import above, cosine_fall, in_steps, progress
 from lrctl_schedules.parameters import LengthsIn, PeakLr, Steps, check_choice, check_lengths, check_number, check_run
 

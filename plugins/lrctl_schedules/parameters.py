@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Any, get_args
 
-from lrctl.schedule import Axis, Lengths
+from lrctl.contracts.axes import Axis, Lengths
 
 Steps = Annotated[int, "T: optimizer updates in the whole run"]
 PeakLr = Annotated[float, "the LR that the schedule is scaled by: its highest"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from lrctl.schedule import Observation, Scope
+from lrctl.contracts.schedule import Observation, Scope
 from lrctl_schedules.greedy import (
     InitialLr,
     Mode,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from lrctl.schedule import Axis
+from lrctl.contracts.axes import Axis
 from lrctl_schedules.lengths import in_steps, progress, warmed
 from lrctl_schedules.parameters import (
     Decay,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from lrctl.schedule import Axis
+from lrctl.contracts.axes import Axis
 from lrctl_schedules.lengths import above, in_steps, progress
 from lrctl_schedules.parameters import End, LengthsIn, PeakLr, Steps, Warmup, check_lengths, check_number, check_run
 from lrctl_schedules.warmup import RiseIs, RiseRate, check_rise, risen

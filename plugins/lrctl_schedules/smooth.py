@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from lrctl.schedule import Axis
+from lrctl.contracts.axes import Axis
 from lrctl_schedules.curves import Point, apart, pchip, pchips
 from lrctl_schedules.lengths import in_steps
 from lrctl_schedules.parameters import PeakLr, Steps, check_run

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from lrctl.schedule import Axis
+from lrctl.contracts.axes import Axis
 from lrctl_schedules.curves import apart, lines, pchip, pchips
 from lrctl_schedules.lengths import in_steps, progress
 from lrctl_schedules.parameters import LengthsIn, PeakLr, Steps, Warmup, check_lengths, check_number, check_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from lrctl.schedule import Fixed
+from lrctl.contracts.axes import Fixed
 from lrctl_schedules.lengths import cosine_fall, warmed
 from lrctl_schedules.parameters import check_choice, check_number
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrctl import hookimpl
+from lrctl.registry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from lrctl.hookspecs import Register
+    from lrctl.registry.hookspecs import Register
 
 
 @hookimpl
 def register_strategies(register: Register) -> None:
     """Register the strategies."""
-    from lrctl_strategies.baseline import Baseline, baseline
-    from lrctl_strategies.closed_form import FitClosedForm, fit_closed_form
-    from lrctl_strategies.greedy import GreedyComparison, greedy
-    from lrctl_strategies.lookahead import Lookahead, lookahead
-    from lrctl_strategies.semilocal import Local, SemiLocal, local
-    from lrctl_strategies.shape import ShapeSearch, shape
-    from lrctl_strategies.tune_eps import tunable
+    from lrctl_strategies.baseline.params import Baseline
+    from lrctl_strategies.baseline.search import baseline
+    from lrctl_strategies.closed_form.params import FitClosedForm
+    from lrctl_strategies.closed_form.search import fit_closed_form
+    from lrctl_strategies.greedy.params import GreedyComparison
+    from lrctl_strategies.greedy.search import greedy
+    from lrctl_strategies.lookahead.params import Lookahead
+    from lrctl_strategies.lookahead.search import lookahead
+    from lrctl_strategies.semilocal.params import Local, SemiLocal
+    from lrctl_strategies.semilocal.search import local
+    from lrctl_strategies.semilocal.tune_eps import tunable
+    from lrctl_strategies.shape.params import ShapeSearch
+    from lrctl_strategies.shape.search import shape
 
     register(
         tunable,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import Any
 
-from lrctl import fields as declared
+from lrctl.contracts import params as declared
 from lrctl.errors import UsageError, unknown
-from lrctl.plugins import registry
+from lrctl.registry.registry import registry
 
 SHARED = ("steps", "peak_lr", "initial_lr")
 """What all contenders have in common."""

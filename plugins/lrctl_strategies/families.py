@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from lrctl.contracts.axes import tunable
 from lrctl.errors import UsageError
-from lrctl.plugins import registry
-from lrctl.schedule import tunable
+from lrctl.registry.registry import registry
 
 
 def every_tunable() -> list[str]:

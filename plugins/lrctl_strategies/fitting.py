@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
-from lrctl.plugins import registry
-from lrctl.schedule import Axis, Fixed, Schedule, axes, metadata
+from lrctl.contracts.axes import Axis, Fixed, axes, metadata
+from lrctl.contracts.schedule import Schedule
+from lrctl.registry.registry import registry
 from lrctl_strategies.families import in_fractions
 
 if TYPE_CHECKING:

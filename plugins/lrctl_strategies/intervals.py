@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lrctl.statistics import LEVEL
+from lrctl.analysis.statistics import LEVEL
 
 RESAMPLES = 2000
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import torch
 
-from lrctl import recipe as recipes
-from lrctl.job import SegmentJob, Task
-from lrctl.prepare import resolve_device
-from lrctl.schedule import PiecewiseLinear
-from lrctl.trainer import train
-from lrctl.worker import quiet_torch
-from lrctl_workloads.gpt import Gpt, GptParams
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.engine.prepare import resolve_device
+from lrctl.engine.trainer import train
+from lrctl.engine.worker import quiet_torch
+from lrctl.recipe import schema as recipes
+from lrctl_workloads.text.gpt import Gpt, GptParams
 
 
 class OnStandIns(Gpt):

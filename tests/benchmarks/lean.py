@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import lrctl
-from lrctl.strategy import Slack
-from lrctl_strategies.lean import first_of, next_of
-from lrctl_strategies.semilocal import SemiLocal, eps_at
+from lrctl.contracts.strategy import Slack
+from lrctl_strategies.semilocal.lean import first_of, next_of
+from lrctl_strategies.semilocal.params import SemiLocal
+from lrctl_strategies.semilocal.search import eps_at
 
 TENTH = {"eps": 0.1, "eps_unit": "progress"}
 HALF = {"eps": 0.48, "decay": True, "eps_unit": "progress"}

@@ -20,14 +20,14 @@ from statistics import fmean
 from typing import Any
 
 import lrctl
-from lrctl import recipe as recipes
-from lrctl.job import SegmentJob
-from lrctl.prepare import prepare
-from lrctl.results import schedule_in
-from lrctl.session import Session
-from lrctl.statistics import paired
-from lrctl.store import Store
-from lrctl.strategy import Batch
+from lrctl.analysis.statistics import paired
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.strategy import Batch
+from lrctl.engine.prepare import prepare
+from lrctl.engine.session import Session
+from lrctl.recipe import schema as recipes
+from lrctl.registry.schedules import schedule_in
+from lrctl.storage.store import Store
 
 FIRST_FRESH = 1000
 COLUMNS = ("its runs", "runs", "its test loss", "test loss", "its fresh", "fresh", "difference")

@@ -19,14 +19,15 @@ from typing import Any
 
 import torch
 
-from lrctl import fields, recipe
-from lrctl.job import SegmentJob, Task
-from lrctl.loading import load_workload
-from lrctl.plugins import registry
-from lrctl.prepare import prepare
-from lrctl.schedule import PiecewiseLinear
-from lrctl.trainer import train
-from lrctl.worker import quiet_torch
+from lrctl.contracts import params as fields
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.engine.prepare import prepare
+from lrctl.engine.trainer import train
+from lrctl.engine.worker import quiet_torch
+from lrctl.recipe import schema as recipe
+from lrctl.recipe.workloads import load_workload
+from lrctl.registry.registry import registry
 
 STEPS, ROUNDS = 200, 9
 JOBS, JOB_STEPS, THROUGHPUT_ROUNDS = 12, 60, 3

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from lrctl.executor import slots
-from lrctl.job import SegmentJob, SegmentResult, Task
-from lrctl.prepare import prepare
-from lrctl.session import Session
-from lrctl.store import Store
-from lrctl.strategy import Batch
+from lrctl.contracts.executor import slots
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.strategy import Batch
+from lrctl.engine.prepare import prepare
+from lrctl.engine.session import Session
+from lrctl.storage.store import Store
 from lrctl.testing import Constant, check_executor
 from lrctl_executors.processes import Processes, ProcessesParams
 from lrctl_executors.serial import Serial, SerialParams

@@ -17,9 +17,9 @@ from typing import Any, cast
 import pytest
 from PIL import Image
 
-from lrctl.chart import Chart, Series
+from lrctl.contracts.canonical import finite
+from lrctl.contracts.chart import Chart, Series
 from lrctl.errors import StoreError
-from lrctl.job import finite
 from lrctl.report import charts, heat
 from lrctl.report.curves import Run
 from lrctl.report.figures import COLOURS, INK, look_of

@@ -17,9 +17,9 @@ from scipy import stats
 import comparisons
 from command_line import Lrctl
 from comparisons import ALL, LOCALS, SEARCHES, document, made_by_hand, seeded
+from lrctl.analysis.statistics import paired
 from lrctl.report.compare import Difference, corrected, minus
 from lrctl.report.tables import sentence
-from lrctl.statistics import paired
 
 NAN, INF = math.nan, math.inf
 LOSSES = st.lists(st.tuples(st.floats(0, 10), st.floats(0, 10)), min_size=2, max_size=12)

@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 import comparisons
 from command_line import Lrctl
 from comparisons import ALL, BASELINES, LOCALS, SEARCHES, document, made_by_hand
-from lrctl.store import Store
+from lrctl.storage.store import Store
 
 FILES = {"report.html", "figure.svg", "figure.png", "curves.csv"}
 

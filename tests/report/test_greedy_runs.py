@@ -12,8 +12,8 @@ import pytest
 
 from command_line import Lrctl
 from comparisons import document, made_by_hand
-from lrctl import run
-from lrctl.store import Store
+from lrctl.engine import run
+from lrctl.storage.store import Store
 from searches import small
 
 SCHEDULES = ("greedy", "linear", "cosine")

@@ -9,7 +9,7 @@ import pytest
 from lrctl.errors import UsageError
 from lrctl.report.curves import Curve, Run
 from lrctl.report.labels import labelled, spelt
-from lrctl.results import Finished
+from lrctl.storage.runs import Finished
 
 
 def a_run(name: str, command: str = "semilocal", seed: int = 0, weight_decay: float = 0.1, **strategy: Any) -> Run:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 import comparisons
 from comparisons import ALL, SEARCHES, SEEDS, document, made_by_hand, seeded
-from lrctl.chart import Chart, Series
+from lrctl.contracts.chart import Chart, Series
 from lrctl.report.compare import compare
 from lrctl.report.figures import COLOURS
 from lrctl.report.files import write

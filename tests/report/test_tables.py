@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from lrctl.contracts.table import Table
 from lrctl.report.tables import of_document, segments
-from lrctl.table import Table
 
 CANDIDATES = [
     {"lr": 0.1, "mean_loss": 2.0, "status": "ok", "key": "a"},

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.table import Table
 from lrctl.report import terminal
-from lrctl.schedule import PiecewiseLinear
-from lrctl.table import Table
 
 FILES = {"schedule": "a [b]/schedule.json", "checkpoint": "a [b]/a.safetensors", "result": "a [b]/result.json"}
 CANDIDATES = [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from lrctl.schedule import Schedule
+from lrctl.contracts.schedule import Schedule
 
 P = 0.3
 """The peak LR of every comparison."""

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from lrctl.plugins import registry
-from lrctl.schedule import Axis, axes, tunable
+from lrctl.contracts.axes import Axis, axes, tunable
+from lrctl.registry.registry import registry
 
 FAMILIES = {
     part.name: part.target

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.lr_scheduler import AdaptiveLR
-from lrctl.schedule import AdaptiveSchedule
 
 STEPS = 30
 SHAPES = ((2, 3), (4,))

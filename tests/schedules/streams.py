@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from lrctl.schedule import AdaptiveSchedule, Observation
+from lrctl.contracts.schedule import AdaptiveSchedule, Observation
 
 
 def optimizer_of(*lrs: float) -> torch.optim.Optimizer:

@@ -11,10 +11,10 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from lrctl.fields import build, fields_of
+from lrctl.contracts.params import build, fields_of
+from lrctl.contracts.schedule import build_schedule, params_of
 from lrctl.lr_scheduler import GreedyLR
-from lrctl.plugins import registry
-from lrctl.schedule import build_schedule, params_of
+from lrctl.registry.registry import registry
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
 from lrctl_schedules.line_search import LineSearch

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrctl.fields import fields_of
-from lrctl.plugins import registry
-from lrctl.schedule import Fixed, axes
+from lrctl.contracts.axes import Fixed, axes
+from lrctl.contracts.params import fields_of
+from lrctl.registry.registry import registry
 from lrctl.testing import check_schedule
 from schedules.members import FAMILIES, members
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from transformers.optimization import GreedyLR as Theirs
 
+from lrctl.contracts.schedule import Observation
 from lrctl.errors import UsageError
 from lrctl.lr_scheduler import GreedyLR
-from lrctl.schedule import Observation
 from lrctl_schedules.greedy import Greedy
 from schedules.streams import metrics, optimizer_of
 

@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.schedule import Moment, Scope
+from lrctl.engine.trainer import train
 from lrctl.errors import UsageError
-from lrctl.job import SegmentJob, Task
-from lrctl.loading import load_workload
 from lrctl.lr_scheduler import AdaptiveLR
-from lrctl.schedule import Moment, Scope
+from lrctl.recipe.workloads import load_workload
 from lrctl.testing import Constant
-from lrctl.trainer import train
 from lrctl_schedules.hypergradient import Hypergradient
 from schedules.quadratic import SHAPES, STEPS, Make, loss_of, parabolas, run, start
 

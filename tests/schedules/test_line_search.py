@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.engine.trainer import Trained, train
 from lrctl.errors import UsageError
-from lrctl.job import SegmentJob, Task
-from lrctl.loading import load_workload
 from lrctl.lr_scheduler import AdaptiveLR
+from lrctl.recipe.workloads import load_workload
 from lrctl.testing import Constant
-from lrctl.trainer import Trained, train
 from lrctl_schedules.line_search import LineSearch
 
 LINEAR = load_workload("linear-regression", {}, 0)

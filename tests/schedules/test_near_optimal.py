@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
-from lrctl.export import export
-from lrctl.schedule import Fixed, axes, metadata
+from export.test_formula import imported
+from lrctl.contracts.axes import Fixed, axes, metadata
+from lrctl.export.export import export
 from lrctl_schedules.curves import apart, pchip, pchips
 from lrctl_schedules.generalized_cosine import GeneralizedCosine
 from lrctl_schedules.parameters import Warmup
@@ -24,7 +25,6 @@ from lrctl_schedules.two_point import TwoPointLinear, TwoPointSpline
 from lrctl_schedules.warmup import Rise, risen
 from lrctl_strategies.fitting import kinds
 from schedules.near_optimal import NEW, RISES, WITH_WARMUP, drawn, told
-from test_formula import imported
 
 P = 0.3
 OF_EACH = pytest.mark.parametrize("family", [*WITH_WARMUP, SmoothNonMonotonic], ids=lambda family: family.__name__)

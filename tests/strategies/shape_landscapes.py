@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from lrctl.job import SegmentJob
-from lrctl.strategy import Batch, Found, Problem, drive
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.strategy import Batch, Found, Problem, drive
 from lrctl.testing import Scripted, problem
-from lrctl_strategies.shape import ShapeSearch, shape
+from lrctl_strategies.shape.params import ShapeSearch
+from lrctl_strategies.shape.search import shape
 
 STEPS = 40
 GRID = (1e-3, 1e-2, 1e-1)

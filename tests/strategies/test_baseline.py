@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
+from lrctl.contracts.axes import tunable
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.strategy import Batch, Found, Problem
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl.job import SegmentJob
-from lrctl.plugins import registry
-from lrctl.schedule import tunable
-from lrctl.strategy import Batch, Found, Problem
+from lrctl.registry.registry import registry
 from lrctl.testing import TASK, play
-from lrctl_strategies.baseline import Baseline, baseline
+from lrctl_strategies.baseline.params import Baseline
+from lrctl_strategies.baseline.search import baseline
 from lrctl_strategies.grids import GEOMETRIC
-from lrctl_strategies.tuning import extended
+from lrctl_strategies.tuning.tuning import extended
 
 STEPS = 40
 Landscape = Callable[[Any], float]
@@ -252,6 +253,6 @@ def test_a_person_is_shown_each_family_best_first() -> None:
     ids=["on", "back", "not below the range", "not above the range"],
 )
 def test_a_grid_goes_on_as_its_last_two_values_do(values: list[float], up: bool, expected: float) -> None:
-    from lrctl.schedule import Axis
+    from lrctl.contracts.axes import Axis
 
     assert extended(values, Axis(0, 10), up=up) == expected

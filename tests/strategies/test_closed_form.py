@@ -12,13 +12,15 @@ import pytest
 
 import lrctl as api
 from command_line import Done, Lrctl
+from lrctl.contracts.axes import tunable, with_peak
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.strategy import Batch, Found, Problem
 from lrctl.errors import UsageError
-from lrctl.plugins import registry
-from lrctl.results import schedule_text
-from lrctl.schedule import PiecewiseLinear, tunable, with_peak
-from lrctl.strategy import Batch, Found, Problem
+from lrctl.registry.registry import registry
+from lrctl.registry.schedules import schedule_text
 from lrctl.testing import play
-from lrctl_strategies.closed_form import FitClosedForm, fit_closed_form
+from lrctl_strategies.closed_form.params import FitClosedForm
+from lrctl_strategies.closed_form.search import fit_closed_form
 from lrctl_strategies.families import every_tunable
 from searches import search, smoke
 
@@ -65,7 +67,8 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def leave(*names: str) -> None:
         monkeypatch.setattr(
-            "lrctl_strategies.closed_form.every_tunable", lambda: [name for name in every_tunable() if name in names]
+            "lrctl_strategies.closed_form.search.every_tunable",
+            lambda: [name for name in every_tunable() if name in names],
         )
 
     return leave
@@ -315,7 +318,7 @@ OTHERS = """
 from dataclasses import dataclass
 from typing import Annotated
 from lrctl import hookimpl
-from lrctl.schedule import Axis, Lengths
+from lrctl.contracts.axes import Axis, Lengths
 
 @dataclass(frozen=True)
 class Needy:

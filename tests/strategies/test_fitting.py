@@ -9,8 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lrctl.plugins import registry
-from lrctl.schedule import PiecewiseLinear, Schedule, axes
+from lrctl.contracts.axes import axes
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.schedule import Schedule
+from lrctl.registry.registry import registry
 from lrctl_strategies.families import every_tunable
 from lrctl_strategies.fitting import Fit, base_lr, combined, fit, kinds, rank, scaled
 

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 import transformers
 
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.strategy import Batch, Found
 from lrctl.errors import UsageError
-from lrctl.job import SegmentJob
-from lrctl.results import finished
-from lrctl.schedule import PiecewiseLinear
-from lrctl.strategy import Batch, Found
+from lrctl.storage.runs import finished
 from lrctl.testing import play, problem
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
 from lrctl_strategies.contenders import contender
-from lrctl_strategies.greedy import GreedyComparison, greedy
+from lrctl_strategies.greedy.params import GreedyComparison
+from lrctl_strategies.greedy.search import greedy
 from schedules.agreement import P, assert_agrees, lrs
 from searches import search, smoke
 

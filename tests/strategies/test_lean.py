@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrctl.estimate import estimate
-from lrctl.job import SegmentJob
-from lrctl.strategy import Slack
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.strategy import Slack
+from lrctl.planning.estimate import estimate
 from lrctl.testing import Landscape, check_strategy, play
 from lrctl_strategies.grids import ratios
-from lrctl_strategies.lean import first_of, next_of
-from lrctl_strategies.semilocal import Local, SemiLocal, local, semilocal
-from lrctl_strategies.tune_eps import tunable
+from lrctl_strategies.semilocal.lean import first_of, next_of
+from lrctl_strategies.semilocal.params import Local, SemiLocal
+from lrctl_strategies.semilocal.search import local, semilocal
+from lrctl_strategies.semilocal.tune_eps import tunable
 from searches import search, smoke
 
 

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.strategy import Batch, Found
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl.job import SegmentJob
-from lrctl.schedule import PiecewiseLinear
-from lrctl.strategy import Batch, Found
 from lrctl.testing import TASK, check_strategy, play, problem
-from lrctl_strategies.lookahead import Lookahead, lookahead
-from lrctl_strategies.probes import vertex
+from lrctl_strategies.lookahead.params import Lookahead
+from lrctl_strategies.lookahead.search import lookahead
+from lrctl_strategies.lookahead.short_runs import vertex
 from strategies.plain_lookahead import Line, plain_lookahead
 
 STEPS = 200

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrctl.job import SegmentJob
-from lrctl.plugins import registry
-from lrctl.schedule import PiecewiseLinear, Schedule
-from lrctl.strategy import Batch
-from lrctl_strategies.prefixes import Edge, plan, train_all
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.schedule import Schedule
+from lrctl.contracts.strategy import Batch
+from lrctl.registry.registry import registry
+from lrctl_strategies.tuning.prefixes import Edge, plan, train_all
 from searches import session_of, smoke
 
 STEPS = 40

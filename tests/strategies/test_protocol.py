@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrctl.errors import UsageError
-from lrctl_strategies.protocol import DNF, Row, histogram, label, summed_up
-from lrctl_strategies.recorded import parse
+from lrctl_strategies.greedy.protocol import DNF, Row, histogram, label, summed_up
+from lrctl_strategies.greedy.recorded import parse
 
 PAPER = Path(__file__).parents[1] / "data" / "greedylr_paper_rows.csv"
 """The 66 rows of Tables V to X."""

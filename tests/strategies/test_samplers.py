@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from lrctl.errors import MissingError
-from lrctl_strategies import samplers
-from lrctl_strategies.samplers import sampler
-from lrctl_strategies.shape_space import Point, space
+from lrctl_strategies.shape import samplers
+from lrctl_strategies.shape.samplers import sampler
+from lrctl_strategies.shape.space import Point, space
 from strategies.shape_landscapes import STEPS, bowl, searched
 
 SPACE = space("two-point-linear:warmup=0.1", STEPS)

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl.job import SegmentJob
-from lrctl.schedule import PiecewiseLinear
 from lrctl.testing import Landscape, check_strategy, play
 from lrctl_strategies.grids import GEOMETRIC, ratios
-from lrctl_strategies.semilocal import Local, SemiLocal, largest_within, local, margin, semilocal
+from lrctl_strategies.semilocal.params import Local, SemiLocal
+from lrctl_strategies.semilocal.search import largest_within, local, margin, semilocal
 from strategies.plain_algorithm1 import algorithm1
 
 

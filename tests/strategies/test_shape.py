@@ -9,11 +9,13 @@ from typing import Any, cast
 
 import pytest
 
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.strategy import Batch, Problem, drive
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl.job import SegmentJob, SegmentResult
-from lrctl.strategy import Batch, Problem, drive
 from lrctl.testing import TASK, Scripted, problem
-from lrctl_strategies.shape import FAMILIES, ShapeSearch, shape
+from lrctl_strategies.shape.params import FAMILIES, ShapeSearch
+from lrctl_strategies.shape.search import shape
 from strategies.shape_landscapes import (
     GRID,
     STEPS,

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lrctl.contracts.canonical import finite
+from lrctl.contracts.strategy import Found, Problem, drive
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl.job import finite
-from lrctl.strategy import Found, Problem, drive
 from lrctl.testing import Scripted
-from lrctl_strategies.shape import FAMILIES, ShapeSearch, shape
-from lrctl_strategies.shape_bench import Bench, Setting
-from lrctl_strategies.shape_space import space
-from lrctl_workloads.exact_regression import ExactRegression, ExactRegressionParams
+from lrctl_strategies.shape.params import FAMILIES, ShapeSearch
+from lrctl_strategies.shape.search import shape
+from lrctl_strategies.shape.space import space
+from lrctl_strategies.shape.trials import Bench, Setting
+from lrctl_workloads.regression.exact import ExactRegression, ExactRegressionParams
 from searches import search, smoke
 from strategies.shape_landscapes import summary
 

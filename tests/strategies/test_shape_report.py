@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from command_line import Lrctl
-from lrctl.estimate import estimate
-from lrctl.job import finite
-from lrctl.results import finished
-from lrctl.strategy import Found
+from lrctl.contracts.canonical import finite
+from lrctl.contracts.strategy import Found
+from lrctl.planning.estimate import estimate
+from lrctl.storage.runs import finished
 from lrctl_strategies.intervals import band, of_median
 from searches import facts, found, search, settled, smoke
 from strategies.shape_landscapes import bowl, off_lr, searched, setting, summary, with_adamw
@@ -156,7 +156,7 @@ def test_an_interrupted_search_asks_for_the_same_jobs_again(store: Path, tmp_pat
     class StoppedError(Exception):
         pass
 
-    from lrctl import session
+    from lrctl.engine import session
 
     whole, trained = session.Session.take, []
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from lrctl.contracts.strategy import Batch
 from lrctl.errors import UsageError
-from lrctl.strategy import Batch
 from lrctl.testing import TASK, problem
-from lrctl_strategies.settings import axis, settings
-from lrctl_strategies.shape import ShapeSearch
+from lrctl_strategies.shape.params import ShapeSearch
+from lrctl_strategies.shape.settings import axis, settings
 from strategies.shape_landscapes import GRID, STEPS, at_one, bowl, jobs, searched, summary, with_adamw
 
 DECAYS = ("optimizer.weight_decay=0,0.1",)

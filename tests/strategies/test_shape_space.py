@@ -10,9 +10,9 @@ import pytest
 from lrctl.errors import UsageError
 from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.wsd import WSD
-from lrctl_strategies.samplers import Random
-from lrctl_strategies.shape import FAMILIES
-from lrctl_strategies.shape_space import space
+from lrctl_strategies.shape.params import FAMILIES
+from lrctl_strategies.shape.samplers import Random
+from lrctl_strategies.shape.space import space
 from strategies.shape_landscapes import STEPS, bowl, jobs, searched, setting
 
 FREE = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lrctl.strategy import Found
+from lrctl.contracts.strategy import Found
 from lrctl.testing import problem
 from strategies.shape_landscapes import STEPS, at_one, bowl, jobs, off_lr, searched, seed_of, setting
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lrctl_strategies.tables import best_of_each, closed_forms
+from lrctl_strategies.tuning.tables import best_of_each, closed_forms
 
 
 def entry(family: str, *, origin: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:

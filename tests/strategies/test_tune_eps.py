@@ -7,12 +7,13 @@ import math
 
 import pytest
 
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.strategy import Batch, Found
 from lrctl.errors import NoValidCandidateError
-from lrctl.job import SegmentJob
-from lrctl.strategy import Batch, Found
 from lrctl.testing import TASK, check_strategy, play
-from lrctl_strategies.semilocal import SemiLocal, semilocal
-from lrctl_strategies.tune_eps import tunable
+from lrctl_strategies.semilocal.params import SemiLocal
+from lrctl_strategies.semilocal.search import semilocal
+from lrctl_strategies.semilocal.tune_eps import tunable
 
 
 def tune(best: float, eps: float = 0.06) -> tuple[Found, list[Batch], dict[tuple[float, bool], float]]:

@@ -9,8 +9,8 @@ import datasets
 import pytest
 
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads import corpus
-from lrctl_workloads.corpus import Corpus
+from lrctl_workloads.text import corpus
+from lrctl_workloads.text.corpus import Corpus
 
 Write = Callable[[Path, list[str], str], Path]
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrctl.job import SegmentJob
-from lrctl.schedule import PiecewiseLinear
-from lrctl.strategy import Batch
-from lrctl.workload import Exact, WithOptimizer, Workload
-from lrctl_workloads.exact_regression import TOGETHER, ExactRegression, ExactRegressionParams
+from lrctl.contracts.exact import Exact
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.strategy import Batch
+from lrctl.contracts.workload import WithOptimizer, Workload
+from lrctl_workloads.regression.exact import TOGETHER, ExactRegression, ExactRegressionParams
 from searches import session_of, smoke
 
 

@@ -6,7 +6,7 @@ import pytest
 import tiktoken
 
 from lrctl.errors import MissingError
-from lrctl_workloads.tokenizer import END, VOCABULARIES, packaged_ranks, ranked, ready_made, spelling
+from lrctl_workloads.text.tokenizer import END, VOCABULARIES, packaged_ranks, ranked, ready_made, spelling
 
 SAMPLES = {
     "hello world": [31373, 995],

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from lrctl.contracts.workload import Prepared, Scored, StandIn, WithParamGroups, Workload
 from lrctl.errors import UsageError
-from lrctl.workload import Prepared, Scored, StandIn, WithParamGroups, Workload
-from lrctl_workloads.gpt import Gpt, GptParams
-from lrctl_workloads.tokenizer import ranked
+from lrctl_workloads.text.gpt import Gpt, GptParams
+from lrctl_workloads.text.tokenizer import ranked
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_an_evaluation_never_holds_more_logits_than_its_limit(gpt: Gpt, monkeypa
 
     before, model = Gpt.loss, gpt.model()
     whole = gpt.evaluate(model, "test")["loss"]
-    monkeypatch.setattr("lrctl_workloads.gpt.MOST_LOGITS", 3 * 15 * 257 + 1)
+    monkeypatch.setattr("lrctl_workloads.text.gpt.MOST_LOGITS", 3 * 15 * 257 + 1)
     monkeypatch.setattr(Gpt, "loss", loss)
     assert gpt.evaluate(model, "test")["loss"] == pytest.approx(whole, rel=1e-5)
     assert set(sizes[:-1]) == {3}
@@ -297,11 +297,11 @@ def test_a_text_that_takes_long_is_ready_once_it_is_tokenised(
     limit: str, gpt: Gpt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if limit == "a large text":
-        monkeypatch.setattr("lrctl_workloads.text.SMALL", 1000)
+        monkeypatch.setattr("lrctl_workloads.text.windows.SMALL", 1000)
         slow = other(gpt)
     else:
         ranks = {bytes([byte]): byte for byte in range(256)}
-        monkeypatch.setattr("lrctl_workloads.tokenizer.ready_made", lambda name: ranked(name, ranks))
+        monkeypatch.setattr("lrctl_workloads.text.tokenizer.ready_made", lambda name: ranked(name, ranks))
         slow = other(gpt, tokenizer="gpt2", output_bias=False)
     assert not slow.ready()
     slow.prepare()
@@ -323,7 +323,7 @@ def test_max_tokens_takes_the_start_of_the_text(gpt: Gpt) -> None:
 
 
 def test_parameters_that_were_added_later_leave_known_keys_as_they_were() -> None:
-    from lrctl import recipe
+    from lrctl.recipe import schema as recipe
 
     later = {"max_tokens", "activation_checkpointing"}
     assert not later & recipe.read("quickstart").workload.params.keys()

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
 
+from lrctl.contracts.workload import StandIn
 from lrctl.errors import MissingError, UsageError
-from lrctl.workload import StandIn
-from lrctl_workloads import token_file
-from lrctl_workloads.corpus import Corpus
-from lrctl_workloads.gpt import Gpt, GptParams
-from lrctl_workloads.hub import Hub
-from lrctl_workloads.text import tokens
+from lrctl_workloads.data.hub import Hub
+from lrctl_workloads.text import token_file
+from lrctl_workloads.text.corpus import Corpus
+from lrctl_workloads.text.gpt import Gpt, GptParams
+from lrctl_workloads.text.windows import tokens
 
 FIRST, SECOND = "a" * 40, "b" * 40
 PATH = "hub:owner/name/config"

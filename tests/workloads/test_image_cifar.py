@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads import image_cifar
-from lrctl_workloads.image_cifar import HUB_IMAGES, KINDS, cifar
-from lrctl_workloads.image_data import images
-from lrctl_workloads.images import ImageClassifier, ImagesParams
+from lrctl_workloads.images import cifar as image_cifar
+from lrctl_workloads.images.cifar import HUB_IMAGES, KINDS, cifar
+from lrctl_workloads.images.classifier import ImageClassifier, ImagesParams
+from lrctl_workloads.images.data import images
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 

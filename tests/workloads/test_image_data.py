@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads import image_data
-from lrctl_workloads.image_data import PACKAGED, PIECE, SHARES, SHARES_BESIDE_TEST, Part, dealt, mean_and_deviation
+from lrctl_workloads.images import data as image_data
+from lrctl_workloads.images.data import PACKAGED, PIECE, SHARES, SHARES_BESIDE_TEST, Part, dealt, mean_and_deviation
 from workloads.packages import digits_installed, mnist_installed
 
 DATA = {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads import image_idx
-from lrctl_workloads.image_data import images
-from lrctl_workloads.image_idx import FOLDER, SHA256, fashion_mnist
-from lrctl_workloads.images import ImageClassifier, ImagesParams
+from lrctl_workloads.images import idx as image_idx
+from lrctl_workloads.images.classifier import ImageClassifier, ImagesParams
+from lrctl_workloads.images.data import images
+from lrctl_workloads.images.idx import FOLDER, SHA256, fashion_mnist
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 

@@ -10,15 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from lrctl import fields, testing
+from lrctl import testing
+from lrctl.contracts import params as fields
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.workload import Prepared, Scored, StandIn, WithParamGroups, Workload
+from lrctl.engine.trainer import train
 from lrctl.errors import UsageError
-from lrctl.job import SegmentJob
-from lrctl.schedule import PiecewiseLinear
-from lrctl.trainer import train
-from lrctl.workload import Prepared, Scored, StandIn, WithParamGroups, Workload
-from lrctl_workloads.image_data import KINDS
-from lrctl_workloads.image_models import Residual
-from lrctl_workloads.images import ImageClassifier, ImagesParams
+from lrctl_workloads.images.classifier import ImageClassifier, ImagesParams
+from lrctl_workloads.images.data import KINDS
+from lrctl_workloads.images.models import Residual
 from workloads.packages import digits_installed, mnist_installed
 
 ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}

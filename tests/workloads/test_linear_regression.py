@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from lrctl.workload import Prepared, Scored, Workload
-from lrctl_workloads.linear_regression import LinearRegression, LinearRegressionParams
+from lrctl.contracts.workload import Prepared, Scored, Workload
+from lrctl_workloads.regression.linear import LinearRegression, LinearRegressionParams
 
 
 def workload(seed: int = 0, **params: Any) -> LinearRegression:

@@ -7,7 +7,7 @@ from typing import BinaryIO
 import pytest
 
 from lrctl.errors import UsageError
-from lrctl_workloads.cache import cached, folder
+from lrctl_workloads.data.cache import cached, folder
 
 
 class Writer:

@@ -18,10 +18,10 @@ import tiktoken
 
 from lrctl import hookimpl
 from lrctl.errors import UsageError
-from lrctl.plugins import registry
-from lrctl_workloads import token_file as module
-from lrctl_workloads.token_file import State, aside, token_file
-from lrctl_workloads.tokenizer import END, ranked
+from lrctl.registry.registry import registry
+from lrctl_workloads.text import token_file as module
+from lrctl_workloads.text.token_file import State, aside, token_file
+from lrctl_workloads.text.tokenizer import END, ranked
 
 BYTES = ranked("bytes", {bytes([byte]): byte for byte in range(256)})
 NAME = "tokens-a.npy"
@@ -184,8 +184,8 @@ def test_a_text_whose_last_piece_is_done_is_not_read_again(monkeypatch: pytest.M
 
 SLOW = """
 import time
-from lrctl_workloads import token_file as module
-from lrctl_workloads.tokenizer import ranked
+from lrctl_workloads.text import token_file as module
+from lrctl_workloads.text.tokenizer import ranked
 
 class Slow:
     name = "slow"

@@ -7,10 +7,10 @@ import pytest
 import tiktoken
 
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads import tokenizer
-from lrctl_workloads.corpus import Corpus
-from lrctl_workloads.text import byte_lengths
-from lrctl_workloads.tokenizer import VOCABULARIES, encoding, vocabulary
+from lrctl_workloads.text import tokenizer
+from lrctl_workloads.text.corpus import Corpus
+from lrctl_workloads.text.tokenizer import VOCABULARIES, encoding, vocabulary
+from lrctl_workloads.text.windows import byte_lengths
 
 ODD = "naïve \N{SNOWMAN}\t  don't\r\n\x00 1860s… <|endoftext|> \N{GRINNING FACE}"
 

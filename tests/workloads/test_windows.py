@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lrctl.errors import UsageError
-from lrctl_workloads import text
-from lrctl_workloads.corpus import Corpus
-from lrctl_workloads.text import tokens, windows
+from lrctl_workloads.text import windows as text
+from lrctl_workloads.text.corpus import Corpus
+from lrctl_workloads.text.windows import tokens, windows
 
 
 @pytest.mark.parametrize("n", [20, 39, 400, 1280, 5000, 100_000])

@@ -9,6 +9,12 @@ import pytest
 
 import lrctl_workloads
 
+OWN = ["gpt", "images", "linear-regression", "exact-linear-regression"]
+TASKS = [
+    *("translation", "summarization", "question-answering", "token-classification"),
+    *("image-classification", "segmentation"),
+]
+
 
 def registered() -> dict[str, dict[str, Any]]:
     parts: dict[str, dict[str, Any]] = {}
@@ -21,10 +27,10 @@ def registered() -> dict[str, dict[str, Any]]:
 
 
 def test_the_workloads_have_their_names() -> None:
-    assert list(registered()) == ["gpt", "images", "linear-regression", "exact-linear-regression"]
+    assert list(registered()) == [*OWN, *TASKS]
 
 
-@pytest.mark.parametrize("name", ["gpt", "images", "linear-regression", "exact-linear-regression"])
+@pytest.mark.parametrize("name", OWN)
 def test_every_parameter_has_a_help_text_and_a_default(name: str) -> None:
     part = registered()[name]
     part["build"](part["params"](), 0)

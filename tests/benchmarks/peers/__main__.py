@@ -23,8 +23,8 @@ from benchmarks.peers.contenders import CONTENDERS, REFERENCE, budget, contend
 from benchmarks.peers.contest import Contest
 from benchmarks.peers.records import Record
 from benchmarks.peers.report import markdown, rows, svg
-from lrctl import recipe
 from lrctl.errors import UsageError
+from lrctl.recipe import schema as recipe
 
 say = partial(print, file=sys.stderr, flush=True)
 

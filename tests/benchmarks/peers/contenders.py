@@ -14,9 +14,9 @@ from typing import Any
 
 from benchmarks.peers.contest import Contest
 from benchmarks.peers.records import Record
-from lrctl.job import FORWARD
-from lrctl.prepare import environment
-from lrctl.worker import quiet_torch
+from lrctl.contracts.job import FORWARD
+from lrctl.engine.prepare import environment
+from lrctl.engine.worker import quiet_torch
 
 REFERENCE = "lookahead"
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from lrctl import recipe
-from lrctl.job import Task
-from lrctl.prepare import prepare
-from lrctl.worker import workload_of
-from lrctl.workload import Workload
+from lrctl.contracts.job import Task
+from lrctl.contracts.workload import Workload
+from lrctl.engine.prepare import prepare
+from lrctl.engine.worker import workload_of
+from lrctl.recipe import schema as recipe
 
 
 @dataclass(frozen=True)

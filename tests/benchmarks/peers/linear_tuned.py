@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.peers.contest import Contest, Outcome
 from benchmarks.peers.grid import Plan, tune
-from lrctl.plugins import registry
+from lrctl.registry.registry import registry
 from lrctl_strategies.grids import GEOMETRIC
 
 

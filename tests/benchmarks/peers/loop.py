@@ -9,9 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from benchmarks.peers.contest import Contest
-from lrctl import optimizer as optimizers
-from lrctl.trainer import backward, batch_of, evaluate, frozen, precision, seed_all
-from lrctl.workload import WithParamGroups
+from lrctl.contracts.workload import WithParamGroups
+from lrctl.engine.trainer import backward, batch_of, evaluate, frozen, precision, seed_all
+from lrctl.recipe import optimizers as optimizers
 
 Lr = Callable[[int], float]
 Make = Callable[[Sequence[dict[str, Any]]], torch.optim.Optimizer]

@@ -11,8 +11,9 @@ from typing import Any
 import lrctl
 from benchmarks.peers.contest import Contest, Outcome
 from benchmarks.peers.disk import watched
-from lrctl.job import SegmentJob, SegmentResult
-from lrctl.plugins import registry
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.result import SegmentResult
+from lrctl.registry.registry import registry
 
 Job = tuple[SegmentJob, SegmentResult]
 

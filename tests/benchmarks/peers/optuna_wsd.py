@@ -6,7 +6,7 @@ import optuna
 
 from benchmarks.peers.contest import Contest, Outcome
 from benchmarks.peers.loop import Run
-from lrctl.plugins import registry
+from lrctl.registry.registry import registry
 
 STAGES = 4
 """The validation loss is reported so often in a run, the last time at its end."""

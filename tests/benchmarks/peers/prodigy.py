@@ -11,7 +11,7 @@ from prodigyopt import Prodigy
 
 from benchmarks.peers.contest import Contest, Outcome
 from benchmarks.peers.grid import Plan, tune
-from lrctl.plugins import registry
+from lrctl.registry.registry import registry
 
 START = (1.0, 3.33, 0.3)
 """Values of `d_coef` that are tried first; 1 is the default."""

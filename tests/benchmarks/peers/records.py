@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.contest import Contest, Outcome
-from lrctl.job import finite
-from lrctl.store import write_text
+from lrctl.contracts.canonical import finite
+from lrctl.storage.files import write_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from benchmarks.peers.records import Record
+from lrctl.analysis.statistics import paired
+from lrctl.contracts.table import number, signed
 from lrctl.report.charts import MARKERS
 from lrctl.report.figures import COLOURS, described, rendered
 from lrctl.report.scales import fit
-from lrctl.statistics import paired
-from lrctl.table import number, signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,0 +1,5 @@
+"""`python -m lrctl`: the command line."""
+
+from lrctl.cli import main
+
+main()

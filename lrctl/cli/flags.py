@@ -1,0 +1,134 @@
+"""The flags of a strategy's command: the fields of its parameters, and what every search takes."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+
+from lrctl.cli.options import GIVEN, STORE
+from lrctl.contracts import params as fields
+from lrctl.contracts.strategy import GivenSchedule
+from lrctl.errors import UsageError
+from lrctl.registry.registry import Part
+
+SHARED = "Every search"
+
+
+def shared_options() -> list[inspect.Parameter]:
+    """The options that every strategy command takes; those with a dot are keys of the recipe."""
+
+    def option(name: str, kind: Any, text: str, default: Any = None, *flags: str, **more: Any) -> inspect.Parameter:
+        declared = typer.Option(*flags, help=text, rich_help_panel=SHARED, show_default=False, **more)
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared]
+        )
+
+    return [
+        option("recipe", str | None, "A bundled recipe's name, or a TOML file. Default: quickstart."),
+        option("steps", int | None, "Optimizer updates in the whole run."),
+        option("seed", int | None, "Decides initialisation, batches and dropout."),
+        option("workload", str | None, "A registered workload, or file.py:Class."),
+        option("settings", list[str] | None, "table.key=value; any key of the recipe, repeatable.", None, "--set"),
+        option("device", str | None, "auto, cpu, cuda, ..."),
+        option("executor", str | None, "auto, or a registered executor."),
+        option("workers", int | None, "Worker processes; 0 is one per CPU core or GPU."),
+        option("store", Path, "Where results are kept.", STORE, "--store", envvar="LRCTL_STORE", file_okay=False),
+        option("name", str | None, "Name of the run. Default: the command and a hash of all that decides it."),
+        option("fresh", bool, "Start over, whatever the store holds.", False, "--fresh"),
+        option("dry_run", bool, "Print jobs, steps, disk and estimated time; train nothing.", False, "--dry-run"),
+        option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),
+        option("quiet", bool, "Show no progress.", False, "--quiet"),
+        option("allow_code", bool, "Let a recipe name Python outside its folder.", False, "--allow-code"),
+        option("debug", bool, "Show the traceback of an error.", False, "--debug"),
+    ]
+
+
+RECIPE_KEYS = {
+    "workload": "workload.name",
+    "executor": "executor.name",
+    "steps": "training.steps",
+    "seed": "training.seed",
+    "device": "training.device",
+    "workers": "executor.workers",
+}
+"""Which key of the recipe a shared option sets. The names come first: another part starts from its defaults."""
+
+
+def own_options(part: Part) -> list[inspect.Parameter]:
+    """A strategy's own options, one per field of its parameters; unset is None, so that the recipe can decide."""
+    options = []
+    for field in fields.fields_of(part.params):
+        default = "required" if field.default is MISSING else shown(field.default)
+        declared: Any = typer.Option(help=f"{field.help} [dim]\\[{default}][/dim]", show_default=False)
+        if any(isinstance(mark, GivenSchedule) for mark in field.marks):
+            # A run's frozen recipe holds it already.
+            declared = typer.Argument(help=field.help, metavar=GIVEN, show_default=False)
+        kind: Any = Annotated[flag_type(field.type), declared]
+        options.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+    return options
+
+
+def flag_type(kind: Any) -> Any:
+    """What Typer is told of a field's type: numbers are typed as a comma list, words by repeating the option.
+
+    Raises:
+        TypeError: a flag cannot have that type.
+    """
+    kind = required(kind)
+    if kind not in (int, float, str, bool) and get_origin(kind) not in (tuple, Literal):
+        raise TypeError(f"{kind} cannot be a flag; use int, float, str, bool, Literal[...] or tuple[..., ...]")
+    if get_origin(kind) is tuple:
+        kind = list[str] if get_args(kind)[0] is str else str
+    return kind | None
+
+
+def required(kind: Any) -> Any:
+    """The type that an optional one stands for, or the type itself."""
+    if get_origin(kind) in (Union, types.UnionType) and types.NoneType in get_args(kind) and len(get_args(kind)) == 2:
+        return next(each for each in get_args(kind) if each is not types.NoneType)
+    return kind
+
+
+def shown(default: Any) -> str:
+    """A default as it is typed."""
+    if isinstance(default, tuple) and default:
+        return ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in default)
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return str(default) if default or default == 0 else "none"
+
+
+def given(part: Part, options: dict[str, Any]) -> dict[str, Any]:
+    """The strategy's own flags that were given, as recipe keys and values.
+
+    Raises:
+        UsageError: a comma list does not hold numbers.
+    """
+    values = {}
+    for field in fields.fields_of(part.params):
+        value = options[field.name]
+        if value is None or value == []:
+            continue
+        if isinstance(value, list):
+            value = [word for word in value if word]  # '' alone is none at all
+        elif get_origin(kind := required(field.type)) is tuple:
+            value = split(value, get_args(kind)[0], f"--{field.name.replace('_', '-')}")
+        values[f"strategy.{part.name}.{field.name}"] = value
+    return values
+
+
+def split(text: str, kind: Any, flag: str) -> list[Any]:
+    """A comma list's items.
+
+    Raises:
+        UsageError: an item is not a `kind`.
+    """
+    try:
+        return [kind(item) for item in text.split(",") if item.strip()]
+    except ValueError as error:
+        raise UsageError(f"{flag} {text}: must be {fields.type_name(kind)}s with commas between them") from error

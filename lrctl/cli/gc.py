@@ -1,0 +1,37 @@
+"""`lrctl gc`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from lrctl.cli.exit import reported
+from lrctl.cli.options import STORE, AsJson, Where
+from lrctl.cli.runs import amount
+
+
+@reported()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be deleted; delete nothing.")] = False,
+    as_json: AsJson = False,
+    store: Where = STORE,
+) -> None:
+    """Delete checkpoints, losses and results of jobs that no run in the store needs any more."""
+    from lrctl.storage.gc import collect
+    from lrctl.storage.runs import existing
+
+    found = collect(existing(store), dry_run=dry_run)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    for kind, count in found["freed"].items():
+        typer.echo(f"{kind + ':':<13}{count['files']:>6} files {amount(count['bytes']):>10}")
+    typer.echo(f"{'would free' if dry_run else 'freed'} {found['files']} files, {amount(found['bytes'])}")
+    if found["spared"]:
+        typer.echo(
+            f"{found['spared']} files stay for now: they are younger than an hour, and unfinished runs "
+            f"({', '.join(found['unfinished'])}) may be at work",
+            err=True,
+        )

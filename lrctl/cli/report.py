@@ -1,0 +1,49 @@
+"""`lrctl report`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from lrctl.cli.exit import reported
+from lrctl.cli.options import STORE, Against, AsJson, Out, Runs, Where
+
+if TYPE_CHECKING:
+    from lrctl.report.curves import Run
+
+
+@reported()
+def report(runs: Runs, against: Against = None, out: Out = None, as_json: AsJson = False, store: Where = STORE) -> None:
+    """Compare finished runs, and write figures, the curves as CSV, and one HTML page that works offline.
+
+    The tables are those of `lrctl compare`.
+
+    The figure shows each method's smoothed training loss minus the reference's, beside the LR schedules.
+
+    Of runs in which nothing was trained it has what they sum up.
+    """
+    from lrctl.report import compare, curves, files, tables, terminal
+
+    if against is None and (summed_up := curves.untrained(store, runs)):
+        written = files.write_summary(summed_up, folder_of(summed_up, out))
+        shown = [table for run in summed_up for table in tables.of_document(run.finished.document)]
+        document: dict[str, Any] = {"runs": [run.name for run in summed_up]}
+    else:
+        found = compare.compare(store, runs, against)
+        written = files.write(found, folder_of(found.runs, out))
+        shown, document = tables.comparison_tables(found), found.to_json()
+    if as_json:
+        typer.echo(json.dumps(document | {"files": written}, indent=1, allow_nan=False))
+    else:
+        terminal.print_tables(shown)
+    for path in written.values():
+        typer.echo(f"wrote {path}", err=True)
+
+
+def folder_of(runs: Sequence[Run], out: Path | None) -> Path:
+    """Where the files go."""
+    return out or runs[0].finished.store.run(runs[0].name) / "report"

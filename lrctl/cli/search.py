@@ -1,0 +1,68 @@
+"""One command per registered strategy: its flags are the fields of its parameters."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Any
+
+import typer
+
+from lrctl.cli.exit import reported
+from lrctl.cli.flags import RECIPE_KEYS, given, own_options, shared_options
+from lrctl.registry.registry import Part
+
+
+def strategy_command(part: Part) -> Callable[..., None]:
+    """The command of a strategy."""
+
+    @reported()
+    def command(**options: Any) -> None:
+        from lrctl.recipe import schema as recipes
+        from lrctl.recipe.files import find
+        from lrctl.storage.given import settle
+
+        overrides = dict(recipes.parse_setting(text) for text in options["settings"] or [])
+        overrides |= {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] is not None}
+        overrides |= given(part, options)
+        name, overrides = settle(part, options["recipe"], overrides, options["store"])
+        recipe = recipes.read(name, overrides, allow_code=options["allow_code"])
+        if not name and not options["quiet"]:
+            default = find(recipes.DEFAULT)
+            typer.echo(f"recipe: {recipes.DEFAULT} ({default}); --recipe takes another", err=True)
+        (plan if options["dry_run"] else run)(part.name, recipe, options)
+
+    command.__signature__ = inspect.Signature([*own_options(part), *shared_options()])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in inspect.signature(command).parameters.values()}
+    command.__doc__ = part.help[:1].upper() + part.help[1:] + "."
+    return command
+
+
+def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
+    """Search, with progress on stderr and the result on stdout."""
+    from lrctl.engine import run as runs
+    from lrctl.report import progress, terminal
+
+    # What the user's own code prints must not get into the document.
+    with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr):
+        document = runs.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
+    if options["as_json"]:
+        typer.echo(json.dumps(document, indent=1, allow_nan=False))
+    else:
+        terminal.print_summary(document)
+
+
+def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
+    """Print what a search would take."""
+    from lrctl.planning import estimate as estimates
+    from lrctl.report import terminal
+
+    with redirect_stdout(sys.stderr):
+        estimate = estimates.estimate(command, recipe, store=options["store"])
+    if options["as_json"]:
+        typer.echo(json.dumps(estimate, indent=1, allow_nan=False))
+    else:
+        terminal.print_estimate(estimate)

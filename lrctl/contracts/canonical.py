@@ -1,0 +1,38 @@
+"""JSON with one spelling for each value, and digests of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def canonical_json(document: Any) -> str:
+    """The one spelling of a JSON value: sorted keys, no spaces, no NaN."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(document: Any) -> str:
+    """The sha256 of a document's canonical JSON, in hex."""
+    return hashlib.sha256(canonical_json(document).encode()).hexdigest()
+
+
+def finite(value: Any) -> Any:
+    """A JSON value with every number that is not finite replaced by None."""
+    if isinstance(value, Mapping):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def listed(value: Any) -> Any:
+    """`value` with every tuple turned into a list, as JSON has it."""
+    return [listed(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def tupled(value: Any) -> Any:
+    """`value` with every list turned into a tuple, as frozen dataclasses want it."""
+    return tuple(tupled(item) for item in value) if isinstance(value, list | tuple) else value

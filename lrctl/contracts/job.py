@@ -1,0 +1,162 @@
+"""The unit of work: train from one checkpoint over some steps with given LRs. Also its content key and result."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from lrctl.contracts.canonical import digest
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, params_of
+
+NUMERICS = 1
+"""Part of every key. Raised whenever the same job would give other numbers than before."""
+
+FORWARD = 1 / 3
+"""What a forward pass costs beside a step, which is a forward pass and a backward pass of about twice its cost."""
+
+TOLERANCE = 1e-9
+"""A loss that is larger than another by no more than this share of it is not sure to be larger."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all jobs of a search share. `identity` names what can change a number and enters every key.
+
+    Attributes:
+        workload: a registered workload's name, or `file.py:Class`.
+        workload_params: its parameters, JSON values.
+        content: digest of what the parameters do not name: the data, the source of `file.py`.
+        optimizer: name and settings; None where the workload brings its own.
+        device: as torch names it; only its type (`cpu`, `cuda`) enters the key.
+        micro_batches: pieces that each batch is cut into; their gradients add up to the batch's.
+        compile: whether the model is compiled.
+        tf32: whether matrix products of float32 on CUDA are done in TensorFloat-32; nothing elsewhere.
+        run: the run these jobs are trained for. Recorded with each result, not part of the key.
+    """
+
+    workload: str
+    workload_params: Mapping[str, Any]
+    content: str
+    seed: int
+    optimizer: Mapping[str, Any] | None
+    device: str = "cpu"
+    dtype: str = "float32"
+    threads: int = 1
+    micro_batches: int = 1
+    compile: bool = False
+    tf32: bool = False
+    run: str = ""
+
+    def of(self, job: SegmentJob) -> Task:
+        """The task as it is for a job that has a seed or an optimizer of its own."""
+        if job.seed is None and job.optimizer is None:
+            return self
+        seed, optimizer = job.seed, job.optimizer
+        return replace(
+            self,
+            seed=self.seed if seed is None else seed,
+            optimizer=self.optimizer if optimizer is None else dict(optimizer),
+        )
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Everything about the task that a job's numbers depend on; an option enters it once it is used."""
+        device = self.device.partition(":")[0]
+        options = {
+            "micro_batches": self.micro_batches > 1 and self.micro_batches,
+            "compile": self.compile,
+            "tf32": self.tf32 and device == "cuda",
+        }
+        return {
+            "numerics": NUMERICS,
+            "workload": self.workload.rpartition(":")[2],
+            "workload_params": dict(self.workload_params),
+            "content": self.content,
+            "seed": self.seed,
+            "optimizer": None if self.optimizer is None else dict(self.optimizer),
+            "device": device,
+            "dtype": self.dtype,
+            "threads": self.threads,
+            **{name: value for name, value in options.items() if value},
+        }
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """Train steps [start, stop) from the checkpoint of job `parent` (None: from initialisation).
+
+    Attributes:
+        schedule: gives the LR of each of these steps, by their number in the whole run.
+        score_batches: after the last step, the mean loss with frozen weights over that many reserved batches.
+        evaluate: splits to evaluate after the last step, `validation` or `test`.
+        checkpoint: False where nothing will continue from this job. Not part of the key.
+        gradient_norms: measure the gradient's L2 norm over all parameters at each step, before any clipping.
+        seed: in place of the recipe's.
+        optimizer: name and settings, in place of the recipe's: one of `Problem.optimizers`, changed or not.
+        stages: after these steps the smoothed training loss of the run so far is wanted. Not part of the key.
+        stop_above: with a mean loss above this the job cannot be chosen: it may be stopped, and leaves no checkpoint.
+            None: it is trained to its end. Not part of the key.
+    """
+
+    start: int
+    stop: int
+    schedule: Schedule | AdaptiveSchedule
+    parent: str | None = None
+    score_batches: int = 0
+    evaluate: tuple[str, ...] = ()
+    checkpoint: bool = True
+    gradient_norms: bool = False
+    seed: int | None = None
+    optimizer: Mapping[str, Any] | None = field(default=None, hash=False)
+    stages: tuple[int, ...] = ()
+    stop_above: float | None = None
+
+    @cached_property
+    def lrs(self) -> list[float] | None:
+        """The LR of each step; None for an adaptive schedule, whose LRs are known only afterwards.
+
+        Raises:
+            ValueError: the schedule gives an LR that is negative or not finite.
+        """
+        if isinstance(self.schedule, AdaptiveSchedule):
+            return None
+        # Adding 0.0 turns -0.0 into 0.0: equal LRs must have equal keys.
+        lrs = [float(self.schedule(step)) + 0.0 for step in range(self.start, self.stop)]
+        for step, lr in enumerate(lrs, self.start):
+            if not (math.isfinite(lr) and lr >= 0):
+                raise ValueError(f"{self.schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
+        return lrs
+
+    @property
+    def frozen(self) -> bool:
+        """Whether every LR is 0, so that the weights never move."""
+        return self.lrs is not None and not any(self.lrs)
+
+    def cannot_be_chosen(self, mean_loss: float) -> bool:
+        """Whether the job is of no use with this mean loss, or more."""
+        return self.stop_above is not None and not mean_loss * (1 - TOLERANCE) <= self.stop_above
+
+    def key(self, task: Task) -> str:
+        """The sha256 of canonical JSON of all that decides the result: equal work has an equal key."""
+        if self.lrs is None:
+            family = type(self.schedule)
+            lrs: Any = {"family": f"{family.__module__}.{family.__qualname__}", "params": params_of(self.schedule)}
+        else:
+            lrs = hashlib.sha256(struct.pack(f"<{len(self.lrs)}d", *self.lrs)).hexdigest()
+        return digest(
+            {
+                **task.of(self).identity,
+                "parent": self.parent,
+                "start": self.start,
+                "stop": self.stop,
+                "lrs": lrs,
+                "score_batches": self.score_batches,
+                "evaluate": list(self.evaluate),
+                **({"gradient_norms": True} if self.gradient_norms else {}),
+            }
+        )

@@ -1,0 +1,92 @@
+"""What a job gave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from lrctl.contracts.canonical import finite
+
+Status = Literal["ok", "diverged", "failed", "stopped", "skipped"]
+"""How a job ended: `stopped` before its end, since it could not be chosen any more; `skipped` is one never tried."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed: the exception's type and message, and the traceback for --debug."""
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """What a job gave.
+
+    Attributes:
+        mean_loss: mean of the finite training losses of its steps (nats for language models); +inf if there
+            are none, or if the job was judged diverged.
+        non_finite: how many training losses were NaN or infinite.
+        tail_loss: mean of the last tenth of the losses, all counted; +inf if one of them is not finite.
+        score: mean loss with frozen weights over the reserved batches, if asked for.
+        metrics: split -> metric -> value, if asked for.
+        seconds: time the training took. `steps` is what was really trained.
+        digests: of the stored losses and, where one was written, the checkpoint.
+        gradient_norms: of each step, if asked for.
+        train_loss: the final training loss of the whole run that ends with this job, smoothed; +inf if the run has
+            more non-finite losses than `divergence.max_non_finite`. Never stored: the session adds it where a
+            strategy is answered with a job that ends the run and is evaluated.
+        stage_losses: the smoothed training loss after each of the job's `stages`; never stored either.
+        extra_forwards: forward passes beyond one for each step, which a schedule asked for.
+        at_least: of a job that was stopped, a lower bound of the mean loss that it would have had; its `mean_loss`
+            is +inf, and `steps` what was trained until then.
+        discarded: steps that the same run trained for this job before, when it was stopped.
+    """
+
+    key: str
+    status: Status
+    mean_loss: float = math.inf
+    non_finite: int = 0
+    tail_loss: float = math.inf
+    steps: int = 0
+    seconds: float = 0.0
+    attempts: int = 1
+    parent: str | None = None
+    score: float | None = None
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""
+    failure: Failure | None = None
+    gradient_norms: tuple[float, ...] | None = None
+    train_loss: float | None = None
+    stage_losses: tuple[float, ...] = ()
+    extra_forwards: int = 0
+    at_least: float | None = None
+    discarded: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as strict JSON: a number that is not finite becomes null."""
+        document: dict[str, Any] = finite(asdict(self))
+        del document["failure"], document["train_loss"], document["stage_losses"]
+        for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded"):
+            if document[name] == type(self).__dataclass_fields__[name].default:
+                del document[name]
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> SegmentResult:
+        """The inverse of `to_json`; a null loss is +inf again."""
+        values = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
+        for name in ("mean_loss", "tail_loss", "score"):
+            if name in values and values[name] is None:
+                values[name] = math.inf
+        values["metrics"] = {
+            split: {name: math.inf if value is None else value for name, value in metrics.items()}
+            for split, metrics in values.get("metrics", {}).items()
+        }
+        if "gradient_norms" in values:
+            values["gradient_norms"] = tuple(math.inf if n is None else n for n in values["gradient_norms"])
+        return cls(**values)

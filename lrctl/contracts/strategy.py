@@ -1,0 +1,208 @@
+"""Contract: a search is a generator of job batches. It is sent the results and returns what it found.
+
+A strategy does no I/O and draws randomness only from a seed in its parameters. So resuming is replaying: the same
+generator over recorded results asks for the same jobs again, and only the missing ones are trained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from lrctl.contracts.chart import Chart
+from lrctl.contracts.exact import Exact
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.result import SegmentResult, Status
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
+from lrctl.contracts.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a strategy is told about the run.
+
+    Attributes:
+        steps: how many optimizer updates it has.
+        seed: the recipe's.
+        optimizers: the name and settings of each optimizer, for jobs that are to use another than the recipe's: the
+            recipe's settings where it names that optimizer, else the defaults.
+        optimizer: which of them the recipe means; None where the workload brings its own, or may.
+        exact: the workload, where its runs have a closed form. Its methods are pure functions, and train nothing.
+    """
+
+    steps: int
+    seed: int = 0
+    optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    optimizer: str | None = None
+    exact: Exact | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One LR: its mean loss over the segment, and the job that tried it.
+
+    The mean loss is +inf if the job diverged, was stopped, or was skipped; the key of a job that was skipped is empty.
+    """
+
+    lr: float
+    mean_loss: float
+    status: Status
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One decision of a search: segment k, steps [start, stop), chose the LR `chosen` for its end.
+
+    Attributes:
+        eps: how much worse than the best a candidate may have been, in units of the loss.
+        lr_start: the LR at `start`, from which each candidate's ramp began.
+        margin: by how much one candidate's mean loss would have had to differ to change the choice (+inf: none); of
+            candidates trained to the end only.
+        frozen_loss: mean loss of the segment's batches with frozen weights, where eps is a share of the progress made
+            over that.
+        notes: what the user should know about this decision.
+    """
+
+    k: int
+    start: int
+    stop: int
+    eps: float
+    lr_start: float
+    candidates: tuple[Candidate, ...]
+    chosen: float
+    margin: float
+    frozen_loss: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def winner(self) -> Candidate:
+        """The candidate that was chosen."""
+        return next(candidate for candidate in self.candidates if candidate.lr == self.chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Slack:
+    """How much worse than the lowest mean loss a candidate may be and still be chosen.
+
+    Attributes:
+        eps: in units of the loss or, with `share`, as a share of what the best candidate gained over frozen weights.
+    """
+
+    eps: float
+    share: bool = False
+
+    def nats(self, best: float, frozen: float | None = None) -> float:
+        """Eps in units of the loss, where `best` is the lowest mean loss and `frozen` that of the frozen weights.
+
+        With weights whose own loss is not finite there is no progress to measure: it is 0.
+        """
+        if not (self.share and self.eps):
+            return self.eps
+        assert frozen is not None, "a share of the progress needs a job with frozen weights"
+        return self.eps * max(0.0, frozen - best) if math.isfinite(frozen) else 0.0
+
+    def limit(self, best: float, frozen: float | None = None) -> float:
+        """The highest mean loss that may be chosen."""
+        return best + self.nats(best, frozen)
+
+    def bound(self, best: float, frozen: float | None = None) -> float | None:
+        """What the limit never exceeds, whatever lower mean losses >= 0 are still found; None if that is not known."""
+        if not 0 <= best < math.inf or (self.share and self.eps and frozen is None):
+            return None
+        # A lower best raises the limit where the share is above 1.
+        return max(self.limit(best, frozen), self.limit(0.0, frozen))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Jobs that may run in parallel, in the order in which their results are wanted back.
+
+    Attributes:
+        title: what the batch decides, for people: "segment 3 of 10".
+        trace: the decisions taken so far.
+        keep: keys whose checkpoints a later batch will name. All other checkpoints of earlier batches that no
+            job of this batch continues from are deleted.
+        judge: whether jobs that went badly are marked as diverged. False where a strategy judges whole runs by how
+            they end.
+        slack: one of the jobs is chosen by its mean loss, and which may be: a job that is sure to be none of them is
+            stopped. Its result has status `stopped` and mean loss +inf. None: every job is trained to its end.
+    """
+
+    title: str
+    jobs: Sequence[SegmentJob]
+    trace: tuple[Segment, ...] = ()
+    keep: frozenset[str] = frozenset()
+    judge: bool = True
+    slack: Slack | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search returns.
+
+    Attributes:
+        schedule: for the whole run; None where none was found, as in a comparison that sums up what was recorded.
+        checkpoint: key of the job that ended the run with this schedule; None where nothing was trained.
+        trace: the decisions that led to it.
+        summary: JSON values to add to the result document; `next` is a command for the user to try.
+        notes: what the user should know about the answer.
+        tables: what a person is shown of the summary.
+        charts: what a report draws of it.
+    """
+
+    schedule: Schedule | AdaptiveSchedule | None
+    checkpoint: str | None
+    trace: tuple[Segment, ...] = ()
+    summary: tuple[tuple[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    charts: tuple[Chart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenFile:
+    """Marks a parameter that is a text file on the command line: the strategy is given its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSchedule:
+    """Marks the parameter that is the schedule a strategy works on: `Annotated[str, "help", GivenSchedule()]`.
+
+    It is the command's argument, `RUN|schedule.json`. The strategy is given the schedule as JSON text, for
+    `lrctl.registry.schedules.parse_schedule`; a run's own recipe is then the default recipe.
+
+    Attributes:
+        stretch: the parameter, if any, that holds the steps that the schedule is stretched to; 0 is not at all.
+    """
+
+    stretch: str = ""
+
+
+Search = Generator[Batch, list[SegmentResult], Found]
+
+
+class Strategy(Protocol):
+    """A function over a frozen dataclass of parameters, which become its command's flags.
+
+    Raises:
+        UsageError: the parameters do not fit the problem.
+        NoValidCandidateError: every candidate of a choice diverged.
+    """
+
+    def __call__(self, params: Any, run: Problem, /) -> Search:
+        """Start the search."""
+        ...
+
+
+def drive(search: Search, answer: Callable[[Batch], list[SegmentResult]]) -> Found:
+    """Run a search to its end: each batch it asks for is answered with one result per job, in order."""
+    results: Any = None
+    while True:
+        try:
+            batch = search.send(results)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        results = answer(batch)

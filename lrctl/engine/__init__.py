@@ -1,0 +1,1 @@
+"""Carrying a search out: session, worker, trainer."""

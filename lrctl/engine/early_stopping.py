@@ -1,0 +1,78 @@
+"""Exact stopping: a job that cannot be chosen any more is not trained to its end. The choice stays what it was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import overload
+
+from lrctl.contracts.job import SegmentJob
+
+CHECKS = 20
+"""How often at most a job is looked at: each time, an accelerator has to be waited for."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limited(Sequence[SegmentJob]):
+    """Jobs as an executor is given them: each is told what it may lose at the moment it is taken.
+
+    Jobs with frozen weights are no candidates, and measure what the others are compared with: they have no limit.
+    """
+
+    jobs: Sequence[SegmentJob]
+    limit: Callable[[], float | None]
+
+    def __len__(self) -> int:
+        return len(self.jobs)
+
+    @overload
+    def __getitem__(self, index: int, /) -> SegmentJob: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> Sequence[SegmentJob]: ...
+
+    def __getitem__(self, index: int | slice, /) -> SegmentJob | Sequence[SegmentJob]:
+        if isinstance(index, slice):
+            return Limited(self.jobs[index], self.limit)
+        job = self.jobs[index]
+        return job if job.frozen else replace(job, stop_above=self.limit())
+
+
+@dataclass(slots=True)
+class PartialMean:
+    """A lower bound of a job's mean loss, from its losses so far; the bound holds since no loss is negative.
+
+    Attributes:
+        job: it may be stopped above its `stop_above`.
+        seen: how many losses were looked at.
+        total: the sum of those that are finite: non-finite ones do not count in the mean either.
+        negative: whether one of them was negative, so that nothing is known.
+    """
+
+    job: SegmentJob
+    seen: int = 0
+    total: float = 0.0
+    negative: bool = False
+
+    def due(self, done: int) -> bool:
+        """Whether the losses should be looked at after so many steps; at the end there is nothing to save."""
+        steps = self.job.stop - self.job.start
+        return self.job.stop_above is not None and done < steps and done % math.ceil(steps / CHECKS) == 0
+
+    def add(self, losses: Iterable[float]) -> None:
+        """Take the losses in that followed those seen."""
+        for loss in losses:
+            self.seen += 1
+            if math.isfinite(loss):
+                self.total += loss
+                self.negative |= loss < 0
+
+    @property
+    def at_least(self) -> float:
+        """The bound."""
+        return -math.inf if self.negative else self.total / (self.job.stop - self.job.start)
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether the job cannot be chosen any more."""
+        return self.job.cannot_be_chosen(self.at_least)

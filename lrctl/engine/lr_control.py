@@ -1,0 +1,292 @@
+"""Decides and sets the LR of each update, in the trainer and in a user's own loop alike.
+
+Imports torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, SupportsFloat
+
+import torch
+
+from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope
+from lrctl.engine.direction import Direction, gradient, parameters
+from lrctl.errors import UsageError
+
+Again = Callable[[], torch.Tensor]
+"""Computes the loss of the update's batch once more, with the weights as they are then."""
+
+
+@dataclass(slots=True)
+class Control:
+    """Sets the LRs of an optimizer by a schedule of any kind.
+
+    Attributes:
+        scales: what the schedule's LR is multiplied by for each param group.
+        memory: the state of an adaptive schedule; None for any other.
+        direction: the last update's direction, where the schedule has asked for products with it.
+        forwards: how many forward passes the schedule has asked for.
+        lrs: of each param group, as set last.
+        elements: the LR of each element, by parameter, of a schedule by element.
+        base: the LR that such a schedule begins with. The param groups keep it, see `spread`.
+        adaptive: the schedule, if it sees the run.
+        probing: the schedule, if it looks into each update.
+    """
+
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule | AdaptiveSchedule
+    scales: Sequence[float]
+    memory: Any = None
+    direction: Direction | None = None
+    forwards: int = 0
+    lrs: Sequence[float] = ()
+    elements: Sequence[torch.Tensor] | None = None
+    base: float = 0.0
+    adaptive: AdaptiveSchedule | None = None
+    probing: Probing | None = None
+
+    def __post_init__(self) -> None:
+        # Asked once: to ask it of a protocol at every step is slow.
+        self.adaptive = self.schedule if isinstance(self.schedule, AdaptiveSchedule) else None
+        self.probing = self.schedule if isinstance(self.schedule, Probing) else None
+        if self.adaptive is not None:
+            self.memory = self.adaptive.init()
+            if scope_of(self.adaptive) == "element" and is_number(first := self.adaptive(0, self.memory)):
+                self.base = float(first)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it: JSON values and tensors."""
+        if self.adaptive is None:
+            return {"schedule": None}
+        last = self.direction.last if self.direction else None
+        state = {"schedule": self.memory, "family": family_of(self.schedule)}
+        return state if last is None else {**state, "direction": list(last)}
+
+    def restore(self, state: Mapping[str, Any]) -> bool:
+        """Go on from what `state` gave, if it was of a schedule of this family. Returns whether it was."""
+        family = family_of(self.schedule)
+        if state.get("schedule") is None or state.get("family", family) != family:
+            return False
+        each = [p for _, p in parameters(self.optimizer)]
+        self.memory = on(each[0].device, state["schedule"])
+        if state.get("direction") is not None:
+            self.direction = Direction(self.optimizer)
+            self.direction.last = [u.to(p.device) for u, p in zip(state["direction"], each, strict=True)]
+        return True
+
+    def decide(self, step: int, loss: SupportsFloat, again: Again | None = None) -> float:
+        """Set the LRs of update `step`, whose backward pass is done. Returns the LR, the mean where there are several.
+
+        Raises:
+            ValueError: the schedule gives an LR that is not finite, or negative without being `signed`.
+            UsageError: the schedule asks for what the optimizer or `again` cannot give.
+        """
+        if self.probing is not None:
+            self.memory = self.probing.probe(self.memory, Now(self, step, float(loss), again))
+            lr = self.set(step)
+            if not any(self.lrs):
+                self.hold()
+            if self.direction:
+                self.direction.before()
+            return lr
+        return self.set(step)
+
+    @torch.no_grad()
+    def hold(self) -> None:
+        """Let an update with LR 0 leave the weights as they are even where the gradient is not finite: 0 NaN is NaN."""
+        for _, parameter in parameters(self.optimizer):
+            if parameter.grad is not None:
+                parameter.grad.nan_to_num_(0.0, 0.0, 0.0)
+
+    def set(self, step: int) -> float:
+        """Set the LRs of update `step` by what the schedule has seen so far."""
+        if self.adaptive is None:
+            mean = float(self.schedule(step)) + 0.0  # type: ignore[call-arg]  # -0.0 is 0.0
+            self.apply([mean] * len(self.scales))
+            return mean
+        given = self.adaptive(step, self.memory)
+        if is_number(given):
+            mean = least = float(given)
+            each = [mean] * len(self.scales)
+        elif scope_of(self.schedule) == "element":
+            self.elements, (mean, least) = given, mean_and_least(given)
+            each = [self.base] * len(self.scales)
+        else:
+            each = [float(lr) for lr in given]
+            mean = each[0] if len(set(each)) == 1 else math.fsum(each) / len(each)
+            least = min(each)
+        if len(each) != len(self.scales):
+            raise UsageError(f"{self.schedule!r}: it has {len(each)} LRs for {len(self.scales)} param groups")
+        signed = getattr(self.schedule, "signed", False)
+        for lr in (mean, least):
+            if not (math.isfinite(lr) and (signed or lr >= 0)):
+                raise ValueError(f"{self.schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
+        self.apply(each)
+        return mean
+
+    def apply(self, each: Sequence[float]) -> None:
+        """Set the LR of each param group, times its scale."""
+        self.lrs = [lr * scale for lr, scale in zip(each, self.scales, strict=True)]
+        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
+            set_lr(group, lr)
+
+    def check(self) -> None:
+        """Read the LRs back after an update: a wrapper or restore that resets them silently is a classic fault.
+
+        Raises:
+            RuntimeError: something else has set the LR.
+        """
+        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
+            if float(group["lr"]) != lr:
+                raise RuntimeError(f"the optimizer used LR {group['lr']} instead of {lr}; nothing else may set the LR")
+
+    def observe(self, step: int, lr: float, loss: SupportsFloat) -> None:
+        """Let an adaptive schedule see update `step`, which is done: its LR, and its loss before the weights moved.
+
+        The loss is read only if there is such a schedule: on a GPU that waits for all that was asked of it.
+        """
+        if self.adaptive is not None:
+            if self.direction:
+                self.direction.after()
+                self.spread()
+            self.memory = self.adaptive.update(self.memory, Observation(step, lr, float(loss)))
+
+    @torch.no_grad()
+    def spread(self) -> None:
+        """Move each element on by what its own LR differs from that of its param group.
+
+        An optimizer has one LR for each group. Elements whose LR has not moved are left exactly as it left them.
+        """
+        if self.elements is None:
+            return
+        assert self.direction
+        assert self.direction.last
+        moved = zip(scaled(self.optimizer, self.scales), self.elements, self.direction.last, strict=True)
+        for (parameter, scale), lr, u in moved:
+            parameter.sub_((lr - self.base) * scale * u)
+
+
+@dataclass(slots=True)
+class Now:
+    """The moment between an update's backward pass and its step, for a schedule that looks into it."""
+
+    control: Control
+    step: int
+    loss: float
+    again: Again | None
+    before: list[torch.Tensor] | None = None
+
+    @torch.no_grad()
+    def products(self, scope: Scope) -> tuple[Any, ...]:
+        """The gradient times the last update's direction; see `Moment`."""
+        control = self.control
+        if control.direction is None:
+            control.direction = Direction(control.optimizer)
+        each = scaled(control.optimizer, control.scales)
+        last = control.direction.last or [torch.zeros_like(p) for p, _ in each]
+        products = [wide(gradient(p)) * wide(u) * scale for (p, scale), u in zip(each, last, strict=True)]
+        if scope == "element":
+            return tuple(product.nan_to_num(0.0, 0.0, 0.0) for product in products)
+        sums = torch.stack([product.sum().double() for product in products]).tolist()
+        by_group, start = [], 0
+        for group in control.optimizer.param_groups:
+            by_group.append(sum(sums[start : start + len(group["params"])]))
+            start += len(group["params"])
+        found = by_group if scope == "group" else [sum(sums)]
+        return tuple(value if math.isfinite(value) else 0.0 for value in found)
+
+    @torch.no_grad()
+    def slope(self) -> float:
+        """How fast the loss falls at first along the gradient step; see `Moment`."""
+        each = scaled(self.control.optimizer, self.control.scales)
+        return float(torch.stack([wide(gradient(p)).square().sum().double() * scale for p, scale in each]).sum())
+
+    @torch.no_grad()
+    def loss_at(self, lr: float) -> float:
+        """The loss of the same batch after a gradient step with this LR; see `Moment`."""
+        control = self.control
+        check_plain(control.optimizer)
+        if self.again is None:
+            raise UsageError(
+                f"{control.schedule!r}: it has to compute the loss of a batch again; give probe() a closure"
+            )
+        moved = scaled(control.optimizer, control.scales)
+        self.before = [p.clone() for p, _ in moved] if self.before is None else self.before
+        control.forwards += 1
+        try:
+            for parameter, scale in moved:
+                parameter.sub_(gradient(parameter), alpha=lr * scale)
+            return float(self.again().detach())
+        finally:
+            for (parameter, _), start in zip(moved, self.before, strict=True):
+                parameter.copy_(start)
+
+
+def check_plain(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse an optimizer whose step is not the gradient step.
+
+    Raises:
+        UsageError: names what is asked for.
+    """
+    plain = isinstance(optimizer, torch.optim.SGD) and not any(
+        group["momentum"] or group["weight_decay"] or group["maximize"] for group in optimizer.param_groups
+    )
+    if not plain:
+        raise UsageError(
+            f"optimizer {type(optimizer).__name__}: a line search tries gradient steps; choose sgd without momentum "
+            "and weight decay"
+        )
+
+
+def family_of(schedule: Any) -> str:
+    """What a state belongs to: the schedule's class."""
+    return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
+
+
+def scope_of(schedule: Any) -> Scope:
+    """What a schedule has an LR for."""
+    scope: Scope = getattr(schedule, "scope", "global")
+    return scope
+
+
+def is_number(given: Any) -> bool:
+    """Whether a schedule gave one LR, not several."""
+    return not isinstance(given, tuple | list)
+
+
+def scaled(optimizer: torch.optim.Optimizer, scales: Sequence[float]) -> list[tuple[torch.Tensor, float]]:
+    """Each parameter with what its group's LR is scaled by."""
+    groups = zip(optimizer.param_groups, scales, strict=True)
+    return [(parameter, scale) for group, scale in groups for parameter in group["params"]]
+
+
+def wide(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor in float32 at least: LRs and products of halves would lose themselves in rounding."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def on(device: torch.device, state: Any) -> Any:
+    """A state with its tensors on a device."""
+    if isinstance(state, torch.Tensor):
+        return state.to(device)
+    if isinstance(state, dict):
+        return {name: on(device, value) for name, value in state.items()}
+    return type(state)(on(device, value) for value in state) if isinstance(state, list | tuple) else state
+
+
+def mean_and_least(arrays: Sequence[torch.Tensor]) -> tuple[float, float]:
+    """The mean and the least of all elements of several arrays; NaN if one is NaN."""
+    sums = torch.stack([array.double().sum() for array in arrays]).sum()
+    least = torch.stack([array.min().double() for array in arrays if array.numel()]).min()
+    return float(sums) / sum(array.numel() for array in arrays), float(least)
+
+
+def set_lr(group: dict[str, Any], lr: float) -> None:
+    """Set the LR of a param group; one that is a tensor stays that tensor."""
+    if isinstance(group["lr"], torch.Tensor):
+        group["lr"].fill_(lr)
+    else:
+        group["lr"] = lr

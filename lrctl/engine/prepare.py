@@ -1,0 +1,138 @@
+"""A recipe's task: its data made ready, its device chosen, its surroundings written down."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from textwrap import shorten
+from typing import Any
+
+from lrctl._version import __version__
+from lrctl.contracts.job import Task
+from lrctl.contracts.workload import StandIn, WithOptimizer, Workload
+from lrctl.errors import MissingError, UsageError
+from lrctl.recipe.optimizers import AUTO
+from lrctl.recipe.schema import Recipe
+from lrctl.recipe.workloads import content_digest, load_workload
+
+
+def prepare(recipe: Recipe) -> Task:
+    """The task of a recipe, with its data made ready and its device chosen.
+
+    Raises:
+        UsageError: the workload or device cannot be used, or the optimizer is settled twice.
+        MissingError: data or a model is not here, and cannot be fetched.
+    """
+    workload = load(recipe)
+    return task_of(recipe, workload, content_digest(recipe.workload.name, workload))
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A recipe's task where nothing was made ready for it, for a dry run.
+
+    Attributes:
+        task: its `content` is empty where data are not ready.
+        workload: None where it could not be built.
+        stand_in: whether its batches have to be made up, since data are not ready.
+        missing: why nothing can be measured, if so.
+    """
+
+    task: Task
+    workload: Workload | None
+    stand_in: bool = False
+    missing: str = ""
+
+
+def rehearse(recipe: Recipe) -> Rehearsed:
+    """The task of a recipe without making data ready that are not, unless the workload has no stand-ins for them.
+
+    Raises:
+        UsageError: the workload or device cannot be used, or the optimizer is settled twice.
+    """
+    workload = None
+    try:
+        workload = load(recipe)
+        if isinstance(workload, StandIn) and not workload.ready():
+            return Rehearsed(task_of(recipe, workload, ""), workload, stand_in=True)
+        content = content_digest(recipe.workload.name, workload)
+    except MissingError as error:
+        return Rehearsed(task_of(recipe, workload, ""), None, missing=str(error))
+    return Rehearsed(task_of(recipe, workload, content), workload)
+
+
+def load(recipe: Recipe) -> Workload:
+    """The workload of a recipe.
+
+    Raises:
+        UsageError: it may not be run, or cannot be built.
+    """
+    if recipe.refused:
+        raise UsageError(recipe.refused)
+    return load_workload(recipe.workload.name, recipe.workload.params, recipe.training.seed)
+
+
+def task_of(recipe: Recipe, workload: Workload | None, content: str) -> Task:
+    """The task of a recipe, with its device chosen.
+
+    Raises:
+        UsageError: the device cannot be used, or the optimizer is settled twice.
+    """
+    training, choice = recipe.training, recipe.workload
+    brings_own = recipe.problem.optimizer is None if workload is None else isinstance(workload, WithOptimizer)
+    own = brings_own and recipe.optimizer.name == AUTO
+    if own and recipe.optimizer_given:
+        raise UsageError(
+            f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer, so these settings would be "
+            "ignored; leave them out, or set optimizer.name to train with another optimizer instead"
+        )
+    return Task(
+        workload=choice.name,
+        workload_params=choice.params,
+        content=content,
+        seed=training.seed,
+        optimizer=None if own else recipe.named_optimizer,
+        device=resolve_device(training.device),
+        dtype=training.dtype,
+        threads=training.threads,
+        micro_batches=training.micro_batches,
+        compile=training.compile,
+        tf32=training.tf32,
+    )
+
+
+def resolve_device(name: str) -> str:
+    """The device that `auto` stands for, or the one named if torch has it.
+
+    Raises:
+        UsageError: torch does not know it or cannot use it.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError) as error:
+        reason = shorten(str(error), 120, placeholder=" ...")
+        raise UsageError(f"--device {name}: cannot be used here: {reason}; choose cpu, or leave it out") from error
+    return name
+
+
+def environment(task: Task | None) -> dict[str, Any]:
+    """What ran the search: versions, machine and, where something is trained, device."""
+    packages = {}
+    for package in ("torch", "numpy", "safetensors", "datasets", "tiktoken"):
+        try:
+            packages[package] = version(package)
+        except PackageNotFoundError:
+            packages[package] = "not installed"
+    return {
+        "lrctl": __version__,
+        "python": platform.python_version(),
+        **packages,
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        **({"device": task.device, "threads": task.threads} if task else {}),
+    }

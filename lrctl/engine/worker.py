@@ -1,0 +1,228 @@
+"""Do one job: what every executor runs, in this process or another."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrctl.contracts.canonical import canonical_json
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.result import Failure, SegmentResult
+from lrctl.contracts.workload import Workload
+from lrctl.errors import CheckpointError, LrctlError, ReproducibilityError, UsageError
+from lrctl.recipe import workloads as loading
+from lrctl.storage.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lrctl.engine.trainer import Trained
+
+
+def attempt(store: Path, task: Task, job: SegmentJob) -> SegmentResult:
+    """The result of a job; an exception becomes a result with status `failed`."""
+    try:
+        return work(opened(store), task, job)
+    except Exception as error:
+        where = "" if isinstance(error, LrctlError) else loading.origin(error, task.workload)
+        failure = Failure(type(error).__name__, f"{error}{where}", traceback.format_exc())
+        return SegmentResult(job.key(task), "failed", failure=failure, run=task.run)
+
+
+@lru_cache(maxsize=1)
+def opened(store: Path) -> Store:
+    """The store, opened once in each process."""
+    return Store(store)
+
+
+def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
+    """Train a job from its parent's checkpoint; write its losses, its checkpoint and, last, its result.
+
+    A job that another process has done meanwhile is not trained again. Of one that was stopped, only that is written.
+
+    Raises:
+        CheckpointError: the parent's checkpoint is missing or damaged.
+        ReproducibilityError: the job was done before and gave other losses.
+    """
+    from lrctl.engine.trainer import train
+    from lrctl.storage import checkpoint
+
+    key, own_seed, task = job.key(task), job.seed in (None, task.seed), task.of(job)
+    known = store.result(key)
+    if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.checkpoint(key).exists()):
+        return known
+    workload = workload_of(task, checked=own_seed)
+    with quiet_torch(task.threads, task.device, tf32=task.tf32):
+        start_from = parent_state(store, job)
+        trained = train(workload, task, job, start_from)
+    if trained.at_least is not None:
+        result = stopped(store, task, job, trained)
+    else:
+        first = check_same(store, key, trained, task)
+        result = summarise(task, job, trained)
+        digests = {"losses": store.put_losses(key, trained.losses, trained.lrs)}
+        if leaves_checkpoint(job, result.mean_loss):
+            digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
+        discarded = first.discarded if first else discarded_before(store, task, key)
+        result = replace(result, digests=digests, discarded=discarded, run=first.run if first else task.run)
+    store.put_result(result)
+    return result
+
+
+def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:
+    """Whether a job with this mean loss writes a checkpoint: one that cannot be chosen does not."""
+    return job.checkpoint and not job.cannot_be_chosen(mean_loss)
+
+
+def stopped(store: Store, task: Task, job: SegmentJob, trained: Trained) -> SegmentResult:
+    """The result of a job that was not trained to its end."""
+    key = job.key(task)
+    return SegmentResult(
+        key=key,
+        status="stopped",
+        steps=len(trained.losses),
+        seconds=trained.seconds,
+        parent=job.parent,
+        extra_forwards=trained.extra_forwards,
+        at_least=trained.at_least,
+        discarded=discarded_before(store, task, key),
+        run=task.run,
+    )
+
+
+def discarded_before(store: Store, task: Task, key: str) -> int:
+    """The steps that this run trained for a job when it was stopped before."""
+    before = store.stopped(key)
+    return before.steps + before.discarded if before and before.run == task.run else 0
+
+
+def workload_of(task: Task, *, checked: bool = True) -> Workload:
+    """The task's workload: built once in each process, since it may hold data.
+
+    `checked` says whether the task has the seed that the search was prepared with: with another seed the data's digest
+    may be another.
+
+    Raises:
+        UsageError: it cannot be built, or its data or file is not what the search began with.
+    """
+    content = task.content if checked else None
+    return built(task.workload, canonical_json(dict(task.workload_params)), task.seed, content)
+
+
+@lru_cache(maxsize=2)
+def built(name: str, params: str, seed: int, content: str | None) -> Workload:
+    """A workload from what decides it."""
+    workload = loading.load_workload(name, json.loads(params), seed)
+    found = loading.content_digest(name, workload)  # makes the data ready
+    if content not in (None, found):
+        raise UsageError(
+            f"workload {name}: its data or file changed while the search runs; give the same command again"
+        )
+    return workload
+
+
+def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
+    """The state a job starts from; a damaged checkpoint is deleted, so that it will be made again.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    from lrctl.storage import checkpoint
+
+    if job.parent is None:
+        return None
+    parent = store.result(job.parent)
+    try:
+        if parent is None:
+            raise CheckpointError(f"the job {job.parent[:12]} that this one continues from is not known")
+        state: dict[str, Any] = checkpoint.load(store.checkpoint(job.parent), parent.digests.get("checkpoint"))
+    except CheckpointError:
+        store.checkpoint(job.parent).unlink(missing_ok=True)
+        raise
+    return state
+
+
+def check_same(store: Store, key: str, trained: Trained, task: Task) -> SegmentResult | None:
+    """The result of a job done before, which must have given the same losses; None if it was not.
+
+    Raises:
+        ReproducibilityError: it gave others.
+    """
+    first = store.result(key)
+    if first is None:
+        return None
+    stored = store.losses(key)["loss"]
+    if stored.tobytes() != trained.losses.tobytes():
+        step = next((i for i, pair in enumerate(zip(stored, trained.losses, strict=False)) if pair[0] != pair[1]), 0)
+        raise ReproducibilityError(
+            f"job {key[:12]} of workload {task.workload} gave another loss at its step {step} than the one stored "
+            f"({trained.losses[step]} instead of {stored[step]}): torch, the CPU or the workload changed; "
+            "give --fresh to start over, or choose another --store"
+        )
+    return first
+
+
+def summarise(task: Task, job: SegmentJob, trained: Trained) -> SegmentResult:
+    """The result of a job that was trained to its end, from its losses."""
+    import numpy as np
+
+    losses = trained.losses.astype(np.float64)
+    good = losses[np.isfinite(losses)]
+    return SegmentResult(
+        key=job.key(task),
+        status="ok",
+        mean_loss=float(good.mean()) if len(good) else math.inf,
+        non_finite=len(losses) - len(good),
+        tail_loss=tail_mean(losses),
+        steps=len(losses),
+        seconds=trained.seconds,
+        parent=job.parent,
+        score=trained.score,
+        metrics=trained.metrics,
+        gradient_norms=trained.gradient_norms,
+        extra_forwards=trained.extra_forwards,
+    )
+
+
+def tail_mean(losses: np.ndarray[Any, Any]) -> float:
+    """The mean of the last tenth of the losses, at least one; +inf if one of them is not finite or there is none."""
+    tail = losses[-max(1, len(losses) // 10) :]
+    mean = float(tail.mean()) if len(tail) else math.inf
+    return mean if math.isfinite(mean) else math.inf
+
+
+@contextmanager
+def quiet_torch(threads: int, device: str = "cpu", *, tf32: bool = False) -> Iterator[None]:
+    """Torch as jobs need it; threads and random numbers are afterwards as before for others in this process."""
+    import numpy as np
+    import torch
+
+    before, products = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    # Denormal optimizer state makes steps up to 26 times slower.
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(threads)
+    if device.startswith("cuda"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        if tf32:
+            torch.set_float32_matmul_precision("high")
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
+            torch.set_num_threads(before)
+            if torch.get_float32_matmul_precision() != products:
+                torch.set_float32_matmul_precision(products)
+            torch.set_flush_denormal(False)

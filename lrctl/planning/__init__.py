@@ -1,0 +1,1 @@
+"""What a search would take, without training."""

@@ -1,0 +1,233 @@
+"""What a search would take, without training: its strategy is rehearsed on made-up results."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrctl.contracts.executor import slots
+from lrctl.contracts.job import FORWARD, SegmentJob, Task
+from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.schedule import AdaptiveSchedule
+from lrctl.contracts.strategy import Batch, Found, drive
+from lrctl.contracts.workload import StandIn
+from lrctl.engine.prepare import Rehearsed, rehearse
+from lrctl.engine.run import begun
+from lrctl.engine.session import SPLITS
+from lrctl.errors import LrctlError, MissingError, UsageError
+from lrctl.recipe.schema import Recipe
+from lrctl.recipe.workloads import origin
+from lrctl.registry.registry import registry
+from lrctl.storage.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lrctl.planning.profile import Measured
+
+MEASURED = (
+    "seconds_per_step",
+    "seconds_per_evaluation",
+    "seconds",
+    "memory_bytes",
+    "checkpoint_bytes",
+    "peak_disk_bytes",
+    "data_bytes",
+)
+"""What an estimate measures; null where it cannot."""
+
+NO_TRAINING: dict[str, Any] = {
+    **dict.fromkeys(("jobs", "jobs_known", "steps", "baseline_runs", "workers", *MEASURED), 0),
+    "notes": [],
+    "held_out_splits": [],
+}
+"""What a search takes that trains nothing."""
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What a strategy asked for when every job gave a made-up loss."""
+
+    task: Task
+    jobs: dict[str, SegmentJob] = field(default_factory=dict)
+    rounds: list[tuple[int, int]] = field(default_factory=list)
+    checkpoints: int = 0
+
+    def answer(self, batch: Batch) -> list[SegmentResult]:
+        """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""
+        new = {key: job for job in batch.jobs if (key := job.key(self.task)) not in self.jobs}
+        self.jobs |= new
+        if new:
+            self.rounds.append((len(new), max(job.stop - job.start for job in new.values())))
+        kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
+        self.checkpoints = max(self.checkpoints, len(kept) + sum(job.checkpoint for job in new.values()))
+        return [self.make_up(job) for job in batch.jobs]
+
+    def make_up(self, job: SegmentJob) -> SegmentResult:
+        """A result by which a search neither raises nor lowers the LR for long: the best LR is about 3e-4."""
+        if isinstance(job.schedule, AdaptiveSchedule) or (job.frozen and job.stop > 0):
+            loss = 0.0
+        else:
+            # A run to the end is known by its peak, a segment of a search by the LR it leads to.
+            lr = peak_of(job) if job.evaluate or job.score_batches else job.schedule(job.stop)
+            loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
+        metrics = {split: {"loss": loss} for split in job.evaluate}
+        made_up = SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start)
+        norms = (1.0,) * made_up.steps if job.gradient_norms else None
+        train_loss = loss if job.evaluate else None
+        stages = (loss,) * len(job.stages)
+        return replace(
+            made_up, score=loss, metrics=metrics, gradient_norms=norms, train_loss=train_loss, stage_losses=stages
+        )
+
+    def again(self, key: str | None) -> list[SegmentJob]:
+        """The jobs that are trained again for the checkpoint that is handed over, where its job left none."""
+        jobs: list[SegmentJob] = []
+        while key is not None and (jobs or not self.jobs[key].checkpoint):
+            jobs.append(self.jobs[key])
+            key = self.jobs[key].parent
+        return jobs
+
+
+def peak_of(job: SegmentJob) -> float:
+    """The highest LR of a run up to the end of a job."""
+    assert not isinstance(job.schedule, AdaptiveSchedule)
+    return max((*(job.lrs or ()), *map(job.schedule, range(job.start))), default=0.0)
+
+
+class Guess:
+    """Stands for a workload whose runs have a closed form: computing them would take as long as the search."""
+
+    def expected_losses(self, lrs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """1 for each run: (n, steps) to (n,)."""
+        import numpy as np
+
+        return np.ones(len(lrs))
+
+    def expected_gradient(self, lrs: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
+        """1, and no slope: (steps,) to (steps,)."""
+        import numpy as np
+
+        return 1.0, np.zeros(len(lrs))
+
+
+def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool = True) -> dict[str, Any]:
+    """What a search whose strategy is `command` would take. Nothing is trained, and no data are fetched.
+
+    A search that follows another path than the rehearsal can take somewhat more or fewer jobs. Jobs that are stopped
+    early are counted as whole ones.
+
+    Args:
+        command: a registered strategy's name.
+        recipe: from `lrctl.recipe.schema.read`.
+        store: where results of jobs may be known.
+        measure: False leaves time, memory and disk null, and is fast.
+
+    Returns:
+        A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
+        and how many `baseline_runs`, plain training runs, that is; `workers`; `seconds_per_step` and
+        `seconds_per_evaluation` in one worker, `seconds` of all; `memory_bytes` of one worker (an estimate: weights,
+        gradients, optimizer state, activations); `checkpoint_bytes`, `peak_disk_bytes` of the checkpoints that exist
+        at a time; `data_bytes` that are to be made ready first, 0 if none or unknown; `held_out_splits` that are
+        evaluated; `notes` on how it was measured. What could not be measured is null, and a note says why.
+
+    Raises:
+        UsageError: the recipe, workload or device cannot be used.
+    """
+    part, params = registry().get("strategy", command), recipe.params(command)
+    problem = recipe.problem
+    guessed = replace(problem, exact=Guess()) if problem.exact else problem
+    moved = begun(part.target(params, guessed))
+    if isinstance(moved, Found):
+        return NO_TRAINING | {"command": command, "workload": recipe.workload.name}
+    rehearsed = rehearse(recipe)
+    rehearsal = Rehearsal(rehearsed.task)
+    found = drive(moved, rehearsal.answer)
+    again = rehearsal.again(found.checkpoint)
+    jobs = [job for job in rehearsal.jobs.values() if job.stop > job.start]
+    steps = sum(job.stop - job.start for job in [*jobs, *again])
+    # Opening a folder that is not a store yet would make it one.
+    place = Store(store) if (Path(store) / "store.json").is_file() else None
+    return {
+        "command": command,
+        "workload": recipe.workload.name,
+        "jobs": len(jobs),
+        "jobs_known": sum(place is not None and known(place, job.key(rehearsed.task)) for job in jobs),
+        "steps": steps,
+        "baseline_runs": steps / recipe.training.steps,
+        **costs(recipe, rehearsed, rehearsal, again, measure),
+        "held_out_splits": list(SPLITS),
+    }
+
+
+def known(place: Store, key: str) -> bool:
+    """Whether a job was trained before, to its end or until it could not be chosen any more."""
+    return place.result(key) is not None or place.stopped(key) is not None
+
+
+def costs(
+    recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, again: list[SegmentJob], measure: bool
+) -> dict[str, Any]:
+    """The part of an estimate that is measured: time, memory, disk."""
+    device = rehearsed.task.device
+    workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(device))
+    updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
+    updates += sum(job.stop - job.start for job in again)
+    updates += sum(job.score_batches for job in rehearsal.jobs.values()) * FORWARD / workers
+    evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
+    found: dict[str, Any] = {"workers": workers, **dict.fromkeys(MEASURED), "notes": []}
+    if not measure:
+        return found
+    try:
+        if rehearsed.workload is None:
+            raise MissingError(rehearsed.missing)
+        found["data_bytes"] = prepared_bytes(rehearsed)
+        measured = probe(rehearsed)
+    except MissingError as error:
+        return found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
+    if rehearsed.stand_in:
+        found["notes"].append("the data are not made ready yet: steps were measured on made-up batches")
+    found["notes"] += measured.notes
+    evaluation = measured.seconds_per_evaluation
+    if evaluation is None:
+        found["notes"].append("the time of evaluations is not counted")
+    return found | {
+        "seconds_per_step": measured.seconds_per_step,
+        "seconds_per_evaluation": evaluation,
+        "seconds": updates * measured.seconds_per_step + evaluations * (evaluation or 0.0),
+        "memory_bytes": measured.memory_bytes,
+        "checkpoint_bytes": measured.checkpoint_bytes,
+        "peak_disk_bytes": max(rehearsal.checkpoints, len(again)) * measured.checkpoint_bytes,
+    }
+
+
+def prepared_bytes(rehearsed: Rehearsed) -> int:
+    """How many bytes of data are to be made ready."""
+    return rehearsed.workload.prepared_bytes() if isinstance(rehearsed.workload, StandIn) else 0
+
+
+def probe(rehearsed: Rehearsed) -> Measured:
+    """What training takes in one worker, measured on a throw-away model.
+
+    Raises:
+        UsageError: the workload cannot be trained.
+        MissingError: it needs something that is not here.
+    """
+    from lrctl.engine.worker import quiet_torch
+    from lrctl.planning.profile import measure
+
+    task, workload = rehearsed.task, rehearsed.workload
+    assert workload is not None
+    try:
+        with quiet_torch(task.threads, task.device, tf32=task.tf32):
+            return measure(workload, task, stand_in=rehearsed.stand_in, splits=SPLITS)
+    except LrctlError:
+        raise
+    except Exception as error:
+        where = origin(error, task.workload)
+        raise UsageError(
+            f"workload {task.workload}: training a few steps raised {type(error).__name__}: {error}{where}; "
+            "mend it and try again, --debug shows more"
+        ) from error

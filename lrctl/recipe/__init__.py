@@ -1,0 +1,1 @@
+"""Recipes: TOML files and settings, parsed once into frozen dataclasses."""

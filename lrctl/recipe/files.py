@@ -1,0 +1,201 @@
+"""Where a recipe's text is found, and what it extends: raw tables, unchecked."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lrctl.errors import UsageError
+from lrctl.recipe.workloads import is_code
+
+NAMES = ("workload.name", "executor.name", "optimizer.name")
+"""Keys that tell what the others in their table are about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The tables of one recipe, without those of the recipe it extends.
+
+    `refused` tells why the `file.py:Class` it names may not be run, if so.
+    """
+
+    source: str
+    tables: dict[str, Any]
+    refused: str
+
+    @property
+    def names_workload(self) -> bool:
+        """Whether it says which workload is trained."""
+        table = self.tables.get("workload")
+        return isinstance(table, dict) and "name" in table
+
+
+def layers(name: str) -> list[Layer]:
+    """A recipe given by name or file, after the recipe that it extends, if any, and so on: the first extends none.
+
+    Raises:
+        UsageError: one cannot be read, or extends what it may not.
+    """
+    path = find(name)
+    source = path.name if is_file_name(name) else name
+    found: list[Layer] = []
+    seen: list[Path] = []
+    while True:
+        if path.resolve() in seen:
+            loop = [layer.source for layer in found[seen.index(path.resolve()) :]]
+            raise UsageError(
+                f"{loop[-1]}: extends: {' -> '.join([*loop, loop[0]])} is a loop; one of them must extend nothing"
+            )
+        seen.append(path.resolve())
+        tables = parse(path)
+        base = tables.pop("extends", None)
+        tables.pop("paper", None)  # what a paper prints: see lrctl/papers/reproduce.py
+        found.append(Layer(source, tables, confine(tables.get("workload", {}), path.parent, source)))
+        if base is None:
+            return found[::-1]
+        path, source = extended(base, path.parent, source), str(base)
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """The raw tables of a file.
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not TOML: {error}") from error
+    except OSError as error:
+        raise UsageError(f"--recipe {path}: cannot be read: {error.strerror}") from error
+
+
+def extended(base: Any, folder: Path, source: str) -> Path:
+    """The file of the recipe that a recipe in `folder` extends.
+
+    Raises:
+        UsageError: there is none, or it is a file outside of that folder.
+    """
+    where = f"{source}: extends"
+    if not isinstance(base, str):
+        raise UsageError(f"{where}: must be a recipe's name or a TOML file, got {base!r}")
+    if not base.endswith(".toml"):
+        if base not in bundled():
+            raise UsageError(f"{where}: unknown recipe '{base}'; {hint(base)}")
+        return bundled()[base]
+    path = (folder / base).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise UsageError(f"{where}: {base} is outside the recipe's folder; move it there, or extend a bundled recipe")
+    if not path.is_file():
+        raise UsageError(f"{where}: {base}: there is no such file in {folder}")
+    return path
+
+
+def merge(tables: Mapping[str, Any], onto: Mapping[str, Any]) -> dict[str, Any]:
+    """The tables of a recipe laid over those that it extends: its keys win, key by key, in `[strategy.NAME]` too.
+
+    Another workload, executor or optimizer starts from its own defaults, as with `assign`.
+    """
+    merged = copy.deepcopy(dict(onto))
+    for name in (key.partition(".")[0] for key in NAMES):
+        if name in merged and isinstance(tables.get(name), dict) and "name" in tables[name]:
+            restart(merged, name, tables[name]["name"])
+    for name, table in tables.items():
+        below = merged.get(name)
+        if name == "strategy" and isinstance(table, dict) and isinstance(below, dict):
+            table = {strategy: laid(params, below.get(strategy)) for strategy, params in table.items()}
+        merged[name] = laid(table, below)
+    return merged
+
+
+def laid(table: Any, onto: Any) -> Any:
+    """A table over another, key by key; what is no table takes the other's place."""
+    return onto | table if isinstance(table, dict) and isinstance(onto, dict) else table
+
+
+def assign(tables: dict[str, Any], key: str, value: Any) -> None:
+    """Set `table.key` (or `strategy.name.key`) in raw tables."""
+    *path, last = key.split(".")
+    table: Any = tables
+    for part in path:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"--set {key}: {part} is not a table")
+    if key in NAMES:
+        restart(tables, path[0], value)
+    table[last] = value
+
+
+def restart(tables: dict[str, Any], table: str, name: Any) -> None:
+    """Empty a table whose `name` will be another.
+
+    Another workload, executor or optimizer has other keys; another workload is not to be trained with the settings of
+    an optimizer that were chosen for this one.
+    """
+    if tables[table].get("name") != name:
+        tables[table].clear()
+        if table == "workload":
+            tables.pop("optimizer", None)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether `--recipe` was given a file rather than the name of a bundled recipe."""
+    return name.endswith(".toml") or ("/" in name and name not in bundled())
+
+
+def find(name: str) -> Path:
+    """The file of a recipe given by name or path.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name in bundled():
+        return bundled()[name]
+    if not is_file_name(name):
+        raise UsageError(f"--recipe {name}: unknown recipe; {hint(name)}")
+    if not Path(name).is_file():
+        raise UsageError(f"--recipe {name}: there is no such file; {hint(name, 'give a TOML file or ')}")
+    return Path(name)
+
+
+@cache
+def bundled() -> dict[str, Path]:
+    """The recipes that come with lrctl, by name: inside the package once installed, beside it in a checkout.
+
+    The name of one in a subfolder begins with that: `folder/name`.
+    """
+    package = Path(__file__).parents[1]
+    folder = package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.toml"))}
+
+
+def hint(name: str, first: str = "") -> str:
+    """What to give in place of a name that is no recipe: the nearest, those in that folder, or an overview."""
+    if inside := [each for each in bundled() if each.startswith(f"{name}/")]:
+        return f"it is a folder; choose from: {', '.join(inside)}"
+    if near := difflib.get_close_matches(name, bundled(), n=1):
+        return f"did you mean '{near[0]}'?"
+    overview = {f"{top}/..." if rest else top for top, _, rest in (each.partition("/") for each in bundled())}
+    return f"{first}choose from: {', '.join(sorted(overview))}"
+
+
+def confine(table: Any, folder: Path, source: str) -> str:
+    """Resolve a recipe's `file.py:Class` against the recipe's folder; why it may not be run, if it lies outside."""
+    name = table.get("name") if isinstance(table, dict) else None
+    if not isinstance(name, str) or not is_code(name):
+        return ""
+    file, _, cls = name.rpartition(":")
+    path = (folder / file).resolve()
+    table["name"] = f"{path}:{cls}"
+    if path.is_relative_to(folder.resolve()):
+        return ""
+    return (
+        f"{source}: workload.name: {file} is outside the recipe's folder; "
+        f"move it there, name it yourself with --workload {path}:{cls}, or give --allow-code if you trust the recipe"
+    )

@@ -1,0 +1,1 @@
+"""Plugins found by entry point, and the parts that they register."""

@@ -1,0 +1,59 @@
+"""The hooks a plugin may implement. plugins/README.md has a complete example of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from lrctl.contracts.job import SegmentJob
+    from lrctl.contracts.result import SegmentResult
+    from lrctl.contracts.strategy import Batch, Problem
+
+PROJECT = "lrctl"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+Register = Callable[..., None]
+
+
+@hookspec
+def register_strategies(register: Register) -> None:
+    """Call `register(function, name=..., params=Dataclass, help=...)` for each strategy."""
+
+
+@hookspec
+def register_schedules(register: Register) -> None:
+    """Call `register(family, name=..., help=...)` for each schedule family, a frozen dataclass."""
+
+
+@hookspec
+def register_workloads(register: Register) -> None:
+    """Call `register(build, name=..., params=Dataclass, help=...)`; `build(params, seed)` gives the workload."""
+
+
+@hookspec
+def register_executors(register: Register) -> None:
+    """Call `register(build, name=..., params=Dataclass, help=...)`; `build(params, store)` gives the executor."""
+
+
+@hookspec
+def preparing(what: str, done: int, total: int) -> None:
+    """A workload makes its data ready: so far `done` of `total` (0: unknown). The return value is ignored."""
+
+
+@hookspec
+def batch_started(batch: Batch, reused: int, run: Problem) -> None:
+    """A search of `run` asks for `batch`, `reused` of whose jobs are known. The return value is ignored."""
+
+
+@hookspec
+def job_finished(job: SegmentJob, result: SegmentResult) -> None:
+    """A job was trained or found in the store. The return value is ignored."""
+
+
+@hookspec
+def search_finished(document: dict[str, Any]) -> None:
+    """A search is done; `document` is its result as `--json` prints it. The return value is ignored."""

@@ -1,0 +1,81 @@
+"""Schedules as JSON: the name of a registered family and its parameters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lrctl.contracts.canonical import canonical_json
+from lrctl.contracts.schedule import build_schedule, params_of
+from lrctl.errors import UsageError
+from lrctl.registry.registry import registry
+
+SCHEDULE_FORMAT = "lrctl-schedule/1"
+
+
+def read_schedule(path: str | Path) -> tuple[Any, int]:
+    """The schedule in a schedule.json, and for how many steps it is.
+
+    Raises:
+        UsageError: the file is not a schedule of this format, or its family is not registered.
+    """
+    return parse_schedule(text_of(path, " as a schedule.json"), str(path))
+
+
+def text_of(path: str | Path, what: str = "") -> str:
+    """The text of a file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise UsageError(f"{path}: cannot be read{what}: {reason}") from error
+
+
+def parse_schedule(text: str, where: str) -> tuple[Any, int]:
+    """The schedule in the text of a schedule.json, and for how many steps it is; `where` names it in errors.
+
+    Raises:
+        UsageError: the text is not a schedule of this format, or its family is not registered.
+    """
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{where}: must be a schedule.json, but it is not JSON: {error}") from error
+    if not isinstance(document, dict) or document.get("format") != SCHEDULE_FORMAT:
+        found = f"format {document.get('format')!r}" if isinstance(document, dict) else "no JSON object"
+        raise UsageError(f"{where}: must be a schedule.json of format {SCHEDULE_FORMAT!r}, found {found}")
+    steps = document.get("steps")
+    if type(steps) is not int or steps < 1:
+        raise UsageError(f"{where}: steps: must be a whole number of at least 1, got {steps!r}")
+    return schedule_in(document, where), steps
+
+
+def schedule_text(schedule: Any, steps: int) -> str:
+    """A schedule as `parse_schedule` reads it."""
+    return canonical_json({"format": SCHEDULE_FORMAT, "steps": steps, "schedule": described(schedule)})
+
+
+def described(schedule: Any) -> dict[str, Any]:
+    """A schedule as JSON: its registered family and parameters."""
+    return {"family": registry().family(schedule), "params": params_of(schedule)}
+
+
+def schedule_in(document: Mapping[str, Any], where: str) -> Any:
+    """The schedule in a schedule.json or a result document.
+
+    Raises:
+        UsageError: there is none in it, or its family is not registered.
+    """
+    match document.get("schedule"):
+        case {"family": str(family), "params": dict(params)}:
+            part = registry().get("schedule", family, f"{where}: schedule.family")
+            return build_schedule(part.target, params)
+    if document.get("schedule", "") is None:
+        raise UsageError(f"{where}: it found no schedule; `lrctl runs show` tells why")
+    raise UsageError(f"{where}: schedule: must hold a family and its params, got {document.get('schedule')!r}")

@@ -1,0 +1,232 @@
+"""What a person sees while a search runs: a live table on a terminal, a line per decision elsewhere."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, dataclass, field, is_dataclass
+from dataclasses import fields as dataclass_fields
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.strategy import Batch, Problem, Segment
+from lrctl.errors import UsageError
+from lrctl.registry.hookspecs import hookimpl
+from lrctl.registry.registry import registry
+
+ROUND_TABLE = 4
+"""Lines of the screen that rows cannot have: the title, the columns, the totals, and where the cursor is."""
+
+LINE_EVERY = 60.0
+"""Seconds between two lines about data that is made ready, where there is no terminal."""
+
+
+@contextmanager
+def shown(*, quiet: bool = False) -> Iterator[None]:
+    """Show every search of the block on stderr, unless `quiet`."""
+    if quiet:
+        yield
+        return
+    console = Console(stderr=True)
+    observer = Progress(console)
+    manager = registry().manager
+    manager.register(observer, name="progress")
+    # Twice a second: a table of 20 rows takes 7 ms to draw.
+    live = Live(get_renderable=observer.table, console=console, refresh_per_second=2, transient=True)
+    try:
+        if console.is_terminal:
+            with live:
+                yield
+        else:
+            yield
+    finally:
+        manager.unregister(name="progress")
+
+
+@dataclass(slots=True, eq=False)  # pluggy wants plugins that can be hashed
+class Progress:
+    """An observer like any plugin's."""
+
+    console: Console
+    began: float = field(default_factory=time.monotonic)
+    batch: Batch | None = None
+    run: Problem | None = None
+    done: dict[int, SegmentResult] = field(default_factory=dict)
+    counted: set[str] = field(default_factory=set)
+    known: int = 0
+    told: set[Segment] = field(default_factory=set)
+    jobs: int = 0
+    reused: int = 0
+    stopped: int = 0
+    steps: int = 0
+    preparation: tuple[str, int, int] = ("preparing data", 0, 0)
+    said: float = field(default_factory=time.monotonic)
+
+    @hookimpl
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Show how far the data is; off a terminal by a line now and then."""
+        self.preparation = (what, done, total)
+        if not self.console.is_terminal and time.monotonic() - self.said >= LINE_EVERY:
+            self.said = time.monotonic()
+            self.console.print(Text(amount(what, done, total)), soft_wrap=True)
+
+    @hookimpl
+    def batch_started(self, batch: Batch, reused: int, run: Problem) -> None:
+        """Say what was decided, and turn to the next batch."""
+        self.tell(batch)
+        if not batch.judge and not self.console.is_terminal and (self.batch is None or self.batch.title != batch.title):
+            self.console.print(Text(batch.title), soft_wrap=True)
+        self.batch, self.run, self.done, self.known = batch, run, {}, reused
+
+    @hookimpl
+    def job_finished(self, job: SegmentJob, result: SegmentResult) -> None:
+        """Take a result into the table. Those that were known are told first, some of them not for the first time."""
+        self.done[id(job)] = result
+        new, known = result.key not in self.counted, self.known > 0
+        self.counted.add(result.key)
+        self.known -= known
+        self.jobs += new
+        self.reused += new and known
+        self.steps += result.steps if new or not known else 0
+        self.stopped += result.status == "stopped" and not known
+
+    @hookimpl
+    def search_finished(self, document: dict[str, Any]) -> None:
+        """Repeat what the user should know, where it is read last."""
+        self.batch = None
+        for note in document["notes"]:
+            self.console.print(Text.assemble(("note:", "yellow"), f" {note}"), soft_wrap=True)
+
+    def tell(self, batch: Batch) -> None:
+        """One line per decision that was not told yet."""
+        for segment in batch.trace:
+            if segment not in self.told:
+                self.told.add(segment)
+                prefix = batch.title.rpartition(": ")[0]
+                line = decision(segment)
+                self.console.print(Text(f"{prefix}: {line}" if prefix else line), soft_wrap=True)
+
+    def table(self) -> Group:
+        """The batch at work: a row per job, as many as there is room for, and a line of totals."""
+        batch, done = self.batch, dict(self.done)  # drawn in a thread of its own, while results come in
+        if batch is None:
+            what, ready, total = self.preparation
+            bar = [ProgressBar(total, ready, width=40)] if total else []
+            return Group(Text(amount(what, ready, total)), *bar)
+        optimizers = any(job.optimizer for job in batch.jobs)
+        first = "LR at its end" if batch.judge else "schedule"
+        table = Table(*["optimizer"][:optimizers], first, "mean loss", "status", box=None, pad_edge=False)
+        lowest = min((r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)), default=None)
+        part = window([id(job) in done for job in batch.jobs], self.console.height - ROUND_TABLE)
+        for job in batch.jobs[part]:
+            result = done.get(id(job))
+            best = bool(result and result.mean_loss == lowest)
+            loss = loss_of(result) if result else ""
+            named = [optimizer_of(job)][:optimizers]
+            table.add_row(
+                *named, label(job), loss, result.status if result else "...", style="bold green" if best else ""
+            )
+        shown = (
+            "" if part == slice(0, len(batch.jobs)) else f" (rows {part.start + 1}-{part.stop} of {len(batch.jobs)})"
+        )
+        return Group(Text(batch.title + shown, "bold"), table, Text(self.totals(batch)))
+
+    def totals(self, batch: Batch) -> str:
+        """Jobs, steps, cost and the time left at this pace."""
+        assert self.run is not None
+        spent = time.monotonic() - self.began
+        job = batch.jobs[0]
+        share = (job.start + (job.stop - job.start) * len(self.done) / len(batch.jobs)) / self.run.steps
+        # Whole runs are no share of one run.
+        left = f", about {clock(spent * (1 - share) / share)} left" if 0 < share < 1 and batch.judge else ""
+        stopped = f", {self.stopped} stopped" if self.stopped else ""
+        return (
+            f"{self.jobs} jobs ({self.reused} reused{stopped}), {self.steps} steps = "
+            f"{self.steps / self.run.steps:.1f} plain runs, {clock(spent)}{left}"
+        )
+
+
+def amount(what: str, done: int, total: int) -> str:
+    """How far something is, in words.
+
+    >>> amount("tokenising a.txt", 1500, 30000), amount("tokenising a.txt", 1500, 0), amount("preparing data", 0, 0)
+    ('tokenising a.txt: 1,500 of 30,000', 'tokenising a.txt: 1,500', 'preparing data')
+    """
+    return f"{what}: {done:,} of {total:,}" if total else f"{what}: {done:,}" if done else what
+
+
+def window(done: Sequence[bool], room: int) -> slice:
+    """The rows that are shown where there is no room for all: those around the first that is not done.
+
+    >>> window([True] * 30 + [False] * 30, 10), window([True, False], 10)
+    (slice(25, 35, None), slice(0, 2, None))
+    """
+    count = len(done)
+    shown = min(count, max(1, room))
+    at = done.index(False) if False in done else count
+    start = max(0, min(at - shown // 2, count - shown))
+    return slice(start, start + shown)
+
+
+def loss_of(result: SegmentResult) -> str:
+    """The mean loss of a job, or what it would at least have been; nothing for one without steps."""
+    if result.at_least is not None:
+        return f"> {result.at_least:.4f}"
+    return f"{result.mean_loss:.4f}" if result.steps else ""
+
+
+def optimizer_of(job: SegmentJob) -> str:
+    """The name of a job's own optimizer."""
+    return str(job.optimizer["name"]) if job.optimizer else "recipe's"
+
+
+def label(job: SegmentJob) -> str:
+    """What sets a job apart from the others of its batch: the LR at its end or, of a whole run, its schedule."""
+    if job.start == job.stop:
+        return "evaluation"
+    if job.evaluate or not isinstance(job.schedule, PiecewiseLinear):
+        return " ".join([family_of(job.schedule), *settings(job.schedule)])
+    return "frozen" if job.frozen else f"{job.schedule(job.stop):.3g}"
+
+
+def family_of(schedule: object) -> str:
+    """The registered name of a schedule's family, or the name of its class."""
+    try:
+        return registry().family(schedule)
+    except UsageError:
+        return type(schedule).__name__
+
+
+def settings(schedule: object) -> Iterator[str]:
+    """The numbers and words of a schedule that are not at their defaults; a whole number without one is a length."""
+    for each in dataclass_fields(schedule) if is_dataclass(schedule) else ():
+        value = getattr(schedule, each.name)
+        length = type(value) is int and each.default is MISSING
+        if isinstance(value, int | float | str) and value != each.default and not length:
+            yield f"{each.name}={value:.3g}" if isinstance(value, float) else f"{each.name}={value}"
+
+
+def decision(segment: Segment) -> str:
+    """A decision in one line."""
+    return (
+        f"segment {segment.k}: steps {segment.start}-{segment.stop}, "
+        f"LR {segment.lr_start:.3g} -> {segment.chosen:.3g}, "
+        f"mean loss {segment.winner.mean_loss:.4f}, eps {segment.eps:.3g} nats, margin {segment.margin:.2g}"
+    )
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people read them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

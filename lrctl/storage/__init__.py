@@ -1,0 +1,1 @@
+"""The store: jobs, losses, checkpoints and runs on disk."""

@@ -1,0 +1,115 @@
+"""Training state <-> safetensors: written at once or not at all, checked by digest, never pickle.
+
+Imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from lrctl.contracts.canonical import canonical_json
+from lrctl.errors import CheckpointError
+from lrctl.storage.files import aside, cannot_write
+
+FORMAT = "lrctl-checkpoint/1"
+
+
+def save(path: Path, state: dict[str, Any]) -> str:
+    """Write a state: nested dicts, lists and tuples of tensors and JSON values. Returns its digest.
+
+    Raises:
+        StoreError: the file cannot be written.
+        TypeError: the state holds something else; names it.
+        ValueError: it holds a number outside of tensors that is not finite; names it.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    skeleton = canonical_json(pack(state, "", tensors, {}))
+    digest = digest_of(skeleton, tensors)
+    metadata = {"format": FORMAT, "state": skeleton, "digest": digest}
+    with aside(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:
+            raise cannot_write(path, error) from error
+    return digest
+
+
+def load(path: Path, digest: str | None = None) -> Any:
+    """Read a state on the CPU; each call gives tensors of its own.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or its digest is not the expected one.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        skeleton = metadata["state"]
+        found = digest_of(skeleton, tensors)
+        if metadata["format"] != FORMAT or found != metadata["digest"] or found != (digest or found):
+            raise CheckpointError(f"checkpoint {path} is damaged: its digest does not match")
+        return unpack(json.loads(skeleton), tensors)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
+
+
+def pack(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[Any, str]) -> Any:
+    """`value` as JSON, its tensors moved to `tensors` under their dotted names.
+
+    A dict becomes a list of pairs, since JSON would turn the optimizer's integer keys into strings. A tensor met
+    twice (tied weights) is stored once.
+    """
+    if isinstance(value, torch.Tensor):
+        storage = value.untyped_storage().data_ptr()
+        identity = (storage, value.storage_offset(), value.stride(), value.shape, value.dtype)
+        if value.numel() == 0 or identity not in seen:
+            while name in tensors:  # keys may hold dots, or differ in their type only
+                name += "'"
+            # A view of a larger storage would be saved whole, and two views of one storage refused.
+            own = value.detach().cpu().contiguous()
+            view = storage in seen or own.untyped_storage().nbytes() != own.nbytes
+            tensors[name] = own.clone() if view else own
+            seen[identity] = seen[storage] = name
+            return {"tensor": name}
+        return {"tensor": seen[identity]}
+    if isinstance(value, dict):
+        return {"dict": [[k, pack(v, f"{name}.{k}".lstrip("."), tensors, seen)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return {kind: [pack(v, f"{name}.{i}", tensors, seen) for i, v in enumerate(value)]}
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"checkpoint: {name} is {value}; only finite numbers can be saved")
+    if value is None or isinstance(value, bool | int | float | str):
+        return {"json": value}
+    raise TypeError(f"checkpoint: {name} is a {type(value).__name__}; only tensors and JSON values can be saved")
+
+
+def unpack(packed: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
+    """The inverse of `pack`."""
+    ((kind, value),) = packed.items()
+    if kind == "tensor":
+        return tensors[value]
+    if kind == "dict":
+        return {key: unpack(item, tensors) for key, item in value}
+    if kind in ("list", "tuple"):
+        items = [unpack(item, tensors) for item in value]
+        return tuple(items) if kind == "tuple" else items
+    return value
+
+
+def digest_of(skeleton: str, tensors: dict[str, torch.Tensor]) -> str:
+    """The sha256 of everything in a checkpoint: structure, names, types, shapes and bytes."""
+    total = hashlib.sha256(skeleton.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()

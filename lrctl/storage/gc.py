@@ -1,0 +1,100 @@
+"""What lies in a store: its runs, and the files that nothing needs any more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lrctl.storage.files import ASIDE, read_json
+from lrctl.storage.store import STALE, Store, handed_over
+
+KINDS = {"jobs": ".json", "stopped": ".json", "losses": ".npy", "checkpoints": ".safetensors"}
+"""The files of a job in the order in which they are deleted: its result, which is the fact, comes first."""
+
+
+def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
+    """Delete the files of jobs that no run needs; tells how many there were and how large.
+
+    Needed are the checkpoints that finished runs hand over and those of unfinished runs' jobs, and the results and
+    losses of jobs that are recorded for a run in the store, or that a finished run names, with all that led to them.
+
+    An unfinished run may be at work: while there is one, nothing younger than an hour goes, for it may be new and not
+    yet named. A search that misses something in spite of that trains it again.
+
+    Args:
+        store: the store.
+        dry_run: only tell.
+    """
+    # In this order: a search opens its run before it writes the first file of a job.
+    files = {kind: job_files(store, kind) for kind in KINDS}
+    jobs = facts(files)
+    documents = {name: store.document(name) for name in store.runs()}
+    unfinished = [name for name, document in documents.items() if document is None]
+    finished = [document for document in documents.values() if document]
+
+    running = {key for key, job in jobs.items() if job.get("run") in unfinished}
+    recorded = {key for key, job in jobs.items() if job.get("run") in documents}
+    needed = dict.fromkeys(KINDS, lineages(recorded.union(texts(finished)), jobs))
+    needed["checkpoints"] = running.union(*map(handed_over, finished))
+
+    unneeded = {kind: [path for path in files[kind] if path.stem not in needed[kind]] for kind in KINDS}
+    freed = {kind: [path for path in paths if not (unfinished and young(path))] for kind, paths in unneeded.items()}
+    counts = {kind: {"files": len(paths), "bytes": sum(map(size, paths))} for kind, paths in freed.items()}
+    for path in (path for paths in freed.values() for path in paths if not dry_run):
+        path.unlink(missing_ok=True)
+    return {
+        "dry_run": dry_run,
+        "files": sum(count["files"] for count in counts.values()),
+        "bytes": sum(count["bytes"] for count in counts.values()),
+        "freed": counts,
+        "spared": sum(map(len, unneeded.values())) - sum(map(len, freed.values())),
+        "unfinished": unfinished,
+    }
+
+
+def job_files(store: Store, kind: str) -> list[Path]:
+    """The whole files of a kind, of all jobs."""
+    return sorted(path for path in (store.path / kind).glob(f"*{KINDS[kind]}") if not path.name.startswith(ASIDE))
+
+
+def facts(files: Mapping[str, Sequence[Path]]) -> dict[str, Mapping[str, Any]]:
+    """What is recorded of each job, whether it was stopped or trained to its end."""
+    return {path.stem: read_json(path) or {} for kind in ("stopped", "jobs") for path in files[kind]}
+
+
+def lineages(keys: Iterable[str], jobs: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """These jobs and all that led to them."""
+    found: set[str] = set()
+    for each in keys:
+        key: Any = each
+        while key in jobs and key not in found:
+            found.add(key)
+            key = jobs[key].get("parent")
+    return found
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from texts(item)
+
+
+def size(path: Path) -> int:
+    """The bytes of a file; 0 for what is no file, or gone."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0
+
+
+def young(path: Path) -> bool:
+    """Whether a file may still belong to something that is under way."""
+    try:
+        return time.time() - path.stat().st_mtime < STALE
+    except FileNotFoundError:
+        return False

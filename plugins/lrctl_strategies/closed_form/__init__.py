@@ -1,0 +1,1 @@
+"""Closed forms of a schedule that was found."""

@@ -1,0 +1,1 @@
+"""GreedyLR against other schedules."""

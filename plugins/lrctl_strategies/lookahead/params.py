@@ -1,0 +1,53 @@
+"""Parameters of lookahead search."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Lookahead:
+    """Parameters of lookahead search."""
+
+    budget: Annotated[
+        float, "plain runs, scoring counted, that nothing but the short runs and the first rollout goes beyond"
+    ] = 8.0
+    score_on: Annotated[
+        Literal["training", "validation"],
+        "what a rollout is scored by: training batches that are kept aside for it, or validation loss, whose cost is "
+        "not counted",
+    ] = "training"
+    score_batches: Annotated[int, "how many batches of training data a score is the mean loss of"] = 64
+    grid: Annotated[
+        tuple[float, ...], "LRs of the short runs at first; up to 12 are tried while the best is on the edge"
+    ] = (1e-3, 3.33e-3, 1e-2)
+    probe: Annotated[float, "length of the short runs, as a share of the run"] = 0.15
+    rise: Annotated[
+        tuple[float, ...],
+        "shares of the run in which the LR rises from 0, compared on short runs; --grid is tried with the first",
+    ] = (0.05, 0.02, 0.1)
+    knot: Annotated[tuple[float, ...], "shares of the run at which the LR may turn"] = (0.4, 0.7, 0.85, 0.95)
+    ratio: Annotated[float, "by what LRs of whole runs are multiplied or divided"] = 1.5
+    fine_ratio: Annotated[float, "instead of --ratio where only divergence limits the LR, as on least squares"] = 1.2
+    max_lr: Annotated[float | None, "no LR above this is tried"] = None
+
+    def __post_init__(self) -> None:
+        if not self.budget > 0:
+            raise ValueError(f"budget: must be greater than 0, got {self.budget}")
+        if self.score_batches < 1:
+            raise ValueError(f"score_batches: must be at least 1, got {self.score_batches}")
+        if not self.grid or not all(0 < lr < math.inf for lr in self.grid):
+            raise ValueError(f"grid: must hold LRs greater than 0, got {list(self.grid)}")
+        if self.max_lr is not None and not min(self.grid) <= self.max_lr:
+            raise ValueError(f"max_lr: no LR of the grid is at most {self.max_lr:g}; raise it above {min(self.grid):g}")
+        if not 0 < self.probe < 1:
+            raise ValueError(f"probe: must be greater than 0 and less than 1, got {self.probe}")
+        if not self.rise or not all(0 < share < self.probe for share in self.rise):
+            raise ValueError(f"rise: must hold shares greater than 0 and less than probe, got {list(self.rise)}")
+        if not self.knot or not all(max(self.rise) < share < 1 for share in self.knot):
+            raise ValueError(f"knot: must hold shares above those of rise and below 1, got {list(self.knot)}")
+        for name in ("ratio", "fine_ratio"):
+            if not 1 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}: must be greater than 1, got {getattr(self, name)}")

@@ -1,0 +1,105 @@
+"""What a lookahead search answers with: the best rollout, and what was tried on the way to it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from lrctl.contracts.canonical import finite
+from lrctl.contracts.job import FORWARD
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.strategy import Found
+from lrctl.contracts.table import Table
+from lrctl.errors import NoValidCandidateError
+from lrctl_strategies.lookahead.rollouts import Rollout, Rollouts, digits
+
+if TYPE_CHECKING:
+    from lrctl_strategies.lookahead.params import Lookahead
+    from lrctl_strategies.lookahead.short_runs import Probes
+
+NEXT = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
+
+
+def found(p: Lookahead, rollouts: Rollouts, probes: Probes) -> Found:
+    """The answer.
+
+    Raises:
+        NoValidCandidateError: every rollout diverged.
+    """
+    best, by = rollouts.best, "training batches kept aside" if rollouts.judge.score_batches else "validation loss"
+    if not math.isfinite(best.score):
+        raise NoValidCandidateError(
+            f"all {len(rollouts.tried)} rollouts diverged; lower --grid or --max-lr, and check the model and its data"
+        )
+    summary = (
+        ("chosen_by", by),
+        ("score", best.score),
+        ("untrained", finite(probes.untrained)),
+        ("limited_by_divergence", probes.limited),
+        ("probes", [{"rise": r, "lr": lr, "score": finite(s)} for (r, lr), s in probes.scores.items()]),
+        ("rollouts", [entry(rollout) for rollout in rollouts.tried]),
+        ("plain_runs", rollouts.spent),
+        ("skipped", rollouts.skipped),
+        ("next", NEXT),
+    )
+    return Found(
+        PiecewiseLinear(best.knots),
+        best.key,
+        summary=summary,
+        notes=notes(p, rollouts, probes, best),
+        tables=(every_rollout(rollouts, by),),
+    )
+
+
+def entry(rollout: Rollout) -> dict[str, Any]:
+    """A rollout in the results."""
+    return {
+        "move": rollout.move,
+        "knots": [list(knot) for knot in rollout.knots],
+        "score": finite(rollout.score),
+        "plain_runs": rollout.spent,
+        "key": rollout.key,
+    }
+
+
+def notes(p: Lookahead, rollouts: Rollouts, probes: Probes, best: Rollout) -> tuple[str, ...]:
+    """What the user should know about the answer."""
+    told, lrs = [], sorted(lr for _, lr in probes.scores)
+    if probes.lr == lrs[-1] and p.max_lr is not None:
+        told.append(f"the best of the short runs had LR {probes.lr:g}; --max-lr {p.max_lr:g} allowed no higher one")
+    elif probes.lr in (lrs[0], lrs[-1]):
+        told.append(f"the best of the short runs had LR {probes.lr:g}, the last that was tried; try another --grid")
+    if probes.failed is not None:
+        told.append(
+            f"the short run with LR {probes.failed:.3g} ended no better than it had begun, and was the next above the "
+            f"best one, so all is searched in steps of --fine-ratio {p.fine_ratio:g} below it"
+        )
+    if rollouts.skipped:
+        scoring = FORWARD * rollouts.judge.score_batches / rollouts.steps
+        told.append(
+            f"--budget {p.budget:g} left out at least {rollouts.skipped} rollouts; a score costs {scoring:.2g} "
+            "plain runs, less with fewer --score-batches"
+        )
+    if not best.score < probes.untrained:
+        told.append("the answer scores no better than the model before any training; lower --grid, or check the model")
+    return tuple(told)
+
+
+def every_rollout(rollouts: Rollouts, by: str) -> Table:
+    """A row per rollout, in the order in which they were tried."""
+    columns = ("rollout", *(f"LR at {step}" for step in rollouts.at), "score", "plain runs with scores")
+    rows = tuple(
+        (
+            rollout.move + " *" * (rollout is rollouts.best),
+            *(f"{lr:.3g}" for _, lr in rollout.knots[1:-1]),
+            digits(rollout.score),
+            f"{rollout.spent:.2f}",
+        )
+        for rollout in rollouts.tried
+    )
+    told = [f"Score: mean loss with frozen weights at the end of the run, by {by}. * is handed over."]
+    if rollouts.judge.score_batches:
+        told.append(f"A score counts as {rollouts.judge.score_batches} forward passes, each {FORWARD:.2g} of a step.")
+    else:
+        told.append("What the validation losses cost is not counted.")
+    return Table("Every rollout", columns, rows, tuple(told))

@@ -1,0 +1,1 @@
+"""Semi-local search and local search."""

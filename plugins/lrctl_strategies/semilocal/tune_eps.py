@@ -1,0 +1,121 @@
+"""Tuning eps as the paper does (section 3.2.1): double and halve a first guess until the result regresses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.strategy import Batch, Found, Problem, Search
+from lrctl.contracts.table import Table, number
+from lrctl.errors import NoValidCandidateError
+from lrctl_strategies.semilocal.params import SemiLocal
+from lrctl_strategies.semilocal.search import semilocal
+
+SPLIT = "validation"
+
+
+@dataclass(slots=True)
+class Tried:
+    """What each (eps, decay) gave: its validation loss and the search's answer. `failed` is the last failure."""
+
+    run: Problem
+    answers: dict[tuple[float, bool], tuple[float, Found]] = field(default_factory=dict)
+    failed: NoValidCandidateError | None = None
+
+    def best(self) -> tuple[float, bool]:
+        """The eps and policy with the lowest validation loss so far, the first one of equals.
+
+        Raises:
+            NoValidCandidateError: no value of eps gave an answer.
+        """
+        if self.failed and not self.answers:
+            raise self.failed
+        return min(self.answers, key=lambda tried: self.answers[tried][0])
+
+    def loss(self, p: SemiLocal) -> Generator[Batch, list[SegmentResult], float]:
+        """The validation loss after semi-local search with these parameters; +inf if the search failed."""
+        if (p.eps, p.decay) not in self.answers:
+            title = f"eps {p.eps:g} {policy(p.decay)}"
+            try:
+                found = yield from retitled(semilocal(p, self.run), title, self.kept())
+            except NoValidCandidateError as error:
+                self.failed = error
+                return math.inf
+            assert found.schedule is not None
+            end = SegmentJob(
+                self.run.steps,
+                self.run.steps,
+                found.schedule,
+                found.checkpoint,
+                evaluate=(SPLIT,),
+                checkpoint=False,
+            )
+            (result,) = yield Batch(f"{title}: {SPLIT} loss", [end], found.trace, self.kept())
+            self.answers[p.eps, p.decay] = result.metrics[SPLIT]["loss"], found
+        return self.answers[p.eps, p.decay][0]
+
+    def kept(self) -> frozenset[str]:
+        """The trained answer so far, whose checkpoint is part of what the search hands over."""
+        best = self.answers[self.best()][1].checkpoint if self.answers else None
+        return frozenset({best} if best else {})
+
+
+def tunable(p: SemiLocal, run: Problem) -> Search:
+    """Semi-local search, once with `p.eps` or, with `p.tune_eps`, with the best eps found."""
+    return (yield from (tune_eps if p.tune_eps else semilocal)(p, run))
+
+
+def tune_eps(p: SemiLocal, run: Problem) -> Search:
+    """Semi-local search with constant and decaying eps, each doubled and halved from `p.eps` while that helps.
+
+    Choices are made by validation loss. Work that two values of eps share is done once.
+    """
+    tried = Tried(run)
+    for decay in (False, True):
+        guess = replace(p, decay=decay)
+        yield from climb(tried, guess, lambda eps: 2 * eps)
+        yield from climb(tried, guess, lambda eps: eps / 2)
+    eps, decay = tried.best()
+    table = [{"eps": e, "decay": d, "validation_loss": loss} for (e, d), (loss, _) in tried.answers.items()]
+    found = tried.answers[eps, decay][1]
+    summary = [item for item in found.summary if item[0] == "eps_unit"]
+    summary += [("eps", eps), ("decay", decay), ("chosen_by", f"{SPLIT} loss"), ("tried", table)]
+    return replace(found, summary=tuple(summary), tables=(every_eps(table, eps, decay),))
+
+
+def every_eps(tried: Sequence[Mapping[str, Any]], eps: float, decay: bool) -> Table:
+    """A row per eps and policy in the order in which they were tried, and which was found."""
+    rows = ((f"{each['eps']:g}", policy(each["decay"]), number(each["validation_loss"])) for each in tried)
+    found = f"Found eps {eps:g} {policy(decay)}, chosen by {SPLIT} loss."
+    return Table("Every eps tried", ("eps", "policy", f"{SPLIT} loss"), tuple(rows), (found,))
+
+
+def policy(decay: bool) -> str:
+    """What becomes of eps from segment to segment."""
+    return "decaying" if decay else "constant"
+
+
+def climb(tried: Tried, p: SemiLocal, move: Callable[[float], float]) -> Generator[Batch, list[SegmentResult], None]:
+    """Move eps on while the validation loss falls."""
+    loss = yield from tried.loss(p)
+    while True:
+        p = replace(p, eps=move(p.eps))
+        further = yield from tried.loss(p)
+        if not further < loss:
+            return
+        loss = further
+
+
+def retitled(inner: Search, title: str, keep: frozenset[str]) -> Search:
+    """A search as it is, with batches that say which one they belong to and that keep more checkpoints."""
+    results: Any = None
+    while True:
+        try:
+            batch = inner.send(results)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        results = yield replace(batch, title=f"{title}: {batch.title}", keep=batch.keep | keep)

@@ -1,0 +1,144 @@
+"""The charts of a search for the best shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lrctl.contracts.chart import Chart, Series, stem
+from lrctl_strategies.intervals import band
+from lrctl_strategies.shape.tables import named
+
+if TYPE_CHECKING:
+    from lrctl_strategies.shape.result import Ranked, Searched
+
+POINTS = 200
+"""At how many points of the run a shape is drawn."""
+
+MAPPED = 16
+"""How many shapes the heat map shows, the best ones."""
+
+Document = Mapping[str, Any]
+
+
+def of_search(found: Searched, document: Document) -> tuple[Chart, ...]:
+    """The charts of a search in one setting."""
+    overlaid = shapes("shapes", "The best shapes", [(each.name, each.shape) for each in found.ranked])
+    drawn = (families(document), overlaid, ecdf(document), heat(found))
+    return (*drawn, sweeps(document)) if document["sweeps"] else drawn
+
+
+def of_settings(found: Sequence[Searched], documents: Sequence[Document]) -> tuple[Chart, ...]:
+    """The charts of a search in several settings."""
+    best = [(f"{each.setting.label}: {each.best.name}", each.best.shape) for each in found]
+    return (
+        losses(documents),
+        shapes("shapes", "The best shape in each setting", best),
+        *(of_family(name, found) for name in dict.fromkeys(each.best.name for each in found)),
+    )
+
+
+def of_family(name: str, found: Sequence[Searched]) -> Chart:
+    """One family's best shape in each setting."""
+    ranked: list[tuple[str, Ranked]] = [
+        (each.setting.label, next(family for family in each.ranked if family.name == name)) for each in found
+    ]
+    return shapes(
+        stem(f"shapes-{name}"), f"The best shape of {name} in each setting", [(a, b.shape) for a, b in ranked]
+    )
+
+
+def shapes(name: str, title: str, found: Sequence[tuple[str, Any]]) -> Chart:
+    """Shapes over the run, one on the other."""
+    series = []
+    for label, shape in found:
+        # An update's LR is that of the step's beginning; the value at the end of the run belongs to none.
+        at = [i / POINTS * (shape.steps - 1) for i in range(POINTS + 1)]
+        series.append(Series(label, tuple(step / shape.steps for step in at), tuple(map(shape, at))))
+    told = "The LR over the run as a share of the base LR, which each shape was tuned with."
+    return Chart(name, title, "lines", "share of the run", "LR / base LR", told, tuple(series))
+
+
+def families(document: Document) -> Chart:
+    """The loss of each family with fresh seeds, with its interval."""
+    each = document["families"]
+    loss = tuple(finite(family["loss"]) for family in each)
+    low, high = (tuple(family["interval"][i] if family["interval"] else None for family in each) for i in (0, 1))
+    told = "The median over fresh seeds with its 95 % bootstrap interval, best first. Tuned: on the family's own grid."
+    place = tuple(map(float, range(len(each))))
+    series = (Series("fresh seeds", place, loss, low, high),)
+    ticks = tuple(family["name"] for family in each)
+    return Chart("families", "Families, best first", "points", "", "loss", told, series, ticks=ticks)
+
+
+def ecdf(document: Document) -> Chart:
+    """What share of a family's shapes scores at most so much."""
+    series = []
+    for name in dict.fromkeys(each["family"] for each in document["shapes"]):
+        scores = [each["score"] for each in document["shapes"] if each["family"] == name]
+        good = sorted(score for score in scores if math.isfinite(score))
+        share = [(i + 1) / len(scores) for i in range(len(good))]
+        half = band(len(scores))
+        low, high = tuple(max(0.0, y - half) for y in share), tuple(min(1.0, y + half) for y in share)
+        if name in document["references"]:
+            low = high = ()  # a grid is no random sample
+        if good:
+            series.append(Series(name, tuple(good), tuple(share), low, high))
+    told = (
+        "The share of the shapes of a family whose score, at their best base LR, is at most so much. Further left is "
+        "better. The 95 % bands of Dvoretzky, Kiefer, Wolfowitz and Massart are in charts.csv."
+    )
+    title = "Scores of all shapes"
+    return Chart("ecdf", title, "steps", "score", "share of shapes", told, tuple(series))
+
+
+def heat(found: Searched) -> Chart:
+    """The median loss of the best shapes at each base LR."""
+    scored = [
+        (found.bench.rated(shape, found.seeds), name, shape) for name, each in found.shapes.items() for shape in each
+    ]
+    best = sorted((each for each in scored if math.isfinite(each[0].loss)), key=lambda each: each[0].loss)[:MAPPED]
+    tried = {lr for _, _, shape in best for lr, of in found.bench.losses[shape].items() if of.keys() & set(found.seeds)}
+    lrs = sorted(tried)
+    cells = tuple(tuple(found.bench.median_at(shape, lr, found.seeds) for lr in lrs) for _, _, shape in best)
+    rows = tuple(f"{place}. {name}" for place, (_, name, _) in enumerate(best, 1))
+    told = f"The median loss of the {len(best)} best shapes at each base LR; blank where it diverged or was not tried."
+    columns = tuple(f"{lr:.3g}" for lr in lrs)
+    return Chart("heat", "Base LR and shape", "heat", "base LR", "", told, cells=cells, rows=rows, columns=columns)
+
+
+def sweeps(document: Document) -> Chart:
+    """The loss as each parameter goes through its range."""
+    series = []
+    for each in document["sweeps"]:
+        at = sorted((point["value"], finite(point["loss"])) for point in [*each["points"], each])
+        series.append(Series(each["parameter"], tuple(x for x, _ in at), tuple(y for _, y in at)))
+    told = "The median loss with fresh seeds as one parameter of the best shape varies, with the base LR tuned anew."
+    x = series[0].label if len(series) == 1 else "value of the parameter"
+    return Chart("sweeps", "One parameter at a time", "lines", x, "loss", told, tuple(series))
+
+
+def losses(documents: Sequence[Document]) -> Chart:
+    """The loss of the best shape and of the tuned ones in each setting."""
+    place = tuple(map(float, range(len(documents))))
+    best = [each["best"] for each in documents]
+    tuned = {name: [named(each, name) for each in documents] for name in documents[0]["references"]}
+    series = tuple(
+        Series(
+            name,
+            place,
+            tuple(finite(each["loss"]) for each in found),
+            tuple(each["interval"][0] if each["interval"] else None for each in found),
+            tuple(each["interval"][1] if each["interval"] else None for each in found),
+        )
+        for name, found in {"best shape": best, **tuned}.items()
+    )
+    told = "The median over fresh seeds with its 95 % bootstrap interval, in each setting."
+    ticks = tuple(each["setting"] for each in documents)
+    return Chart("settings", "Loss in each setting", "lines", "", "loss", told, series, ticks=ticks)
+
+
+def finite(loss: float) -> float | None:
+    """A loss, or None for one that is not finite."""
+    return loss if math.isfinite(loss) else None

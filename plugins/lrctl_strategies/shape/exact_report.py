@@ -1,0 +1,110 @@
+"""What the exact search for the best shape has to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from lrctl.contracts.chart import Chart, Series
+from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.schedule import params_of
+from lrctl.contracts.strategy import Found
+from lrctl.contracts.table import Table
+from lrctl.registry.registry import registry
+from lrctl_strategies.shape.charts import shapes
+from lrctl_strategies.shape.tables import settings
+from lrctl_strategies.shape.trials import Bench
+
+if TYPE_CHECKING:
+    from lrctl_strategies.shape.params import ShapeSearch
+    from lrctl_strategies.shape.result import Best
+
+OPTIMUM = "optimum"
+
+
+def answer(
+    p: ShapeSearch,
+    bench: Bench,
+    found: Sequence[Best],
+    lrs: Sequence[float] | None,
+    schedules: Sequence[Any],
+    results: Sequence[SegmentResult],
+) -> Found:
+    """The families, best first, and how far each is from the optimum, if that was looked for."""
+    least = results[0].metrics["test"]["loss"] if lrs else None
+    entries = [entry(p, *each, least) for each in zip(named(found, lrs), schedules, results, strict=True)]
+    runs = sum(len(by_lr) for by_lr in bench.losses.values())
+    best = results[0]
+    return Found(
+        schedules[0],
+        best.key,
+        summary=(
+            *((("optimum_loss", least),) if lrs else ()),
+            ("results", entries),
+            ("runs_computed", runs),
+            ("chosen_by", "the loss, which is exact"),
+            ("next", "lrctl report RUN for the figures"),
+        ),
+        tables=(table(entries, runs, p.shapes, least),),
+        charts=(overlaid(found, lrs),),
+    )
+
+
+def named(found: Sequence[Best], lrs: Sequence[float] | None) -> list[tuple[str, Best | None]]:
+    """The names of what was trained, in order."""
+    first: list[tuple[str, Best | None]] = [(OPTIMUM, None)] if lrs else []
+    return first + [(best.name, best) for best in found]
+
+
+def entry(
+    p: ShapeSearch, name: tuple[str, Best | None], schedule: Any, result: SegmentResult, least: float | None
+) -> dict[str, Any]:
+    """A family's best shape, or the optimum, as the results have it."""
+    title, best = name
+    family, loss = registry().family(schedule), result.metrics["test"]["loss"]
+    return {
+        "name": title,
+        "family": OPTIMUM if best is None else family,
+        "loss": loss,
+        **({"drawn_loss": best.drawn_loss, "searched": best.space.values(best.shape)} if best else {}),
+        **({"distance": loss / least - 1} if least else {}),
+        "params": params_of(schedule),
+        "schedule": {"family": family, "params": params_of(schedule)},
+        "train_loss": result.mean_loss if result.train_loss is None else result.train_loss,
+        "validation_loss": result.metrics["validation"]["loss"],
+        "eval_loss": loss,
+        "runs": p.shapes,
+        "checkpoint": result.key,
+    }
+
+
+def table(entries: Sequence[dict[str, Any]], runs: int, shapes: int, least: float | None) -> Table:
+    """A row for each family, best first."""
+    rows = tuple(
+        (
+            each["name"],
+            f"{each['loss']:.6f}",
+            *([f"{each['distance']:+.2%}"] if least else []),
+            f"{each['drawn_loss']:.6f}" if "drawn_loss" in each else "",
+            f"{each['params']['peak_lr']:.4g}" if "peak_lr" in each["params"] else "",
+            settings(each.get("searched", {})),
+        )
+        for each in entries
+    )
+    columns = ("schedule", "loss", *(["above the optimum"] if least else []), "best drawn", "base LR", "shape")
+    told = (
+        f"Loss: exact; of the best of {shapes} shapes, refined until no small change of one parameter made it better.",
+        f"Best drawn: before that, at the best base LR. {runs} runs were computed in all.",
+    )
+    return Table("The best shape of each family", columns, rows, told)
+
+
+def overlaid(found: Sequence[Best], lrs: Sequence[float] | None) -> Chart:
+    """The best schedules, one on the other."""
+    best = shapes("schedules", "The best schedules", [(best.name, best.schedule) for best in found])
+    drawn = replace(best, y="LR", caption="The LR over the run of what is best in each family.")
+    if not lrs:
+        return drawn
+    at = tuple(step / len(lrs) for step in range(len(lrs)))
+    return replace(drawn, series=(Series(OPTIMUM, at, tuple(lrs)), *drawn.series))

@@ -1,0 +1,142 @@
+"""What is the best shape of a schedule? Shapes are drawn independently of the base LR, which is factored out.
+
+Source: "What do near-optimal learning rate schedules look like?" (arXiv 2603.10301).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.strategy import Batch, Problem, Search
+from lrctl.errors import NoValidCandidateError, UsageError
+from lrctl_strategies.shape import report as shape_report
+from lrctl_strategies.shape import samplers
+from lrctl_strategies.shape.exact import exact
+from lrctl_strategies.shape.halving import in_full, rate
+from lrctl_strategies.shape.params import ShapeSearch
+from lrctl_strategies.shape.result import Ranked, Searched
+from lrctl_strategies.shape.settings import settings
+from lrctl_strategies.shape.space import Space, nothing_drawn, reference, space
+from lrctl_strategies.shape.sweep import sweep
+from lrctl_strategies.shape.trials import Bench, Measuring, Setting, Trial
+
+
+def shape(p: ShapeSearch, run: Problem) -> Search:
+    """Search the best shape, in each setting if some are varied."""
+    if run.exact is not None:
+        return (yield from exact(p, run))
+    if p.optimum:
+        raise UsageError(
+            "--optimum: the loss of this workload's runs cannot be computed without training; try the recipe "
+            "shape-linear-regression"
+        )
+    searched: list[Searched] = []
+    for setting in settings(p.vary, run, independent=p.weight_decay == "independent"):
+        searched += [(yield from search(p, run, setting))]
+    return shape_report.answer(p, run, searched)
+
+
+Searching = Generator[Batch, list[SegmentResult], Searched]
+
+
+def search(p: ShapeSearch, run: Problem, setting: Setting) -> Searching:
+    """The method in one setting: draw, cross with base LRs and seeds, score, train the best again, sweep around them.
+
+    Raises:
+        NoValidCandidateError: the best shape of every family diverged.
+    """
+    bench = Bench(run, setting, p.metric, tuple(sorted(set(p.grid))))
+    seeds = tuple(range(run.seed, run.seed + p.seeds))
+    fresh = tuple(range(seeds[-1] + 1, seeds[-1] + 1 + p.fresh_seeds))
+    spaces = {text: space(text, setting.steps) for text in dict.fromkeys(p.family)}
+    references = [reference(text, setting.steps) for text in dict.fromkeys(p.against)]
+    shapes = yield from draw(p, bench, spaces, seeds)
+    shapes |= {each.name: list(dict.fromkeys(each.gridded())) for each in references}
+    # Never by halving: a weak reference would flatter what is compared with it.
+    yield from in_full(bench, [shape for each in references for shape in shapes[each.name]], seeds)
+    spaces |= {each.name: each for each in references}
+    ranked = yield from again(p, bench, spaces, shapes, seeds, fresh)
+    found = Searched(bench, spaces, shapes, seeds, fresh, ranked)
+    if not math.isfinite(found.best.loss):
+        raise NoValidCandidateError("the best shape of every family diverged; lower the base LRs of --grid")
+    yield from compare(bench, found)
+    if p.sweep and found.best.space.free:
+        best = found.best
+        found.sweeps = yield from sweep(bench, best.space, best.shape, best.base_lr, p.sweep, fresh)
+    return found
+
+
+def compare(bench: Bench, found: Searched) -> Measuring:
+    """Train the best shape and those to compare with again, with seeds that neither picked nor ranked any of them."""
+    compared = [found.best, *(each for each in found.references if math.isfinite(each.loss))]
+    trials = [Trial(each.shape, each.base_lr, seed) for each in compared for seed in found.unseen]
+    if len(compared) > 1:
+        yield from bench.try_out("the best shape against tuned ones", trials, last=True)
+
+
+Drawing = Generator[Batch, list[SegmentResult], dict[str, list[Any]]]
+
+
+def draw(p: ShapeSearch, bench: Bench, spaces: dict[str, Space], seeds: Sequence[int]) -> Drawing:
+    """Draw shapes of each family and score them; a sampler that learns is told the scores as they come.
+
+    Raises:
+        UsageError: a family refuses every shape that was drawn.
+    """
+    sources = {name: samplers.sampler(p.sampler, space, p.draw_seed) for name, space in spaces.items()}
+    shapes: dict[str, list[Any]] = {name: [] for name in spaces}
+    drawn = 0
+    while drawn < p.shapes:
+        n = min(min(source.at_once or p.shapes for source in sources.values()), p.shapes - drawn)
+        asked = {name: source.ask(n) for name, source in sources.items()}
+        found = {name: [spaces[name].at(point) for point in points] for name, points in asked.items()}
+        kept = {name: [shape for shape in each if shape is not None] for name, each in found.items()}
+        yield from rate(p, bench, kept, seeds)
+        for name, each in found.items():
+            sources[name].tell(asked[name], [bench.rated(shape, seeds).loss for shape in each])
+            shapes[name] = list(dict.fromkeys([*shapes[name], *kept[name]]))
+        drawn += n
+    for name, kept_of in shapes.items():
+        if not kept_of:
+            raise nothing_drawn(spaces[name])
+    return shapes
+
+
+Ranking = Generator[Batch, list[SegmentResult], list[Ranked]]
+
+
+def again(
+    p: ShapeSearch,
+    bench: Bench,
+    spaces: dict[str, Space],
+    shapes: dict[str, list[Any]],
+    seeds: Sequence[int],
+    fresh: Sequence[int],
+) -> Ranking:
+    """Train the best shapes of each family with fresh seeds, and rank the families by that.
+
+    The best of many scores is partly luck; with fresh seeds that luck is gone.
+    """
+    kept = {
+        name: sorted(each, key=lambda shape: bench.score(shape, seeds).loss)[: p.top] for name, each in shapes.items()
+    }
+    yield from bench.try_out(
+        "the best shapes with fresh seeds",
+        [
+            Trial(shape, bench.score(shape, seeds).base_lr, seed)
+            for each in kept.values()
+            for shape in each
+            if math.isfinite(bench.score(shape, seeds).loss)
+            for seed in fresh
+        ],
+        last=True,
+    )
+    ranked = []
+    for name, each in kept.items():
+        best = min(each, key=lambda shape: bench.score(shape, fresh).loss)
+        before, now = bench.score(best, seeds), bench.score(best, fresh)
+        ranked.append(Ranked(spaces[name], best, before.base_lr, before.loss, now.loss, len(shapes[name]), before.edge))
+    return sorted(ranked, key=lambda each: each.loss)

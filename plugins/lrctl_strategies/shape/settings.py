@@ -1,0 +1,101 @@
+"""The settings that a search is repeated for, such as `optimizer.weight_decay=0,0.1` or `steps=300,600`."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lrctl.contracts.strategy import Problem
+from lrctl.errors import UsageError, unknown
+from lrctl_strategies.shape.trials import Setting
+
+BETAS = {"beta1": 0, "beta2": 1}
+"""Names for the two settings that are one list."""
+
+
+def settings(texts: Sequence[str], run: Problem, *, independent: bool = False) -> list[Setting]:
+    """Every combination of the values of `--vary`; one setting without a label where nothing is varied.
+
+    Raises:
+        UsageError: a setting is unknown, its value is not allowed, or the workload brings its own optimizer.
+    """
+    varied: dict[str, dict[float, None]] = {}
+    for key, values in map(axis, texts):
+        varied.setdefault(key, {}).update(dict.fromkeys(values))
+    chosen = [dict(zip(varied, each, strict=True)) for each in itertools.product(*varied.values())]
+    return [setting(values, run, independent=independent) for values in chosen]
+
+
+def axis(text: str) -> tuple[str, tuple[float, ...]]:
+    """The key and values of `--vary`.
+
+    >>> axis("optimizer.weight_decay=0,0.1")
+    ('optimizer.weight_decay', (0.0, 0.1))
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+    key, equals, values = text.partition("=")
+    key = key.strip().removeprefix("training.")
+    try:
+        found = tuple(dict.fromkeys(float(value) for value in values.split(",") if value.strip()))
+    except ValueError:
+        found = ()
+    if not (equals and found and all(map(math.isfinite, found)) and (key == "steps" or key.startswith("optimizer."))):
+        raise ValueError(
+            "vary: must be steps or a setting of the optimizer, with numbers, such as optimizer.weight_decay=0,0.1, "
+            f"got {text!r}"
+        )
+    return key, found
+
+
+def setting(values: Mapping[str, float], run: Problem, *, independent: bool) -> Setting:
+    """One setting from the values of what is varied."""
+    label = ", ".join(f"{key.removeprefix('optimizer.')}={value:g}" for key, value in values.items())
+    steps = values.get("steps", run.steps)
+    if not (float(steps).is_integer() and steps >= 1):
+        raise UsageError(f"--vary steps: must be whole numbers of at least 1, got {steps:g}")
+    changes = {key.removeprefix("optimizer."): value for key, value in values.items() if key != "steps"}
+    optimizer = changed(changes, run) if changes or independent else None
+    return Setting(label, int(steps), optimizer, independent)
+
+
+def changed(changes: Mapping[str, float], run: Problem) -> dict[str, Any]:
+    """The recipe's optimizer with other settings.
+
+    Raises:
+        UsageError: the workload brings its own, or it has no such setting.
+    """
+    if run.optimizer is None:
+        raise UsageError(
+            "--vary optimizer.*, --weight-decay: the workload brings its own optimizer; "
+            "name one, as in --set optimizer.name=adamw"
+        )
+    own = dict(run.optimizers[run.optimizer])
+    for name, value in changes.items():
+        check_value(name, value, own)
+        if name in BETAS and "betas" in own:
+            betas = list(own["betas"])
+            betas[BETAS[name]] = value
+            own["betas"] = tuple(betas)
+        elif isinstance(own.get(name), bool | str | tuple | list | None):
+            numbers = [key for key, each in own.items() if isinstance(each, float)] + list(BETAS) * ("betas" in own)
+            raise unknown("setting", name, numbers, f"--vary optimizer.{name}")
+        else:
+            own[name] = value
+    return own
+
+
+def check_value(name: str, value: float, own: Mapping[str, Any]) -> None:
+    """Refuse a value that the optimizer would refuse in the middle of the search.
+
+    Raises:
+        UsageError: it is negative, or a decay rate that is not below 1.
+    """
+    if (name in BETAS or name == "momentum") and not 0 <= value < 1:
+        raise UsageError(f"--vary optimizer.{name}: must be in [0, 1), got {value:g}")
+    default = own.get(name, 0.0)
+    if value < 0 and not (isinstance(default, float) and default < 0):
+        raise UsageError(f"--vary optimizer.{name}: must be at least 0, got {value:g}")

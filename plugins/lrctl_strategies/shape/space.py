@@ -1,0 +1,171 @@
+"""What a shape search draws from: families of schedules with peak 1, and the ranges of their parameters.
+
+A shape is a family's member with `peak_lr` 1; at a base LR it is the same member with that as its peak.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, get_type_hints
+
+from lrctl.contracts.axes import Axis, axes
+from lrctl.errors import UsageError, unknown
+from lrctl_strategies.contenders import parsed
+from lrctl_strategies.families import check_tunable, in_fractions
+from lrctl_strategies.fitting import scaled
+
+Point = tuple[float, ...]
+
+SEARCHED = "?"
+"""In place of a setting's value: search it."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """A family, some of whose parameters are searched.
+
+    Attributes:
+        name: as it was asked for, such as `cosine:end=?`; with `tuned` before it where it is a reference.
+        family: its class.
+        fixed: values of parameters that are neither searched nor at their defaults.
+        free: the parameters that are searched, with the range that each is drawn from.
+        reference: nothing is drawn from it: its shapes are those on its grid, for the others to be compared with.
+    """
+
+    name: str
+    family: Any
+    steps: int
+    fixed: dict[str, Any] = field(default_factory=dict)
+    free: dict[str, Axis] = field(default_factory=dict)
+    reference: bool = False
+
+    def at(self, point: Point) -> Any | None:
+        """The shape at a point of the unit cube: a coordinate is 0 at its range's low end and 1 at its high end.
+
+        None where the family refuses it, as with a warmup and a decay that are too long together.
+        """
+        values = {name: scaled(axis, u) for (name, axis), u in zip(self.free.items(), point, strict=True)}
+        try:
+            return self.shape(values)
+        except ValueError:
+            return None
+
+    def shape(self, values: dict[str, float]) -> Any:
+        """The shape with these values of the searched parameters.
+
+        A warmup of at most one step is none: all it would do is to waste the first update, with LR 0.
+        """
+        kept = {name: 0.0 if name == "warmup" and value * self.steps <= 1 else value for name, value in values.items()}
+        return self.family(steps=self.steps, peak_lr=1.0, **self.fixed, **kept)
+
+    def values(self, shape: Any) -> dict[str, float]:
+        """A shape's values of the searched parameters."""
+        return {name: getattr(shape, name) for name in self.free}
+
+    def point(self, shape: Any) -> Point:
+        """The point of the unit cube that a shape stands at."""
+        return tuple(placed(axis, getattr(shape, name)) for name, axis in self.free.items())
+
+    def gridded(self) -> Iterator[Any]:
+        """The shapes on the grids that the family declares for `lrctl baseline`: all their combinations.
+
+        Some may come more than once.
+        """
+        grids = {name: axis.grid for name, axis in axes(self.family).items() if axis.grid and name not in self.fixed}
+        for values in itertools.product(*grids.values()):
+            try:
+                shape = self.shape(dict(zip(grids, values, strict=True)))
+            except ValueError:
+                continue  # such as a warmup and a decay that are too long together
+            yield shape
+
+    def swept(self, shape: Any, name: str, points: int) -> Iterator[Any]:
+        """A shape with one parameter at `points` values spread over its range, its own left out."""
+        for i in range(points):
+            value = scaled(self.free[name], i / (points - 1))
+            try:
+                other = self.shape(self.values(shape) | {name: value})
+            except ValueError:
+                continue
+            if other != shape:
+                yield other
+
+    def neighbours(self, shape: Any, stride: float) -> Iterator[Any]:
+        """A shape with one parameter a stride up or down, as a share of its range."""
+        point = self.point(shape)
+        for i, u in enumerate(point):
+            for moved in (u + stride, u - stride):
+                other = self.at((*point[:i], min(1.0, max(0.0, moved)), *point[i + 1 :]))
+                if other not in (None, shape):
+                    yield other
+
+
+def placed(axis: Axis, value: float) -> float:
+    """Where in [0, 1] a value of an axis stands: the inverse of `scaled`.
+
+    >>> placed(Axis(0, 0.5), 0.25), placed(Axis(0.01, 1.0, log=True), 1.0)
+    (0.5, 1.0)
+    """
+    low, high, at = axis.low, axis.high, value
+    if axis.log:
+        low, high, at = math.log(low), math.log(high), math.log(value) if value > 0 else -math.inf
+    return min(1.0, max(0.0, (at - low) / (high - low)))
+
+
+def reference(text: str, steps: int) -> Space:
+    """The family that `--against` names.
+
+    Raises:
+        UsageError: there is no such family or setting.
+    """
+    return replace(space(text, steps, "--against"), name=f"tuned {text}", reference=True)
+
+
+def space(text: str, steps: int, flag: str = "--family") -> Space:
+    """The family `NAME` or `NAME:setting=value,...`, where a value of `?` means that it is searched.
+
+    All parameters with a range are searched but those that are settled here, and variants that are not asked for.
+
+    Raises:
+        UsageError: there is no such family or setting, or it cannot be searched.
+    """
+    name, _, settings = text.partition(":")
+    where = f"{flag} {text}"
+    family = check_tunable(name, flag)
+    each = [part.strip() for part in settings.split(",") if part.strip()]
+    for given in each:
+        if given.partition("=")[0].strip() in ("steps", "peak_lr"):
+            raise UsageError(f"{where}: {given}: every shape runs for --steps, and is tried at each base LR of --grid")
+    asked = [part.partition("=")[0].strip() for part in each if part.partition("=")[2].strip() == SEARCHED]
+    hints = get_type_hints(family)
+    ranges = {parameter: axis for parameter, axis in axes(family).items() if hints[parameter] is float}
+    for parameter in asked:
+        if parameter not in ranges:
+            raise unknown("parameter to search", parameter, ranges, where)
+    told = parsed(",".join(part for part in each if part.partition("=")[0].strip() not in asked), family, where)
+    fixed = in_fractions(family) | told
+    free = {
+        parameter: replace(axis, low=axis.draw[0], high=axis.draw[1]) if axis.draw else axis
+        for parameter, axis in ranges.items()
+        if parameter not in fixed and (not axis.variant or parameter in asked)
+    }
+    lengths = [parameter for parameter, axis in ranges.items() if axis.length and parameter not in fixed]
+    if lengths and fixed.get("lengths") == "steps":
+        raise UsageError(f"{where}: lengths are searched as fractions; with lengths=steps set {lengths[0]} too")
+    found = Space(text, family, steps, fixed, free)
+    try:
+        found.shape({})
+    except ValueError as error:
+        raise UsageError(f"{where}: {error}") from error
+    return found
+
+
+def nothing_drawn(space: Space) -> UsageError:
+    """The error where a family refuses every shape that was drawn."""
+    return UsageError(
+        f"--family {space.name}: it refuses every shape that was drawn, as where its lengths do not fit into the run; "
+        "draw more with --shapes, or set one of them"
+    )

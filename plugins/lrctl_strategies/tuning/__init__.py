@@ -1,0 +1,1 @@
+"""Whole runs of families, tuned on grids: what baselines and closed forms share."""

@@ -1,0 +1,121 @@
+"""Whole runs, trained with what they share: runs whose LRs agree up to a step are one run up to there.
+
+The runs form a tree. Each of its edges is one job, and only where it branches is there a checkpoint. Since a run that
+is cut into segments gives the same bits as the uninterrupted one, sharing changes what it costs and nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.schedule import Schedule
+from lrctl.contracts.strategy import Batch
+
+LEAST = 0.01
+"""Share of the run below which a common prefix is not worth a checkpoint: most families begin at LR 0."""
+
+Training = Generator[Batch, list[SegmentResult], tuple[dict[Schedule, "Ended"], dict[str, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that was trained to its end.
+
+    Attributes:
+        key: of the job that ended it.
+        train_loss: final training loss, smoothed; +inf if the run diverged.
+        validation_loss: may be chosen by.
+        test_loss: only ever reported.
+    """
+
+    schedule: Schedule
+    key: str
+    train_loss: float
+    validation_loss: float
+    test_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A stretch of training that the runs `members` (by number) share: steps [start, stop), then the edges after it."""
+
+    start: int
+    stop: int
+    members: tuple[int, ...]
+    after: tuple[Edge, ...] = ()
+
+
+def plan(runs: Sequence[Sequence[float]], least: float = LEAST) -> tuple[Edge, ...]:
+    """The tree of runs that are given by their LR at each step, all equally long.
+
+    >>> plan([[1, 1, 1], [1, 1, 0]])
+    (Edge(start=0, stop=2, members=(0, 1), after=(Edge(start=2, stop=3, members=(0,), after=()), \
+Edge(start=2, stop=3, members=(1,), after=()))),)
+    """
+    steps = len(runs[0]) if runs else 0
+    return grow(runs, tuple(range(len(runs))), 0, max(1, math.ceil(least * steps)))
+
+
+def grow(runs: Sequence[Sequence[float]], members: tuple[int, ...], start: int, shortest: int) -> tuple[Edge, ...]:
+    """The edges that begin at step `start` for runs that agree up to there."""
+    if not members:
+        return ()
+    steps = len(runs[0])
+    stop = start
+    while stop < steps and len({runs[member][stop] for member in members}) == 1:
+        stop += 1
+    if stop == steps:
+        return (Edge(start, stop, members),)
+    branches = [
+        tuple(m for m in members if runs[m][stop] == lr) for lr in dict.fromkeys(runs[m][stop] for m in members)
+    ]
+    if stop - start < shortest:
+        return tuple(edge for branch in branches for edge in grow(runs, branch, start, shortest))
+    after = tuple(edge for branch in branches for edge in grow(runs, branch, stop, shortest))
+    return (Edge(start, stop, members, after),)
+
+
+def train_all(groups: Sequence[Sequence[Schedule]], steps: int, title: str) -> Training:
+    """Train a run with each schedule and evaluate it, level by level of the trees that the groups form.
+
+    Runs share prefixes within their group only: so a group's jobs, and their keys, do not depend on the other groups.
+    No run keeps its last checkpoint: with many runs they would fill the disk. The one that is handed over is trained
+    again. Returns the ended runs by their schedules, and the steps of each job by its key.
+    """
+    edges: list[tuple[Sequence[Schedule], Edge, str | None]] = [
+        (group, edge, None)
+        for group in groups
+        for edge in plan([[schedule(step) for step in range(steps)] for schedule in group])
+    ]
+    ended: dict[Schedule, Ended] = {}
+    steps_of: dict[str, int] = {}
+    while edges:
+        jobs = [job_of(edge, group[edge.members[0]], parent) for group, edge, parent in edges]
+        done = zip(edges, (yield Batch(title, jobs, judge=False)), strict=True)
+        edges = []
+        for (group, edge, _), result in done:
+            steps_of[result.key] = edge.stop - edge.start
+            edges += [(group, after, result.key) for after in edge.after]
+            if not edge.after:
+                ended |= {group[member]: end(group[member], result) for member in edge.members}
+    return ended, steps_of
+
+
+def job_of(edge: Edge, schedule: Schedule, parent: str | None) -> SegmentJob:
+    """The job of an edge: one that branches leaves a checkpoint, one that ends runs is evaluated."""
+    if edge.after:
+        return SegmentJob(edge.start, edge.stop, schedule, parent)
+    return SegmentJob(edge.start, edge.stop, schedule, parent, evaluate=("validation", "test"), checkpoint=False)
+
+
+def end(schedule: Schedule, result: SegmentResult) -> Ended:
+    """A run as its last job left it."""
+    losses = [result.metrics[split]["loss"] for split in ("validation", "test")]
+    train_loss = math.inf if result.train_loss is None else result.train_loss
+    return Ended(
+        schedule, result.key, train_loss, *(loss if math.isfinite(train_loss) else math.inf for loss in losses)
+    )

@@ -1,0 +1,114 @@
+"""Grid search of whole runs, one parameter at a time, for several shapes side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.strategy import Batch, Found
+from lrctl.errors import NoValidCandidateError
+from lrctl_strategies.tuning.prefixes import train_all
+from lrctl_strategies.tuning.tables import best_of_each
+from lrctl_strategies.tuning.tuning import PEAK, Tuning, rounded, value_of
+
+EXTENSIONS = 8
+"""How often a grid is extended."""
+
+Work = Generator[Batch, list[SegmentResult], None]
+
+
+@dataclass(slots=True)
+class SideBySide:
+    """Shapes that are tuned together, so that their runs can share what is equal.
+
+    Attributes:
+        steps: of each run.
+        trained: the steps of each job so far, by key.
+    """
+
+    shapes: list[Tuning]
+    steps: int
+    trained: dict[str, int] = field(default_factory=dict)
+
+    def search(self, refine: int = 0) -> Work:
+        """Tune each shape: parameter by parameter, then the base LR more finely."""
+        for stage in range(max(len(shape.grids) for shape in self.shapes)):
+            alive = [shape for shape in self.shapes if stage == 0 or shape.best]
+            yield from self.tune([(s, list(s.grids)[stage]) for s in alive if stage < len(s.grids)])
+        for halving in range(1, refine + 1):
+            around = [(s, PEAK, neighbours(s, halving)) for s in self.shapes if s.best]
+            yield from self.run(around, f"{PEAK}, refined {halving} of {refine}")
+
+    def tune(self, wanted: Sequence[tuple[Tuning, str]]) -> Work:
+        """Tune one parameter of each shape over its grid, extended while the best value is on its edge."""
+        by_name = {name: [shape.name for shape, other in wanted if other == name] for _, name in wanted}
+        title = ", ".join(f"{name} of {', '.join(shapes)}" for name, shapes in by_name.items())
+        ask = [(shape, name, shape.grids[name]) for shape, name in wanted]
+        for extension in range(EXTENSIONS + 1):
+            yield from self.run(ask, f"{title}, extended" if extension else title)
+            asked = {(shape.name, value) for shape, _, values in ask for value in values}
+            further = [(shape, name, shape.beyond(name)) for shape, name in wanted]
+            # A value that the family refused would be asked for again and again.
+            ask = [
+                (s, name, (value,)) for s, name, value in further if value is not None and (s.name, value) not in asked
+            ]
+            if not ask:
+                break
+            for shape, name, (value,) in ask:
+                told = "and the grid ends there" if extension == EXTENSIONS else f"so it was extended to {value:g}"
+                shape.notes.append(f"{shape.name}: the best {name} is on the edge of its grid, {told}")
+
+    def run(self, ask: Sequence[tuple[Tuning, str, Sequence[float]]], title: str) -> Work:
+        """Train each shape with these values of a parameter; what is known already is not trained again."""
+        wanted = [(shape, shape.vary(name, values)) for shape, name, values in ask]
+        known = {run.schedule: run for shape in self.shapes for _, _, run in shape.tried}
+        groups = [list(dict.fromkeys(s for _, _, s in varied if s not in known)) for _, varied in wanted]
+        runs, trained = yield from train_all(groups, self.steps, title)
+        self.trained |= trained
+        known |= runs
+        for shape, varied in wanted:
+            shape.tried += [(name, value, known[schedule]) for name, value, schedule in varied]
+
+    def answer(self, metric: str) -> Found:
+        """The shape that ended best, and the results of all, best first.
+
+        Raises:
+            NoValidCandidateError: no run of any shape ended with a finite loss.
+        """
+        ended = sorted(((s.loss(best), i, s, best) for i, s in enumerate(self.shapes) if (best := s.best)))
+        if not ended:
+            raise NoValidCandidateError(
+                f"every run of {', '.join(shape.name for shape in self.shapes)} diverged; lower the LRs of --grid, "
+                "and check the model and its data"
+            )
+        separate = len({run.key for shape in self.shapes for _, _, run in shape.tried}) * self.steps
+        notes = list(dict.fromkeys(note for shape in self.shapes for note in shape.notes))
+        notes += [
+            f"{s.name}: every run diverged, so it is left out; lower the LRs of --grid"
+            for s in self.shapes
+            if not s.best
+        ]
+        entries = [shape.entry(best) for _, _, shape, best in ended]
+        sharing = {"steps": sum(self.trained.values()), "steps_separate": separate}
+        chosen_by = "validation loss" if metric == "validation" else "training loss"
+        told = (
+            f"Shared prefixes: {sharing['steps']} steps instead of {sharing['steps_separate']}.",
+            f"The best by {chosen_by} is handed over.",
+        )
+        summary = (("results", entries), ("chosen_by", chosen_by), ("prefix_sharing", sharing))
+        best = ended[0][-1]
+        return Found(
+            best.schedule, best.key, summary=summary, notes=tuple(notes), tables=(best_of_each(entries, told),)
+        )
+
+
+def neighbours(shape: Tuning, halving: int) -> tuple[float, ...]:
+    """The base LRs beside the best one, closer the more often the grid's factor is halved."""
+    assert shape.best
+    grid = sorted(shape.grids[PEAK])
+    if len(grid) == 1:
+        return ()
+    ratio = (grid[-1] / grid[0]) ** (0.5**halving / (len(grid) - 1))
+    peak = value_of(shape.best.schedule, PEAK)
+    return rounded(peak / ratio), rounded(peak * ratio)

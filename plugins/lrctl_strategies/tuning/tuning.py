@@ -1,0 +1,147 @@
+"""A shape whose parameters are searched on grids: what was tried, what is best, what to try next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+from lrctl.contracts.axes import Axis, axes, with_peak
+from lrctl.contracts.schedule import params_of
+from lrctl_strategies.tuning.prefixes import Ended
+
+PEAK = "peak_lr"
+FINEST = 10
+"""How often a grid can be refined: by then its factor is a thousandth."""
+
+Metric = Annotated[
+    Literal["validation", "train"], "the loss that choices are made by: validation, or the smoothed training loss"
+]
+PeakGrid = Annotated[tuple[float, ...], "base LRs; extended by its own factor while the best is on its edge"]
+Refine = Annotated[int, "at the end, try base LRs around the best so often, halving the grid's factor each time"]
+
+
+def check_grid(grid: Sequence[float], refine: int) -> None:
+    """Refuse a grid of base LRs that nothing can be tuned with.
+
+    Raises:
+        ValueError: names the parameter.
+    """
+    if not grid or not all(lr > 0 for lr in grid):
+        raise ValueError(f"grid: must hold LRs greater than 0, got {list(grid)}")
+    if not 0 <= refine <= FINEST:
+        raise ValueError(f"refine: must be from 0 to {FINEST}, got {refine}")
+
+
+@dataclass(slots=True)
+class Tuning:
+    """A shape whose parameters are searched: the runs tried so far, and what is still to be varied.
+
+    Attributes:
+        name: what the shape is called in the results.
+        start: the schedule before anything is tuned.
+        grids: the grid of each parameter, in the order in which they are tuned.
+        tried: the parameter that was varied, its value, and the run.
+        origin: JSON values to add to its entry in the results.
+    """
+
+    name: str
+    family: str
+    start: Any
+    grids: dict[str, tuple[float, ...]]
+    metric: str
+    tried: list[tuple[str, float, Ended]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    def loss(self, run: Ended) -> float:
+        """The loss that choices are made by."""
+        return run.validation_loss if self.metric == "validation" else run.train_loss
+
+    @property
+    def best(self) -> Ended | None:
+        """The run with the lowest loss so far, the first one of equals; None if none ended well."""
+        good = [run for _, _, run in self.tried if math.isfinite(self.loss(run))]
+        return min(good, key=self.loss, default=None)
+
+    def vary(self, name: str, values: Sequence[float]) -> list[tuple[str, float, Any]]:
+        """The best schedule so far with other values of one parameter, where the shape allows them."""
+        schedule, wanted = self.best.schedule if self.best else self.start, []
+        for value in values:
+            try:
+                varied = replaced(schedule, name, value)
+            except ValueError as error:
+                self.notes.append(f"{self.name}: {name} {value:g} was left out: {error}")
+            else:
+                wanted.append((name, value, varied))
+        return wanted
+
+    def beyond(self, name: str) -> float | None:
+        """The next value beyond the edge of the grid that the best run is on; None if it is on none.
+
+        A grid of one value has no edges: it is that value.
+        """
+        if self.best is None:
+            return None
+        at = {value: run for parameter, value, run in self.tried if parameter == name}
+        values = sorted(set(at) | {value_of(self.best.schedule, name)})
+        best = next((value for value in values if at.get(value) == self.best), None)
+        axis = Axis(0.0, math.inf, log=True) if name == PEAK else axes(type(self.start)).get(name)
+        if best is None or axis is None or len(values) == 1 or best not in (values[0], values[-1]):
+            return None
+        value = extended(values, axis, up=best == values[-1])
+        if value in values and value:
+            self.notes.append(f"{self.name}: the best {name}, {value:g}, is at the end of its range")
+        return None if value in values else value
+
+    def entry(self, best: Ended) -> dict[str, Any]:
+        """The shape's entry in the results."""
+        return {
+            "name": self.name,
+            "family": self.family,
+            "params": params_of(best.schedule),
+            "schedule": {"family": self.family, "params": params_of(best.schedule)},
+            **self.origin,
+            **losses(best),
+            "runs": len({run.schedule for _, _, run in self.tried}),
+            "checkpoint": best.key,
+            "tried": [{"parameter": name, "value": value, **losses(run)} for name, value, run in self.tried],
+        }
+
+
+def losses(run: Ended) -> dict[str, float]:
+    """The losses of a run as the results name them."""
+    return {"train_loss": run.train_loss, "validation_loss": run.validation_loss, "eval_loss": run.test_loss}
+
+
+def replaced(schedule: Any, name: str, value: float) -> Any:
+    """A schedule with another value of a parameter, as a whole number where the parameter is one."""
+    if value == value_of(schedule, name):
+        return schedule
+    if name == PEAK:
+        return with_peak(schedule, value)
+    whole = isinstance(getattr(schedule, name), int) and float(value).is_integer()
+    return replace(schedule, **{name: int(value) if whole else value})
+
+
+def value_of(schedule: Any, name: str) -> float:
+    """The value of a schedule's parameter; the peak of a piecewise-linear one is its largest LR."""
+    value: float = getattr(schedule, name) if hasattr(schedule, name) else max(lr for _, lr in schedule.knots)
+    return value
+
+
+def extended(values: Sequence[float], axis: Axis, *, up: bool) -> float:
+    """The value that goes on with an ascending grid beyond one of its ends, as its last two values do.
+
+    >>> extended([0.01, 0.0333, 0.1], Axis(0, 1, log=True), up=True), extended([0.0, 0.25, 0.5], Axis(0, 1), up=True)
+    (0.3, 0.75)
+    """
+    before, last = values[-2:] if up else (values[1], values[0])
+    value = last * last / before if axis.log and before else last + (last - before)
+    return min(axis.high, max(axis.low, rounded(value)))
+
+
+def rounded(value: float) -> float:
+    """A value to three significant digits, as people write a grid."""
+    return float(f"{value:.3g}")

@@ -1,0 +1,1 @@
+"""Data on disk and from the hub: what workloads share."""

@@ -1,0 +1,183 @@
+"""Question answering: where in a text the answer to a question stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from lrctl.errors import UsageError
+from lrctl_workloads.finetune.files import first_line
+from lrctl_workloads.finetune.kind import mask, padded, padding, share, text_of, tokens_made_up
+from lrctl_workloads.finetune.params import QuestionAnsweringParams
+
+if TYPE_CHECKING:
+    import torch
+
+    from lrctl_workloads.finetune.kind import Batch, Counts, Random
+    from lrctl_workloads.finetune.labels import Labels
+    from lrctl_workloads.finetune.packed import Array, Sample
+    from lrctl_workloads.finetune.pretrained import Pretrained
+    from lrctl_workloads.finetune.sources import Row
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A model that points at the first and the last token of an answer.
+
+    A text that is too long gives several samples: windows that overlap. Where a window does not hold the answer, or
+    there is none, the model is to point at the first special token. A batch has `input_ids`, `attention_mask` and,
+    if the tokenizer has them, `token_type_ids`, shape (rows, max_tokens), and `start_positions` and `end_positions`,
+    shape (rows,), all int64.
+    """
+
+    params: QuestionAnsweringParams
+    pretrained: Pretrained
+
+    auto = "AutoModelForQuestionAnswering"
+    known = "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES"
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer.
+
+        Raises:
+            UsageError: it cannot tell where in the text a token stands.
+        """
+        return fast(self.pretrained)
+
+    def columns(self) -> dict[str, str]:
+        """As `Kind` says."""
+        return {name: getattr(self.params, name) for name in ("question_column", "context_column", "answers_column")}
+
+    def key(self, row: Row) -> bytes:
+        """The text, which has several questions."""
+        return text_of(row[self.params.context_column], "workload.context_column").encode()
+
+    def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:  # noqa: ARG002 - there are none
+        """The windows of each text."""
+        p = self.params
+        questions = [text_of(row[p.question_column], "workload.question_column").lstrip() for row in rows]
+        texts = [text_of(row[p.context_column], "workload.context_column") for row in rows]
+        try:
+            found = self.tokenizer(
+                questions,
+                texts,
+                truncation="only_second",
+                max_length=p.max_tokens,
+                stride=p.stride,
+                return_overflowing_tokens=True,
+                return_offsets_mapping=True,
+            )
+        except BaseException as error:  # What a question leaves too little room for may even be a panic of Rust's.
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            raise UsageError(
+                f"workload.max_tokens: {p.max_tokens} leave too little room for a text beside its question "
+                f"({first_line(error)}); raise it, or lower workload.stride"
+            ) from error
+        samples: list[list[Sample]] = [[] for _ in rows]
+        answers = [answer_of(row[p.answers_column]) for row in rows]
+        for window, i in enumerate(found["overflow_to_sample_mapping"]):
+            samples[i].append(self.sample(found, window, answers[i]))
+        return iter(samples)
+
+    def sample(self, found: Any, window: int, answer: tuple[int, int] | None) -> Sample:
+        """A window, with the tokens at which the answer begins and ends."""
+        ids = found["input_ids"][window]
+        inside = [i for i, sequence in enumerate(found.sequence_ids(window)) if sequence == 1]
+        start, end = span(found["offset_mapping"][window], inside, answer)
+        if start is None or end is None:
+            special = self.tokenizer.cls_token_id
+            start = end = ids.index(special) if special in ids else 0
+        types = {"token_type_ids": found["token_type_ids"][window]} if "token_type_ids" in found else {}
+        return {"input_ids": ids, **types, "answer": [start, end]}
+
+    def batch(self, samples: list[dict[str, Array]], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
+        """As `Kind` says."""
+        answers = padded([sample["answer"] for sample in samples], 2, 0)
+        tokens = tokens_of(samples, self.params.max_tokens, padding(self.tokenizer))
+        return tokens | {"start_positions": answers[:, 0], "end_positions": answers[:, 1]}
+
+    def stand_in(self, config: Any, labels: int, n: int, random: torch.Generator) -> Batch:  # noqa: ARG002
+        """As `Kind` says."""
+        import torch
+
+        ids = tokens_made_up(config, (n, self.params.max_tokens), random)
+        where = torch.randint(self.params.max_tokens, (n,), generator=random)
+        return {"input_ids": ids, "attention_mask": ids * 0 + 1, "start_positions": where, "end_positions": where}
+
+    def labels(self, config: Any, listed: int) -> int | None:  # noqa: ARG002
+        """2: a start and an end."""
+        return 2
+
+    def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:  # noqa: ARG002
+        """The batch."""
+        return batch
+
+    def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:  # noqa: ARG002
+        """Windows, those answered to the token, and how much of the answers was found."""
+        import torch
+
+        start, end = output.start_logits.argmax(-1), output.end_logits.argmax(-1)
+        first, last = batch["start_positions"], batch["end_positions"]
+        common = (torch.minimum(end, last) - torch.maximum(start, first) + 1).clamp(min=0)
+        lengths = (end - start + 1).clamp(min=0) + last - first + 1
+        exact = (start == first) & (end == last)
+        return {"n": torch.tensor(len(start)), "exact": exact.sum(), "f1": (2.0 * common / lengths).sum()}
+
+    def metrics(self, counts: Counts) -> dict[str, float]:
+        """`exact_match` and the mean `f1` of the answers' tokens, over windows."""
+        return {"exact_match": share(counts["exact"], counts["n"]), "f1": share(counts["f1"], counts["n"])}
+
+
+def fast(pretrained: Pretrained, **settings: Any) -> Any:
+    """A model's tokenizer, of the kind that knows where each token comes from.
+
+    Raises:
+        UsageError: it is of another kind.
+    """
+    tokenizer = pretrained.tokenizer(**settings)
+    if not tokenizer.is_fast:
+        raise UsageError(
+            f"workload.model: the tokenizer of '{pretrained.name}' does not tell where its tokens come from (it is not "
+            "a fast one); take another model"
+        )
+    return tokenizer
+
+
+def tokens_of(samples: list[dict[str, Array]], length: int, pad: int) -> Batch:
+    """Token ids, mask and types as tensors."""
+    ids = [sample["input_ids"] for sample in samples]
+    batch = {"input_ids": padded(ids, length, pad), "attention_mask": mask(ids, length)}
+    if "token_type_ids" in samples[0]:
+        batch["token_type_ids"] = padded([sample["token_type_ids"] for sample in samples], length, 0)
+    return batch
+
+
+def answer_of(answers: Any) -> tuple[int, int] | None:
+    """Where the first answer begins and ends in the text, in characters; None if there is none.
+
+    Raises:
+        UsageError: it is not what SQuAD calls an answer.
+    """
+    try:
+        texts, starts = answers["text"], answers["answer_start"]
+        return (int(starts[0]), int(starts[0]) + len(texts[0])) if len(texts) else None
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise UsageError(
+            "workload.answers_column: must hold the lists `text` and `answer_start`, as in SQuAD, got "
+            f"{str(answers)[:60]!r}"
+        ) from error
+
+
+def span(
+    offsets: list[tuple[int, int]], inside: list[int], answer: tuple[int, int] | None
+) -> tuple[int | None, int | None]:
+    """The first and last token of the answer; None if it is not wholly in these tokens of the text."""
+    if answer is None or not inside or offsets[inside[0]][0] > answer[0] or offsets[inside[-1]][1] < answer[1]:
+        return None, None
+    first = next((i for i in reversed(inside) if offsets[i][0] <= answer[0]), None)
+    last = next((i for i in inside if offsets[i][1] >= answer[1]), None)
+    return first, last

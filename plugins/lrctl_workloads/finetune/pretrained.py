@@ -1,0 +1,261 @@
+"""A model of Hugging Face transformers by name or folder: its files, its digest, its parts."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrctl.errors import LrctlError, MissingError, UsageError
+from lrctl_workloads.finetune.files import INSTALL, digest, first_line, package
+from lrctl_workloads.finetune.hub import COMMIT, Repository
+
+if TYPE_CHECKING:
+    import torch
+
+NAME = re.compile(r"((?:[\w.-]+/)?[\w.-]+)(?:@([\w./-]+))?")
+SMALL = ["*.json", "*.txt", "*.model", "*.tiktoken"]
+"""Files of the hub that are not weights: configurations, tokenizers, processors."""
+LOADED = (".safetensors", ".bin")
+"""Suffixes of weights that are loaded. Those of the second are pickles, of which torch takes tensors only."""
+WEIGHTS = (*LOADED, ".h5", ".msgpack", ".onnx", ".ot", ".pt", ".pth")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A model as transformers' `from_pretrained` takes it, always in one state.
+
+    Attributes:
+        name: a folder, or the hub's NAME, OWNER/NAME or either with @REVISION.
+        weights: whether its weights are wanted, or its architecture with fresh ones.
+    """
+
+    name: str
+    weights: bool
+
+    @property
+    def local(self) -> Path | None:
+        """The folder, if it is one."""
+        path = Path(self.name).expanduser()
+        return path if path.is_dir() else None
+
+    @cached_property
+    def repository(self) -> Repository:
+        """The model on the hub.
+
+        Raises:
+            UsageError: the name is none.
+        """
+        found = NAME.fullmatch(self.name)
+        if not found:
+            raise UsageError(
+                f"workload.model: '{self.name}' is neither a folder nor a name of the hub; write t5-base, OWNER/NAME, "
+                "or either with @REVISION"
+            )
+        return Repository("model", found[1], found[2] or "")
+
+    def digest(self) -> str:
+        """What names the state of everything that is used: the files' sha256, or the hub's commit.
+
+        Raises:
+            MissingError: the commit is not known, and the hub cannot be reached.
+            UsageError: there is no such model.
+        """
+        if self.local is None:
+            return self.repository.commit() + ("" if self.weights else " fresh")
+        used = [path for path in self.local.iterdir() if path.is_file() and (self.weights or not is_weights(path))]
+        return digest(used, self.local)
+
+    def is_here(self, *, weights: bool) -> bool:
+        """Whether the files are on this machine; looks, and fetches nothing."""
+        return self.local is not None or self.fetched(weights) is not None
+
+    def folder(self, *, weights: bool) -> Path:
+        """The folder that holds the files, fetched from the hub unless they are there.
+
+        Raises:
+            MissingError: they are not there, and the hub cannot be reached.
+            UsageError: there is no such model, or the folder holds no weights.
+        """
+        if self.local and weights and not any(path.suffix in LOADED for path in self.local.iterdir()):
+            raise UsageError(
+                f"workload.model: the folder '{self.name}' holds no weights ({' or '.join(LOADED)}); give one that "
+                "does, or set workload.pretrained=false"
+            )
+        return self.local or self.fetched(weights) or self.fetch(weights)
+
+    def fetched(self, weights: bool) -> Path | None:
+        """Where the files lie that were fetched before; None if they were not, or are gone."""
+        known = self.repository.recorded()
+        if not known.get("weights" if weights else "fetched"):
+            return None
+        try:
+            return Path(
+                package("huggingface_hub").snapshot_download(
+                    self.repository.repo, revision=known["commit"], local_files_only=True
+                )
+            )
+        except (OSError, ValueError):
+            return None
+
+    def fetch(self, weights: bool) -> Path:
+        """Fetch the files; where the hub cannot be reached, those that something else has fetched will do.
+
+        Raises:
+            MissingError: there are none.
+            UsageError: there is no such model.
+        """
+        try:
+            return self.download(weights)
+        except MissingError:
+            path = self.left(weights)
+            if path is None:
+                raise
+            self.repository.note(commit=path.name, fetched=True, **({"weights": True} if weights else {}))
+            return path
+
+    def left(self, weights: bool) -> Path | None:
+        """The folder of files that are in the hub's own cache, if they are all there as far as can be seen."""
+        repository = self.repository
+        revision = repository.recorded().get("commit") or repository.revision or None
+        try:
+            path = Path(
+                package("huggingface_hub").snapshot_download(repository.repo, revision=revision, local_files_only=True)
+            )
+        except (OSError, ValueError):
+            return None
+        suffixes = {file.suffix for file in path.iterdir()}
+        whole = (path / "config.json").is_file() and (not weights or not suffixes.isdisjoint(LOADED))
+        return path if whole and COMMIT.fullmatch(path.name) else None
+
+    def download(self, weights: bool) -> Path:
+        """Fetch the files from the hub, without the weights if these are not wanted."""
+        hub, repository = package("huggingface_hub"), self.repository
+        commit = repository.commit()
+        files = [str(file.rfilename) for file in repository.ask(commit).siblings or []]
+        wanted = [*SMALL, *(weights_among(files) if weights else [])]
+        try:
+            path = hub.snapshot_download(
+                repository.repo, revision=commit, allow_patterns=wanted, ignore_patterns=["*/*"]
+            )
+        except Exception as error:  # Many types of the HTTP library below.
+            raise repository.out_of_reach(error) from error
+        repository.note(fetched=True, **({"weights": True} if weights else {}))
+        return Path(path)
+
+    @cached_property
+    def parts(self) -> Path:
+        """The folder with the configuration and the tokenizer or processor."""
+        return self.folder(weights=False)
+
+    def config(self) -> Any:
+        """A configuration of one's own, in float32 whatever the weights are stored in.
+
+        Raises:
+            UsageError: there is none that transformers knows.
+        """
+        config = self.load("AutoConfig", "configuration")
+        config.dtype = package("torch").float32
+        return config
+
+    def tokenizer(self, **settings: Any) -> Any:
+        """The model's tokenizer."""
+        return self.load("AutoTokenizer", "tokenizer", **settings)
+
+    def processor(self) -> Any:
+        """What says how the model wants its images."""
+        return self.load("AutoImageProcessor", "image processor")
+
+    def load(self, auto: str, what: str, **settings: Any) -> Any:
+        """A part of the model.
+
+        Raises:
+            MissingError: a package that it needs is missing.
+            UsageError: it cannot be loaded.
+        """
+        transformers, path = package("transformers"), self.parts
+        try:
+            with quiet(), self.no_code():
+                # Else transformers asks on the terminal whether to run Python that a recipe's model names.
+                return getattr(transformers, auto).from_pretrained(path, trust_remote_code=False, **settings)
+        except LrctlError:
+            raise
+        except ImportError as error:
+            raise MissingError(
+                f"workload.model: the {what} of '{self.name}' needs more ({first_line(error)}); {INSTALL}"
+            ) from error
+        except Exception as error:  # Many types, as tokenizers are of many makes.
+            raise UsageError(
+                f"workload.model: '{self.name}' has no {what} that can be used ({first_line(error)}); "
+                "take another model"
+            ) from error
+
+    @contextmanager
+    def no_code(self) -> Iterator[None]:
+        """Say clearly, for the length of a block, that a model needs Python of its own, which is not run.
+
+        Raises:
+            UsageError: it does.
+        """
+        try:
+            yield
+        except ValueError as error:
+            if "trust_remote_code" not in str(error):
+                raise
+            raise UsageError(
+                f"workload.model: '{self.name}' can only be used by running Python code that it brings, which lrctl "
+                "never does; take a model that transformers itself knows"
+            ) from error
+
+    def build(self, auto: str, config: Any, *, weights: bool) -> torch.nn.Module:
+        """The model itself: from its weights, with fresh ones where a layer has none that fit, or all fresh.
+
+        Raises:
+            UsageError: only code that the model brings could build it.
+        """
+        kind = getattr(package("transformers"), auto)
+        with quiet(), self.no_code():
+            if weights:
+                path = self.folder(weights=True)
+                model = kind.from_pretrained(path, config=config, ignore_mismatched_sizes=True, trust_remote_code=False)
+            else:
+                model = kind.from_config(config, trust_remote_code=False)
+        built: torch.nn.Module = model.float()
+        return built
+
+
+def is_weights(path: Path) -> bool:
+    """Whether a file holds weights."""
+    return path.suffix in WEIGHTS
+
+
+def weights_among(files: list[str]) -> list[str]:
+    """Patterns of the files to fetch for the weights: safetensors where there are any."""
+    return (
+        ["*.safetensors"]
+        if any(re.fullmatch(r"[^/]+\.safetensors", file) for file in files)
+        else ["pytorch_model*.bin"]
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Transformers without its reports and progress bars, for the length of a block."""
+    logging = package("transformers.utils.logging")
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            # Some versions of numpy say so when they are first asked, as jobs have denormal numbers flushed.
+            warnings.filterwarnings("ignore", "The value of the smallest subnormal")
+            yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()

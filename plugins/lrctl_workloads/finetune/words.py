@@ -1,0 +1,128 @@
+"""Token classification: a label for each word of a text, such as whether it is a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from lrctl.errors import UsageError
+from lrctl_workloads.finetune.answers import fast, tokens_of
+from lrctl_workloads.finetune.kind import IGNORED, padded, padding, share, tokens_made_up
+from lrctl_workloads.finetune.params import TokenClassificationParams
+
+if TYPE_CHECKING:
+    import torch
+
+    from lrctl_workloads.finetune.kind import Batch, Counts, Random
+    from lrctl_workloads.finetune.labels import Labels
+    from lrctl_workloads.finetune.packed import Array, Sample
+    from lrctl_workloads.finetune.pretrained import Pretrained
+    from lrctl_workloads.finetune.sources import Row
+
+WITH_SPACE = ("bloom", "gpt2", "roberta", "deberta")
+"""Models whose tokenizers take words only if these begin with a space."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A model that labels words; the first token of each word stands for it.
+
+    A batch has `input_ids`, `attention_mask` and, if the tokenizer has them, `token_type_ids`, and `labels`, all int64
+    of shape (rows, max_tokens); labels of padding and of a word's other tokens are -100. Words beyond the length are
+    cut off.
+    """
+
+    params: TokenClassificationParams
+    pretrained: Pretrained
+
+    auto = "AutoModelForTokenClassification"
+    known = "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES"
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        space = self.pretrained.config().model_type in WITH_SPACE
+        return fast(self.pretrained, **({"add_prefix_space": True} if space else {}))
+
+    def columns(self) -> dict[str, str]:
+        """As `Kind` says."""
+        return {name: getattr(self.params, name) for name in ("tokens_column", "tags_column")}
+
+    def key(self, row: Row) -> bytes:
+        """The words."""
+        return "\n".join(map(str, row[self.params.tokens_column] or ())).encode()
+
+    def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
+        """Token ids and labels of each text that has words.
+
+        Raises:
+            UsageError: a text has more or fewer labels than words.
+        """
+        p = self.params
+        words = [list(map(str, row[p.tokens_column] or ())) for row in rows]
+        tags = [[labels.number(tag) for tag in row[p.tags_column] or ()] for row in rows]
+        for some, each in zip(words, tags, strict=True):
+            if len(some) != len(each):
+                raise UsageError(f"workload.tags_column: a text of {len(some)} words has {len(each)} labels")
+        samples: list[list[Sample]] = [[] for _ in rows]
+        kept = [i for i, some in enumerate(words) if some]
+        if kept:
+            found = self.tokenizer(
+                [words[i] for i in kept], truncation=True, max_length=p.max_tokens, is_split_into_words=True
+            )
+            for number, i in enumerate(kept):
+                ids, types = found["input_ids"][number], found.get("token_type_ids")
+                wanted = labels_of(found.word_ids(number), tags[i])
+                if any(label != IGNORED for label in wanted):
+                    sample = {"input_ids": ids, "labels": wanted}
+                    samples[i] = [sample | ({"token_type_ids": types[number]} if types else {})]
+        return iter(samples)
+
+    def batch(self, samples: list[dict[str, Array]], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
+        """As `Kind` says."""
+        length = self.params.max_tokens
+        wanted = padded([sample["labels"] for sample in samples], length, IGNORED)
+        return tokens_of(samples, length, padding(self.tokenizer)) | {"labels": wanted}
+
+    def stand_in(self, config: Any, labels: int, n: int, random: torch.Generator) -> Batch:
+        """As `Kind` says."""
+        import torch
+
+        ids = tokens_made_up(config, (n, self.params.max_tokens), random)
+        wanted = torch.randint(labels, ids.shape, generator=random)
+        return {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": wanted}
+
+    def labels(self, config: Any, listed: int) -> int | None:
+        """As many as the data has."""
+        return listed or self.params.labels or config.num_labels
+
+    def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:  # noqa: ARG002
+        """The batch."""
+        return batch
+
+    def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:
+        """Words, those labelled right, and those that are something: in truth, as labelled, and in both."""
+        found, wanted = output.logits.argmax(-1), batch["labels"]
+        counted = wanted != IGNORED
+        outside = names.index(self.params.outside) if self.params.outside in names else -1
+        right = (found == wanted) & counted
+        return {
+            "n": counted.sum(),
+            "right": right.sum(),
+            "true": ((wanted != outside) & counted).sum(),
+            "claimed": ((found != outside) & counted).sum(),
+            "found": (right & (wanted != outside)).sum(),
+        }
+
+    def metrics(self, counts: Counts) -> dict[str, float]:
+        """`accuracy` over words, and `f1` of those that are something, word by word."""
+        both = counts["true"] + counts["claimed"]
+        return {"accuracy": share(counts["right"], counts["n"]), "f1": share(2 * counts["found"], both)}
+
+
+def labels_of(words: list[int | None], tags: list[int]) -> list[int]:
+    """The label of each token, given which word it belongs to: that of its word if it is the first one of it."""
+    first = [word is not None and (i == 0 or words[i - 1] != word) for i, word in enumerate(words)]
+    return [tags[word] if new and word is not None else IGNORED for word, new in zip(words, first, strict=True)]

@@ -1,0 +1,250 @@
+"""The `images` workload: a small network that learns to tell kinds of images apart."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from lrctl.contracts.params import Later
+from lrctl.contracts.workload import drawn
+from lrctl.errors import UsageError
+from lrctl_workloads.images import cifar as image_cifar
+from lrctl_workloads.images.data import KINDS, Images, Kind, Part, images, mean_and_deviation, ready
+from lrctl_workloads.param_groups import matrices_decay
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lrctl_workloads.images.data import Array
+
+    Batch = tuple[Tensor, Tensor]
+
+WITH_PATH = ("cifar10", "cifar100", "fashion-mnist")
+"""Data sets that can be read from somewhere else."""
+
+EVALUATED = 500
+"""How many images are evaluated at a time."""
+
+
+@dataclass(frozen=True)
+class ImagesParams:
+    """Parameters of the `images` workload: the images, the model, the batch."""
+
+    data: Annotated[
+        Literal["digits", "mnist-5k", "fashion-mnist", "cifar10", "cifar100"],
+        "digits (1,797 of 8x8), mnist-5k (5,000 of 28x28), fashion-mnist (70,000 of 28x28, from the Debian package "
+        "dataset-fashion-mnist), cifar10 or cifar100 (60,000 of 32x32 in colour and 10 or 100 kinds, from the hub)",
+    ] = "digits"
+    path: Annotated[
+        str,
+        "for cifar10 and cifar100, instead of the hub: .parquet file, or folder of train*.parquet and test*.parquet; "
+        "for fashion-mnist, instead of the package: folder of its four IDX files",
+    ] = ""
+    train_images: Annotated[int, "how many of the training images to use; 0: all", Later()] = 0
+    scaling: Annotated[
+        Literal["standardise", "unit"],
+        "standardise (each channel's mean to 0 and deviation to 1), or unit (black to 0, white to 1)",
+        Later(),
+    ] = "standardise"
+    model: Annotated[
+        Literal["cnn", "mlp", "convnet", "resnet"],
+        "cnn (convolutions), mlp (fully connected), convnet (convolutions, max pooling, a dense layer), or resnet "
+        "(residual blocks)",
+    ] = "cnn"
+    width: Annotated[
+        int,
+        "channels of the first convolution, doubled from block to block, or stage to stage of the resnet; an eighth of "
+        "the hidden units of the mlp, and of the convnet's dense layer",
+    ] = 16
+    layers: Annotated[
+        int,
+        "blocks of the cnn and the convnet, each of which halves the image; blocks in each of the resnet's three "
+        "stages; hidden layers of the mlp",
+    ] = 2
+    dropout: Annotated[
+        float, "share of activations dropped in training: before the last layer, in the mlp after each hidden one"
+    ] = 0.0
+    batch_size: Annotated[int, "images in a batch"] = 64
+    label_smoothing: Annotated[float, "share of the training target spread over all kinds; not in evaluations"] = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("width", "layers", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
+        if self.train_images < 0:
+            raise ValueError(f"train_images: must be at least 0, got {self.train_images}")
+        for name in ("dropout", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}: must be at least 0 and less than 1, got {getattr(self, name)}")
+        if self.path and self.data not in WITH_PATH:
+            raise ValueError(f"path: is for data {', '.join(WITH_PATH)} only; {self.data} has its own images")
+        most = self.kind.shape[1].bit_length() - 1
+        if self.model in ("cnn", "convnet") and self.layers > most:
+            raise ValueError(f"layers: must be at most {most} for a {self.model} on {self.data}, got {self.layers}")
+
+    @property
+    def kind(self) -> Kind:
+        """What is known of the images without reading them."""
+        return KINDS[self.data]
+
+
+@dataclass(frozen=True)
+class ImageClassifier:
+    """A classifier of images.
+
+    A batch is (images, labels): float32 of shape (batch_size, channels, height, width), and int64 of shape
+    (batch_size,). With the scaling `standardise` each channel has mean 0 and standard deviation 1 over the training
+    images; with `unit` pixels are from 0 to 1. The split into training, validation, test and scoring is the same for
+    every seed.
+    """
+
+    params: ImagesParams
+    seed: int
+
+    def prepare(self) -> str:
+        """Read the images, or download them unless that is done, and return a digest of them.
+
+        Raises:
+            MissingError: the images are not on this machine, and cannot be downloaded.
+            UsageError: the images cannot be used, or a batch would have more than there are for training.
+        """
+        n = len(self.images.parts["training"])
+        if self.params.batch_size > n:
+            raise UsageError(
+                f"workload.batch_size: must be at most {n}, the number of training images, got {self.params.batch_size}"
+            )
+        return self.images.digest
+
+    def ready(self) -> bool:
+        """Whether the images can be read at once.
+
+        Raises:
+            UsageError: the path is of no use.
+        """
+        return ready(self.params.data, self.params.path)
+
+    def stand_in(self, step: int) -> Batch:
+        """Noise in place of batch `step`, with labels at random."""
+        import torch
+
+        p, random = self.params, torch.Generator().manual_seed(step)
+        images = torch.randn(p.batch_size, *p.kind.shape, generator=random)
+        if p.scaling == "unit":
+            images = images.sigmoid()
+        return images, torch.randint(p.kind.classes, (p.batch_size,), generator=random)
+
+    def prepared_bytes(self) -> int:
+        """The bytes of CIFAR's images decoded from the hub's; 0 for those of a path, whose number is not known."""
+        p = self.params
+        if p.data not in image_cifar.KINDS or p.path or self.ready():
+            return 0
+        return image_cifar.HUB_IMAGES * (math.prod(p.kind.shape) + 1)
+
+    def model(self) -> torch.nn.Module:
+        """A new network, with fresh weights from torch's random numbers."""
+        from lrctl_workloads.images import models as image_models
+
+        p = self.params
+        build = {
+            "cnn": image_models.cnn,
+            "mlp": image_models.mlp,
+            "convnet": image_models.convnet,
+            "resnet": image_models.resnet,
+        }[p.model]
+        return build(p.kind.shape, p.kind.classes, p.width, p.layers, p.dropout)
+
+    def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
+        """Weight decay for matrices and convolutions only; biases and norms go without."""
+        return matrices_decay(model)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of update `step`: shuffled epochs of the training images, cut into batches."""
+        training = self.images.parts["training"]
+        return self.take(training, drawn(self.seed, step, self.params.batch_size, len(training)))
+
+    def score_batch(self, i: int) -> Batch:
+        """Batch i of the images reserved for scoring, always the same.
+
+        Raises:
+            UsageError: there is no batch i.
+        """
+        size, reserve = self.params.batch_size, self.images.parts["score"]
+        n = len(reserve) // size
+        if not 0 <= i < n:
+            raise UsageError(
+                f"workload images: score batch {i} was asked for, but {self.params.data} has {n} of {size} images in "
+                "reserve, counted from 0; score fewer batches, or smaller ones"
+            )
+        return self.take(reserve, slice(i * size, (i + 1) * size))
+
+    def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
+        """Mean cross entropy in nats per image, with the labels smoothed."""
+        from torch.nn import functional as F  # noqa: N812
+
+        images, labels = batch
+        return F.cross_entropy(model(images).float(), labels, label_smoothing=self.params.label_smoothing)
+
+    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
+        """Metrics over all images of the split, with the model in evaluation mode; the mode is put back.
+
+        Returns:
+            `loss` in nats per image, without label smoothing, and `accuracy`, the share of images told right.
+
+        Raises:
+            ValueError: the split is neither `validation` nor `test`.
+        """
+        if split not in ("validation", "test"):
+            raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
+        was_training = model.training
+        model.eval()
+        try:
+            return self.metrics(model, self.images.parts[split])
+        finally:
+            model.train(was_training)
+
+    def metrics(self, model: torch.nn.Module, part: Part) -> dict[str, float]:
+        """Mean cross entropy and accuracy over a part."""
+        import torch
+        from torch.nn import functional as F  # noqa: N812
+
+        device = next(model.parameters()).device
+        loss, right = 0.0, 0
+        with torch.no_grad():
+            for first in range(0, len(part), EVALUATED):
+                images, labels = self.take(part, slice(first, first + EVALUATED))
+                labels = labels.to(device)
+                logits = model(images.to(device)).float()
+                loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+                right += int((logits.argmax(1) == labels).sum())
+        return {"loss": loss / len(part), "accuracy": right / len(part)}
+
+    def take(self, part: Part, places: Array | slice) -> Batch:
+        """Images, scaled, and labels at these places of a part."""
+        import torch
+
+        pixels, labels = part.take(places)
+        mean, deviation = self.scale
+        images = torch.from_numpy(pixels).float().view(-1, *self.params.kind.shape)
+        return (images - mean) / deviation, torch.from_numpy(labels).long()
+
+    @cached_property
+    def scale(self) -> tuple[Tensor, Tensor]:
+        """What is subtracted from pixels, and what divides them then: float32, both of shape (channels, 1, 1)."""
+        import torch
+
+        kind = self.params.kind
+        if self.params.scaling == "unit":
+            zero = torch.zeros(kind.shape[0], 1, 1)
+            return zero, zero + kind.brightest
+        mean, deviation = mean_and_deviation(self.images.parts["training"], kind.shape[0])
+        return torch.from_numpy(mean).float().view(-1, 1, 1), torch.from_numpy(deviation).float().view(-1, 1, 1)
+
+    @cached_property
+    def images(self) -> Images:
+        """The images, dealt out; read on first use, so that an unused workload costs nothing."""
+        found = images(self.params.data, self.params.path)
+        return found.with_training(self.params.train_images) if self.params.train_images else found

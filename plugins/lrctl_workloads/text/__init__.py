@@ -1,0 +1,1 @@
+"""A GPT-like decoder on a text."""

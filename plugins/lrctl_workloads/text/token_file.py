@@ -1,0 +1,268 @@
+"""A text as one file of token ids, made piece by piece: in constant memory, and resumed where it was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from lrctl.errors import UsageError
+from lrctl_workloads.data.cache import beside, folder, found, intact, put, writable
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tiktoken
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+FORMAT = "lrctl-tokens/1"
+PIECE = 2**24
+"""A piece ends with the document that brings it to so many tokens. What a kill costs is at most one piece."""
+PAUSE = 0.5
+"""Seconds between two reports of progress."""
+
+
+class Texts(Protocol):
+    """Documents in an order that never changes."""
+
+    @property
+    def name(self) -> str:
+        """What errors and progress call them."""
+        ...
+
+    def texts(self, skip: int) -> Iterable[str]:
+        """All documents but the first `skip`, the empty ones too."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is done after a whole piece.
+
+    Attributes:
+        documents: how many were read, from the first of all.
+        tokens: how many were written, from the first of all.
+        sha256: of this piece's own bytes.
+    """
+
+    documents: int
+    tokens: int
+    sha256: str
+
+
+@dataclass(slots=True)
+class State:
+    """How far a token file is made. Written after each piece, aside and renamed: it tells of whole pieces only.
+
+    Attributes:
+        kind: the type of a token, as numpy spells it.
+        complete: whether the last piece was the last of the text.
+    """
+
+    kind: str
+    pieces: list[Piece] = field(default_factory=list)
+    complete: bool = False
+
+    @property
+    def last(self) -> Piece:
+        """The last whole piece; before the first, one of nothing."""
+        return self.pieces[-1] if self.pieces else Piece(0, 0, "")
+
+    @classmethod
+    def read(cls, path: Path) -> State | None:
+        """The state in a file; None if there is none, or it is of another format."""
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if document["format"] != FORMAT:
+                return None
+            return cls(document["kind"], [Piece(*piece) for piece in document["pieces"]], document["complete"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, path: Path) -> None:
+        """Put the state into a file."""
+        pieces = [astuple(piece) for piece in self.pieces]
+        document = {"format": FORMAT, "kind": self.kind, "complete": self.complete, "pieces": pieces}
+        put(path, lambda file: file.write(json.dumps(document).encode()))
+
+
+def token_file(name: str, texts: Texts, encoding: Callable[[], tiktoken.Encoding], max_tokens: int) -> tuple[Path, str]:
+    """The cached file `name` of token ids, an `.npy` of shape (tokens,), and its sha256; made if need be.
+
+    It holds the documents one after another, each with the end of text behind it; the first `max_tokens` tokens of
+    that, or all if `max_tokens` is 0. Killed at any byte and begun again, it goes on from the last whole piece and
+    ends with the same bytes. Of several processes one makes it, and the others wait.
+
+    Args:
+        name: must tell the texts, the encoding and `max_tokens`.
+        texts: are read one by one, and only if the file is to be made.
+        encoding: called only if the file is to be made.
+        max_tokens: at least 0.
+
+    Raises:
+        UsageError: the texts cannot be read or are empty, or the cache folder cannot be written.
+    """
+    path = folder() / name
+    digest = intact(path)
+    if digest is None:
+        with writable(), locked(aside(path, "lock"), f"waiting for another process to tokenise {texts.name}"):
+            digest = intact(path) or made(path, texts, encoding(), max_tokens)
+    return path, digest
+
+
+def aside(path: Path, what: str) -> Path:
+    """A file beside the one that is made: its `part` as far as it is, its `state`, its `lock`."""
+    return path.with_name(f".{path.name}.{what}")
+
+
+@contextmanager
+def locked(path: Path, waiting: str) -> Iterator[None]:
+    """Hold a lock for the block. The system gives it free when its holder ends, in whatever way."""
+    with path.open("ab") as file:
+        if not try_lock(file):
+            report(waiting, 0, 0)
+            while not try_lock(file):
+                time.sleep(PAUSE)
+        yield
+
+
+def try_lock(file: BinaryIO) -> bool:
+    """Whether the file could be locked for as long as it is open."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if not isinstance(error, BlockingIOError | PermissionError):
+            raise
+        return False
+    return True
+
+
+def made(path: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int) -> str:
+    """Make the token file, from where an earlier attempt stopped, and return its digest.
+
+    Raises:
+        UsageError: the texts cannot be read, or are empty.
+    """
+    import numpy as np
+
+    part, record = aside(path, "part"), aside(path, "state")
+    kind = np.dtype(np.uint16 if encoding.n_vocab <= 2**16 else np.uint32)
+    with part.open("r+b" if part.exists() else "w+b") as file:
+        state = resumed(file, State.read(record), kind)
+        if not state.complete:
+            append(file, state, record, texts, encoding, max_tokens)
+        if not state.last.tokens:
+            part.unlink()
+            record.unlink(missing_ok=True)
+            raise UsageError(f"workload.path: '{texts.name}' holds no text; give a corpus that is not empty")
+        file.seek(0)
+        file.write(header(state.last.tokens, kind))
+        flush(file)
+    digest = found(part) or ""
+    # The digest first: once the file has its name, it is known to be whole.
+    put(beside(path), lambda file: file.write(digest.encode()))
+    part.replace(path)
+    record.unlink(missing_ok=True)
+    return digest
+
+
+def header(tokens: int, kind: np.dtype[Any]) -> bytes:
+    """The first bytes of an `.npy` file of so many tokens; numpy makes them as long for any number."""
+    import io
+
+    import numpy as np
+
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": kind.str, "fortran_order": False, "shape": (tokens,)})
+    return file.getvalue()
+
+
+def resumed(file: BinaryIO, state: State | None, kind: np.dtype[Any]) -> State:
+    """The state that the file is really in: the pieces whose bytes are there; what is behind them is cut off."""
+    if state is None or state.kind != kind.str:
+        state = State(kind.str)
+    sound, tokens = 0, 0
+    file.seek(len(header(0, kind)))
+    for piece in state.pieces:
+        content = file.read((piece.tokens - tokens) * kind.itemsize)
+        if hashlib.sha256(content).hexdigest() != piece.sha256:
+            break
+        sound, tokens = sound + 1, piece.tokens
+    complete = state.complete and sound == len(state.pieces)
+    state = State(kind.str, state.pieces[:sound], complete)
+    file.seek(0)
+    file.write(header(tokens, kind))
+    file.truncate(len(header(0, kind)) + tokens * kind.itemsize)
+    file.seek(0, os.SEEK_END)
+    return state
+
+
+def append(
+    file: BinaryIO, state: State, record: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int
+) -> None:
+    """Tokenise what is left of the texts, and record each piece once its bytes are on the disk."""
+    documents, tokens, recorded = state.last.documents, state.last.tokens, state.last.tokens
+    digest, told, title = hashlib.sha256(), time.monotonic(), f"tokenising {texts.name}"
+    for text in texts.texts(documents):
+        documents += 1
+        ids = ids_of(text, encoding, state.kind)[: max_tokens - tokens if max_tokens else None]
+        file.write(ids.data)
+        digest.update(ids.data)
+        tokens += len(ids)
+        if max_tokens and tokens >= max_tokens:
+            break
+        if tokens - recorded >= PIECE:
+            flush(file)
+            state.pieces.append(Piece(documents, tokens, digest.hexdigest()))
+            state.write(record)
+            digest, recorded = hashlib.sha256(), tokens
+        if time.monotonic() - told >= PAUSE:
+            report(title, tokens, max_tokens)
+            told = time.monotonic()
+    flush(file)
+    state.pieces.append(Piece(documents, tokens, digest.hexdigest()))
+    state.complete = True
+    state.write(record)
+
+
+def ids_of(text: str, encoding: tiktoken.Encoding, kind: str) -> Array:
+    """A document's token ids with the end of text behind them; none for an empty one."""
+    import numpy as np
+
+    if not text:
+        return np.empty(0, kind)
+    try:
+        # Text that looks like a special token is text.
+        ids = encoding.encode_to_numpy(text, disallowed_special=())
+    except UnicodeEncodeError:  # Half of a surrogate pair, which UTF-8 has no bytes for.
+        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        ids = encoding.encode_to_numpy(whole, disallowed_special=())
+    ended: Array = np.append(ids, np.uint32(encoding.eot_token)).astype(kind)
+    return ended
+
+
+def flush(file: BinaryIO) -> None:
+    """Have all that was written on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def report(what: str, done: int, total: int) -> None:
+    """Tell who looks on how far it is; in a process where nobody does, nothing happens."""
+    from lrctl.engine.session import notify
+
+    notify("preparing", what=what, done=done, total=total)

@@ -1,0 +1,71 @@
+"""What needs a CUDA device: `pytest -m gpu`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.engine import run
+from lrctl.engine.prepare import prepare
+from lrctl.engine.trainer import train
+from lrctl.engine.worker import quiet_torch
+from lrctl.recipe import schema as recipes
+from lrctl.recipe.workloads import load_workload
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture
+def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LRCTL_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "text.txt").write_text(" ".join(f"{n * n} of {n}" for n in range(3000)))
+    return tmp_path / "text.txt"
+
+
+def gpt(text: Path, **more: object) -> recipes.Recipe:
+    """A small GPT with dropout on the GPU."""
+    changes = {"workload.name": "gpt", "workload.path": str(text), "workload.tokenizer": "bytes"}
+    return recipes.read("smoke", {**changes, "workload.dropout": 0.1, "training.device": "cuda", **more})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_segments_chained_on_a_gpu_equal_one_uninterrupted_run(text: Path, dtype: str) -> None:
+    task = prepare(gpt(text, **{"training.dtype": dtype}))
+    workload = load_workload(task.workload, task.workload_params, task.seed)
+    schedule = PiecewiseLinear(((0, 0.0), (20, 1e-3), (40, 0.0)))
+    with quiet_torch(1, task.device):
+        whole = train(workload, task, SegmentJob(0, 40, schedule))
+        first = train(workload, task, SegmentJob(0, 20, schedule))
+        second = train(workload, task, SegmentJob(20, 40, schedule), first.state)
+    assert [*first.losses, *second.losses] == list(whole.losses)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tf32": True}, {"dtype": "bfloat16"}, {"compile": True}, {"micro_batches": 4}],
+    ids=lambda options: next(iter(options)),
+)
+def test_options_of_training_on_a_gpu_give_losses_that_are_near(text: Path, options: dict[str, Any]) -> None:
+    recipe = gpt(text, **{"workload.dropout": 0.0, "workload.d_model": 64})
+    plain, task = prepare(recipe), replace(prepare(recipe), **options)
+    workload = load_workload(task.workload, task.workload_params, task.seed)
+    losses = []
+    for each in (plain, task):
+        before = torch.get_float32_matmul_precision()
+        with quiet_torch(1, each.device, tf32=each.tf32):
+            losses.append(train(workload, each, SegmentJob(0, 20, PiecewiseLinear(((0, 1e-3),)))).losses)
+        assert torch.get_float32_matmul_precision() == before
+    assert losses[0].tobytes() != losses[1].tobytes()
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+def test_a_search_on_a_gpu_comes_to_its_end(text: Path, tmp_path: Path, executor: str) -> None:
+    document = run.search("semilocal", gpt(text, **{"executor.name": executor}), store=tmp_path / "store")
+    assert document["eval_loss"] < 5

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.workload import Workload
+from lrctl.engine import batches, trainer
+from lrctl.engine.trainer import train
+from lrctl.engine.worker import quiet_torch
+from lrctl.errors import UsageError
+from lrctl.recipe import schema as recipes
+from lrctl.recipe.workloads import load_workload
+from lrctl.testing import Constant
+
+ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+TASK = Task("gpt", {}, "", 0, ADAMW)
+RAMP = PiecewiseLinear(((0, 0.0), (3, 0.01), (8, 0.0)))
+Pair = namedtuple("Pair", "x y")
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_job() -> Iterator[None]:
+    with quiet_torch(1):
+        yield
+
+
+@pytest.fixture
+def gpt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workload:
+    monkeypatch.setenv("LRCTL_CACHE", str(tmp_path / "cache"))
+    text = tmp_path / "text.txt"
+    text.write_text(" ".join(f"{n * n} of {n}" for n in range(1500)))
+    sizes = {"layers": 2, "heads": 2, "d_model": 16, "context": 8, "batch_size": 8, "eval_tokens": 512}
+    return load_workload("gpt", {"path": str(text), "tokenizer": "bytes", **sizes}, 0)
+
+
+@dataclass
+class Pictures:
+    """A small convolutional network on made-up pictures; 7 of them in a batch, as a dict."""
+
+    def model(self) -> torch.nn.Module:
+        return torch.nn.Sequential(
+            torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(4 * 36, 3)
+        )
+
+    def batch(self, step: int) -> Any:
+        draws = torch.Generator().manual_seed(step)
+        pictures = torch.randn(7, 1, 8, 8, generator=draws)
+        return {"pictures": pictures, "kinds": (pictures.mean((1, 2, 3)) > 0).long(), "step": step}
+
+    def loss(self, model: Any, batch: Any) -> torch.Tensor:
+        return torch.nn.functional.cross_entropy(model(batch["pictures"]), batch["kinds"])
+
+    def evaluate(self, model: Any, _split: str) -> dict[str, float]:
+        return {"loss": float(self.loss(model, self.batch(-1)))}
+
+
+def both(gpt: Workload) -> dict[str, Workload]:
+    return {"gpt": gpt, "pictures": Pictures()}
+
+
+# Micro-batches
+
+
+@pytest.mark.parametrize("pieces", [2, 3, 7])
+@pytest.mark.parametrize("name", ["gpt", "pictures"])
+def test_a_batch_in_pieces_trains_as_the_whole_batch_does(name: str, pieces: int, gpt: Workload) -> None:
+    job = SegmentJob(0, 8, RAMP, gradient_norms=True, evaluate=("test",))
+    whole = train(both(gpt)[name], TASK, job)
+    cut = train(both(gpt)[name], replace(TASK, micro_batches=pieces), job)
+    assert whole.gradient_norms is not None
+    np.testing.assert_allclose(cut.losses, whole.losses, rtol=2e-5)
+    assert cut.gradient_norms == pytest.approx(whole.gradient_norms, rel=1e-3)
+    assert cut.metrics["test"]["loss"] == pytest.approx(whole.metrics["test"]["loss"], rel=1e-3)
+    assert len(cut.lrs) == 8
+
+
+def test_eight_pieces_of_one_row_are_one_piece_of_eight(gpt: Workload) -> None:
+    job = SegmentJob(0, 8, RAMP)
+    whole = train(gpt, TASK, job).losses
+    np.testing.assert_allclose(train(gpt, replace(TASK, micro_batches=8), job).losses, whole, rtol=2e-5)
+
+
+def test_pieces_of_uneven_length_count_by_their_rows() -> None:
+    model = Pictures().model()
+    task = replace(TASK, micro_batches=2)
+    batch = Pictures().batch(0)
+    (first, share), (second, rest) = batches.pieces(batch, 2, "here")
+    assert (len(first["pictures"]), len(second["pictures"]), share, rest) == (4, 3, 4 / 7, 3 / 7)
+    loss = trainer.backward(Pictures(), model, task, batch)
+    assert float(loss) == pytest.approx(float(Pictures().loss(model, batch).detach()), rel=1e-6)
+    assert not loss.requires_grad
+
+
+def test_a_loss_that_is_looked_at_again_is_that_of_all_pieces(gpt: Workload) -> None:
+    model = gpt.model()
+    one = trainer.loss_again(gpt, model, TASK, 3)
+    several = trainer.loss_again(gpt, model, replace(TASK, micro_batches=4), 3)
+    assert float(several) == pytest.approx(float(one), rel=1e-6)
+    assert all(p.grad is None for p in model.parameters())
+
+
+BATCHES = {
+    "a tensor": torch.arange(6.0),
+    "a tuple": (torch.arange(6.0), torch.ones(6, 2)),
+    "a list": [torch.arange(6.0), 3],
+    "a named tuple": Pair(torch.arange(6.0), torch.ones(6)),
+    "nested": {"x": torch.ones(6), "more": (torch.arange(6), [torch.ones(6, 1)]), "text": "as it is"},
+}
+
+
+@pytest.mark.parametrize("batch", BATCHES.values(), ids=BATCHES)
+def test_pieces_put_together_are_the_batch(batch: Any) -> None:
+    cut = batches.pieces(batch, 4, "here")
+    assert [share for _, share in cut] == [2 / 6, 1 / 6, 2 / 6, 1 / 6]
+    assert {type(piece) for piece, _ in cut} == {type(batch)}
+    together = zip(*(list(batches.tensors_in(piece)) for piece, _ in cut), strict=True)
+    for whole, parts in zip(batches.tensors_in(batch), together, strict=True):
+        assert torch.equal(torch.cat(list(parts)), whole)
+
+
+CANNOT = {
+    "too few rows": (torch.ones(3), "here: it has 3 rows, fewer than training.micro_batches = 4; set it to 3"),
+    "different lengths": (
+        (torch.ones(4), torch.ones(5)),
+        r"share none: their shapes are \[\(4,\), \(5,\)\]; set it to 1",
+    ),
+    "no dimension": ((torch.ones(4), torch.tensor(1.0)), r"share none: their shapes are \[\(4,\), \(\)\]"),
+    "no tensor": ("text", "share none"),
+}
+
+
+@pytest.mark.parametrize(("batch", "message"), CANNOT.values(), ids=CANNOT)
+def test_a_batch_that_cannot_be_cut_is_refused(batch: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        batches.pieces(batch, 4, "here")
+
+
+def test_a_batch_may_be_nested() -> None:
+    meta = torch.device("meta")
+    batch = {"x": torch.ones(2), "pair": Pair(torch.ones(1), [torch.ones(3)]), "n": 3}
+    moved = batches.to(batch, meta)
+    assert moved["x"].device == moved["pair"].x.device == moved["pair"].y[0].device == meta
+    assert moved["n"] == 3
+    assert batches.to(batch, torch.device("cpu")) is batch
+
+
+# The other options
+
+
+def test_bfloat16_gives_other_losses_that_are_near(gpt: Workload) -> None:
+    job = SegmentJob(0, 4, RAMP, evaluate=("test",))
+    full, half = train(gpt, TASK, job), train(gpt, replace(TASK, dtype="bfloat16"), job)
+    assert not np.array_equal(full.losses, half.losses)
+    np.testing.assert_allclose(half.losses, full.losses, rtol=0.02)
+    assert half.metrics["test"]["loss"] == pytest.approx(full.metrics["test"]["loss"], rel=0.02)
+
+
+def test_evaluation_is_under_autocast_too() -> None:
+    seen: list[bool] = []
+
+    class Watched(Pictures):
+        def evaluate(self, model: Any, split: str) -> dict[str, float]:
+            seen.append(torch.is_autocast_enabled("cpu"))
+            return super().evaluate(model, split)
+
+    for dtype in ("float32", "bfloat16"):
+        train(Watched(), replace(TASK, dtype=dtype), SegmentJob(0, 0, RAMP, evaluate=("test",)))
+    assert seen == [False, True]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_a_compiled_model_trains_alike_and_keeps_its_names(gpt: Workload) -> None:
+    job = SegmentJob(0, 4, RAMP, evaluate=("test",))
+    plain, compiled = train(gpt, TASK, job), train(gpt, replace(TASK, compile=True), job)
+    np.testing.assert_allclose(compiled.losses, plain.losses, rtol=1e-4)
+    assert compiled.metrics["test"]["loss"] == pytest.approx(plain.metrics["test"]["loss"], rel=1e-4)
+    assert compiled.state["model"].keys() == plain.state["model"].keys()
+
+
+def test_the_model_that_is_trained_and_evaluated_is_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.nn.Module] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda model: seen.append(model))
+    train(Pictures(), TASK, SegmentJob(0, 1, Constant(0.0)))
+    assert seen == []
+    train(Pictures(), replace(TASK, compile=True), SegmentJob(0, 1, Constant(0.0)))
+    assert len(seen) == 1
+
+
+def test_tf32_changes_nothing_on_a_cpu() -> None:
+    before = torch.get_float32_matmul_precision()
+    with quiet_torch(1, "cpu", tf32=True):
+        assert torch.get_float32_matmul_precision() == before
+
+
+def test_options_are_spelt_out_only_where_they_are_used() -> None:
+    plain = recipes.read("smoke").frozen("semilocal")
+    assert recipes.read("smoke", {"training.micro_batches": 1, "training.tf32": False}).frozen("semilocal") == plain
+    used = recipes.read("smoke", {"training.micro_batches": 2, "training.compile": True}).frozen("semilocal")
+    assert "micro_batches = 2\ncompile = true\n" in used
+    assert "tf32" not in used
+
+
+def test_a_batch_has_one_piece_at_least() -> None:
+    with pytest.raises(UsageError, match=r"training\.micro_batches: must be at least 1, got 0"):
+        recipes.read("smoke", {"training.micro_batches": 0})

@@ -1,0 +1,486 @@
+"""Every export runs in its own framework, without lrctl, with the schedule's own LRs at every step."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import torch
+
+import searches
+from command_line import Lrctl
+from export.test_formula import EXAMPLES, imported, lrs_of, of_every_family, steps_of
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.errors import UsageError
+from lrctl.export.export import TARGETS, export
+from lrctl.registry.registry import registry
+from lrctl.storage.runs import finished
+
+HILL = PiecewiseLinear(((0, 0.0), (4, 0.3), (9, 0.0), (12, 0.1)))
+
+
+def text_of(schedule: Any, to: str, steps: int | None = None) -> str:
+    return export(schedule, steps or steps_of(schedule), to, source="run r")
+
+
+@of_every_family
+@pytest.mark.parametrize("to", ["lightning", "optax"])
+def test_code_imports_its_framework_and_the_standard_library_only(schedule: Any, to: str) -> None:
+    tree = ast.parse(text_of(schedule, to))
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    found |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    roots = {name.partition(".")[0] for name in found} - sys.stdlib_module_names
+    assert roots == ({"jax", "numpy"} if to == "optax" else {"torch"})
+    assert all(len(line) <= 124 for line in text_of(schedule, to).splitlines())
+
+
+# PyTorch
+
+
+def optimizer_of(*lrs: float, tensor: bool = False) -> torch.optim.Optimizer:
+    groups = [{"params": [torch.zeros(1, requires_grad=True)], "lr": torch.tensor(lr) if tensor else lr} for lr in lrs]
+    return torch.optim.SGD(groups)
+
+
+def used(optimizer: torch.optim.Optimizer, scheduler: Any, start: int, stop: int) -> list[tuple[float, ...]]:
+    """The LRs that these updates use."""
+    lrs = []
+    for _ in range(start, stop):
+        lrs.append(tuple(float(group["lr"]) for group in optimizer.param_groups))
+        optimizer.step()
+        scheduler.step()
+    return lrs
+
+
+@pytest.mark.parametrize("to", ["transformers", "lightning"])
+def test_the_frameworks_on_torch_get_the_same_scheduler(to: str) -> None:
+    codes = ["\n".join(x for x in text_of(HILL, t, 12).splitlines() if not x.startswith("#")) for t in ("torch", to)]
+    assert codes[1].startswith(codes[0])
+
+
+@of_every_family
+def test_an_export_to_torch_sets_the_lr_of_every_update(schedule: Any) -> None:
+    module, steps, optimizer = imported(text_of(schedule, "torch")), steps_of(schedule), optimizer_of(1e-3)
+    scheduler = module["make_scheduler"](optimizer)
+    assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
+    lrs = used(optimizer, scheduler, 0, steps + 3)
+    assert lrs == [(float(schedule(min(step, steps))),) for step in range(steps + 3)]
+
+
+@of_every_family
+@pytest.mark.parametrize("early", [False, True], ids=["optimizer loaded after", "optimizer loaded before"])
+def test_an_export_to_torch_resumes_at_every_step(schedule: Any, early: bool) -> None:
+    text, steps, first = text_of(schedule, "torch"), steps_of(schedule), optimizer_of(0.1, 0.3)
+    scheduler = imported(text)["make_scheduler"](first)
+    make = imported(text)["make_scheduler"]  # as in another process
+    for step in range(steps + 2):
+        second = optimizer_of(0.1, 0.3)
+        if early:
+            second.load_state_dict(first.state_dict())
+        again = make(second)
+        if not early:
+            second.load_state_dict(first.state_dict())
+        again.load_state_dict(scheduler.state_dict())
+        lr = float(schedule(min(step, steps)))
+        assert [g["lr"] for g in second.param_groups] == again.get_last_lr() == [0.1 / 0.3 * lr, lr]
+        used(second, again, 0, 1)
+        used(first, scheduler, 0, 1)
+        assert again.get_last_lr() == scheduler.get_last_lr()
+
+
+@pytest.mark.parametrize(
+    ("lrs", "ratios"),
+    [((0.1, 0.05), (1.0, 0.5)), ((0.01, 0.04, 0.0), (0.25, 1.0, 0.0)), ((0.0, 0.0), (1.0, 1.0))],
+    ids=["two", "the second is the largest", "all 0"],
+)
+@pytest.mark.parametrize("tensor", [False, True], ids=["float", "tensor"])
+def test_param_groups_keep_the_ratio_to_the_largest(
+    lrs: tuple[float, ...], ratios: tuple[float, ...], tensor: bool
+) -> None:
+    optimizer = optimizer_of(*lrs, tensor=tensor)
+    found = used(optimizer, imported(text_of(HILL, "torch", 12))["make_scheduler"](optimizer), 0, 12)
+    expected = [tuple(ratio * HILL(step) for ratio in ratios) for step in range(12)]
+    assert np.array(found) == pytest.approx(np.array(expected), rel=1e-6 if tensor else 0, abs=0)
+
+
+def test_an_export_to_torch_resumes_from_saved_files_with_tensor_lrs(tmp_path: Path) -> None:
+    make = imported(text_of(HILL, "torch", 12))["make_scheduler"]
+    first = optimizer_of(0.1, 0.05, tensor=True)
+    scheduler = make(first)
+    used(first, scheduler, 0, 5)
+    torch.save({"optimizer": first.state_dict(), "scheduler": scheduler.state_dict()}, tmp_path / "state")
+    states = torch.load(tmp_path / "state", weights_only=True)
+    second = optimizer_of(0.1, 0.05, tensor=True)
+    second.load_state_dict(states["optimizer"])
+    again = make(second)
+    again.load_state_dict(states["scheduler"])
+    assert used(second, again, 5, 12) == used(first, scheduler, 5, 12)
+
+
+ALONE = """
+import json, sys
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0].startswith("lrctl"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Without())
+try:
+    import lrctl
+except ImportError:
+    pass
+else:
+    raise SystemExit("lrctl can be imported")
+import torch
+
+found = {}
+for path in sys.argv[1:]:
+    module = {}
+    exec(open(path).read(), module)
+    optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+    scheduler = module["make_scheduler"](optimizer)
+    found[path] = []
+    for _ in range(module["STEPS"]):
+        found[path].append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+print(json.dumps(found))
+"""
+
+
+def test_exports_work_where_lrctl_cannot_be_imported(tmp_path: Path) -> None:
+    expected = {}
+    for i, schedule in enumerate(EXAMPLES.values()):
+        path = tmp_path / f"{i}.py"
+        path.write_text(text_of(schedule, "torch"))
+        expected[str(path)] = lrs_of(schedule, steps_of(schedule))
+    done = subprocess.run([sys.executable, "-c", ALONE, *expected], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == expected
+
+
+# transformers and Lightning
+
+
+class Rows(torch.utils.data.Dataset[Any]):
+    def __len__(self) -> int:
+        return 1000
+
+    def __getitem__(self, place: int) -> Any:
+        return {"x": torch.ones(2), "labels": torch.zeros(1)}
+
+
+class Net(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+
+    def forward(self, x: Any, labels: Any) -> Any:
+        return {"loss": (self.layer(x) - labels).square().mean()}
+
+
+def test_the_trainer_of_transformers_uses_the_schedule(tmp_path: Path) -> None:
+    from transformers import Trainer, TrainingArguments
+
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters())
+    seen = []
+    optimizer.register_step_pre_hook(lambda *_: seen.append(optimizer.param_groups[0]["lr"]))
+    scheduler = imported(text_of(HILL, "transformers", 12))["make_scheduler"](optimizer)
+    quiet: dict[str, Any] = {"report_to": [], "save_strategy": "no", "disable_tqdm": True, "logging_strategy": "no"}
+    arguments = TrainingArguments(
+        str(tmp_path), max_steps=12, per_device_train_batch_size=2, gradient_accumulation_steps=2, use_cpu=True, **quiet
+    )
+    Trainer(model, arguments, train_dataset=Rows(), optimizers=(optimizer, scheduler)).train()
+    assert seen == lrs_of(HILL, 12)
+
+
+@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning", "ignore:.*does not have many workers.*")
+def test_the_trainer_of_lightning_uses_the_schedule(tmp_path: Path) -> None:
+    import lightning
+
+    configure = imported(text_of(HILL, "lightning", 12))["configure"]
+    seen = []
+
+    class Model(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = Net()
+
+        def training_step(self, batch: Any) -> Any:
+            return self.net(**batch)["loss"]
+
+        def configure_optimizers(self) -> Any:
+            optimizer = torch.optim.SGD(self.parameters())
+            optimizer.register_step_pre_hook(lambda *_: seen.append(optimizer.param_groups[0]["lr"]))
+            return configure(optimizer)
+
+    trainer = lightning.Trainer(
+        max_steps=12,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accumulate_grad_batches=2,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(Model(), torch.utils.data.DataLoader(Rows(), batch_size=2))
+    assert seen == lrs_of(HILL, 12)
+
+
+# optax
+
+
+@of_every_family
+def test_an_export_to_optax_gives_the_lr_of_every_update(schedule: Any) -> None:
+    steps = steps_of(schedule)
+    traced = imported(text_of(schedule, "optax"))["schedule"]
+    optimizer = optax.inject_hyperparams(optax.sgd)(learning_rate=traced)
+    weight = jnp.zeros(())
+
+    @jax.jit
+    def train(state: Any) -> Any:
+        def update(state: Any, _: Any) -> Any:
+            change, state = optimizer.update(jnp.ones(()), state, weight)
+            return state, (state.hyperparams["learning_rate"], change)
+
+        return jax.lax.scan(update, state, length=steps + 3)[1]
+
+    lrs, changes = train(optimizer.init(weight))
+    expected = np.array([schedule(min(step, steps)) for step in range(steps + 3)], dtype=np.float32)
+    assert np.asarray(lrs).tobytes() == expected.tobytes()
+    assert (np.asarray(changes) == -expected).all()
+    assert float(jax.jit(traced)(jnp.asarray(steps))) == expected[-1]
+
+
+# Data
+
+
+@of_every_family
+def test_an_export_to_csv_has_a_row_per_update(schedule: Any) -> None:
+    rows = list(csv.reader(io.StringIO(text_of(schedule, "csv"))))
+    assert rows[0] == ["step", "lr"]
+    assert [int(step) for step, _ in rows[1:]] == list(range(steps_of(schedule)))
+    assert [float(lr) for _, lr in rows[1:]] == lrs_of(schedule, steps_of(schedule))
+
+
+@of_every_family
+def test_an_export_to_json_tells_what_it_is(schedule: Any) -> None:
+    document = json.loads(text_of(schedule, "json"))
+    assert document["steps"] == steps_of(schedule)
+    assert document["lr"] == lrs_of(schedule, steps_of(schedule))
+    assert document["made_by"]["source"] == "run r"
+    assert document["schedule"]["family"] == registry().family(schedule)
+
+
+# The command
+
+
+@pytest.fixture
+def run(lrctl: Lrctl, tmp_path: Path) -> str:
+    """A finished run in the default store."""
+    del lrctl  # it is in tmp_path by now
+    return str(searches.search(tmp_path / ".lrctl")["run"])
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_a_run_and_its_schedule_file_export_the_same_lrs(to: str, lrctl: Lrctl, run: str) -> None:
+    by_name, by_file = lrctl("export", run, "--to", to), lrctl("export", f".lrctl/runs/{run}/schedule.json", "--to", to)
+    assert (by_name.code, by_name.err, by_file.code, by_file.err) == (0, "", 0, "")
+    assert by_file.out == by_name.out.replace(f"run {run}", f".lrctl/runs/{run}/schedule.json")
+
+
+def test_the_file_of_a_run_defines_its_schedule(lrctl: Lrctl, run: str, tmp_path: Path) -> None:
+    done = lrctl("export", run, "--to", "torch", "--out", "found.py")
+    assert (done.code, done.out, done.error) == (0, "", f"wrote found.py: 24 steps from run {run} for torch")
+    text = (tmp_path / "found.py").read_text()
+    assert "from found import make_scheduler" in text
+    schedule = finished(tmp_path / ".lrctl", run).schedule
+    assert lrs_of(imported(text)["lr"], 24) == lrs_of(schedule, 24)
+
+
+@pytest.mark.parametrize("name", ["class.py", "1.py", "a b.py"])
+def test_a_file_that_cannot_be_imported_by_its_name_says_how_another_would_be(
+    name: str, lrctl: Lrctl, run: str, tmp_path: Path
+) -> None:
+    assert lrctl("export", run, "--to", "torch", "--out", name).code == 0
+    assert "from lr_schedule import make_scheduler" in (tmp_path / name).read_text()
+
+
+def test_a_file_is_replaced_only_if_asked(lrctl: Lrctl, run: str, tmp_path: Path) -> None:
+    target = tmp_path / "train.py"
+    target.write_text("mine")
+    refused = lrctl("export", run, "--to", "csv", "--out", "train.py")
+    assert (refused.code, target.read_text()) == (2, "mine")
+    assert refused.error == (
+        "error: --out train.py: the file exists and holds something else; choose another, or give --force"
+    )
+    assert lrctl("export", run, "--to", "csv", "--out", "train.py", "--force").code == 0
+    assert target.read_text().startswith("step,lr\n")
+    assert lrctl("export", run, "--to", "csv", "--out", "train.py").code == 0  # it holds just that
+
+
+def test_a_file_name_cannot_smuggle_code_into_the_header(lrctl: Lrctl, run: str, tmp_path: Path) -> None:
+    name = "a\nraise SystemExit('smuggled')\r#\u2028.json"
+    (tmp_path / name).write_text((tmp_path / ".lrctl/runs" / run / "schedule.json").read_text())
+    done = lrctl("export", name, "--to", "torch")
+    assert (done.code, done.err) == (0, "")
+    assert imported(done.out)["STEPS"] == 24
+
+
+SCHEDULE = {"family": "piecewise-linear", "params": {"knots": [[0, 0.1]]}}
+DOCUMENT = {"format": "lrctl-schedule/1", "steps": 10, "schedule": SCHEDULE}
+
+BAD_FILES: dict[str, tuple[Any, str]] = {
+    "not JSON": ("{", "s.json: must be a schedule.json, but it is not JSON"),
+    "not a schedule": ({"a": 1}, "s.json: must be a schedule.json of format 'lrctl-schedule/1', found format None"),
+    "no steps": (DOCUMENT | {"steps": 0}, "s.json: steps: must be a whole number of at least 1, got 0"),
+    "unknown family": (
+        DOCUMENT | {"schedule": SCHEDULE | {"family": "piecewise-lineal"}},
+        "s.json: schedule.family: unknown schedule 'piecewise-lineal'; did you mean 'piecewise-linear'?",
+    ),
+    "unknown parameter": (
+        DOCUMENT | {"schedule": SCHEDULE | {"params": {"knot": 1}}},
+        "schedule family PiecewiseLinear:",
+    ),
+    "text for a number": (
+        DOCUMENT | {"schedule": SCHEDULE | {"params": {"knots": [["a", 0.1]]}}},
+        "schedule family PiecewiseLinear: knots: ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_FILES.values(), ids=BAD_FILES)
+def test_a_bad_schedule_file_is_an_error_that_names_it(
+    content: Any, message: str, lrctl: Lrctl, tmp_path: Path
+) -> None:
+    (tmp_path / "s.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    done = lrctl("export", "s.json", "--to", "csv")
+    assert (done.code, done.out) == (2, "")
+    assert done.error.startswith(f"error: {message}")
+
+
+BAD_COMMANDS: dict[str, tuple[Callable[[str], str], str]] = {
+    "unknown run": (lambda run: f"{run}x --to csv", "unknown run; did you mean"),
+    "unknown target": (lambda run: f"{run} --to toch", "--to toch: unknown target; did you mean 'torch'?"),
+    "no such file": (lambda _: "none.json --to csv", "none.json: cannot be read as a schedule.json"),
+    "no store": (lambda run: f"{run} --to csv --store nowhere", "--store nowhere: there is no store"),
+    "unfinished": (lambda _: "begun --to csv", "run begun: it is not finished"),
+    "no folder": (lambda run: f"{run} --to csv --out no/x.csv", "--out no/x.csv: No such file or directory; choose"),
+    "a folder": (lambda run: f"{run} --to csv --out .lrctl", "--out .lrctl: Is a directory; choose"),
+}
+
+
+@pytest.mark.parametrize(("command", "message"), BAD_COMMANDS.values(), ids=BAD_COMMANDS)
+def test_a_bad_export_is_an_error_that_says_what_to_do(
+    command: Callable[[str], str], message: str, lrctl: Lrctl, run: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".lrctl" / "runs" / "begun").mkdir()
+    done = lrctl("export", *command(run).split())
+    assert (done.code, done.out) == (2, "")
+    assert message in done.error
+
+
+@dataclass(frozen=True)
+class Wrong:
+    lr: Any
+
+    def __call__(self, step: float) -> Any:
+        return self.lr if step > 3 else 0.1
+
+
+NO_LRS: dict[str, tuple[Any, str]] = {
+    "negative": (-0.1, "gives LR -0.1 at step 4, not one finite and >= 0"),
+    "nan": (float("nan"), "gives LR nan at step 4, not one finite and >= 0"),
+    "infinite": (float("inf"), "gives LR inf at step 4, not one finite and >= 0"),
+    "complex": (1j, "fails at step 4 with TypeError: "),
+}
+
+
+@pytest.mark.parametrize(("lr", "message"), NO_LRS.values(), ids=NO_LRS)
+def test_an_lr_that_is_none_is_refused(lr: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=f"^run r: schedule family Wrong {message}.*; check its params$"):
+        text_of(Wrong(lr), "csv")
+
+
+PLUGIN = """
+from dataclasses import dataclass
+
+from lrctl import hookimpl
+
+@dataclass(frozen=True)
+class Shrinking:
+    lr: float
+
+    def init(self):
+        return 0
+
+    def __call__(self, step, state):
+        return self.lr / (1 + state)
+
+    def update(self, state, seen):
+        return state + 1
+
+@dataclass(frozen=True)
+class Derived:
+    peak: float
+
+    @property
+    def half(self):
+        return self.peak / 2
+
+    def __call__(self, step):
+        return self.half / (1 + step)
+
+@hookimpl
+def register_schedules(register):
+    register(Shrinking, name="shrinking", help="for the tests")
+    register(Derived, name="derived", help="for the tests")
+"""
+
+
+def test_an_adaptive_schedule_is_exported_by_the_run_that_used_it(
+    lrctl: Lrctl, tmp_path: Path, installed: Callable[..., None]
+) -> None:
+    installed(families=PLUGIN)
+    document = searches.search(tmp_path / ".lrctl")
+    result = Path(document["files"]["result"])
+    adaptive = {"family": "shrinking", "params": {"lr": 0.5}}
+    result.write_text(json.dumps(json.loads(result.read_text()) | {"schedule": adaptive}))
+    done = lrctl("export", document["run"], "--to", "json")
+    assert done.document["lr"] == finished(tmp_path / ".lrctl", document["run"]).history()["lr"].tolist()
+    (tmp_path / "s.json").write_text(json.dumps(DOCUMENT | {"schedule": adaptive}))
+    refused = lrctl("export", "s.json", "--to", "csv")
+    assert refused.code == 2
+    assert refused.error == (
+        "error: s.json: the LRs of family shrinking are decided during a run; "
+        "export the run that used it by its name, and the LRs it used are replayed"
+    )
+
+
+@pytest.mark.parametrize("to", ["torch", "transformers", "lightning", "optax"])
+def test_a_family_that_cannot_be_carried_is_exported_as_a_table(
+    to: str, lrctl: Lrctl, tmp_path: Path, installed: Callable[..., None]
+) -> None:
+    installed(families=PLUGIN)
+    schedule = {"family": "derived", "params": {"peak": 0.3}}
+    (tmp_path / "s.json").write_text(json.dumps(DOCUMENT | {"steps": 40, "schedule": schedule}))
+    done = lrctl("export", "s.json", "--to", to)
+    assert (done.code, done.err) == (0, "")
+    why = "# Its formula could not be carried (it uses self.half, which is not a field), so its LRs stand in a table."
+    assert why in done.out.splitlines()
+    assert lrs_of(imported(done.out)["lr"], 44) == [0.15 / (1 + min(step, 40)) for step in range(44)]

@@ -1,0 +1,421 @@
+"""`lrctl runs` and `lrctl gc`: what lies in a store, and what of it goes."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import searches
+from command_line import Lrctl
+from lrctl.cli.runs import amount
+from lrctl.contracts.result import SegmentResult
+from lrctl.engine import session
+from lrctl.storage import gc, listing
+from lrctl.storage.store import STALE, Store
+from searches import facts, small
+
+KEYS = {name: name * 64 for name in "abcdef"}
+
+
+@pytest.fixture
+def place(lrctl: Lrctl, tmp_path: Path) -> Path:
+    """The default store of the test's working directory."""
+    del lrctl  # it is in tmp_path by now
+    return tmp_path / ".lrctl"
+
+
+def put(store: Store, name: str, run: str, parent: str | None = None, age: float = 2 * STALE) -> None:
+    """Record a job with all its files, as old as told."""
+    key, before = KEYS[name], KEYS[parent] if parent else None
+    digests = {"losses": store.put_losses(key, np.ones(2), [0.1] * 2)}
+    store.checkpoint(key).write_bytes(b"weights")
+    store.put_result(SegmentResult(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
+    for kind in ("jobs", "losses", "checkpoints"):
+        os.utime(store.path / kind / f"{key}{gc.KINDS[kind]}", times=(time.time() - age,) * 2)
+
+
+def left(store: Store) -> dict[str, str]:
+    """The jobs whose files are there, by kind."""
+    kinds = {kind: "".join(path.stem[0] for path in gc.job_files(store, kind)) for kind in gc.KINDS}
+    return {kind: jobs for kind, jobs in kinds.items() if jobs or kind != "stopped"}
+
+
+# What goes
+
+
+def finish(store: Store, run: str, **document: Any) -> None:
+    store.begin(run, "", {})
+    store.finish(run, {"run": run, **document}, {})
+
+
+def one_finished(store: Store) -> None:
+    finish(store, "r", checkpoint=KEYS["b"])
+    for name, parent in (("a", None), ("b", "a"), ("c", "a")):
+        put(store, name, "r", parent)
+
+
+def one_unfinished(store: Store) -> None:
+    store.begin("r", "", {})
+    put(store, "a", "r")
+    put(store, "b", "r", "a")
+
+
+def one_removed(store: Store) -> None:
+    put(store, "a", "gone")
+    put(store, "b", "gone", "a")
+
+
+def reused_from_a_removed_one(store: Store) -> None:
+    for name, parent in (("a", None), ("b", "a"), ("c", "a"), ("d", "b")):
+        put(store, name, "gone", parent)
+    finish(store, "r", checkpoint=KEYS["b"], segments=[{"candidates": [{"key": KEYS["c"]}]}])
+
+
+def continued_by_an_unfinished_one(store: Store) -> None:
+    put(store, "a", "gone")
+    put(store, "b", "gone", "a")
+    put(store, "c", "gone")
+    store.begin("r", "", {})
+    put(store, "d", "r", "b")
+
+
+def several_results(store: Store) -> None:
+    for name in "abc":
+        put(store, name, "gone")
+    finish(store, "r", checkpoint=KEYS["a"], results=[{"checkpoint": KEYS["b"]}, {"checkpoint": None}])
+
+
+def nothing_trained(store: Store) -> None:
+    put(store, "a", "r")
+    finish(store, "r", checkpoint=None)
+
+
+def young_beside_an_unfinished_one(store: Store) -> None:
+    store.begin("r", "", {})
+    put(store, "a", "gone", age=0)
+    put(store, "b", "gone")
+
+
+def young_alone(store: Store) -> None:
+    finish(store, "r", checkpoint=KEYS["a"])
+    put(store, "a", "r", age=0)
+    put(store, "b", "gone", age=0)
+
+
+def damaged(store: Store) -> None:
+    finish(store, "r", checkpoint=KEYS["a"])
+    put(store, "a", "r")
+    put(store, "b", "r")
+    (store.path / "jobs" / f"{KEYS['b']}.json").write_text("half a docu")
+    (store.path / "losses" / f"{KEYS['c']}.npy").write_bytes(b"of no job")
+
+
+STORES: dict[str, tuple[Callable[[Store], None], str, str]] = {
+    "a finished run keeps its jobs and what it hands over": (one_finished, "abc", "b"),
+    "an unfinished run keeps all": (one_unfinished, "ab", "ab"),
+    "a removed run keeps nothing": (one_removed, "", ""),
+    "jobs of a removed run that a finished one names stay": (reused_from_a_removed_one, "abc", "b"),
+    "jobs of a removed run that an unfinished one continues stay": (continued_by_an_unfinished_one, "abd", "d"),
+    "every result hands its checkpoint over": (several_results, "ab", "ab"),
+    "a run that trained nothing hands nothing over": (nothing_trained, "a", ""),
+    "what is young stays beside an unfinished run": (young_beside_an_unfinished_one, "a", "a"),
+    "what is young goes where no search can be at work": (young_alone, "a", "a"),
+    "what is damaged or of no job goes": (damaged, "a", "a"),
+}
+
+
+@pytest.mark.parametrize(("build", "jobs", "checkpoints"), STORES.values(), ids=STORES)
+def test_only_what_no_run_needs_is_deleted(
+    build: Callable[[Store], None], jobs: str, checkpoints: str, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    build(store)
+    before = {path: path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()}
+    told = gc.collect(store, dry_run=True)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(before)
+    done = gc.collect(store)
+    assert left(store) == {"jobs": jobs, "losses": jobs, "checkpoints": checkpoints}
+    gone = {path for path in before if not path.exists()}
+    assert (done["files"], done["bytes"]) == (len(gone), sum(before[path] for path in gone))
+    assert told == done | {"dry_run": True}
+    assert gc.collect(store)["files"] == 0
+
+
+def test_whatever_is_being_written_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for kind, suffix in gc.KINDS.items():
+        (store.path / kind / f".lrctl-1{suffix}").write_bytes(b"half")
+    (store.path / "jobs" / "notes.txt").write_text("mine")
+    assert gc.collect(store)["files"] == 0
+    assert len(list(store.path.glob("*/.lrctl-1*"))) == len(gc.KINDS)
+
+
+def test_what_stopped_jobs_left_goes_as_results_do(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    finish(store, "r", checkpoint=None, segments=[{"candidates": [{"key": KEYS["c"]}]}])
+    for name, run in (("a", "r"), ("b", "gone"), ("c", "gone")):
+        store.put_result(SegmentResult(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
+    assert gc.collect(store)["freed"]["stopped"]["files"] == 1
+    assert left(store)["stopped"] == "ac"
+    (row,) = listing.runs(store)
+    with_result = row["bytes"]
+    (store.path / "stopped" / f"{KEYS['a']}.json").unlink()
+    assert listing.runs(store)[0]["bytes"] < with_result
+
+
+def test_a_finished_search_returns_its_result_after_gc(place: Path) -> None:
+    first = searches.search(place)
+    shutil.copy(first["files"]["checkpoint"], place / "checkpoints" / f"{KEYS['a']}.safetensors")
+    jobs = facts(place)
+    assert gc.collect(Store(place))["freed"] == {
+        "jobs": {"files": 0, "bytes": 0},
+        "stopped": {"files": 0, "bytes": 0},
+        "losses": {"files": 0, "bytes": 0},
+        "checkpoints": {"files": 1, "bytes": Path(first["files"]["checkpoint"]).stat().st_size},
+    }
+    assert searches.search(place) == first
+    assert facts(place) == jobs
+
+
+@pytest.mark.parametrize("batches", range(1, 5))
+def test_gc_beside_a_running_search_does_not_change_its_result(
+    batches: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = searches.found(searches.search(tmp_path / "other"))
+    searches.search(place, small(strategy__semilocal__eps=0.0), name="shared")
+    answer, count = session.Session.answer, 0
+
+    def answer_and_collect(self: session.Session, batch: Any) -> Any:
+        nonlocal count
+        results = answer(self, batch)
+        count += 1
+        if count == batches:
+            shutil.rmtree(place / "runs" / "shared")
+            make_old(place)
+            gc.collect(Store(place))
+        return results
+
+    monkeypatch.setattr(session.Session, "answer", answer_and_collect)
+    assert searches.found(searches.search(place)) == expected
+
+
+def make_old(place: Path) -> None:
+    """Date everything back by a day."""
+    for path in place.rglob("*"):
+        os.utime(path, times=(time.time() - 86400,) * 2)
+
+
+def test_gc_tells_what_it_frees(lrctl: Lrctl, place: Path) -> None:
+    store = Store(place)
+    one_removed(store)
+    told = lrctl("gc", "--dry-run")
+    assert (told.code, told.err) == (0, "")
+    assert told.out.splitlines()[-1].startswith("would free 6 files, ")
+    assert left(store) == dict.fromkeys(("jobs", "losses", "checkpoints"), "ab")
+    done = lrctl("gc", "--json").document
+    assert (done["files"], done["freed"]["checkpoints"], done["dry_run"]) == (6, {"files": 2, "bytes": 14}, False)
+    assert lrctl("gc").out.splitlines()[-1] == "freed 0 files, 0 B"
+
+
+def test_gc_says_what_it_leaves_for_now(lrctl: Lrctl, place: Path) -> None:
+    young_beside_an_unfinished_one(Store(place))
+    assert lrctl("gc").error == (
+        "3 files stay for now: they are younger than an hour, and unfinished runs (r) may be at work"
+    )
+
+
+# The runs
+
+
+def interrupted(place: Path, monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> None:
+    """Leave a search after its first batch."""
+    with monkeypatch.context() as patch:
+        patch.setattr(session.Session, "clean_up", stop_after(1))
+        with pytest.raises(KeyboardInterrupt):
+            searches.search(place, small(**overrides), name="begun")
+
+
+def stop_after(batches: int) -> Callable[..., None]:
+    count = 0
+
+    def clean_up(*_: Any) -> None:
+        nonlocal count
+        count += 1
+        if count > batches:
+            raise KeyboardInterrupt
+
+    return clean_up
+
+
+def test_runs_are_listed_with_what_they_reached(lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = searches.search(place, name="done")
+    interrupted(place, monkeypatch, training__seed=3)
+    done, begun = lrctl("runs", "--json").document["runs"]
+    names = ("command", "workload", "seed", "steps", "train_loss", "validation_loss", "eval_loss")
+    assert {name: done[name] for name in names} == {name: document[name] for name in names}
+    assert (done["run"], done["status"], done["baseline_runs"]) == (
+        "done",
+        "finished",
+        document["cost"]["baseline_runs"],
+    )
+    assert [begun[name] for name in names] == ["semilocal", "linear-regression", 3, 24, None, None, None]
+    assert (begun["run"], begun["status"], begun["baseline_runs"]) == ("begun", "unfinished", None)
+    header, first, second = lrctl("runs").out.splitlines()
+    assert header.split()[:6] == ["run", "state", "command", "workload", "seed", "steps"]
+    assert first.split()[:6] == ["done", "finished", "semilocal", "linear-regression", "0", "24"]
+    assert second.split()[:6] == ["begun", "unfinished", "semilocal", "linear-regression", "3", "24"]
+    assert f"{document['eval_loss']:.4f}" in first
+
+
+def test_the_disk_of_the_runs_is_that_of_the_store(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searches.search(place, name="done")
+    interrupted(place, monkeypatch, training__seed=3)
+    total = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
+    assert sum(row["bytes"] for row in listing.runs(Store(place))) == total - (place / "store.json").stat().st_size
+
+
+RECIPES = {"missing": None, "not TOML": "a = ", "no tables": "", "a list": "strategy = [1]", "not text": "\udc80"}
+
+
+@pytest.mark.parametrize("text", RECIPES.values(), ids=RECIPES)
+def test_a_run_with_a_damaged_recipe_is_listed_without_it(text: str | None, lrctl: Lrctl, place: Path) -> None:
+    folder = Store(place).run("half")
+    folder.mkdir()
+    if text is not None:
+        (folder / "recipe.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    (row,) = lrctl("runs", "--json").document["runs"]
+    assert (row["run"], row["status"], row["command"], row["steps"]) == ("half", "unfinished", None, None)
+    assert lrctl("runs").code == 0
+
+
+def test_a_finished_run_is_shown_as_its_search_printed_it(lrctl: Lrctl, place: Path) -> None:
+    document = searches.search(place, name="done")
+    shown = lrctl("runs", "show", "done")
+    assert (shown.code, shown.err) == (0, "")
+    assert "semilocal on linear-regression, seed 0, 24 steps" in shown.out
+    again = lrctl("runs", "show", "done", "--json").document
+    assert {name: value for name, value in again.items() if name != "files"} == {
+        name: value for name, value in document.items() if name != "files"
+    }
+    assert Path(again["files"]["schedule"]).is_file()
+
+
+def test_a_run_whose_folder_was_moved_is_shown_where_it_is(lrctl: Lrctl, place: Path) -> None:
+    searches.search(place, name="done")
+    Store(place).run("done").rename(Store(place).run("moved"))
+    shown = lrctl("runs", "show", "moved", "--json").document
+    assert shown["run"] == "moved"
+    assert all(Path(path).is_file() for path in shown["files"].values())
+
+
+def test_the_command_that_an_unfinished_run_tells_finishes_it(
+    lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(place, monkeypatch)
+    monkeypatch.undo()
+    monkeypatch.chdir(place.parent)
+    told = lrctl("runs", "show", "begun").out.splitlines()[0].partition(": lrctl ")[2]
+    assert lrctl(*shlex.split(told), "--executor", "serial", "--quiet").code == 0
+    assert lrctl("runs", "show", "begun", "--json").document["status"] == "done"
+
+
+def test_an_unfinished_run_is_shown_as_what_it_is(lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(place, monkeypatch)
+    shown = lrctl("runs", "show", "begun")
+    assert shown.code == 0
+    first, _, *recipe = shown.out.splitlines()
+    assert first.startswith("begun is not finished; its command continues it: lrctl semilocal --recipe ")
+    assert recipe[0].startswith("# numerics")
+    document = lrctl("runs", "show", "begun", "--json").document
+    assert (document["status"], document["command"], document["steps"]) == ("unfinished", "semilocal", 24)
+    assert "[strategy.semilocal]" in document["recipe"]
+
+
+def test_a_removed_run_is_gone_and_gc_frees_its_jobs(lrctl: Lrctl, place: Path) -> None:
+    searches.search(place, name="one")
+    kept = searches.search(place, small(strategy__semilocal__eps=0.0), name="two")
+    done = lrctl("runs", "remove", "one", "--yes")
+    assert (done.code, done.out, done.err) == (0, "", "deleted one; lrctl gc frees what nothing else needs\n")
+    assert [row["run"] for row in lrctl("runs", "--json").document["runs"]] == ["two"]
+    assert lrctl("gc", "--json").document["freed"]["jobs"]["files"] > 0
+    assert searches.settled(searches.search(place, small(strategy__semilocal__eps=0.0), name="two")) == (
+        searches.settled(kept)
+    )
+    assert lrctl("runs", "remove", "two", "-y").code == 0
+    lrctl("gc")
+    assert left(Store(place)) == dict.fromkeys(("jobs", "losses", "checkpoints"), "")
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("answer", "stays"), [("y\n", False), ("n\n", True), ("\n", True), ("", True)])
+def test_whoever_sits_at_a_terminal_is_asked(
+    answer: str, stays: bool, lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(place).begin("r", "", {})
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    done = lrctl("runs", "remove", "r")
+    assert (done.code, Store(place).run("r").exists()) == (0, stays)
+    assert ("nothing was deleted" in done.err) is stays
+
+
+def test_a_group_given_a_store_hands_it_to_its_commands(lrctl: Lrctl, place: Path, tmp_path: Path) -> None:
+    searches.search(tmp_path / "other", name="elsewhere")
+    for command in (
+        ("runs", "--store", "other", "show", "elsewhere"),
+        ("runs", "show", "elsewhere", "--store", "other"),
+    ):
+        assert lrctl(*command).code == 0
+    assert lrctl("runs", "--store", "other", "--json", "show", "elsewhere").document["run"] == "elsewhere"
+    Store(place)
+    assert lrctl("runs").err == "no runs in .lrctl\n"
+
+
+BAD: dict[str, tuple[str, str]] = {
+    "unknown run": ("runs show begum", "error: .lrctl: begum: unknown run; did you mean 'begun'?"),
+    "unknown among known": (
+        "runs remove begun begum --yes",
+        "error: .lrctl: begum: unknown run; did you mean 'begun'?",
+    ),
+    "out of the store": ("runs remove ../runs --yes", "error: .lrctl: ../runs: unknown run; choose from: begun"),
+    "nobody to ask": (
+        "runs remove begun",
+        "error: lrctl runs remove: there is no terminal to ask on; give --yes to delete without being asked",
+    ),
+    "no store": ("runs --store nowhere", "error: --store nowhere: there is no store; "),
+    "no store to show from": ("runs show begun --store nowhere", "error: --store nowhere: there is no store; "),
+    "no store to tidy": ("gc --store nowhere", "error: --store nowhere: there is no store; "),
+}
+
+
+@pytest.mark.parametrize(("command", "message"), BAD.values(), ids=BAD)
+def test_a_bad_command_changes_nothing_and_says_what_to_do(
+    command: str, message: str, lrctl: Lrctl, place: Path
+) -> None:
+    Store(place).begin("begun", "", {})
+    done = lrctl(*command.split())
+    assert (done.code, done.out) == (2, "")
+    assert done.error.startswith(message)
+    assert Store(place).runs() == ["begun"]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_960, "1.0 MB"), (10**16, "10000.0 TB")],
+)
+def test_an_amount_is_written_for_people(size: int, text: str) -> None:
+    assert amount(size) == text

@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lrctl.contracts.result import SegmentResult
+from lrctl.errors import StoreError, UsageError
+from lrctl.storage.files import aside, write_json
+from lrctl.storage.store import Store, handed_over
+
+KEY, CHILD = "a" * 64, "b" * 64
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def put(store: Store, key: str = KEY, parent: str | None = None, **more: Any) -> SegmentResult:
+    """Record a job of 10 steps."""
+    losses = np.linspace(2.0, 1.0, 10, dtype=np.float32)
+    digests = {"losses": store.put_losses(key, losses, [0.1] * 10)}
+    result = SegmentResult(key, "ok", 1.5, 0, 1.0, 10, 0.25, parent=parent, digests=digests, run="r", **more)
+    store.put_result(result)
+    return result
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder and what it holds."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_result_is_read_back_as_it_was_recorded(store: Store) -> None:
+    result = put(store, metrics={"test": {"loss": 0.1 + 0.2}}, score=0.1, attempts=2)
+    assert store.result(KEY) == result
+    assert Store(store.path).result(KEY) == result
+    assert store.result(CHILD) is None
+
+
+def test_infinities_are_null_on_disk(store: Store) -> None:
+    store.put_result(SegmentResult(KEY, "ok", math.inf, 10, math.inf, 10))
+    document = json.loads((store.path / "jobs" / f"{KEY}.json").read_text())
+    assert document["mean_loss"] is None
+    assert store.result(KEY) == SegmentResult(KEY, "ok", math.inf, 10, math.inf, 10)
+
+
+def test_losses_are_float32_and_lrs_float64(store: Store) -> None:
+    losses = np.array([1.1, math.nan, math.inf], dtype=np.float32)
+    store.put_losses(KEY, losses, [0.1, 1e-30, 0.0])
+    table = store.losses(KEY)
+    assert table["loss"].tobytes() == losses.tobytes()
+    assert table["lr"].tolist() == [0.1, 1e-30, 0.0]
+
+
+def test_the_history_of_a_job_is_that_of_all_that_lead_to_it(store: Store) -> None:
+    put(store)
+    put(store, CHILD, parent=KEY)
+    assert store.lineage(CHILD) == [KEY, CHILD]
+    assert store.history(CHILD)["loss"].tolist() == [*store.losses(KEY)["loss"], *store.losses(CHILD)["loss"]]
+    store.forget(KEY)
+    with pytest.raises(StoreError, match=f"job {KEY[:12]} is missing or damaged; run the search again"):
+        store.history(CHILD)
+
+
+def test_to_forget_a_job_is_to_delete_its_files_only(store: Store) -> None:
+    put(store)
+    before = files(store.path)
+    put(store, CHILD)
+    store.checkpoint(CHILD).write_bytes(b"")
+    store.forget(CHILD)
+    assert files(store.path) == before
+    store.forget(CHILD)
+
+
+@pytest.mark.parametrize("folder", ["jobs", "losses"])
+def test_a_job_with_a_flipped_bit_is_not_known(store: Store, folder: str) -> None:
+    put(store, metrics={"test": {"loss": 0.5}}, score=0.25)
+    (path,) = (store.path / folder).iterdir()
+    whole, bits, equal = path.read_bytes(), random.Random(0), 0
+    expected = store.result(KEY)
+    for place in range(len(whole)):
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 1 << bits.randrange(8)
+        path.write_bytes(spoilt)
+        # A flip in white space can leave the same JSON document.
+        assert store.result(KEY) in ((None, expected) if folder == "jobs" else (None,)), f"byte {place}"
+        equal += store.result(KEY) is not None
+    assert equal < len(whole) / 20
+
+
+@pytest.mark.parametrize("folder", ["jobs", "losses"])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
+def test_a_job_with_a_truncated_file_is_not_known(store: Store, folder: str, share: float) -> None:
+    put(store)
+    (path,) = (store.path / folder).iterdir()
+    os.truncate(path, int(path.stat().st_size * share))
+    assert store.result(KEY) is None
+
+
+NOT_RESULTS = {"a list": "[]", "a number": "1", "null": "null", "another job's": '{"key": "x"}', "NaN": '{"key": NaN}'}
+
+
+@pytest.mark.parametrize("text", NOT_RESULTS.values(), ids=NOT_RESULTS)
+def test_what_is_not_a_result_is_not_known(store: Store, text: str) -> None:
+    (store.path / "jobs" / f"{KEY}.json").write_text(text)
+    assert store.result(KEY) is None
+
+
+def test_a_result_under_another_jobs_name_is_not_known(store: Store) -> None:
+    put(store)
+    (store.path / "jobs" / f"{KEY}.json").rename(store.path / "jobs" / f"{CHILD}.json")
+    assert store.result(CHILD) is None
+
+
+def test_a_job_whose_losses_are_gone_is_not_known(store: Store) -> None:
+    put(store)
+    (store.path / "losses" / f"{KEY}.npy").unlink()
+    assert store.result(KEY) is None
+
+
+# Files left aside by killed processes
+
+LEFT = [
+    "jobs/.lrctl-x.json",
+    "losses/.lrctl-x.npy",
+    "checkpoints/.lrctl-x.safetensors",
+    "runs/r/.lrctl-x.json",
+    ".lrctl-x.json",
+]
+
+
+@pytest.mark.parametrize("name", LEFT)
+@pytest.mark.parametrize(("age", "stays"), [(3500, True), (3700, False)], ids=["young", "old"])
+def test_what_was_left_aside_is_swept_after_an_hour(store: Store, name: str, age: float, stays: bool) -> None:
+    path = store.path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("half a fil")
+    os.utime(path, times=(time.time() - age, time.time() - age))
+    Store(store.path)
+    assert path.exists() is stays
+
+
+@pytest.mark.parametrize("name", [".env", "jobs/.keep", "runs/.DS_Store"])
+def test_hidden_files_of_others_are_left_alone(store: Store, name: str) -> None:
+    path = store.path / name
+    path.write_text("mine")
+    os.utime(path, times=(time.time() - 10**6, time.time() - 10**6))
+    Store(store.path).drop_checkpoints({KEY})
+    assert path.exists()
+
+
+def test_a_folder_with_other_things_in_it_is_not_made_a_store(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not a store and holds other things"):
+        Store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_whole_files_are_never_swept(store: Store) -> None:
+    put(store)
+    store.begin("r", "", {})
+    before = files(store.path)
+    for path in store.path.rglob("*"):
+        os.utime(path, times=(0, 0))
+    Store(store.path)
+    assert files(store.path) == before
+
+
+def test_a_file_is_written_whole_or_not_at_all(store: Store) -> None:
+    path = store.path / "fact.json"
+    write_json(path, {"loss": math.inf, "lr": 0.1})
+    assert json.loads(path.read_text()) == {"loss": None, "lr": 0.1}
+    before = files(store.path)
+
+    def interrupted() -> None:
+        with aside(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert files(store.path) == before
+
+
+# Checkpoints
+
+
+def test_a_finished_runs_checkpoint_is_not_dropped(store: Store) -> None:
+    for key in (KEY, CHILD):
+        store.checkpoint(key).write_bytes(key.encode())
+    store.begin("r", "", {})
+    store.drop_checkpoints(set())
+    store.finish("r", {"checkpoint": KEY}, {})
+    store.drop_checkpoints({KEY, CHILD, "c" * 64})
+    assert store.checkpoint(KEY).exists()
+    assert not store.checkpoint(CHILD).exists()
+    store.remove_run("r")
+    store.drop_checkpoints({KEY})
+    assert not store.checkpoint(KEY).exists()
+
+
+DOCUMENTS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "one": ({"checkpoint": KEY}, {KEY}),
+    "none": ({"checkpoint": None}, set()),
+    "several": ({"checkpoint": KEY, "results": [{"checkpoint": CHILD}, {"checkpoint": None}, {}, 3]}, {KEY, CHILD}),
+    "other results": ({"checkpoint": KEY, "results": {"a": 1}}, {KEY}),
+    "nothing at all": ({}, set()),
+}
+
+
+@pytest.mark.parametrize(("document", "expected"), DOCUMENTS.values(), ids=DOCUMENTS)
+def test_a_finished_run_hands_over_every_checkpoint_that_it_names(
+    store: Store, document: dict[str, Any], expected: set[str]
+) -> None:
+    assert handed_over(document) == expected
+    for key in (KEY, CHILD):
+        store.checkpoint(key).write_bytes(b"")
+    store.begin("r", "", {})
+    store.finish("r", document, {})
+    store.drop_checkpoints({KEY, CHILD})
+    assert {key for key in (KEY, CHILD) if store.checkpoint(key).exists()} == expected
+
+
+# Runs
+
+
+def test_the_runs_of_a_store_are_listed_by_name(store: Store) -> None:
+    for name in ("b", "a"):
+        store.begin(name, "", {})
+    (store.path / "runs" / ".hidden").mkdir()
+    (store.path / "runs" / "file").write_text("")
+    assert store.runs() == ["a", "b"]
+
+
+def test_a_run_that_trained_nothing_has_no_checkpoint_file(store: Store) -> None:
+    found: dict[str, Any] = {"run": "r", "checkpoint": None, "schedule": {"family": "constant"}}
+    assert store.files(found)["checkpoint"] is None
+    assert store.files(found | {"checkpoint": KEY})["checkpoint"] == str(store.checkpoint(KEY))
+
+
+def test_a_run_that_found_no_schedule_has_no_schedule_file(store: Store) -> None:
+    assert store.files({"run": "r", "checkpoint": None, "schedule": None})["schedule"] is None
+    store.begin("r", "", {})
+    store.finish("r", {"run": "r"}, None)
+    assert not (store.run("r") / "schedule.json").exists()
+
+
+def test_a_run_is_opened_and_finished(store: Store) -> None:
+    store.begin("r", "[training]\n", {"torch": "2"})
+    assert store.document("r") is None
+    store.finish("r", {"status": "done"}, {"format": "lrctl-schedule/1"})
+    assert store.document("r") == {"status": "done"}
+    assert sorted(path.name for path in store.run("r").iterdir()) == [
+        "environment.json",
+        "recipe.toml",
+        "result.json",
+        "schedule.json",
+    ]
+
+
+def test_a_run_of_other_settings_is_refused(store: Store) -> None:
+    store.begin("r", "a = 1\n", {})
+    store.begin("r", "a = 1\n", {})
+    with pytest.raises(UsageError, match="--name r: this run was made with other settings"):
+        store.begin("r", "a = 2\n", {})
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../other", "a/b", "/elsewhere/x", ".hidden", "a\0b", "x" * 300])
+def test_a_run_never_leads_out_of_its_store(store: Store, name: str) -> None:
+    put(store)
+    before = files(store.path.parent)
+    for act in (store.run, store.document, store.remove_run, lambda n: store.begin(n, "", {})):
+        with pytest.raises(UsageError, match="must be the name of one folder"):
+            act(name)
+    assert files(store.path.parent) == before
+
+
+# Opening
+
+
+def test_a_store_is_opened_twice(store: Store) -> None:
+    put(store)
+    before = files(store.path)
+    assert Store(store.path).result(KEY) is not None
+    assert files(store.path) == before
+
+
+@pytest.mark.parametrize("text", ['{"format": "lrctl-store/2"}', "{}", "half a docu"])
+def test_a_store_of_another_format_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "store.json").write_text(text)
+    with pytest.raises(UsageError, match=r"store.json: the store's format is .*, this lrctl reads 'lrctl-store/1'"):
+        Store(tmp_path)
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "file").write_text("")
+    return folder / "file"
+
+
+PLACES: dict[str, Callable[[Path], Path]] = {"a file": a_file, "under a file": lambda f: a_file(f) / "s"}
+
+
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_place_that_cannot_be_a_store_is_a_clear_error(place: Callable[[Path], Path], tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="choose a folder that can be written"):
+        Store(place(tmp_path))

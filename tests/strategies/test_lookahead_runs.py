@@ -1,0 +1,157 @@
+"""Lookahead searches that train: their document, their bits, what they reuse, how they go on."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from command_line import Lrctl
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.strategy import Batch
+from lrctl.engine import session
+from lrctl.engine.prepare import prepare
+from lrctl.registry.schedules import schedule_in
+from lrctl.storage.runs import finished
+from lrctl.storage.store import Store
+from searches import found, search, settled, smoke
+
+RECIPE: dict[str, Any] = {"strategy__lookahead__score_batches": 4, "workload__noise": 0.5}
+
+
+def lookahead(store: Path, **overrides: Any) -> dict[str, Any]:
+    return search(store, smoke(**RECIPE | overrides), "lookahead")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A store with a finished search, and its document."""
+    store = tmp_path_factory.mktemp("lookahead") / "store"
+    return store, lookahead(store)
+
+
+def test_the_document_has_every_rollout_and_the_answer(done: tuple[Path, dict[str, Any]]) -> None:
+    _, document = done
+    best = min(document["rollouts"], key=lambda each: each["score"])
+    assert document["status"] == "done"
+    assert document["score"] == best["score"]
+    assert document["checkpoint"] == best["key"]
+    assert document["schedule"] == {"family": "piecewise-linear", "params": {"knots": best["knots"]}}
+    assert document["chosen_by"] == "training batches kept aside"
+    assert document["cost"]["baseline_runs"] <= document["plain_runs"] <= 8
+    assert document["eval_loss"] > 0
+
+
+def test_training_with_the_schedule_that_was_found_gives_the_same_bits(done: tuple[Path, dict[str, Any]]) -> None:
+    store, document = done
+    schedule = schedule_in(document, "the run")
+    recipe = smoke(**RECIPE)
+    with closing(session.Session(Store(store.parent / "again"), prepare(recipe), recipe)) as again:
+        job = SegmentJob(0, recipe.training.steps, schedule, evaluate=("test",))
+        (result,) = again.answer(Batch("from scratch", [job]))
+        losses = again.store.history(result.key)["loss"]
+    assert losses.tobytes() == finished(store, document["run"]).history()["loss"].tobytes()
+    assert result.metrics["test"]["loss"] == document["eval_loss"]
+
+
+def test_a_search_that_was_stopped_goes_on_to_the_same_result(
+    done: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, document = done
+    for stop_after in (1, 7, 20):
+        store = tmp_path / str(stop_after)
+        batches: list[str] = []
+
+        def stop(hook: str, batches: list[str] = batches, limit: int = stop_after, **_: Any) -> None:
+            batches += [hook] * (hook == "batch_started")
+            if len(batches) > limit:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(session, "notify", stop)
+            with pytest.raises(KeyboardInterrupt):
+                lookahead(store)
+        assert settled(lookahead(store)) == settled(document)
+
+
+def test_checkpoints_that_are_gone_are_made_again(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    store, document = done
+    copy = tmp_path / "store"
+    shutil.copytree(store, copy)
+    shutil.rmtree(copy / "runs")
+    shutil.rmtree(copy / "checkpoints")
+    again = lookahead(copy)
+    assert found(again) == found(document)
+    assert Path(again["files"]["checkpoint"]).exists()
+
+
+def test_another_budget_reuses_what_was_trained(done: tuple[Path, dict[str, Any]]) -> None:
+    store, document = done
+    again = lookahead(store, strategy__lookahead__budget=5.0)
+    assert again["cost"]["jobs_reused"] > again["cost"]["jobs"] / 2
+    assert again["plain_runs"] <= 5.0
+    assert again["score"] >= document["score"]
+
+
+def test_one_checkpoint_is_left(tmp_path: Path) -> None:
+    document = lookahead(tmp_path, strategy__lookahead__budget=1.0)
+    assert [path.stem for path in (tmp_path / "checkpoints").iterdir()] == [document["checkpoint"]]
+
+
+def test_the_command_line_shows_it_and_the_report_draws_it(lrctl: Lrctl, tmp_path: Path) -> None:
+    words = ["lookahead", "--recipe", "smoke", "--executor", "serial", "--score-batches", "4", "--store", str(tmp_path)]
+    planned = lrctl(*words, "--dry-run")
+    assert planned.code == 0
+    assert "plain runs" in planned.out + planned.err
+    shown = lrctl(*words)
+    assert shown.code == 0
+    assert "Every rollout" in shown.out
+    assert "hold" in shown.out
+    assert "short runs of" in shown.err
+    run = lrctl(*words, "--json").document["run"]
+    assert lrctl("report", run, "--store", str(tmp_path), "--out", str(tmp_path / "report")).code == 0
+    assert "Every rollout" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "leaves out the batches that searches scored" in lrctl("compare", run, "--store", str(tmp_path)).out
+    assert lrctl("export", run, "--store", str(tmp_path), "--to", "csv", "--out", str(tmp_path / "lr.csv")).code == 0
+
+
+BARE = """
+import torch
+
+class Bare:
+    def __init__(self, seed):
+        pass
+    def model(self):
+        return torch.nn.Linear(2, 1)
+    def batch(self, step):
+        x = torch.randn(4, 2)
+        return x, x.sum(1, keepdim=True)
+    def loss(self, model, batch):
+        return (model(batch[0]) - batch[1]).square().mean()
+    def evaluate(self, model, split):
+        return {"loss": float(self.loss(model, (torch.ones(4, 2), torch.full((4, 1), 2.0))))}
+"""
+
+
+def test_a_workload_that_keeps_no_data_aside_is_scored_by_validation_loss_if_asked(
+    lrctl: Lrctl, tmp_path: Path
+) -> None:
+    (tmp_path / "bare.py").write_text(BARE, encoding="utf-8")
+    words = ["lookahead", "--workload", "bare.py:Bare", "--steps", "30", "--executor", "serial"]
+    refused = lrctl(*words)
+    assert refused.code == 2
+    assert "Bare has no method score_batch(i)" in refused.err
+    assert "--score-on validation" in refused.err
+    done = lrctl(*words, "--score-on", "validation", "--json")
+    assert done.code == 0
+    assert done.document["chosen_by"] == "validation loss"
+    assert done.document["cost"]["scored_batches"] == 0
+
+
+def test_too_few_reserved_data_say_how_to_go_on(lrctl: Lrctl, tmp_path: Path) -> None:
+    done = lrctl("lookahead", "--recipe", "images", "--steps", "20", "--score-batches", "5", "--store", str(tmp_path))
+    assert done.code == 2
+    assert "score fewer batches" in done.err
