@@ -15,24 +15,24 @@ from typing import Any
 from lrctl.contracts.axes import stretch, tunable, with_peak
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.executor import Executor
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.params import fields_of
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope, build_schedule, params_of
-from lrctl.contracts.strategy import Batch, Found, Problem, Strategy, drive
+from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, Strategy, drive
 from lrctl.contracts.workload import Prepared, Workload
 from lrctl.recipe.optimizers import OPTIMIZERS, defaults
 
-TASK = Task(workload="scripted", workload_params={}, content="", seed=0, optimizer=None)
+SPEC = TrainSpec(workload="scripted", workload_params={}, content="", seed=0, optimizer=None)
 """A task for scripted searches: no workload is ever built."""
 
 Landscape = Callable[[SegmentJob], float]
 """The mean loss that each job is to have."""
 
 
-def problem(steps: int) -> Problem:
+def run_spec(steps: int) -> RunSpec:
     """A run of so many steps, with every optimizer at its defaults."""
-    return Problem(steps, optimizers={name: defaults(name) for name in OPTIMIZERS})
+    return RunSpec(steps, optimizers={name: defaults(name) for name in OPTIMIZERS})
 
 
 @dataclasses.dataclass(slots=True)
@@ -46,20 +46,20 @@ class Scripted:
     batches: list[Batch] = dataclasses.field(default_factory=list)
     stopping: bool = False
 
-    def answer(self, batch: Batch) -> list[SegmentResult]:
+    def run_batch(self, batch: Batch) -> list[JobResult]:
         """The results of a batch."""
         self.batches.append(batch)
         results = [self.result(job) for job in batch.jobs]
         return stopped(batch, results) if self.stopping else results
 
-    def result(self, job: SegmentJob) -> SegmentResult:
+    def result(self, job: SegmentJob) -> JobResult:
         """The result of one job."""
         loss = self.loss(job)
         metrics = {split: {"loss": loss} for split in job.evaluate}
         status: Any = "ok" if math.isfinite(loss) else "diverged"
         steps = job.stop - job.start
-        return SegmentResult(
-            job.key(TASK),
+        return JobResult(
+            job.key(SPEC),
             status,
             loss,
             tail_loss=loss,
@@ -72,12 +72,12 @@ class Scripted:
         )
 
 
-def stopped(batch: Batch, results: list[SegmentResult]) -> list[SegmentResult]:
+def stopped(batch: Batch, results: list[JobResult]) -> list[JobResult]:
     """The results of a batch, where no job that cannot be chosen was trained to its end."""
     pairs = list(zip(batch.jobs, results, strict=True))
     best = min((r.mean_loss for job, r in pairs if not job.frozen), default=math.inf)
     frozen = next((r.mean_loss for job, r in pairs if job.frozen), None)
-    bound = batch.slack.bound(best, frozen) if batch.slack else None
+    bound = batch.tolerance.bound(best, frozen) if batch.tolerance else None
     return [
         result
         if bound is None or job.frozen or result.mean_loss <= bound
@@ -89,10 +89,10 @@ def stopped(batch: Batch, results: list[SegmentResult]) -> list[SegmentResult]:
 
 def play(
     strategy: Strategy, params: Any, steps: int, loss: Landscape, *, stopping: bool = False
-) -> tuple[Found, list[Batch]]:
+) -> tuple[SearchResult, list[Batch]]:
     """Run a whole search on a scripted landscape, in milliseconds: what it found and the batches it asked for."""
     script = Scripted(loss, stopping=stopping)
-    return drive(strategy(params, problem(steps)), script.answer), script.batches
+    return drive(strategy(params, run_spec(steps)), script.run_batch), script.batches
 
 
 def check_schedule(schedule: Schedule, steps: int) -> None:
@@ -139,14 +139,14 @@ def check_adaptive_schedule(schedule: AdaptiveSchedule, losses: list[float]) -> 
     """An adaptive schedule is pure, its LRs are finite, and its state survives being saved at every step.
 
     Its LRs are >= 0 unless it is `signed`, and several only if its `scope` says so. One that probes is shown a scripted
-    `Moment` of two param groups; its state may hold the arrays that this gives.
+    `UpdateContext` of two param groups; its state may hold the arrays that this gives.
     """
     assert isinstance(schedule, AdaptiveSchedule), f"{schedule!r} lacks init() or update()"
     check_json(schedule)
     state = schedule.init()
     for step, loss in enumerate(losses):
         if isinstance(schedule, Probing):
-            state = changed("probe()", schedule.probe, state, ScriptedMoment(step, loss))
+            state = changed("probe()", schedule.probe, state, ScriptedContext(step, loss))
         before = saved(state)
         lrs = lrs_of(schedule, step, state)
         assert lrs == lrs_of(schedule, step, state), f"{schedule!r} gives two values at step {step}"
@@ -159,7 +159,7 @@ def check_adaptive_schedule(schedule: AdaptiveSchedule, losses: list[float]) -> 
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ScriptedMoment:
+class ScriptedContext:
     """Stands for an update: products that swing about 0, and a parabola along the gradient step.
 
     There are two param groups, of one parameter each; arrays are numpy's.
@@ -169,7 +169,7 @@ class ScriptedMoment:
     loss: float
 
     def products(self, scope: Scope) -> tuple[Any, ...]:
-        """As `Moment` says."""
+        """As `UpdateContext` says."""
         import numpy as np
 
         arrays = np.sin(np.arange(1.0, 7.0) + self.step).reshape(2, 3), np.cos(np.arange(4.0) + self.step)
@@ -177,11 +177,11 @@ class ScriptedMoment:
         return {"element": arrays, "group": sums, "global": (sum(sums),)}[scope]
 
     def slope(self) -> float:
-        """As `Moment` says."""
+        """As `UpdateContext` says."""
         return 1.0 + self.step % 3
 
     def loss_at(self, lr: float) -> float:
-        """As `Moment` says."""
+        """As `UpdateContext` says."""
         return self.loss - lr * self.slope() + lr * lr
 
 
@@ -232,17 +232,17 @@ def check_strategy(strategy: Strategy, params: Any, steps: int = 60) -> None:
     fewer, asked = play(strategy, params, steps, bowl, stopping=True)
     assert (fewer.schedule, fewer.checkpoint) == (found.schedule, found.checkpoint), "stopping changed what was found"
     assert [b.jobs for b in asked] == [b.jobs for b in batches], "stopping changed which jobs were asked for"
-    jobs = {job.key(TASK): job for batch in batches for job in batch.jobs}
+    jobs = {job.key(SPEC): job for batch in batches for job in batch.jobs}
     for key, job in jobs.items():
         assert 0 <= job.start <= job.stop <= steps, f"{job} leaves the run"
         assert job.parent is None or job.parent in jobs, f"{job} continues from a job that was never asked for"
         assert job.parent is None or jobs[job.parent].stop == job.start, f"{job} does not start where its parent ends"
-        assert job.key(TASK) == key
+        assert job.key(SPEC) == key
     if jobs:
         check_answer(found, jobs, steps)
 
 
-def check_answer(found: Found, jobs: dict[str, SegmentJob], steps: int) -> None:
+def check_answer(found: SearchResult, jobs: dict[str, SegmentJob], steps: int) -> None:
     """What was found ends the run, and its schedule is the one that the jobs leading to it used."""
     assert found.checkpoint in jobs, "the checkpoint found is not one of the search's jobs"
     assert jobs[found.checkpoint].stop == steps, "the checkpoint found is not the end of the run"
@@ -279,12 +279,12 @@ def check_workload(workload: Workload, steps: int = 3) -> None:
     loss = workload.loss(model, workload.batch(0))
     assert loss.shape == (), f"the loss has shape {tuple(loss.shape)}; it must be a scalar"
     assert loss.requires_grad, "the loss has no gradient"
-    task = dataclasses.replace(
-        TASK, optimizer={"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+    spec = dataclasses.replace(
+        SPEC, optimizer={"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
     )
     job = SegmentJob(0, steps, Constant(1e-3), evaluate=("validation", "test"))
     with torch.random.fork_rng():
-        first, second = train(workload, task, job), train(workload, task, job)
+        first, second = train(workload, spec, job), train(workload, spec, job)
     assert first.losses.tobytes() == second.losses.tobytes(), "training twice gave two different losses"
     assert first.metrics == second.metrics, "evaluating twice gave different metrics"
     alike = first.metrics["validation"] == first.metrics["test"]
@@ -302,11 +302,11 @@ class Constant:
         return self.lr
 
 
-def check_executor(executor: Executor, task: Task, jobs: list[SegmentJob]) -> None:
+def check_executor(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob]) -> None:
     """An executor gives one result per job, `ok` for jobs that succeed, and can be closed twice."""
     assert isinstance(executor, Executor), f"{type(executor).__name__} lacks run or close"
     with closing(executor):
-        results = list(executor.run(task, jobs))
-        assert sorted(r.key for r in results) == sorted(job.key(task) for job in jobs), "not one result per job"
+        results = list(executor.run(spec, jobs))
+        assert sorted(r.key for r in results) == sorted(job.key(spec) for job in jobs), "not one result per job"
         assert all(r.status == "ok" for r in results), f"a job failed: {[r.failure for r in results if r.failure]}"
     executor.close()

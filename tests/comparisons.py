@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.engine import run
 from lrctl.storage.files import read_json, write_json
 from lrctl.storage.store import Store
@@ -65,14 +65,14 @@ def diverged(store: Path, source: str, name: str, at: int = 12) -> str:
     losses = np.where(np.arange(len(whole)) < at, whole["loss"], np.nan)
     key = "d" * 64
     digest = place.put_losses(key, losses, whole["lr"].tolist())
-    place.put_result(SegmentResult(key, "diverged", digests={"losses": digest}))
-    lost = {"train_loss": None, "validation_loss": None, "eval_loss": None}
+    place.put_result(JobResult(key, "diverged", digests={"losses": digest}))
+    lost = {"train_loss": None, "validation_loss": None, "test_loss": None}
     return made_by_hand(store, source, name, checkpoint=key, **lost)
 
 
 def untrained(store: Path, name: str = "fitted") -> str:
     """A run that found a schedule without training anything."""
-    lost = {"train_loss": None, "validation_loss": None, "eval_loss": None, "checkpoint": None}
+    lost = {"train_loss": None, "validation_loss": None, "test_loss": None, "checkpoint": None}
     entry = {"family": "wsd", "params": {}, "schedule": {"family": "wsd", "params": {}}, "runs": 0} | lost
     return made_by_hand(store, "semilocal-0", name, command="fit-closed-form", results=[entry], **lost)
 

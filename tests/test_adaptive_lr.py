@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.schedule import Moment, Observation, Scope
+from lrctl.contracts.schedule import Observation, Scope, UpdateContext
 from lrctl.errors import UsageError
 from lrctl.lr_scheduler import AdaptiveLR, GreedyLR
 from lrctl.storage import checkpoint
@@ -138,8 +138,8 @@ class Sunken:
     def __call__(self, _step: int, state: Any) -> Any:
         return 0.1 if state is None else tuple(state)
 
-    def probe(self, _state: Any, moment: Moment) -> Any:
-        first, second = (0.0 * product + 0.1 for product in moment.products("element"))
+    def probe(self, _state: Any, context: UpdateContext) -> Any:
+        first, second = (0.0 * product + 0.1 for product in context.products("element"))
         first[0] = -0.1
         return [first, second]
 

@@ -94,7 +94,7 @@ def test_the_loop_of_the_rivals_trains_as_lrctl_does() -> None:
     contest = Contest("smoke", 40, 0)
     schedule = PiecewiseLinear(((0, 0.0), (10, 0.1), (40, 0.0)))
     job = SegmentJob(0, 40, schedule, evaluate=("validation", "test"))
-    trained = train(contest.workload, contest.task, job)
+    trained = train(contest.workload, contest.spec, job)
     run = Run(contest)
     run.train(15, schedule)
     state, run = run.state(), Run(contest)

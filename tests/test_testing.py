@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from lrctl import testing
 from lrctl.contracts import params as fields
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import Failure, SegmentResult
-from lrctl.contracts.schedule import AdaptiveSchedule, Moment, Observation, Scope
-from lrctl.contracts.strategy import Batch, Found, Problem, Search
+from lrctl.contracts.result import Failure, JobResult
+from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Scope, UpdateContext
+from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
 from lrctl_schedules.constant import Constant, ConstantWithWarmup
@@ -184,11 +184,11 @@ def test_a_built_in_workload_keeps_its_contract(
 def test_a_built_in_executor_keeps_its_contract(name: str, tmp_path: Path) -> None:
     part = registry().get("executor", name)
     params = fields.build(part.params, {"workers": 1} if name == "processes" else {}, name)
-    testing.check_executor(part.target(params, tmp_path), TASK, JOBS)
+    testing.check_executor(part.target(params, tmp_path), SPEC, JOBS)
 
 
-TASK = replace(
-    testing.TASK,
+SPEC = replace(
+    testing.SPEC,
     workload="linear-regression",
     workload_params={"dim": 2, "batch_size": 4, "noise": 0.1},
     optimizer={"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1},
@@ -375,8 +375,8 @@ class Probe(Counting):
     def __call__(self, _step: int, state: Any) -> Any:
         return self.lr if state["lrs"] is None else tuple(state["lrs"])
 
-    def probe(self, state: Any, moment: Moment) -> Any:
-        return {**state, "lrs": [(product * 0.1).clip(0.0, moment.slope()) for product in moment.products("element")]}
+    def probe(self, state: Any, context: UpdateContext) -> Any:
+        return {**state, "lrs": [(product * 0.1).clip(0.0, context.slope()) for product in context.products("element")]}
 
     def update(self, state: Any, _seen: Observation) -> Any:
         return {**state, "n": state["n"] + 1}
@@ -384,14 +384,14 @@ class Probe(Counting):
 
 @dataclass(frozen=True)
 class BelowZero(Probe):
-    def probe(self, state: Any, moment: Moment) -> Any:
-        return {**state, "lrs": list(moment.products("element"))}
+    def probe(self, state: Any, context: UpdateContext) -> Any:
+        return {**state, "lrs": list(context.products("element"))}
 
 
 @dataclass(frozen=True)
 class MeddlingProbe(Probe):
-    def probe(self, state: Any, moment: Moment) -> Any:
-        state["lrs"] = moment.products("element")
+    def probe(self, state: Any, context: UpdateContext) -> Any:
+        state["lrs"] = context.products("element")
         return state
 
 
@@ -443,45 +443,45 @@ class Mute:
     lr: float = 0.1
 
 
-def flat(params: Any, run: Problem) -> Search:
+def flat(params: Any, run: RunSpec) -> Search:
     """A sound one: two halves at one LR."""
     schedule = PiecewiseLinear(((0, params.lr),))
     half = run.steps // 2
     (first,) = yield Batch("half", [SegmentJob(0, half, schedule)])
     (second,) = yield Batch("all", [SegmentJob(half, run.steps, schedule, first.key)])
-    return Found(schedule, second.key)
+    return SearchResult(schedule, second.key)
 
 
-def forgetful(params: Any, run: Problem) -> Search:
+def forgetful(params: Any, run: RunSpec) -> Search:
     found = yield from flat(params, run)
     return replace(found, summary=(("n", next(count)),))
 
 
-def wavering(params: Any, run: Problem) -> Search:
+def wavering(params: Any, run: RunSpec) -> Search:
     yield Batch("a try", [SegmentJob(0, 1, PiecewiseLinear(((0, 0.1 + next(count)),)))])
     return (yield from flat(params, run))
 
 
-def overrunning(params: Any, run: Problem) -> Search:
-    return (yield from flat(params, Problem(run.steps + 2)))
+def overrunning(params: Any, run: RunSpec) -> Search:
+    return (yield from flat(params, RunSpec(run.steps + 2)))
 
 
-def short(params: Any, run: Problem) -> Search:
-    return (yield from flat(params, Problem(run.steps - 2)))
+def short(params: Any, run: RunSpec) -> Search:
+    return (yield from flat(params, RunSpec(run.steps - 2)))
 
 
-def orphaned(params: Any, run: Problem) -> Search:
+def orphaned(params: Any, run: RunSpec) -> Search:
     (result,) = yield Batch("all", [SegmentJob(0, run.steps, PiecewiseLinear(((0, params.lr),)), "nobody")])
-    return Found(PiecewiseLinear(((0, params.lr),)), result.key)
+    return SearchResult(PiecewiseLinear(((0, params.lr),)), result.key)
 
 
-def gap(params: Any, run: Problem) -> Search:
+def gap(params: Any, run: RunSpec) -> Search:
     (first,) = yield Batch("start", [SegmentJob(0, 5, PiecewiseLinear(((0, params.lr),)))])
     (second,) = yield Batch("end", [SegmentJob(6, run.steps, PiecewiseLinear(((0, params.lr),)), first.key)])
-    return Found(PiecewiseLinear(((0, params.lr),)), second.key)
+    return SearchResult(PiecewiseLinear(((0, params.lr),)), second.key)
 
 
-def boasting(params: Any, run: Problem) -> Search:
+def boasting(params: Any, run: RunSpec) -> Search:
     found = yield from flat(params, run)
     return replace(found, schedule=PiecewiseLinear(((0, params.lr), (run.steps, 0.0))))
 
@@ -584,18 +584,18 @@ class Fake:
     """A sound executor that runs nothing."""
 
     closed: int = 0
-    change: Callable[[list[SegmentResult]], list[SegmentResult]] = field(default=lambda results: results)
+    change: Callable[[list[JobResult]], list[JobResult]] = field(default=lambda results: results)
     closes: int = 2
 
-    def run(self, task: Task, jobs: Sequence[SegmentJob]) -> Iterator[SegmentResult]:
-        yield from self.change([SegmentResult(job.key(task), "ok", 1.0) for job in jobs])
+    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobResult]:
+        yield from self.change([JobResult(job.key(spec), "ok", 1.0) for job in jobs])
 
     def close(self) -> None:
         self.closed += 1
         assert self.closed <= self.closes, "closed too often"
 
 
-def fail_last(results: list[SegmentResult]) -> list[SegmentResult]:
+def fail_last(results: list[JobResult]) -> list[JobResult]:
     return [*results[:-1], replace(results[-1], status="failed", failure=Failure("ValueError", "why"))]
 
 
@@ -612,12 +612,12 @@ def fail_last(results: list[SegmentResult]) -> list[SegmentResult]:
 )
 def test_the_check_of_executors_finds_what_is_broken(executor: Any, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
-        testing.check_executor(executor, TASK, JOBS)
+        testing.check_executor(executor, SPEC, JOBS)
 
 
 def test_the_check_of_executors_passes_a_sound_one_and_closes_it() -> None:
     sound = Fake(change=lambda results: results[::-1])
-    testing.check_executor(sound, TASK, JOBS)
+    testing.check_executor(sound, SPEC, JOBS)
     assert sound.closed == 2
 
 
@@ -632,6 +632,6 @@ def test_a_scripted_search_meets_the_landscape_it_is_given() -> None:
 
 def test_a_scripted_loss_that_is_infinite_is_divergence() -> None:
     script = testing.Scripted(lambda job: math.inf if job.start else 1.0)
-    first, second = script.answer(Batch("b", [JOBS[0], replace(JOBS[0], start=1)]))
+    first, second = script.run_batch(Batch("b", [JOBS[0], replace(JOBS[0], start=1)]))
     assert (first.status, first.mean_loss) == ("ok", 1.0)
     assert (second.status, second.mean_loss) == ("diverged", math.inf)

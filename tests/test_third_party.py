@@ -47,7 +47,7 @@ from typing import Annotated, Literal, Optional
 
 from lrctl import hookimpl
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.strategy import Batch, Found
+from lrctl.contracts.strategy import Batch, SearchResult
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def sweep(params, run):
         results = yield Batch("all hills", jobs)
     choose = max if params.worst else min
     chosen = choose(range(len(jobs)), key=lambda i: results[i].mean_loss)
-    return Found(jobs[chosen].schedule, results[chosen].key)
+    return SearchResult(jobs[chosen].schedule, results[chosen].key)
 
 
 @dataclass(frozen=True)
@@ -121,11 +121,11 @@ class Backwards:
     params: BackwardsParams
     store: Path
 
-    def run(self, task, jobs):
+    def run(self, spec, jobs):
         from lrctl.engine.worker import attempt
 
         for job in reversed(jobs):
-            yield attempt(self.store, task, job)
+            yield attempt(self.store, spec, job)
 
     def close(self):
         pass
@@ -282,7 +282,7 @@ def test_a_command_of_the_page_works(command: str, lrctl: Lrctl, installed: Call
     assert sum(line.endswith(" known") for line in diary) == len(done.document["segments"] or "1") + 1
     again = command.startswith("greedy")  # what is handed over is trained once more, for its checkpoint
     assert sum(line.startswith("steps ") for line in diary) == done.document["cost"]["jobs"] + 1 + again
-    assert diary[-1] == f"{done.document['run']}: test loss {done.document['eval_loss']:.4f}"
+    assert diary[-1] == f"{done.document['run']}: test loss {done.document['test_loss']:.4f}"
 
 
 def test_the_pages_schedule_is_read_from_a_file(tmp_path: Path, installed: Callable[..., None]) -> None:
@@ -341,5 +341,5 @@ def test_a_family_whose_formula_changed_is_noticed_and_trained_anew(
         assert "family flat gives other LRs now than the run was trained with" in done.err
     again = lrctl(*command, "--quiet").document
     assert again["run"] == first["run"]
-    assert again["eval_loss"] != first["eval_loss"]
+    assert again["test_loss"] != first["test_loss"]
     assert lrctl("export", first["run"], "--to", "csv").out.splitlines()[1] == "0,0.05"

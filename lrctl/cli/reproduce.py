@@ -118,10 +118,10 @@ def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: 
         for each in planned
     )
     note = "Work that cells have in common is done once; here each is counted as if it were alone."
-    columns = ("recipe", "cell", "command", "jobs", "plain runs")
+    columns = ("recipe", "cell", "command", "jobs", "full runs")
     terminal.print_tables([Table("What it would take", columns, rows, (note,))])
 
 
 def cost(planned: dict[str, Any]) -> list[str]:
-    """The jobs and plain runs of a cell."""
-    return [str(planned["jobs"]), f"{planned['baseline_runs']:.1f}"]
+    """The jobs and full runs of a cell."""
+    return [str(planned["jobs"]), f"{planned['full_runs']:.1f}"]

@@ -127,17 +127,17 @@ def table(rows: list[dict[str, Any]]) -> Any:
     from lrctl.contracts.table import Table
 
     facts, losses = ("command", "workload", "seed", "steps"), ("train loss", "validation loss", "test loss")
-    columns = ("run", "state", *facts, *losses, "plain runs", "date", "disk")
+    columns = ("run", "state", *facts, *losses, "full runs", "date", "disk")
     return Table("Runs", columns, tuple(map(cells, rows)))
 
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """A run as a row of the table; what is not known is left empty."""
     losses = (
-        "" if (loss := row[f"{name}_loss"]) is None else f"{loss:.4f}" for name in ("train", "validation", "eval")
+        "" if (loss := row[f"{name}_loss"]) is None else f"{loss:.4f}" for name in ("train", "validation", "test")
     )
     facts = ("" if row[name] is None else str(row[name]) for name in ("command", "workload", "seed", "steps"))
-    cost = "" if row["baseline_runs"] is None else f"{row['baseline_runs']:.1f}"
+    cost = "" if row["full_runs"] is None else f"{row['full_runs']:.1f}"
     return (row["run"], row["status"], *facts, *losses, cost, row["date"][:16].replace("T", " "), amount(row["bytes"]))
 
 

@@ -6,19 +6,19 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
-from lrctl.contracts.job import SegmentJob, Task
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.result import JobResult
 
 
 @runtime_checkable
 class Executor(Protocol):
-    """Runs jobs, each by calling `lrctl.engine.worker.attempt(store, task, job)` in some process.
+    """Runs jobs, each by calling `lrctl.engine.worker.attempt(store, spec, job)` in some process.
 
     Built as `build(params, store)`, `store` being the store's folder. An exception in a job, or a worker that
     dies, is a result with status `failed`: the session decides whether to try again.
     """
 
-    def run(self, task: Task, jobs: Sequence[SegmentJob], /) -> Iterator[SegmentResult]:
+    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob], /) -> Iterator[JobResult]:
         """One result per job, in the order in which they finish."""
         ...
 

@@ -24,7 +24,7 @@ TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainSpec:
     """What all jobs of a search share. `identity` names what can change a number and enters every key.
 
     Attributes:
@@ -52,7 +52,7 @@ class Task:
     tf32: bool = False
     run: str = ""
 
-    def of(self, job: SegmentJob) -> Task:
+    def of(self, job: SegmentJob) -> TrainSpec:
         """The task as it is for a job that has a seed or an optimizer of its own."""
         if job.seed is None and job.optimizer is None:
             return self
@@ -97,7 +97,7 @@ class SegmentJob:
         checkpoint: False where nothing will continue from this job. Not part of the key.
         gradient_norms: measure the gradient's L2 norm over all parameters at each step, before any clipping.
         seed: in place of the recipe's.
-        optimizer: name and settings, in place of the recipe's: one of `Problem.optimizers`, changed or not.
+        optimizer: name and settings, in place of the recipe's: one of `RunSpec.optimizers`, changed or not.
         stages: after these steps the smoothed training loss of the run so far is wanted. Not part of the key.
         stop_above: with a mean loss above this the job cannot be chosen: it may be stopped, and leaves no checkpoint.
             None: it is trained to its end. Not part of the key.
@@ -141,7 +141,7 @@ class SegmentJob:
         """Whether the job is of no use with this mean loss, or more."""
         return self.stop_above is not None and not mean_loss * (1 - TOLERANCE) <= self.stop_above
 
-    def key(self, task: Task) -> str:
+    def key(self, spec: TrainSpec) -> str:
         """The sha256 of canonical JSON of all that decides the result: equal work has an equal key."""
         if self.lrs is None:
             family = type(self.schedule)
@@ -150,7 +150,7 @@ class SegmentJob:
             lrs = hashlib.sha256(struct.pack(f"<{len(self.lrs)}d", *self.lrs)).hexdigest()
         return digest(
             {
-                **task.of(self).identity,
+                **spec.of(self).identity,
                 "parent": self.parent,
                 "start": self.start,
                 "stop": self.stop,

@@ -23,7 +23,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class SegmentResult:
+class JobResult:
     """What a job gave.
 
     Attributes:
@@ -77,7 +77,7 @@ class SegmentResult:
         return document
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> SegmentResult:
+    def from_json(cls, document: Mapping[str, Any]) -> JobResult:
         """The inverse of `to_json`; a null loss is +inf again."""
         values = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         for name in ("mean_loss", "tail_loss", "score"):

@@ -49,8 +49,9 @@ class AdaptiveSchedule(Protocol):
     All three methods are pure: they return a new state and never change the one they were given.
 
     One that needs more than the losses before update t has a method `probe` too (see `Probing`). Three things are
-    optional: `scope`, if it has more than one LR; `signed`, true if its LRs may be negative; and `misfit(optimizer)`,
-    which tells why it cannot work with an optimizer of that name and settings, empty if it can.
+    optional: `scope`, if it has more than one LR; `signed`, true if its LRs may be negative; and
+    `incompatible_with(optimizer)`, which tells why it cannot work with an optimizer of that name and settings, empty if
+    it can.
     """
 
     def init(self) -> Any:
@@ -58,7 +59,7 @@ class AdaptiveSchedule(Protocol):
         ...
 
     def __call__(self, step: int, state: Any, /) -> Any:
-        """The LR for update `step`: a number; by group one for each param group, by element arrays as `Moment` gives.
+        """The LR for update `step`: a number; by group one for each param group, by element arrays of `UpdateContext`.
 
         A number stands for all of them alike, as before the first `probe`.
         """
@@ -73,16 +74,16 @@ class AdaptiveSchedule(Protocol):
 class Probing(AdaptiveSchedule, Protocol):
     """An adaptive schedule that decides the LR of update t by the loss and gradient of update t itself.
 
-    After the backward pass of update t the state becomes `schedule.probe(state, moment)`, and only then is the LR asked
-    for. The state may hold, beside JSON values, arrays made from those that the moment gave.
+    After the backward pass of update t the state becomes `schedule.probe(state, context)`, and only then is the LR
+    asked for. The state may hold, beside JSON values, arrays made from those that the context gave.
     """
 
-    def probe(self, state: Any, moment: Moment, /) -> Any:
-        """The state by which the LR of update `moment.step` is decided."""
+    def probe(self, state: Any, context: UpdateContext, /) -> Any:
+        """The state by which the LR of update `context.step` is decided."""
         ...
 
 
-class Moment(Protocol):
+class UpdateContext(Protocol):
     """What can be asked about an update between its backward pass and the moving of the weights.
 
     Its gradient g is the mean loss's on this update's batch, clipped if the recipe clips.

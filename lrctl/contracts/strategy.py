@@ -14,13 +14,13 @@ from typing import Any, Protocol
 from lrctl.contracts.chart import Chart
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import SegmentResult, Status
+from lrctl.contracts.result import JobResult, Status
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
 from lrctl.contracts.table import Table
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class RunSpec:
     """What a strategy is told about the run.
 
     Attributes:
@@ -84,7 +84,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Slack:
+class Tolerance:
     """How much worse than the lowest mean loss a candidate may be and still be chosen.
 
     Attributes:
@@ -136,11 +136,11 @@ class Batch:
     trace: tuple[Segment, ...] = ()
     keep: frozenset[str] = frozenset()
     judge: bool = True
-    slack: Slack | None = None
+    tolerance: Tolerance | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """What a search returns.
 
     Attributes:
@@ -181,7 +181,7 @@ class GivenSchedule:
     stretch: str = ""
 
 
-Search = Generator[Batch, list[SegmentResult], Found]
+Search = Generator[Batch, list[JobResult], SearchResult]
 
 
 class Strategy(Protocol):
@@ -192,12 +192,12 @@ class Strategy(Protocol):
         NoValidCandidateError: every candidate of a choice diverged.
     """
 
-    def __call__(self, params: Any, run: Problem, /) -> Search:
+    def __call__(self, params: Any, run: RunSpec, /) -> Search:
         """Start the search."""
         ...
 
 
-def drive(search: Search, answer: Callable[[Batch], list[SegmentResult]]) -> Found:
+def drive(search: Search, run_batch: Callable[[Batch], list[JobResult]]) -> SearchResult:
     """Run a search to its end: each batch it asks for is answered with one result per job, in order."""
     results: Any = None
     while True:
@@ -205,4 +205,4 @@ def drive(search: Search, answer: Callable[[Batch], list[SegmentResult]]) -> Fou
             batch = search.send(results)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
-        results = answer(batch)
+        results = run_batch(batch)

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.recipe.schema import Divergence
 
 
-def sound(rule: Divergence, result: SegmentResult) -> bool:
+def sound(rule: Divergence, result: JobResult) -> bool:
     """Whether a job that was trained to its end has not diverged, whatever became of the others of its batch."""
     rising = not result.tail_loss <= result.mean_loss + rule.margin
     return math.isfinite(result.mean_loss) and result.non_finite <= rule.max_non_finite and not rising
 
 
 def judge(
-    rule: Divergence, jobs: Sequence[SegmentJob], results: Sequence[SegmentResult]
-) -> tuple[list[SegmentResult], str | None]:
+    rule: Divergence, jobs: Sequence[SegmentJob], results: Sequence[JobResult]
+) -> tuple[list[JobResult], str | None]:
     """The results of a batch with the diverged ones marked, and a note if the second rule was dropped.
 
     All jobs of a batch see the same data, so one hard batch at the end can make the second rule reject all

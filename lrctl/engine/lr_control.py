@@ -85,7 +85,7 @@ class Control:
             UsageError: the schedule asks for what the optimizer or `again` cannot give.
         """
         if self.probing is not None:
-            self.memory = self.probing.probe(self.memory, Now(self, step, float(loss), again))
+            self.memory = self.probing.probe(self.memory, LiveUpdate(self, step, float(loss), again))
             lr = self.set(step)
             if not any(self.lrs):
                 self.hold()
@@ -170,7 +170,7 @@ class Control:
 
 
 @dataclass(slots=True)
-class Now:
+class LiveUpdate:
     """The moment between an update's backward pass and its step, for a schedule that looks into it."""
 
     control: Control
@@ -181,7 +181,7 @@ class Now:
 
     @torch.no_grad()
     def products(self, scope: Scope) -> tuple[Any, ...]:
-        """The gradient times the last update's direction; see `Moment`."""
+        """The gradient times the last update's direction; see `UpdateContext`."""
         control = self.control
         if control.direction is None:
             control.direction = Direction(control.optimizer)
@@ -200,13 +200,13 @@ class Now:
 
     @torch.no_grad()
     def slope(self) -> float:
-        """How fast the loss falls at first along the gradient step; see `Moment`."""
+        """How fast the loss falls at first along the gradient step; see `UpdateContext`."""
         each = scaled(self.control.optimizer, self.control.scales)
         return float(torch.stack([wide(gradient(p)).square().sum().double() * scale for p, scale in each]).sum())
 
     @torch.no_grad()
     def loss_at(self, lr: float) -> float:
-        """The loss of the same batch after a gradient step with this LR; see `Moment`."""
+        """The loss of the same batch after a gradient step with this LR; see `UpdateContext`."""
         control = self.control
         check_plain(control.optimizer)
         if self.again is None:

@@ -9,7 +9,7 @@ from textwrap import shorten
 from typing import Any
 
 from lrctl._version import __version__
-from lrctl.contracts.job import Task
+from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import StandIn, WithOptimizer, Workload
 from lrctl.errors import MissingError, UsageError
 from lrctl.recipe.optimizers import AUTO
@@ -17,7 +17,7 @@ from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import content_digest, load_workload
 
 
-def prepare(recipe: Recipe) -> Task:
+def prepare(recipe: Recipe) -> TrainSpec:
     """The task of a recipe, with its data made ready and its device chosen.
 
     Raises:
@@ -39,7 +39,7 @@ class Rehearsed:
         missing: why nothing can be measured, if so.
     """
 
-    task: Task
+    spec: TrainSpec
     workload: Workload | None
     stand_in: bool = False
     missing: str = ""
@@ -73,21 +73,21 @@ def load(recipe: Recipe) -> Workload:
     return load_workload(recipe.workload.name, recipe.workload.params, recipe.training.seed)
 
 
-def task_of(recipe: Recipe, workload: Workload | None, content: str) -> Task:
+def task_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpec:
     """The task of a recipe, with its device chosen.
 
     Raises:
         UsageError: the device cannot be used, or the optimizer is settled twice.
     """
     training, choice = recipe.training, recipe.workload
-    brings_own = recipe.problem.optimizer is None if workload is None else isinstance(workload, WithOptimizer)
+    brings_own = recipe.run_spec.optimizer is None if workload is None else isinstance(workload, WithOptimizer)
     own = brings_own and recipe.optimizer.name == AUTO
     if own and recipe.optimizer_given:
         raise UsageError(
             f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer, so these settings would be "
             "ignored; leave them out, or set optimizer.name to train with another optimizer instead"
         )
-    return Task(
+    return TrainSpec(
         workload=choice.name,
         workload_params=choice.params,
         content=content,
@@ -120,7 +120,7 @@ def resolve_device(name: str) -> str:
     return name
 
 
-def environment(task: Task | None) -> dict[str, Any]:
+def environment(spec: TrainSpec | None) -> dict[str, Any]:
     """What ran the search: versions, machine and, where something is trained, device."""
     packages = {}
     for package in ("torch", "numpy", "safetensors", "datasets", "tiktoken"):
@@ -134,5 +134,5 @@ def environment(task: Task | None) -> dict[str, Any]:
         **packages,
         "platform": platform.platform(),
         "processor": platform.machine(),
-        **({"device": task.device, "threads": task.threads} if task else {}),
+        **({"device": spec.device, "threads": spec.threads} if spec else {}),
     }

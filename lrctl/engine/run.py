@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from lrctl.contracts.canonical import digest
-from lrctl.contracts.job import NUMERICS, Task
-from lrctl.contracts.strategy import Found, Search
+from lrctl.contracts.job import NUMERICS, TrainSpec
+from lrctl.contracts.strategy import Search, SearchResult
 from lrctl.engine.prepare import environment, prepare
 from lrctl.engine.session import Session, notify
 from lrctl.errors import StoreError
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
 from lrctl.storage.run_result import Outcome, result_document, schedule_document
-from lrctl.storage.runs import Finished
+from lrctl.storage.runs import FinishedRun
 from lrctl.storage.store import Store
 
 
@@ -60,22 +60,22 @@ def searched(place: Store, command: str, recipe: Recipe, name: str | None, fresh
     """The result document of a search that begins, or goes on."""
     began = time.monotonic()
     part, params = registry().get("strategy", command), recipe.params(command)
-    moved = begun(part.target(params, recipe.problem))
-    task = None if isinstance(moved, Found) else prepare(recipe)
-    name, frozen = identity(command, recipe, task, name)
+    moved = begun(part.target(params, recipe.run_spec))
+    spec = None if isinstance(moved, SearchResult) else prepare(recipe)
+    name, frozen = identity(command, recipe, spec, name)
     if fresh:
         place.remove_run(name)
-    place.begin(name, frozen, environment(task))
+    place.begin(name, frozen, environment(spec))
 
     def finish(outcome: Outcome) -> dict[str, Any]:
         document = result_document(command, name, recipe, outcome, time.monotonic() - began)
         place.finish(name, document, schedule_document(document))
         return document
 
-    if isinstance(moved, Found):
+    if isinstance(moved, SearchResult):
         return finish(Outcome(moved))
-    assert task
-    with closing(Session(place, replace(task, run=name), recipe, fresh)) as session:
+    assert spec
+    with closing(Session(place, replace(spec, run=name), recipe, fresh)) as session:
         document = finish(session.hand_over(session.drive(moved)))
         session.keep(document["checkpoint"])
     return document
@@ -89,12 +89,12 @@ def finished_before(place: Store, command: str, recipe: Recipe, name: str | None
     for task_of in (lambda: None, lambda: prepare(recipe)) if alike else ():
         run, frozen = identity(command, recipe, task_of(), name)
         document = place.document(run) if alike.get(run) == frozen else None
-        if document and whole(Finished(place, run, document)):
+        if document and whole(FinishedRun(place, run, document)):
             return document | {"run": run}  # its folder may have been renamed
     return None
 
 
-def whole(run: Finished) -> bool:
+def whole(run: FinishedRun) -> bool:
     """Whether what a finished run handed over is still there, and is what its schedule's family gives."""
     key = run.document["checkpoint"]
     try:
@@ -103,14 +103,14 @@ def whole(run: Finished) -> bool:
         return False
 
 
-def identity(command: str, recipe: Recipe, task: Task | None, name: str | None) -> tuple[str, str]:
+def identity(command: str, recipe: Recipe, spec: TrainSpec | None, name: str | None) -> tuple[str, str]:
     """A run's name and frozen recipe, which begins with what decides the result beside the recipe."""
-    decided = "nothing trained" if task is None else f"device {task.identity['device']}, content {task.content}"
+    decided = "nothing trained" if spec is None else f"device {spec.identity['device']}, content {spec.content}"
     frozen = f"# numerics {NUMERICS}, {decided}\n{recipe.frozen(command)}"
     return name or f"{command}-{digest(frozen)[:8]}", frozen
 
 
-def begun(search: Search) -> Found | Search:
+def begun(search: Search) -> SearchResult | Search:
     """A search after its first move: what it found if it trains nothing, else the search to go on with."""
     try:
         first = next(search)

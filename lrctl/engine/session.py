@@ -12,10 +12,10 @@ from typing import Any
 from lrctl.analysis.smoothing import final_train_loss
 from lrctl.contracts import params as fields
 from lrctl.contracts.executor import Executor, slots
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Found, Search, drive
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
 from lrctl.engine.divergence import judge, sound
 from lrctl.engine.early_stopping import Limited
 from lrctl.errors import (
@@ -57,53 +57,53 @@ class Session:
     """
 
     store: Store
-    task: Task
+    spec: TrainSpec
     recipe: Recipe
     fresh: bool = False
     executors: dict[str, Executor] = field(default_factory=dict)
     seen: dict[str, SegmentJob] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
-    results: dict[str, SegmentResult] = field(default_factory=dict)
+    results: dict[str, JobResult] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     remade: int = 0
 
-    def drive(self, search: Search) -> Found:
+    def drive(self, search: Search) -> SearchResult:
         """Run a search to its end; one that fails leaves no checkpoints behind.
 
         Raises:
             NoValidCandidateError: every candidate of a choice diverged.
         """
-        if is_code(self.task.workload):
-            self.look()
+        if is_code(self.spec.workload):
+            self.sanity_check()
         try:
-            return drive(search, self.answer)
+            return drive(search, self.run_batch)
         except NoValidCandidateError:
             self.clean_up(Batch("nothing goes on", []))
             raise
 
-    def look(self) -> None:
+    def sanity_check(self) -> None:
         """Evaluate the user's own workload once untrained: what is wrong with it should show before the search."""
         job = SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), evaluate=SPLITS, checkpoint=False)
-        (result,) = self.answer(Batch("a first look at the workload", [job]))
+        (result,) = self.run_batch(Batch("a first look at the workload", [job]))
         for split, metrics in result.metrics.items():
             if not math.isfinite(metrics["loss"]):
                 self.notes.append(f"the {split} loss was not finite before any training; check the model and its data")
 
-    def answer(self, batch: Batch) -> list[SegmentResult]:
+    def run_batch(self, batch: Batch) -> list[JobResult]:
         """The results of a batch, in its order, with the diverged ones marked.
 
         Raises:
             JobFailedError: a job failed on every attempt.
         """
         self.clean_up(batch)
-        keys = [job.key(self.task) for job in batch.jobs]
+        keys = [job.key(self.spec) for job in batch.jobs]
         self.seen |= dict(zip(keys, batch.jobs, strict=True))
         self.kept |= set(keys)
         missing = [key for key in dict.fromkeys(keys) if not self.known(key)]
         limit = partial(self.limit, batch, keys)
         missing = [key for key in missing if not self.ruled_out(key, limit())]
         reused = len(set(keys)) - len(missing)
-        notify("batch_started", batch=batch, reused=reused, run=self.recipe.problem)
+        notify("batch_started", batch=batch, reused=reused, run=self.recipe.run_spec)
         for key in set(keys) - set(missing):
             notify("job_finished", job=self.seen[key], result=self.results[key])
         if missing:
@@ -117,7 +117,7 @@ class Session:
                 self.notes.append(f"{batch.title}: {note}")
         return [self.with_train_loss(job, result) for job, result in zip(batch.jobs, results, strict=True)]
 
-    def with_train_loss(self, job: SegmentJob, result: SegmentResult) -> SegmentResult:
+    def with_train_loss(self, job: SegmentJob, result: JobResult) -> JobResult:
         """The result with the training losses that a whole run is judged by.
 
         They are the final one, if the job ends and evaluates a run, and those at the stages it asks for.
@@ -153,12 +153,12 @@ class Session:
 
         A job that may yet be judged diverged does not count among the best.
         """
-        if batch.slack is None or not self.recipe.training.stop_early:
+        if batch.tolerance is None or not self.recipe.training.stop_early:
             return None
         done = [(job, self.results[key]) for job, key in zip(batch.jobs, keys, strict=True) if key in self.results]
         moved = (r.mean_loss for job, r in done if not job.frozen and sound(self.recipe.divergence, r))
         frozen = (r.mean_loss for job, r in done if job.frozen)
-        return batch.slack.bound(min(moved, default=math.inf), next(frozen, None))
+        return batch.tolerance.bound(min(moved, default=math.inf), next(frozen, None))
 
     def ruled_out(self, key: str, limit: float | None) -> bool:
         """Whether a job was stopped before, where it cannot be chosen now either."""
@@ -184,7 +184,7 @@ class Session:
             self.restore({parent for key in tries if (parent := self.seen[key].parent)})
             again: dict[str, int] = {}
             jobs = Limited([self.seen[key] for key in tries], limit)
-            for result in self.executor(len(jobs)).run(self.task, jobs):
+            for result in self.executor(len(jobs)).run(self.spec, jobs):
                 if result.failure is None:
                     self.take(replace(result, attempts=max(result.attempts, tries[result.key])))
                 elif result.failure.kind == CheckpointError.__name__ and restores < RESTORES:
@@ -194,7 +194,7 @@ class Session:
                     again[result.key] = tries[result.key] + 1
             tries, restores = again, restores + 1
 
-    def take(self, result: SegmentResult) -> None:
+    def take(self, result: JobResult) -> None:
         """Take the result of a job that was just trained."""
         if result.attempts > 1:
             self.store.put_result(result)
@@ -221,7 +221,7 @@ class Session:
         self.store.drop_checkpoints(self.kept - needed)
         self.kept &= needed
 
-    def hand_over(self, found: Found) -> Outcome:
+    def hand_over(self, found: SearchResult) -> Outcome:
         """What was found, with its losses. All checkpoints but its own go."""
         if found.checkpoint is None:
             self.clean_up(Batch("nothing goes on", []))
@@ -230,7 +230,7 @@ class Session:
         steps, last = self.recipe.training.steps, self.seen[found.checkpoint]
         ended = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
         end = replace(ended, seed=last.seed, optimizer=last.optimizer)
-        (result,) = self.answer(Batch("held-out loss", [end], found.trace))
+        (result,) = self.run_batch(Batch("held-out loss", [end], found.trace))
         metrics = {split: dict(values) for split, values in result.metrics.items()}
         return Outcome(found, result.train_loss, metrics, self.cost(), self.notes, last.seed)
 
@@ -247,7 +247,7 @@ class Session:
         Attempts that failed are not counted, nor are checkpoints made again in an earlier go.
         """
         jobs = [r for key, r in self.results.items() if self.seen[key].stop > self.seen[key].start]
-        own = [r for r in jobs if r.run == self.task.run]
+        own = [r for r in jobs if r.run == self.spec.run]
         steps = sum(r.steps + r.discarded for r in own) + self.remade
         return {
             "jobs": len(jobs),
@@ -255,14 +255,14 @@ class Session:
             "steps_trained": steps,
             "extra_forwards": sum(r.extra_forwards for r in own),
             "scored_batches": sum(self.seen[r.key].score_batches for r in own),
-            "baseline_runs": steps / self.recipe.training.steps,
+            "full_runs": steps / self.recipe.training.steps,
         }
 
     def executor(self, jobs: int) -> Executor:
         """The recipe's executor; `auto` is `processes` where there is more than one slot and job, else `serial`."""
         name, params = self.recipe.executor.name, dict(self.recipe.executor.params)
         if name == "auto":
-            workers = params["workers"] or slots(self.task.device)
+            workers = params["workers"] or slots(self.spec.device)
             name, params = ("processes", {"workers": workers}) if workers > 1 and jobs > 1 else ("serial", {})
         if name not in self.executors:
             part = registry().get("executor", name)
@@ -276,7 +276,7 @@ class Session:
             executor.close()
 
 
-def give_up_on(result: SegmentResult, tries: int) -> None:
+def give_up_on(result: JobResult, tries: int) -> None:
     """Raise the error of a failed job unless it is worth another attempt.
 
     Raises:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.workload import Scored, Weighted, Workload
 from lrctl.engine.batches import pieces, rows, to
 from lrctl.engine.early_stopping import PartialMean
@@ -46,7 +46,7 @@ class Trained:
     at_least: float | None = None
 
 
-def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str, Any] | None = None) -> Trained:
+def train(workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict[str, Any] | None = None) -> Trained:
     """Train steps [job.start, job.stop), from initialisation or from the state of another job.
 
     The loss of step t is that of batch t before update t. `start_from` is left as it is. A job whose mean loss is sure
@@ -56,12 +56,12 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
         RuntimeError: something resets the LR between the schedule and the update.
         ValueError: an adaptive schedule gives an LR that is negative or not finite.
     """
-    device = torch.device(task.device)
-    seed_all(task.seed, "model", device)
+    device = torch.device(spec.device)
+    seed_all(spec.seed, "model", device)
     model = workload.model().to(device)
-    optimizer = optimizers.build(workload, model, task.optimizer)
+    optimizer = optimizers.build(workload, model, spec.optimizer)
     control = Control(optimizer, job.schedule, [group.get("lr_scale", 1.0) for group in optimizer.param_groups])
-    if task.compile:
+    if spec.compile:
         model.compile()  # in place: the names in its state stay
     if start_from is not None:
         model.load_state_dict(start_from["model"])
@@ -73,16 +73,16 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
     lrs: list[float] = []
     partial_mean = PartialMean(job)
     stoppable = not getattr(workload, "signed_loss", False)
-    clip_norm = (task.optimizer or {}).get("clip_norm", 0.0)
+    clip_norm = (spec.optimizer or {}).get("clip_norm", 0.0)
     model.train()
     began = time.perf_counter()
     for index, step in enumerate(range(job.start, job.stop)):
-        loss = backward(workload, model, task, batch_of(workload, task, step))
+        loss = backward(workload, model, spec, batch_of(workload, spec, step))
         if job.gradient_norms:
             norms[index] = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
         if clip_norm:
             torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-        lr = control.decide(step, loss, partial(loss_again, workload, model, task, step))
+        lr = control.decide(step, loss, partial(loss_again, workload, model, spec, step))
         optimizer.step()
         if index == 0:
             control.check()
@@ -103,26 +103,26 @@ def train(workload: Workload, task: Task, job: SegmentJob, start_from: dict[str,
         return trained
     if job.gradient_norms:
         trained.gradient_norms = tuple(norms.tolist())
-    with frozen(model), precision(task.dtype, device):
+    with frozen(model), precision(spec.dtype, device):
         if job.score_batches:
-            trained.score = score(workload, model, job.score_batches, task.seed, device)
+            trained.score = score(workload, model, job.score_batches, spec.seed, device)
         for split in job.evaluate:
-            seed_all(task.seed, split, device)
+            seed_all(spec.seed, split, device)
             trained.metrics[split] = evaluate(workload, model, split)
     return trained
 
 
-def batch_of(workload: Workload, task: Task, step: int) -> Any:
+def batch_of(workload: Workload, spec: TrainSpec, step: int) -> Any:
     """The batch of a step; from here on random numbers are those of that step."""
-    device = torch.device(task.device)
-    seed_all(task.seed, step, device)
-    with precision(task.dtype, device):
+    device = torch.device(spec.device)
+    seed_all(spec.seed, step, device)
+    with precision(spec.dtype, device):
         return workload.batch(step)
 
 
-def backward(workload: Workload, model: torch.nn.Module, task: Task, batch: Any) -> torch.Tensor:
+def backward(workload: Workload, model: torch.nn.Module, spec: TrainSpec, batch: Any) -> torch.Tensor:
     """Add the gradient of a batch's loss to the parameters' gradients, piece by piece. Returns the loss, detached."""
-    return total(workload, task, batch, lambda piece, share: backed(loss_of(workload, model, task, piece), share))
+    return total(workload, spec, batch, lambda piece, share: backed(loss_of(workload, model, spec, piece), share))
 
 
 def backed(loss: torch.Tensor, share: float) -> torch.Tensor:
@@ -132,33 +132,33 @@ def backed(loss: torch.Tensor, share: float) -> torch.Tensor:
     return part.detach()
 
 
-def total(workload: Workload, task: Task, batch: Any, part: Callable[[Any, float], torch.Tensor]) -> torch.Tensor:
+def total(workload: Workload, spec: TrainSpec, batch: Any, part: Callable[[Any, float], torch.Tensor]) -> torch.Tensor:
     """The sum over the pieces of a batch of what `part` gives for a piece and its share of the batch.
 
     A piece counts by its rows, or by what the workload says (`Weighted`): so the weighted mean of the pieces' losses
     is the loss of the batch, where nothing, like batch normalisation, mixes rows.
     """
-    if task.micro_batches == 1:
+    if spec.micro_batches == 1:
         return part(batch, 1.0)
     weight = workload.weight if isinstance(workload, Weighted) else rows
-    cut = pieces(batch, task.micro_batches, f"workload {task.workload}: batch", weight)
+    cut = pieces(batch, spec.micro_batches, f"workload {spec.workload}: batch", weight)
     parts = [part(*piece) for piece in cut]
     return torch.stack(parts).sum()
 
 
-def loss_of(workload: Workload, model: torch.nn.Module, task: Task, batch: Any) -> torch.Tensor:
+def loss_of(workload: Workload, model: torch.nn.Module, spec: TrainSpec, batch: Any) -> torch.Tensor:
     """The training loss of a batch or a piece of one."""
-    device = torch.device(task.device)
-    with precision(task.dtype, device):
+    device = torch.device(spec.device)
+    with precision(spec.dtype, device):
         return workload.loss(model, to(batch, device))
 
 
 @torch.no_grad()
-def loss_again(workload: Workload, model: torch.nn.Module, task: Task, step: int) -> torch.Tensor:
+def loss_again(workload: Workload, model: torch.nn.Module, spec: TrainSpec, step: int) -> torch.Tensor:
     """The loss of batch `step` with the weights as they are now; it leaves no trace in the model's buffers."""
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    batch = batch_of(workload, task, step)
-    loss = total(workload, task, batch, lambda piece, share: loss_of(workload, model, task, piece) * share)
+    batch = batch_of(workload, spec, step)
+    loss = total(workload, spec, batch, lambda piece, share: loss_of(workload, model, spec, piece) * share)
     for buffer, before in buffers:
         buffer.copy_(before)
     return loss

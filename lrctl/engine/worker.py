@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.canonical import canonical_json
-from lrctl.contracts.job import SegmentJob, Task
-from lrctl.contracts.result import Failure, SegmentResult
+from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.result import Failure, JobResult
 from lrctl.contracts.workload import Workload
 from lrctl.errors import CheckpointError, LrctlError, ReproducibilityError, UsageError
 from lrctl.recipe import workloads as loading
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from lrctl.engine.trainer import Trained
 
 
-def attempt(store: Path, task: Task, job: SegmentJob) -> SegmentResult:
+def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobResult:
     """The result of a job; an exception becomes a result with status `failed`."""
     try:
-        return work(opened(store), task, job)
+        return work(opened(store), spec, job)
     except Exception as error:
-        where = "" if isinstance(error, LrctlError) else loading.origin(error, task.workload)
+        where = "" if isinstance(error, LrctlError) else loading.origin(error, spec.workload)
         failure = Failure(type(error).__name__, f"{error}{where}", traceback.format_exc())
-        return SegmentResult(job.key(task), "failed", failure=failure, run=task.run)
+        return JobResult(job.key(spec), "failed", failure=failure, run=spec.run)
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +44,7 @@ def opened(store: Path) -> Store:
     return Store(store)
 
 
-def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
+def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobResult:
     """Train a job from its parent's checkpoint; write its losses, its checkpoint and, last, its result.
 
     A job that another process has done meanwhile is not trained again. Of one that was stopped, only that is written.
@@ -56,24 +56,24 @@ def work(store: Store, task: Task, job: SegmentJob) -> SegmentResult:
     from lrctl.engine.trainer import train
     from lrctl.storage import checkpoint
 
-    key, own_seed, task = job.key(task), job.seed in (None, task.seed), task.of(job)
+    key, own_seed, spec = job.key(spec), job.seed in (None, spec.seed), spec.of(job)
     known = store.result(key)
     if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.checkpoint(key).exists()):
         return known
-    workload = workload_of(task, checked=own_seed)
-    with quiet_torch(task.threads, task.device, tf32=task.tf32):
+    workload = workload_of(spec, checked=own_seed)
+    with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
         start_from = parent_state(store, job)
-        trained = train(workload, task, job, start_from)
+        trained = train(workload, spec, job, start_from)
     if trained.at_least is not None:
-        result = stopped(store, task, job, trained)
+        result = stopped(store, spec, job, trained)
     else:
-        first = check_same(store, key, trained, task)
-        result = summarise(task, job, trained)
+        first = check_same(store, key, trained, spec)
+        result = summarise(spec, job, trained)
         digests = {"losses": store.put_losses(key, trained.losses, trained.lrs)}
         if leaves_checkpoint(job, result.mean_loss):
             digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
-        discarded = first.discarded if first else discarded_before(store, task, key)
-        result = replace(result, digests=digests, discarded=discarded, run=first.run if first else task.run)
+        discarded = first.discarded if first else discarded_before(store, spec, key)
+        result = replace(result, digests=digests, discarded=discarded, run=first.run if first else spec.run)
     store.put_result(result)
     return result
 
@@ -83,10 +83,10 @@ def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:
     return job.checkpoint and not job.cannot_be_chosen(mean_loss)
 
 
-def stopped(store: Store, task: Task, job: SegmentJob, trained: Trained) -> SegmentResult:
+def stopped(store: Store, spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobResult:
     """The result of a job that was not trained to its end."""
-    key = job.key(task)
-    return SegmentResult(
+    key = job.key(spec)
+    return JobResult(
         key=key,
         status="stopped",
         steps=len(trained.losses),
@@ -94,18 +94,18 @@ def stopped(store: Store, task: Task, job: SegmentJob, trained: Trained) -> Segm
         parent=job.parent,
         extra_forwards=trained.extra_forwards,
         at_least=trained.at_least,
-        discarded=discarded_before(store, task, key),
-        run=task.run,
+        discarded=discarded_before(store, spec, key),
+        run=spec.run,
     )
 
 
-def discarded_before(store: Store, task: Task, key: str) -> int:
+def discarded_before(store: Store, spec: TrainSpec, key: str) -> int:
     """The steps that this run trained for a job when it was stopped before."""
     before = store.stopped(key)
-    return before.steps + before.discarded if before and before.run == task.run else 0
+    return before.steps + before.discarded if before and before.run == spec.run else 0
 
 
-def workload_of(task: Task, *, checked: bool = True) -> Workload:
+def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload:
     """The task's workload: built once in each process, since it may hold data.
 
     `checked` says whether the task has the seed that the search was prepared with: with another seed the data's digest
@@ -114,8 +114,8 @@ def workload_of(task: Task, *, checked: bool = True) -> Workload:
     Raises:
         UsageError: it cannot be built, or its data or file is not what the search began with.
     """
-    content = task.content if checked else None
-    return built(task.workload, canonical_json(dict(task.workload_params)), task.seed, content)
+    content = spec.content if checked else None
+    return built(spec.workload, canonical_json(dict(spec.workload_params)), spec.seed, content)
 
 
 @lru_cache(maxsize=2)
@@ -151,7 +151,7 @@ def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
     return state
 
 
-def check_same(store: Store, key: str, trained: Trained, task: Task) -> SegmentResult | None:
+def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> JobResult | None:
     """The result of a job done before, which must have given the same losses; None if it was not.
 
     Raises:
@@ -164,21 +164,21 @@ def check_same(store: Store, key: str, trained: Trained, task: Task) -> SegmentR
     if stored.tobytes() != trained.losses.tobytes():
         step = next((i for i, pair in enumerate(zip(stored, trained.losses, strict=False)) if pair[0] != pair[1]), 0)
         raise ReproducibilityError(
-            f"job {key[:12]} of workload {task.workload} gave another loss at its step {step} than the one stored "
+            f"job {key[:12]} of workload {spec.workload} gave another loss at its step {step} than the one stored "
             f"({trained.losses[step]} instead of {stored[step]}): torch, the CPU or the workload changed; "
             "give --fresh to start over, or choose another --store"
         )
     return first
 
 
-def summarise(task: Task, job: SegmentJob, trained: Trained) -> SegmentResult:
+def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobResult:
     """The result of a job that was trained to its end, from its losses."""
     import numpy as np
 
     losses = trained.losses.astype(np.float64)
     good = losses[np.isfinite(losses)]
-    return SegmentResult(
-        key=job.key(task),
+    return JobResult(
+        key=job.key(spec),
         status="ok",
         mean_loss=float(good.mean()) if len(good) else math.inf,
         non_finite=len(losses) - len(good),

@@ -72,7 +72,7 @@ class Experiment:
     table: str
     cells: Any
     command: str = ""
-    columns: Any = field(default_factory=lambda: {"train": "train_loss", "eval": "eval_loss"})
+    columns: Any = field(default_factory=lambda: {"train": "train_loss", "eval": "test_loss"})
     scales: tuple[str, ...] = ("tiny", "paper")
     tiny: Any = field(default_factory=dict)
     row: int = 0

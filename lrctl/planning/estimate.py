@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.executor import slots
-from lrctl.contracts.job import FORWARD, SegmentJob, Task
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
-from lrctl.contracts.strategy import Batch, Found, drive
+from lrctl.contracts.strategy import Batch, SearchResult, drive
 from lrctl.contracts.workload import StandIn
 from lrctl.engine.prepare import Rehearsed, rehearse
 from lrctl.engine.run import begun
@@ -39,7 +39,7 @@ MEASURED = (
 """What an estimate measures; null where it cannot."""
 
 NO_TRAINING: dict[str, Any] = {
-    **dict.fromkeys(("jobs", "jobs_known", "steps", "baseline_runs", "workers", *MEASURED), 0),
+    **dict.fromkeys(("jobs", "jobs_known", "steps", "full_runs", "workers", *MEASURED), 0),
     "notes": [],
     "held_out_splits": [],
 }
@@ -50,14 +50,14 @@ NO_TRAINING: dict[str, Any] = {
 class Rehearsal:
     """What a strategy asked for when every job gave a made-up loss."""
 
-    task: Task
+    spec: TrainSpec
     jobs: dict[str, SegmentJob] = field(default_factory=dict)
     rounds: list[tuple[int, int]] = field(default_factory=list)
     checkpoints: int = 0
 
-    def answer(self, batch: Batch) -> list[SegmentResult]:
+    def run_batch(self, batch: Batch) -> list[JobResult]:
         """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""
-        new = {key: job for job in batch.jobs if (key := job.key(self.task)) not in self.jobs}
+        new = {key: job for job in batch.jobs if (key := job.key(self.spec)) not in self.jobs}
         self.jobs |= new
         if new:
             self.rounds.append((len(new), max(job.stop - job.start for job in new.values())))
@@ -65,7 +65,7 @@ class Rehearsal:
         self.checkpoints = max(self.checkpoints, len(kept) + sum(job.checkpoint for job in new.values()))
         return [self.make_up(job) for job in batch.jobs]
 
-    def make_up(self, job: SegmentJob) -> SegmentResult:
+    def make_up(self, job: SegmentJob) -> JobResult:
         """A result by which a search neither raises nor lowers the LR for long: the best LR is about 3e-4."""
         if isinstance(job.schedule, AdaptiveSchedule) or (job.frozen and job.stop > 0):
             loss = 0.0
@@ -74,7 +74,7 @@ class Rehearsal:
             lr = peak_of(job) if job.evaluate or job.score_batches else job.schedule(job.stop)
             loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
         metrics = {split: {"loss": loss} for split in job.evaluate}
-        made_up = SegmentResult(job.key(self.task), "ok", loss, 0, loss, job.stop - job.start)
+        made_up = JobResult(job.key(self.spec), "ok", loss, 0, loss, job.stop - job.start)
         norms = (1.0,) * made_up.steps if job.gradient_norms else None
         train_loss = loss if job.evaluate else None
         stages = (loss,) * len(job.stages)
@@ -127,7 +127,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
 
     Returns:
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
-        and how many `baseline_runs`, plain training runs, that is; `workers`; `seconds_per_step` and
+        and how many `full_runs`, plain training runs, that is; `workers`; `seconds_per_step` and
         `seconds_per_evaluation` in one worker, `seconds` of all; `memory_bytes` of one worker (an estimate: weights,
         gradients, optimizer state, activations); `checkpoint_bytes`, `peak_disk_bytes` of the checkpoints that exist
         at a time; `data_bytes` that are to be made ready first, 0 if none or unknown; `held_out_splits` that are
@@ -137,14 +137,14 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         UsageError: the recipe, workload or device cannot be used.
     """
     part, params = registry().get("strategy", command), recipe.params(command)
-    problem = recipe.problem
-    guessed = replace(problem, exact=Guess()) if problem.exact else problem
+    run_spec = recipe.run_spec
+    guessed = replace(run_spec, exact=Guess()) if run_spec.exact else run_spec
     moved = begun(part.target(params, guessed))
-    if isinstance(moved, Found):
+    if isinstance(moved, SearchResult):
         return NO_TRAINING | {"command": command, "workload": recipe.workload.name}
     rehearsed = rehearse(recipe)
-    rehearsal = Rehearsal(rehearsed.task)
-    found = drive(moved, rehearsal.answer)
+    rehearsal = Rehearsal(rehearsed.spec)
+    found = drive(moved, rehearsal.run_batch)
     again = rehearsal.again(found.checkpoint)
     jobs = [job for job in rehearsal.jobs.values() if job.stop > job.start]
     steps = sum(job.stop - job.start for job in [*jobs, *again])
@@ -154,9 +154,9 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         "command": command,
         "workload": recipe.workload.name,
         "jobs": len(jobs),
-        "jobs_known": sum(place is not None and known(place, job.key(rehearsed.task)) for job in jobs),
+        "jobs_known": sum(place is not None and known(place, job.key(rehearsed.spec)) for job in jobs),
         "steps": steps,
-        "baseline_runs": steps / recipe.training.steps,
+        "full_runs": steps / recipe.training.steps,
         **costs(recipe, rehearsed, rehearsal, again, measure),
         "held_out_splits": list(SPLITS),
     }
@@ -171,7 +171,7 @@ def costs(
     recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, again: list[SegmentJob], measure: bool
 ) -> dict[str, Any]:
     """The part of an estimate that is measured: time, memory, disk."""
-    device = rehearsed.task.device
+    device = rehearsed.spec.device
     workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(device))
     updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
     updates += sum(job.stop - job.start for job in again)
@@ -218,16 +218,16 @@ def probe(rehearsed: Rehearsed) -> Measured:
     from lrctl.engine.worker import quiet_torch
     from lrctl.planning.profile import measure
 
-    task, workload = rehearsed.task, rehearsed.workload
+    spec, workload = rehearsed.spec, rehearsed.workload
     assert workload is not None
     try:
-        with quiet_torch(task.threads, task.device, tf32=task.tf32):
-            return measure(workload, task, stand_in=rehearsed.stand_in, splits=SPLITS)
+        with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+            return measure(workload, spec, stand_in=rehearsed.stand_in, splits=SPLITS)
     except LrctlError:
         raise
     except Exception as error:
-        where = origin(error, task.workload)
+        where = origin(error, spec.workload)
         raise UsageError(
-            f"workload {task.workload}: training a few steps raised {type(error).__name__}: {error}{where}; "
+            f"workload {spec.workload}: training a few steps raised {type(error).__name__}: {error}{where}; "
             "mend it and try again, --debug shows more"
         ) from error

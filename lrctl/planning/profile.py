@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from lrctl.contracts.job import Task
+from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import StandIn, Workload
 from lrctl.engine.batches import cut, pieces, rows, tensors_in
 from lrctl.engine.lr_control import set_lr
@@ -66,7 +66,7 @@ class Bench:
     """A model and its optimizer, with LR 0, and what to measure them with."""
 
     workload: Workload
-    task: Task
+    spec: TrainSpec
     model: torch.nn.Module
     optimizer: torch.optim.Optimizer
     stand_in: bool
@@ -74,18 +74,18 @@ class Bench:
     def batch(self, step: int) -> Any:
         """The batch of a step, or one that stands in for it."""
         if self.stand_in and isinstance(self.workload, StandIn):
-            seed_all(self.task.seed, step, torch.device(self.task.device))
+            seed_all(self.spec.seed, step, torch.device(self.spec.device))
             return self.workload.stand_in(step)
-        return batch_of(self.workload, self.task, step)
+        return batch_of(self.workload, self.spec, step)
 
     def step(self, step: int) -> None:
         """One update as in training."""
-        backward(self.workload, self.model, self.task, self.batch(step))
+        backward(self.workload, self.model, self.spec, self.batch(step))
         self.update()
 
     def update(self) -> None:
         """Clip, update the weights, and forget the gradients."""
-        if clip_norm := (self.task.optimizer or {}).get("clip_norm", 0.0):
+        if clip_norm := (self.spec.optimizer or {}).get("clip_norm", 0.0):
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -98,10 +98,10 @@ class Bench:
             storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
             return tensor.detach()  # the tensor itself would hold itself alive
 
-        seed_all(self.task.seed, 0, torch.device(self.task.device))
+        seed_all(self.spec.seed, 0, torch.device(self.spec.device))
         began = self.now()
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = loss_of(self.workload, self.model, self.task, batch)
+            loss = loss_of(self.workload, self.model, self.spec, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         middle = self.now()
         self.update()
@@ -111,12 +111,12 @@ class Bench:
 
     def now(self) -> float:
         """The time, once the device has done all that it was given."""
-        if self.task.device.startswith("cuda"):
+        if self.spec.device.startswith("cuda"):
             torch.cuda.synchronize()
         return time.perf_counter()
 
 
-def measure(workload: Workload, task: Task, *, stand_in: bool = False, splits: tuple[str, ...] = ()) -> Measured:
+def measure(workload: Workload, spec: TrainSpec, *, stand_in: bool = False, splits: tuple[str, ...] = ()) -> Measured:
     """What training takes in one worker.
 
     The batch is cut down first: to one row, then to two, four, and so on. Steps on whole batches, and an evaluation of
@@ -125,28 +125,28 @@ def measure(workload: Workload, task: Task, *, stand_in: bool = False, splits: t
 
     Args:
         workload: what is trained.
-        task: how it is trained.
+        spec: how it is trained.
         stand_in: take made-up batches, since the data are not ready; then nothing is evaluated.
         splits: what an evaluation is of.
 
     Raises:
-        UsageError: the batches cannot be cut into `task.micro_batches`.
+        UsageError: the batches cannot be cut into `spec.micro_batches`.
     """
     notes: list[str] = []
-    if task.compile:
-        task = replace(task, compile=False)
+    if spec.compile:
+        spec = replace(spec, compile=False)
         notes.append(
             "steps were measured uncompiled; compiling takes each worker a minute or so, then steps are faster"
         )
-    bench = set_up(workload, task, stand_in)
-    if task.dtype == "bfloat16" and task.device == "cpu" and not quick_in_float32(bench):
-        bench.task = task = replace(task, dtype="float32")
+    bench = set_up(workload, spec, stand_in)
+    if spec.dtype == "bfloat16" and spec.device == "cpu" and not quick_in_float32(bench):
+        bench.spec = spec = replace(spec, dtype="float32")
         notes.append("steps were measured in float32: without hardware for it, bfloat16 is much slower on a CPU")
     began = bench.now()
     batch = bench.batch(0)
     batch_seconds = bench.now() - began
-    n = task.micro_batches
-    piece = batch if n == 1 else pieces(batch, n, f"workload {task.workload}: batch 0")[0][0]
+    n = spec.micro_batches
+    piece = batch if n == 1 else pieces(batch, n, f"workload {spec.workload}: batch 0")[0][0]
     length = rows(piece) or 1
     points = growing(bench, piece, length) if rows(piece) else [bench.point(piece, 1)]
     last, whole = points[-1], points[-1].rows == length
@@ -161,26 +161,26 @@ def measure(workload: Workload, task: Task, *, stand_in: bool = False, splits: t
     return Measured(seconds, evaluation, size(state), memory(bench, activations, whole), tuple(notes))
 
 
-def set_up(workload: Workload, task: Task, stand_in: bool) -> Bench:
+def set_up(workload: Workload, spec: TrainSpec, stand_in: bool) -> Bench:
     """A throw-away model on the device, in training mode."""
-    device = torch.device(task.device)
+    device = torch.device(spec.device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    seed_all(task.seed, "model", device)
+    seed_all(spec.seed, "model", device)
     model = workload.model().to(device)
-    optimizer = optimizers.build(workload, model, task.optimizer)
+    optimizer = optimizers.build(workload, model, spec.optimizer)
     for group in optimizer.param_groups:
         set_lr(group, 0.0)
     model.train()
-    return Bench(workload, task, model, optimizer, stand_in)
+    return Bench(workload, spec, model, optimizer, stand_in)
 
 
 def quick_in_float32(bench: Bench) -> bool:
     """Whether a row is trained on quickly in float32, so that bfloat16 can be tried even without hardware for it."""
     batch = bench.batch(0)
-    task, bench.task = bench.task, replace(bench.task, dtype="float32")
+    spec, bench.spec = bench.spec, replace(bench.spec, dtype="float32")
     first = first_point(bench, batch, rows(batch) or 1)
-    bench.task = task
+    bench.spec = spec
     return first.backward < QUICK
 
 
@@ -196,7 +196,7 @@ def growing(bench: Bench, piece: Any, length: int) -> list[Point]:
         # Two points tell what a row takes: for them, more patience.
         if spent + expected > (PATIENCE if len(points) > 1 else 3 * PATIENCE):
             break
-        if last.kept * more / last.rows > ROOM and not bench.task.device.startswith("cuda"):
+        if last.kept * more / last.rows > ROOM and not bench.spec.device.startswith("cuda"):
             break
         try:
             points.append(bench.point(cut(piece, 0, more), more))
@@ -242,18 +242,18 @@ def mean_seconds(bench: Bench, possible: int) -> float:
 
 def evaluation_seconds(bench: Bench, splits: tuple[str, ...]) -> float:
     """Seconds that evaluating all splits takes."""
-    device = torch.device(bench.task.device)
+    device = torch.device(bench.spec.device)
     began = bench.now()
-    with frozen(bench.model), precision(bench.task.dtype, device):
+    with frozen(bench.model), precision(bench.spec.dtype, device):
         for split in splits:
-            seed_all(bench.task.seed, split, device)
+            seed_all(bench.spec.seed, split, device)
             evaluate(bench.workload, bench.model, split)
     return bench.now() - began
 
 
 def memory(bench: Bench, activations: int, whole: bool) -> int:
     """Bytes that one worker trains in."""
-    if whole and bench.task.device.startswith("cuda"):
+    if whole and bench.spec.device.startswith("cuda"):
         return int(torch.cuda.max_memory_allocated())
     weights = list(bench.model.parameters())
     gradients = [p for p in weights if p.requires_grad]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from lrctl.contracts import params as fields
 from lrctl.contracts.params import Later
-from lrctl.contracts.strategy import Problem
+from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import UsageError, unknown
 from lrctl.recipe import toml
 from lrctl.recipe.files import NAMES, assign, layers, merge
@@ -91,7 +91,7 @@ class Recipe:
     refused: str = ""
 
     @property
-    def problem(self) -> Problem:
+    def run_spec(self) -> RunSpec:
         """What a strategy is told about the run. No code of a user's is run for it."""
         own, workload = self.named_optimizer, self.workload
         target = None if is_code(workload.name) else registry().get("workload", workload.name).target
@@ -99,7 +99,7 @@ class Recipe:
         exact: Any = None
         if hasattr(target, "expected_losses"):
             exact = load_workload(workload.name, workload.params, self.training.seed)
-        return Problem(
+        return RunSpec(
             self.training.steps,
             self.training.seed,
             {**{n: defaults(n) for n in OPTIMIZERS}, own["name"]: own},

@@ -9,8 +9,8 @@ import pluggy
 
 if TYPE_CHECKING:
     from lrctl.contracts.job import SegmentJob
-    from lrctl.contracts.result import SegmentResult
-    from lrctl.contracts.strategy import Batch, Problem
+    from lrctl.contracts.result import JobResult
+    from lrctl.contracts.strategy import Batch, RunSpec
 
 PROJECT = "lrctl"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -45,12 +45,12 @@ def preparing(what: str, done: int, total: int) -> None:
 
 
 @hookspec
-def batch_started(batch: Batch, reused: int, run: Problem) -> None:
+def batch_started(batch: Batch, reused: int, run: RunSpec) -> None:
     """A search of `run` asks for `batch`, `reused` of whose jobs are known. The return value is ignored."""
 
 
 @hookspec
-def job_finished(job: SegmentJob, result: SegmentResult) -> None:
+def job_finished(job: SegmentJob, result: JobResult) -> None:
     """A job was trained or found in the store. The return value is ignored."""
 
 

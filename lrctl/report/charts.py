@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-Found = tuple[str, Chart]
+SearchResult = tuple[str, Chart]
 """The name of a run, empty where there is none, and one of its charts."""
 
 COLUMNS = ("run", "chart", "series", "x", "y", "low", "high")
@@ -41,7 +41,7 @@ FEW = 24
 """Up to as many points of a line each has a mark."""
 
 
-def of_runs(runs: Sequence[Run]) -> list[Found]:
+def of_runs(runs: Sequence[Run]) -> list[SearchResult]:
     """The charts of runs, those of one name together; one without a single number is left out.
 
     Raises:
@@ -70,15 +70,15 @@ def is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def pictures(found: Iterable[Found]) -> list[Picture]:
+def pictures(found: Iterable[SearchResult]) -> list[Picture]:
     """A figure for each name of a chart, with the charts of that name one below the other."""
-    by_name: dict[str, list[Found]] = {}
+    by_name: dict[str, list[SearchResult]] = {}
     for run, chart in found:
         by_name.setdefault(chart.name, []).append((run, chart))
     return [picture(name, group) for name, group in by_name.items()]
 
 
-def picture(name: str, found: Sequence[Found]) -> Picture:
+def picture(name: str, found: Sequence[SearchResult]) -> Picture:
     """Charts one below the other; the same ones always give the same bytes."""
     png, svg = rendered(lambda figure: paint(figure, found), name)
     runs = ", ".join(run for run, _ in found if run)
@@ -88,7 +88,7 @@ def picture(name: str, found: Sequence[Found]) -> Picture:
     return Picture(name, png, described(svg, title, told), captions)
 
 
-def paint(figure: Figure, found: Sequence[Found]) -> None:
+def paint(figure: Figure, found: Sequence[SearchResult]) -> None:
     """A part of the figure for each chart, as high as it needs."""
     for part, (run, chart) in zip(stacked(figure, [height(chart) for _, chart in found]), found, strict=True):
         paint_chart(part, chart)
@@ -234,7 +234,7 @@ def named(chart: Chart, x: float) -> str:
     return chart.ticks[int(x)] if float(x).is_integer() and 0 <= x < len(chart.ticks) else f"{x:g}"
 
 
-def rows(found: Iterable[Found]) -> Iterator[tuple[str, ...]]:
+def rows(found: Iterable[SearchResult]) -> Iterator[tuple[str, ...]]:
     """The numbers of charts as rows of `COLUMNS`. The last edge of bars has a row without a value."""
     for run, chart in found:
         for name, cells in zip(chart.rows, chart.cells, strict=True):

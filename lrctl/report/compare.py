@@ -33,7 +33,7 @@ class Method:
         return [curve.seed for curve in self.curves]
 
     def mean(self, name: str) -> float:
-        """The mean over seeds of a loss or of `plain_runs`; NaN if one is not finite."""
+        """The mean over seeds of a loss or of `full_runs`; NaN if one is not finite."""
         return fmean(getattr(curve, name) for curve in self.curves)
 
 
@@ -103,7 +103,7 @@ class Comparison:
         return strict
 
 
-MEASURES = ("train_loss", "validation_loss", "eval_loss", "plain_runs")
+MEASURES = ("train_loss", "validation_loss", "test_loss", "full_runs")
 
 
 def summed_up(method: Method) -> dict[str, float]:
@@ -165,8 +165,8 @@ def validation_loss(method: Method) -> float:
 
 def difference(method: Method, reference: Method) -> Difference:
     """How a method's test loss differs from the reference's, seed by seed."""
-    others = {curve.seed: curve.eval_loss for curve in reference.curves}
-    pairs = {c.seed: minus(c.eval_loss, others[c.seed]) for c in method.curves if c.seed in others}
+    others = {curve.seed: curve.test_loss for curve in reference.curves}
+    pairs = {c.seed: minus(c.test_loss, others[c.seed]) for c in method.curves if c.seed in others}
     values = tuple(pairs.values())
     interval, p = paired(values)
     return Difference(method.label, tuple(pairs), values, fmean(values) if values else math.nan, interval, p)
@@ -196,7 +196,7 @@ def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
         yield "The methods were not all run on the same seeds: compare them by their differences, not by their means."
     found = [curve for method in methods for curve in method.curves]
     for curve in found:
-        if not math.isfinite(curve.eval_loss):
+        if not math.isfinite(curve.test_loss):
             yield f"{curve.label}, seed {curve.seed}: the test loss is not finite; it counts as worse than any other."
     for label in dict.fromkeys(curve.label for curve in found if curve.given):
         yield f"{label} is the schedule that each run was given, whatever search it came from."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.canonical import digest
 from lrctl.errors import StoreError, UsageError
-from lrctl.storage.runs import Finished, finished
+from lrctl.storage.runs import FinishedRun, finished
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ class Run:
         others: what they should have in common.
     """
 
-    finished: Finished
+    finished: FinishedRun
     strategy: Mapping[str, Any]
     fixed: Mapping[str, Any]
     others: Mapping[str, Any]
@@ -61,7 +61,7 @@ class Curve:
         label: of its method, the same for every seed; at first the entry's name, or the command.
         family: the entry's name, empty for what the run handed over.
         key: of the job that ended it.
-        plain_runs: what finding it cost, in ordinary training runs.
+        full_runs: what finding it cost, in ordinary training runs.
         seed: the entry's own, else that of its run.
         optimizer: the entry's own, else that of its run's recipe.
         made_with: the parameters of what made it: of its run's strategy or, where an entry has a seed of its own, of
@@ -76,8 +76,8 @@ class Curve:
     key: str
     train_loss: float
     validation_loss: float
-    eval_loss: float
-    plain_runs: float
+    test_loss: float
+    full_runs: float
     seed: int
     optimizer: str
     made_with: Mapping[str, Any]
@@ -131,7 +131,7 @@ def untrained(store: str | Path, names: Iterable[str]) -> list[Run]:
     return [opened(run) for run in found] if shown else []
 
 
-def opened(run: Finished) -> Run:
+def opened(run: FinishedRun) -> Run:
     """A finished run with its settings, from its frozen recipe.
 
     Raises:
@@ -185,7 +185,7 @@ def standing_for(run: Run, found: Sequence[Curve]) -> Curve:
 
 def outcome(found: Curve) -> tuple[float, ...]:
     """What tells two training runs apart."""
-    return (found.seed, found.train_loss, found.validation_loss, found.eval_loss)
+    return (found.seed, found.train_loss, found.validation_loss, found.test_loss)
 
 
 def entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -195,7 +195,7 @@ def entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """
     found: list[Mapping[str, Any]] = [entry for entry in document.get("results", ()) if entry.get("checkpoint")]
     if not found and document.get("checkpoint"):
-        return [{**document, "runs": document["cost"]["baseline_runs"]}]
+        return [{**document, "runs": document["cost"]["full_runs"]}]
     # What was handed over stands first, whatever its optimizer: it does not say which optimizer is the first.
     others = [entry for entry in found if entry["checkpoint"] != document["checkpoint"]]
     order = list(dict.fromkeys(entry.get("optimizer") for entry in (*others, *found)))
@@ -215,7 +215,7 @@ def told_seeds(document: Mapping[str, Any]) -> str:
 def curve(run: Run, entry: Mapping[str, Any]) -> Curve:
     """The curve of an entry, or of what the run handed over; null stands for a loss that is not finite."""
     name = str(entry.get("name", entry.get("family", "")))
-    losses = (entry[f"{which}_loss"] for which in ("train", "validation", "eval"))
+    losses = (entry[f"{which}_loss"] for which in ("train", "validation", "test"))
     train, validation, test = (math.nan if loss is None else float(loss) for loss in losses)
     own = "params" in entry and "seed" in entry
     return Curve(
@@ -226,7 +226,7 @@ def curve(run: Run, entry: Mapping[str, Any]) -> Curve:
         train,
         validation,
         test,
-        plain_runs=float(entry["runs"]),
+        full_runs=float(entry["runs"]),
         seed=int(entry.get("seed", run.finished.document["seed"])),
         optimizer=run.optimizer if entry.get("optimizer", OWN) == OWN else str(entry["optimizer"]),
         made_with=entry["params"] if own else run.strategy,

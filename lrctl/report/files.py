@@ -75,7 +75,7 @@ def files_of(drawn: Iterable[Picture]) -> Files:
     return found
 
 
-def numbers_of(found: Sequence[charts.Found]) -> Files:
+def numbers_of(found: Sequence[charts.SearchResult]) -> Files:
     """The numbers of charts."""
     return {"charts": ("charts.csv", as_csv(charts.COLUMNS, charts.rows(found)))} if found else {}
 

@@ -154,7 +154,7 @@ def section(run: Run) -> str:
     cost = document["cost"]
     told = (
         f"{run.command}, {told_seeds(document)}: {cost['jobs']} jobs ({cost['jobs_reused']} reused), "
-        f"{cost['steps_trained']} steps trained = {cost['baseline_runs']:.1f} plain runs, {cost['seconds']:.0f} s."
+        f"{cost['steps_trained']} steps trained = {cost['full_runs']:.1f} full runs, {cost['seconds']:.0f} s."
     )
     ran_on = read_json(run.finished.store.run(run.name) / "environment.json") or {}
     versions = "\n".join(f"{name}: {value}" for name, value in ran_on.items())

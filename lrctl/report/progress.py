@@ -18,8 +18,8 @@ from rich.text import Text
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Problem, Segment
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, RunSpec, Segment
 from lrctl.errors import UsageError
 from lrctl.registry.hookspecs import hookimpl
 from lrctl.registry.registry import registry
@@ -60,8 +60,8 @@ class Progress:
     console: Console
     began: float = field(default_factory=time.monotonic)
     batch: Batch | None = None
-    run: Problem | None = None
-    done: dict[int, SegmentResult] = field(default_factory=dict)
+    run: RunSpec | None = None
+    done: dict[int, JobResult] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
     known: int = 0
     told: set[Segment] = field(default_factory=set)
@@ -81,7 +81,7 @@ class Progress:
             self.console.print(Text(amount(what, done, total)), soft_wrap=True)
 
     @hookimpl
-    def batch_started(self, batch: Batch, reused: int, run: Problem) -> None:
+    def batch_started(self, batch: Batch, reused: int, run: RunSpec) -> None:
         """Say what was decided, and turn to the next batch."""
         self.tell(batch)
         if not batch.judge and not self.console.is_terminal and (self.batch is None or self.batch.title != batch.title):
@@ -89,7 +89,7 @@ class Progress:
         self.batch, self.run, self.done, self.known = batch, run, {}, reused
 
     @hookimpl
-    def job_finished(self, job: SegmentJob, result: SegmentResult) -> None:
+    def job_finished(self, job: SegmentJob, result: JobResult) -> None:
         """Take a result into the table. Those that were known are told first, some of them not for the first time."""
         self.done[id(job)] = result
         new, known = result.key not in self.counted, self.known > 0
@@ -152,7 +152,7 @@ class Progress:
         stopped = f", {self.stopped} stopped" if self.stopped else ""
         return (
             f"{self.jobs} jobs ({self.reused} reused{stopped}), {self.steps} steps = "
-            f"{self.steps / self.run.steps:.1f} plain runs, {clock(spent)}{left}"
+            f"{self.steps / self.run.steps:.1f} full runs, {clock(spent)}{left}"
         )
 
 
@@ -178,7 +178,7 @@ def window(done: Sequence[bool], room: int) -> slice:
     return slice(start, start + shown)
 
 
-def loss_of(result: SegmentResult) -> str:
+def loss_of(result: JobResult) -> str:
     """The mean loss of a job, or what it would at least have been; nothing for one without steps."""
     if result.at_least is not None:
         return f"> {result.at_least:.4f}"

@@ -68,7 +68,7 @@ def methods(comparison: Comparison) -> Table:
     """A row per method: its losses, averaged over seeds, and what it cost."""
     seeds = sorted({seed for method in comparison.methods for seed in method.seeds})
     each = seeds if 1 < len(seeds) <= MANY else []
-    shown = (*(f"seed {seed}" for seed in each), "plain runs")
+    shown = (*(f"seed {seed}" for seed in each), "full runs")
     note = "Train loss is the last one after a Gaussian filter of 10 steps. Plain runs are the cost in ordinary runs."
     if each:
         note = "The columns of single seeds hold the test loss. " + note
@@ -85,15 +85,15 @@ def methods(comparison: Comparison) -> Table:
 
 def method_row(method: Method, seeds: list[int], is_reference: bool) -> tuple[str, ...]:
     """What one method reached."""
-    at = {curve.seed: number(curve.eval_loss) for curve in method.curves}
+    at = {curve.seed: number(curve.test_loss) for curve in method.curves}
     return (
         method.label + (" (reference)" if is_reference else ""),
         str(len(method.curves)),
         number(method.mean("train_loss")),
         number(method.mean("validation_loss")),
-        number(method.mean("eval_loss")),
+        number(method.mean("test_loss")),
         *(at.get(seed, "") for seed in seeds),
-        f"{method.mean('plain_runs'):.1f}",
+        f"{method.mean('full_runs'):.1f}",
     )
 
 

@@ -45,12 +45,12 @@ def print_summary(document: Mapping[str, Any]) -> None:
     if document["checkpoint"]:
         console.print(
             f"train loss {number(document['train_loss'])} (smoothed), "
-            f"validation loss {number(document['validation_loss'])}, test loss {number(document['eval_loss'])}"
+            f"validation loss {number(document['validation_loss'])}, test loss {number(document['test_loss'])}"
         )
     if cost["jobs"]:
         console.print(
             f"cost: {cost['jobs']} jobs ({cost['jobs_reused']} reused), {cost['steps_trained']} steps trained = "
-            f"{cost['baseline_runs']:.1f} plain runs, {cost['seconds']:.0f} s"
+            f"{cost['full_runs']:.1f} full runs, {cost['seconds']:.0f} s"
         )
     for name in ("schedule", "checkpoint"):
         if files[name]:
@@ -79,7 +79,7 @@ def plot(
 def print_estimate(estimate: Mapping[str, Any]) -> None:
     """What a search would take, for a person, on stdout."""
     jobs = f"about {estimate['jobs']} jobs ({estimate['jobs_known']} of them known already)"
-    steps = f"{estimate['steps']} steps = {estimate['baseline_runs']:.1f} plain runs"
+    steps = f"{estimate['steps']} steps = {estimate['full_runs']:.1f} full runs"
     lines = [f"{estimate['command']} on {estimate['workload']}: {jobs}, {steps}"]
     on = f"on {estimate['workers']} workers"
     if estimate["seconds"] is None:

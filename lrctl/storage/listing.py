@@ -11,7 +11,7 @@ from typing import Any
 from lrctl.storage.gc import KINDS, facts, job_files, size
 from lrctl.storage.store import Store, handed_over
 
-SHOWN = ("command", "workload", "seed", "steps", "train_loss", "validation_loss", "eval_loss")
+SHOWN = ("command", "workload", "seed", "steps", "train_loss", "validation_loss", "test_loss")
 
 
 def runs(store: Store) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ def row(store: Store, name: str, jobs: Mapping[str, Mapping[str, Any]]) -> dict[
         "run": name,
         "status": "finished" if document else "unfinished",
         **{key: known.get(key) for key in SHOWN},
-        "baseline_runs": (known.get("cost") or {}).get("baseline_runs"),
+        "full_runs": (known.get("cost") or {}).get("full_runs"),
         "date": datetime.fromtimestamp((fact if fact.exists() else folder).stat().st_mtime).astimezone().isoformat(),
         "bytes": sum(map(size, paths)),
     }

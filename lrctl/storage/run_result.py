@@ -8,12 +8,12 @@ from typing import Any
 
 from lrctl._version import __version__
 from lrctl.contracts.canonical import finite
-from lrctl.contracts.strategy import Found
+from lrctl.contracts.strategy import SearchResult
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.schedules import SCHEDULE_FORMAT, described
 
 COUNTS = ("jobs", "jobs_reused", "steps_trained", "extra_forwards", "scored_batches")
-NO_COST = {**dict.fromkeys(COUNTS, 0), "baseline_runs": 0.0}
+NO_COST = {**dict.fromkeys(COUNTS, 0), "full_runs": 0.0}
 """The cost of a search that trains nothing."""
 
 
@@ -24,12 +24,12 @@ class Outcome:
     Attributes:
         train_loss: final training loss, smoothed; None where nothing was trained.
         metrics: split -> metric -> value on held-out data.
-        cost: jobs, steps and plain runs.
+        cost: jobs, steps and full runs.
         notes: what the user should know about the results.
         seed: of the run that is handed over, if it is not the recipe's.
     """
 
-    found: Found
+    found: SearchResult
     train_loss: float | None = None
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=NO_COST.copy)
@@ -50,7 +50,7 @@ def result_document(command: str, run: str, recipe: Recipe, outcome: Outcome, se
         "schedule": None if found.schedule is None else described(found.schedule),
         "train_loss": outcome.train_loss,
         "validation_loss": metrics["validation"]["loss"] if metrics else None,
-        "eval_loss": metrics["test"]["loss"] if metrics else None,
+        "test_loss": metrics["test"]["loss"] if metrics else None,
         "metrics": metrics,
         "segments": [asdict(segment) for segment in found.trace],
         "checkpoint": found.checkpoint,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """A finished run: its result document, and the store that holds what it names.
 
     Attributes:
@@ -90,7 +90,7 @@ def existing(store: str | Path) -> Store:
     return Store(store)
 
 
-def finished(store: str | Path, name: str) -> Finished:
+def finished(store: str | Path, name: str) -> FinishedRun:
     """A finished run by its name.
 
     Raises:
@@ -103,7 +103,7 @@ def finished(store: str | Path, name: str) -> Finished:
     document = place.document(name)
     if document is None:
         raise UsageError(f"run {name}: it is not finished; its command continues it: {command_of(place, name)}")
-    return Finished(place, name, document)
+    return FinishedRun(place, name, document)
 
 
 def command_of(place: Store, name: str) -> str:

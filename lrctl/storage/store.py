@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.canonical import digest, finite
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.errors import StoreError, UsageError
 from lrctl.storage.files import ASIDE, aside, cannot_write, file_digest, read_json, write_json, write_text
 
@@ -83,24 +83,24 @@ class Store:
 
     # Jobs
 
-    def result(self, key: str) -> SegmentResult | None:
+    def result(self, key: str) -> JobResult | None:
         """The result of a job, or None if it is not known; one that is damaged, or its losses, is not known."""
         result = self._fact("jobs", key)
         damaged = result and "losses" in result.digests and file_digest(self._losses(key)) != result.digests["losses"]
         return None if damaged else result
 
-    def stopped(self, key: str) -> SegmentResult | None:
+    def stopped(self, key: str) -> JobResult | None:
         """What is known of a job that was stopped: a bound of its mean loss; None if it was not, or was done since."""
         return self._fact("stopped", key)
 
-    def _fact(self, folder: str, key: str) -> SegmentResult | None:
+    def _fact(self, folder: str, key: str) -> JobResult | None:
         document = read_json(self.path / folder / f"{key}.json") or {}
         written = document.pop("digest", None)
         if document.get("key") != key or written != digest(finite(document)):
             return None
-        return SegmentResult.from_json(document)
+        return JobResult.from_json(document)
 
-    def put_result(self, result: SegmentResult) -> None:
+    def put_result(self, result: JobResult) -> None:
         """Record a result, with a digest of it: the last write of a job. What a stopped job gave is kept apart."""
         document = result.to_json()
         folder = "stopped" if result.status == "stopped" else "jobs"

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Annotated
 
 from lrctl.contracts.executor import slots
-from lrctl.contracts.job import SegmentJob, Task
-from lrctl.contracts.result import Failure, SegmentResult
+from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.result import Failure, JobResult
 from lrctl.engine.worker import attempt
 
 LOOK = 1.0
@@ -61,17 +61,17 @@ class Processes:
     store: Path
     workers: list[Worker] = field(default_factory=list)
 
-    def run(self, task: Task, jobs: Sequence[SegmentJob]) -> Iterator[SegmentResult]:
+    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobResult]:
         """One result per job, as they finish; the first jobs are started first."""
         waiting = iter(jobs)  # a job is taken when a worker is free for it: only then is its limit known
         atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers for ever
-        while len(self.workers) < min(self.params.workers or slots(task.device), len(jobs)):
-            self.workers.append(start(self.store, len(self.workers), task.device))
+        while len(self.workers) < min(self.params.workers or slots(spec.device), len(jobs)):
+            self.workers.append(start(self.store, len(self.workers), spec.device))
         while True:
             for worker in self.workers:
                 if worker.job is None and (job := next(waiting, None)):
                     worker.job = job
-                    send(worker, task)
+                    send(worker, spec)
             if not any(worker.job for worker in self.workers):
                 return
             ready = wait([worker.pipe for worker in self.workers if worker.job], LOOK)
@@ -82,9 +82,9 @@ class Processes:
                 job, worker.job = worker.job, None
                 result = answer(worker)
                 if result is None:
-                    result = died(worker, task, job)
+                    result = died(worker, spec, job)
                     index = self.workers.index(worker)
-                    self.workers[index] = start(self.store, index, task.device)
+                    self.workers[index] = start(self.store, index, spec.device)
                 yield result
 
     def close(self) -> None:
@@ -100,13 +100,13 @@ class Processes:
         atexit.unregister(self.close)
 
 
-def send(worker: Worker, task: Task) -> None:
+def send(worker: Worker, spec: TrainSpec) -> None:
     """Give a worker its job; one that is dead already is noticed when its answer is waited for."""
     with suppress(OSError):
-        worker.pipe.send((task, worker.job))
+        worker.pipe.send((spec, worker.job))
 
 
-def answer(worker: Worker) -> SegmentResult | None:
+def answer(worker: Worker) -> JobResult | None:
     """The result that a worker has sent, or None if it died before it could."""
     try:
         return worker.pipe.recv() if worker.pipe.poll() else None
@@ -114,13 +114,13 @@ def answer(worker: Worker) -> SegmentResult | None:
         return None
 
 
-def died(worker: Worker, task: Task, job: SegmentJob) -> SegmentResult:
+def died(worker: Worker, spec: TrainSpec, job: SegmentJob) -> JobResult:
     """The result of a job whose worker is gone."""
     worker.process.join(GRACE)
     code = worker.process.exitcode
     reason = REASONS.get(code or 0, "")
     message = f"the worker process ended with exit code {code}{reason}"
-    return SegmentResult(job.key(task), "failed", failure=Failure("WorkerDied", message), run=task.run)
+    return JobResult(job.key(spec), "failed", failure=Failure("WorkerDied", message), run=spec.run)
 
 
 def start(store: Path, index: int, device: str) -> Worker:
@@ -169,8 +169,8 @@ def serve(pipe: Connection, store: Path, gpu: int | None) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
     while True:
         try:
-            task, job = pipe.recv()
-            pipe.send(attempt(store, task, job))
+            spec, job = pipe.recv()
+            pipe.send(attempt(store, spec, job))
         except (EOFError, OSError):
             return  # the parent is gone; `attempt` itself never raises
 

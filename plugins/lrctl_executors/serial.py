@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lrctl.contracts.job import SegmentJob, Task
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.result import JobResult
 from lrctl.engine.worker import attempt
 
 
@@ -23,9 +23,9 @@ class Serial:
     params: SerialParams
     store: Path
 
-    def run(self, task: Task, jobs: Sequence[SegmentJob]) -> Iterator[SegmentResult]:
+    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobResult]:
         """One result per job, in order."""
-        return (attempt(self.store, task, job) for job in jobs)
+        return (attempt(self.store, spec, job) for job in jobs)
 
     def close(self) -> None:
         """Nothing to do."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from lrctl.contracts.schedule import Moment, Observation, Scope
+from lrctl.contracts.schedule import Observation, Scope, UpdateContext
 from lrctl.errors import UsageError
 from lrctl_schedules.parameters import LARGEST, check_choice, check_lrs, check_number
 
@@ -72,7 +72,7 @@ class Hypergradient:
             math.inf if self.max_lr is None else self.max_lr,
         )
 
-    def misfit(self, optimizer: Mapping[str, Any]) -> str:
+    def incompatible_with(self, optimizer: Mapping[str, Any]) -> str:
         """Why it cannot work with an optimizer; empty if it can."""
         return "" if optimizer["name"] in ("sgd", "adam", "adamw") else "it needs sgd, adam or adamw"
 
@@ -87,9 +87,9 @@ class Hypergradient:
             return self.initial_lr
         return lrs[0] if self.scope == "global" else tuple(lrs)
 
-    def probe(self, state: Any, moment: Moment) -> Any:
+    def probe(self, state: Any, context: UpdateContext) -> Any:
         """The state with the LRs of this update."""
-        products = moment.products(self.scope)
+        products = context.products(self.scope)
         first = self.initial_lr if isinstance(self.initial_lr, tuple) else [self.initial_lr] * len(products)
         lrs = first if state["lrs"] is None else state["lrs"]
         if len(lrs) != len(products):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from lrctl.contracts.schedule import Moment, Observation
+from lrctl.contracts.schedule import Observation, UpdateContext
 from lrctl_schedules.parameters import LARGEST, check_number, check_whole
 
 
@@ -55,7 +55,7 @@ class LineSearch:
         check_whole("growth_steps", self.growth_steps, 1, 2**53)
         check_whole("max_trials", self.max_trials, 1, 2**53)
 
-    def misfit(self, optimizer: Mapping[str, Any]) -> str:
+    def incompatible_with(self, optimizer: Mapping[str, Any]) -> str:
         """Why it cannot work with an optimizer; empty if it can."""
         plain = optimizer["name"] == "sgd" and not (optimizer["momentum"] or optimizer["weight_decay"])
         return "" if plain else "it tries gradient steps, and needs sgd without momentum and weight decay"
@@ -68,15 +68,15 @@ class LineSearch:
         """The LR for update `step`."""
         return float(state["lr"])
 
-    def probe(self, state: Any, moment: Moment) -> Any:
+    def probe(self, state: Any, context: UpdateContext) -> Any:
         """The state with the LR of this update."""
         eta = min(self.max_lr, state["eta"] * self.gamma ** (1 / self.growth_steps))
-        slope = moment.slope()
-        if not (math.isfinite(moment.loss) and math.isfinite(slope)):
+        slope = context.slope()
+        if not (math.isfinite(context.loss) and math.isfinite(slope)):
             return {"eta": state["eta"], "lr": 0.0}
         for _ in range(self.max_trials):
-            loss = moment.loss_at(eta)
-            if loss <= moment.loss - self.c * eta * slope:
+            loss = context.loss_at(eta)
+            if loss <= context.loss - self.c * eta * slope:
                 return {"eta": eta, "lr": eta}
             eta *= self.shrink
             if math.isnan(loss):

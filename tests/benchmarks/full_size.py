@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.prepare import resolve_device
 from lrctl.engine.trainer import train
@@ -33,12 +33,12 @@ class OnStandIns(Gpt):
         return self.stand_in(step)
 
 
-def task_of(recipe: recipes.Recipe, *, plain: bool) -> Task:
+def task_of(recipe: recipes.Recipe, *, plain: bool) -> TrainSpec:
     """The recipe's task, in one piece; `plain` is without reduced precision and compiling."""
     training = replace(recipe.training, micro_batches=1)
     if plain:
         training = replace(training, dtype="float32", compile=False)
-    return Task(
+    return TrainSpec(
         recipe.workload.name,
         recipe.workload.params,
         content="",
@@ -60,18 +60,18 @@ def main() -> None:
     chosen = parser.parse_args()
     given: dict[str, Any] = dict(recipes.parse_setting(text) for text in chosen.set)
     recipe = recipes.read(chosen.recipe, {**given, "workload.batch_size": chosen.windows})
-    task = task_of(
+    spec = task_of(
         recipe, plain=not torch.cuda.is_available() and not {"training.dtype", "training.compile"} & {*given}
     )
-    workload = OnStandIns(GptParams(**recipe.workload.params), task.seed)
-    with quiet_torch(task.threads, task.device):
-        trained = train(workload, task, SegmentJob(0, 1, PiecewiseLinear(((0, 1e-4),))))
+    workload = OnStandIns(GptParams(**recipe.workload.params), spec.seed)
+    with quiet_torch(spec.threads, spec.device):
+        trained = train(workload, spec, SegmentJob(0, 1, PiecewiseLinear(((0, 1e-4),))))
     parameters = sum(tensor.numel() for tensor in trained.state["model"].values())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(
-        f"{chosen.recipe}: {parameters:,} parameters, {chosen.windows} x {workload.params.context} tokens, {task.dtype}"
+        f"{chosen.recipe}: {parameters:,} parameters, {chosen.windows} x {workload.params.context} tokens, {spec.dtype}"
     )
-    print(f"loss {trained.losses[0]:.4f}, one update {trained.seconds:.1f} s on {task.device} ({task.threads} thread)")
+    print(f"loss {trained.losses[0]:.4f}, one update {trained.seconds:.1f} s on {spec.device} ({spec.threads} thread)")
     print(f"peak memory of the process {peak / 1e9:.2f} GB")
     if torch.cuda.is_available():
         print(f"peak memory on the GPU {torch.cuda.max_memory_allocated() / 1e9:.2f} GB")

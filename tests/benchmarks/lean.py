@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import lrctl
-from lrctl.contracts.strategy import Slack
+from lrctl.contracts.strategy import Tolerance
 from lrctl_strategies.semilocal.lean import first_of, next_of
 from lrctl_strategies.semilocal.params import SemiLocal
 from lrctl_strategies.semilocal.search import eps_at
@@ -57,17 +57,17 @@ class Decision:
     start: float
     lrs: list[float]
     losses: list[float]
-    slack: Slack
+    tolerance: Tolerance
     frozen: float | None
     chosen: int
 
     def limit(self, best: float) -> float:
         """The highest loss that may be chosen."""
-        return self.slack.limit(best, self.frozen)
+        return self.tolerance.limit(best, self.frozen)
 
     def under(self, eps: float) -> Decision:
         """The same losses judged with another eps, in the same unit."""
-        other = replace(self, slack=replace(self.slack, eps=eps))
+        other = replace(self, tolerance=replace(self.tolerance, eps=eps))
         limit = other.limit(min(self.losses))
         return replace(other, chosen=max(i for i, loss in enumerate(self.losses) if loss <= limit))
 
@@ -101,8 +101,8 @@ def decisions(document: dict[str, Any], params: dict[str, Any]) -> Iterator[Deci
         lrs = [c["lr"] for c in tried]
         losses = [math.inf if c["mean_loss"] is None else c["mean_loss"] for c in tried]
         k, lr = segment["k"], segment["lr_start"]
-        slack = Slack(eps_at(p, k, lr), share=p.eps_unit == "progress")
-        yield Decision(k, lr, lrs, losses, slack, segment["frozen_loss"], lrs.index(segment["chosen"]))
+        tolerance = Tolerance(eps_at(p, k, lr), share=p.eps_unit == "progress")
+        yield Decision(k, lr, lrs, losses, tolerance, segment["frozen_loss"], lrs.index(segment["chosen"]))
 
 
 def search(entry: Any, steps: int, store: Path, *, lean: bool) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def main() -> None:
     options = parser.parse_args()
     store = options.store or Path(tempfile.mkdtemp(prefix="lean-"))
     sums: dict[str, list[int]] = {}
-    print("| workload | seed | eps | decisions alike | validation, whole | lean | plain runs, whole | lean |")
+    print("| workload | seed | eps | decisions alike | validation, whole | lean | full runs, whole | lean |")
     print("|---|---|---|---|---|---|---|---|")
     told: list[str] = []
     others: list[tuple[int, Decision]] = []
@@ -145,9 +145,9 @@ def main() -> None:
             sums[key] = [before + more for before, more in zip(sums.get(key, [0] * 4), counts, strict=True)]
         where = f"{title}, seed {seed}, {name_of(params)}"
         told += [f"{where}, {decision.told(pick)}" for decision, pick, _ in made if pick != decision.chosen]
-        others += [(d.under(eps).lean()[0], d.under(eps)) for d, _, _ in made if d.slack.eps for eps in OTHER_EPS]
+        others += [(d.under(eps).lean()[0], d.under(eps)) for d, _, _ in made if d.tolerance.eps for eps in OTHER_EPS]
         losses = " | ".join(f"{document['validation_loss']:.4f}" for document in (whole, lean))
-        runs = " | ".join(f"{document['cost']['baseline_runs']:.1f}" for document in (whole, lean))
+        runs = " | ".join(f"{document['cost']['full_runs']:.1f}" for document in (whole, lean))
         print(f"| {title} | {seed} | {name_of(params)} | {alike} of {len(made)} | {losses} | {runs} |", flush=True)
     print("\n| workload | decisions | alike | jobs per decision | of |\n|---|---|---|---|---|")
     for key, (count, alike, jobs, all_jobs) in sums.items():

@@ -81,7 +81,7 @@ def searched(name: str, seed: int, fresh: int, store: str, own: dict[str, Any]) 
             jobs = [
                 SegmentJob(0, document["steps"], schedule, evaluate=("test",), checkpoint=False, seed=s) for s in seeds
             ]
-            results = session.answer(Batch("fresh seeds", jobs, judge=False))
+            results = session.run_batch(Batch("fresh seeds", jobs, judge=False))
             losses[command] = [result.metrics["test"]["loss"] for result in results]
     return Searched(seed, found["baseline"], found["lookahead"], losses)
 
@@ -91,8 +91,8 @@ def row(name: str, each: Searched) -> str:
     mean, interval = told(each.differences)
     best = each.baseline["schedule"]["family"]
     tuning = each.baseline["prefix_sharing"]["steps"] / each.baseline["steps"]
-    plain = [f"{tuning:.1f}", f"{each.lookahead['plain_runs']:.1f}"]
-    losses = [f"{each.baseline['eval_loss']:.4f}", f"{each.lookahead['eval_loss']:.4f}"]
+    plain = [f"{tuning:.1f}", f"{each.lookahead['full_runs']:.1f}"]
+    losses = [f"{each.baseline['test_loss']:.4f}", f"{each.lookahead['test_loss']:.4f}"]
     fresh = [f"{fmean(each.fresh[command]):.4f}" for command in ("baseline", "lookahead")]
     return " | ".join([f"| {name}, {each.seed}", best, *plain, *losses, *fresh, f"{mean} {interval} |"])
 
@@ -110,8 +110,8 @@ def exact(store: str, own: dict[str, Any]) -> str:
         grid = [lr * shift for lr in (1e-3, 3.33e-3, 1e-2)]
         settings = {"strategy.lookahead.grid": grid, **own}
         document = lrctl.search("lookahead", EXACT, settings=settings, store=store)
-        found.append(f"{document['eval_loss'] / OPTIMUM:.2f} at {document['plain_runs']:.1f}")
-    return f"linear regression, test loss / optimum at plain runs, by where the grid begins: {', '.join(found)}"
+        found.append(f"{document['test_loss'] / OPTIMUM:.2f} at {document['full_runs']:.1f}")
+    return f"linear regression, test loss / optimum at full runs, by where the grid begins: {', '.join(found)}"
 
 
 def main() -> None:

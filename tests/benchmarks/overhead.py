@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from lrctl.contracts import params as fields
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.prepare import prepare
 from lrctl.engine.trainer import train
@@ -34,10 +34,10 @@ JOBS, JOB_STEPS, THROUGHPUT_ROUNDS = 12, 60, 3
 WARMUP = PiecewiseLinear(((0, 0.0), (STEPS, 1e-3)))
 
 
-def bare(workload: Any, task: Task) -> None:
+def bare(workload: Any, spec: TrainSpec) -> None:
     """A training loop as one writes it by hand: the same model, data, kernel and LRs; a loss read at each step."""
     model = workload.model()
-    settings: Any = task.optimizer
+    settings: Any = spec.optimizer
     optimizer = torch.optim.AdamW(
         workload.param_groups(model),
         betas=settings["betas"],
@@ -64,19 +64,19 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def overhead(task: Task) -> list[float]:
+def overhead(spec: TrainSpec) -> list[float]:
     """lrctl's time over the bare loop's, round by round."""
-    workload = load_workload(task.workload, task.workload_params, task.seed)
+    workload = load_workload(spec.workload, spec.workload_params, spec.seed)
     job = SegmentJob(0, STEPS, WARMUP)
     with quiet_torch(1):
-        bare(workload, task)
-        train(workload, task, job)
+        bare(workload, spec)
+        train(workload, spec, job)
         return [
-            seconds(lambda: train(workload, task, job)) / seconds(lambda: bare(workload, task)) for _ in range(ROUNDS)
+            seconds(lambda: train(workload, spec, job)) / seconds(lambda: bare(workload, spec)) for _ in range(ROUNDS)
         ]
 
 
-def throughput(task: Task) -> list[float]:
+def throughput(spec: TrainSpec) -> list[float]:
     """Jobs per second of two workers over those of `serial`, round by round; both are warm."""
     with tempfile.TemporaryDirectory() as folder:
         executors = []
@@ -93,7 +93,7 @@ def throughput(task: Task) -> list[float]:
                 times = []
                 for executor in executors:
                     began = time.perf_counter()
-                    results = list(executor.run(task, jobs))
+                    results = list(executor.run(spec, jobs))
                     times.append(time.perf_counter() - began)
                     assert all(result.status == "ok" for result in results)
                 ratios.append(times[1] / times[0])
@@ -102,10 +102,10 @@ def throughput(task: Task) -> list[float]:
 
 def main() -> None:
     """Measure and print both ratios with their spread."""
-    task = replace(prepare(recipe.read("quickstart")), run="overhead")
+    spec = replace(prepare(recipe.read("quickstart")), run="overhead")
     for title, ratios in (
-        (f"job / bare loop, time per step ({ROUNDS} rounds of {STEPS} steps)", overhead(task)),
-        (f"2 workers / serial, throughput ({THROUGHPUT_ROUNDS} rounds of {JOBS} jobs)", throughput(task)),
+        (f"job / bare loop, time per step ({ROUNDS} rounds of {STEPS} steps)", overhead(spec)),
+        (f"2 workers / serial, throughput ({THROUGHPUT_ROUNDS} rounds of {JOBS} jobs)", throughput(spec)),
     ):
         print(f"{title}: median {statistics.median(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f}")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import lrctl
 
-SAME = ("schedule", "train_loss", "validation_loss", "eval_loss")
+SAME = ("schedule", "train_loss", "validation_loss", "test_loss")
 
 PROGRESS: dict[str, Any] = {"eps_unit": "progress"}
 

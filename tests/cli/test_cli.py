@@ -58,12 +58,12 @@ class Net:
         return {"loss": {"validation": 1.0, "test": 2.0}[split]}
 """
 
-KEYS = "command run status schedule train_loss eval_loss segments cost"
+KEYS = "command run status schedule train_loss test_loss segments cost"
 SEGMENT = "k start stop eps lr_start candidates chosen"
 CANDIDATE = "lr mean_loss status key"
 SHARED = "recipe steps seed workload set device executor workers store name fresh dry-run json quiet allow-code debug"
-COST = "jobs jobs_reused steps_trained extra_forwards scored_batches baseline_runs seconds"
-ESTIMATE = "command jobs steps baseline_runs peak_disk_bytes seconds"
+COST = "jobs jobs_reused steps_trained extra_forwards scored_batches full_runs seconds"
+ESTIMATE = "command jobs steps full_runs peak_disk_bytes seconds"
 
 
 def run_of(lrctl: Lrctl, *flags: str) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_json_is_one_strict_document_with_everything_in_it(lrctl: Lrctl) -> None
         assert segment["chosen"] in [candidate["lr"] for candidate in segment["candidates"]]
     assert set(document["cost"]) == set(COST.split())
     assert document["cost"]["jobs"] == sum(len(segment["candidates"]) for segment in document["segments"])
-    assert document["cost"]["baseline_runs"] == document["cost"]["steps_trained"] / 40
+    assert document["cost"]["full_runs"] == document["cost"]["steps_trained"] / 40
     assert len(re.findall(r"^segment \d:", done.err, re.MULTILINE)) == 4
 
 
@@ -230,10 +230,10 @@ def test_a_dry_run_trains_nothing_and_writes_no_store(flags: list[str], lrctl: L
     assert not list(Path().iterdir())
     if "--json" in flags:
         assert set(ESTIMATE.split()) <= set(done.document)
-        assert done.document["baseline_runs"] == done.document["steps"] / 40
+        assert done.document["full_runs"] == done.document["steps"] / 40
     else:
         assert "nothing was trained" in done.out
-        assert "plain runs" in done.out
+        assert "full runs" in done.out
 
 
 def test_a_dry_run_knows_the_jobs_in_the_store(lrctl: Lrctl) -> None:

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from lrctl.contracts import job as jobs
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import Failure, SegmentResult
+from lrctl.contracts.result import Failure, JobResult
 from lrctl.contracts.schedule import Observation
 from lrctl.engine import divergence
 from lrctl.recipe.schema import Divergence
 from lrctl.testing import Constant
 
-TASK = Task(
+SPEC = TrainSpec(
     workload="linear-regression",
     workload_params={"dim": 16, "batch_size": 8, "noise": 0.1},
     content="abc",
@@ -59,7 +59,7 @@ class Cold(Warm):
 
 
 def test_the_key_is_pinned() -> None:
-    assert JOB.key(TASK) == GOLDEN
+    assert JOB.key(SPEC) == GOLDEN
 
 
 EQUAL = {
@@ -77,7 +77,7 @@ EQUAL = {
 
 @pytest.mark.parametrize(("one", "other"), EQUAL.values(), ids=EQUAL)
 def test_equal_lrs_have_equal_keys_however_they_are_described(one: Any, other: Any) -> None:
-    assert replace(JOB, schedule=one).key(TASK) == replace(JOB, schedule=other).key(TASK)
+    assert replace(JOB, schedule=one).key(SPEC) == replace(JOB, schedule=other).key(SPEC)
 
 
 SAME_TASK: dict[str, dict[str, Any]] = {
@@ -89,16 +89,16 @@ SAME_TASK: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("change", SAME_TASK.values(), ids=SAME_TASK)
 def test_what_changes_no_number_is_not_in_the_key(change: dict[str, Any]) -> None:
-    assert JOB.key(replace(TASK, **change)) == JOB.key(TASK)
+    assert JOB.key(replace(SPEC, **change)) == JOB.key(SPEC)
 
 
 def test_the_folder_of_a_users_file_is_not_in_the_key() -> None:
-    here, there, other = (replace(TASK, workload=name) for name in ("/a/net.py:Net", "/b/net.py:Net", "/a/net.py:Old"))
+    here, there, other = (replace(SPEC, workload=name) for name in ("/a/net.py:Net", "/b/net.py:Net", "/a/net.py:Old"))
     assert JOB.key(here) == JOB.key(there) != JOB.key(other)
 
 
 def test_whether_a_checkpoint_is_wanted_is_not_in_the_key() -> None:
-    assert replace(JOB, checkpoint=False).key(TASK) == JOB.key(TASK)
+    assert replace(JOB, checkpoint=False).key(SPEC) == JOB.key(SPEC)
 
 
 OTHER_TASK: dict[str, Any] = {
@@ -117,23 +117,23 @@ OTHER_TASK: dict[str, Any] = {
 
 @pytest.mark.parametrize(("name", "value"), OTHER_TASK.items(), ids=OTHER_TASK)
 def test_every_field_of_the_task_is_in_the_key(name: str, value: Any) -> None:
-    assert JOB.key(replace(TASK, **{name: value})) != JOB.key(TASK)
+    assert JOB.key(replace(SPEC, **{name: value})) != JOB.key(SPEC)
 
 
 def test_no_field_of_the_task_is_forgotten() -> None:
-    assert {field.name for field in dataclasses.fields(Task)} == {*OTHER_TASK, "tf32", "run"}
+    assert {field.name for field in dataclasses.fields(TrainSpec)} == {*OTHER_TASK, "tf32", "run"}
 
 
 def test_tf32_is_in_the_key_on_a_gpu() -> None:
-    cuda = replace(TASK, device="cuda")
+    cuda = replace(SPEC, device="cuda")
     assert JOB.key(replace(cuda, tf32=True)) != JOB.key(cuda)
 
 
 @pytest.mark.parametrize("name", ["name", "betas", "eps", "weight_decay"])
 def test_every_setting_of_the_optimizer_is_in_the_key(name: str) -> None:
-    assert TASK.optimizer is not None
-    changed = {**TASK.optimizer, name: [0.5, 0.5]}
-    assert JOB.key(replace(TASK, optimizer=changed)) != JOB.key(TASK)
+    assert SPEC.optimizer is not None
+    changed = {**SPEC.optimizer, name: [0.5, 0.5]}
+    assert JOB.key(replace(SPEC, optimizer=changed)) != JOB.key(SPEC)
 
 
 OTHER_JOB: dict[str, Any] = {
@@ -151,7 +151,7 @@ OTHER_JOB: dict[str, Any] = {
 
 @pytest.mark.parametrize(("name", "value"), OTHER_JOB.items(), ids=OTHER_JOB)
 def test_every_field_of_the_job_is_in_the_key(name: str, value: Any) -> None:
-    assert replace(JOB, **{name: value}).key(TASK) != JOB.key(TASK)
+    assert replace(JOB, **{name: value}).key(SPEC) != JOB.key(SPEC)
 
 
 def test_no_field_of_the_job_is_forgotten() -> None:
@@ -165,30 +165,30 @@ def test_no_field_of_the_job_is_forgotten() -> None:
 
 @pytest.mark.parametrize("own", [{"seed": 7}, {"optimizer": {"name": "sgd"}}], ids=["seed", "optimizer"])
 def test_a_job_with_a_seed_or_optimizer_of_its_own_is_that_of_a_task_with_them(own: dict[str, Any]) -> None:
-    assert replace(JOB, **own).key(TASK) == JOB.key(replace(TASK, **own))
-    assert replace(JOB, **own).key(TASK) == replace(JOB, **own).key(TASK.of(replace(JOB, **own)))
+    assert replace(JOB, **own).key(SPEC) == JOB.key(replace(SPEC, **own))
+    assert replace(JOB, **own).key(SPEC) == replace(JOB, **own).key(SPEC.of(replace(JOB, **own)))
 
 
 def test_the_tasks_own_seed_and_optimizer_make_no_other_key() -> None:
-    assert replace(JOB, seed=TASK.seed, optimizer=TASK.optimizer).key(TASK) == JOB.key(TASK)
+    assert replace(JOB, seed=SPEC.seed, optimizer=SPEC.optimizer).key(SPEC) == JOB.key(SPEC)
 
 
 def test_the_numerics_version_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = JOB.key(TASK)
+    before = JOB.key(SPEC)
     monkeypatch.setattr(jobs, "NUMERICS", jobs.NUMERICS + 1)
-    assert JOB.key(replace(TASK)) != before
+    assert JOB.key(replace(SPEC)) != before
 
 
 def test_an_adaptive_schedule_is_named_by_family_and_parameters() -> None:
-    keys = [replace(JOB, schedule=schedule).key(TASK) for schedule in (Warm(0.1), Warm(0.2), Cold(0.1), Constant(0.1))]
+    keys = [replace(JOB, schedule=schedule).key(SPEC) for schedule in (Warm(0.1), Warm(0.2), Cold(0.1), Constant(0.1))]
     assert len(set(keys)) == 4
-    assert replace(JOB, schedule=Warm(0.1)).key(TASK) == keys[0]
+    assert replace(JOB, schedule=Warm(0.1)).key(SPEC) == keys[0]
 
 
 @pytest.mark.parametrize("lr", [-1e-3, math.nan, math.inf])
 def test_an_lr_that_cannot_be_used_has_no_key(lr: float) -> None:
     with pytest.raises(ValueError, match="it must be finite and >= 0"):
-        replace(JOB, schedule=Constant(lr)).key(TASK)
+        replace(JOB, schedule=Constant(lr)).key(SPEC)
 
 
 FROZEN = {
@@ -205,15 +205,15 @@ def test_a_job_is_frozen_if_the_weights_never_move(schedule: Any, frozen: bool) 
 
 
 def test_a_result_survives_json_with_infinities_as_null() -> None:
-    result = SegmentResult("k", "ok", math.inf, 4, math.inf, 10, 0.5, 2, "p", 0.25, {"test": {"loss": 1.0}}, {"a": "b"})
+    result = JobResult("k", "ok", math.inf, 4, math.inf, 10, 0.5, 2, "p", 0.25, {"test": {"loss": 1.0}}, {"a": "b"})
     text = json.dumps(result.to_json(), allow_nan=False)
     assert json.loads(text)["mean_loss"] is None
     assert json.loads(text)["tail_loss"] is None
-    assert SegmentResult.from_json(json.loads(text)) == result
+    assert JobResult.from_json(json.loads(text)) == result
 
 
 def test_why_a_job_failed_is_not_stored() -> None:
-    assert "failure" not in SegmentResult("k", "failed", failure=Failure("ValueError", "no")).to_json()
+    assert "failure" not in JobResult("k", "failed", failure=Failure("ValueError", "no")).to_json()
 
 
 # Divergence. A result is (non-finite losses, mean, mean of the last tenth).
@@ -236,8 +236,8 @@ JUDGED: dict[str, tuple[list[tuple[int, float, float]], list[str], bool]] = {
 
 def judge(
     rows: list[tuple[int, float, float]], *frozen: int, rule: Divergence | None = None, steps: int = 10
-) -> tuple[list[SegmentResult], str | None]:
-    results = [SegmentResult(str(i), "ok", mean, bad, tail, steps) for i, (bad, mean, tail) in enumerate(rows)]
+) -> tuple[list[JobResult], str | None]:
+    results = [JobResult(str(i), "ok", mean, bad, tail, steps) for i, (bad, mean, tail) in enumerate(rows)]
     batch = [replace(JOB, schedule=Constant(0.0 if i in frozen else 0.1)) for i in range(len(rows))]
     return divergence.judge(rule or Divergence(), batch, results)
 

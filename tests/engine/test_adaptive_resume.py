@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.schedule import Scope
 from lrctl.engine.trainer import Trained, train
 from lrctl.engine.worker import quiet_torch
@@ -44,12 +44,12 @@ def as_in_a_job() -> Iterator[None]:
         yield
 
 
-def chained(task: Task, schedule: Any, cuts: Sequence[int], folder: Path) -> tuple[list[Trained], Any]:
+def chained(spec: TrainSpec, schedule: Any, cuts: Sequence[int], folder: Path) -> tuple[list[Trained], Any]:
     """Train cut into segments, each from the checkpoint file of the one before."""
     parts: list[Trained] = []
     state: Any = None
     for start, stop in zip((0, *cuts), (*cuts, STEPS), strict=True):
-        parts.append(train(LINEAR, task, SegmentJob(start, stop, schedule), state))
+        parts.append(train(LINEAR, spec, SegmentJob(start, stop, schedule), state))
         digest = checkpoint.save(folder / f"{stop}", parts[-1].state)
         state = checkpoint.load(folder / f"{stop}", digest)
     return parts, state
@@ -67,9 +67,9 @@ def digest_of(state: Any) -> str:
 def test_segments_chained_through_checkpoints_are_the_uninterrupted_run(
     schedule: Any, settings: dict[str, Any], cuts: tuple[int, ...], tmp_path: Path
 ) -> None:
-    task = Task("linear-regression", {}, "", 0, settings)
-    whole = train(LINEAR, task, SegmentJob(0, STEPS, schedule))
-    parts, state = chained(task, schedule, cuts, tmp_path)
+    spec = TrainSpec("linear-regression", {}, "", 0, settings)
+    whole = train(LINEAR, spec, SegmentJob(0, STEPS, schedule))
+    parts, state = chained(spec, schedule, cuts, tmp_path)
     assert np.concatenate([part.losses for part in parts]).tobytes() == whole.losses.tobytes()
     assert [lr for part in parts for lr in part.lrs] == whole.lrs
     assert sum(part.extra_forwards for part in parts) == whole.extra_forwards
@@ -78,20 +78,20 @@ def test_segments_chained_through_checkpoints_are_the_uninterrupted_run(
 
 
 def test_siblings_leave_the_state_they_start_from_as_it_is() -> None:
-    task = Task("linear-regression", {}, "", 0, SGD)
+    spec = TrainSpec("linear-regression", {}, "", 0, SGD)
     schedule = Hypergradient(0.05, 0.02, "element")
-    start = train(LINEAR, task, SegmentJob(0, 5, schedule)).state
+    start = train(LINEAR, spec, SegmentJob(0, 5, schedule)).state
     before = digest_of(start)
-    first, second = (train(LINEAR, task, SegmentJob(5, 12, schedule), start) for _ in range(2))
+    first, second = (train(LINEAR, spec, SegmentJob(5, 12, schedule), start) for _ in range(2))
     assert digest_of(start) == before
     assert first.losses.tobytes() == second.losses.tobytes()
 
 
 def test_a_schedule_of_another_kind_starts_afresh() -> None:
-    task = Task("linear-regression", {}, "", 0, {"name": "sgd"})
-    first = train(LINEAR, task, SegmentJob(0, 10, Hypergradient(0.05, 0.02, "element"))).state
+    spec = TrainSpec("linear-regression", {}, "", 0, {"name": "sgd"})
+    first = train(LINEAR, spec, SegmentJob(0, 10, Hypergradient(0.05, 0.02, "element"))).state
     for schedule in (Plateau(0.07), Greedy(0.07), LineSearch(0.07, gamma=1.0)):
-        assert train(LINEAR, task, SegmentJob(10, 12, schedule), first).lrs[0] == 0.07
+        assert train(LINEAR, spec, SegmentJob(10, 12, schedule), first).lrs[0] == 0.07
     changed = replace(Greedy(0.07), max_lr=0.1)
-    state = train(LINEAR, task, SegmentJob(0, 4, Greedy(0.07, patience=0, smooth=False)), None).state
-    assert train(LINEAR, task, SegmentJob(4, 5, changed), state).lrs == [state["schedule"]["lrs"][0]]
+    state = train(LINEAR, spec, SegmentJob(0, 4, Greedy(0.07, patience=0, smooth=False)), None).state
+    assert train(LINEAR, spec, SegmentJob(4, 5, changed), state).lrs == [state["schedule"]["lrs"][0]]

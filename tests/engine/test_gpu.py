@@ -36,13 +36,13 @@ def gpt(text: Path, **more: object) -> recipes.Recipe:
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_segments_chained_on_a_gpu_equal_one_uninterrupted_run(text: Path, dtype: str) -> None:
-    task = prepare(gpt(text, **{"training.dtype": dtype}))
-    workload = load_workload(task.workload, task.workload_params, task.seed)
+    spec = prepare(gpt(text, **{"training.dtype": dtype}))
+    workload = load_workload(spec.workload, spec.workload_params, spec.seed)
     schedule = PiecewiseLinear(((0, 0.0), (20, 1e-3), (40, 0.0)))
-    with quiet_torch(1, task.device):
-        whole = train(workload, task, SegmentJob(0, 40, schedule))
-        first = train(workload, task, SegmentJob(0, 20, schedule))
-        second = train(workload, task, SegmentJob(20, 40, schedule), first.state)
+    with quiet_torch(1, spec.device):
+        whole = train(workload, spec, SegmentJob(0, 40, schedule))
+        first = train(workload, spec, SegmentJob(0, 20, schedule))
+        second = train(workload, spec, SegmentJob(20, 40, schedule), first.state)
     assert [*first.losses, *second.losses] == list(whole.losses)
 
 
@@ -53,10 +53,10 @@ def test_segments_chained_on_a_gpu_equal_one_uninterrupted_run(text: Path, dtype
 )
 def test_options_of_training_on_a_gpu_give_losses_that_are_near(text: Path, options: dict[str, Any]) -> None:
     recipe = gpt(text, **{"workload.dropout": 0.0, "workload.d_model": 64})
-    plain, task = prepare(recipe), replace(prepare(recipe), **options)
-    workload = load_workload(task.workload, task.workload_params, task.seed)
+    plain, spec = prepare(recipe), replace(prepare(recipe), **options)
+    workload = load_workload(spec.workload, spec.workload_params, spec.seed)
     losses = []
-    for each in (plain, task):
+    for each in (plain, spec):
         before = torch.get_float32_matmul_precision()
         with quiet_torch(1, each.device, tf32=each.tf32):
             losses.append(train(workload, each, SegmentJob(0, 20, PiecewiseLinear(((0, 1e-3),)))).losses)
@@ -68,4 +68,4 @@ def test_options_of_training_on_a_gpu_give_losses_that_are_near(text: Path, opti
 @pytest.mark.parametrize("executor", ["serial", "processes"])
 def test_a_search_on_a_gpu_comes_to_its_end(text: Path, tmp_path: Path, executor: str) -> None:
     document = run.search("semilocal", gpt(text, **{"executor.name": executor}), store=tmp_path / "store")
-    assert document["eval_loss"] < 5
+    assert document["test_loss"] < 5

@@ -17,7 +17,7 @@ from lrctl import hookimpl
 from lrctl.analysis.smoothing import final_train_loss
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Observation, build_schedule
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare, resolve_device
@@ -57,7 +57,7 @@ class Watch:
     """An observer that calls a function before each batch and after each job."""
 
     before_batch: Callable[[Batch], None] | None = None
-    after_job: Callable[[SegmentResult], None] | None = None
+    after_job: Callable[[JobResult], None] | None = None
 
     @hookimpl
     def batch_started(self, batch: Batch) -> None:
@@ -65,7 +65,7 @@ class Watch:
             self.before_batch(batch)
 
     @hookimpl
-    def job_finished(self, result: SegmentResult) -> None:
+    def job_finished(self, result: JobResult) -> None:
         if self.after_job:
             self.after_job(result)
 
@@ -129,15 +129,15 @@ def test_training_from_scratch_with_the_schedule_found_is_the_path_of_the_search
     document = search(place, recipe, command)
     assert document["schedule"]["family"] == "piecewise-linear"
     schedule = build_schedule(PiecewiseLinear, document["schedule"]["params"])
-    task, steps = prepare(recipe), recipe.training.steps
-    workload = load_workload(task.workload, task.workload_params, task.seed)
-    with quiet_torch(task.threads):
-        again = train(workload, task, SegmentJob(0, steps, schedule, evaluate=("validation", "test")))
+    spec, steps = prepare(recipe), recipe.training.steps
+    workload = load_workload(spec.workload, spec.workload_params, spec.seed)
+    with quiet_torch(spec.threads):
+        again = train(workload, spec, SegmentJob(0, steps, schedule, evaluate=("validation", "test")))
     history = Store(place).history(document["checkpoint"])
     assert again.losses.tobytes() == history["loss"].tobytes()
     assert again.lrs == history["lr"].tolist() == [schedule(step) for step in range(steps)]
     assert again.metrics == document["metrics"]
-    assert document["eval_loss"] == again.metrics["test"]["loss"]
+    assert document["test_loss"] == again.metrics["test"]["loss"]
     assert document["train_loss"] == final_train_loss(again.losses)
 
 
@@ -159,10 +159,10 @@ class Bounce:
 
 
 def test_an_adaptive_schedule_goes_on_through_checkpoints(place: Path) -> None:
-    task = prepare(smoke())
-    with closing(Session(Store(place), task, smoke())) as ours:
-        whole, first = ours.answer(Batch("", [SegmentJob(0, 40, Bounce()), SegmentJob(0, 15, Bounce())]))
-        (last,) = ours.answer(Batch("", [SegmentJob(15, 40, Bounce(), first.key)], keep=frozenset({whole.key})))
+    spec = prepare(smoke())
+    with closing(Session(Store(place), spec, smoke())) as ours:
+        whole, first = ours.run_batch(Batch("", [SegmentJob(0, 40, Bounce()), SegmentJob(0, 15, Bounce())]))
+        (last,) = ours.run_batch(Batch("", [SegmentJob(15, 40, Bounce(), first.key)], keep=frozenset({whole.key})))
     assert ours.store.history(last.key).tobytes() == ours.store.history(whole.key).tobytes()
 
 
@@ -325,7 +325,7 @@ def test_a_checkpoint_that_another_search_deletes_is_made_again(
 ) -> None:
     spoilt: set[str] = set()
 
-    def delete(_: SegmentResult) -> None:
+    def delete(_: JobResult) -> None:
         for path in (place / "checkpoints").iterdir():
             if path.name not in spoilt:
                 spoilt.add(path.name)
@@ -363,18 +363,18 @@ def test_an_answers_checkpoint_survives_other_searches(place: Path) -> None:
 def test_a_job_named_as_parent_gets_a_checkpoint_even_if_none_was_asked_for(place: Path) -> None:
     with closing(Session(Store(place), prepare(smoke()), smoke())) as ours:
         bare = SegmentJob(0, 5, Constant(0.1), checkpoint=False)
-        (first,) = ours.answer(Batch("", [bare]))
+        (first,) = ours.run_batch(Batch("", [bare]))
         assert not ours.store.checkpoint(first.key).exists()
-        (second,) = ours.answer(Batch("", [SegmentJob(5, 10, Constant(0.1), first.key)]))
+        (second,) = ours.run_batch(Batch("", [SegmentJob(5, 10, Constant(0.1), first.key)]))
     assert (second.status, second.attempts) == ("ok", 1)
 
 
 def test_results_come_in_the_order_of_the_jobs_and_equal_jobs_are_done_once(place: Path) -> None:
     jobs = [SegmentJob(0, 5, Constant(lr)) for lr in (0.1, 0.2, 0.1, 0.3)]
-    task = prepare(smoke())
-    with closing(Session(Store(place), task, smoke())) as ours:
-        results = ours.answer(Batch("", jobs))
-    assert [result.key for result in results] == [job.key(task) for job in jobs]
+    spec = prepare(smoke())
+    with closing(Session(Store(place), spec, smoke())) as ours:
+        results = ours.run_batch(Batch("", jobs))
+    assert [result.key for result in results] == [job.key(spec) for job in jobs]
     assert results[0] is not results[1]
     assert len(facts(place)) == 3
 
@@ -459,7 +459,7 @@ def test_a_workload_without_scores_ends_the_search_clearly(tmp_path: Path, place
         closing(Session(Store(place), prepare(recipe), recipe)) as ours,
         pytest.raises(UsageError, match=r"^Net has no method score_batch\(i\)"),
     ):
-        ours.answer(Batch("", [SegmentJob(0, 5, Constant(0.1), score_batches=2)]))
+        ours.run_batch(Batch("", [SegmentJob(0, 5, Constant(0.1), score_batches=2)]))
 
 
 def test_an_optimizer_is_settled_once(tmp_path: Path) -> None:
@@ -473,7 +473,7 @@ def test_an_optimizer_is_settled_once(tmp_path: Path) -> None:
 
 
 def test_an_observer_that_fails_is_a_warning(place: Path, watch: Callable[..., None]) -> None:
-    def fail(_: SegmentResult) -> None:
+    def fail(_: JobResult) -> None:
         raise ValueError("no")
 
     watch(after_job=fail)
@@ -496,7 +496,7 @@ def test_an_estimate_tells_jobs_and_steps_and_writes_nothing(made: str, place: P
     assert (told["jobs_known"] > 0) is (made == "a store")
     cost = search(place, smoke())["cost"]
     assert told["jobs"] == cost["jobs"]
-    assert told["steps"] == 40 * told["baseline_runs"] == 270
+    assert told["steps"] == 40 * told["full_runs"] == 270
 
 
 def test_an_estimates_disk_holds_the_search(place: Path, watch: Callable[..., None]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from lrctl import cli
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.divergence import judge
 from lrctl.engine.prepare import prepare
@@ -77,13 +77,13 @@ def test_a_run_of_a_given_name_notices_that_the_file_has_changed(tmp_path: Path,
 
 def test_a_file_that_changes_during_a_search_ends_it(tmp_path: Path, place: Path) -> None:
     recipe = net(tmp_path)
-    task = prepare(recipe)
+    spec = prepare(recipe)
     (tmp_path / "net.py").write_text(NET + "\n")
     with (
-        closing(Session(Store(place), task, recipe)) as session,
+        closing(Session(Store(place), spec, recipe)) as session,
         pytest.raises(UsageError, match="its data or file changed while the search runs; give the same command again"),
     ):
-        session.answer(Batch("", [SegmentJob(0, 2, PiecewiseLinear(((0, 0.1),)))]))
+        session.run_batch(Batch("", [SegmentJob(0, 2, PiecewiseLinear(((0, 0.1),)))]))
 
 
 def test_a_finished_run_whose_checkpoint_is_gone_makes_it_again(place: Path) -> None:
@@ -98,13 +98,13 @@ def test_a_finished_run_whose_checkpoint_is_gone_makes_it_again(place: Path) -> 
 
 def test_a_job_that_another_search_has_done_meanwhile_is_not_trained_again(place: Path) -> None:
     recipe = small()
-    task = prepare(recipe)
+    spec = prepare(recipe)
     job = SegmentJob(0, 4, PiecewiseLinear(((0, 0.1),)))
-    with closing(Session(Store(place), task, recipe)) as one, closing(Session(Store(place), task, recipe)) as other:
-        assert not one.known(job.key(task))
-        other.answer(Batch("", [job]))
+    with closing(Session(Store(place), spec, recipe)) as one, closing(Session(Store(place), spec, recipe)) as other:
+        assert not one.known(job.key(spec))
+        other.run_batch(Batch("", [job]))
         before = facts(place)
-        one.answer(Batch("", [job]))
+        one.run_batch(Batch("", [job]))
     assert facts(place) == before
 
 
@@ -152,8 +152,8 @@ def test_what_the_users_code_prints_does_not_get_into_the_document(
 
 def test_a_job_whose_last_losses_are_not_finite_is_never_pardoned() -> None:
     jobs = [SegmentJob(0, 10, PiecewiseLinear(((0, lr),))) for lr in (0.1, 0.2)]
-    rising = SegmentResult("rising", "ok", 1.0, 0, 2.0, 10)
-    broken = SegmentResult("broken", "ok", 1.0, 1, math.inf, 10)
+    rising = JobResult("rising", "ok", 1.0, 0, 2.0, 10)
+    broken = JobResult("broken", "ok", 1.0, 1, math.inf, 10)
     judged, note = judge(Divergence(), jobs, [rising, broken])
     assert [result.status for result in judged] == ["ok", "diverged"]
     assert note
@@ -181,7 +181,7 @@ def test_a_run_whose_last_loss_is_not_finite_has_no_training_loss(
     source = NET.replace("return torch.ones(4, 2) * (step % 3)", f"return torch.ones(4, 2) / (step < {lost_from})")
     job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.01),)), evaluate=("validation",), stages=(5, 10))
     with session_of(place, net(tmp_path, source)) as session:
-        (result,) = session.answer(Batch("a run", [job], judge=False))
+        (result,) = session.run_batch(Batch("a run", [job], judge=False))
     assert math.isfinite(result.stage_losses[0])
     assert [math.isinf(result.stage_losses[1]), math.isinf(result.train_loss or 0.0)] == [expected, expected]
 

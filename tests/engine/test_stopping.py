@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from lrctl import hookimpl
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Slack
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, Tolerance
 from lrctl.engine.divergence import sound as is_sound
 from lrctl.engine.early_stopping import CHECKS, Limited, PartialMean
 from lrctl.engine.prepare import prepare
@@ -28,7 +28,7 @@ from lrctl.engine.trainer import train
 from lrctl.recipe.schema import Divergence, Recipe
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
-from lrctl.testing import TASK, Constant
+from lrctl.testing import SPEC, Constant
 from searches import facts, search, settled, smoke
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -54,7 +54,7 @@ def no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def choices(document: dict[str, Any]) -> Any:
     """What a search chose and came to."""
-    kept = ("schedule", "train_loss", "validation_loss", "eval_loss", "checkpoint")
+    kept = ("schedule", "train_loss", "validation_loss", "test_loss", "checkpoint")
     chosen = [(s["chosen"], s["eps"], s["frozen_loss"]) for s in document["segments"]]
     return chosen, {name: document[name] for name in kept}
 
@@ -84,26 +84,26 @@ def test_what_is_found_is_what_is_found_without_stopping(name: str, tmp_path: Pa
 def test_no_lower_best_raises_the_limit_above_the_bound(
     best: float, share: bool, eps: float, frozen: float, lower: float
 ) -> None:
-    slack = Slack(eps, share)
-    bound = slack.bound(best, frozen)
+    tolerance = Tolerance(eps, share)
+    bound = tolerance.bound(best, frozen)
     assert bound is not None
-    assert slack.limit(best * lower, frozen) <= bound * (1 + 1e-12)
+    assert tolerance.limit(best * lower, frozen) <= bound * (1 + 1e-12)
 
 
 @pytest.mark.parametrize(
     ("slack", "best", "frozen"),
     [
-        pytest.param(Slack(0.1), math.inf, None, id="nothing finished"),
-        pytest.param(Slack(0.1), -0.5, None, id="a negative loss"),
-        pytest.param(Slack(0.1, share=True), 1.0, None, id="a share, and no frozen weights yet"),
+        pytest.param(Tolerance(0.1), math.inf, None, id="nothing finished"),
+        pytest.param(Tolerance(0.1), -0.5, None, id="a negative loss"),
+        pytest.param(Tolerance(0.1, share=True), 1.0, None, id="a share, and no frozen weights yet"),
     ],
 )
-def test_there_is_no_bound_as_long_as_it_is_not_known(slack: Slack, best: float, frozen: float | None) -> None:
-    assert slack.bound(best, frozen) is None
+def test_there_is_no_bound_as_long_as_it_is_not_known(tolerance: Tolerance, best: float, frozen: float | None) -> None:
+    assert tolerance.bound(best, frozen) is None
 
 
 def test_without_eps_a_share_needs_no_frozen_weights() -> None:
-    assert Slack(0.0, share=True).bound(2.0) == 2.0
+    assert Tolerance(0.0, share=True).bound(2.0) == 2.0
 
 
 # One job
@@ -133,7 +133,7 @@ class Signed(Losses):
     signed_loss = True
 
 
-SGD = replace(TASK, optimizer={"name": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0})
+SGD = replace(SPEC, optimizer={"name": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0})
 
 
 def trained_steps(workload: Any, stop_above: float | None) -> tuple[int, float | None]:
@@ -187,8 +187,8 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 def test_the_first_job_has_no_limit_and_later_ones_that_of_the_best_so_far(session: Session) -> None:
-    batch = Batch("", ramps(0.1, 1e-4), slack=Slack(0.0))
-    best, stopped = session.answer(batch)
+    batch = Batch("", ramps(0.1, 1e-4), tolerance=Tolerance(0.0))
+    best, stopped = session.run_batch(batch)
     assert (best.status, stopped.status, stopped.mean_loss) == ("ok", "stopped", math.inf)
     assert stopped.at_least is not None
     assert stopped.at_least > best.mean_loss
@@ -197,7 +197,7 @@ def test_the_first_job_has_no_limit_and_later_ones_that_of_the_best_so_far(sessi
 
 
 def test_of_a_stopped_job_only_that_is_stored(session: Session) -> None:
-    _, stopped = session.answer(Batch("", ramps(0.1, 1e-4), slack=Slack(0.0)))
+    _, stopped = session.run_batch(Batch("", ramps(0.1, 1e-4), tolerance=Tolerance(0.0)))
     store = session.store
     assert store.result(stopped.key) is None
     assert store.stopped(stopped.key) == stopped
@@ -205,11 +205,11 @@ def test_of_a_stopped_job_only_that_is_stored(session: Session) -> None:
 
 
 def test_a_job_that_finishes_above_its_limit_leaves_no_checkpoint(session: Session) -> None:
-    whole, better = Session.answer(session, Batch("", ramps(0.09, 0.1)))
+    whole, better = Session.run_batch(session, Batch("", ramps(0.09, 0.1)))
     session.store.forget(whole.key)
     session.store.drop_checkpoints({whole.key, better.key})
     del session.results[whole.key]
-    first, _ = session.answer(Batch("", ramps(0.09, 0.1), slack=Slack(0.0)))
+    first, _ = session.run_batch(Batch("", ramps(0.09, 0.1), tolerance=Tolerance(0.0)))
     assert first.status in ("ok", "stopped")
     assert first.mean_loss > better.mean_loss
     assert not session.store.checkpoint(first.key).exists()
@@ -217,9 +217,9 @@ def test_a_job_that_finishes_above_its_limit_leaves_no_checkpoint(session: Sessi
 
 def test_a_stopped_job_is_trained_to_its_end_where_more_may_be_lost(session: Session) -> None:
     jobs = ramps(0.1, 1e-4)
-    _, stopped = session.answer(Batch("", jobs, slack=Slack(0.0)))
-    assert session.answer(Batch("", jobs, slack=Slack(0.0)))[1] == stopped, "known: not trained again"
-    _, whole = session.answer(Batch("", jobs, slack=Slack(100.0)))
+    _, stopped = session.run_batch(Batch("", jobs, tolerance=Tolerance(0.0)))
+    assert session.run_batch(Batch("", jobs, tolerance=Tolerance(0.0)))[1] == stopped, "known: not trained again"
+    _, whole = session.run_batch(Batch("", jobs, tolerance=Tolerance(100.0)))
     assert (whole.status, whole.steps, whole.discarded) == ("ok", 40, stopped.steps)
     assert session.store.stopped(stopped.key) is None
     assert session.cost()["steps_trained"] == 80 + stopped.steps
@@ -227,16 +227,16 @@ def test_a_stopped_job_is_trained_to_its_end_where_more_may_be_lost(session: Ses
 
 def test_without_slack_every_job_is_trained_to_its_end(session: Session) -> None:
     jobs = ramps(0.1, 1e-4)
-    session.answer(Batch("", jobs, slack=Slack(0.0)))
-    assert [result.status for result in session.answer(Batch("", jobs))] == ["ok", "ok"]
+    session.run_batch(Batch("", jobs, tolerance=Tolerance(0.0)))
+    assert [result.status for result in session.run_batch(Batch("", jobs))] == ["ok", "ok"]
 
 
 def test_a_job_that_may_yet_count_as_diverged_sets_no_limit(session: Session, tmp_path: Path) -> None:
     strict = replace(session.recipe, divergence=Divergence(margin=1e-9))
-    with closing(Session(Store(tmp_path / "other"), session.task, strict)) as ours:
+    with closing(Session(Store(tmp_path / "other"), session.spec, strict)) as ours:
         jobs = ramps(1.0, 1e-4)  # the first rises at its end, by noise alone
-        results = ours.answer(Batch("", jobs, slack=Slack(0.0)))
-        limit = ours.limit(Batch("", jobs, slack=Slack(0.0)), [job.key(ours.task) for job in jobs])
+        results = ours.run_batch(Batch("", jobs, tolerance=Tolerance(0.0)))
+        limit = ours.limit(Batch("", jobs, tolerance=Tolerance(0.0)), [job.key(ours.spec) for job in jobs])
     sound = [r.mean_loss for r in results if r.status == "ok" and is_sound(strict.divergence, r)]
     assert limit == min(sound, default=None)
 
@@ -246,14 +246,14 @@ def test_an_executor_that_makes_a_list_at_once_saves_nothing_and_changes_nothing
     class Listing:
         inner: Any
 
-        def run(self, task: Any, jobs: Sequence[SegmentJob]) -> Iterator[SegmentResult]:
-            return iter(self.inner.run(task, list(jobs)))
+        def run(self, spec: Any, jobs: Sequence[SegmentJob]) -> Iterator[JobResult]:
+            return iter(self.inner.run(spec, list(jobs)))
 
         def close(self) -> None:
             self.inner.close()
 
     session.executors["serial"] = Listing(session.executor(1))
-    results = session.answer(Batch("", ramps(0.1, 1e-4), slack=Slack(0.0)))
+    results = session.run_batch(Batch("", ramps(0.1, 1e-4), tolerance=Tolerance(0.0)))
     assert [result.status for result in results] == ["ok", "ok"]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Schedule
 from lrctl.contracts.workload import Workload
@@ -26,7 +26,7 @@ from lrctl.storage import checkpoint
 from lrctl.testing import Constant, check_adaptive_schedule
 
 ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
-TASK = Task("linear-regression", {}, "", 0, ADAMW)
+SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW)
 LINEAR = load_workload("linear-regression", {}, 0)
 RAMP = PiecewiseLinear(((0, 0.0), (5, 0.3), (24, 0.0)))
 STEPS = 24
@@ -74,7 +74,7 @@ def chained(workload: Workload, schedule: Schedules, cuts: Sequence[int], folder
     parts: list[Trained] = []
     state: Any = None
     for start, stop in zip((0, *cuts), (*cuts, STEPS), strict=True):
-        parts.append(train(workload, TASK, SegmentJob(start, stop, schedule), state))
+        parts.append(train(workload, SPEC, SegmentJob(start, stop, schedule), state))
         digest = checkpoint.save(folder / f"{stop}", parts[-1].state)
         state = checkpoint.load(folder / f"{stop}", digest)
     return parts, state
@@ -95,7 +95,7 @@ CUTS = {"halves": (12,), "uneven": (1, 5, 6, 23), "every step": tuple(range(1, S
 def test_segments_chained_through_checkpoints_are_the_uninterrupted_run(
     schedule: Schedules, cuts: tuple[int, ...], tmp_path: Path
 ) -> None:
-    whole = train(LINEAR, TASK, SegmentJob(0, STEPS, schedule))
+    whole = train(LINEAR, SPEC, SegmentJob(0, STEPS, schedule))
     parts, state = chained(LINEAR, schedule, cuts, tmp_path)
     assert np.concatenate([part.losses for part in parts]).tobytes() == whole.losses.tobytes()
     assert [lr for part in parts for lr in part.lrs] == whole.lrs
@@ -104,7 +104,7 @@ def test_segments_chained_through_checkpoints_are_the_uninterrupted_run(
 
 @pytest.mark.parametrize("schedule", [RAMP, Bounce(0.003)], ids=["plain", "adaptive"])
 def test_so_they_are_with_layers_and_dropout(schedule: Schedules, gpt: Workload, tmp_path: Path) -> None:
-    whole = train(gpt, TASK, SegmentJob(0, STEPS, schedule))
+    whole = train(gpt, SPEC, SegmentJob(0, STEPS, schedule))
     parts, state = chained(gpt, schedule, (7, 16), tmp_path)
     assert np.concatenate([part.losses for part in parts]).tobytes() == whole.losses.tobytes()
     assert same_state(state, whole.state)
@@ -112,34 +112,34 @@ def test_so_they_are_with_layers_and_dropout(schedule: Schedules, gpt: Workload,
 
 def test_dropout_is_on_and_drawn_afresh_for_each_step(gpt: Workload) -> None:
     still = SegmentJob(0, 2, Constant(0.0))
-    with_dropout = train(gpt, TASK, still).losses
+    with_dropout = train(gpt, SPEC, still).losses
     gpt_without = replace(gpt, params=replace(gpt.params, dropout=0.0))  # type: ignore[type-var,attr-defined]
-    assert (with_dropout != train(gpt_without, TASK, still).losses).all()
-    assert train(gpt, replace(TASK, seed=1), still).losses[0] != with_dropout[0]
+    assert (with_dropout != train(gpt_without, SPEC, still).losses).all()
+    assert train(gpt, replace(SPEC, seed=1), still).losses[0] != with_dropout[0]
 
 
 def test_the_scripted_schedule_keeps_the_contract_and_moves() -> None:
     check_adaptive_schedule(Bounce(), [3.0, 2.0, 2.5, 1.0])
-    lrs = train(LINEAR, TASK, SegmentJob(0, STEPS, Bounce())).lrs
+    lrs = train(LINEAR, SPEC, SegmentJob(0, STEPS, Bounce())).lrs
     assert any(later > lr for lr, later in pairwise(lrs))
     assert any(later < lr for lr, later in pairwise(lrs))
 
 
 def test_an_adaptive_run_can_be_replayed_as_a_plain_schedule() -> None:
-    adaptive = train(LINEAR, TASK, SegmentJob(0, STEPS, Bounce()))
+    adaptive = train(LINEAR, SPEC, SegmentJob(0, STEPS, Bounce()))
     recorded = PiecewiseLinear(tuple(enumerate(adaptive.lrs)))
-    assert train(LINEAR, TASK, SegmentJob(0, STEPS, recorded)).losses.tobytes() == adaptive.losses.tobytes()
+    assert train(LINEAR, SPEC, SegmentJob(0, STEPS, recorded)).losses.tobytes() == adaptive.losses.tobytes()
 
 
 def test_an_adaptive_schedule_starts_afresh_where_its_parent_had_none() -> None:
-    first = train(LINEAR, TASK, SegmentJob(0, 10, RAMP))
-    assert train(LINEAR, TASK, SegmentJob(10, 12, Bounce(0.07)), first.state).lrs[0] == 0.07
+    first = train(LINEAR, SPEC, SegmentJob(0, 10, RAMP))
+    assert train(LINEAR, SPEC, SegmentJob(10, 12, Bounce(0.07)), first.state).lrs[0] == 0.07
 
 
 @pytest.mark.parametrize("lr", [-0.1, math.nan, math.inf])
 def test_an_adaptive_schedule_must_give_an_lr_that_can_be_used(lr: float) -> None:
     with pytest.raises(ValueError, match=r"Bounce.* at step 0; it must be finite and >= 0"):
-        train(LINEAR, TASK, SegmentJob(0, 2, Bounce(lr)))
+        train(LINEAR, SPEC, SegmentJob(0, 2, Bounce(lr)))
 
 
 # What is recorded
@@ -162,7 +162,7 @@ def by_hand(schedule: Schedule, steps: int) -> list[float]:
 
 
 def test_training_is_the_plain_loop() -> None:
-    trained = train(LINEAR, TASK, SegmentJob(0, STEPS, RAMP))
+    trained = train(LINEAR, SPEC, SegmentJob(0, STEPS, RAMP))
     assert trained.losses.tolist() == by_hand(RAMP, STEPS)
     assert trained.lrs == [RAMP(step) for step in range(STEPS)]
     assert trained.losses.dtype == np.float32
@@ -202,8 +202,8 @@ def test_the_lrs_recorded_are_the_ones_used_and_lr_scale_is_honoured() -> None:
         return made[-1]
 
     own: Any = Own(make)
-    first = train(own, replace(TASK, optimizer=None), SegmentJob(0, 10, RAMP))
-    train(own, replace(TASK, optimizer=None), SegmentJob(10, STEPS, RAMP), first.state)
+    first = train(own, replace(SPEC, optimizer=None), SegmentJob(0, 10, RAMP))
+    train(own, replace(SPEC, optimizer=None), SegmentJob(10, STEPS, RAMP), first.state)
     used = made[0].used + made[1].used
     assert used == [[RAMP(step), 0.5 * RAMP(step)] for step in range(STEPS)]
     assert first.lrs == [lrs[0] for lrs in made[0].used]
@@ -220,19 +220,19 @@ class Stubborn(torch.optim.SGD):
 def test_an_optimizer_that_resets_the_lr_is_caught() -> None:
     own: Any = Own(lambda model: Stubborn(model.parameters()))
     with pytest.raises(RuntimeError, match=r"the optimizer used LR 0.7 instead of 0.1; nothing else may set the LR"):
-        train(own, replace(TASK, optimizer=None), SegmentJob(0, 2, Constant(0.1)))
+        train(own, replace(SPEC, optimizer=None), SegmentJob(0, 2, Constant(0.1)))
 
 
 # Siblings
 
 
 def test_training_leaves_the_state_it_starts_from_as_it_is(gpt: Workload) -> None:
-    start = train(gpt, TASK, SegmentJob(0, 5, Constant(0.01))).state
+    start = train(gpt, SPEC, SegmentJob(0, 5, Constant(0.01))).state
     before = copy.deepcopy(start)
-    first = train(gpt, TASK, SegmentJob(5, 10, Constant(0.02)), start)
+    first = train(gpt, SPEC, SegmentJob(5, 10, Constant(0.02)), start)
     assert same_state(start, before)
-    train(gpt, TASK, SegmentJob(5, 10, Constant(5.0)), start)
-    second = train(gpt, TASK, SegmentJob(5, 10, Constant(0.02)), start)
+    train(gpt, SPEC, SegmentJob(5, 10, Constant(5.0)), start)
+    second = train(gpt, SPEC, SegmentJob(5, 10, Constant(0.02)), start)
     assert same_state(start, before)
     assert first.losses.tobytes() == second.losses.tobytes()
     assert same_state(first.state, second.state)
@@ -240,15 +240,15 @@ def test_training_leaves_the_state_it_starts_from_as_it_is(gpt: Workload) -> Non
 
 def test_the_callers_random_numbers_play_no_part(gpt: Workload) -> None:
     torch.manual_seed(1)
-    first = train(gpt, TASK, SegmentJob(0, 3, RAMP))
+    first = train(gpt, SPEC, SegmentJob(0, 3, RAMP))
     torch.rand(100)
-    assert train(gpt, TASK, SegmentJob(0, 3, RAMP)).losses.tobytes() == first.losses.tobytes()
+    assert train(gpt, SPEC, SegmentJob(0, 3, RAMP)).losses.tobytes() == first.losses.tobytes()
 
 
 def test_frozen_weights_stay_what_they_are() -> None:
-    first = train(LINEAR, TASK, SegmentJob(0, 5, Constant(0.1)))
+    first = train(LINEAR, SPEC, SegmentJob(0, 5, Constant(0.1)))
     weights = copy.deepcopy(first.state["model"])
-    still = train(LINEAR, TASK, SegmentJob(5, 15, Constant(0.0)), first.state)
+    still = train(LINEAR, SPEC, SegmentJob(5, 15, Constant(0.0)), first.state)
     assert same_state(still.state["model"], weights)
 
 
@@ -258,7 +258,7 @@ def test_frozen_weights_stay_what_they_are() -> None:
 def test_gradient_norms_are_those_of_each_step_and_change_nothing() -> None:
     workload = load_workload("linear-regression", {}, 0)
     job = SegmentJob(0, 4, Constant(0.0))
-    measured, plain = train(workload, TASK, replace(job, gradient_norms=True)), train(workload, TASK, job)
+    measured, plain = train(workload, SPEC, replace(job, gradient_norms=True)), train(workload, SPEC, job)
     trainer.seed_all(0, "model", torch.device("cpu"))
     model = workload.model()
     norms = []
@@ -275,8 +275,8 @@ def test_gradient_norms_are_those_of_each_step_and_change_nothing() -> None:
 def test_gradient_norms_are_measured_before_clipping() -> None:
     workload = load_workload("linear-regression", {}, 0)
     job = SegmentJob(0, 1, Constant(0.0), gradient_norms=True)
-    clipped = replace(TASK, optimizer={**ADAMW, "clip_norm": 1e-6})
-    assert train(workload, clipped, job).gradient_norms == train(workload, TASK, job).gradient_norms
+    clipped = replace(SPEC, optimizer={**ADAMW, "clip_norm": 1e-6})
+    assert train(workload, clipped, job).gradient_norms == train(workload, SPEC, job).gradient_norms
 
 
 def mean_score(workload: Any, model: torch.nn.Module, n: int) -> float:
@@ -286,15 +286,15 @@ def mean_score(workload: Any, model: torch.nn.Module, n: int) -> float:
 
 
 def test_a_score_is_the_mean_loss_of_the_last_weights_on_reserved_batches() -> None:
-    trained = train(LINEAR, TASK, SegmentJob(0, 10, RAMP, score_batches=3))
+    trained = train(LINEAR, SPEC, SegmentJob(0, 10, RAMP, score_batches=3))
     model = LINEAR.model()
     model.load_state_dict(trained.state["model"])
     assert trained.score == mean_score(LINEAR, model, 3)
 
 
 def test_scores_and_metrics_leave_training_as_it_is(gpt: Workload) -> None:
-    plain = train(gpt, TASK, SegmentJob(0, 5, RAMP))
-    scored = train(gpt, TASK, SegmentJob(0, 5, RAMP, score_batches=2, evaluate=("validation", "test")))
+    plain = train(gpt, SPEC, SegmentJob(0, 5, RAMP))
+    scored = train(gpt, SPEC, SegmentJob(0, 5, RAMP, score_batches=2, evaluate=("validation", "test")))
     assert scored.losses.tobytes() == plain.losses.tobytes()
     assert same_state(scored.state, plain.state)
     assert plain.score is None
@@ -303,7 +303,7 @@ def test_scores_and_metrics_leave_training_as_it_is(gpt: Workload) -> None:
 
 def test_scores_and_metrics_are_taken_without_dropout_and_always_the_same(gpt: Workload) -> None:
     job = SegmentJob(0, 5, RAMP, score_batches=2, evaluate=("validation", "test"))
-    first, second = train(gpt, TASK, job), train(gpt, TASK, job)
+    first, second = train(gpt, SPEC, job), train(gpt, SPEC, job)
     model = gpt.model()
     model.load_state_dict(first.state["model"])
     model.eval()
@@ -321,7 +321,7 @@ def test_a_workload_without_scores_says_what_it_lacks() -> None:
         evaluate: Any = LINEAR.evaluate
 
     with pytest.raises(UsageError, match=r"Unscored has no method score_batch\(i\), .*--score-on validation"):
-        train(Unscored(), TASK, SegmentJob(0, 1, RAMP, score_batches=1))
+        train(Unscored(), SPEC, SegmentJob(0, 1, RAMP, score_batches=1))
 
 
 def test_metrics_without_a_loss_are_refused() -> None:
@@ -331,7 +331,7 @@ def test_metrics_without_a_loss_are_refused() -> None:
 
     vague: Any = Vague(lambda model: Spy(model.parameters()))
     with pytest.raises(UsageError, match=r"Vague.evaluate: must return a metric 'loss', got \['accuracy'\]"):
-        train(vague, replace(TASK, optimizer=None), SegmentJob(0, 1, RAMP, evaluate=("test",)))
+        train(vague, replace(SPEC, optimizer=None), SegmentJob(0, 1, RAMP, evaluate=("test",)))
 
 
 # Optimizers
@@ -355,7 +355,7 @@ def test_the_recipes_optimizer_is_fused_adamw_with_the_workloads_groups(gpt: Wor
 
 
 def test_bfloat16_is_another_number() -> None:
-    full = train(LINEAR, TASK, SegmentJob(0, 5, RAMP)).losses
-    half = train(LINEAR, replace(TASK, dtype="bfloat16"), SegmentJob(0, 5, RAMP)).losses
+    full = train(LINEAR, SPEC, SegmentJob(0, 5, RAMP)).losses
+    half = train(LINEAR, replace(SPEC, dtype="bfloat16"), SegmentJob(0, 5, RAMP)).losses
     assert not np.array_equal(full, half)
     np.testing.assert_allclose(full, half, rtol=0.05)

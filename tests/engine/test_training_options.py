@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.workload import Workload
 from lrctl.engine import batches, trainer
@@ -23,7 +23,7 @@ from lrctl.recipe.workloads import load_workload
 from lrctl.testing import Constant
 
 ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
-TASK = Task("gpt", {}, "", 0, ADAMW)
+SPEC = TrainSpec("gpt", {}, "", 0, ADAMW)
 RAMP = PiecewiseLinear(((0, 0.0), (3, 0.01), (8, 0.0)))
 Pair = namedtuple("Pair", "x y")
 
@@ -75,8 +75,8 @@ def both(gpt: Workload) -> dict[str, Workload]:
 @pytest.mark.parametrize("name", ["gpt", "pictures"])
 def test_a_batch_in_pieces_trains_as_the_whole_batch_does(name: str, pieces: int, gpt: Workload) -> None:
     job = SegmentJob(0, 8, RAMP, gradient_norms=True, evaluate=("test",))
-    whole = train(both(gpt)[name], TASK, job)
-    cut = train(both(gpt)[name], replace(TASK, micro_batches=pieces), job)
+    whole = train(both(gpt)[name], SPEC, job)
+    cut = train(both(gpt)[name], replace(SPEC, micro_batches=pieces), job)
     assert whole.gradient_norms is not None
     np.testing.assert_allclose(cut.losses, whole.losses, rtol=2e-5)
     assert cut.gradient_norms == pytest.approx(whole.gradient_norms, rel=1e-3)
@@ -86,25 +86,25 @@ def test_a_batch_in_pieces_trains_as_the_whole_batch_does(name: str, pieces: int
 
 def test_eight_pieces_of_one_row_are_one_piece_of_eight(gpt: Workload) -> None:
     job = SegmentJob(0, 8, RAMP)
-    whole = train(gpt, TASK, job).losses
-    np.testing.assert_allclose(train(gpt, replace(TASK, micro_batches=8), job).losses, whole, rtol=2e-5)
+    whole = train(gpt, SPEC, job).losses
+    np.testing.assert_allclose(train(gpt, replace(SPEC, micro_batches=8), job).losses, whole, rtol=2e-5)
 
 
 def test_pieces_of_uneven_length_count_by_their_rows() -> None:
     model = Pictures().model()
-    task = replace(TASK, micro_batches=2)
+    spec = replace(SPEC, micro_batches=2)
     batch = Pictures().batch(0)
     (first, share), (second, rest) = batches.pieces(batch, 2, "here")
     assert (len(first["pictures"]), len(second["pictures"]), share, rest) == (4, 3, 4 / 7, 3 / 7)
-    loss = trainer.backward(Pictures(), model, task, batch)
+    loss = trainer.backward(Pictures(), model, spec, batch)
     assert float(loss) == pytest.approx(float(Pictures().loss(model, batch).detach()), rel=1e-6)
     assert not loss.requires_grad
 
 
 def test_a_loss_that_is_looked_at_again_is_that_of_all_pieces(gpt: Workload) -> None:
     model = gpt.model()
-    one = trainer.loss_again(gpt, model, TASK, 3)
-    several = trainer.loss_again(gpt, model, replace(TASK, micro_batches=4), 3)
+    one = trainer.loss_again(gpt, model, SPEC, 3)
+    several = trainer.loss_again(gpt, model, replace(SPEC, micro_batches=4), 3)
     assert float(several) == pytest.approx(float(one), rel=1e-6)
     assert all(p.grad is None for p in model.parameters())
 
@@ -159,7 +159,7 @@ def test_a_batch_may_be_nested() -> None:
 
 def test_bfloat16_gives_other_losses_that_are_near(gpt: Workload) -> None:
     job = SegmentJob(0, 4, RAMP, evaluate=("test",))
-    full, half = train(gpt, TASK, job), train(gpt, replace(TASK, dtype="bfloat16"), job)
+    full, half = train(gpt, SPEC, job), train(gpt, replace(SPEC, dtype="bfloat16"), job)
     assert not np.array_equal(full.losses, half.losses)
     np.testing.assert_allclose(half.losses, full.losses, rtol=0.02)
     assert half.metrics["test"]["loss"] == pytest.approx(full.metrics["test"]["loss"], rel=0.02)
@@ -174,7 +174,7 @@ def test_evaluation_is_under_autocast_too() -> None:
             return super().evaluate(model, split)
 
     for dtype in ("float32", "bfloat16"):
-        train(Watched(), replace(TASK, dtype=dtype), SegmentJob(0, 0, RAMP, evaluate=("test",)))
+        train(Watched(), replace(SPEC, dtype=dtype), SegmentJob(0, 0, RAMP, evaluate=("test",)))
     assert seen == [False, True]
 
 
@@ -182,7 +182,7 @@ def test_evaluation_is_under_autocast_too() -> None:
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_a_compiled_model_trains_alike_and_keeps_its_names(gpt: Workload) -> None:
     job = SegmentJob(0, 4, RAMP, evaluate=("test",))
-    plain, compiled = train(gpt, TASK, job), train(gpt, replace(TASK, compile=True), job)
+    plain, compiled = train(gpt, SPEC, job), train(gpt, replace(SPEC, compile=True), job)
     np.testing.assert_allclose(compiled.losses, plain.losses, rtol=1e-4)
     assert compiled.metrics["test"]["loss"] == pytest.approx(plain.metrics["test"]["loss"], rel=1e-4)
     assert compiled.state["model"].keys() == plain.state["model"].keys()
@@ -191,9 +191,9 @@ def test_a_compiled_model_trains_alike_and_keeps_its_names(gpt: Workload) -> Non
 def test_the_model_that_is_trained_and_evaluated_is_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.nn.Module] = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda model: seen.append(model))
-    train(Pictures(), TASK, SegmentJob(0, 1, Constant(0.0)))
+    train(Pictures(), SPEC, SegmentJob(0, 1, Constant(0.0)))
     assert seen == []
-    train(Pictures(), replace(TASK, compile=True), SegmentJob(0, 1, Constant(0.0)))
+    train(Pictures(), replace(SPEC, compile=True), SegmentJob(0, 1, Constant(0.0)))
     assert len(seen) == 1
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.engine import worker
 from lrctl.engine.trainer import Trained
 from lrctl.engine.worker import attempt, work
@@ -20,43 +20,43 @@ from lrctl.storage.store import Store
 from lrctl.testing import Constant
 
 ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
-TASK = Task("linear-regression", {}, "", 0, ADAMW, run="mine")
+SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW, run="mine")
 FIRST = SegmentJob(0, 10, Constant(0.1))
-SECOND = SegmentJob(10, 20, Constant(0.05), FIRST.key(TASK))
+SECOND = SegmentJob(10, 20, Constant(0.05), FIRST.key(SPEC))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """A store in which the first job is done."""
     made = Store(tmp_path / "store")
-    work(made, TASK, FIRST)
+    work(made, SPEC, FIRST)
     return made
 
 
 def test_a_job_leaves_losses_checkpoint_and_result(store: Store) -> None:
-    result = work(store, TASK, SECOND)
-    assert store.result(SECOND.key(TASK)) == result
+    result = work(store, SPEC, SECOND)
+    assert store.result(SECOND.key(SPEC)) == result
     table = store.losses(result.key)
     assert table["lr"].tolist() == [0.05] * 10
     assert result.mean_loss == pytest.approx(table["loss"].mean())
-    assert (result.status, result.steps, result.parent, result.run) == ("ok", 10, FIRST.key(TASK), "mine")
+    assert (result.status, result.steps, result.parent, result.run) == ("ok", 10, FIRST.key(SPEC), "mine")
     checkpoint.load(store.checkpoint(result.key), result.digests["checkpoint"])
 
 
 def test_a_job_that_nothing_continues_from_leaves_no_checkpoint(store: Store) -> None:
-    result = work(store, TASK, replace(SECOND, checkpoint=False))
+    result = work(store, SPEC, replace(SECOND, checkpoint=False))
     assert "checkpoint" not in result.digests
     assert not store.checkpoint(result.key).exists()
 
 
 def test_siblings_leave_their_parents_checkpoint_as_it_is(store: Store) -> None:
-    parent = store.checkpoint(FIRST.key(TASK))
+    parent = store.checkpoint(FIRST.key(SPEC))
     before = parent.read_bytes(), parent.stat().st_mtime_ns
-    results = [work(store, TASK, replace(SECOND, schedule=Constant(lr))) for lr in (0.0, 0.3, 9.0, 0.05)]
+    results = [work(store, SPEC, replace(SECOND, schedule=Constant(lr))) for lr in (0.0, 0.3, 9.0, 0.05)]
     assert (parent.read_bytes(), parent.stat().st_mtime_ns) == before
     alone = Store(store.path.parent / "alone")
-    work(alone, TASK, FIRST)
-    assert replace(work(alone, TASK, SECOND), seconds=0.0) == replace(results[-1], seconds=0.0)
+    work(alone, SPEC, FIRST)
+    assert replace(work(alone, SPEC, SECOND), seconds=0.0) == replace(results[-1], seconds=0.0)
 
 
 def flip(path: Path) -> None:
@@ -80,23 +80,23 @@ SPOIL: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("spoil", SPOIL.values(), ids=SPOIL)
 def test_a_damaged_parent_is_never_used_and_deleted(store: Store, spoil: Callable[[Path], None]) -> None:
-    parent = store.checkpoint(FIRST.key(TASK))
+    parent = store.checkpoint(FIRST.key(SPEC))
     spoil(parent)
     with pytest.raises(CheckpointError):
-        work(store, TASK, SECOND)
+        work(store, SPEC, SECOND)
     assert not parent.exists()
-    assert store.result(SECOND.key(TASK)) is None
+    assert store.result(SECOND.key(SPEC)) is None
 
 
 def test_a_parent_that_is_not_known_is_not_used(store: Store) -> None:
-    store.forget(FIRST.key(TASK))
+    store.forget(FIRST.key(SPEC))
     with pytest.raises(CheckpointError, match="is not known"):
-        work(store, TASK, SECOND)
+        work(store, SPEC, SECOND)
 
 
 def test_a_job_done_again_must_give_the_same_losses(store: Store) -> None:
-    before = store.result(FIRST.key(TASK))
-    again = work(store, replace(TASK, run="another"), FIRST)
+    before = store.result(FIRST.key(SPEC))
+    again = work(store, replace(SPEC, run="another"), FIRST)
     assert before is not None
     assert replace(again, seconds=0.0) == replace(before, seconds=0.0)
 
@@ -113,14 +113,14 @@ def tamper(store: Store, key: str) -> None:
 
 
 def test_other_losses_than_the_stored_ones_are_an_error(store: Store) -> None:
-    tamper(store, FIRST.key(TASK))
-    store.checkpoint(FIRST.key(TASK)).unlink()
+    tamper(store, FIRST.key(SPEC))
+    store.checkpoint(FIRST.key(SPEC)).unlink()
     with pytest.raises(ReproducibilityError, match=r"gave another loss at its step 4 .*; give --fresh to start over"):
-        work(store, TASK, FIRST)
+        work(store, SPEC, FIRST)
 
 
 def test_an_exception_becomes_a_failed_result(store: Store) -> None:
-    result = attempt(store.path, replace(TASK, workload_params={"dim": -1}), FIRST)
+    result = attempt(store.path, replace(SPEC, workload_params={"dim": -1}), FIRST)
     assert result.status == "failed"
     assert result.failure is not None
     assert result.failure.kind == "UsageError"
@@ -144,20 +144,20 @@ SUMMARIES: dict[str, tuple[list[float], float, int, float]] = {
 @pytest.mark.parametrize(("losses", "mean", "bad", "tail"), SUMMARIES.values(), ids=SUMMARIES)
 def test_losses_are_summed_up(losses: list[float], mean: float, bad: int, tail: float) -> None:
     trained = Trained(np.array(losses, dtype=np.float32), [0.1] * len(losses), {}, 0.5)
-    result = worker.summarise(TASK, FIRST, trained)
+    result = worker.summarise(SPEC, FIRST, trained)
     assert (result.mean_loss, result.non_finite, result.tail_loss) == (mean, bad, tail)
     assert (result.status, result.steps, result.seconds) == ("ok", len(losses), 0.5)
 
 
 def test_a_mean_is_taken_in_double_precision() -> None:
     trained = Trained(np.array([2.0**24, 1.0, 1.0], dtype=np.float32), [0.1] * 3, {}, 0.0)
-    assert worker.summarise(TASK, FIRST, trained).mean_loss == (2**24 + 2) / 3
+    assert worker.summarise(SPEC, FIRST, trained).mean_loss == (2**24 + 2) / 3
 
 
 def test_torch_is_left_as_it_was(store: Store) -> None:
     torch.manual_seed(5)
     threads, state = torch.get_num_threads(), torch.get_rng_state()
-    work(store, replace(TASK, threads=threads + 1), FIRST)
+    work(store, replace(SPEC, threads=threads + 1), FIRST)
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from lrctl.contracts.executor import slots
-from lrctl.contracts.job import SegmentJob, Task
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare
 from lrctl.engine.session import Session
@@ -24,7 +24,7 @@ from lrctl_executors.serial import Serial, SerialParams
 from searches import forkserver, smoke
 
 ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
-TASK = Task("linear-regression", {}, "", 0, ADAMW)
+SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW)
 
 
 def batch(n: int, start: int = 0, steps: int = 5) -> list[SegmentJob]:
@@ -32,7 +32,7 @@ def batch(n: int, start: int = 0, steps: int = 5) -> list[SegmentJob]:
     return [SegmentJob(0, steps, Constant(1e-4 * (1 + start + i)), checkpoint=False) for i in range(n)]
 
 
-def put_aside(results: Iterator[SegmentResult]) -> dict[str, SegmentResult]:
+def put_aside(results: Iterator[JobResult]) -> dict[str, JobResult]:
     """Results by key, without how long they took."""
     return {result.key: replace(result, seconds=0.0) for result in results}
 
@@ -54,36 +54,36 @@ def workers(tmp_path_factory: pytest.TempPathFactory, quick_start: None) -> Iter
     """Two workers that have done a job each."""
     del quick_start
     executor = Processes(ProcessesParams(workers=2), tmp_path_factory.mktemp("workers") / "store")
-    results = list(executor.run(TASK, batch(2, start=1000)))
+    results = list(executor.run(SPEC, batch(2, start=1000)))
     assert [result.status for result in results] == ["ok", "ok"]
     yield executor
     executor.close()
 
 
 def test_serial_keeps_the_contract(tmp_path: Path) -> None:
-    check_executor(Serial(SerialParams(), tmp_path), TASK, batch(3))
+    check_executor(Serial(SerialParams(), tmp_path), SPEC, batch(3))
 
 
 def test_processes_keep_the_contract(tmp_path: Path) -> None:
     executor = Processes(ProcessesParams(workers=1), tmp_path)
-    check_executor(executor, TASK, batch(3))
+    check_executor(executor, SPEC, batch(3))
     assert executor.workers == []
 
 
 def test_both_give_the_same_bits(workers: Processes, tmp_path: Path) -> None:
     jobs = [replace(job, checkpoint=True) for job in batch(6, steps=20)]
     serial = Serial(SerialParams(), tmp_path / "store")
-    assert put_aside(workers.run(TASK, jobs)) == put_aside(serial.run(TASK, jobs))
+    assert put_aside(workers.run(SPEC, jobs)) == put_aside(serial.run(SPEC, jobs))
     stores = Store(workers.store), Store(tmp_path / "store")
     for job in jobs:
-        one, other = (store.losses(job.key(TASK)).tobytes() for store in stores)
+        one, other = (store.losses(job.key(SPEC)).tobytes() for store in stores)
         assert one == other
 
 
 def test_workers_are_kept_over_batches(workers: Processes) -> None:
     before = pids(workers)
     for start in (10, 20, 30):
-        assert len(put_aside(workers.run(TASK, batch(5, start)))) == 5
+        assert len(put_aside(workers.run(SPEC, batch(5, start)))) == 5
     assert pids(workers) == before
     assert len(set(before)) == 2
 
@@ -91,19 +91,19 @@ def test_workers_are_kept_over_batches(workers: Processes) -> None:
 def test_results_come_as_they_finish(workers: Processes) -> None:
     (long,) = batch(1, start=500, steps=800)
     short = batch(4, start=501)
-    finished = [result.key for result in workers.run(TASK, [long, *short])]
-    assert sorted(finished) == sorted(job.key(TASK) for job in [long, *short])
-    assert finished[-1] == long.key(TASK)
+    finished = [result.key for result in workers.run(SPEC, [long, *short])]
+    assert sorted(finished) == sorted(job.key(SPEC) for job in [long, *short])
+    assert finished[-1] == long.key(SPEC)
 
 
 def test_a_failure_is_a_result_and_the_worker_goes_on(workers: Processes) -> None:
     before = pids(workers)
-    (result,) = workers.run(replace(TASK, workload_params={"dim": -1}), batch(1))
+    (result,) = workers.run(replace(SPEC, workload_params={"dim": -1}), batch(1))
     assert result.status == "failed"
     assert result.failure is not None
     assert (result.failure.kind, "dim: must be at least 1" in result.failure.message) == ("UsageError", True)
     assert "Traceback" in result.failure.traceback
-    assert len(put_aside(workers.run(TASK, batch(2, start=40)))) == 2
+    assert len(put_aside(workers.run(SPEC, batch(2, start=40)))) == 2
     assert pids(workers) == before
 
 
@@ -115,7 +115,7 @@ def resident(pid: int | None) -> int:
 def test_a_workers_memory_does_not_grow(workers: Processes) -> None:
     def train(n: int, start: int) -> list[int]:
         jobs = [replace(job, checkpoint=True) for job in batch(n, start, steps=2)]
-        assert len(put_aside(workers.run(TASK, jobs))) == n
+        assert len(put_aside(workers.run(SPEC, jobs))) == n
         return [resident(worker.process.pid) for worker in workers.workers]
 
     early = train(50, 2000)
@@ -127,14 +127,14 @@ def test_a_worker_that_died_between_batches_is_replaced(workers: Processes) -> N
     first, second = pids(workers)
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    (result,) = workers.run(TASK, batch(1, start=700))
+    (result,) = workers.run(SPEC, batch(1, start=700))
     assert result.status == "failed"
     assert result.failure is not None
     assert result.failure.kind == "WorkerDied"
     assert result.failure.message == "the worker process ended with exit code -9 (out of memory?)"
     assert pids(workers)[0] != first
     assert pids(workers)[1] == second
-    assert [result.status for result in workers.run(TASK, batch(1, start=700))] == ["ok"]
+    assert [result.status for result in workers.run(SPEC, batch(1, start=700))] == ["ok"]
 
 
 KILLER = """
@@ -168,12 +168,14 @@ def test_the_job_of_a_killed_worker_is_tried_again(workers: Processes, tmp_path:
     (tmp_path / "net.py").write_text(KILLER)
     recipe = smoke(workload__name=f"{tmp_path / 'net.py'}:Net", workload__marker=str(tmp_path / "killed"))
     recipe = replace(recipe, executor=replace(recipe.executor, name="processes", params={"workers": 2}))
-    task = prepare(recipe)
-    results = Session(Store(workers.store), task, recipe, executors={"processes": workers}).answer(Batch("", batch(1)))
+    spec = prepare(recipe)
+    results = Session(Store(workers.store), spec, recipe, executors={"processes": workers}).run_batch(
+        Batch("", batch(1))
+    )
     assert [(result.status, result.attempts) for result in results] == [("ok", 2)]
     serial = replace(recipe, executor=replace(recipe.executor, name="serial", params={}))
-    with closing(Session(Store(tmp_path / "serial"), task, serial)) as session:
-        again = session.answer(Batch("", batch(1)))
+    with closing(Session(Store(tmp_path / "serial"), spec, serial)) as session:
+        again = session.run_batch(Batch("", batch(1)))
     assert [r.digests for r in again] == [r.digests for r in results]
 
 
@@ -206,7 +208,7 @@ def test_a_job_is_taken_only_when_a_worker_is_free_for_it(workers: Processes, co
             done.append(finished)
             return job
 
-    for _ in executor.run(TASK, Watched()):
+    for _ in executor.run(SPEC, Watched()):
         finished += 1
     assert finished == 6
     assert done[:count] == [0] * count
@@ -215,7 +217,7 @@ def test_a_job_is_taken_only_when_a_worker_is_free_for_it(workers: Processes, co
 
 def test_closing_stops_what_runs_and_may_be_done_twice(tmp_path: Path) -> None:
     executor = Processes(ProcessesParams(workers=1), tmp_path)
-    results = executor.run(TASK, [*batch(1), *batch(1, start=1, steps=10**7)])
+    results = executor.run(SPEC, [*batch(1), *batch(1, start=1, steps=10**7)])
     assert next(results).status == "ok"
     (worker,) = executor.workers
     began = time.monotonic()
@@ -228,7 +230,7 @@ def test_closing_stops_what_runs_and_may_be_done_twice(tmp_path: Path) -> None:
 
 def test_there_are_no_more_workers_than_jobs_or_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     executor = Processes(ProcessesParams(), tmp_path)
-    assert list(executor.run(TASK, [])) == []
+    assert list(executor.run(SPEC, [])) == []
     assert executor.workers == []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     assert (slots("cpu"), slots("mps")) == (3, 1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from lrctl.contracts.job import Task
+from lrctl.contracts.job import TrainSpec
 from lrctl.errors import MissingError, UsageError
 from lrctl.planning import estimate as estimates
 from lrctl.planning import profile as probe
@@ -18,7 +18,7 @@ from lrctl.recipe.schema import Recipe
 from lrctl.report.terminal import print_estimate
 
 SGD = {"name": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 0.0, "clip_norm": 0.0}
-TASK = Task("mine", {}, "", 0, SGD)
+SPEC = TrainSpec("mine", {}, "", 0, SGD)
 
 
 @dataclass
@@ -55,10 +55,10 @@ class Wide:
 def timed(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Measures a workload by its own clock."""
 
-    def measure(workload: Any, task: Task = TASK, **more: Any) -> Measured:
+    def measure(workload: Any, spec: TrainSpec = SPEC, **more: Any) -> Measured:
         monkeypatch.setattr("lrctl.planning.profile.time.perf_counter", lambda: workload.clock)
         workload.clock = 1.0
-        return probe.measure(workload, task, splits=("validation", "test"), **more)
+        return probe.measure(workload, spec, splits=("validation", "test"), **more)
 
     return measure
 
@@ -97,7 +97,10 @@ def test_memory_is_weights_gradients_optimizer_state_and_activations(timed: Any)
 
 
 def test_micro_batches_need_the_memory_of_one_piece(timed: Any) -> None:
-    whole, cut = timed(Wide(row_seconds=1e-3)), timed(wide := Wide(row_seconds=1e-3), Task(**vars_of(micro_batches=4)))
+    whole, cut = (
+        timed(Wide(row_seconds=1e-3)),
+        timed(wide := Wide(row_seconds=1e-3), TrainSpec(**vars_of(micro_batches=4))),
+    )
     assert whole.memory_bytes - cut.memory_bytes == 12 * 64 * 4  # of the output; the batch itself is there anyway
     assert cut.seconds_per_step == pytest.approx(whole.seconds_per_step)
     assert max(wide.seen) == 4
@@ -113,14 +116,14 @@ def test_models_that_need_several_rows_get_them(timed: Any) -> None:
 
 
 def test_slow_bfloat16_is_measured_in_float32(timed: Any) -> None:
-    bf16 = Task(**vars_of(dtype="bfloat16"))
+    bf16 = TrainSpec(**vars_of(dtype="bfloat16"))
     assert any("in float32" in note for note in timed(Wide(row_seconds=10.0), bf16).notes)
     assert timed(Wide(row_seconds=1e-3), bf16).notes == ()
 
 
 def test_a_dry_run_compiles_nothing(timed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.nn.Module, "compile", lambda _: pytest.fail("compiled"))
-    assert any("uncompiled" in note for note in timed(Wide(), Task(**vars_of(compile=True))).notes)
+    assert any("uncompiled" in note for note in timed(Wide(), TrainSpec(**vars_of(compile=True))).notes)
 
 
 @pytest.mark.parametrize(
@@ -252,12 +255,12 @@ def test_batches_that_cannot_be_cut_are_told_before_any_training(tmp_path: Path)
     ids=["auto", "named", "its own", "code", "code with an optimizer named"],
 )
 def test_a_strategy_is_told_the_optimizer(overrides: dict[str, str], optimizer: str | None) -> None:
-    assert recipes.read("smoke", overrides).problem.optimizer == optimizer
+    assert recipes.read("smoke", overrides).run_spec.optimizer == optimizer
 
 
 def test_a_strategy_is_given_a_workload_with_a_closed_form() -> None:
-    assert recipes.read("smoke").problem.exact is None
-    exact: Any = recipes.read("smoke", {"workload.name": "exact-linear-regression", "workload.dim": 32}).problem.exact
+    assert recipes.read("smoke").run_spec.exact is None
+    exact: Any = recipes.read("smoke", {"workload.name": "exact-linear-regression", "workload.dim": 32}).run_spec.exact
     assert exact.params.dim == 32
 
 

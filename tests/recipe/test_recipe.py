@@ -117,15 +117,15 @@ def test_an_optimizer_that_cannot_be_is_refused(settings: dict[str, Any], messag
 
 
 def test_a_strategy_is_told_every_optimizer_and_the_recipes_own_settings() -> None:
-    problem = recipes.read("quickstart", {"optimizer.name": "sgd", "optimizer.momentum": 0.9}).problem
-    assert set(problem.optimizers) == {"adamw", "adam", "sgd", "adagrad", "adafactor"}
-    assert problem.optimizers["sgd"]["momentum"] == 0.9
-    assert problem.optimizers["adamw"]["weight_decay"] == 0.1
+    run_spec = recipes.read("quickstart", {"optimizer.name": "sgd", "optimizer.momentum": 0.9}).run_spec
+    assert set(run_spec.optimizers) == {"adamw", "adam", "sgd", "adagrad", "adafactor"}
+    assert run_spec.optimizers["sgd"]["momentum"] == 0.9
+    assert run_spec.optimizers["adamw"]["weight_decay"] == 0.1
 
 
 def test_settings_without_a_name_are_those_of_adamw() -> None:
-    problem = recipes.read("quickstart", {"optimizer.weight_decay": 0.05}).problem
-    assert problem.optimizers["adamw"] == {**problem.optimizers["adamw"], "name": "adamw", "weight_decay": 0.05}
+    run_spec = recipes.read("quickstart", {"optimizer.weight_decay": 0.05}).run_spec
+    assert run_spec.optimizers["adamw"] == {**run_spec.optimizers["adamw"], "name": "adamw", "weight_decay": 0.05}
 
 
 def test_an_override_of_a_strategy_leaves_its_other_parameters(file: str) -> None:

@@ -32,7 +32,7 @@ from typing import Annotated
 from lrctl import hookimpl
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.strategy import Batch, Found
+from lrctl.contracts.strategy import Batch, SearchResult
 
 @dataclass(frozen=True)
 class Params:
@@ -41,7 +41,7 @@ class Params:
 def flat(params, run):
     schedule = PiecewiseLinear(((0, params.lr),))
     (result,) = yield Batch("the run", [SegmentJob(0, run.steps, schedule)])
-    return Found(schedule, result.key)
+    return SearchResult(schedule, result.key)
 
 @hookimpl
 def register_strategies(register):

@@ -137,18 +137,18 @@ def test_the_numbers_are_those_of_the_documents(lrctl: Lrctl, store: Path) -> No
     found = {method["label"]: method["runs"] for method in compared(lrctl, store, *ALL)["methods"]}
     for run in found["local"]:
         whole = document(store, run["run"])
-        losses = ("train_loss", "validation_loss", "eval_loss", "checkpoint")
+        losses = ("train_loss", "validation_loss", "test_loss", "checkpoint")
         assert [run[name] for name in losses] == [whole[name] for name in losses]
-        assert run["plain_runs"] == whole["cost"]["baseline_runs"]
+        assert run["full_runs"] == whole["cost"]["full_runs"]
     for run in found["wsd"]:
         (entry,) = (e for e in document(store, run["run"])["results"] if e["family"] == "wsd")
-        assert (run["eval_loss"], run["checkpoint"]) == (entry["eval_loss"], entry["checkpoint"])
-        assert run["plain_runs"] == entry["runs"]
+        assert (run["test_loss"], run["checkpoint"]) == (entry["test_loss"], entry["checkpoint"])
+        assert run["full_runs"] == entry["runs"]
 
 
 def test_the_differences_are_the_paired_t_test_of_the_test_loss(lrctl: Lrctl, store: Path) -> None:
     found = compared(lrctl, store, *ALL)
-    by_label = {m["label"]: [run["eval_loss"] for run in m["runs"]] for m in found["methods"]}
+    by_label = {m["label"]: [run["test_loss"] for run in m["runs"]] for m in found["methods"]}
     for each in found["differences"]:
         expected = stats.ttest_rel(by_label[each["label"]], by_label["wsd"])
         assert each["interval"] == pytest.approx(list(expected.confidence_interval(0.95)))
@@ -162,9 +162,9 @@ def test_tables_for_a_person(lrctl: Lrctl, store: Path) -> None:
         next(line.split("  ") for line in out.splitlines() if line.startswith(w)) for w in ("method", "local")
     )
     header, row = ([cell.strip() for cell in line if cell.strip()] for line in (header, row))
-    assert header[2:] == ["train loss", "validation loss", "test loss", "seed 0", "seed 1", "seed 2", "plain runs"]
+    assert header[2:] == ["train loss", "validation loss", "test loss", "seed 0", "seed 1", "seed 2", "full runs"]
     assert row[:2] == ["local (reference)", "3"]
-    assert f"{document(store, 'local-2')['eval_loss']:.4f}" in row
+    assert f"{document(store, 'local-2')['test_loss']:.4f}" in row
     assert "Test loss against local" in out
     assert "one comparison, so uncorrected" in out
 
@@ -221,7 +221,7 @@ def test_the_reference_can_be_chosen(
 
 def test_a_run_is_a_reference_though_copies_of_its_results_are_compared(lrctl: Lrctl, store: Path) -> None:
     best, second = document(store, "baseline-0")["results"]
-    other = {"name": "other", "family": "other", "checkpoint": "f" * 64, "eval_loss": 0.9}
+    other = {"name": "other", "family": "other", "checkpoint": "f" * 64, "test_loss": 0.9}
     for entries in ([best, second], [best, second | other], [second]):
         name = made_by_hand(store, "baseline-0", "refound", results=entries)
         found = compared(lrctl, store, "baseline-0", name, "--against", name)
@@ -231,7 +231,7 @@ def test_a_run_is_a_reference_though_copies_of_its_results_are_compared(lrctl: L
 def given_a_schedule(store: Path, name: str, seed: int = 0, **changes: Any) -> str:
     """A run like those of `fit-closed-form`, that trained what the semi-local search of its seed had found."""
     whole = document(store, f"semilocal-{seed}")
-    losses = {f"{which}_loss": whole[f"{which}_loss"] for which in ("train", "validation", "eval")}
+    losses = {f"{which}_loss": whole[f"{which}_loss"] for which in ("train", "validation", "test")}
     entry = {"name": "found", "family": "piecewise-linear", "given": True, "checkpoint": "f" * 64, "runs": 1} | losses
     recipe = {"[strategy.baseline]": f"[strategy.fit-closed-form]\nsource = 'of {name}'"}
     return made_by_hand(
@@ -281,7 +281,7 @@ def test_a_run_is_called_as_its_folder_is_now(lrctl: Lrctl, store: Path, tmp_pat
 def test_without_wsd_the_reference_is_the_best_baseline_by_validation_loss(lrctl: Lrctl, store: Path) -> None:
     entry = document(store, "baseline-0")["results"][0]
     entries = [
-        entry | {"name": name, "family": name, "validation_loss": validation, "eval_loss": test}
+        entry | {"name": name, "family": name, "validation_loss": validation, "test_loss": test}
         for name, validation, test in (("low", 0.5, 0.7), ("lost", None, 0.1), ("lowest", 0.4, 0.9))
     ]
     name = made_by_hand(store, "baseline-0", "others", results=entries)
@@ -290,7 +290,7 @@ def test_without_wsd_the_reference_is_the_best_baseline_by_validation_loss(lrctl
 
 
 def test_a_loss_that_is_not_finite_is_told_and_ends_the_statement(lrctl: Lrctl, store: Path) -> None:
-    lost = made_by_hand(store, "local-1", "lost", eval_loss=None, train_loss=None)
+    lost = made_by_hand(store, "local-1", "lost", test_loss=None, train_loss=None)
     found = compared(lrctl, store, *SEARCHES, "local-0", lost, "local-2", "--against", SEARCHES[0])
     (only,) = found["differences"]
     assert only["verdict"] == "not finite: no statement"
@@ -385,9 +385,9 @@ def test_a_damaged_recipe_is_a_failure_of_the_store(text: str | None, lrctl: Lrc
 
 
 def test_a_method_on_many_seeds_has_no_column_for_each(lrctl: Lrctl, store: Path) -> None:
-    names = [seeded(store, "local-0", f"seed-{seed}", seed, eval_loss=0.5 + seed / 100) for seed in range(10, 16)]
+    names = [seeded(store, "local-0", f"seed-{seed}", seed, test_loss=0.5 + seed / 100) for seed in range(10, 16)]
     done = lrctl("compare", *names, "--store", store)
     assert "seed 10" not in done.out
-    assert json.loads(lrctl("compare", *names, "--store", store, "--json").out)["methods"][0]["mean"]["eval_loss"] == (
+    assert json.loads(lrctl("compare", *names, "--store", store, "--json").out)["methods"][0]["mean"]["test_loss"] == (
         pytest.approx(0.625)
     )

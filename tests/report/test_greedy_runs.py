@@ -59,11 +59,11 @@ def handing_over(store: Path, name: str, place: int) -> str:
 def test_each_optimizer_and_schedule_is_a_method_with_the_seeds_of_its_own(lrctl: Lrctl, store: Path) -> None:
     found = compared(lrctl, store, "both")
     assert [method["label"] for method in found["methods"]] == METHODS
-    losses = {(e["name"], e["seed"]): e["eval_loss"] for e in document(store, "both")["results"]}
+    losses = {(e["name"], e["seed"]): e["test_loss"] for e in document(store, "both")["results"]}
     for method in found["methods"]:
         assert [run["seed"] for run in method["runs"]] == [0, 1]
-        assert [run["plain_runs"] for run in method["runs"]] == [1, 1]
-        assert [run["eval_loss"] for run in method["runs"]] == [losses[method["label"], seed] for seed in (0, 1)]
+        assert [run["full_runs"] for run in method["runs"]] == [1, 1]
+        assert [run["test_loss"] for run in method["runs"]] == [losses[method["label"], seed] for seed in (0, 1)]
     for each in found["differences"]:
         expected = [losses[each["label"], seed] - losses["adamw greedy", seed] for seed in (0, 1)]
         assert each["values"] == pytest.approx(expected)
@@ -274,7 +274,7 @@ def test_the_lrs_that_were_used_are_exported_whatever_optimizer_and_seed_used_th
 
 
 def test_a_comparison_in_which_every_greedylr_diverged_is_compared(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
-    lost = {f"{which}_loss": None for which in ("train", "validation", "eval")}
+    lost = {f"{which}_loss": None for which in ("train", "validation", "test")}
     results = [e | lost if e["name"].endswith("greedy") else e for e in document(store, "both")["results"]]
     name = made_by_hand(store, "both", "diverged", results=results, schedule=None, checkpoint=None, **lost)
     assert compared(lrctl, store, name)["reference"] == "adamw greedy"

@@ -9,12 +9,12 @@ import pytest
 from lrctl.errors import UsageError
 from lrctl.report.curves import Curve, Run
 from lrctl.report.labels import labelled, spelt
-from lrctl.storage.runs import Finished
+from lrctl.storage.runs import FinishedRun
 
 
 def a_run(name: str, command: str = "semilocal", seed: int = 0, weight_decay: float = 0.1, **strategy: Any) -> Run:
     document = {"run": name, "command": command, "seed": seed}
-    return Run(Finished(cast("Any", None), name, document), strategy, {}, {"optimizer.weight_decay": weight_decay})
+    return Run(FinishedRun(cast("Any", None), name, document), strategy, {}, {"optimizer.weight_decay": weight_decay})
 
 
 def labels(*runs: Run, entries: dict[str, list[str]] | None = None) -> list[str]:

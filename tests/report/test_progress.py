@@ -14,9 +14,9 @@ from rich.console import Console
 from command_line import Lrctl
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Observation
-from lrctl.contracts.strategy import Batch, Candidate, Problem, Segment
+from lrctl.contracts.strategy import Batch, Candidate, RunSpec, Segment
 from lrctl.registry.registry import registry
 from lrctl.report import progress
 from lrctl.testing import Constant
@@ -122,7 +122,7 @@ def test_on_a_terminal_a_live_table_shows_the_candidates_and_leaves_the_decision
     assert re.search(r"LR at its end\s+mean loss\s+status", text)
     assert re.search(r"\n0\.01\s+\d\.\d{4}\s+ok", text)
     assert re.search(r"\n0\.001\s+\.\.\.", text)
-    assert re.search(r"\d+ jobs \(0 reused\), \d+ steps = \d\.\d plain runs", text)
+    assert re.search(r"\d+ jobs \(0 reused\), \d+ steps = \d\.\d full runs", text)
     left = final_lines(drawn)
     assert [line.split(":")[0] for line in left if line.startswith("segment")] == ["segment 1", "segment 2"]
     assert COLOUR.search(drawn)
@@ -201,10 +201,10 @@ def test_where_whole_runs_are_trained_each_round_is_told_once(capsys: pytest.Cap
     observer = progress.Progress(Console(stderr=True))
     job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))
     for title in ("peak_lr of wsd", "peak_lr of wsd", "warmup of wsd"):
-        observer.batch_started(Batch(title, [job], judge=False), 0, Problem(20))
+        observer.batch_started(Batch(title, [job], judge=False), 0, RunSpec(20))
     assert capsys.readouterr().err == "peak_lr of wsd\nwarmup of wsd\n"
     assert observer.batch is not None
-    observer.job_finished(job, SegmentResult("key", "ok", 2.0, steps=10))
+    observer.job_finished(job, JobResult("key", "ok", 2.0, steps=10))
     assert "left" not in observer.totals(observer.batch)
 
 
@@ -227,19 +227,19 @@ def drawn_table(observer: progress.Progress) -> list[str]:
 def test_a_row_of_whole_runs_tells_optimizer_schedule_and_loss() -> None:
     observer = progress.Progress(Console(stderr=True, height=24))
     jobs = whole_runs(2)
-    observer.batch_started(Batch("seed 3", jobs, judge=False), 0, Problem(10))
-    observer.job_finished(jobs[1], SegmentResult("key", "ok", 2.0, steps=10))
+    observer.batch_started(Batch("seed 3", jobs, judge=False), 0, RunSpec(10))
+    observer.job_finished(jobs[1], JobResult("key", "ok", 2.0, steps=10))
     title, head, first, second, totals = drawn_table(observer)
     assert (title, head.split()) == ("seed 3", ["optimizer", "schedule", "mean", "loss", "status"])
     assert first.split() == ["adamw", "linear", "peak_lr=0.1", "..."]
     assert second.split() == ["sgd", "linear", "peak_lr=0.1", "2.0000", "ok"]
-    assert totals.startswith("1 jobs (0 reused), 10 steps = 1.0 plain runs")
+    assert totals.startswith("1 jobs (0 reused), 10 steps = 1.0 full runs")
 
 
 def test_without_optimizers_of_their_own_the_column_is_left_out() -> None:
     observer = progress.Progress(Console(stderr=True, height=24))
     job = SegmentJob(0, 10, Linear(10, 0.1), evaluate=("test",))
-    observer.batch_started(Batch("seed 3", [job], judge=False), 0, Problem(10))
+    observer.batch_started(Batch("seed 3", [job], judge=False), 0, RunSpec(10))
     assert drawn_table(observer)[1:3] == ["schedule            mean loss  status", "linear peak_lr=0.1             ..."]
 
 
@@ -249,9 +249,9 @@ def test_without_optimizers_of_their_own_the_column_is_left_out() -> None:
 def test_a_long_table_shows_the_rows_at_work_and_the_totals_on_a_small_terminal(finished: int, shown: str) -> None:
     observer = progress.Progress(Console(stderr=True, height=20))
     jobs = whole_runs(60)
-    observer.batch_started(Batch("seed 3", jobs, judge=False), 0, Problem(10))
+    observer.batch_started(Batch("seed 3", jobs, judge=False), 0, RunSpec(10))
     for i, job in enumerate(jobs[:finished]):
-        observer.job_finished(job, SegmentResult(f"key {i}", "ok", 2.0, steps=10))
+        observer.job_finished(job, JobResult(f"key {i}", "ok", 2.0, steps=10))
     lines = drawn_table(observer)
     assert lines[0] == f"seed 3 (rows {shown} of 60)"
     assert len(lines) == 19, "the screen has 20 lines, one of them for the cursor"
@@ -264,21 +264,21 @@ def test_each_decision_is_told_once_with_the_search_it_belongs_to(capsys: pytest
     segment = Segment(1, 0, 10, 0.25, 0.0, (Candidate(0.1, 2.0, "ok", "key"),), 0.1, 0.5)
     job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))
     for title in ("eps [1]: segment 2 of 3", "eps [1]: segment 3 of 3"):
-        observer.batch_started(Batch(title, [job], (segment,)), 1, Problem(20))
-        observer.job_finished(job, SegmentResult(title, "ok", 2.0, steps=10))
+        observer.batch_started(Batch(title, [job], (segment,)), 1, RunSpec(20))
+        observer.job_finished(job, JobResult(title, "ok", 2.0, steps=10))
     assert capsys.readouterr().err == (
         "eps [1]: segment 1: steps 0-10, LR 0 -> 0.1, mean loss 2.0000, eps 0.25 nats, margin 0.5\n"
     )
-    observer.job_finished(job, SegmentResult("key", "ok", 2.0, steps=10))
+    observer.job_finished(job, JobResult("key", "ok", 2.0, steps=10))
     assert observer.batch is not None
-    assert observer.totals(observer.batch).startswith("3 jobs (2 reused), 30 steps = 1.5 plain runs, 0 s")
+    assert observer.totals(observer.batch).startswith("3 jobs (2 reused), 30 steps = 1.5 full runs, 0 s")
 
 
 def test_a_stopped_job_shows_what_its_loss_would_at_least_have_been() -> None:
     observer = progress.Progress(Console(stderr=True, height=24))
     job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))
-    observer.batch_started(Batch("segment 2 of 3", [job]), 0, Problem(20))
-    observer.job_finished(job, SegmentResult("key", "stopped", steps=7, at_least=2.5))
+    observer.batch_started(Batch("segment 2 of 3", [job]), 0, RunSpec(20))
+    observer.job_finished(job, JobResult("key", "stopped", steps=7, at_least=2.5))
     _, _, row, totals = drawn_table(observer)
     assert row.split() == ["0.1", ">", "2.5000", "stopped"]
     assert totals.startswith("1 jobs (0 reused, 1 stopped), 7 steps")
@@ -287,10 +287,10 @@ def test_a_stopped_job_shows_what_its_loss_would_at_least_have_been() -> None:
 def test_jobs_that_a_later_round_names_again_count_once() -> None:
     observer = progress.Progress(Console(stderr=True, height=24))
     jobs = [SegmentJob(0, 10, PiecewiseLinear(((0, lr),))) for lr in (0.1, 0.2)]
-    first, second = (SegmentResult(str(job.schedule), "ok", 2.0, steps=10) for job in jobs)
-    observer.batch_started(Batch("segment 2 of 3", jobs[:1]), 0, Problem(20))
+    first, second = (JobResult(str(job.schedule), "ok", 2.0, steps=10) for job in jobs)
+    observer.batch_started(Batch("segment 2 of 3", jobs[:1]), 0, RunSpec(20))
     observer.job_finished(jobs[0], first)
-    observer.batch_started(Batch("segment 2 of 3", jobs), 1, Problem(20))
+    observer.batch_started(Batch("segment 2 of 3", jobs), 1, RunSpec(20))
     observer.job_finished(jobs[0], first)
     observer.job_finished(jobs[1], second)
     assert drawn_table(observer)[-1].startswith("2 jobs (0 reused), 20 steps")

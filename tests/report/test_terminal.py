@@ -32,10 +32,10 @@ def document(**changes: Any) -> dict[str, Any]:
         "schedule": {"family": "piecewise-linear", "params": {"knots": [[0, 0.0], [10, 0.1]]}},
         "train_loss": 1.5,
         "validation_loss": 1.25,
-        "eval_loss": 1.125,
+        "test_loss": 1.125,
         "segments": [segment | {"chosen": 0.1, "margin": None, "notes": []}],
         "checkpoint": "a",
-        "cost": {"jobs": 2, "jobs_reused": 0, "steps_trained": 20, "baseline_runs": 2.0, "seconds": 0.5},
+        "cost": {"jobs": 2, "jobs_reused": 0, "steps_trained": 20, "full_runs": 2.0, "seconds": 0.5},
         "notes": [],
         "files": FILES,
     } | changes
@@ -89,7 +89,7 @@ def test_a_summary_names_the_seeds_that_were_trained(
 
 
 def test_a_summary_of_a_run_that_found_no_schedule_has_no_files_of_one(capsys: pytest.CaptureFixture[str]) -> None:
-    untrained = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "baseline_runs": 0.0, "seconds": 0.1}
+    untrained = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "full_runs": 0.0, "seconds": 0.1}
     files = {"schedule": None, "checkpoint": None, "result": "result.json"}
     terminal.print_summary(document(schedule=None, checkpoint=None, segments=[], cost=untrained, files=files))
     assert capsys.readouterr().out.split("\n") == [
@@ -105,7 +105,7 @@ def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.Captur
     out = capsys.readouterr().out
     assert "semilocal on linear-regression, seed 3, 10 steps" in out
     assert "train loss 1.5000 (smoothed), validation loss 1.2500, test loss 1.1250" in out
-    assert "cost: 2 jobs (0 reused), 20 steps trained = 2.0 plain runs, 0 s" in out
+    assert "cost: 2 jobs (0 reused), 20 steps trained = 2.0 full runs, 0 s" in out
     assert "schedule:   a [b]/schedule.json" in out
     assert "checkpoint: a [b]/a.safetensors" in out
     row = next(line.split() for line in out.splitlines() if "0-10" in line)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.engine.trainer import Trained, train
 from lrctl.errors import UsageError
 from lrctl.lr_scheduler import AdaptiveLR
@@ -20,7 +20,7 @@ from lrctl.testing import Constant
 from lrctl_schedules.line_search import LineSearch
 
 LINEAR = load_workload("linear-regression", {}, 0)
-SGD = Task("linear-regression", {}, "", 0, {"name": "sgd"})
+SGD = TrainSpec("linear-regression", {}, "", 0, {"name": "sgd"})
 SEARCH = LineSearch(1.0, growth_steps=2)
 
 

@@ -17,7 +17,7 @@ import pytest
 import searches
 from command_line import Lrctl
 from lrctl.cli.runs import amount
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.engine import session
 from lrctl.storage import gc, listing
 from lrctl.storage.store import STALE, Store
@@ -38,7 +38,7 @@ def put(store: Store, name: str, run: str, parent: str | None = None, age: float
     key, before = KEYS[name], KEYS[parent] if parent else None
     digests = {"losses": store.put_losses(key, np.ones(2), [0.1] * 2)}
     store.checkpoint(key).write_bytes(b"weights")
-    store.put_result(SegmentResult(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
+    store.put_result(JobResult(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
     for kind in ("jobs", "losses", "checkpoints"):
         os.utime(store.path / kind / f"{key}{gc.KINDS[kind]}", times=(time.time() - age,) * 2)
 
@@ -163,7 +163,7 @@ def test_what_stopped_jobs_left_goes_as_results_do(tmp_path: Path) -> None:
     store = Store(tmp_path)
     finish(store, "r", checkpoint=None, segments=[{"candidates": [{"key": KEYS["c"]}]}])
     for name, run in (("a", "r"), ("b", "gone"), ("c", "gone")):
-        store.put_result(SegmentResult(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
+        store.put_result(JobResult(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
     assert gc.collect(store)["freed"]["stopped"]["files"] == 1
     assert left(store)["stopped"] == "ac"
     (row,) = listing.runs(store)
@@ -192,11 +192,11 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
 ) -> None:
     expected = searches.found(searches.search(tmp_path / "other"))
     searches.search(place, small(strategy__semilocal__eps=0.0), name="shared")
-    answer, count = session.Session.answer, 0
+    run_batch, count = session.Session.run_batch, 0
 
     def answer_and_collect(self: session.Session, batch: Any) -> Any:
         nonlocal count
-        results = answer(self, batch)
+        results = run_batch(self, batch)
         count += 1
         if count == batches:
             shutil.rmtree(place / "runs" / "shared")
@@ -260,20 +260,20 @@ def test_runs_are_listed_with_what_they_reached(lrctl: Lrctl, place: Path, monke
     document = searches.search(place, name="done")
     interrupted(place, monkeypatch, training__seed=3)
     done, begun = lrctl("runs", "--json").document["runs"]
-    names = ("command", "workload", "seed", "steps", "train_loss", "validation_loss", "eval_loss")
+    names = ("command", "workload", "seed", "steps", "train_loss", "validation_loss", "test_loss")
     assert {name: done[name] for name in names} == {name: document[name] for name in names}
-    assert (done["run"], done["status"], done["baseline_runs"]) == (
+    assert (done["run"], done["status"], done["full_runs"]) == (
         "done",
         "finished",
-        document["cost"]["baseline_runs"],
+        document["cost"]["full_runs"],
     )
     assert [begun[name] for name in names] == ["semilocal", "linear-regression", 3, 24, None, None, None]
-    assert (begun["run"], begun["status"], begun["baseline_runs"]) == ("begun", "unfinished", None)
+    assert (begun["run"], begun["status"], begun["full_runs"]) == ("begun", "unfinished", None)
     header, first, second = lrctl("runs").out.splitlines()
     assert header.split()[:6] == ["run", "state", "command", "workload", "seed", "steps"]
     assert first.split()[:6] == ["done", "finished", "semilocal", "linear-regression", "0", "24"]
     assert second.split()[:6] == ["begun", "unfinished", "semilocal", "linear-regression", "3", "24"]
-    assert f"{document['eval_loss']:.4f}" in first
+    assert f"{document['test_loss']:.4f}" in first
 
 
 def test_the_disk_of_the_runs_is_that_of_the_store(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,10 +364,10 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(("answer", "stays"), [("y\n", False), ("n\n", True), ("\n", True), ("", True)])
 def test_whoever_sits_at_a_terminal_is_asked(
-    answer: str, stays: bool, lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
+    run_batch: str, stays: bool, lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Store(place).begin("r", "", {})
-    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    monkeypatch.setattr("sys.stdin", Terminal(run_batch))
     done = lrctl("runs", "remove", "r")
     assert (done.code, Store(place).run("r").exists()) == (0, stays)
     assert ("nothing was deleted" in done.err) is stays

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.errors import StoreError, UsageError
 from lrctl.storage.files import aside, write_json
 from lrctl.storage.store import Store, handed_over
@@ -25,11 +25,11 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def put(store: Store, key: str = KEY, parent: str | None = None, **more: Any) -> SegmentResult:
+def put(store: Store, key: str = KEY, parent: str | None = None, **more: Any) -> JobResult:
     """Record a job of 10 steps."""
     losses = np.linspace(2.0, 1.0, 10, dtype=np.float32)
     digests = {"losses": store.put_losses(key, losses, [0.1] * 10)}
-    result = SegmentResult(key, "ok", 1.5, 0, 1.0, 10, 0.25, parent=parent, digests=digests, run="r", **more)
+    result = JobResult(key, "ok", 1.5, 0, 1.0, 10, 0.25, parent=parent, digests=digests, run="r", **more)
     store.put_result(result)
     return result
 
@@ -47,10 +47,10 @@ def test_a_result_is_read_back_as_it_was_recorded(store: Store) -> None:
 
 
 def test_infinities_are_null_on_disk(store: Store) -> None:
-    store.put_result(SegmentResult(KEY, "ok", math.inf, 10, math.inf, 10))
+    store.put_result(JobResult(KEY, "ok", math.inf, 10, math.inf, 10))
     document = json.loads((store.path / "jobs" / f"{KEY}.json").read_text())
     assert document["mean_loss"] is None
-    assert store.result(KEY) == SegmentResult(KEY, "ok", math.inf, 10, math.inf, 10)
+    assert store.result(KEY) == JobResult(KEY, "ok", math.inf, 10, math.inf, 10)
 
 
 def test_losses_are_float32_and_lrs_float64(store: Store) -> None:

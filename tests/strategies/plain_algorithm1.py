@@ -42,16 +42,16 @@ def algorithm1(
         if best == math.inf:
             return None
         if k == 1 or k == segments or eta == 0.0:
-            slack = 0.0
+            tolerance = 0.0
         else:
-            slack = eps
+            tolerance = eps
             if decay:
-                slack = eps * (segments - k) / (segments - 1)
+                tolerance = eps * (segments - k) / (segments - 1)
             if unit == "progress":
-                slack = slack * max(0.0, loss(start, stop, 0.0, 0.0) - best)
+                tolerance = tolerance * max(0.0, loss(start, stop, 0.0, 0.0) - best)
         eta = -1.0
         for candidate, value in zip(etas, losses, strict=True):
-            if value <= best + slack and candidate > eta:
+            if value <= best + tolerance and candidate > eta:
                 eta = candidate
         chosen.append(eta)
     return chosen

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.strategy import Batch, Found, Problem, drive
-from lrctl.testing import Scripted, problem
+from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, drive
+from lrctl.testing import Scripted, run_spec
 from lrctl_strategies.shape.params import ShapeSearch
 from lrctl_strategies.shape.search import shape
 
@@ -30,19 +30,19 @@ SMALL: dict[str, Any] = {
 """One family of four shapes: 36 runs with the seeds 0, 1, 2, and 6 with the seeds 3, 4, 5."""
 
 
-def searched(loss: Landscape, run: Problem | None = None, **params: Any) -> tuple[Any, list[Batch]]:
+def searched(loss: Landscape, run: RunSpec | None = None, **params: Any) -> tuple[Any, list[Batch]]:
     """A search in which `loss` scripts each run: what it found, and the batches that it asked for."""
-    run = run or problem(STEPS)
+    run = run or run_spec(STEPS)
     script = Scripted(lambda job: loss(job.schedule, seed_of(job, run)))
-    return drive(shape(ShapeSearch(**SMALL | params), run), script.answer), script.batches
+    return drive(shape(ShapeSearch(**SMALL | params), run), script.run_batch), script.batches
 
 
-def with_adamw(**fields: Any) -> Problem:
+def with_adamw(**fields: Any) -> RunSpec:
     """A run whose optimizer is AdamW at its defaults."""
-    return replace(problem(STEPS), optimizer="adamw", **fields)
+    return replace(run_spec(STEPS), optimizer="adamw", **fields)
 
 
-def seed_of(job: SegmentJob, run: Problem) -> int:
+def seed_of(job: SegmentJob, run: RunSpec) -> int:
     """The seed that a job is trained with."""
     return run.seed if job.seed is None else job.seed
 
@@ -61,12 +61,12 @@ def off_lr(schedule: Any, base_lr: float = 1e-2) -> float:
     return abs(math.log10(float(schedule.peak_lr) / base_lr))
 
 
-def summary(found: Found) -> dict[str, Any]:
+def summary(found: SearchResult) -> dict[str, Any]:
     """What the result document has beside the engine's own values."""
     return dict(found.summary)
 
 
-def setting(found: Found, at: int = 0) -> dict[str, Any]:
+def setting(found: SearchResult, at: int = 0) -> dict[str, Any]:
     """What was measured in one setting."""
     document: dict[str, Any] = summary(found)["settings"][at]
     return document

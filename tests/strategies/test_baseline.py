@@ -10,10 +10,10 @@ import pytest
 
 from lrctl.contracts.axes import tunable
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.strategy import Batch, Found, Problem
+from lrctl.contracts.strategy import Batch, RunSpec, SearchResult
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.registry.registry import registry
-from lrctl.testing import TASK, play
+from lrctl.testing import SPEC, play
 from lrctl_strategies.baseline.params import Baseline
 from lrctl_strategies.baseline.search import baseline
 from lrctl_strategies.grids import GEOMETRIC
@@ -23,12 +23,12 @@ STEPS = 40
 Landscape = Callable[[Any], float]
 
 
-def tuned(landscape: Landscape, **params: Any) -> tuple[Found, list[Batch]]:
+def tuned(landscape: Landscape, **params: Any) -> tuple[SearchResult, list[Batch]]:
     """Baselines on a landscape that gives the loss of whole runs; 1e9 stands for all other jobs."""
     return play(baseline, Baseline(**params), STEPS, lambda job: landscape(job.schedule) if job.evaluate else 1e9)
 
 
-def results(found: Found) -> list[dict[str, Any]]:
+def results(found: SearchResult) -> list[dict[str, Any]]:
     return dict(found.summary)["results"]  # type: ignore[no-any-return]
 
 
@@ -199,7 +199,7 @@ def test_when_every_run_diverged_the_error_says_what_to_change() -> None:
 )
 def test_what_cannot_be_tuned_is_refused(params: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        next(baseline(Baseline(**params), Problem(STEPS)))
+        next(baseline(Baseline(**params), RunSpec(STEPS)))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_the_saving_of_shared_prefixes_is_stated() -> None:
     found, batches = tuned(bowl(1e-3, warmup=0.1), family=("wsd",))
     sharing = dict(found.summary)["prefix_sharing"]
     assert sharing["steps_separate"] == 17 * STEPS
-    jobs = {job.key(TASK): job for batch in batches for job in batch.jobs}
+    jobs = {job.key(SPEC): job for batch in batches for job in batch.jobs}
     assert sharing["steps"] == sum(job.stop - job.start for job in jobs.values())
     assert sharing["steps"] < sharing["steps_separate"]
     told = f"Shared prefixes: {sharing['steps']} steps instead of {sharing['steps_separate']}."

@@ -14,7 +14,7 @@ import lrctl as api
 from command_line import Done, Lrctl
 from lrctl.contracts.axes import tunable, with_peak
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.strategy import Batch, Found, Problem
+from lrctl.contracts.strategy import Batch, RunSpec, SearchResult
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
@@ -29,7 +29,7 @@ HUMP = PiecewiseLinear(((0, 0.0), (18, 0.2), (40, 0.02)))
 SMALL = ["--executor", "serial", "--grid", "0.3,0.1,0.03", "--baseline", "triangle", "--quiet", "--json"]
 
 
-def fitted(loss: Any = None, steps: int = STEPS, **params: Any) -> tuple[Found, list[Batch]]:
+def fitted(loss: Any = None, steps: int = STEPS, **params: Any) -> tuple[SearchResult, list[Batch]]:
     """A fit of `HUMP` on a landscape that gives the loss of whole runs."""
     p = FitClosedForm(source=schedule_text(HUMP, STEPS), **{"family": ("triangle", "quadratic", "constant"), **params})
     return play(fit_closed_form, p, steps, lambda job: loss(job.schedule) if loss else 1.0)
@@ -114,7 +114,7 @@ def test_the_schedule_is_trained_beside_its_fits_and_gives_the_search_s_own_loss
     entries = {entry["name"]: entry for entry in document["results"]}
     assert sorted(entries) == ["found", "quadratic", "triangle"]
     search = json.loads(Path(f".lrctl/runs/{run}/result.json").read_text())
-    for loss in ("train_loss", "validation_loss", "eval_loss"):
+    for loss in ("train_loss", "validation_loss", "test_loss"):
         assert entries["found"][loss] == search[loss]
     losses = [entry["validation_loss"] for entry in document["results"]]
     assert losses == sorted(losses)
@@ -188,7 +188,7 @@ def test_the_python_interface_takes_a_run_s_name(run: str) -> None:
 # What is trained
 
 
-def names(found: Found) -> list[str]:
+def names(found: SearchResult) -> list[str]:
     return sorted(entry["name"] for entry in dict(found.summary)["results"])
 
 
@@ -440,4 +440,4 @@ def test_bad_input_is_one_clear_sentence(arguments: list[str], words: list[str],
 def test_a_schedule_for_another_length_is_refused() -> None:
     p = FitClosedForm(source=schedule_text(HUMP, STEPS))
     with pytest.raises(UsageError, match="for 40 steps and the run has 50; give --stretch 50"):
-        next(fit_closed_form(p, Problem(50)))
+        next(fit_closed_form(p, RunSpec(50)))

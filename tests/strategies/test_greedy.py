@@ -11,10 +11,10 @@ import transformers
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.strategy import Batch, Found
+from lrctl.contracts.strategy import Batch, SearchResult
 from lrctl.errors import UsageError
 from lrctl.storage.runs import finished
-from lrctl.testing import play, problem
+from lrctl.testing import play, run_spec
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
 from lrctl_strategies.contenders import contender
@@ -27,12 +27,12 @@ STEPS = 40
 DEFAULT = ("linear", "cosine", "polynomial", "constant-with-warmup")
 
 
-def compared(loss: Any, **params: Any) -> tuple[Found, list[Batch]]:
+def compared(loss: Any, **params: Any) -> tuple[SearchResult, list[Batch]]:
     """A comparison in which `loss` scripts the loss of each job."""
     return play(greedy, GreedyComparison(**params), STEPS, loss)
 
 
-def summary(found: Found) -> dict[str, Any]:
+def summary(found: SearchResult) -> dict[str, Any]:
     return dict(found.summary)
 
 
@@ -285,7 +285,7 @@ def test_what_is_handed_over_is_the_run_that_was_chosen(tmp_path: Path) -> None:
     document = on_smoke(tmp_path, seeds=[3, 4], optimizer=["sgd", "adamw"])
     best = document["results"][0]
     assert document["checkpoint"] == best["checkpoint"]
-    assert (document["validation_loss"], document["eval_loss"]) == (best["validation_loss"], best["eval_loss"])
+    assert (document["validation_loss"], document["test_loss"]) == (best["validation_loss"], best["test_loss"])
     assert (document["train_loss"], document["seed"]) == (best["train_loss"], best["seed"])
     replayed = finished(tmp_path, document["run"]).schedule
     assert isinstance(replayed, PiecewiseLinear)
@@ -326,4 +326,4 @@ def test_recorded_rows_are_summed_up_without_training(tmp_path: Path) -> None:
 
 
 def test_a_problem_for_tests_has_every_optimizer() -> None:
-    assert problem(STEPS).optimizers["sgd"]["momentum"] == 0.0
+    assert run_spec(STEPS).optimizers["sgd"]["momentum"] == 0.0

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.strategy import Slack
+from lrctl.contracts.strategy import Tolerance
 from lrctl.planning.estimate import estimate
 from lrctl.testing import Landscape, check_strategy, play
 from lrctl_strategies.grids import ratios
@@ -67,11 +67,11 @@ def valleys(draw: st.DrawFn, least: int = 2, most: int = 30) -> list[float]:
 def test_where_losses_have_one_minimum_the_choice_is_that_of_all(
     losses: list[float], eps: float, gained: float | None, data: st.DataObject
 ) -> None:
-    slack, frozen = Slack(eps, share=gained is not None), None if gained is None else min(losses) + gained
+    tolerance, frozen = Tolerance(eps, share=gained is not None), None if gained is None else min(losses) + gained
     start = {0, len(losses) - 1, *data.draw(st.lists(st.integers(0, len(losses) - 1)))}
 
     def limit(best: float) -> float:
-        return slack.limit(best, frozen)
+        return tolerance.limit(best, frozen)
 
     pick, _ = lean(losses, limit, sorted(start))
     assert pick == exhaustive(losses, limit)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.strategy import Batch, Found
+from lrctl.contracts.strategy import Batch, SearchResult
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl.testing import TASK, check_strategy, play, problem
+from lrctl.testing import SPEC, check_strategy, play, run_spec
 from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.search import lookahead
 from lrctl_strategies.lookahead.short_runs import vertex
@@ -26,7 +26,7 @@ Landscape = Callable[[Line], float]
 FREE: dict[str, Any] = {"budget": 1e9}
 
 
-def looked(landscape: Landscape, steps: int = STEPS, **params: Any) -> tuple[Found, list[Batch]]:
+def looked(landscape: Landscape, steps: int = STEPS, **params: Any) -> tuple[SearchResult, list[Batch]]:
     """A search where a scored job has what the landscape says of its knots, and all other jobs 1e9."""
 
     def loss(job: SegmentJob) -> float:
@@ -37,7 +37,7 @@ def looked(landscape: Landscape, steps: int = STEPS, **params: Any) -> tuple[Fou
     return play(lookahead, Lookahead(**params), steps, loss)
 
 
-def summary(found: Found) -> dict[str, Any]:
+def summary(found: SearchResult) -> dict[str, Any]:
     return dict(found.summary)
 
 
@@ -150,7 +150,7 @@ def test_checkpoints_that_later_jobs_go_on_from_are_kept() -> None:
         for batch in batches:
             kept = {None, *batch.keep, *(job.parent for job in batch.jobs)}
             assert {job.parent for job in batch.jobs} <= made
-            made = (made & kept) | {job.key(TASK) for job in batch.jobs if job.checkpoint}
+            made = (made & kept) | {job.key(SPEC) for job in batch.jobs if job.checkpoint}
 
 
 @pytest.mark.parametrize("budget", [1.5, 3.0, 5.0, 20.0])
@@ -159,8 +159,8 @@ def test_no_rollout_but_the_first_goes_beyond_the_budget(budget: float) -> None:
     trained = sum(job.stop - job.start for batch in batches for job in batch.jobs)
     scores = sum(bool(job.score_batches) for batch in batches for job in batch.jobs)
     spent = (trained + scores * 64 / 3) / STEPS
-    assert summary(found)["plain_runs"] == pytest.approx(spent)
-    first = summary(found)["rollouts"][0]["plain_runs"]
+    assert summary(found)["full_runs"] == pytest.approx(spent)
+    first = summary(found)["rollouts"][0]["full_runs"]
     assert first < 3.1 or budget >= 3
     assert spent <= max(budget, first) + 1e-9
     left_out = [note for note in found.notes if "--budget" in note]
@@ -273,7 +273,7 @@ def test_with_one_knot_the_lr_may_still_go_up() -> None:
 
 
 def test_bad_knots_are_refused_before_anything_is_trained() -> None:
-    search = lookahead(Lookahead(knot=(0.9999,)), problem(STEPS))
+    search = lookahead(Lookahead(knot=(0.9999,)), run_spec(STEPS))
     with pytest.raises(UsageError, match="too few"):
         next(search)
 

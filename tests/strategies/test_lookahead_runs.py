@@ -41,8 +41,8 @@ def test_the_document_has_every_rollout_and_the_answer(done: tuple[Path, dict[st
     assert document["checkpoint"] == best["key"]
     assert document["schedule"] == {"family": "piecewise-linear", "params": {"knots": best["knots"]}}
     assert document["chosen_by"] == "training batches kept aside"
-    assert document["cost"]["baseline_runs"] <= document["plain_runs"] <= 8
-    assert document["eval_loss"] > 0
+    assert document["cost"]["full_runs"] <= document["full_runs"] <= 8
+    assert document["test_loss"] > 0
 
 
 def test_training_with_the_schedule_that_was_found_gives_the_same_bits(done: tuple[Path, dict[str, Any]]) -> None:
@@ -51,10 +51,10 @@ def test_training_with_the_schedule_that_was_found_gives_the_same_bits(done: tup
     recipe = smoke(**RECIPE)
     with closing(session.Session(Store(store.parent / "again"), prepare(recipe), recipe)) as again:
         job = SegmentJob(0, recipe.training.steps, schedule, evaluate=("test",))
-        (result,) = again.answer(Batch("from scratch", [job]))
+        (result,) = again.run_batch(Batch("from scratch", [job]))
         losses = again.store.history(result.key)["loss"]
     assert losses.tobytes() == finished(store, document["run"]).history()["loss"].tobytes()
-    assert result.metrics["test"]["loss"] == document["eval_loss"]
+    assert result.metrics["test"]["loss"] == document["test_loss"]
 
 
 def test_a_search_that_was_stopped_goes_on_to_the_same_result(
@@ -92,7 +92,7 @@ def test_another_budget_reuses_what_was_trained(done: tuple[Path, dict[str, Any]
     store, document = done
     again = lookahead(store, strategy__lookahead__budget=5.0)
     assert again["cost"]["jobs_reused"] > again["cost"]["jobs"] / 2
-    assert again["plain_runs"] <= 5.0
+    assert again["full_runs"] <= 5.0
     assert again["score"] >= document["score"]
 
 
@@ -105,7 +105,7 @@ def test_the_command_line_shows_it_and_the_report_draws_it(lrctl: Lrctl, tmp_pat
     words = ["lookahead", "--recipe", "smoke", "--executor", "serial", "--score-batches", "4", "--store", str(tmp_path)]
     planned = lrctl(*words, "--dry-run")
     assert planned.code == 0
-    assert "plain runs" in planned.out + planned.err
+    assert "full runs" in planned.out + planned.err
     shown = lrctl(*words)
     assert shown.code == 0
     assert "Every rollout" in shown.out

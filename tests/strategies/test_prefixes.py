@@ -97,7 +97,7 @@ def test_results_with_shared_prefixes_are_those_of_separate_runs_bit_for_bit(tmp
         while True:
             batches.append(batch)
             try:
-                batch = search.send(shared.answer(batch))
+                batch = search.send(shared.run_batch(batch))
             except StopIteration as end:
                 ended, steps_of = end.value
                 break
@@ -105,7 +105,7 @@ def test_results_with_shared_prefixes_are_those_of_separate_runs_bit_for_bit(tmp
     assert sum(job.stop - job.start for batch in batches for job in batch.jobs) == 72 + 40
     with session_of(tmp_path / "separate", smoke()) as separate:
         jobs = [SegmentJob(0, STEPS, schedule, evaluate=SPLITS) for schedule in schedules]
-        results = separate.answer(Batch("apart", jobs))
+        results = separate.run_batch(Batch("apart", jobs))
     for schedule, result in zip(schedules, results, strict=True):
         run = ended[schedule]
         assert shared.store.history(run.key).tobytes() == separate.store.history(result.key).tobytes()

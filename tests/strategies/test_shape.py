@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Problem, drive
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, RunSpec, drive
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl.testing import TASK, Scripted, problem
+from lrctl.testing import SPEC, Scripted, run_spec
 from lrctl_strategies.shape.params import FAMILIES, ShapeSearch
 from lrctl_strategies.shape.search import shape
 from strategies.shape_landscapes import (
@@ -34,7 +34,7 @@ from strategies.shape_landscapes import (
 
 def test_every_shape_is_crossed_with_every_base_lr_and_seed() -> None:
     _, (first, _) = searched(bowl(), seeds=2)
-    tried = [(at_one(job.schedule), job.schedule.peak_lr, seed_of(job, problem(STEPS))) for job in jobs([first])]
+    tried = [(at_one(job.schedule), job.schedule.peak_lr, seed_of(job, run_spec(STEPS))) for job in jobs([first])]
     shapes = {shape for shape, _, _ in tried}
     assert len(shapes) == 4
     assert len(tried) == len(set(tried))
@@ -53,7 +53,7 @@ def test_the_first_shapes_are_the_same_however_many_are_drawn() -> None:
 
 
 def test_shapes_do_not_depend_on_the_base_lrs_the_recipes_seed_or_the_other_families() -> None:
-    assert drawn(grid=(0.5, 0.7, 0.9)) == drawn(run=Problem(STEPS, seed=7)) == drawn()
+    assert drawn(grid=(0.5, 0.7, 0.9)) == drawn(run=RunSpec(STEPS, seed=7)) == drawn()
     assert drawn(family=("square-root", "rex"))[4:] == drawn()
 
 
@@ -62,7 +62,7 @@ def test_another_draw_seed_draws_other_shapes() -> None:
 
 
 def test_the_recipes_seed_comes_first_and_the_fresh_ones_follow() -> None:
-    run = Problem(STEPS, seed=7)
+    run = RunSpec(STEPS, seed=7)
     _, (first, second) = searched(bowl(), run)
     assert {seed_of(job, run) for job in first.jobs} == {7, 8, 9}
     assert {seed_of(job, run) for job in second.jobs} == {10, 11, 12}
@@ -121,16 +121,16 @@ def results(script: Any, **params: Any) -> Any:
     p = ShapeSearch(family=("rex",), against=(), shapes=3, grid=GRID, sweep=0, **params)
     answers = Scripted(lambda job: bowl()(job.schedule, 0))
 
-    def answer(batch: Batch) -> list[SegmentResult]:
-        return [script(job, result) for job, result in zip(batch.jobs, answers.answer(batch), strict=True)]
+    def run_batch(batch: Batch) -> list[JobResult]:
+        return [script(job, result) for job, result in zip(batch.jobs, answers.run_batch(batch), strict=True)]
 
-    return drive(shape(p, problem(STEPS)), answer)
+    return drive(shape(p, run_spec(STEPS)), run_batch)
 
 
 def test_a_training_loss_that_is_not_finite_is_divergence_whatever_the_validation_loss() -> None:
     first = drawn(shapes=3)
 
-    def script(job: SegmentJob, result: SegmentResult) -> SegmentResult:
+    def script(job: SegmentJob, result: JobResult) -> JobResult:
         if at_one(job.schedule) != first[1]:
             return result
         metrics = {split: {"loss": 1e-9} for split in job.evaluate}
@@ -144,7 +144,7 @@ def test_a_training_loss_that_is_not_finite_is_divergence_whatever_the_validatio
 
 def test_choices_are_made_by_the_metric_that_is_asked_for() -> None:
 
-    def script(job: SegmentJob, result: SegmentResult) -> SegmentResult:
+    def script(job: SegmentJob, result: JobResult) -> JobResult:
         b, off = cast(Any, job.schedule).b, off_lr(job.schedule)
         metrics = {split: {"loss": 1 + off + b} for split in job.evaluate}
         return replace(result, metrics=metrics, stage_losses=(200 + off - b,))
@@ -229,7 +229,7 @@ def test_families_are_ranked_by_their_losses_with_fresh_seeds() -> None:
 
 def key_of(found: Any, batches: list[Batch]) -> Any:
     """The job that was handed over."""
-    (job,) = {job.key(TASK): job for job in jobs(batches) if job.key(TASK) == found.checkpoint}.values()
+    (job,) = {job.key(SPEC): job for job in jobs(batches) if job.key(SPEC) == found.checkpoint}.values()
     return job
 
 
@@ -270,7 +270,7 @@ def test_the_comparison_with_tuned_schedules_is_on_seeds_that_ranked_neither() -
 
 def test_grid_shapes_that_are_the_same_count_once() -> None:
     """In 10 steps a warmup of 5 % or 10 % is at most one step, which is none."""
-    found, _ = searched(bowl(), problem(10), against=("cosine",), top=3)
+    found, _ = searched(bowl(), run_spec(10), against=("cosine",), top=3)
     (tuned,) = (f for f in setting(found)["families"] if f["name"] == "tuned cosine")
     assert tuned["shapes"] == 3
     assert len({e["searched"]["warmup"] for e in setting(found)["shapes"] if e["family"] == "tuned cosine"}) == 3
@@ -319,7 +319,7 @@ def test_a_lucky_first_seed_is_not_the_score_of_a_shape_that_went_on() -> None:
         halving=True,
         grid=grid,
     )
-    assert {seed_of(j, problem(STEPS)) for j in jobs(batches) if j.schedule.peak_lr == 1e-4} == {0}
+    assert {seed_of(j, run_spec(STEPS)) for j in jobs(batches) if j.schedule.peak_lr == 1e-4} == {0}
     (family,) = setting(found)["families"]
     (own,) = (each for each in setting(found)["shapes"] if each["searched"] == family["searched"])
     assert (family["score"], own["score"], own["base_lr"]) == (1.0, 1.0, 1e-2)

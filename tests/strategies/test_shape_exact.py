@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lrctl.contracts.canonical import finite
-from lrctl.contracts.strategy import Found, Problem, drive
+from lrctl.contracts.strategy import RunSpec, SearchResult, drive
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.testing import Scripted
 from lrctl_strategies.shape.params import FAMILIES, ShapeSearch
@@ -35,12 +35,12 @@ def searched(steps: int = 12, workload: ExactRegression | None = None, **params:
     """A search whose last jobs are answered by the closed form."""
     ours = workload or exact()
     script = Scripted(lambda job: float(ours.expected_losses(np.array([job.lrs]))[0]))
-    found = drive(shape(ShapeSearch(**{"grid": GRID} | params), Problem(steps, exact=ours)), script.answer)
+    found = drive(shape(ShapeSearch(**{"grid": GRID} | params), RunSpec(steps, exact=ours)), script.run_batch)
     assert len([job for batch in script.batches for job in batch.jobs]) == len(summary(found)["results"])
     return found
 
 
-def by_name(found: Found) -> dict[str, Any]:
+def by_name(found: SearchResult) -> dict[str, Any]:
     return {entry["name"]: entry for entry in summary(found)["results"]}
 
 
@@ -84,7 +84,7 @@ def test_a_refined_shape_is_at_least_as_good_as_the_drawn_one(small: Any) -> Non
 def test_no_small_change_makes_a_refined_shape_better(small: Any, name: str) -> None:
     entry = by_name(small)[name]
     family = space(name, 12)
-    bench = Bench(Problem(12, exact=exact()), Setting("", 12), "validation", GRID)
+    bench = Bench(RunSpec(12, exact=exact()), Setting("", 12), "validation", GRID)
     refined, base_lr = family.shape(entry["searched"]), entry["params"]["peak_lr"]
     near = [(refined, base_lr * f) for f in (1.01, 0.99)] + [(s, base_lr) for s in family.neighbours(refined, 0.01)]
     assert min(bench.losses_at(near)) > entry["loss"] * (1 - 1e-6)
@@ -151,7 +151,7 @@ def test_what_is_trained_at_the_end_has_the_computed_loss(tmp_path: Path) -> Non
     scripted = by_name(searched(**names))
     for name, entry in entries.items():
         assert entry["loss"] == pytest.approx(scripted[name]["loss"], rel=1e-6)
-    assert document["eval_loss"] == entries["optimum"]["loss"]
+    assert document["test_loss"] == entries["optimum"]["loss"]
     assert document["checkpoint"] == entries["optimum"]["checkpoint"]
 
 

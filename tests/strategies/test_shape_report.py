@@ -13,7 +13,7 @@ import pytest
 
 from command_line import Lrctl
 from lrctl.contracts.canonical import finite
-from lrctl.contracts.strategy import Found
+from lrctl.contracts.strategy import SearchResult
 from lrctl.planning.estimate import estimate
 from lrctl.storage.runs import finished
 from lrctl_strategies.intervals import band, of_median
@@ -61,7 +61,7 @@ def test_all_it_says_is_strict_json_and_can_be_drawn(params: dict[str, Any], los
             assert all(y is None or math.isfinite(y) for y in (*series.y, *series.low, *series.high))
 
 
-def chart(said: Found, name: str) -> Any:
+def chart(said: SearchResult, name: str) -> Any:
     (drawn,) = (each for each in said.charts if each.name == name)
     return drawn
 
@@ -145,7 +145,7 @@ def test_what_is_handed_over_is_a_run_that_was_chosen(store: Path) -> None:
     document, best = run.document, run.document["results"][0]
     assert document["checkpoint"] == best["checkpoint"]
     assert document["seed"] == best["seed"] == 2
-    for loss in ("train_loss", "validation_loss", "eval_loss"):
+    for loss in ("train_loss", "validation_loss", "test_loss"):
         assert document[loss] == pytest.approx(best[loss])
     assert document["schedule"] == best["schedule"]
     assert store.joinpath("checkpoints", f"{document['checkpoint']}.safetensors").exists()

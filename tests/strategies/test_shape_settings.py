@@ -9,7 +9,7 @@ import pytest
 
 from lrctl.contracts.strategy import Batch
 from lrctl.errors import UsageError
-from lrctl.testing import TASK, problem
+from lrctl.testing import SPEC, run_spec
 from lrctl_strategies.shape.params import ShapeSearch
 from lrctl_strategies.shape.settings import axis, settings
 from strategies.shape_landscapes import GRID, STEPS, at_one, bowl, jobs, searched, summary, with_adamw
@@ -71,7 +71,7 @@ def test_without_the_recipes_own_length_nothing_is_handed_over() -> None:
 
 def test_the_best_setting_is_handed_over_with_its_optimizer() -> None:
     found, batches = searched(bowl(), with_adamw(), vary=("optimizer.weight_decay=0.5",))
-    (job,) = (job for job in jobs(batches) if job.key(TASK) == found.checkpoint)
+    (job,) = (job for job in jobs(batches) if job.key(SPEC) == found.checkpoint)
     assert job.optimizer
     assert job.optimizer["weight_decay"] == 0.5
 
@@ -87,7 +87,7 @@ def test_all_combinations_of_what_is_varied_are_searched() -> None:
 
 
 def test_a_setting_that_is_given_in_two_parts_is_one_axis() -> None:
-    assert [each.steps for each in settings(("steps=10,20", "steps=20,30"), problem(STEPS))] == [10, 20, 30]
+    assert [each.steps for each in settings(("steps=10,20", "steps=20,30"), run_spec(STEPS))] == [10, 20, 30]
 
 
 def test_independent_weight_decay_is_what_the_update_has_at_the_peak_whatever_the_base_lr() -> None:
@@ -153,4 +153,4 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_trained(vary: s
 @pytest.mark.parametrize("params", [{"vary": DECAYS}, {"weight_decay": "independent"}], ids=str)
 def test_the_optimizer_of_a_workload_that_brings_its_own_cannot_be_varied(params: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="the workload brings its own optimizer; name one"):
-        searched(bowl(), problem(STEPS), **params)
+        searched(bowl(), run_spec(STEPS), **params)

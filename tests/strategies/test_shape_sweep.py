@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from lrctl.contracts.strategy import Found
-from lrctl.testing import problem
+from lrctl.contracts.strategy import SearchResult
+from lrctl.testing import run_spec
 from strategies.shape_landscapes import STEPS, at_one, bowl, jobs, off_lr, searched, seed_of, setting
 
 WARMUP: dict[str, Any] = {"family": ("rex:b=0.5",), "sweep": 4}
 """A family with one free parameter, at 0, 0.1, 0.2 and 0.3 in a sweep."""
 
 
-def points(found: Found) -> dict[float, Any]:
+def points(found: SearchResult) -> dict[float, Any]:
     (sweep,) = setting(found)["sweeps"]
     return {round(point["value"], 9): point for point in sweep["points"]}
 
@@ -71,7 +71,7 @@ def test_a_sweep_uses_the_fresh_seeds_and_begins_at_the_base_lr_that_was_ranked(
     assert found.schedule.peak_lr == 1e-2
     first = batches[2]
     assert {job.schedule.peak_lr for job in jobs([first])} == {1e-3, 1e-2, 1e-1}
-    assert {seed_of(job, problem(STEPS)) for job in first.jobs} == set(range(3, 12))
+    assert {seed_of(job, run_spec(STEPS)) for job in first.jobs} == set(range(3, 12))
     assert {point["base_lr"] for point in points(found).values()} == {1e-1}
 
 
@@ -101,9 +101,9 @@ def test_a_winner_that_diverged_once_is_not_beaten_by_that_alone() -> None:
 
 def test_values_that_come_to_the_same_shape_are_tried_once() -> None:
     """In 10 steps warmups of 0 and 7.5 % are none, and so is one where the whole range is at most one step."""
-    found, _ = searched(bowl(), problem(10), **WARMUP | {"sweep": 5}, shapes=1)
+    found, _ = searched(bowl(), run_spec(10), **WARMUP | {"sweep": 5}, shapes=1)
     assert len(points(found)) == len(setting(found)["sweeps"][0]["points"])
-    none, _ = searched(bowl(), problem(3), **WARMUP, shapes=1)
+    none, _ = searched(bowl(), run_spec(3), **WARMUP, shapes=1)
     assert (setting(none)["sweeps"], setting(none)["near_optimal"]) == ([], None)
 
 

@@ -11,7 +11,7 @@ from lrctl_strategies.tuning.tables import best_of_each, closed_forms
 
 def entry(family: str, *, origin: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
     """An entry of the results."""
-    losses = {"train_loss": 1.5, "validation_loss": None, "eval_loss": 1.25}
+    losses = {"train_loss": 1.5, "validation_loss": None, "test_loss": 1.25}
     return {"name": "a name", "family": family, "params": params, "runs": 4, **(origin or {}), **losses}
 
 
@@ -43,7 +43,7 @@ def test_parameters_that_tell_a_schedule_from_its_family(family: str, params: di
     }
 
 
-COST = "Tuning runs: plain runs of its grid search"
+COST = "Tuning runs: full runs of its grid search"
 
 
 @pytest.mark.parametrize(

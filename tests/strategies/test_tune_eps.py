@@ -8,15 +8,15 @@ import math
 import pytest
 
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.strategy import Batch, Found
+from lrctl.contracts.strategy import Batch, SearchResult
 from lrctl.errors import NoValidCandidateError
-from lrctl.testing import TASK, check_strategy, play
+from lrctl.testing import SPEC, check_strategy, play
 from lrctl_strategies.semilocal.params import SemiLocal
 from lrctl_strategies.semilocal.search import semilocal
 from lrctl_strategies.semilocal.tune_eps import tunable
 
 
-def tune(best: float, eps: float = 0.06) -> tuple[Found, list[Batch], dict[tuple[float, bool], float]]:
+def tune(best: float, eps: float = 0.06) -> tuple[SearchResult, list[Batch], dict[tuple[float, bool], float]]:
     """Tune on a landscape in which the validation loss tells how far the search's eps was from `best`.
 
     The training losses let every eps take a different path, so that the end of the run tells which eps it was.
@@ -24,7 +24,7 @@ def tune(best: float, eps: float = 0.06) -> tuple[Found, list[Batch], dict[tuple
     peaks: dict[str, float] = {}
 
     def loss(job: SegmentJob) -> float:
-        key = job.key(TASK)
+        key = job.key(SPEC)
         lr = (job.lrs or [0.0])[-1]
         peaks[key] = max(peaks.get(job.parent or "", 0.0), lr)
         if job.evaluate:

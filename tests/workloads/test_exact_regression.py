@@ -93,9 +93,9 @@ def test_training_ends_with_the_computed_loss(tmp_path: Path) -> None:
     schedule = PiecewiseLinear(((0, 1.2), (10, 0.7), (30, 0.0)))
     jobs = [SegmentJob(0, stop, schedule, evaluate=("validation", "test")) for stop in (30, 12)]
     with session_of(tmp_path, recipe) as session:
-        first, half = session.answer(Batch("whole, half", jobs))
+        first, half = session.run_batch(Batch("whole, half", jobs))
         rest = SegmentJob(12, 30, schedule, parent=half.key, evaluate=("validation", "test"))
-        (second,) = session.answer(Batch("rest", [rest]))
+        (second,) = session.run_batch(Batch("rest", [rest]))
     lrs = np.array([[schedule(step) for step in range(30)]])
     expected = pytest.approx(float(workload().expected_losses(lrs)[0]), rel=1e-6)
     assert first.metrics["validation"]["loss"] == first.metrics["test"]["loss"] == expected

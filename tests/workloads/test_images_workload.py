@@ -24,7 +24,7 @@ from workloads.packages import digits_installed, mnist_installed
 
 ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
 MODELS = ("cnn", "mlp", "convnet", "resnet")
-TASK = replace(testing.TASK, workload="images", optimizer=ADAMW)
+SPEC = replace(testing.SPEC, workload="images", optimizer=ADAMW)
 
 
 def images(seed: int = 0, **params: Any) -> ImageClassifier:
@@ -275,7 +275,7 @@ LEARNERS = {
 @pytest.mark.parametrize(("params", "steps", "accuracy"), LEARNERS.values(), ids=LEARNERS)
 def test_it_learns(params: dict[str, Any], steps: int, accuracy: float) -> None:
     schedule = PiecewiseLinear(((0, 0.02), (steps, 0.0)))
-    trained = train(images(**params), TASK, SegmentJob(0, steps, schedule, evaluate=("validation",)))
+    trained = train(images(**params), SPEC, SegmentJob(0, steps, schedule, evaluate=("validation",)))
     assert trained.losses[0] == pytest.approx(math.log(10), abs=0.5)
     assert trained.losses[-10:].mean() < 0.3
     assert trained.metrics["validation"]["accuracy"] > accuracy

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lrctl.contracts.strategy import Problem, Search
+from lrctl.contracts.strategy import RunSpec, Search
 from lrctl_strategies.baseline.params import Baseline
 from lrctl_strategies.tuning.side_by_side import SideBySide
 from lrctl_strategies.tuning.start import check_own_grids, start
@@ -16,7 +16,7 @@ from lrctl_strategies.tuning.start import check_own_grids, start
 NEXT = "lrctl compare with a search's run, over a few seeds; lrctl export RUN --to torch for your own project"
 
 
-def baseline(p: Baseline, run: Problem) -> Search:
+def baseline(p: Baseline, run: RunSpec) -> Search:
     """Tune each family, and answer with the one that ended best."""
     shapes = [start(family, run.steps, p.grid, p.metric, p.axis) for family in dict.fromkeys(p.family)]
     check_own_grids(p.axis, shapes)

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 
 from lrctl.contracts.axes import with_peak
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Schedule
-from lrctl.contracts.strategy import Batch, Problem
+from lrctl.contracts.strategy import Batch, RunSpec
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.closed_form.convex_bound import bound
 from lrctl_strategies.fitting import Fit
 from lrctl_strategies.tuning.tuning import PEAK, value_of
 
-Measuring = Generator[Batch, list[SegmentResult], tuple[float, ...]]
+Measuring = Generator[Batch, list[JobResult], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Predicted:
     bound: float
 
 
-def measured(schedule: Schedule, run: Problem) -> Measuring:
+def measured(schedule: Schedule, run: RunSpec) -> Measuring:
     """The gradient norm at each step of a run with the schedule.
 
     Raises:

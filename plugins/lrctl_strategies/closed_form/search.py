@@ -13,7 +13,7 @@ from typing import Any
 from lrctl.contracts.axes import scalable, stretch
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, params_of
-from lrctl.contracts.strategy import Found, Problem, Search
+from lrctl.contracts.strategy import RunSpec, Search, SearchResult
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import parse_schedule
@@ -31,7 +31,7 @@ FOUND = "found"
 NEXT = "the same with --tune, which trains the best of them beside the schedule and tuned baselines"
 
 
-def fit_closed_form(p: FitClosedForm, run: Problem) -> Search:
+def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
     """Fit families to a schedule and rank them; train what is asked for."""
     schedule = given(p, run)
     fits, notes = fitted(p.family, schedule, run.steps)
@@ -45,7 +45,7 @@ def fit_closed_form(p: FitClosedForm, run: Problem) -> Search:
         fits = [row.fit for row in rows]
     summary, tables = (("fits", table),), (closed_forms(table),)
     if not (p.tune or p.stretch):
-        return Found(fits[0].schedule, None, summary=(*summary, ("next", NEXT)), notes=notes, tables=tables)
+        return SearchResult(fits[0].schedule, None, summary=(*summary, ("next", NEXT)), notes=notes, tables=tables)
     side_by_side = SideBySide(shapes(p, schedule, fits, run.steps), run.steps)
     yield from side_by_side.search(p.refine)
     found = side_by_side.answer(p.metric)
@@ -76,7 +76,7 @@ def fitted(named: Sequence[str], schedule: Schedule, steps: int) -> tuple[list[F
     return rank(fits), tuple(notes)
 
 
-def given(p: FitClosedForm, run: Problem) -> Any:
+def given(p: FitClosedForm, run: RunSpec) -> Any:
     """The schedule to fit, stretched to the run's length if that is asked for.
 
     Raises:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import params_of
-from lrctl.contracts.strategy import Batch, Found, Problem, Search
+from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult
 from lrctl.errors import UsageError, unknown
 from lrctl.registry.registry import registry
 from lrctl_strategies.contenders import contender
@@ -45,7 +45,7 @@ class Ran:
     """A run that was trained. `losses` are the smoothed training losses at each stage."""
 
     entry: Entry
-    result: SegmentResult
+    result: JobResult
 
     @property
     def losses(self) -> tuple[float, ...]:
@@ -59,13 +59,13 @@ class Ran:
         return loss if math.isfinite(loss) and math.isfinite(self.losses[-1]) else math.inf
 
 
-def greedy(p: GreedyComparison, run: Problem) -> Search:
+def greedy(p: GreedyComparison, run: RunSpec) -> Search:
     """Run the comparison, or sum up rows that were recorded elsewhere."""
     if p.from_csv is not None:
         rows = parse(p.from_csv, p.margin)
         summary = summed_up(rows, p.margin)
         shown = tuple(tables.summary(summary))
-        return Found(None, None, summary=(("summary", summary),), tables=shown, charts=tables.histogram(summary))
+        return SearchResult(None, None, summary=(("summary", summary),), tables=shown, charts=tables.histogram(summary))
     wanted, left_out = entries(p, run)
     ran = yield from train(wanted)
     compared = [(pair, row(*pair, p.margin)) for pair in pairs(ran)]
@@ -75,7 +75,7 @@ def greedy(p: GreedyComparison, run: Problem) -> Search:
     diverged = {"greedy": sum(lost), "others": len(lost) - sum(lost)}
     summary = summed_up(rows, p.margin)
     found, notes = handed_over(ran)
-    return Found(
+    return SearchResult(
         found.entry.schedule if found else None,
         found.result.key if found else None,
         summary=(
@@ -93,7 +93,7 @@ def greedy(p: GreedyComparison, run: Problem) -> Search:
     )
 
 
-def entries(p: GreedyComparison, run: Problem) -> tuple[list[Entry], list[str]]:
+def entries(p: GreedyComparison, run: RunSpec) -> tuple[list[Entry], list[str]]:
     """All runs: for each seed and optimizer GreedyLR first, then the others; and what was left out.
 
     Raises:
@@ -106,7 +106,7 @@ def entries(p: GreedyComparison, run: Problem) -> tuple[list[Entry], list[str]]:
     schedules = {optimizer: contenders(p, lr, run.steps) for optimizer, lr in lrs.items()}
     left_out = []
     for optimizer, each in schedules.items():
-        for name, reason in [(name, misfit(schedule, run, optimizer)) for name, schedule in each.items()]:
+        for name, reason in [(name, incompatible_with(schedule, run, optimizer)) for name, schedule in each.items()]:
             if reason:
                 left_out.append(f"{name} is left out with {optimizer}: {reason}")
                 del each[name]
@@ -122,10 +122,10 @@ def entries(p: GreedyComparison, run: Problem) -> tuple[list[Entry], list[str]]:
     return made, left_out
 
 
-def misfit(schedule: Any, run: Problem, optimizer: str) -> str:
+def incompatible_with(schedule: Any, run: RunSpec, optimizer: str) -> str:
     """Why a schedule cannot work with an optimizer; empty if it can, or if only the workload knows its optimizer."""
-    known = hasattr(schedule, "misfit") and optimizer != OWN
-    return str(schedule.misfit(run.optimizers[optimizer])) if known else ""
+    known = hasattr(schedule, "incompatible_with") and optimizer != OWN
+    return str(schedule.incompatible_with(run.optimizers[optimizer])) if known else ""
 
 
 def contenders(p: GreedyComparison, lr: float, steps: int) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def contenders(p: GreedyComparison, lr: float, steps: int) -> dict[str, Any]:
     return {GREEDY: contender(f"{GREEDY}:{settings}", f"--greedy {settings}", lr, steps)} | others
 
 
-def whole_run(schedule: Any, run: Problem, seed: int, optimizer: str) -> SegmentJob:
+def whole_run(schedule: Any, run: RunSpec, seed: int, optimizer: str) -> SegmentJob:
     """The job that trains a schedule from the first step to the last, with its loss at every stage."""
     return SegmentJob(
         0,
@@ -149,7 +149,7 @@ def whole_run(schedule: Any, run: Problem, seed: int, optimizer: str) -> Segment
     )
 
 
-def train(entries: Sequence[Entry]) -> Generator[Batch, list[SegmentResult], list[Ran]]:
+def train(entries: Sequence[Entry]) -> Generator[Batch, list[JobResult], list[Ran]]:
     """Train all runs, seed by seed."""
     ran: list[Ran] = []
     for seed in dict.fromkeys(entry.seed for entry in entries):
@@ -189,7 +189,7 @@ def result_of(ran: Ran) -> dict[str, Any]:
     """A run's entry in the results."""
     part = registry().family(ran.entry.schedule)
     splits = {
-        which: ran.result.metrics[split]["loss"] for which, split in (("validation", "validation"), ("eval", "test"))
+        which: ran.result.metrics[split]["loss"] for which, split in (("validation", "validation"), ("test", "test"))
     }
     return {
         "name": f"{ran.entry.optimizer} {ran.entry.name}",

@@ -12,7 +12,7 @@ class Lookahead:
     """Parameters of lookahead search."""
 
     budget: Annotated[
-        float, "plain runs, scoring counted, that nothing but the short runs and the first rollout goes beyond"
+        float, "full runs, scoring counted, that nothing but the short runs and the first rollout goes beyond"
     ] = 8.0
     score_on: Annotated[
         Literal["training", "validation"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import FORWARD
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.strategy import Found
+from lrctl.contracts.strategy import SearchResult
 from lrctl.contracts.table import Table
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.lookahead.rollouts import Rollout, Rollouts, digits
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NEXT = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
 
 
-def found(p: Lookahead, rollouts: Rollouts, probes: Probes) -> Found:
+def found(p: Lookahead, rollouts: Rollouts, probes: Probes) -> SearchResult:
     """The answer.
 
     Raises:
@@ -38,11 +38,11 @@ def found(p: Lookahead, rollouts: Rollouts, probes: Probes) -> Found:
         ("limited_by_divergence", probes.limited),
         ("probes", [{"rise": r, "lr": lr, "score": finite(s)} for (r, lr), s in probes.scores.items()]),
         ("rollouts", [entry(rollout) for rollout in rollouts.tried]),
-        ("plain_runs", rollouts.spent),
+        ("full_runs", rollouts.spent),
         ("skipped", rollouts.skipped),
         ("next", NEXT),
     )
-    return Found(
+    return SearchResult(
         PiecewiseLinear(best.knots),
         best.key,
         summary=summary,
@@ -57,7 +57,7 @@ def entry(rollout: Rollout) -> dict[str, Any]:
         "move": rollout.move,
         "knots": [list(knot) for knot in rollout.knots],
         "score": finite(rollout.score),
-        "plain_runs": rollout.spent,
+        "full_runs": rollout.spent,
         "key": rollout.key,
     }
 
@@ -78,7 +78,7 @@ def notes(p: Lookahead, rollouts: Rollouts, probes: Probes, best: Rollout) -> tu
         scoring = FORWARD * rollouts.judge.score_batches / rollouts.steps
         told.append(
             f"--budget {p.budget:g} left out at least {rollouts.skipped} rollouts; a score costs {scoring:.2g} "
-            "plain runs, less with fewer --score-batches"
+            "full runs, less with fewer --score-batches"
         )
     if not best.score < probes.untrained:
         told.append("the answer scores no better than the model before any training; lower --grid, or check the model")
@@ -87,7 +87,7 @@ def notes(p: Lookahead, rollouts: Rollouts, probes: Probes, best: Rollout) -> tu
 
 def every_rollout(rollouts: Rollouts, by: str) -> Table:
     """A row per rollout, in the order in which they were tried."""
-    columns = ("rollout", *(f"LR at {step}" for step in rollouts.at), "score", "plain runs with scores")
+    columns = ("rollout", *(f"LR at {step}" for step in rollouts.at), "score", "full runs with scores")
     rows = tuple(
         (
             rollout.move + " *" * (rollout is rollouts.best),

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch
 from lrctl.contracts.table import number
 
 Knots = tuple[tuple[int, float], ...]
-Work = Generator[Batch, list[SegmentResult], None]
-Trying = Generator[Batch, list[SegmentResult], bool]
-Rolling = Generator[Batch, list[SegmentResult], list["Rollout"]]
+Work = Generator[Batch, list[JobResult], None]
+Trying = Generator[Batch, list[JobResult], bool]
+Rolling = Generator[Batch, list[JobResult], list["Rollout"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Judge:
             return SegmentJob(start, stop, schedule, parent, score_batches=self.score_batches)
         return SegmentJob(start, stop, schedule, parent, evaluate=("validation",))
 
-    def score(self, result: SegmentResult) -> float:
+    def score(self, result: JobResult) -> float:
         """The score of a job; +inf if it is not finite."""
         score = result.score if self.score_batches else result.metrics["validation"]["loss"]
         return score if score is not None and math.isfinite(score) else math.inf
@@ -53,7 +53,7 @@ class Rollout:
         lrs: at the first knots; from the last of them the LR falls to 0.
         knots: of the whole schedule.
         key: of the job that ended it.
-        spent: plain runs that the search had cost after it.
+        spent: full runs that the search had cost after it.
     """
 
     move: str
@@ -70,7 +70,7 @@ class Rollouts:
 
     Attributes:
         steps: of a whole run.
-        budget: plain runs that no run that is attempted goes beyond.
+        budget: full runs that no run that is attempted goes beyond.
         max_lr: no LR above this is tried.
         at: the steps of the knots, ascending, all within the run.
         keys: of every job so far, by the knots up to its end.

@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Problem, Search
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, RunSpec, Search
 from lrctl.errors import UsageError
 from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.report import found
@@ -24,7 +24,7 @@ CHEAP = 1 / 3
 """Share of a run up to which a rollout counts as cheap: a late knot is tried at that price."""
 
 
-def lookahead(p: Lookahead, run: Problem) -> Search:
+def lookahead(p: Lookahead, run: RunSpec) -> Search:
     """Lookahead search: short runs for the scale, then whole ones from one wind-down to a better one."""
     rollouts = Rollouts(run.steps, Judge(p.score_batches if p.score_on == "training" else 0), p.budget, p.max_lr)
     probes = Probes(*shortened(p, run.steps))
@@ -53,7 +53,7 @@ def knots(p: Lookahead, rise: int, steps: int) -> tuple[int, ...]:
     return tuple(sorted(at))
 
 
-def hold(rollouts: Rollouts, lr: float) -> Generator[Batch, list[SegmentResult], int | None]:
+def hold(rollouts: Rollouts, lr: float) -> Generator[Batch, list[JobResult], int | None]:
     """Hold the LR until the first knot, the second, ... while that is better.
 
     Returns how often it was; None if only the first could be tried.

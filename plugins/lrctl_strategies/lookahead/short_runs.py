@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lrctl.contracts.job import FORWARD
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl_strategies.lookahead.rollouts import Rollouts, Work
@@ -84,7 +84,7 @@ def shortened(p: Lookahead, steps: int) -> tuple[int, tuple[int, ...]]:
     return short, rises
 
 
-def scale(p: Lookahead, rollouts: Rollouts, probes: Probes) -> Generator[Batch, list[SegmentResult], float]:
+def scale(p: Lookahead, rollouts: Rollouts, probes: Probes) -> Generator[Batch, list[JobResult], float]:
     """Try LRs, then rises, on short runs. Returns the LR for the whole run; `probes` takes in what was found.
 
     Raises:

@@ -9,8 +9,8 @@ from functools import partial
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Candidate, Found, Problem, Search, Segment, Slack
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, Candidate, RunSpec, Search, SearchResult, Segment, Tolerance
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl_strategies.grids import likely_first, ratios
 from lrctl_strategies.semilocal.lean import first_of, next_of
@@ -19,27 +19,29 @@ from lrctl_strategies.semilocal.params import Local, SemiLocal, allowed
 NEXT = "lrctl local with the same recipe and flags, which is this search with eps 0, or --tune-eps, which finds eps"
 
 
-def local(p: Local, run: Problem) -> Search:
+def local(p: Local, run: RunSpec) -> Search:
     """Local search: every segment takes the LR with the lowest mean loss."""
     found = yield from semilocal(SemiLocal(eps=0.0, **asdict(p)), run)
     advice = "lrctl semilocal --eps 0.48 --decay with the same recipe, which gives up some loss now for a larger LR"
     return replace(found, summary=(("chosen_by", "training loss"), ("next", advice)))
 
 
-def semilocal(p: SemiLocal, run: Problem) -> Search:
+def semilocal(p: SemiLocal, run: RunSpec) -> Search:
     """Algorithm 1: semi-local LR search."""
     tau = boundaries(p.segments, run.steps)
     lr, checkpoint = 0.0, None
     trace: tuple[Segment, ...] = ()
     for k in range(1, p.segments + 1):
-        slack = Slack(eps_at(p, k, lr), share=p.eps_unit == "progress")
+        tolerance = Tolerance(eps_at(p, k, lr), share=p.eps_unit == "progress")
         jobs = [ramp(tau[k - 1], tau[k], lr, end, checkpoint) for end in candidates(p, lr)]
-        tried = yield from try_out(p, jobs, slack, Batch(title(p, k, slack.eps), [], trace, slack=slack))
-        segment = choose(p, k, slack, jobs, tried)
+        tried = yield from try_out(
+            p, jobs, tolerance, Batch(title(p, k, tolerance.eps), [], trace, tolerance=tolerance)
+        )
+        segment = choose(p, k, tolerance, jobs, tried)
         lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
     knots = ((0, 0.0), *((segment.stop, segment.chosen) for segment in trace))
     summary = (("eps_unit", p.eps_unit), ("chosen_by", "training loss"), ("next", NEXT))
-    return Found(PiecewiseLinear(knots), trace[-1].winner.key, trace, summary)
+    return SearchResult(PiecewiseLinear(knots), trace[-1].winner.key, trace, summary)
 
 
 def title(p: SemiLocal, k: int, eps: float) -> str:
@@ -51,20 +53,20 @@ def title(p: SemiLocal, k: int, eps: float) -> str:
 class Tried:
     """The results of a segment's candidates, by their place, and the mean loss of frozen weights where it is needed."""
 
-    results: Mapping[int, SegmentResult]
+    results: Mapping[int, JobResult]
     frozen_loss: float | None = None
 
 
 def try_out(
-    p: SemiLocal, jobs: Sequence[SegmentJob], slack: Slack, asked: Batch
-) -> Generator[Batch, list[SegmentResult], Tried]:
+    p: SemiLocal, jobs: Sequence[SegmentJob], tolerance: Tolerance, asked: Batch
+) -> Generator[Batch, list[JobResult], Tried]:
     """Try a segment's candidates: all at once or, in a lean search, in rounds, until the choice is made.
 
     Each round names all jobs so far: what counts as diverged and what can still be chosen depends on the others.
     """
     lr, ends = ramp_of(jobs[0])[0], [ramp_of(job)[1] for job in jobs]
     # What share is lost can be told only once the frozen weights' loss is known.
-    frozen = [freeze(jobs[0].start, jobs[0].stop, jobs[0].parent)] if slack.eps and slack.share else []
+    frozen = [freeze(jobs[0].start, jobs[0].stop, jobs[0].parent)] if tolerance.eps and tolerance.share else []
     tried, order = Tried({}), likely_first(len(jobs), lr)
     wanted = first_of(ends, lr) if p.lean else order
     while wanted:
@@ -74,22 +76,22 @@ def try_out(
         frozen_loss = results[0].mean_loss if frozen else None
         tried = Tried(dict(zip(places, results[len(frozen) :], strict=True)), frozen_loss)
         losses = {i: result.mean_loss for i, result in tried.results.items()}
-        wanted = next_of(losses, len(jobs), partial(slack.limit, frozen=frozen_loss)) if p.lean else []
+        wanted = next_of(losses, len(jobs), partial(tolerance.limit, frozen=frozen_loss)) if p.lean else []
     return tried
 
 
-def choose(p: SemiLocal, k: int, slack: Slack, jobs: Sequence[SegmentJob], tried: Tried) -> Segment:
+def choose(p: SemiLocal, k: int, tolerance: Tolerance, jobs: Sequence[SegmentJob], tried: Tried) -> Segment:
     """The decision of segment k: the largest LR whose loss is within eps of the best (Algorithm 1, line 6)."""
     start, stop, lr = jobs[0].start, jobs[0].stop, ramp_of(jobs[0])[0]
     each = tuple(candidate(job, tried.results.get(i)) for i, job in enumerate(jobs))
-    eps = slack.nats(lowest(each), tried.frozen_loss)
+    eps = tolerance.nats(lowest(each), tried.frozen_loss)
     chosen = largest_within(eps, each, f"segment {k} of {p.segments} (steps {start} to {stop})")
     gap = margin(eps, each, chosen)
     notes = warnings(p, k, eps, each, chosen, starts_at_zero=lr == 0)
     return Segment(k, start, stop, eps, lr, each, chosen.lr, gap, tried.frozen_loss, notes)
 
 
-def candidate(job: SegmentJob, result: SegmentResult | None) -> Candidate:
+def candidate(job: SegmentJob, result: JobResult | None) -> Candidate:
     """A candidate from its job's result; None if it was not tried."""
     end = ramp_of(job)[1]
     if result is None:
@@ -157,7 +159,7 @@ def largest_within(eps: float, tried: Sequence[Candidate], where: str) -> Candid
             f"{max(c.lr for c in tried):g}; lower --max-lr or --eps, add lower LRs to --grid, "
             "or loosen divergence.margin with --set; if no loss was ever finite, check the model and its data"
         )
-    return max((c for c in tried if c.mean_loss <= Slack(eps).limit(best)), key=lambda c: c.lr)
+    return max((c for c in tried if c.mean_loss <= Tolerance(eps).limit(best)), key=lambda c: c.lr)
 
 
 def margin(eps: float, tried: Sequence[Candidate], chosen: Candidate) -> float:

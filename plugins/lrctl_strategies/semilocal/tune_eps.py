@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Found, Problem, Search
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult
 from lrctl.contracts.table import Table, number
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.semilocal.params import SemiLocal
@@ -22,8 +22,8 @@ SPLIT = "validation"
 class Tried:
     """What each (eps, decay) gave: its validation loss and the search's answer. `failed` is the last failure."""
 
-    run: Problem
-    answers: dict[tuple[float, bool], tuple[float, Found]] = field(default_factory=dict)
+    run: RunSpec
+    answers: dict[tuple[float, bool], tuple[float, SearchResult]] = field(default_factory=dict)
     failed: NoValidCandidateError | None = None
 
     def best(self) -> tuple[float, bool]:
@@ -36,7 +36,7 @@ class Tried:
             raise self.failed
         return min(self.answers, key=lambda tried: self.answers[tried][0])
 
-    def loss(self, p: SemiLocal) -> Generator[Batch, list[SegmentResult], float]:
+    def loss(self, p: SemiLocal) -> Generator[Batch, list[JobResult], float]:
         """The validation loss after semi-local search with these parameters; +inf if the search failed."""
         if (p.eps, p.decay) not in self.answers:
             title = f"eps {p.eps:g} {policy(p.decay)}"
@@ -64,12 +64,12 @@ class Tried:
         return frozenset({best} if best else {})
 
 
-def tunable(p: SemiLocal, run: Problem) -> Search:
+def tunable(p: SemiLocal, run: RunSpec) -> Search:
     """Semi-local search, once with `p.eps` or, with `p.tune_eps`, with the best eps found."""
     return (yield from (tune_eps if p.tune_eps else semilocal)(p, run))
 
 
-def tune_eps(p: SemiLocal, run: Problem) -> Search:
+def tune_eps(p: SemiLocal, run: RunSpec) -> Search:
     """Semi-local search with constant and decaying eps, each doubled and halved from `p.eps` while that helps.
 
     Choices are made by validation loss. Work that two values of eps share is done once.
@@ -99,7 +99,7 @@ def policy(decay: bool) -> str:
     return "decaying" if decay else "constant"
 
 
-def climb(tried: Tried, p: SemiLocal, move: Callable[[float], float]) -> Generator[Batch, list[SegmentResult], None]:
+def climb(tried: Tried, p: SemiLocal, move: Callable[[float], float]) -> Generator[Batch, list[JobResult], None]:
     """Move eps on while the validation loss falls."""
     loss = yield from tried.loss(p)
     while True:

@@ -12,8 +12,8 @@ from typing import Any
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Problem, Search
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, RunSpec, Search
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl_strategies.shape import exact_report as shape_exact_report
 from lrctl_strategies.shape import samplers
@@ -29,7 +29,7 @@ FLOOR = 1e-6
 """The optimum is looked for from LRs of at least so much: L-BFGS sees their logarithms."""
 
 
-def exact(p: ShapeSearch, run: Problem) -> Search:
+def exact(p: ShapeSearch, run: RunSpec) -> Search:
     """Draw shapes of each family, score them at every base LR, refine the best; with `optimum` find the best LRs.
 
     Raises:
@@ -54,7 +54,7 @@ def exact(p: ShapeSearch, run: Problem) -> Search:
     return shape_exact_report.answer(p, bench, found, lrs, schedules, results)
 
 
-def best_of(p: ShapeSearch, bench: Bench, family: Space) -> Generator[Batch, list[SegmentResult], Best]:
+def best_of(p: ShapeSearch, bench: Bench, family: Space) -> Generator[Batch, list[JobResult], Best]:
     """The best shape of a family."""
     source = samplers.sampler(p.sampler, family, p.draw_seed)
     shapes: list[Any] = []
@@ -92,7 +92,7 @@ def refined(bench: Bench, family: Space, shape: Any) -> tuple[Any, float, float]
     return shape, base_lr, loss
 
 
-def optimum(run: Problem, found: Sequence[Best]) -> list[float]:
+def optimum(run: RunSpec, found: Sequence[Best]) -> list[float]:
     """The LR of each step with which the loss at the end is lowest, as far as L-BFGS gets from the best family's."""
     import numpy as np
     from scipy.optimize import minimize

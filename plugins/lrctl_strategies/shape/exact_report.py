@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.chart import Chart, Series
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import params_of
-from lrctl.contracts.strategy import Found
+from lrctl.contracts.strategy import SearchResult
 from lrctl.contracts.table import Table
 from lrctl.registry.registry import registry
 from lrctl_strategies.shape.charts import shapes
@@ -29,14 +29,14 @@ def answer(
     found: Sequence[Best],
     lrs: Sequence[float] | None,
     schedules: Sequence[Any],
-    results: Sequence[SegmentResult],
-) -> Found:
+    results: Sequence[JobResult],
+) -> SearchResult:
     """The families, best first, and how far each is from the optimum, if that was looked for."""
     least = results[0].metrics["test"]["loss"] if lrs else None
     entries = [entry(p, *each, least) for each in zip(named(found, lrs), schedules, results, strict=True)]
     runs = sum(len(by_lr) for by_lr in bench.losses.values())
     best = results[0]
-    return Found(
+    return SearchResult(
         schedules[0],
         best.key,
         summary=(
@@ -58,7 +58,7 @@ def named(found: Sequence[Best], lrs: Sequence[float] | None) -> list[tuple[str,
 
 
 def entry(
-    p: ShapeSearch, name: tuple[str, Best | None], schedule: Any, result: SegmentResult, least: float | None
+    p: ShapeSearch, name: tuple[str, Best | None], schedule: Any, result: JobResult, least: float | None
 ) -> dict[str, Any]:
     """A family's best shape, or the optimum, as the results have it."""
     title, best = name
@@ -73,7 +73,7 @@ def entry(
         "schedule": {"family": family, "params": params_of(schedule)},
         "train_loss": result.mean_loss if result.train_loss is None else result.train_loss,
         "validation_loss": result.metrics["validation"]["loss"],
-        "eval_loss": loss,
+        "test_loss": loss,
         "runs": p.shapes,
         "checkpoint": result.key,
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.analysis.statistics import LEVEL, holm, paired
 from lrctl.contracts.schedule import params_of
-from lrctl.contracts.strategy import Found, Problem
+from lrctl.contracts.strategy import RunSpec, SearchResult
 from lrctl.registry.registry import registry
 from lrctl_strategies.intervals import of_median
 from lrctl_strategies.shape import charts as charts
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 NEXT = "lrctl report RUN for the figures; lrctl baseline and lrctl compare for other schedules"
 
 
-def answer(p: ShapeSearch, run: Problem, searched: Sequence[Searched]) -> Found:
+def answer(p: ShapeSearch, run: RunSpec, searched: Sequence[Searched]) -> SearchResult:
     """What was found, best setting first among those of the recipe's own length; it is handed over."""
     documents = [of_setting(each) for each in searched]
     own = [each for each in searched if each.setting.steps == run.steps]
     best = min(own, key=lambda each: each.ranked[0].loss, default=None)
     schedule, key = handed_over(best) if best else (None, None)
-    return Found(
+    return SearchResult(
         schedule,
         key,
         summary=(
@@ -198,7 +198,7 @@ def entry(found: Searched, ranked: Ranked, seed: int, result: Any) -> dict[str, 
         "seed": seed,
         "train_loss": result.stage_losses[0],
         "validation_loss": result.metrics["validation"]["loss"],
-        "eval_loss": result.metrics["test"]["loss"],
+        "test_loss": result.metrics["test"]["loss"],
         "runs": sum(len(of) for by_lr in tried.values() for of in by_lr.values()),
         "checkpoint": result.key,
     }

@@ -9,8 +9,8 @@ import math
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Problem, Search
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, RunSpec, Search
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl_strategies.shape import report as shape_report
 from lrctl_strategies.shape import samplers
@@ -24,7 +24,7 @@ from lrctl_strategies.shape.sweep import sweep
 from lrctl_strategies.shape.trials import Bench, Measuring, Setting, Trial
 
 
-def shape(p: ShapeSearch, run: Problem) -> Search:
+def shape(p: ShapeSearch, run: RunSpec) -> Search:
     """Search the best shape, in each setting if some are varied."""
     if run.exact is not None:
         return (yield from exact(p, run))
@@ -39,10 +39,10 @@ def shape(p: ShapeSearch, run: Problem) -> Search:
     return shape_report.answer(p, run, searched)
 
 
-Searching = Generator[Batch, list[SegmentResult], Searched]
+Searching = Generator[Batch, list[JobResult], Searched]
 
 
-def search(p: ShapeSearch, run: Problem, setting: Setting) -> Searching:
+def search(p: ShapeSearch, run: RunSpec, setting: Setting) -> Searching:
     """The method in one setting: draw, cross with base LRs and seeds, score, train the best again, sweep around them.
 
     Raises:
@@ -77,7 +77,7 @@ def compare(bench: Bench, found: Searched) -> Measuring:
         yield from bench.try_out("the best shape against tuned ones", trials, last=True)
 
 
-Drawing = Generator[Batch, list[SegmentResult], dict[str, list[Any]]]
+Drawing = Generator[Batch, list[JobResult], dict[str, list[Any]]]
 
 
 def draw(p: ShapeSearch, bench: Bench, spaces: dict[str, Space], seeds: Sequence[int]) -> Drawing:
@@ -105,7 +105,7 @@ def draw(p: ShapeSearch, bench: Bench, spaces: dict[str, Space], seeds: Sequence
     return shapes
 
 
-Ranking = Generator[Batch, list[SegmentResult], list[Ranked]]
+Ranking = Generator[Batch, list[JobResult], list[Ranked]]
 
 
 def again(

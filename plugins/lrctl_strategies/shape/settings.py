@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrctl.contracts.strategy import Problem
+from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import UsageError, unknown
 from lrctl_strategies.shape.trials import Setting
 
@@ -15,7 +15,7 @@ BETAS = {"beta1": 0, "beta2": 1}
 """Names for the two settings that are one list."""
 
 
-def settings(texts: Sequence[str], run: Problem, *, independent: bool = False) -> list[Setting]:
+def settings(texts: Sequence[str], run: RunSpec, *, independent: bool = False) -> list[Setting]:
     """Every combination of the values of `--vary`; one setting without a label where nothing is varied.
 
     Raises:
@@ -51,7 +51,7 @@ def axis(text: str) -> tuple[str, tuple[float, ...]]:
     return key, found
 
 
-def setting(values: Mapping[str, float], run: Problem, *, independent: bool) -> Setting:
+def setting(values: Mapping[str, float], run: RunSpec, *, independent: bool) -> Setting:
     """One setting from the values of what is varied."""
     label = ", ".join(f"{key.removeprefix('optimizer.')}={value:g}" for key, value in values.items())
     steps = values.get("steps", run.steps)
@@ -62,7 +62,7 @@ def setting(values: Mapping[str, float], run: Problem, *, independent: bool) -> 
     return Setting(label, int(steps), optimizer, independent)
 
 
-def changed(changes: Mapping[str, float], run: Problem) -> dict[str, Any]:
+def changed(changes: Mapping[str, float], run: RunSpec) -> dict[str, Any]:
     """The recipe's optimizer with other settings.
 
     Raises:

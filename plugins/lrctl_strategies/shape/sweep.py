@@ -9,13 +9,13 @@ from statistics import fmean
 from typing import Any
 
 from lrctl.analysis.statistics import LEVEL, holm, paired
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch
 from lrctl_strategies.shape.space import Space
 from lrctl_strategies.shape.trials import Bench
 from lrctl_strategies.tuning.tuning import rounded
 
-Sweeping = Generator[Batch, list[SegmentResult], list["Sweep"]]
+Sweeping = Generator[Batch, list[JobResult], list["Sweep"]]
 
 
 @dataclass(frozen=True)

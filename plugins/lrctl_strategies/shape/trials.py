@@ -10,12 +10,12 @@ from typing import Any
 
 from lrctl.contracts.axes import Axis, with_peak
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Problem
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, RunSpec
 from lrctl_strategies.fitting import lrs as lrs_of
 from lrctl_strategies.tuning.tuning import extended
 
-Measuring = Generator[Batch, list[SegmentResult], None]
+Measuring = Generator[Batch, list[JobResult], None]
 
 FARTHEST = 8
 """How often the grid of base LRs is extended at most."""
@@ -88,12 +88,12 @@ class Bench:
         lrs: of each shape at every step, kept where it is wanted at many base LRs.
     """
 
-    run: Problem
+    run: RunSpec
     setting: Setting
     metric: str
     grid: tuple[float, ...]
     losses: dict[Any, dict[float, dict[int, float]]] = field(default_factory=dict)
-    results: dict[Trial, SegmentResult] = field(default_factory=dict)
+    results: dict[Trial, JobResult] = field(default_factory=dict)
     lrs: dict[Any, Any] = field(default_factory=dict)
 
     def measure(
@@ -163,7 +163,7 @@ class Bench:
         self.compute([trial for trial in dict.fromkeys(trials) if not self.known(trial, last=False)])
         return [self.losses[trial.shape][trial.base_lr][trial.seed] for trial in trials]
 
-    def loss(self, result: SegmentResult) -> float:
+    def loss(self, result: JobResult) -> float:
         """The loss that choices are made by; +inf for a run that diverged."""
         found = result.metrics["validation"]["loss"] if self.metric == "validation" else result.stage_losses[0]
         return found if math.isfinite(found) and math.isfinite(result.stage_losses[0]) else math.inf

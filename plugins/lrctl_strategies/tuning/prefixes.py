@@ -11,14 +11,14 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Schedule
 from lrctl.contracts.strategy import Batch
 
 LEAST = 0.01
 """Share of the run below which a common prefix is not worth a checkpoint: most families begin at LR 0."""
 
-Training = Generator[Batch, list[SegmentResult], tuple[dict[Schedule, "Ended"], dict[str, int]]]
+Training = Generator[Batch, list[JobResult], tuple[dict[Schedule, "Ended"], dict[str, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def job_of(edge: Edge, schedule: Schedule, parent: str | None) -> SegmentJob:
     return SegmentJob(edge.start, edge.stop, schedule, parent, evaluate=("validation", "test"), checkpoint=False)
 
 
-def end(schedule: Schedule, result: SegmentResult) -> Ended:
+def end(schedule: Schedule, result: JobResult) -> Ended:
     """A run as its last job left it."""
     losses = [result.metrics[split]["loss"] for split in ("validation", "test")]
     train_loss = math.inf if result.train_loss is None else result.train_loss

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
-from lrctl.contracts.result import SegmentResult
-from lrctl.contracts.strategy import Batch, Found
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, SearchResult
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.tuning.prefixes import train_all
 from lrctl_strategies.tuning.tables import best_of_each
@@ -15,7 +15,7 @@ from lrctl_strategies.tuning.tuning import PEAK, Tuning, rounded, value_of
 EXTENSIONS = 8
 """How often a grid is extended."""
 
-Work = Generator[Batch, list[SegmentResult], None]
+Work = Generator[Batch, list[JobResult], None]
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class SideBySide:
         for shape, varied in wanted:
             shape.tried += [(name, value, known[schedule]) for name, value, schedule in varied]
 
-    def answer(self, metric: str) -> Found:
+    def answer(self, metric: str) -> SearchResult:
         """The shape that ended best, and the results of all, best first.
 
         Raises:
@@ -98,7 +98,7 @@ class SideBySide:
         )
         summary = (("results", entries), ("chosen_by", chosen_by), ("prefix_sharing", sharing))
         best = ended[0][-1]
-        return Found(
+        return SearchResult(
             best.schedule, best.key, summary=summary, notes=tuple(notes), tables=(best_of_each(entries, told),)
         )
 

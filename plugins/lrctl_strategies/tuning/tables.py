@@ -19,13 +19,13 @@ def best_of_each(entries: Sequence[Mapping[str, Any]], notes: Sequence[str] = ()
         (
             entry["name"],
             " ".join(f"{name}={setting(value)}" for name, value in telling(entry["family"], entry["params"])),
-            *(number(entry[f"{which}_loss"]) for which in ("train", "validation", "eval")),
+            *(number(entry[f"{which}_loss"]) for which in ("train", "validation", "test")),
             f"{entry['runs']:g}",
         )
         for entry in entries
     )
     given = any("given" in entry for entry in entries)
-    cost = "Tuning runs: plain runs of its grid search" + ", without what led to the schedule that was given" * given
+    cost = "Tuning runs: full runs of its grid search" + ", without what led to the schedule that was given" * given
     return Table("The best of each schedule", columns, tuple(rows), (f"{cost}.", *notes))
 
 

@@ -112,7 +112,7 @@ class Tuning:
 
 def losses(run: Ended) -> dict[str, float]:
     """The losses of a run as the results name them."""
-    return {"train_loss": run.train_loss, "validation_loss": run.validation_loss, "eval_loss": run.test_loss}
+    return {"train_loss": run.train_loss, "validation_loss": run.validation_loss, "test_loss": run.test_loss}
 
 
 def replaced(schedule: Any, name: str, value: float) -> Any:

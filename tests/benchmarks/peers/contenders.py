@@ -80,12 +80,12 @@ def contend(name: str, contest: Contest) -> Record:
     """Carry a contender out, in this process. Its data and modules are made ready before its time begins."""
     contender = CONTENDERS[name]
     run = import_module(f"benchmarks.peers.{contender.module}").run
-    versions = environment(contest.task)
+    versions = environment(contest.spec)
     if contender.package:
         versions[contender.package] = version(contender.package)
     assert contest.passes > 0  # measured before the time begins, not in it
     # Rivals print; stdout is for the table.
-    with redirect_stdout(sys.stderr), quiet_torch(contest.task.threads, contest.task.device):
+    with redirect_stdout(sys.stderr), quiet_torch(contest.spec.threads, contest.spec.device):
         began = time.perf_counter()
         outcome = run(contest, **contender.params)
         seconds = time.perf_counter() - began

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lrctl.contracts.job import Task
+from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import Workload
 from lrctl.engine.prepare import prepare
 from lrctl.engine.worker import workload_of
@@ -43,19 +43,19 @@ class Contest:
         return math.ceil(self.budget / self.steps)
 
     @cached_property
-    def task(self) -> Task:
+    def spec(self) -> TrainSpec:
         """What is trained: workload, optimizer and precision."""
         return prepare(recipe.read(self.recipe, self.settings))
 
     @cached_property
     def workload(self) -> Workload:
         """Model and data."""
-        return workload_of(self.task)
+        return workload_of(self.spec)
 
     @cached_property
     def passes(self) -> float:
         """What evaluating the validation split costs, in forward passes of one training batch."""
-        model, rows = self.workload.model().to(self.task.device), []
+        model, rows = self.workload.model().to(self.spec.device), []
 
         def count(_: object, given: tuple[Any, ...], named: dict[str, Any]) -> None:
             rows.append(next(len(each) for each in (*given, *named.values()) if isinstance(each, torch.Tensor)))

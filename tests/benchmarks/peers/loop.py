@@ -34,12 +34,12 @@ class Run:
     """
 
     def __init__(self, contest: Contest, make: Make | None = None) -> None:
-        self.task, self.workload, self.step = contest.task, contest.workload, 0
-        self.device = torch.device(self.task.device)
-        seed_all(self.task.seed, "model", self.device)
+        self.spec, self.workload, self.step = contest.spec, contest.workload, 0
+        self.device = torch.device(self.spec.device)
+        seed_all(self.spec.seed, "model", self.device)
         self.model = self.workload.model().to(self.device)
         if make is None:
-            self.optimizer = optimizers.build(self.workload, self.model, self.task.optimizer)
+            self.optimizer = optimizers.build(self.workload, self.model, self.spec.optimizer)
         else:
             self.optimizer = make(self.groups())
 
@@ -53,10 +53,10 @@ class Run:
         """Go on to step `stop`, each update with the LR of its step."""
         if isinstance(self.optimizer, Switched):
             self.optimizer.train()
-        clip_norm = (self.task.optimizer or {}).get("clip_norm", 0.0)
+        clip_norm = (self.spec.optimizer or {}).get("clip_norm", 0.0)
         self.model.train()
         for step in range(self.step, stop):
-            backward(self.workload, self.model, self.task, batch_of(self.workload, self.task, step))
+            backward(self.workload, self.model, self.spec, batch_of(self.workload, self.spec, step))
             if clip_norm:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
             for group in self.optimizer.param_groups:
@@ -67,8 +67,8 @@ class Run:
 
     def loss(self, split: str) -> float:
         """The loss of a held-out split; +inf if it is not finite."""
-        with self.weights_to_evaluate(), frozen(self.model), precision(self.task.dtype, self.device):
-            seed_all(self.task.seed, split, self.device)
+        with self.weights_to_evaluate(), frozen(self.model), precision(self.spec.dtype, self.device):
+            seed_all(self.spec.seed, split, self.device)
             return evaluate(self.workload, self.model, split)["loss"]
 
     @contextmanager

@@ -12,10 +12,10 @@ import lrctl
 from benchmarks.peers.contest import Contest, Outcome
 from benchmarks.peers.disk import watched
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import SegmentResult
+from lrctl.contracts.result import JobResult
 from lrctl.registry.registry import registry
 
-Job = tuple[SegmentJob, SegmentResult]
+Job = tuple[SegmentJob, JobResult]
 
 
 def run(contest: Contest, command: str, **params: Any) -> Outcome:
@@ -24,7 +24,7 @@ def run(contest: Contest, command: str, **params: Any) -> Outcome:
     with tempfile.TemporaryDirectory() as store, watched(Path(store), "checkpoints/*") as peak, counted() as jobs:
         document = lrctl.search(command, contest.recipe, settings=settings, store=store)
     return Outcome(
-        test_loss=document["eval_loss"],
+        test_loss=document["test_loss"],
         validation_loss=document["validation_loss"],
         steps_trained=document["cost"]["steps_trained"],
         forwards=round(forwards(jobs.values(), contest.passes)) + document["cost"]["extra_forwards"],
@@ -40,7 +40,7 @@ class Observer:
         self.jobs: dict[str, Job] = {}
 
     @lrctl.hookimpl
-    def job_finished(self, job: SegmentJob, result: SegmentResult) -> None:
+    def job_finished(self, job: SegmentJob, result: JobResult) -> None:
         self.jobs[result.key] = job, result
 
 

@@ -19,7 +19,7 @@ START = (1.0, 3.33, 0.3)
 
 def run(contest: Contest, cosine: bool) -> Outcome:
     """Tune `d_coef`."""
-    settings: dict[str, Any] = {**(contest.task.optimizer or {})}
+    settings: dict[str, Any] = {**(contest.spec.optimizer or {})}
     kept = {name: settings[name] for name in ("betas", "eps", "weight_decay")}
     family = registry().get("schedule", "cosine" if cosine else "constant").target
     schedule = family(steps=contest.steps, peak_lr=1.0, **({"warmup": 0.0} if cosine else {}))

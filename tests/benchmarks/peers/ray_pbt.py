@@ -51,7 +51,7 @@ class Member(tune.Trainable):
 
     def step(self) -> dict[str, float]:
         """Train to the next perturbation."""
-        with quiet_torch(self.contest.task.threads, self.contest.task.device):
+        with quiet_torch(self.contest.spec.threads, self.contest.spec.device):
             self.run.train(following(self.run.step, self.contest.steps), lambda _: self.lr)
             return {"loss": self.run.loss("validation")}
 

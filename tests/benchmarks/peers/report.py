@@ -23,7 +23,7 @@ COLUMNS = (
     "test loss",
     "minus {reference}",
     "steps trained",
-    "plain runs",
+    "full runs",
     "forward passes to choose by",
     "seconds",
     "checkpoints, MB",
@@ -48,7 +48,7 @@ class Row:
     difference: float | None
     difference_interval: tuple[float, float] | None
     steps_trained: float
-    plain_runs: float
+    full_runs: float
     forwards: float
     seconds: float
     megabytes: float
@@ -96,7 +96,7 @@ def cells(row: Row, reference: str) -> list[str]:
         number(row.test_loss) + (f" [{number(row.interval[0])}, {number(row.interval[1])}]" if row.interval else ""),
         difference + (f" [{signed(ends[0])}, {signed(ends[1])}]" if difference and ends else ""),
         f"{row.steps_trained:,.0f}",
-        f"{row.plain_runs:.1f}",
+        f"{row.full_runs:.1f}",
         f"{row.forwards:,.0f}",
         f"{row.seconds:.0f}",
         f"{row.megabytes:.1f}",

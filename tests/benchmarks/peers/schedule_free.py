@@ -20,7 +20,7 @@ WARMUP = 0.1
 
 def run(contest: Contest) -> Outcome:
     """Tune the LR."""
-    settings: dict[str, Any] = {**(contest.task.optimizer or {})}
+    settings: dict[str, Any] = {**(contest.spec.optimizer or {})}
     kept = {name: settings[name] for name in ("betas", "eps", "weight_decay")}
     warmup = round(WARMUP * contest.steps)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import searches
-from lrctl.contracts.job import SegmentJob, Task
+from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.engine.trainer import train
 from lrctl.recipe.workloads import load_workload
 from lrctl.storage import checkpoint
@@ -38,7 +38,7 @@ def test_a_run_under_greedy_lr_that_is_cut_has_the_bits_of_one_that_is_not(
     workload = load_workload(task, tiny.workload(task, model(tiny.ABLE[task][0]), data(task)), 0)
     workload.prepare()  # type: ignore[attr-defined]
     schedule = Greedy(3e-3, patience=0, window_size=3, factor=0.7)
-    about = Task(task, {}, "", 0, ADAMW)
+    about = TrainSpec(task, {}, "", 0, ADAMW)
     whole = train(workload, about, SegmentJob(0, STEPS, schedule))
     first = train(workload, about, SegmentJob(0, CUT, schedule))
     digest = checkpoint.save(tmp_path / "cut", first.state)
@@ -62,5 +62,5 @@ def test_greedy_lr_is_compared_with_another_schedule(task: str, model: Folder, d
     document = searches.search(tmp_path / "store", recipe, "greedy")
     (row,) = document["rows"]
     assert document["cost"]["steps_trained"] >= 2 * STEPS
-    assert all(map(math.isfinite, [*row["greedy_losses"], *row["losses"], document["eval_loss"]]))
+    assert all(map(math.isfinite, [*row["greedy_losses"], *row["losses"], document["test_loss"]]))
     assert row["greedy_losses"] != row["losses"]

@@ -11,7 +11,7 @@ import pytest
 from lrctl.recipe import files as recipe_file
 from lrctl.recipe import schema as recipe
 from lrctl.registry.registry import registry
-from lrctl.testing import problem
+from lrctl.testing import run_spec
 
 SUMMARY = "greedylr/summary"
 """Not a row of the paper: all of them together, at a small scale."""
@@ -46,7 +46,7 @@ def test_a_recipe_is_read_and_its_search_can_begin(name: str) -> None:
     params = read.params("greedy")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        batch = next(registry().get("strategy", "greedy").target(params, problem(read.training.steps)))
+        batch = next(registry().get("strategy", "greedy").target(params, run_spec(read.training.steps)))
     greedy: Any = batch.jobs[0].schedule
     assert (greedy.variant, greedy.patience, greedy.window_size, greedy.factor) == ("authors", 10, 50, 0.95)
     assert greedy.bounds.low == pytest.approx([0.1 * greedy.initial_lr])
