@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.schedule import Observation, Scope, UpdateContext
 from lrctl.errors import UsageError
 from lrctl_schedules.parameters import LARGEST, check_choice, check_lrs, check_number
@@ -72,9 +72,9 @@ class Hypergradient:
             math.inf if self.max_lr is None else self.max_lr,
         )
 
-    def incompatible_with(self, optimizer: Mapping[str, Any]) -> str:
+    def incompatible_with(self, optimizer: OptimizerSettings) -> str:
         """Why it cannot work with an optimizer; empty if it can."""
-        return "" if optimizer["name"] in ("sgd", "adam", "adamw") else "it needs sgd, adam or adamw"
+        return "" if optimizer.name in ("sgd", "adam", "adamw") else "it needs sgd, adam or adamw"
 
     def init(self) -> Any:
         """No LRs yet: how many there are shows with the first gradient."""

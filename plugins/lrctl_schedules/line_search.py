@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from lrctl.contracts.optimizers import SGD, OptimizerSettings
 from lrctl.contracts.schedule import Observation, UpdateContext
 from lrctl_schedules.parameters import LARGEST, check_number, check_whole
 
@@ -55,9 +55,9 @@ class LineSearch:
         check_whole("growth_steps", self.growth_steps, 1, 2**53)
         check_whole("max_trials", self.max_trials, 1, 2**53)
 
-    def incompatible_with(self, optimizer: Mapping[str, Any]) -> str:
+    def incompatible_with(self, optimizer: OptimizerSettings) -> str:
         """Why it cannot work with an optimizer; empty if it can."""
-        plain = optimizer["name"] == "sgd" and not (optimizer["momentum"] or optimizer["weight_decay"])
+        plain = isinstance(optimizer, SGD) and not (optimizer.momentum or optimizer.weight_decay)
         return "" if plain else "it tries gradient steps, and needs sgd without momentum and weight decay"
 
     def init(self) -> Any:

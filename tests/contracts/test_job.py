@@ -12,7 +12,7 @@ import pytest
 from lrctl.contracts import job as jobs
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import Failure, JobResult
+from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.schedule import Observation
 from lrctl.engine import divergence
 from lrctl.recipe.schema import Divergence
@@ -205,15 +205,15 @@ def test_a_job_is_frozen_if_the_weights_never_move(schedule: Any, frozen: bool) 
 
 
 def test_a_result_survives_json_with_infinities_as_null() -> None:
-    result = JobResult("k", "ok", math.inf, 4, math.inf, 10, 0.5, 2, "p", 0.25, {"test": {"loss": 1.0}}, {"a": "b"})
+    result = JobRecord("k", "ok", math.inf, 4, math.inf, 10, 0.5, 2, "p", 0.25, {"test": {"loss": 1.0}}, {"a": "b"})
     text = json.dumps(result.to_json(), allow_nan=False)
     assert json.loads(text)["mean_loss"] is None
     assert json.loads(text)["tail_loss"] is None
-    assert JobResult.from_json(json.loads(text)) == result
+    assert JobRecord.from_json(json.loads(text)) == result
 
 
 def test_why_a_job_failed_is_not_stored() -> None:
-    assert "failure" not in JobResult("k", "failed", failure=Failure("ValueError", "no")).to_json()
+    assert "failure" not in JobRecord("k", "failed", failure=Failure("ValueError", "no")).to_json()
 
 
 # Divergence. A result is (non-finite losses, mean, mean of the last tenth).
@@ -236,8 +236,8 @@ JUDGED: dict[str, tuple[list[tuple[int, float, float]], list[str], bool]] = {
 
 def judge(
     rows: list[tuple[int, float, float]], *frozen: int, rule: Divergence | None = None, steps: int = 10
-) -> tuple[list[JobResult], str | None]:
-    results = [JobResult(str(i), "ok", mean, bad, tail, steps) for i, (bad, mean, tail) in enumerate(rows)]
+) -> tuple[list[JobRecord], str | None]:
+    results = [JobRecord(str(i), "ok", mean, bad, tail, steps) for i, (bad, mean, tail) in enumerate(rows)]
     batch = [replace(JOB, schedule=Constant(0.0 if i in frozen else 0.1)) for i in range(len(rows))]
     return divergence.judge(rule or Divergence(), batch, results)
 

@@ -15,7 +15,7 @@ from lrctl.engine import run
 from lrctl.engine.prepare import prepare
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.recipe.workloads import load_workload
 
 pytestmark = pytest.mark.gpu
@@ -28,7 +28,7 @@ def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "text.txt"
 
 
-def gpt(text: Path, **more: object) -> recipes.Recipe:
+def gpt(text: Path, **more: object) -> Recipe:
     """A small GPT with dropout on the GPU."""
     changes = {"workload.name": "gpt", "workload.path": str(text), "workload.tokenizer": "bytes"}
     return recipes.read("smoke", {**changes, "workload.dropout": 0.1, "training.device": "cuda", **more})

@@ -279,7 +279,7 @@ def test_damaged_facts_are_made_again(
     (path,) = (place / folder).glob(f"{keys_of(reference)[1]}.*")
     spoil(path)
     assert found(search(place)) == found(reference)
-    assert Store(place).result(keys_of(reference)[1]) is not None
+    assert Store(place).record(keys_of(reference)[1]) is not None
 
 
 def unfinish(store: Store, document: dict[str, Any]) -> None:
@@ -311,10 +311,10 @@ def test_other_losses_than_the_stored_ones_end_the_search(place: Path, reference
     store = Store(place)
     unfinish(store, search(place))
     key = keys_of(reference)[0]
-    result, table = store.result(key), store.losses(key)
+    result, table = store.record(key), store.losses(key)
     assert result is not None
     digest = store.put_losses(key, table["loss"] + np.float32(1e-3), list(table["lr"]))
-    store.put_result(replace(result, digests={**result.digests, "losses": digest}))
+    store.put_record(replace(result, digests={**result.digests, "losses": digest}))
     with pytest.raises(ReproducibilityError, match="gave another loss at its step 0 than the one stored"):
         search(place)
     assert found(search(place, fresh=True)) == found(reference)
@@ -439,7 +439,7 @@ def test_a_job_that_fails_once_is_tried_again(tmp_path: Path, place: Path) -> No
     attempts = {name: json.loads(content)["attempts"] for name, (_, _, content) in facts(place).items()}
     assert sorted(attempts.values(), reverse=True)[:2] == [2, 1]
     (again,) = (name for name, tries in attempts.items() if tries == 2)
-    result = Store(place).result(again.removesuffix(".json"))
+    result = Store(place).record(again.removesuffix(".json"))
     assert result is not None
     assert result.attempts == 2
     sound = search(tmp_path / "sound", net(tmp_path, FAILING, workload__folder=str(tmp_path), workload__times=1))

@@ -21,7 +21,7 @@ from lrctl.engine.prepare import prepare
 from lrctl.engine.session import Session
 from lrctl.errors import JobFailedError, NoValidCandidateError, UsageError
 from lrctl.planning.estimate import estimate
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Divergence, Recipe
 from lrctl.storage.store import Store
 from searches import facts, found, search, session_of, small, smoke

@@ -199,7 +199,7 @@ def test_the_first_job_has_no_limit_and_later_ones_that_of_the_best_so_far(sessi
 def test_of_a_stopped_job_only_that_is_stored(session: Session) -> None:
     _, stopped = session.run_batch(Batch("", ramps(0.1, 1e-4), tolerance=Tolerance(0.0)))
     store = session.store
-    assert store.result(stopped.key) is None
+    assert store.record(stopped.key) is None
     assert store.stopped(stopped.key) == stopped
     assert [len(facts(store.path, folder)) for folder in ("jobs", "losses", "checkpoints", "stopped")] == [1, 1, 1, 1]
 

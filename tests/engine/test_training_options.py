@@ -18,7 +18,7 @@ from lrctl.engine import batches, trainer
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
 from lrctl.errors import UsageError
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.recipe.workloads import load_workload
 from lrctl.testing import Constant
 

@@ -13,7 +13,7 @@ import pytest
 
 from lrctl.contracts.executor import slots
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare
 from lrctl.engine.session import Session
@@ -32,7 +32,7 @@ def batch(n: int, start: int = 0, steps: int = 5) -> list[SegmentJob]:
     return [SegmentJob(0, steps, Constant(1e-4 * (1 + start + i)), checkpoint=False) for i in range(n)]
 
 
-def put_aside(results: Iterator[JobResult]) -> dict[str, JobResult]:
+def put_aside(results: Iterator[JobRecord]) -> dict[str, JobRecord]:
     """Results by key, without how long they took."""
     return {result.key: replace(result, seconds=0.0) for result in results}
 

@@ -13,7 +13,7 @@ from lrctl.planning import estimate as estimates
 from lrctl.planning import profile as probe
 from lrctl.planning.estimate import MEASURED, estimate
 from lrctl.planning.profile import Measured, Point
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
 from lrctl.report.terminal import print_estimate
 

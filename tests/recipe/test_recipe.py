@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lrctl.errors import UsageError
 from lrctl.recipe import files as recipe_file
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.recipe import toml
 from lrctl.recipe.schema import Choice
 

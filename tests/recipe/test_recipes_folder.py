@@ -13,7 +13,7 @@ from command_line import Lrctl
 from lrctl import cli
 from lrctl.planning.estimate import estimate
 from lrctl.recipe import files as recipe_file
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.registry.registry import registry
 
 BUNDLED = recipe_file.bundled()

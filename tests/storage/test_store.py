@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import JobRecord
 from lrctl.errors import StoreError, UsageError
 from lrctl.storage.files import aside, write_json
 from lrctl.storage.store import Store, handed_over
@@ -25,12 +25,12 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def put(store: Store, key: str = KEY, parent: str | None = None, **more: Any) -> JobResult:
+def put(store: Store, key: str = KEY, parent: str | None = None, **more: Any) -> JobRecord:
     """Record a job of 10 steps."""
     losses = np.linspace(2.0, 1.0, 10, dtype=np.float32)
     digests = {"losses": store.put_losses(key, losses, [0.1] * 10)}
-    result = JobResult(key, "ok", 1.5, 0, 1.0, 10, 0.25, parent=parent, digests=digests, run="r", **more)
-    store.put_result(result)
+    result = JobRecord(key, "ok", 1.5, 0, 1.0, 10, 0.25, parent=parent, digests=digests, run="r", **more)
+    store.put_record(result)
     return result
 
 
@@ -41,16 +41,16 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_a_result_is_read_back_as_it_was_recorded(store: Store) -> None:
     result = put(store, metrics={"test": {"loss": 0.1 + 0.2}}, score=0.1, attempts=2)
-    assert store.result(KEY) == result
-    assert Store(store.path).result(KEY) == result
-    assert store.result(CHILD) is None
+    assert store.record(KEY) == result
+    assert Store(store.path).record(KEY) == result
+    assert store.record(CHILD) is None
 
 
 def test_infinities_are_null_on_disk(store: Store) -> None:
-    store.put_result(JobResult(KEY, "ok", math.inf, 10, math.inf, 10))
+    store.put_record(JobRecord(KEY, "ok", math.inf, 10, math.inf, 10))
     document = json.loads((store.path / "jobs" / f"{KEY}.json").read_text())
     assert document["mean_loss"] is None
-    assert store.result(KEY) == JobResult(KEY, "ok", math.inf, 10, math.inf, 10)
+    assert store.record(KEY) == JobRecord(KEY, "ok", math.inf, 10, math.inf, 10)
 
 
 def test_losses_are_float32_and_lrs_float64(store: Store) -> None:
@@ -86,14 +86,14 @@ def test_a_job_with_a_flipped_bit_is_not_known(store: Store, folder: str) -> Non
     put(store, metrics={"test": {"loss": 0.5}}, score=0.25)
     (path,) = (store.path / folder).iterdir()
     whole, bits, equal = path.read_bytes(), random.Random(0), 0
-    expected = store.result(KEY)
+    expected = store.record(KEY)
     for place in range(len(whole)):
         spoilt = bytearray(whole)
         spoilt[place] ^= 1 << bits.randrange(8)
         path.write_bytes(spoilt)
         # A flip in white space can leave the same JSON document.
-        assert store.result(KEY) in ((None, expected) if folder == "jobs" else (None,)), f"byte {place}"
-        equal += store.result(KEY) is not None
+        assert store.record(KEY) in ((None, expected) if folder == "jobs" else (None,)), f"byte {place}"
+        equal += store.record(KEY) is not None
     assert equal < len(whole) / 20
 
 
@@ -103,7 +103,7 @@ def test_a_job_with_a_truncated_file_is_not_known(store: Store, folder: str, sha
     put(store)
     (path,) = (store.path / folder).iterdir()
     os.truncate(path, int(path.stat().st_size * share))
-    assert store.result(KEY) is None
+    assert store.record(KEY) is None
 
 
 NOT_RESULTS = {"a list": "[]", "a number": "1", "null": "null", "another job's": '{"key": "x"}', "NaN": '{"key": NaN}'}
@@ -112,19 +112,19 @@ NOT_RESULTS = {"a list": "[]", "a number": "1", "null": "null", "another job's":
 @pytest.mark.parametrize("text", NOT_RESULTS.values(), ids=NOT_RESULTS)
 def test_what_is_not_a_result_is_not_known(store: Store, text: str) -> None:
     (store.path / "jobs" / f"{KEY}.json").write_text(text)
-    assert store.result(KEY) is None
+    assert store.record(KEY) is None
 
 
 def test_a_result_under_another_jobs_name_is_not_known(store: Store) -> None:
     put(store)
     (store.path / "jobs" / f"{KEY}.json").rename(store.path / "jobs" / f"{CHILD}.json")
-    assert store.result(CHILD) is None
+    assert store.record(CHILD) is None
 
 
 def test_a_job_whose_losses_are_gone_is_not_known(store: Store) -> None:
     put(store)
     (store.path / "losses" / f"{KEY}.npy").unlink()
-    assert store.result(KEY) is None
+    assert store.record(KEY) is None
 
 
 # Files left aside by killed processes
@@ -290,7 +290,7 @@ def test_a_run_never_leads_out_of_its_store(store: Store, name: str) -> None:
 def test_a_store_is_opened_twice(store: Store) -> None:
     put(store)
     before = files(store.path)
-    assert Store(store.path).result(KEY) is not None
+    assert Store(store.path).record(KEY) is not None
     assert files(store.path) == before
 
 

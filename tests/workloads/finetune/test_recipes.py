@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lrctl.recipe import files as recipe_file
-from lrctl.recipe import schema as recipe
+from lrctl.recipe import parse as recipe
 from lrctl.registry.registry import registry
 from lrctl.testing import run_spec
 
