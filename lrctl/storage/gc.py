@@ -45,8 +45,8 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     freed = {kind: [path for path in paths if not (unfinished and young(path))] for kind, paths in unneeded.items()}
     counts = {kind: {"files": len(paths), "bytes": sum(map(size, paths))} for kind, paths in freed.items()}
     if not dry_run:
-        for mark in (store.path / "checkpoints").glob("*.kept"):
-            if mark.stem not in handed_over:
+        for mark in (store.path / "handed_over").iterdir():
+            if mark.name not in handed_over:
                 mark.unlink(missing_ok=True)
         for path in (path for paths in freed.values() for path in paths):
             path.unlink(missing_ok=True)

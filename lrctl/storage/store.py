@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 FORMAT = "lrctl-store/2"
 
-FOLDERS = ("jobs", "stopped", "losses", "checkpoints", "runs")
+FOLDERS = ("jobs", "stopped", "losses", "checkpoints", "handed_over", "runs")
 
 STALE = 3600.0
 """Seconds after which a file that a killed process left aside is swept away."""
@@ -183,7 +183,7 @@ class Store:
 
     def handed_over(self, key: str) -> Path:
         """The mark that a finished run handed this checkpoint over; `lrctl gc` takes it away with the last such run."""
-        return self.path / "checkpoints" / f"{key}.kept"
+        return self.path / "handed_over" / key
 
     # Runs
 
@@ -262,8 +262,13 @@ class Store:
         write_signed(self.run(result.run) / "result.json", result.to_json())
 
     def remove_run(self, name: str) -> None:
-        """Delete a run's folder; its jobs stay."""
-        shutil.rmtree(self.run(name), ignore_errors=True)
+        """Delete a run's folder, and the marks of what only it handed over; its jobs stay."""
+        folder, result = self.run(name), self.run_result(name)
+        shutil.rmtree(folder, ignore_errors=True)
+        if result:
+            others = [other for run in self.runs() if (other := self.run_result(run))]
+            for key in result.handed_over.difference(*(other.handed_over for other in others)):
+                self.handed_over(key).unlink(missing_ok=True)
 
 
 def schedule_file(result: RunResult, schedule: ScheduleRecord) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from lrctl.engine.prepare import prepare
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
 from lrctl.recipe import parse as recipes
+from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import load_workload
 
 pytestmark = pytest.mark.gpu
@@ -67,5 +68,6 @@ def test_options_of_training_on_a_gpu_give_losses_that_are_near(text: Path, opti
 
 @pytest.mark.parametrize("executor", ["serial", "processes"])
 def test_a_search_on_a_gpu_comes_to_its_end(text: Path, tmp_path: Path, executor: str) -> None:
-    document = run.search("semilocal", gpt(text, **{"executor.name": executor}), store=tmp_path / "store")
-    assert document["test_loss"] < 5
+    result = run.search("semilocal", gpt(text, **{"executor.name": executor}), store=tmp_path / "store")
+    assert result.test_loss is not None
+    assert result.test_loss < 5

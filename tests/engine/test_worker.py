@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.engine import worker
 from lrctl.engine.trainer import Trained
@@ -19,7 +20,7 @@ from lrctl.storage import checkpoint
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
 
-ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW, run="mine")
 FIRST = SegmentJob(0, 10, Constant(0.1))
 SECOND = SegmentJob(10, 20, Constant(0.05), FIRST.key(SPEC))

@@ -4,13 +4,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lrctl.contracts import optimizers
 from lrctl.contracts.executor import slots
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import JobRecord
@@ -23,7 +23,7 @@ from lrctl_executors.processes import Processes, ProcessesParams
 from lrctl_executors.serial import Serial, SerialParams
 from searches import forkserver, smoke
 
-ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW)
 
 
@@ -174,7 +174,7 @@ def test_the_job_of_a_killed_worker_is_tried_again(workers: Processes, tmp_path:
     )
     assert [(result.status, result.attempts) for result in results] == [("ok", 2)]
     serial = replace(recipe, executor=replace(recipe.executor, name="serial", params={}))
-    with closing(Session(Store(tmp_path / "serial"), spec, serial)) as session:
+    with session_of(tmp_path / "serial", serial) as session:
         again = session.run_batch(Batch("", batch(1)))
     assert [r.digests for r in again] == [r.digests for r in results]
 
@@ -244,7 +244,7 @@ def test_a_negative_number_of_workers_is_refused() -> None:
 def chosen(workers: int, jobs: int, folder: Path) -> type:
     """Which executor `auto` stands for."""
     recipe = smoke(executor__name="auto", executor__workers=workers)
-    with closing(Session(Store(folder), prepare(recipe), recipe)) as session:
+    with session_of(folder, recipe) as session:
         return type(session.executor(jobs))
 
 

@@ -46,7 +46,7 @@ def header(name: str) -> str:
 def test_a_bundled_recipe_is_read_and_all_its_parts_are_registered(name: str) -> None:
     recipe = recipes.read(name)
     registry().get("workload", recipe.workload.name)
-    for strategy in recipe.strategy:
+    for strategy in recipe.strategies:
         recipe.params(strategy)
 
 

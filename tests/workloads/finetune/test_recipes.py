@@ -64,4 +64,4 @@ def test_a_row_names_its_command_and_what_the_paper_prints(name: str) -> None:
     (optimizer,) = read.params("greedy").optimizer
     assert (optimizer, read.optimizer.name) == (name.rpartition("-")[2],) * 2
     assert read.params("greedy").against == (SCHEDULERS[optimizer],)
-    assert read.optimizer.params["clip_norm"] == 1
+    assert read.optimizer.settings.clip_norm == 1
