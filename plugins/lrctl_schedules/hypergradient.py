@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from lrctl.contracts.schedule import Observation, Scope, UpdateContext
 from lrctl.errors import UsageError
-from lrctl_schedules.parameters import LARGEST, check_choice, check_lrs, check_number
+from lrctl_schedules.checks import LARGEST, Range, check_lrs, check_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,14 @@ class Hypergradient:
     """
 
     initial_lr: Annotated[float | tuple[float, ...], "the LR to start from; by group a list is one for each"]
-    beta: Annotated[float, "how far the LR moves: the LR of the LR"] = 1e-7
+    beta: Annotated[float, "how far the LR moves: the LR of the LR", Range(0)] = 1e-7
     scope: Annotated[Scope, "what has an LR of its own: global, each param group, each element"] = "global"
-    min_lr: Annotated[float | None, "lower bound of the LR; none: it may become negative"] = 0.0
-    max_lr: Annotated[float | None, "upper bound of the LR; none: there is none"] = None
+    min_lr: Annotated[float | None, "lower bound of the LR; none: it may become negative", Range(-LARGEST)] = 0.0
+    max_lr: Annotated[float | None, "upper bound of the LR; none: there is none", Range(-LARGEST)] = None
 
     def __post_init__(self) -> None:
         check_lrs("initial_lr", self.initial_lr)
-        check_number("beta", self.beta, 0, LARGEST)
-        check_choice("scope", self.scope, Scope)
-        for name in ("min_lr", "max_lr"):
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), -LARGEST, LARGEST)
+        check_parameters(self)
         if isinstance(self.initial_lr, tuple) and self.scope != "group":
             raise ValueError(f"initial_lr: must be one LR with scope {self.scope!r}, got {self.initial_lr}")
         low, high = self.bounds
