@@ -36,11 +36,7 @@ def per_group(value: PerGroup, groups: int = 1) -> list[float]:
 
 
 def check_metric_settings(schedule: Any) -> None:
-    """Refuse what cannot be made of a metric or an LR.
-
-    Raises:
-        ValueError: names the parameter.
-    """
+    """Refuse settings that metrics and LRs cannot have together; warn of bounds that exclude the initial LR."""
     check_lrs("initial_lr", schedule.initial_lr)
     if not 0 < schedule.factor < 1:
         raise ValueError(f"factor: must be greater than 0 and less than 1, got {schedule.factor!r}")
@@ -52,14 +48,11 @@ def check_metric_settings(schedule: Any) -> None:
             check_lrs(name, bound)
             if isinstance(bound, tuple) and len(bound) != len(per_group(schedule.initial_lr)):
                 raise ValueError(f"{name}: must hold as many LRs as initial_lr does, got {len(bound)}")
+    check_bounds(schedule)
 
 
 def check_bounds(schedule: Any) -> None:
-    """Refuse bounds that exclude every LR, and warn of those that exclude the initial one.
-
-    Raises:
-        ValueError: a lower bound is above its upper bound.
-    """
+    """Refuse bounds that exclude every LR; warn of those that exclude the initial one."""
     for lr, low, high in zip(*schedule.bounds, strict=True):
         if low > high > 0:
             raise ValueError(f"min_lr: must be at most max_lr, by param group, got {low:g} and {high:g} for LR {lr:g}")
@@ -68,5 +61,5 @@ def check_bounds(schedule: Any) -> None:
             way = "fall" if low > lr else "rise"
             warnings.warn(
                 f"{type(schedule).__name__}: {wrong} the initial LR, {lr:g}, which can therefore never {way}",
-                stacklevel=4,
+                stacklevel=5,  # where the schedule is made
             )

@@ -1,4 +1,7 @@
-"""The values that a family's parameters may have: declared beside each of them, refused here."""
+"""The values that a family's parameters may have: declared beside each of them, checked here.
+
+Each check raises a ValueError that begins with the name of the parameter, or names of those that are wrong together.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from lrctl.contracts.axes import Axis
 from lrctl.contracts.params import fields_of
@@ -18,17 +21,21 @@ MOST_STEPS = 2**53
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What a number may be, where its `Axis` does not say it: `Annotated[float, "help", Axis(0.1, 5.0), Range(0)]`.
+    """What a number may be, both ends included; without one it may be what its `Axis` searches.
 
-    Of a length it is in runs, as the axis is.
+    It stands in the field's annotation: `Annotated[float, "help", Axis(0.1, 5.0), Range(0)]`. Of a length: in runs.
     """
 
     low: float
     high: float = LARGEST
 
 
+NonNegative = Annotated[float, Range(0)]
+Count = Annotated[int, Range(0)]
+
+
 class Number(NamedTuple):
-    """A parameter that is a number, with what it may be: if it is a length in runs, if it is `optional` None too."""
+    """What a parameter that is a number may be: of a length in runs; None too where it is optional."""
 
     type: type
     low: float
@@ -38,13 +45,13 @@ class Number(NamedTuple):
 
 
 @cache
-def words(family: type) -> dict[str, Any]:
+def words(family: Any) -> dict[str, Any]:
     """The parameters of a family that are words, with the `Literal` of each."""
     return {field.name: field.type for field in fields_of(family) if get_origin(field.type) is Literal}
 
 
 @cache
-def numbers(family: type) -> dict[str, Number]:
+def numbers(family: Any) -> dict[str, Number]:
     """The parameters of a family that are numbers with a `Range`, or else an `Axis`."""
     found = {}
     for field in fields_of(family):
@@ -59,14 +66,12 @@ def numbers(family: type) -> dict[str, Number]:
 
 
 def check_parameters(schedule: Any) -> None:
-    """Refuse a word that is none of its choices, and a number outside of its range.
-
-    Raises:
-        ValueError: names the parameter.
-    """
-    for name, choices in words(type(schedule)).items():
+    """Refuse a word that is none of its choices, and a number outside of its range."""
+    family: Any = type(schedule)
+    # Words first: what lengths are in decides their ranges.
+    for name, choices in words(family).items():
         check_choice(name, getattr(schedule, name), choices)
-    for name, (kind, low, high, length, optional) in numbers(type(schedule)).items():
+    for name, (kind, low, high, length, optional) in numbers(family).items():
         value = getattr(schedule, name)
         if not (optional and value is None):
             run = run_length(schedule) if length else 1
@@ -75,11 +80,7 @@ def check_parameters(schedule: Any) -> None:
 
 
 def check_phases(schedule: Any) -> None:
-    """Refuse a warmup and a decay that are longer than the run together.
-
-    Raises:
-        ValueError: names both.
-    """
+    """Refuse a warmup and a decay that are longer than the run together."""
     run = run_length(schedule)
     length = getattr(schedule, "warmup", 0) + getattr(schedule, "decay", 0)
     # Stretching a schedule rounds its lengths, and may make their sum a little more than the run.
@@ -93,22 +94,14 @@ def run_length(schedule: Any) -> int:
 
 
 def check_number(name: str, value: Any, low: float, high: float) -> None:
-    """Refuse what is not a number in [low, high], such as nan.
-
-    Raises:
-        ValueError: names the parameter.
-    """
+    """Refuse what is not a number in [low, high], such as nan."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         allowed = f"from {low:g} to {high:g}" if high < LARGEST else f"of at least {low:g}, and finite"
         raise ValueError(f"{name}: must be a number {allowed}, got {value!r}")
 
 
 def check_lrs(name: str, value: Any) -> None:
-    """Refuse what is neither an LR nor a tuple of them.
-
-    Raises:
-        ValueError: names the parameter.
-    """
+    """Refuse what is neither an LR nor a tuple of them."""
     if value == ():
         raise ValueError(f"{name}: must hold an LR for each param group, got none")
     for each in value if isinstance(value, tuple) else (value,):
@@ -116,20 +109,12 @@ def check_lrs(name: str, value: Any) -> None:
 
 
 def check_whole(name: str, value: Any, low: float, high: float) -> None:
-    """Refuse what is not an int in [low, high].
-
-    Raises:
-        ValueError: names the parameter.
-    """
+    """Refuse what is not an int in [low, high]."""
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{name}: must be a whole number from {low} to {high:g}, got {value!r}")
 
 
 def check_choice(name: str, value: Any, choices: Any) -> None:
-    """Refuse what is not one of the values of a `Literal`.
-
-    Raises:
-        ValueError: names the parameter.
-    """
+    """Refuse what is not one of the values of a `Literal`."""
     if value not in get_args(choices):
         raise ValueError(f"{name}: must be one of {', '.join(map(repr, get_args(choices)))}, got {value!r}")

@@ -37,7 +37,5 @@ class Cosine(WithWarmupShape):
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         warmup = in_steps(self.warmup, self.steps, self.lengths)
-        u = progress(step, warmup, self.steps)
-        return (
-            self.peak_lr * warmup_factor(step, warmup, self.rise, self.rise_rate) * with_floor(half_cosine(u), self.end)
-        )
+        decay = half_cosine(progress(step, warmup, self.steps))
+        return self.peak_lr * warmup_factor(step, warmup, self.rise, self.rise_rate) * with_floor(decay, self.end)

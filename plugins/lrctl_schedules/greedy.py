@@ -6,16 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from lrctl.contracts.schedule import Observation
-from lrctl_schedules.by_metric import (
-    ByMetric,
-    Mode,
-    PerGroup,
-    ThresholdMode,
-    check_bounds,
-    check_metric_settings,
-    per_group,
-)
-from lrctl_schedules.checks import Range, check_parameters
+from lrctl_schedules.by_metric import ByMetric, Mode, PerGroup, ThresholdMode, check_metric_settings, per_group
+from lrctl_schedules.checks import Count, NonNegative, Range, check_parameters
 from lrctl_schedules.greedy_variants import Bounds, authors, hf, initial_state, paper, running_mean
 
 Variant = Literal["hf", "authors", "paper"]
@@ -69,33 +61,28 @@ class Greedy(ByMetric):
 
     variant: Annotated[Variant, "hf as in transformers, authors as in the authors' code, paper to the letter"] = "hf"
     mode: Annotated[Mode, "whether a lower (min) or a higher (max) metric is better"] = "min"
-    factor: Annotated[float, "what the LR is multiplied by when it falls, and divided by when it rises", Range(0)] = (
-        0.95
-    )
+    factor: Annotated[NonNegative, "what the LR is multiplied by when it falls, and divided by when it rises"] = 0.95
     patience: Annotated[
-        int, "how many good or bad metrics in a row are waited for before one more changes the LR", Range(0)
+        Count, "how many good or bad metrics in a row are waited for before one more changes the LR"
     ] = 10
-    threshold: Annotated[float, "by how much a metric must be better than the best", Range(0)] = 1e-6
+    threshold: Annotated[NonNegative, "by how much a metric must be better than the best"] = 1e-6
     threshold_mode: Annotated[ThresholdMode, "whether the threshold is absolute or a share of the best"] = "abs"
-    cooldown: Annotated[int, "metrics that are not looked at after the LR fell", Range(0)] = 0
-    warmup: Annotated[int, "metrics that are not looked at after the LR rose", Range(0)] = 0
+    cooldown: Annotated[Count, "metrics that are not looked at after the LR fell"] = 0
+    warmup: Annotated[Count, "metrics that are not looked at after the LR rose"] = 0
     min_lr: Annotated[PerGroup | None, "lower bound of the LR, instead of the relative one"] = None
     max_lr: Annotated[PerGroup | None, "upper bound of the LR, instead of the relative one; 0: it never rises"] = None
-    relative_min_lr: Annotated[float, "lower bound of the LR, as a share of the initial one", Range(0)] = 0.1
-    relative_max_lr: Annotated[float, "upper bound of the LR, as a multiple of the initial one", Range(0)] = 10.0
-    eps: Annotated[float, "a change of the LR that is not greater is not made", Range(0)] = 0.0
+    relative_min_lr: Annotated[NonNegative, "lower bound of the LR, as a share of the initial one"] = 0.1
+    relative_max_lr: Annotated[NonNegative, "upper bound of the LR, as a multiple of the initial one"] = 10.0
+    eps: Annotated[NonNegative, "a change of the LR that is not greater is not made"] = 0.0
     smooth: Annotated[bool, "whether the metric is a mean of the last ones"] = True
     window_size: Annotated[int, "how many metrics the mean is of", Range(1)] = 50
-    reset_start: Annotated[int | None, "when everything is put back to the start, see above; none: never", Range(0)] = (
-        500
-    )
+    reset_start: Annotated[int | None, "when everything is put back to the start; none: never", Range(0)] = 500
 
     def __post_init__(self) -> None:
         check_parameters(self)
         if type(self.smooth) is not bool:
             raise ValueError(f"smooth: must be true or false, got {self.smooth!r}")
         check_metric_settings(self)
-        check_bounds(self)
 
     @property
     def bounds(self) -> Bounds:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from lrctl.contracts.schedule import Observation, Scope, UpdateContext
 from lrctl.errors import UsageError
-from lrctl_schedules.checks import LARGEST, Range, check_lrs, check_parameters
+from lrctl_schedules.checks import LARGEST, NonNegative, Range, check_lrs, check_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Hypergradient:
     """
 
     initial_lr: Annotated[float | tuple[float, ...], "the LR to start from; by group a list is one for each"]
-    beta: Annotated[float, "how far the LR moves: the LR of the LR", Range(0)] = 1e-7
+    beta: Annotated[NonNegative, "how far the LR moves: the LR of the LR"] = 1e-7
     scope: Annotated[Scope, "what has an LR of its own: global, each param group, each element"] = "global"
     min_lr: Annotated[float | None, "lower bound of the LR; none: it may become negative", Range(-LARGEST)] = 0.0
     max_lr: Annotated[float | None, "upper bound of the LR; none: there is none", Range(-LARGEST)] = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from lrctl.contracts.schedule import Observation, UpdateContext
-from lrctl_schedules.checks import Range, check_number, check_parameters
+from lrctl_schedules.checks import NonNegative, Range, check_number, check_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class LineSearch:
     shrink: Annotated[float, "what eta is multiplied by after a trial that failed", Range(0, 1)] = 0.9
     gamma: Annotated[float, "what eta may grow by in growth_steps updates", Range(1)] = 2.0
     growth_steps: Annotated[int, "in how many updates eta may grow by gamma: usually those of an epoch", Range(1)] = 500
-    max_lr: Annotated[float, "upper bound of eta", Range(0)] = 10.0
+    max_lr: Annotated[NonNegative, "upper bound of eta"] = 10.0
     max_trials: Annotated[int, "trials of an update before it is left out", Range(1)] = 100
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis, Lengths
-from lrctl_schedules.checks import Range, check_parameters, check_phases
+from lrctl_schedules.checks import NonNegative, Range, check_parameters, check_phases
 
 LengthUnit = Annotated[Lengths, "what lengths are in: fraction (of the run) or steps"]
 Decay = Annotated[
@@ -26,7 +26,7 @@ class Scalable:
     """
 
     steps: Annotated[int, "T: optimizer updates in the whole run", Range(1)]
-    peak_lr: Annotated[float, "the LR that the schedule is scaled by: its highest", Range(0)]
+    peak_lr: Annotated[NonNegative, "the LR that the schedule is scaled by: its highest"]
 
     def __post_init__(self) -> None:
         check_parameters(self)

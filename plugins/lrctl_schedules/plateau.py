@@ -6,16 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from lrctl.contracts.schedule import Observation
-from lrctl_schedules.by_metric import (
-    ByMetric,
-    Mode,
-    PerGroup,
-    ThresholdMode,
-    check_bounds,
-    check_metric_settings,
-    per_group,
-)
-from lrctl_schedules.checks import Range, check_parameters
+from lrctl_schedules.by_metric import ByMetric, Mode, PerGroup, ThresholdMode, check_metric_settings, per_group
+from lrctl_schedules.checks import Count, NonNegative, check_parameters
 from lrctl_schedules.greedy_variants import Bounds, authors, initial_state
 
 
@@ -44,15 +36,13 @@ class Plateau(ByMetric):
     """
 
     mode: Annotated[Mode, "whether a lower (min) or a higher (max) metric is better"] = "min"
-    factor: Annotated[float, "what the LR is multiplied by", Range(0)] = 0.1
-    patience: Annotated[int, "how many bad metrics in a row are waited for before one more lowers the LR", Range(0)] = (
-        10
-    )
-    threshold: Annotated[float, "by how much a metric must be better than the best", Range(0)] = 1e-4
+    factor: Annotated[NonNegative, "what the LR is multiplied by"] = 0.1
+    patience: Annotated[Count, "how many bad metrics in a row are waited for before one more lowers the LR"] = 10
+    threshold: Annotated[NonNegative, "by how much a metric must be better than the best"] = 1e-4
     threshold_mode: Annotated[ThresholdMode, "whether the threshold is absolute or a share of the best"] = "rel"
-    cooldown: Annotated[int, "metrics that do not count as bad after the LR fell", Range(0)] = 0
+    cooldown: Annotated[Count, "metrics that do not count as bad after the LR fell"] = 0
     min_lr: Annotated[PerGroup, "lower bound of the LR"] = 0.0
-    eps: Annotated[float, "a change of the LR that is not greater is not made", Range(0)] = 1e-8
+    eps: Annotated[NonNegative, "a change of the LR that is not greater is not made"] = 1e-8
 
     warmup: ClassVar[int] = 0
     reset_start: ClassVar[int | None] = None
@@ -60,7 +50,6 @@ class Plateau(ByMetric):
     def __post_init__(self) -> None:
         check_parameters(self)
         check_metric_settings(self)
-        check_bounds(self)
 
     @property
     def bounds(self) -> Bounds:
