@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from lrctl.contracts.schedule import Scope
 from lrctl_schedules.checks import check_lrs
+from lrctl_schedules.parameters import PerGroup, per_group
 
 Mode = Literal["min", "max"]
 ThresholdMode = Literal["rel", "abs"]
-PerGroup = float | tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,6 @@ class ByMetric:
     def __call__(self, _step: int, state: Any) -> Any:
         """The LR for update `step`; one for each param group if it began with such."""
         return tuple(state["lrs"]) if self.scope == "group" else state["lrs"][0]
-
-
-def per_group(value: PerGroup, groups: int = 1) -> list[float]:
-    """A value for each param group."""
-    return [float(each) for each in value] if isinstance(value, tuple) else [float(value)] * groups
 
 
 def check_metric_settings(schedule: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrctl_schedules.lengths import in_steps
+from lrctl_schedules.formulas import in_steps
 from lrctl_schedules.parameters import LengthUnit, Scalable
 from lrctl_schedules.warmup import WithWarmupShape, warmup_factor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrctl_schedules.lengths import half_cosine, in_steps, progress, with_floor
+from lrctl_schedules.formulas import half_cosine, in_steps, progress, with_floor
 from lrctl_schedules.parameters import End, LengthUnit
 from lrctl_schedules.warmup import WithWarmupShape, warmup_factor
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from lrctl.contracts.axes import Axis
 from lrctl_schedules.checks import Range
-from lrctl_schedules.lengths import half_cosine, in_steps, linear_warmup, progress, round_if_close, with_floor
+from lrctl_schedules.formulas import half_cosine, in_steps, progress, round_if_close, with_floor
 from lrctl_schedules.parameters import LengthUnit, Scalable
-from lrctl_schedules.warmup import WithWarmup
+from lrctl_schedules.warmup import WithWarmup, linear_warmup
 
 Cycles = Annotated[int, "cycles in the run; whole, not fitted continuously", Axis(1, 10, grid=(1, 2, 4, 8))]
 

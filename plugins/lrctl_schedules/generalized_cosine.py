@@ -8,7 +8,7 @@ from typing import Annotated
 
 from lrctl.contracts.axes import Axis
 from lrctl_schedules.checks import Range
-from lrctl_schedules.lengths import half_cosine, in_steps, progress, with_floor
+from lrctl_schedules.formulas import half_cosine, in_steps, progress, with_floor
 from lrctl_schedules.parameters import End, LengthUnit
 from lrctl_schedules.warmup import WithWarmupShape, effective_warmup, warmup_factor
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from lrctl.contracts.axes import Axis
 from lrctl_schedules.checks import Range
-from lrctl_schedules.lengths import in_steps, linear_warmup
+from lrctl_schedules.formulas import in_steps
 from lrctl_schedules.parameters import LengthUnit
-from lrctl_schedules.warmup import WithWarmup
+from lrctl_schedules.warmup import WithWarmup, linear_warmup
 
 Timescale = Annotated[
     float,

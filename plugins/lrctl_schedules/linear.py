@@ -7,9 +7,9 @@ from typing import Annotated
 
 from lrctl.contracts.axes import Axis
 from lrctl_schedules.checks import Range
-from lrctl_schedules.lengths import in_steps, linear_warmup, progress, with_floor
+from lrctl_schedules.formulas import in_steps, progress, with_floor
 from lrctl_schedules.parameters import End, LengthUnit
-from lrctl_schedules.warmup import WithWarmup
+from lrctl_schedules.warmup import WithWarmup, linear_warmup
 
 
 @dataclass(frozen=True, slots=True)

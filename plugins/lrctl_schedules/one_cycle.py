@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.lengths import half_cosine, in_steps, progress, with_floor
+from lrctl_schedules.formulas import half_cosine, in_steps, progress, with_floor
 from lrctl_schedules.parameters import LengthUnit, Scalable
 
 Anneal = Literal["cosine", "linear"]

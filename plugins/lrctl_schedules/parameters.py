@@ -15,6 +15,7 @@ Decay = Annotated[
     Axis(0.0, 1.0, grid=(0.0, 0.05, 0.1, 0.25, 0.5), length=True),
 ]
 End = Annotated[float, "LR at the end of the run, as a share of the peak", Axis(0.0, 1.0, variant=True)]
+PerGroup = float | tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,8 @@ class Scalable:
     def __post_init__(self) -> None:
         check_parameters(self)
         check_phases(self)
+
+
+def per_group(value: PerGroup, groups: int = 1) -> list[float]:
+    """A value for each param group."""
+    return [float(each) for each in value] if isinstance(value, tuple) else [float(value)] * groups

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from lrctl.contracts.schedule import Observation
-from lrctl_schedules.by_metric import ByMetric, Mode, PerGroup, ThresholdMode, check_metric_settings, per_group
+from lrctl_schedules.by_metric import ByMetric, Mode, ThresholdMode, check_metric_settings
 from lrctl_schedules.checks import Count, NonNegative, check_parameters
 from lrctl_schedules.greedy_variants import Bounds, authors, initial_state
+from lrctl_schedules.parameters import PerGroup, per_group
 
 
 @dataclass(frozen=True, slots=True)

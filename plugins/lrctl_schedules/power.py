@@ -8,9 +8,9 @@ from typing import Annotated
 
 from lrctl.contracts.axes import Axis
 from lrctl_schedules.checks import Range
-from lrctl_schedules.lengths import in_steps, linear_warmup, progress
+from lrctl_schedules.formulas import in_steps, progress
 from lrctl_schedules.parameters import Decay, LengthUnit
-from lrctl_schedules.warmup import WithWarmup
+from lrctl_schedules.warmup import WithWarmup, linear_warmup
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from lrctl.contracts.axes import Axis
 from lrctl_schedules.curves import Point, merge_close_points, pchip, pchips
-from lrctl_schedules.lengths import in_steps
+from lrctl_schedules.formulas import in_steps
 from lrctl_schedules.parameters import Scalable
 
 

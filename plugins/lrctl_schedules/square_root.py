@@ -8,7 +8,7 @@ from typing import Annotated
 
 from lrctl.contracts.axes import Axis
 from lrctl_schedules.checks import Range
-from lrctl_schedules.lengths import in_steps, progress
+from lrctl_schedules.formulas import in_steps, progress
 from lrctl_schedules.parameters import LengthUnit
 from lrctl_schedules.warmup import WithWarmupShape, effective_warmup, warmup_factor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrctl_schedules.lengths import progress
+from lrctl_schedules.formulas import progress
 from lrctl_schedules.parameters import Scalable
 
 

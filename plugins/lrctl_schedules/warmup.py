@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from lrctl.contracts.axes import Axis, Fixed
 from lrctl_schedules.checks import Range
-from lrctl_schedules.lengths import half_cosine, linear_warmup
+from lrctl_schedules.formulas import half_cosine
 from lrctl_schedules.parameters import Scalable
 
 Warmup = Annotated[
@@ -37,6 +37,12 @@ class WithWarmupShape(WithWarmup):
         Range(1e-3, 1e3),
         Fixed(),
     ] = field(default=3.0, kw_only=True)
+
+
+def linear_warmup(step: float, warmup: float) -> float:
+    """What a linear warmup from 0 has reached at `step`: 1 from step `warmup` on, and so everywhere if that is 0."""
+    step = max(0.0, step)
+    return 1.0 if step >= warmup else step / warmup
 
 
 def warmup_factor(step: float, warmup: float, rise: str, rate: float) -> float:

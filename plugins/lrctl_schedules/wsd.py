@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lrctl_schedules.lengths import half_cosine, in_steps, linear_warmup, progress, with_floor
+from lrctl_schedules.formulas import half_cosine, in_steps, progress, with_floor
 from lrctl_schedules.parameters import Decay, End, LengthUnit
-from lrctl_schedules.warmup import WithWarmup
+from lrctl_schedules.warmup import WithWarmup, linear_warmup
 
 Cooldown = Literal["linear", "1-sqrt", "cosine", "square", "exponential"]
 

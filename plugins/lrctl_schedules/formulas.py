@@ -1,4 +1,4 @@
-"""What the families compute with: lengths in steps, places within phases, and the shapes between two levels.
+"""The formulas that families share: lengths in steps, places within phases, and shapes between two levels.
 
 Each function is pure and uses only `math` and its neighbours here: an export carries their source along.
 """
@@ -24,12 +24,6 @@ def round_if_close(x: float) -> float:
     """
     whole = float(round(x))
     return whole if math.isclose(x, whole, rel_tol=1e-12) else x
-
-
-def linear_warmup(step: float, warmup: float) -> float:
-    """What a linear warmup from 0 has reached at `step`: 1 from step `warmup` on, and so everywhere if that is 0."""
-    step = max(0.0, step)
-    return 1.0 if step >= warmup else step / warmup
 
 
 def progress(step: float, start: float, stop: float) -> float:
