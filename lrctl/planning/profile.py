@@ -16,7 +16,7 @@ from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import StandIn, Workload
 from lrctl.engine.batches import cut, pieces, rows, tensors_in
 from lrctl.engine.lr_control import set_lr
-from lrctl.engine.trainer import backward, batch_of, evaluate, frozen, loss_of, precision, seed_all
+from lrctl.engine.passes import backward, batch_of, evaluate, frozen, loss_of, precision, seed_all
 from lrctl.recipe import optimizers as optimizers
 
 PROBE = 20

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.peers.contest import Contest
 from lrctl.contracts.workload import WithParamGroups
-from lrctl.engine.trainer import backward, batch_of, evaluate, frozen, precision, seed_all
+from lrctl.engine.passes import backward, batch_of, evaluate, frozen, precision, seed_all
 from lrctl.recipe import optimizers as optimizers
 
 Lr = Callable[[int], float]
