@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import JobResult
 
+Attempt = Callable[[TrainSpec, SegmentJob], JobResult]
+"""Does a job, in whatever process it is called, and records it in the store; it can be pickled.
+
+It never raises: an exception becomes a result with status `failed`.
+"""
+
 
 @runtime_checkable
 class Executor(Protocol):
-    """Runs jobs, each by calling `lrctl.engine.worker.attempt(store, spec, job)` in some process.
+    """Runs jobs, each by calling `attempt(spec, job)` in some process. Built as `build(params, attempt)`.
 
-    Built as `build(params, store)`, `store` being the store's folder. An exception in a job, or a worker that
-    dies, is a result with status `failed`: the session decides whether to try again.
+    A worker that dies makes its job's result `failed`: the session decides whether to try again. An executor may serve
+    several searches, one after another, each with a `spec` of its own.
     """
 
     def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob], /) -> Iterator[JobResult]:
-        """One result per job, in the order in which they finish."""
+        """One result per job, in the order in which they finish.
+
+        A job is taken from `jobs` when it can start, not before: only then is its `stop_above` known.
+        """
         ...
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
 from lrctl.engine.divergence import judge, sound
 from lrctl.engine.early_stopping import Limited
+from lrctl.engine.worker import attempt
 from lrctl.errors import (
     CheckpointError,
     JobFailedError,
@@ -267,7 +268,7 @@ class Session:
         if name not in self.executors:
             part = registry().get("executor", name)
             settings = fields.build(part.params, params, f"executor {name}")
-            self.executors[name] = part.target(settings, self.store.path)
+            self.executors[name] = part.target(settings, partial(attempt, self.store.path))
         return self.executors[name]
 
     def close(self) -> None:
