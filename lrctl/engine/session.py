@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 from lrctl.analysis.smoothing import final_train_loss
-from lrctl.contracts import params as fields
-from lrctl.contracts.executor import Executor, slots
+from lrctl.contracts.executor import Executor
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
+from lrctl.engine import executors
 from lrctl.engine.divergence import judge, sound
 from lrctl.engine.early_stopping import Limited
 from lrctl.engine.worker import attempt
@@ -260,16 +260,11 @@ class Session:
         }
 
     def executor(self, jobs: int) -> Executor:
-        """The recipe's executor; `auto` is `processes` where there is more than one slot and job, else `serial`."""
-        name, params = self.recipe.executor.name, dict(self.recipe.executor.params)
-        if name == "auto":
-            workers = params["workers"] or slots(self.spec.device)
-            name, params = ("processes", {"workers": workers}) if workers > 1 and jobs > 1 else ("serial", {})
-        if name not in self.executors:
-            part = registry().get("executor", name)
-            settings = fields.build(part.params, params, f"executor {name}")
-            self.executors[name] = part.target(settings, partial(attempt, self.store.path))
-        return self.executors[name]
+        """The recipe's executor, for so many jobs."""
+        choice = executors.resolved(self.recipe.executor, self.spec.device, jobs)
+        if choice.name not in self.executors:
+            self.executors[choice.name] = executors.build(choice, partial(attempt, self.store.path))
+        return self.executors[choice.name]
 
     def close(self) -> None:
         """Stop whatever still runs."""

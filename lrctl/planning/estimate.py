@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.executor import slots
 from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.strategy import Batch, SearchResult, drive
 from lrctl.contracts.workload import StandIn
+from lrctl.engine.executors import workers_of
 from lrctl.engine.prepare import Rehearsed, rehearse
 from lrctl.engine.run import begun
 from lrctl.engine.session import SPLITS
@@ -171,8 +171,7 @@ def costs(
     recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, again: list[SegmentJob], measure: bool
 ) -> dict[str, Any]:
     """The part of an estimate that is measured: time, memory, disk."""
-    device = rehearsed.spec.device
-    workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(device))
+    workers = workers_of(recipe.executor, rehearsed.spec.device)
     updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
     updates += sum(job.stop - job.start for job in again)
     updates += sum(job.score_batches for job in rehearsal.jobs.values()) * FORWARD / workers

@@ -272,21 +272,3 @@ def test_there_are_no_more_workers_than_jobs_or_slots(monkeypatch: pytest.Monkey
 def test_a_negative_number_of_workers_is_refused() -> None:
     with pytest.raises(ValueError, match="workers: must be at least 0, got -1"):
         ProcessesParams(workers=-1)
-
-
-def chosen(workers: int, jobs: int, folder: Path) -> type:
-    """Which executor `auto` stands for."""
-    recipe = smoke(executor__name="auto", executor__workers=workers)
-    with closing(Session(Store(folder), prepare(recipe), recipe)) as session:
-        return type(session.executor(jobs))
-
-
-@pytest.mark.parametrize(
-    ("workers", "jobs", "kind"),
-    [(2, 5, Processes), (1, 5, Serial), (2, 1, Serial)],
-    ids=["many", "one worker", "one job"],
-)
-def test_auto_takes_processes_where_there_is_more_than_one_of_each(
-    workers: int, jobs: int, kind: type, tmp_path: Path
-) -> None:
-    assert chosen(workers, jobs, tmp_path) is kind
