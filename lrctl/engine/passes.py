@@ -141,6 +141,8 @@ def precision(dtype: str, device: torch.device) -> AbstractContextManager[Any]:
 def frozen(model: torch.nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients, for the length of a block."""
     model.eval()
-    with torch.no_grad():
-        yield
-    model.train()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train()

@@ -129,9 +129,10 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
         and how many `full_runs`, plain training runs, that is; `workers`; `seconds_per_step` and
         `seconds_per_evaluation` in one worker, `seconds` of all; `memory_bytes` of one worker (an estimate: weights,
-        gradients, optimizer state, activations); `checkpoint_bytes`, `peak_disk_bytes` of the checkpoints that exist
-        at a time; `data_bytes` that are to be made ready first, 0 if none or unknown; `held_out_splits` that are
-        evaluated; `notes` on how it was measured. What could not be measured is null, and a note says why.
+        optimizer state, and the most of what training, a score and an evaluation take); `checkpoint_bytes`,
+        `peak_disk_bytes` of the checkpoints that exist at a time; `data_bytes` that are to be made ready first, 0 if
+        none or unknown; `held_out_splits` that are evaluated; `notes` on how it was measured. What could not be
+        measured is null, and a note says why.
 
     Raises:
         UsageError: the recipe, workload or device cannot be used.
@@ -183,7 +184,7 @@ def costs(
         if rehearsed.workload is None:
             raise MissingError(rehearsed.missing)
         found["data_bytes"] = prepared_bytes(rehearsed)
-        measured = probe(rehearsed)
+        measured = probe(rehearsed, scored=any(job.score_batches for job in rehearsal.jobs.values()))
     except MissingError as error:
         return found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
     if rehearsed.stand_in:
@@ -191,7 +192,7 @@ def costs(
     found["notes"] += measured.notes
     evaluation = measured.seconds_per_evaluation
     if evaluation is None:
-        found["notes"].append("the time of evaluations is not counted")
+        found["notes"].append("the time and memory of evaluations are not counted")
     return found | {
         "seconds_per_step": measured.seconds_per_step,
         "seconds_per_evaluation": evaluation,
@@ -207,7 +208,7 @@ def prepared_bytes(rehearsed: Rehearsed) -> int:
     return rehearsed.workload.prepared_bytes() if isinstance(rehearsed.workload, StandIn) else 0
 
 
-def probe(rehearsed: Rehearsed) -> Measured:
+def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
     """What training takes in one worker, measured on a throw-away model.
 
     Raises:
@@ -221,7 +222,7 @@ def probe(rehearsed: Rehearsed) -> Measured:
     assert workload is not None
     try:
         with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
-            return measure(workload, spec, stand_in=rehearsed.stand_in, splits=SPLITS)
+            return measure(workload, spec, stand_in=rehearsed.stand_in, scored=scored, splits=SPLITS)
     except LrctlError:
         raise
     except Exception as error:
