@@ -93,7 +93,8 @@ class Processes:
         if self.device != device or any(worker.job for worker in self.workers):
             self.close()
         self.device = device
-        atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers for ever
+        if not self.workers:
+            atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers for ever
         while len(self.workers) < min(self.params.workers or slots(device), jobs):
             self.workers.append(start(self.attempt, len(self.workers), device))
 
