@@ -277,13 +277,13 @@ class Normed:
 
 
 FROZEN: dict[str, tuple[Any, dict[str, Any]]] = {
-    "plain": (Normed(), {}),
     "in pieces": (Normed(), {"micro_batches": 4}),
     "bfloat16": (Normed(), {"dtype": "bfloat16"}),
     "clipped": (Normed(), {"optimizer": {**ADAMW, "clip_norm": 0.1}}),
     "sgd": (Normed(), {"optimizer": {"name": "sgd", "momentum": 0.9, "weight_decay": 0.1}}),
+    **{name: (Normed(), {"optimizer": optimizer.defaults(name)}) for name in optimizer.OPTIMIZERS},
     "gradient not finite": (Normed(overflows=True), {}),
-    "not finite in the moments either": (Normed(overflows=True), {"optimizer": {"name": "sgd", "momentum": 0.9}}),
+    "gradient not finite, with momentum": (Normed(overflows=True), {"optimizer": {"name": "sgd", "momentum": 0.9}}),
 }
 
 
