@@ -136,7 +136,7 @@ class Training:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
         lr = self.control.decide(step, loss, partial(loss_again, self.workload, self.model, self.spec, step))
         if self.frozen:
-            self.control.hold()
+            self.control.hold()  # its losses are those of the weights as they are, with and without updates
         self.optimizer.step()
         if index == 0:
             self.control.check()
