@@ -23,6 +23,7 @@ from lrctl.engine.prepare import resolve_device
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
 from lrctl.recipe import parse as recipes
+from lrctl.recipe.schema import Recipe
 from lrctl_workloads.text.gpt import Gpt, GptParams
 
 
