@@ -16,7 +16,6 @@ import pytest
 
 import searches
 from command_line import Lrctl
-from lrctl.cli.runs import amount
 from lrctl.contracts.result import JobResult
 from lrctl.engine import session
 from lrctl.storage import gc, listing
@@ -364,10 +363,10 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(("answer", "stays"), [("y\n", False), ("n\n", True), ("\n", True), ("", True)])
 def test_whoever_sits_at_a_terminal_is_asked(
-    run_batch: str, stays: bool, lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
+    answer: str, stays: bool, lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Store(place).begin("r", "", {})
-    monkeypatch.setattr("sys.stdin", Terminal(run_batch))
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
     done = lrctl("runs", "remove", "r")
     assert (done.code, Store(place).run("r").exists()) == (0, stays)
     assert ("nothing was deleted" in done.err) is stays
@@ -411,11 +410,3 @@ def test_a_bad_command_changes_nothing_and_says_what_to_do(
     assert (done.code, done.out) == (2, "")
     assert done.error.startswith(message)
     assert Store(place).runs() == ["begun"]
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_960, "1.0 MB"), (10**16, "10000.0 TB")],
-)
-def test_an_amount_is_written_for_people(size: int, text: str) -> None:
-    assert amount(size) == text
