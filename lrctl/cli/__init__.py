@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import warnings
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -24,7 +25,7 @@ from lrctl.cli.reproduce import reproduce
 from lrctl.cli.runs import look_at_runs
 from lrctl.cli.search import search_commands
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "compare": compare,
     "report": report,
     "reproduce": reproduce,

@@ -259,6 +259,7 @@ def test_runs_are_listed_with_what_they_reached(lrctl: Lrctl, place: Path, monke
     document = searches.search(place, name="done")
     interrupted(place, monkeypatch, training__seed=3)
     done, begun = lrctl("runs", "--json").document["runs"]
+    assert lrctl("runs", "list", "--json").document["runs"] == [done, begun]
     names = ("command", "workload", "seed", "steps", "train_loss", "validation_loss", "test_loss")
     assert {name: done[name] for name in names} == {name: document[name] for name in names}
     assert (done["run"], done["status"], done["full_runs"]) == (
@@ -269,6 +270,7 @@ def test_runs_are_listed_with_what_they_reached(lrctl: Lrctl, place: Path, monke
     assert [begun[name] for name in names] == ["semilocal", "linear-regression", 3, 24, None, None, None]
     assert (begun["run"], begun["status"], begun["full_runs"]) == ("begun", "unfinished", None)
     header, first, second = lrctl("runs").out.splitlines()
+    assert lrctl("runs", "list").out.splitlines() == [header, first, second]
     assert header.split()[:6] == ["run", "state", "command", "workload", "seed", "steps"]
     assert first.split()[:6] == ["done", "finished", "semilocal", "linear-regression", "0", "24"]
     assert second.split()[:6] == ["begun", "unfinished", "semilocal", "linear-regression", "3", "24"]
@@ -381,7 +383,7 @@ def test_a_group_given_a_store_hands_it_to_its_commands(lrctl: Lrctl, place: Pat
         assert lrctl(*command).code == 0
     assert lrctl("runs", "--store", "other", "--json", "show", "elsewhere").document["run"] == "elsewhere"
     Store(place)
-    assert lrctl("runs").err == "no runs in .lrctl\n"
+    assert lrctl("runs").err == lrctl("runs", "list").err == "no runs in .lrctl\n"
 
 
 BAD: dict[str, tuple[str, str]] = {
