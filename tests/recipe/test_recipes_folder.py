@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from command_line import Lrctl
 from lrctl import cli
@@ -34,7 +33,7 @@ def strategy_of(name: str) -> str:
 @cache
 def commands() -> set[str]:
     """All commands of lrctl."""
-    return set(get_command(cli.application()).commands)  # type: ignore[attr-defined]
+    return set(cli.application().commands)
 
 
 def header(name: str) -> str:
