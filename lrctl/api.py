@@ -51,7 +51,7 @@ def search(
     recipe, settings = settle(registry().get("strategy", strategy), recipe, settings or {}, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code)
     result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=executors())
-    return result.to_json() | {"files": Store(store).files(result)}
+    return Store(store).document(result)
 
 
 @cache

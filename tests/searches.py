@@ -49,7 +49,7 @@ def small(**overrides: Any) -> Recipe:
 def search(store: Path, recipe: Recipe | None = None, command: str = "semilocal", **options: Any) -> dict[str, Any]:
     """The result document of a search."""
     result = run.search(command, recipe or small(), store=store, **options)
-    return result.to_json() | {"files": Store(store).files(result)}
+    return Store(store).document(result)
 
 
 def settled(document: dict[str, Any]) -> dict[str, Any]:

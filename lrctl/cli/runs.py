@@ -77,15 +77,14 @@ def show(
     result = place.run_result(name)
     if result:
         result = replace(result, run=name)  # a folder that was moved has a result with its old name
-        files = place.files(result)
-        shown = result.to_json() | {"files": files}
+        shown = place.document(result)
     else:
         (shown,) = (row for row in listing.runs(place) if row["run"] == name)
         shown["recipe"] = place.recipe(name)
     if as_json or context.obj[1]:
         typer.echo(json.dumps(shown, indent=1, allow_nan=False))
     elif result:
-        terminal.print_summary(result, files)
+        terminal.print_summary(result, place.files(result))
     else:
         again = command_of(place, name)
         typer.echo(f"{name} is not finished; its command continues it: {again}\n\n{shown['recipe']}")

@@ -77,11 +77,11 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     # What the user's own code prints must not get into the document.
     with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr):
         result = runs.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
-    files = Store(options["store"]).files(result)
+    store = Store(options["store"])
     if options["as_json"]:
-        typer.echo(json.dumps(result.to_json() | {"files": files}, indent=1, allow_nan=False))
+        typer.echo(json.dumps(store.document(result), indent=1, allow_nan=False))
     else:
-        terminal.print_summary(result, files)
+        terminal.print_summary(result, store.files(result))
 
 
 def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ MEASURED = (
 """What an estimate measures; null where it cannot."""
 
 NO_TRAINING: dict[str, Any] = {
-    **dict.fromkeys(("jobs", "jobs_known", "steps", "full_runs", "workers", *MEASURED), 0),
+    **dict.fromkeys(("jobs", "jobs_known", "steps", "forwards", "full_runs", "workers", *MEASURED), 0),
     "notes": [],
     "held_out_splits": [],
 }
@@ -55,12 +55,22 @@ class Rehearsal:
     rounds: list[tuple[int, int]] = field(default_factory=list)
     checkpoints: int = 0
 
+    @property
+    def measuring(self) -> int:
+        """Steps of jobs that only measure frozen weights, a forward pass each."""
+        return sum(job.steps for job in self.jobs.values() if job.forward_only(self.spec))
+
+    @property
+    def scored_batches(self) -> int:
+        """Batches that jobs are scored on."""
+        return sum(job.score_batches for job in self.jobs.values())
+
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""
         new = {key: job for job in batch.jobs if (key := job.key(self.spec)) not in self.jobs}
         self.jobs |= new
         if new:
-            self.rounds.append((len(new), max(job.stop - job.start for job in new.values())))
+            self.rounds.append((len(new), max(job.steps for job in new.values())))
         kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
         self.checkpoints = max(self.checkpoints, len(kept) + sum(job.checkpoint for job in new.values()))
         return [self.make_up(job) for job in batch.jobs]
@@ -121,13 +131,13 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
 
     Args:
         command: a registered strategy's name.
-        recipe: from `lrctl.recipe.schema.read`.
+        recipe: from `lrctl.recipe.parse.read`.
         store: where results of jobs may be known.
         measure: False leaves time, memory and disk null, and is fast.
 
     Returns:
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
-        and how many `full_runs`, plain training runs, that is; `workers`; `seconds_per_step` and
+        `forwards`, the forward passes beside them, and how many `full_runs`, plain training runs, that is; `workers`; `seconds_per_step` and
         `seconds_per_evaluation` in one worker, `seconds` of all; `memory_bytes` of one worker (an estimate: weights,
         optimizer state, and the most of what training, a score and an evaluation take); `checkpoint_bytes`,
         `peak_disk_bytes` of the checkpoints that exist at a time; `data_bytes` that are to be made ready first, 0 if
@@ -147,8 +157,9 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     rehearsal = Rehearsal(rehearsed.spec)
     found = drive(moved, rehearsal.run_batch)
     again = rehearsal.again(found.checkpoint)
-    jobs = [job for job in rehearsal.jobs.values() if job.stop > job.start]
-    steps = sum(job.stop - job.start for job in [*jobs, *again])
+    jobs = [job for job in rehearsal.jobs.values() if job.steps]
+    steps = sum(job.steps for job in [*jobs, *again]) - rehearsal.measuring
+    forwards = rehearsal.measuring + rehearsal.scored_batches
     # Opening a folder that is not a store yet would make it one.
     place = Store(store) if (Path(store) / "store.json").is_file() else None
     return {
@@ -157,7 +168,8 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         "jobs": len(jobs),
         "jobs_known": sum(place is not None and known(place, job.key(rehearsed.spec)) for job in jobs),
         "steps": steps,
-        "full_runs": steps / recipe.training.steps,
+        "forwards": forwards,
+        "full_runs": (steps + FORWARD * forwards) / recipe.training.steps,
         **costs(recipe, rehearsed, rehearsal, again, measure),
         "held_out_splits": list(SPLITS),
     }
@@ -174,8 +186,7 @@ def costs(
     """The part of an estimate that is measured: time, memory, disk."""
     workers = workers_of(recipe.executor, rehearsed.spec.device)
     updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
-    updates += sum(job.stop - job.start for job in again)
-    updates += sum(job.score_batches for job in rehearsal.jobs.values()) * FORWARD / workers
+    updates += sum(job.steps for job in again) + rehearsal.scored_batches * FORWARD / workers
     evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
     found: dict[str, Any] = {"workers": workers, **dict.fromkeys(MEASURED), "notes": []}
     if not measure:

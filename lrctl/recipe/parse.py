@@ -53,6 +53,8 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
             raise unknown("table", name, TABLES, f"{source}: [{name}]")
         if not isinstance(table, dict):
             raise UsageError(f"{source}: {name}: must be a table, got {table!r}; write [{name}]")
+    # First: a table that was meant for a strategy is told of as that.
+    strategies = {name: check_strategy(name, each, source) for name, each in tables.get("strategy", {}).items()}
     return Recipe(
         source,
         training=fields.build(Training, tables.get("training", {}), f"{source}: training"),
@@ -60,7 +62,7 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
         divergence=fields.build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
         workload=check_workload(tables.get("workload", {}), source),
         executor=check_executor(tables.get("executor", {}), source),
-        strategies={name: check_strategy(name, each, source) for name, each in tables.get("strategy", {}).items()},
+        strategies=strategies,
     )
 
 

@@ -71,10 +71,15 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def signed(document: dict[str, Any]) -> dict[str, Any]:
+    """A document as strict JSON has it, with a digest of it."""
+    strict: dict[str, Any] = finite(document)
+    return strict | {"digest": digest(strict)}
+
+
 def write_signed(path: Path, document: dict[str, Any]) -> None:
     """Write strict JSON with a digest of it, which `read_signed` checks."""
-    strict = finite(document)
-    write_json(path, strict | {"digest": digest(strict)})
+    write_json(path, signed(document))
 
 
 def read_signed(path: Path) -> dict[str, Any] | None:

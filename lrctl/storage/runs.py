@@ -13,6 +13,7 @@ from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.errors import StoreError, UsageError, unknown
 from lrctl.recipe.workloads import is_code
+from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import Store
@@ -86,7 +87,7 @@ class FinishedRun:
             return PiecewiseLinear(tuple(enumerate(self.history()["lr"].tolist())))
         if self.outdated:
             raise UsageError(
-                f"run {self.name}: family {type(schedule).__name__} gives other LRs now than the run was "
+                f"run {self.name}: family {registry().family(schedule)} gives other LRs now than the run was "
                 "trained with; install the plugin as it was, or give the run's command again to train with the new ones"
             )
         return schedule

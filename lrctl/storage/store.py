@@ -26,6 +26,7 @@ from lrctl.storage.files import (
     file_digest,
     read_json,
     read_signed,
+    signed,
     write_json,
     write_signed,
     write_text,
@@ -224,6 +225,10 @@ class Store:
             return (self.run(name) / "recipe.toml").read_text(encoding="utf-8")
         except (FileNotFoundError, UnicodeDecodeError):
             return ""
+
+    def document(self, result: RunResult) -> dict[str, Any]:
+        """The result of a finished run as `--json` prints it: signed, and with where its files are."""
+        return signed(result.to_json()) | {"files": self.files(result)}
 
     def files(self, result: RunResult) -> dict[str, str | None]:
         """Where a finished run's files are: None for a checkpoint or schedule that it does not have."""

@@ -325,7 +325,7 @@ def test_a_store_of_a_newer_version_is_refused(lrctl: Lrctl) -> None:
     Path("kept/store.json").write_text(json.dumps({"format": "lrctl-store/99"}))
     refused(
         lrctl(*SMOKE, "--store", "kept"),
-        "store.json: the store's format is 'lrctl-store/99', this lrctl reads 'lrctl-store/1'",
+        "store.json: the store's format is 'lrctl-store/99', this lrctl reads 'lrctl-store/2'",
         "update lrctl or choose another --store",
     )
 

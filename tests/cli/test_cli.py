@@ -16,6 +16,7 @@ from lrctl.cli import COMMANDS
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.papers.reproduce import papers
+from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
 
 SMOKE = ("semilocal", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1,0.01", "--grid-size", "1")
@@ -110,9 +111,14 @@ def run_of(lrctl: Lrctl, *flags: str) -> dict[str, Any]:
 def test_a_flag_wins_over_the_recipe_and_the_recipe_over_the_default(
     flags: str, table: str, key: str, value: Any, lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lrctl.engine.run.search", lambda command, recipe, **_: tomllib.loads(recipe.frozen(command)))
+    frozen: dict[str, Any] = {}
+
+    def run(command: str, recipe: Recipe, _: dict[str, Any]) -> None:
+        frozen.update(tomllib.loads(recipe.to_toml(command)))
+
+    monkeypatch.setattr("lrctl.cli.search.run", run)
     Path("r.toml").write_text(RECIPE)
-    frozen = lrctl("semilocal", "--recipe", "r.toml", *flags.split(), "--json", "--quiet").document
+    assert lrctl("semilocal", "--recipe", "r.toml", *flags.split()).code == 0
     found = (frozen | frozen["strategy"])[table][key]
     assert found == value
     assert type(found) is type(value)
