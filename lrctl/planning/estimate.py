@@ -137,12 +137,12 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
 
     Returns:
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
-        `forwards`, the forward passes beside them, and how many `full_runs`, plain training runs, that is; `workers`; `seconds_per_step` and
-        `seconds_per_evaluation` in one worker, `seconds` of all; `memory_bytes` of one worker (an estimate: weights,
-        optimizer state, and the most of what training, a score and an evaluation take); `checkpoint_bytes`,
-        `peak_disk_bytes` of the checkpoints that exist at a time; `data_bytes` that are to be made ready first, 0 if
-        none or unknown; `held_out_splits` that are evaluated; `notes` on how it was measured. What could not be
-        measured is null, and a note says why.
+        `forwards`, the forward passes beside them, and how many `full_runs`, plain training runs, that is; `workers`;
+        `seconds_per_step` and `seconds_per_evaluation` in one worker, `seconds` of all; `memory_bytes` of one worker
+        (an estimate: weights, optimizer state, and the most of what training, a score and an evaluation take);
+        `checkpoint_bytes`, `peak_disk_bytes` of the checkpoints that exist at a time; `data_bytes` that are to be made
+        ready first, 0 if none or unknown; `held_out_splits` that are evaluated; `notes` on how it was measured. What
+        could not be measured is null, and a note says why.
 
     Raises:
         UsageError: the recipe, workload or device cannot be used.
