@@ -10,7 +10,7 @@ import pytest
 
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.images import data as image_data
-from lrctl_workloads.images.data import PACKAGED, PIECE, SHARES, SHARES_BESIDE_TEST, Part, dealt, mean_and_deviation
+from lrctl_workloads.images.data import PACKAGED, PIECE, SHARES, SHARES_BESIDE_TEST, Part, mean_and_deviation, partition
 from workloads.packages import digits_installed, mnist_installed
 
 DATA = {
@@ -84,13 +84,13 @@ def test_the_data_package_is_not_imported() -> None:
 @pytest.mark.parametrize("n", [20, 1797, 50_000])
 @pytest.mark.parametrize("shares", [SHARES, SHARES_BESIDE_TEST], ids=["all four", "beside a test split"])
 def test_parts_share_no_row_and_are_as_large_as_they_should_be(n: int, shares: dict[str, float]) -> None:
-    parts = dealt(np.zeros((n, 2), np.uint8), shares)
+    parts = partition(np.zeros((n, 2), np.uint8), shares)
     np.testing.assert_array_equal(np.sort(np.concatenate([part.numbers for part in parts.values()])), np.arange(n))
     assert {name: len(parts[name]) for name in shares} == {name: int(share * n) for name, share in shares.items()}
 
 
-def test_rows_are_dealt_out_the_same_way_each_time_and_shuffled() -> None:
-    first, again = (dealt(np.zeros((200, 2), np.uint8), SHARES)["test"].numbers for _ in range(2))
+def test_rows_are_partitioned_the_same_way_each_time_and_shuffled() -> None:
+    first, again = (partition(np.zeros((200, 2), np.uint8), SHARES)["test"].numbers for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert np.ptp(first) > 100
     assert np.any(np.diff(first) < 0)

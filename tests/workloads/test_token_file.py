@@ -19,6 +19,7 @@ import tiktoken
 from lrctl import hookimpl
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
+from lrctl_workloads.data import lock
 from lrctl_workloads.text import token_file as module
 from lrctl_workloads.text.token_file import State, aside, token_file
 from lrctl_workloads.text.tokenizer import END, ranked
@@ -173,7 +174,7 @@ def test_a_text_whose_last_piece_is_done_is_not_read_again(monkeypatch: pytest.M
         raise Dead
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "found", dead)
+        patched.setattr(module, "sha256", dead)
         with pytest.raises(Dead):
             make(Listed())
     rest = Listed()
@@ -249,7 +250,7 @@ def test_memory_does_not_grow_with_the_text(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_several_at_once_make_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSE", 0.01)
+    monkeypatch.setattr(lock, "PAUSE", 0.01)
     texts = [Listed() for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         found = set(pool.map(make, texts))

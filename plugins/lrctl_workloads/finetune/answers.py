@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError
-from lrctl_workloads.finetune.files import first_line
+from lrctl_workloads.data.hub import first_line
 from lrctl_workloads.finetune.kind import mask, padded, padding, share, text_of, tokens_made_up
 from lrctl_workloads.finetune.params import QuestionAnsweringParams
 

@@ -12,11 +12,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lrctl.contracts.workload import drawn
-from lrctl.errors import LrctlError, MissingError, UsageError, unknown
+from lrctl.errors import UsageError, unknown
 from lrctl_workloads.finetune import packed as packs
-from lrctl_workloads.finetune.files import first_line, package
 from lrctl_workloads.finetune.kind import IGNORED, UNLABELLED
 from lrctl_workloads.finetune.labels import Labels, declared_by
+from lrctl_workloads.finetune.packages import package
 from lrctl_workloads.finetune.packed import Packed, Sample
 from lrctl_workloads.finetune.sources import Row, Source, dealt, limits
 
@@ -86,7 +86,7 @@ class FineTuning:
     def ready(self) -> bool:
         """Whether the data is encoded and the model is on this machine; looks, and fetches nothing."""
         source = Source(self.params.data)
-        known = source.local is not None or source.parsed[0].recorded()
+        known = source.hub is None or source.hub.repository.recorded()
         here = self.pretrained.is_here(weights=False) and self.pretrained.is_here(weights=self.params.pretrained)
         return bool(known) and here and packs.is_there(self.encoded_as)
 
@@ -220,22 +220,14 @@ class FineTuning:
             MissingError: the data is on the hub and stopped coming.
             UsageError: the data cannot be read, or is of another kind.
         """
-        splits = Source(self.params.data).splits()
+        source = Source(self.params.data)
+        splits = source.splits()
         features = getattr(splits.get(self.params.train_split), "features", None) or {}
         for column in self.kind.columns().values():
             labels.names += declared_by(features.get(column))
         labels.declared = len(labels.names)
-        whole = {name: self.checked(split) for name, split in splits.items()}
-        try:
-            yield from self.encoded(whole, labels)
-        except LrctlError:
-            raise
-        except Exception as error:  # The library lets many types through, of its own and of those below it.
-            local = Source(self.params.data).local is not None
-            raise (UsageError if local else MissingError)(
-                f"workload.data: the rows of '{self.params.data}' cannot be read ({first_line(error)}); "
-                + ("check the files" if local else "give the same command again, or give local files")
-            ) from error
+        with source.reading():
+            yield from self.encoded({name: self.checked(split) for name, split in splits.items()}, labels)
 
     def encoded(self, splits: Mapping[str, Iterable[Row]], labels: Labels) -> Iterator[tuple[str, Sample]]:
         """The samples of the rows that are used, with their parts; only rows that may be used are encoded."""

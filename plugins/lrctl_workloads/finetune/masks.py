@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError
-from lrctl_workloads.finetune.files import package
 from lrctl_workloads.finetune.kind import UNLABELLED, share
+from lrctl_workloads.finetune.packages import package
 from lrctl_workloads.finetune.params import SegmentationParams
 from lrctl_workloads.finetune.pictures import Input, input_of, mirrored, picture, png, unpacked
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from lrctl_workloads.finetune.files import digest, folder, writable
+from lrctl_workloads.data.cache import files_digest, folder, writable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,7 +152,7 @@ def write(path: Path, samples: Callable[[], Iterable[tuple[str, Sample]]], label
     for name, column in columns.items():
         np.save(path / f"{name}.ends.npy", np.asarray(column.ends, np.int64))
     kinds = {name: column.kind for name, column in columns.items()}
-    about = {"columns": kinds, "labels": labels(), "digest": digest(path.iterdir(), path)}
+    about = {"columns": kinds, "labels": labels(), "digest": files_digest(path.iterdir(), path)}
     for file_path in path.iterdir():
         flush(file_path)
     (path / INDEX).write_text(json.dumps(about), encoding="utf-8")
@@ -171,7 +171,7 @@ def opened(path: Path) -> Packed | None:
 
     try:
         about = json.loads((path / INDEX).read_text(encoding="utf-8"))
-        if digest((file for file in path.iterdir() if file.name != INDEX), path) != about["digest"]:
+        if files_digest((file for file in path.iterdir() if file.name != INDEX), path) != about["digest"]:
             return None
     except (OSError, ValueError, KeyError, TypeError):
         return None

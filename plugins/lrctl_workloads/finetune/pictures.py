@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError
-from lrctl_workloads.finetune.files import package
 from lrctl_workloads.finetune.kind import share
+from lrctl_workloads.finetune.packages import package
 from lrctl_workloads.finetune.params import ImageClassificationParams
 
 if TYPE_CHECKING:

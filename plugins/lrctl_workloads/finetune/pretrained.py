@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import LrctlError, MissingError, UsageError
-from lrctl_workloads.finetune.files import INSTALL, digest, first_line, package
-from lrctl_workloads.finetune.hub import COMMIT, Repository
+from lrctl_workloads.data.cache import files_digest
+from lrctl_workloads.data.hub import COMMIT, Repository, first_line
+from lrctl_workloads.finetune.packages import INSTALL, package
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +58,7 @@ class Pretrained:
                 f"workload.model: '{self.name}' is neither a folder nor a name of the hub; write t5-base, OWNER/NAME, "
                 "or either with @REVISION"
             )
-        return Repository("model", found[1], found[2] or "")
+        return Repository("model", found[1], found[2] or "", f"workload.model: '{self.name}'")
 
     def digest(self) -> str:
         """What names the state of everything that is used: the files' sha256, or the hub's commit.
@@ -69,7 +70,7 @@ class Pretrained:
         if self.local is None:
             return self.repository.commit() + ("" if self.weights else " fresh")
         used = [path for path in self.local.iterdir() if path.is_file() and (self.weights or not is_weights(path))]
-        return digest(used, self.local)
+        return files_digest(used, self.local)
 
     def is_here(self, *, weights: bool) -> bool:
         """Whether the files are on this machine; looks, and fetches nothing."""

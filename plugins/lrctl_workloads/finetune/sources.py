@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import heapq
-import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lrctl.errors import LrctlError, UsageError, unknown
-from lrctl_workloads.finetune.files import digest, first_line
-from lrctl_workloads.finetune.hub import Repository
+from lrctl.errors import UsageError, unknown
+from lrctl_workloads.data.cache import files_digest
+from lrctl_workloads.data.hub import HubDataset
+from lrctl_workloads.data.tables import FORMATS, reading, stream
 from lrctl_workloads.finetune.params import Shared
-
-NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:/([\w.-]+))?(?:@([\w./-]+))?")
-TABLES = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
-"""Suffixes of files, and what the `datasets` library calls their format."""
-CONVERTED = "refs/convert/"
-"""The hub's own conversions: branches with a folder for each configuration."""
 
 SHARES = 20
 """A part that is dealt out of the training split gets about one in so many of its rows."""
@@ -43,27 +36,19 @@ class Source:
         path = Path(self.name).expanduser()
         return path if path.exists() else None
 
-    @cached_property
-    def parsed(self) -> tuple[Repository, str]:
-        """The data set on the hub, and its configuration.
+    @property
+    def where(self) -> str:
+        """The parameter and what it says, for errors."""
+        return f"workload.data: '{self.name}'"
+
+    @property
+    def hub(self) -> HubDataset | None:
+        """The data set of the hub, if it is not local.
 
         Raises:
             UsageError: the name is none.
         """
-        found = NAME.fullmatch(self.name)
-        if not found:
-            raise UsageError(
-                f"workload.data: '{self.name}' is neither a file, a folder nor a name of the hub; write OWNER/NAME or "
-                "OWNER/NAME/CONFIG, either with @REVISION"
-            )
-        repo, config, revision = found.groups(default="")
-        return Repository("dataset", repo, revision), config
-
-    @property
-    def choice(self) -> dict[str, str | None]:
-        """What tells the `datasets` library which configuration of the hub's data set is meant."""
-        repository, config = self.parsed
-        return {"data_dir" if repository.revision.startswith(CONVERTED) else "name": config or None}
+        return HubDataset.parse(self.name, self.where) if self.local is None else None
 
     def digest(self) -> str:
         """What names the state of the data: the files' sha256, or the hub's commit.
@@ -72,11 +57,12 @@ class Source:
             MissingError: the commit is not known, and the hub cannot be reached.
             UsageError: there is no such data set.
         """
-        if self.local is None:
-            return f"{self.parsed[0].commit()} {self.choice}"
+        if hub := self.hub:
+            return f"{hub.repository.commit()} {hub.selection}"
+        assert self.local is not None
         if self.local.is_file():
-            return digest([self.local], self.local.parent)
-        return digest((path for path in self.local.rglob("*") if path.is_file()), self.local)
+            return files_digest([self.local], self.local.parent)
+        return files_digest((path for path in self.local.rglob("*") if path.is_file()), self.local)
 
     def splits(self) -> dict[str, Any]:
         """Every split by name: the rows as a stream, which leaves no second copy of the data on the disk.
@@ -85,35 +71,23 @@ class Source:
             MissingError: the hub cannot be reached.
             UsageError: the data cannot be read.
         """
-        try:
-            return dict(self.load())
-        except LrctlError:
-            raise
-        except Exception as error:  # The library lets many types through, of its own and of those below it.
-            raise UsageError(
-                f"workload.data: '{self.name}' cannot be used ({first_line(error)}); check the name and the "
-                "configuration, or give .jsonl or .parquet files"
-            ) from error
+        hub = self.hub
+        with self.reading():
+            return dict(hub.stream() if hub else self.local_splits())
 
-    def load(self) -> Any:
-        """The same, with the library's own errors."""
+    def reading(self) -> AbstractContextManager[None]:
+        """Tell what is wrong with the data that the block reads."""
+        return reading(self.where, self.hub)
+
+    def local_splits(self) -> Any:
+        """The splits of a file or folder, with the library's own errors."""
         import datasets
 
-        if self.local is None:
-            repository = self.parsed[0]
-            if Path(repository.repo).is_dir():  # which the library would take instead
-                raise UsageError(
-                    f"workload.data: '{self.name}' is meant for the hub, but there is a folder {repository.repo} here; "
-                    f"rename it, or give it as ./{repository.repo} if it is meant"
-                )
-            commit = repository.commit()
-            repository.ask(commit)  # The library itself would try for minutes.
-            return datasets.load_dataset(repository.repo, revision=commit, streaming=True, **self.choice)
+        assert self.local is not None
         if self.local.is_file():
-            if self.local.suffix not in TABLES:
-                raise UsageError(f"workload.data: '{self.name}' must be a .jsonl or a .parquet file, or a folder")
-            files = {"train": glob.escape(str(self.local))}
-            return datasets.load_dataset(TABLES[self.local.suffix], data_files=files, streaming=True)
+            if self.local.suffix not in FORMATS:
+                raise UsageError(f"{self.where} must be a .jsonl or a .parquet file, or a folder")
+            return {"train": stream([self.local])}
         if (self.local / "dataset_dict.json").is_file() or (self.local / "state.json").is_file():
             saved = datasets.load_from_disk(str(self.local))
             return saved if isinstance(saved, Mapping) else {"train": saved}

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads.images import cifar as image_cifar
-from lrctl_workloads.images import idx as image_idx
+from lrctl_workloads.images import cifar, idx
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ImageFormat:
     """What is known of a data set's images without reading them.
 
     Attributes:
@@ -36,12 +35,12 @@ class Kind:
     brightest: int = 255
 
 
-KINDS = {
-    "digits": Kind((1, 8, 8), brightest=16),
-    "mnist-5k": Kind((1, 28, 28)),
-    "fashion-mnist": Kind((1, 28, 28)),
-    "cifar10": Kind((3, 32, 32)),
-    "cifar100": Kind((3, 32, 32), classes=100),
+FORMATS = {
+    "digits": ImageFormat((1, 8, 8), brightest=16),
+    "mnist-5k": ImageFormat((1, 28, 28)),
+    "fashion-mnist": ImageFormat((1, 28, 28)),
+    "cifar10": ImageFormat((3, 32, 32)),
+    "cifar100": ImageFormat((3, 32, 32), classes=100),
 }
 
 SHARES = {"validation": 0.15, "test": 0.15, "score": 0.15}
@@ -103,7 +102,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Images:
-    """A data set, dealt out: `training`, `validation`, `test` and `score`, each with at least one image."""
+    """A data set, split up: `training`, `validation`, `test` and `score`, each with at least one image."""
 
     parts: dict[str, Part]
     digest: str
@@ -130,9 +129,9 @@ def images(data: str, path: str) -> Images:
         UsageError: they cannot be read, are not the expected ones, or too few.
     """
     table, own_test, digest = read(data, path)
-    parts = dealt(table, SHARES if own_test is None else SHARES_BESIDE_TEST)
+    parts = partition(table, SHARES if own_test is None else SHARES_BESIDE_TEST)
     if own_test is not None:
-        parts |= dealt(own_test, {}, rest="test")
+        parts |= partition(own_test, {}, rest="test")
     shortest = min(parts, key=lambda name: len(parts[name]))
     if not len(parts[shortest]):
         raise UsageError(
@@ -149,10 +148,10 @@ def read(data: str, path: str) -> tuple[Array, Array | None, str]:
         MissingError: they are not on this machine.
         UsageError: they cannot be read, or are not the expected ones.
     """
-    if data in image_cifar.KINDS:
-        return image_cifar.cifar(data, path)
+    if data in cifar.SETS:
+        return cifar.cifar(data, path)
     if data == "fashion-mnist":
-        return image_idx.fashion_mnist(path)
+        return idx.fashion_mnist(path)
     table, digest = packaged(data)
     return table, None, digest
 
@@ -163,10 +162,10 @@ def ready(data: str, path: str) -> bool:
     Raises:
         UsageError: the path is of no use.
     """
-    if data in image_cifar.KINDS:
-        return image_cifar.is_cached(data, path)
+    if data in cifar.SETS:
+        return cifar.ready(data, path)
     if data == "fashion-mnist":
-        return image_idx.is_there(path)
+        return idx.ready(path)
     source = PACKAGED[data]
     try:
         return Path(str(distribution(source.package).locate_file(source.path))).is_file()
@@ -174,7 +173,7 @@ def ready(data: str, path: str) -> bool:
         return False
 
 
-def dealt(table: Array, shares: dict[str, float], rest: str = "training") -> dict[str, Part]:
+def partition(table: Array, shares: dict[str, float], rest: str = "training") -> dict[str, Part]:
     """The rows of a table in an order that is shuffled but never changes, cut into parts; `rest` gets what is left."""
     order, parts, first = epoch_order(0, 0, len(table)), {}, 0
     for name, share in shares.items():

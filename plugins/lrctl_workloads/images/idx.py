@@ -42,7 +42,7 @@ def fashion_mnist(path: str) -> tuple[Array, Array, str]:
         MissingError: there is no path, and the package is not installed.
         UsageError: the files cannot be read, are not of this kind, or not those of the package.
     """
-    contents = [unpacked(place(name, path)) for name in SHA256]
+    contents = [unpacked(find(name, path)) for name in SHA256]
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
     if not path and digests != [*SHA256.values()]:
         raise UsageError(
@@ -55,8 +55,8 @@ def fashion_mnist(path: str) -> tuple[Array, Array, str]:
     return training, test, hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def place(name: str, path: str) -> Path:
-    """Where one of the four files is, gzipped or not.
+def find(name: str, path: str) -> Path:
+    """One of the four files, gzipped or not.
 
     Raises:
         MissingError: there is no path, and the package is not installed.
@@ -77,14 +77,14 @@ def place(name: str, path: str) -> Path:
     )
 
 
-def is_there(path: str) -> bool:
+def ready(path: str) -> bool:
     """Whether all files are there; with a path they have to be.
 
     Raises:
         UsageError: the folder does not have them.
     """
     try:
-        return all(place(name, path) for name in SHA256)
+        return all(find(name, path) for name in SHA256)
     except MissingError:
         return False
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lrctl.errors import UsageError
-from lrctl_workloads.data.cache import beside, folder, found, intact, put, writable
+from lrctl_workloads.data.cache import beside, folder, intact, put, sha256, writable
+from lrctl_workloads.data.lock import locked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +111,8 @@ def token_file(name: str, texts: Texts, encoding: Callable[[], tiktoken.Encoding
     path = folder() / name
     digest = intact(path)
     if digest is None:
-        with writable(), locked(aside(path, "lock"), f"waiting for another process to tokenise {texts.name}"):
+        waiting = f"waiting for another process to tokenise {texts.name}"
+        with writable(), locked(aside(path, "lock"), lambda: report(waiting, 0, 0)):
             digest = intact(path) or made(path, texts, encoding(), max_tokens)
     return path, digest
 
@@ -120,35 +120,6 @@ def token_file(name: str, texts: Texts, encoding: Callable[[], tiktoken.Encoding
 def aside(path: Path, what: str) -> Path:
     """A file beside the one that is made: its `part` as far as it is, its `state`, its `lock`."""
     return path.with_name(f".{path.name}.{what}")
-
-
-@contextmanager
-def locked(path: Path, waiting: str) -> Iterator[None]:
-    """Hold a lock for the block. The system gives it free when its holder ends, in whatever way."""
-    with path.open("ab") as file:
-        if not try_lock(file):
-            report(waiting, 0, 0)
-            while not try_lock(file):
-                time.sleep(PAUSE)
-        yield
-
-
-def try_lock(file: BinaryIO) -> bool:
-    """Whether the file could be locked for as long as it is open."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if not isinstance(error, BlockingIOError | PermissionError):
-            raise
-        return False
-    return True
 
 
 def made(path: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int) -> str:
@@ -172,7 +143,7 @@ def made(path: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int)
         file.seek(0)
         file.write(header(state.last.tokens, kind))
         flush(file)
-    digest = found(part) or ""
+    digest = sha256(part)
     # The digest first: once the file has its name, it is known to be whole.
     put(beside(path), lambda file: file.write(digest.encode()))
     part.replace(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import UsageError
-from lrctl_workloads.data.cache import cached, folder, recorded
+from lrctl_workloads.data.cache import cached, is_cached
 from lrctl_workloads.text.token_file import token_file
 from lrctl_workloads.text.tokenizer import END, OWN, encoding
 
@@ -100,10 +100,9 @@ def at_hand(corpus: Corpus, tokenizer: str) -> bool:
     hub = corpus.hub
     if hub is None and tokenizer.startswith(OWN) and sum(file.stat().st_size for file in corpus.files) < SMALL:
         return True
-    if hub is not None and hub.known_commit() is None:
+    if hub is not None and not hub.repository.recorded():
         return False
-    paths = [folder() / name for name in names(corpus, tokenizer)]
-    return all(path.exists() and recorded(path) for path in paths)
+    return all(map(is_cached, names(corpus, tokenizer)))
 
 
 def byte_lengths(encoding: tiktoken.Encoding) -> Array:

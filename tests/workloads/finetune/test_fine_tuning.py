@@ -16,6 +16,7 @@ import torch
 from lrctl.errors import MissingError, UsageError
 from lrctl.recipe.workloads import load_workload
 from lrctl.registry.registry import registry
+from lrctl_workloads.data.hub import Repository
 from workloads.finetune import tiny_models as tiny
 
 Folder = Callable[[str], Path]
@@ -444,7 +445,7 @@ def test_the_hubs_data_is_loaded_at_its_commit(
     made(data="own/texts/en").prepare()
     made(data="own/texts/en@refs/convert/parquet").prepare()
     made(data="own/texts/en").prepare()
-    pinned = {"revision": "b" * 40, "streaming": True}
+    pinned = {"split": None, "revision": "b" * 40, "streaming": True}
     assert seen == [("own/texts", {**pinned, "name": "en"}), ("own/texts", {**pinned, "data_dir": "en"})]
     records = [json.loads(path.read_text()) for path in tmp_path.glob("hub-dataset-*.json")]
     assert {record["commit"] for record in records} == {"b" * 40}
@@ -459,7 +460,7 @@ def test_what_the_hub_cannot_be_asked_for_is_missing(
 
     monkeypatch.setenv("LRCTL_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.HfApi.repo_info", fails)
-    with pytest.raises(MissingError, match=r"'own/\w+' is not on this machine .* connect to the network once"):
+    with pytest.raises(MissingError, match=r"'own/\w+' could not be fetched .* connect to the network"):
         made(**changes).prepare()
 
 
@@ -542,11 +543,9 @@ def test_a_folder_does_not_stand_for_the_hubs_data(
 
 
 def test_a_commit_is_not_asked_for(hub: FakeHub, made: Callable[..., Any]) -> None:
-    from lrctl_workloads.finetune.hub import Repository
-
     commit = "a" * 40
     for kind in ("model", "dataset"):
-        assert Repository(kind, "own/tiny", commit).commit() == commit
+        assert Repository(kind, "own/tiny", commit, "workload.model").commit() == commit
     assert hub.asked == 0
     digest = made(model=f"own/tiny@{commit}").prepare()
     asked, fetched = hub.asked, len(hub.fetched)
