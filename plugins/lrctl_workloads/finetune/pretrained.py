@@ -168,6 +168,20 @@ class Pretrained:
         """The model's tokenizer."""
         return self.load("AutoTokenizer", "tokenizer", **settings)
 
+    def fast_tokenizer(self, **settings: Any) -> Any:
+        """The model's tokenizer, of the kind that knows where in a text each token stands.
+
+        Raises:
+            UsageError: it is of another kind.
+        """
+        tokenizer = self.tokenizer(**settings)
+        if not tokenizer.is_fast:
+            raise UsageError(
+                f"workload.model: the tokenizer of '{self.name}' does not tell where its tokens come from (it is not a "
+                "fast one); take another model"
+            )
+        return tokenizer
+
     def processor(self) -> Any:
         """What says how the model wants its images."""
         return self.load("AutoImageProcessor", "image processor")

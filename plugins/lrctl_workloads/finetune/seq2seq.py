@@ -8,17 +8,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError, unknown
-from lrctl_workloads.finetune.kind import IGNORED, mask, padded, padding, share, text_of, tokens_made_up
 from lrctl_workloads.finetune.params import SummarizationParams, TranslationParams
+from lrctl_workloads.finetune.sources import Row, text_of
+from lrctl_workloads.finetune.tensors import IGNORED, attention_mask, padded, padding_token, random_tokens, share
 
 if TYPE_CHECKING:
     import torch
 
-    from lrctl_workloads.finetune.kind import Batch, Counts, Random
+    from lrctl_workloads.finetune.encoded import Sample
     from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.packed import Array, Sample
     from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.sources import Row
+    from lrctl_workloads.finetune.task import Batch, Counts, Random
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,6 @@ class Pairs:
     names: tuple[str, str]
     keys: tuple[str, str]
     column: str = ""
-
-    def columns(self) -> dict[str, str]:
-        """The columns that there must be, by the parameter that names each."""
-        return {"column": self.column} if self.column else dict(zip(self.names, self.keys, strict=True))
 
     def of(self, row: Row) -> tuple[str, str]:
         """Source and target of a row; "" where one is missing.
@@ -67,8 +63,9 @@ class Seq2Seq:
     pretrained: Pretrained
     pairs: Pairs
 
-    auto = "AutoModelForSeq2SeqLM"
-    known = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
+    auto_class = "AutoModelForSeq2SeqLM"
+    model_types = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
+    outputs = 0
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -79,9 +76,10 @@ class Seq2Seq:
                 setattr(tokenizer, name, value)
         return tokenizer
 
-    def columns(self) -> dict[str, str]:
-        """As `Kind` says."""
-        return self.pairs.columns()
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The parameter of the one column, or those of both."""
+        return ("column",) if self.pairs.column else self.pairs.names
 
     def key(self, row: Row) -> bytes:
         """The source."""
@@ -100,24 +98,21 @@ class Seq2Seq:
                 samples[i] = [{"source": source, "target": target}] if source and target else []
         return iter(samples)
 
-    def batch(self, samples: list[dict[str, Array]], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
-        """As `Kind` says."""
+    def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
+        """Sources and targets."""
         p, sources = self.params, [sample["source"] for sample in samples]
         return {
-            "input_ids": padded(sources, p.max_source_tokens, padding(self.tokenizer)),
-            "attention_mask": mask(sources, p.max_source_tokens),
+            "input_ids": padded(sources, p.max_source_tokens, padding_token(self.tokenizer)),
+            "attention_mask": attention_mask(sources, p.max_source_tokens),
             "labels": padded([sample["target"] for sample in samples], p.max_target_tokens, IGNORED),
         }
 
-    def stand_in(self, config: Any, labels: int, n: int, random: torch.Generator) -> Batch:  # noqa: ARG002
-        """As `Kind` says."""
-        ids = tokens_made_up(config, (n, self.params.max_source_tokens), random)
-        wanted = tokens_made_up(config, (n, self.params.max_target_tokens), random)
-        return {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": wanted}
-
-    def labels(self, config: Any, listed: int) -> int | None:  # noqa: ARG002
-        """None: the model predicts tokens."""
-        return None
+    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:  # noqa: ARG002
+        """Tokens at random."""
+        p = self.params
+        ids = random_tokens(config, (p.batch_size, p.max_source_tokens), random)
+        targets = random_tokens(config, (p.batch_size, p.max_target_tokens), random)
+        return {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": targets}
 
     def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:
         """The batch, and the target shifted by one where the model does not see to that itself."""

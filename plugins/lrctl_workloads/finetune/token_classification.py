@@ -8,25 +8,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError
-from lrctl_workloads.finetune.answers import fast, tokens_of
-from lrctl_workloads.finetune.kind import IGNORED, padded, padding, share, tokens_made_up
 from lrctl_workloads.finetune.params import TokenClassificationParams
+from lrctl_workloads.finetune.tensors import IGNORED, padded, random_tokens, share, text_inputs
 
 if TYPE_CHECKING:
     import torch
 
-    from lrctl_workloads.finetune.kind import Batch, Counts, Random
+    from lrctl_workloads.finetune.encoded import Sample
     from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.packed import Array, Sample
     from lrctl_workloads.finetune.pretrained import Pretrained
     from lrctl_workloads.finetune.sources import Row
+    from lrctl_workloads.finetune.task import Batch, Counts, Random
 
 WITH_SPACE = ("bloom", "gpt2", "roberta", "deberta")
 """Models whose tokenizers take words only if these begin with a space."""
 
 
 @dataclass(frozen=True)
-class Words:
+class TokenClassification:
     """A model that labels words; the first token of each word stands for it.
 
     A batch has `input_ids`, `attention_mask` and, if the tokenizer has them, `token_type_ids`, and `labels`, all int64
@@ -37,18 +36,16 @@ class Words:
     params: TokenClassificationParams
     pretrained: Pretrained
 
-    auto = "AutoModelForTokenClassification"
-    known = "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES"
+    auto_class = "AutoModelForTokenClassification"
+    model_types = "MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES"
+    outputs = 0
+    columns = ("tokens_column", "tags_column")
 
     @cached_property
     def tokenizer(self) -> Any:
         """The model's tokenizer."""
         space = self.pretrained.config().model_type in WITH_SPACE
-        return fast(self.pretrained, **({"add_prefix_space": True} if space else {}))
-
-    def columns(self) -> dict[str, str]:
-        """As `Kind` says."""
-        return {name: getattr(self.params, name) for name in ("tokens_column", "tags_column")}
+        return self.pretrained.fast_tokenizer(**({"add_prefix_space": True} if space else {}))
 
     def key(self, row: Row) -> bytes:
         """The words."""
@@ -80,46 +77,41 @@ class Words:
                     samples[i] = [sample | ({"token_type_ids": types[number]} if types else {})]
         return iter(samples)
 
-    def batch(self, samples: list[dict[str, Array]], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
-        """As `Kind` says."""
-        length = self.params.max_tokens
-        wanted = padded([sample["labels"] for sample in samples], length, IGNORED)
-        return tokens_of(samples, length, padding(self.tokenizer)) | {"labels": wanted}
+    def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
+        """Texts, and the labels of their tokens."""
+        labels = padded([sample["labels"] for sample in samples], self.params.max_tokens, IGNORED)
+        return text_inputs(samples, self.params.max_tokens, self.tokenizer) | {"labels": labels}
 
-    def stand_in(self, config: Any, labels: int, n: int, random: torch.Generator) -> Batch:
-        """As `Kind` says."""
+    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:
+        """Tokens at random, with labels at random."""
         import torch
 
-        ids = tokens_made_up(config, (n, self.params.max_tokens), random)
-        wanted = torch.randint(labels, ids.shape, generator=random)
-        return {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": wanted}
-
-    def labels(self, config: Any, listed: int) -> int | None:
-        """As many as the data has."""
-        return listed or self.params.labels or config.num_labels
+        ids = random_tokens(config, (self.params.batch_size, self.params.max_tokens), random)
+        drawn = torch.randint(labels, ids.shape, generator=random)
+        return {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": drawn}
 
     def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:  # noqa: ARG002
         """The batch."""
         return batch
 
     def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:
-        """Words, those labelled right, and those that are something: in truth, as labelled, and in both."""
-        found, wanted = output.logits.argmax(-1), batch["labels"]
-        counted = wanted != IGNORED
+        """Words, those labelled right, and those that are something: in truth, as predicted, and in both."""
+        predicted, true = output.logits.argmax(-1), batch["labels"]
+        counted = true != IGNORED
         outside = names.index(self.params.outside) if self.params.outside in names else -1
-        right = (found == wanted) & counted
+        right = (predicted == true) & counted
         return {
             "n": counted.sum(),
             "right": right.sum(),
-            "true": ((wanted != outside) & counted).sum(),
-            "claimed": ((found != outside) & counted).sum(),
-            "found": (right & (wanted != outside)).sum(),
+            "true": ((true != outside) & counted).sum(),
+            "predicted": ((predicted != outside) & counted).sum(),
+            "both": (right & (true != outside)).sum(),
         }
 
     def metrics(self, counts: Counts) -> dict[str, float]:
         """`accuracy` over words, and `f1` of those that are something, word by word."""
-        both = counts["true"] + counts["claimed"]
-        return {"accuracy": share(counts["right"], counts["n"]), "f1": share(2 * counts["found"], both)}
+        f1 = share(2 * counts["both"], counts["true"] + counts["predicted"])
+        return {"accuracy": share(counts["right"], counts["n"]), "f1": f1}
 
 
 def labels_of(words: list[int | None], tags: list[int]) -> list[int]:
