@@ -59,7 +59,7 @@ def test_score_batches_are_the_reserved_windows_in_order(gpt: Gpt) -> None:
     inputs = torch.cat([gpt.score_batch(i)[0] for i in range(n)])
     np.testing.assert_array_equal(inputs, gpt.windows.rows[gpt.windows.parts["score"]][: 4 * n, :-1])
     for i in (n, -1):
-        with pytest.raises(UsageError, match=rf"score batch {i} .*the text has {n} of 4 windows in reserve"):
+        with pytest.raises(UsageError, match=rf"score batch {i} .*there are {n} of 4 samples in reserve"):
             gpt.score_batch(i)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
 from lrctl_workloads.data.cache import is_cached
+from lrctl_workloads.evaluation import check_split, evaluating, score_rows
 from lrctl_workloads.finetune.encode import encode
 from lrctl_workloads.finetune.encoded import Encoded, cached_as, chunks, encoded
 from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.packages import package
 from lrctl_workloads.finetune.sources import Source
 from lrctl_workloads.finetune.tensors import IGNORED, UNLABELLED
+from lrctl_workloads.param_groups import matrices_decay
 
 if TYPE_CHECKING:
     import torch
@@ -119,15 +120,8 @@ class FineTuning:
         return int(self.task.outputs or labels or getattr(self.params, "labels", 0) or config.num_labels)
 
     def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
-        """Weight decay for matrices, embeddings and convolutions; biases and norms go without.
-
-        That is the rule of transformers' `Trainer`, but for batch norms, which decay there.
-        """
-        named = list(model.named_parameters())
-        return [
-            {"params": [p for name, p in named if decays(name, p)]},
-            {"params": [p for name, p in named if not decays(name, p)], "weight_decay": 0.0},
-        ]
+        """Weight decay for matrices, embeddings and convolutions; biases and norms go without."""
+        return matrices_decay(model)
 
     def batch(self, step: int) -> Batch:
         """The batch of update `step`: shuffled epochs of the training samples, cut into batches."""
@@ -144,14 +138,9 @@ class FineTuning:
         Raises:
             UsageError: there is no batch i.
         """
-        size = self.params.batch_size
-        n = self.encoded.size("score") // size
-        if not 0 <= i < n:
-            raise UsageError(
-                f"workload {self.name}: score batch {i} was asked for, but the data has {n} of {size} rows in reserve, "
-                "counted from 0; score fewer batches, or raise workload.held_out_examples"
-            )
-        return self.task.batch(self.encoded.samples("score", range(i * size, (i + 1) * size)), None)
+        reserve, remedy = self.encoded.size("score"), "raise workload.held_out_examples"
+        rows = score_rows(i, self.params.batch_size, reserve, self.name, remedy)
+        return self.task.batch(self.encoded.samples("score", rows), None)
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
         """The model's own loss, in nats."""
@@ -173,13 +162,10 @@ class FineTuning:
         Raises:
             ValueError: the split is neither `validation` nor `test`.
         """
-        import torch
-
-        if split not in ("validation", "test"):
-            raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
+        check_split(split)
         total, device = 0.0, next(model.parameters()).device
         sums: dict[str, Any] = {}
-        with evaluating(model), torch.no_grad():
+        with evaluating(model):
             for rows in chunks(range(self.encoded.size(split)), self.params.batch_size):
                 batch = {k: v.to(device) for k, v in self.task.batch(self.encoded.samples(split, rows), None).items()}
                 output = model(**self.task.inputs(model, batch))
@@ -210,19 +196,3 @@ class FineTuning:
         """The encoded data; read on first use, so that an unused workload costs nothing."""
         labels = Labels(f"workload.data: '{self.params.data}'", getattr(self.params, "labels", 0))
         return encoded(self.encoded_as, lambda: encode(self.task, self.params, labels), labels.listed)
-
-
-def decays(name: str, parameter: Tensor) -> bool:
-    """Whether weight decay is for a parameter."""
-    return parameter.ndim >= 2 and "bias" not in name
-
-
-@contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode, for the length of a block; the mode is put back."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)

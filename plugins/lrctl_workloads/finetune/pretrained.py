@@ -69,7 +69,9 @@ class Pretrained:
         """
         if self.local is None:
             return self.repository.commit() + ("" if self.weights else " fresh")
-        used = [path for path in self.local.iterdir() if path.is_file() and (self.weights or not is_weights(path))]
+        used = [
+            path for path in self.local.iterdir() if path.is_file() and (self.weights or path.suffix not in WEIGHTS)
+        ]
         return files_digest(used, self.local)
 
     def is_here(self, *, weights: bool) -> bool:
@@ -93,14 +95,14 @@ class Pretrained:
     def fetched(self, weights: bool) -> Path | None:
         """Where the files lie that were fetched before; None if they were not, or are gone."""
         known = self.repository.recorded()
-        if not known.get("weights" if weights else "fetched"):
-            return None
+        return self.snapshot(known["commit"]) if known.get("weights" if weights else "fetched") else None
+
+    def snapshot(self, revision: str | None) -> Path | None:
+        """The folder of a revision in the hub's own cache; None if there is none."""
+        from huggingface_hub import snapshot_download
+
         try:
-            return Path(
-                package("huggingface_hub").snapshot_download(
-                    self.repository.repo, revision=known["commit"], local_files_only=True
-                )
-            )
+            return Path(snapshot_download(self.repository.repo, revision=revision, local_files_only=True))
         except (OSError, ValueError):
             return None
 
@@ -111,43 +113,37 @@ class Pretrained:
             MissingError: there are none.
             UsageError: there is no such model.
         """
-        try:
-            return self.download(weights)
-        except MissingError:
-            path = self.left(weights)
-            if path is None:
-                raise
-            self.repository.note(commit=path.name, fetched=True, **({"weights": True} if weights else {}))
-            return path
-
-    def left(self, weights: bool) -> Path | None:
-        """The folder of files that are in the hub's own cache, if they are all there as far as can be seen."""
         repository = self.repository
-        revision = repository.recorded().get("commit") or repository.revision or None
         try:
-            path = Path(
-                package("huggingface_hub").snapshot_download(repository.repo, revision=revision, local_files_only=True)
-            )
-        except (OSError, ValueError):
-            return None
-        suffixes = {file.suffix for file in path.iterdir()}
-        whole = (path / "config.json").is_file() and (not weights or not suffixes.isdisjoint(LOADED))
-        return path if whole and COMMIT.fullmatch(path.name) else None
+            path = self.download(weights)
+        except MissingError:
+            found = self.snapshot(repository.recorded().get("commit") or repository.revision or None)
+            if found is None or not is_whole(found, weights):
+                raise
+            path = found
+            repository.note(commit=path.name)
+        repository.note(fetched=True, **({"weights": True} if weights else {}))
+        return path
 
     def download(self, weights: bool) -> Path:
-        """Fetch the files from the hub, without the weights if these are not wanted."""
-        hub, repository = package("huggingface_hub"), self.repository
+        """Fetch the files from the hub, without the weights if these are not wanted.
+
+        Raises:
+            MissingError: the hub cannot be reached.
+            UsageError: there is no such model.
+        """
+        from huggingface_hub import snapshot_download
+
+        repository = self.repository
         commit = repository.commit()
         files = [str(file.rfilename) for file in repository.ask(commit).siblings or []]
         wanted = [*SMALL, *(weights_among(files) if weights else [])]
         try:
-            path = hub.snapshot_download(
-                repository.repo, revision=commit, allow_patterns=wanted, ignore_patterns=["*/*"]
+            return Path(
+                snapshot_download(repository.repo, revision=commit, allow_patterns=wanted, ignore_patterns=["*/*"])
             )
         except Exception as error:  # Many types of the HTTP library below.
             raise repository.out_of_reach(error) from error
-        repository.note(fetched=True, **({"weights": True} if weights else {}))
-        return Path(path)
 
     @cached_property
     def parts(self) -> Path:
@@ -244,18 +240,17 @@ class Pretrained:
         return built
 
 
-def is_weights(path: Path) -> bool:
-    """Whether a file holds weights."""
-    return path.suffix in WEIGHTS
+def is_whole(folder: Path, weights: bool) -> bool:
+    """Whether all files of a model are in the hub's cache, as far as can be seen."""
+    suffixes = {file.suffix for file in folder.iterdir()}
+    found = (folder / "config.json").is_file() and (not weights or not suffixes.isdisjoint(LOADED))
+    return found and COMMIT.fullmatch(folder.name) is not None
 
 
 def weights_among(files: list[str]) -> list[str]:
     """Patterns of the files to fetch for the weights: safetensors where there are any."""
-    return (
-        ["*.safetensors"]
-        if any(re.fullmatch(r"[^/]+\.safetensors", file) for file in files)
-        else ["pytorch_model*.bin"]
-    )
+    safe = any(file.endswith(".safetensors") and "/" not in file for file in files)
+    return ["*.safetensors"] if safe else ["pytorch_model*.bin"]
 
 
 @contextmanager

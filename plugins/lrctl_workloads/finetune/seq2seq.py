@@ -22,46 +22,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Where a row has its source and its target: in columns, or under keys of one column.
-
-    Attributes:
-        names: the parameters that name source and target.
-        keys: what they say.
-        column: the column that holds both; "" is none.
-    """
-
-    names: tuple[str, str]
-    keys: tuple[str, str]
-    column: str = ""
-
-    def of(self, row: Row) -> tuple[str, str]:
-        """Source and target of a row; "" where one is missing.
-
-        Raises:
-            UsageError: a text is no text, or has no such key.
-        """
-        texts = row[self.column] if self.column else row
-        if not isinstance(texts, Mapping):
-            raise UsageError(f"workload.column: '{self.column}' must hold a text by language, got {str(texts)[:40]!r}")
-        for name, key in zip(self.names, self.keys, strict=True):
-            if key not in texts:
-                raise unknown("language", key, texts, f"workload.{name}: '{self.column}'")
-        where = [f"workload.{name}: '{key}'" for name, key in zip(self.names, self.keys, strict=True)]
-        return text_of(texts[self.keys[0]], where[0]), text_of(texts[self.keys[1]], where[1])
-
-
-@dataclass(frozen=True)
 class Seq2Seq:
     """A model that makes a target of a source, learning to predict each of its tokens from those before.
 
     Rows without source or target are left out. A batch has `input_ids` and `attention_mask`, shape (rows,
     max_source_tokens), and `labels`, shape (rows, max_target_tokens), all int64; labels of padding are -100.
+
+    Attributes:
+        names: the parameters that name source and target: columns, or keys of one column.
+        column: the column that holds both; "" is none.
     """
 
     params: TranslationParams | SummarizationParams
     pretrained: Pretrained
-    pairs: Pairs
+    names: tuple[str, str]
+    column: str = ""
 
     auto_class = "AutoModelForSeq2SeqLM"
     model_types = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
@@ -79,15 +54,31 @@ class Seq2Seq:
     @property
     def columns(self) -> tuple[str, ...]:
         """The parameter of the one column, or those of both."""
-        return ("column",) if self.pairs.column else self.pairs.names
+        return ("column",) if self.column else self.names
+
+    def pair(self, row: Row) -> tuple[str, str]:
+        """Source and target of a row; "" where one is missing.
+
+        Raises:
+            UsageError: a text is no text, or has no such key.
+        """
+        texts = row[self.column] if self.column else row
+        if not isinstance(texts, Mapping):
+            raise UsageError(f"workload.column: '{self.column}' must hold a text by language, got {str(texts)[:40]!r}")
+        keys = {name: str(getattr(self.params, name)) for name in self.names}
+        for name, key in keys.items():
+            if key not in texts:
+                raise unknown("language", key, texts, f"workload.{name}: '{self.column}'")
+        source, target = (text_of(texts[key], f"workload.{name}: '{key}'") for name, key in keys.items())
+        return source, target
 
     def key(self, row: Row) -> bytes:
         """The source."""
-        return self.pairs.of(row)[0].encode()
+        return self.pair(row)[0].encode()
 
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:  # noqa: ARG002 - there are none
         """Token ids of source and target, each cut to its length."""
-        p, pairs = self.params, [self.pairs.of(row) for row in rows]
+        p, pairs = self.params, [self.pair(row) for row in rows]
         kept = [i for i, pair in enumerate(pairs) if all(text.strip() for text in pair)]
         samples: list[list[Sample]] = [[] for _ in rows]
         if kept:

@@ -8,22 +8,22 @@ from lrctl_workloads.finetune.image_classification import ImageClassification
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.question_answering import QuestionAnswering
 from lrctl_workloads.finetune.segmentation import Segmentation
-from lrctl_workloads.finetune.seq2seq import Pairs, Seq2Seq
+from lrctl_workloads.finetune.seq2seq import Seq2Seq
 from lrctl_workloads.finetune.token_classification import TokenClassification
 
 
 def translation(params: parameters.TranslationParams, seed: int) -> FineTuning:
     """A text in another language."""
     pretrained = Pretrained(params.model, params.pretrained)
-    pairs = Pairs(("source", "target"), (params.source, params.target), params.column)
-    return FineTuning(params, seed, "translation", Seq2Seq(params, pretrained, pairs), pretrained)
+    task = Seq2Seq(params, pretrained, ("source", "target"), params.column)
+    return FineTuning(params, seed, "translation", task, pretrained)
 
 
 def summarization(params: parameters.SummarizationParams, seed: int) -> FineTuning:
     """A short text that says what a long one does."""
     pretrained = Pretrained(params.model, params.pretrained)
-    pairs = Pairs(("text_column", "summary_column"), (params.text_column, params.summary_column))
-    return FineTuning(params, seed, "summarization", Seq2Seq(params, pretrained, pairs), pretrained)
+    task = Seq2Seq(params, pretrained, ("text_column", "summary_column"))
+    return FineTuning(params, seed, "summarization", task, pretrained)
 
 
 def question_answering(params: parameters.QuestionAnsweringParams, seed: int) -> FineTuning:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from lrctl.contracts.params import Later
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
+from lrctl_workloads.evaluation import check_split, evaluating, score_rows
 from lrctl_workloads.images import cifar
 from lrctl_workloads.images.data import FORMATS, ImageFormat, Images, Part, images, mean_and_deviation, ready
 from lrctl_workloads.param_groups import matrices_decay
@@ -172,14 +173,9 @@ class ImageClassifier:
         Raises:
             UsageError: there is no batch i.
         """
-        size, reserve = self.params.batch_size, self.images.parts["score"]
-        n = len(reserve) // size
-        if not 0 <= i < n:
-            raise UsageError(
-                f"workload images: score batch {i} was asked for, but {self.params.data} has {n} of {size} images in "
-                "reserve, counted from 0; score fewer batches, or smaller ones"
-            )
-        return self.take(reserve, slice(i * size, (i + 1) * size))
+        reserve = self.images.parts["score"]
+        rows = score_rows(i, self.params.batch_size, len(reserve), "images", "smaller ones")
+        return self.take(reserve, slice(rows.start, rows.stop))
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
         """Mean cross entropy in nats per image, with the labels smoothed."""
@@ -197,23 +193,12 @@ class ImageClassifier:
         Raises:
             ValueError: the split is neither `validation` nor `test`.
         """
-        if split not in ("validation", "test"):
-            raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
-        was_training = model.training
-        model.eval()
-        try:
-            return self.metrics(model, self.images.parts[split])
-        finally:
-            model.train(was_training)
-
-    def metrics(self, model: torch.nn.Module, part: Part) -> dict[str, float]:
-        """Mean cross entropy and accuracy over a part."""
-        import torch
+        check_split(split)
         from torch.nn import functional as F  # noqa: N812
 
-        device = next(model.parameters()).device
+        part, device = self.images.parts[split], next(model.parameters()).device
         loss, right = 0.0, 0
-        with torch.no_grad():
+        with evaluating(model):
             for first in range(0, len(part), EVALUATED):
                 images, labels = self.take(part, slice(first, first + EVALUATED))
                 labels = labels.to(device)
@@ -245,6 +230,6 @@ class ImageClassifier:
 
     @cached_property
     def images(self) -> Images:
-        """The images, dealt out; read on first use, so that an unused workload costs nothing."""
+        """The images in their parts; read on first use, so that an unused workload costs nothing."""
         found = images(self.params.data, self.params.path)
         return found.with_training(self.params.train_images) if self.params.train_images else found
