@@ -13,7 +13,7 @@ import torch
 from lrctl.contracts.workload import Prepared, Scored, StandIn, WithParamGroups, Workload
 from lrctl.errors import UsageError
 from lrctl_workloads.text.gpt import Gpt, GptParams
-from lrctl_workloads.text.tokenizer import ranked
+from lrctl_workloads.text.tokenizer import from_ranks
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_evaluation_is_the_mean_over_the_split(gpt: Gpt) -> None:
 def test_eval_tokens_caps_the_evaluation(gpt: Gpt) -> None:
     model = gpt.model()
     capped = other(gpt, eval_tokens=150)
-    rows = torch.from_numpy(gpt.windows.rows[gpt.windows.spread("test", 10)].astype(np.int64))
+    rows = torch.from_numpy(gpt.windows.rows[gpt.windows.shuffled("test", 10)].astype(np.int64))
     with torch.no_grad():
         loss = float(gpt.loss(model, (rows[:, :-1], rows[:, 1:])))
     assert capped.evaluate(model, "test")["loss"] == pytest.approx(loss, rel=1e-5)
@@ -301,7 +301,7 @@ def test_a_text_that_takes_long_is_ready_once_it_is_tokenised(
         slow = other(gpt)
     else:
         ranks = {bytes([byte]): byte for byte in range(256)}
-        monkeypatch.setattr("lrctl_workloads.text.tokenizer.ready_made", lambda name: ranked(name, ranks))
+        monkeypatch.setattr("lrctl_workloads.text.tokenizer.tiktoken_encoding", lambda name: from_ranks(name, ranks))
         slow = other(gpt, tokenizer="gpt2", output_bias=False)
     assert not slow.ready()
     slow.prepare()

@@ -39,7 +39,7 @@ def cached(name: str, write: Callable[[BinaryIO], None]) -> tuple[Path, str]:
         with writable():
             put(path, write)
             digest = made = sha256(path)
-            put(beside(path), lambda file: file.write(made.encode()))
+            put(digest_file(path), lambda file: file.write(made.encode()))
     return path, digest
 
 
@@ -65,7 +65,7 @@ def writable() -> Iterator[None]:
         ) from error
 
 
-def beside(path: Path) -> Path:
+def digest_file(path: Path) -> Path:
     """Where the digest of a cached file is kept."""
     return path.with_name(f"{path.name}.sha256")
 
@@ -82,7 +82,7 @@ def intact(path: Path) -> str | None:
 def recorded(path: Path) -> str | None:
     """The digest that was recorded when the file was made; None if there is none."""
     try:
-        return beside(path).read_text(encoding="ascii")
+        return digest_file(path).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return None
 

@@ -55,11 +55,7 @@ class Repository:
         return facts if COMMIT.fullmatch(str(facts.get("commit"))) else {}
 
     def note(self, **facts: Any) -> None:
-        """Record facts beside those that are recorded already.
-
-        Raises:
-            UsageError: the cache folder cannot be written.
-        """
+        """Record facts beside those that are recorded already."""
         said = json.dumps({"name": self.repo, **self.recorded(), **facts}) + "\n"
         with writable():
             put(self.record, lambda file: file.write(said.encode()))

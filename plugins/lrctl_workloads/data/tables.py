@@ -48,11 +48,7 @@ def reading(where: str, hub: HubDataset | None) -> Iterator[None]:
 
 
 def file_digest(file: Path) -> str:
-    """The sha256 of a file that the user named in `workload.path`.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
+    """The sha256 of a file that the user named in `workload.path`."""
     try:
         return sha256(file)
     except OSError as error:

@@ -56,11 +56,7 @@ def encode_rows(
 
 
 def with_columns(rows: Iterable[Row], columns: Mapping[str, str], data: str) -> Iterator[Row]:
-    """Rows, once the first of them has these columns, each named by a parameter.
-
-    Raises:
-        UsageError: a column is missing.
-    """
+    """Rows, once the first of them has these columns, each named by a parameter."""
     for number, row in enumerate(rows):
         if not number:
             for parameter, column in columns.items():

@@ -68,11 +68,7 @@ class FineTuning:
         return hashlib.sha256(f"{self.encoded.digest} {self.first_state}".encode()).hexdigest()
 
     def check_model(self) -> None:
-        """Refuse a model that cannot do the task.
-
-        Raises:
-            UsageError: there is no such class of models.
-        """
+        """Refuse a model that cannot do the task."""
         found = self.config.model_type
         able = getattr(package("transformers.models.auto.modeling_auto"), self.task.model_types)
         if found not in able:

@@ -48,12 +48,7 @@ class ImageInput:
 
     @classmethod
     def of(cls, pretrained: Pretrained, size: int) -> ImageInput:
-        """What a model's processor says; `size` is another height and width, unless it is 0.
-
-        Raises:
-            MissingError: the processor cannot be had.
-            UsageError: it does not say.
-        """
+        """What a model's processor says; `size` is another height and width, unless it is 0."""
         processor = pretrained.processor()
         given = dict(getattr(processor, "size", None) or {})
         height, width = (size or given.get(name) or given.get("shortest_edge") for name in ("height", "width"))
@@ -89,12 +84,7 @@ class ImageInput:
 
 
 def image_of(value: Any, where: str, mode: str | None = "RGB") -> Any:
-    """An image of a row: of Pillow's, or as a data set stores it (a path, or a dict of path and bytes).
-
-    Raises:
-        MissingError: Pillow is missing.
-        UsageError: it is no image.
-    """
+    """An image of a row: of Pillow's, or as a data set stores it (a path, or a dict of path and bytes)."""
     image = package("PIL.Image")
     try:
         if not isinstance(value, image.Image):

@@ -47,11 +47,7 @@ class Pretrained:
 
     @cached_property
     def repository(self) -> Repository:
-        """The model on the hub.
-
-        Raises:
-            UsageError: the name is none.
-        """
+        """The model on the hub."""
         found = NAME.fullmatch(self.name)
         if not found:
             raise UsageError(
@@ -107,12 +103,7 @@ class Pretrained:
             return None
 
     def fetch(self, weights: bool) -> Path:
-        """Fetch the files; where the hub cannot be reached, those that something else has fetched will do.
-
-        Raises:
-            MissingError: there are none.
-            UsageError: there is no such model.
-        """
+        """Fetch the files; where the hub cannot be reached, those that something else has fetched will do."""
         repository = self.repository
         try:
             path = self.download(weights)
@@ -126,12 +117,7 @@ class Pretrained:
         return path
 
     def download(self, weights: bool) -> Path:
-        """Fetch the files from the hub, without the weights if these are not wanted.
-
-        Raises:
-            MissingError: the hub cannot be reached.
-            UsageError: there is no such model.
-        """
+        """Fetch the files from the hub, without the weights if these are not wanted."""
         from huggingface_hub import snapshot_download
 
         repository = self.repository
@@ -151,11 +137,7 @@ class Pretrained:
         return self.folder(weights=False)
 
     def config(self) -> Any:
-        """A configuration of one's own, in float32 whatever the weights are stored in.
-
-        Raises:
-            UsageError: there is none that transformers knows.
-        """
+        """A configuration of one's own, in float32 whatever the weights are stored in."""
         config = self.load("AutoConfig", "configuration")
         config.dtype = package("torch").float32
         return config
@@ -165,11 +147,7 @@ class Pretrained:
         return self.load("AutoTokenizer", "tokenizer", **settings)
 
     def fast_tokenizer(self, **settings: Any) -> Any:
-        """The model's tokenizer, of the kind that knows where in a text each token stands.
-
-        Raises:
-            UsageError: it is of another kind.
-        """
+        """The model's tokenizer, of the kind that knows where in a text each token stands."""
         tokenizer = self.tokenizer(**settings)
         if not tokenizer.is_fast:
             raise UsageError(
@@ -183,12 +161,7 @@ class Pretrained:
         return self.load("AutoImageProcessor", "image processor")
 
     def load(self, auto: str, what: str, **settings: Any) -> Any:
-        """A part of the model.
-
-        Raises:
-            MissingError: a package that it needs is missing.
-            UsageError: it cannot be loaded.
-        """
+        """A part of the model."""
         transformers, path = package("transformers"), self.parts
         try:
             with quiet(), self.no_code():
@@ -208,11 +181,7 @@ class Pretrained:
 
     @contextmanager
     def no_code(self) -> Iterator[None]:
-        """Say clearly, for the length of a block, that a model needs Python of its own, which is not run.
-
-        Raises:
-            UsageError: it does.
-        """
+        """Say clearly, for the length of a block, that a model needs Python of its own, which is not run."""
         try:
             yield
         except ValueError as error:
@@ -224,18 +193,14 @@ class Pretrained:
             ) from error
 
     def build(self, auto: str, config: Any, *, weights: bool) -> torch.nn.Module:
-        """The model itself: from its weights, with fresh ones where a layer has none that fit, or all fresh.
-
-        Raises:
-            UsageError: only code that the model brings could build it.
-        """
-        kind = getattr(package("transformers"), auto)
+        """The model itself: from its weights, with fresh ones where a layer has none that fit, or all fresh."""
+        model_class, settings = getattr(package("transformers"), auto), {"config": config, "trust_remote_code": False}
         with quiet(), self.no_code():
             if weights:
                 path = self.folder(weights=True)
-                model = kind.from_pretrained(path, config=config, ignore_mismatched_sizes=True, trust_remote_code=False)
+                model = model_class.from_pretrained(path, ignore_mismatched_sizes=True, **settings)
             else:
-                model = kind.from_config(config, trust_remote_code=False)
+                model = model_class.from_config(**settings)
         built: torch.nn.Module = model.float()
         return built
 

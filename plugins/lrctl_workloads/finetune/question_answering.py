@@ -124,11 +124,7 @@ class QuestionAnswering:
 
 
 def answer_of(answers: Any) -> tuple[int, int] | None:
-    """Where the first answer begins and ends in the text, in characters; None if there is none.
-
-    Raises:
-        UsageError: it is not what SQuAD calls an answer.
-    """
+    """Where the first answer begins and ends in the text, in characters; None if there is none."""
     try:
         texts, starts = answers["text"], answers["answer_start"]
         return (int(starts[0]), int(starts[0]) + len(texts[0])) if len(texts) else None

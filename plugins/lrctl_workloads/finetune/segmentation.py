@@ -61,11 +61,7 @@ class Segmentation:
             yield [{"image": to_png(self.input.resized(image)), "mask": to_png(mask)}] if mask else []
 
     def mask(self, row: Row, labels: Labels) -> Any:
-        """A mask at the model's size; None if no pixel has a label.
-
-        Raises:
-            UsageError: it is no image of one channel, or a label is out of range.
-        """
+        """A mask at the model's size; None if no pixel has a label."""
         import numpy as np
 
         image = package("PIL.Image")

@@ -57,11 +57,7 @@ class Seq2Seq:
         return ("column",) if self.column else self.names
 
     def pair(self, row: Row) -> tuple[str, str]:
-        """Source and target of a row; "" where one is missing.
-
-        Raises:
-            UsageError: a text is no text, or has no such key.
-        """
+        """Source and target of a row; "" where one is missing."""
         texts = row[self.column] if self.column else row
         if not isinstance(texts, Mapping):
             raise UsageError(f"workload.column: '{self.column}' must hold a text by language, got {str(texts)[:40]!r}")

@@ -35,20 +35,11 @@ class Source:
 
     @property
     def hub(self) -> HubDataset | None:
-        """The data set of the hub, if it is not local.
-
-        Raises:
-            UsageError: the name is none.
-        """
+        """The data set of the hub, if it is not local."""
         return HubDataset.parse(self.name, self.where) if self.local is None else None
 
     def digest(self) -> str:
-        """What names the state of the data: the files' sha256, or the hub's commit.
-
-        Raises:
-            MissingError: the commit is not known, and the hub cannot be reached.
-            UsageError: there is no such data set.
-        """
+        """What names the state of the data: the files' sha256, or the hub's commit."""
         if hub := self.hub:
             return f"{hub.repository.commit()} {hub.selection}"
         assert self.local is not None
@@ -87,11 +78,7 @@ class Source:
 
 
 def text_of(value: Any, where: str) -> str:
-    """A text of a row; nothing is no text.
-
-    Raises:
-        UsageError: it is something else.
-    """
+    """A text of a row; nothing is no text."""
     if value is None:
         return ""
     if not isinstance(value, str):

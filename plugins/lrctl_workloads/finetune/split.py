@@ -22,9 +22,6 @@ def parts_of(splits: Mapping[str, Any], params: TaskParams) -> dict[str, str]:
     """Which split each part is; a part that is missing here is cut out of the training split.
 
     Where a data set has one held-out split only, that is the test split.
-
-    Raises:
-        UsageError: a split that was asked for does not exist.
     """
     chosen = {"training": params.train_split, "validation": params.validation_split, "test": params.test_split}
     for name, split in chosen.items():

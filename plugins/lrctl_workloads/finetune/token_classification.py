@@ -52,11 +52,7 @@ class TokenClassification:
         return "\n".join(map(str, row[self.params.tokens_column] or ())).encode()
 
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
-        """Token ids and labels of each text that has words.
-
-        Raises:
-            UsageError: a text has more or fewer labels than words.
-        """
+        """Token ids and labels of each text that has words."""
         p = self.params
         words = [list(map(str, row[p.tokens_column] or ())) for row in rows]
         tags = [[labels.number(tag) for tag in row[p.tags_column] or ()] for row in rows]

@@ -69,11 +69,7 @@ def cifar(data: str, path: str) -> tuple[Array, Array | None, str]:
 
 
 def ready(data: str, path: str) -> bool:
-    """Whether the images have been decoded already.
-
-    Raises:
-        UsageError: the path is of no use.
-    """
+    """Whether the images have been decoded already."""
     return all(is_cached(cached_as(data, split, parquet)) for split, parquet in sources(SETS[data], path).items())
 
 
@@ -84,20 +80,12 @@ def cached_as(data: str, split: str, parquet: list[Path]) -> str:
 
 
 def sources(images: CifarSet, path: str) -> dict[str, list[Path]]:
-    """The splits and their files; none is the hub's.
-
-    Raises:
-        UsageError: the path is of no use.
-    """
+    """The splits and their files; none is the hub's."""
     return files(images, path) if path else {"train": [], "test": []}
 
 
 def files(images: CifarSet, path: str) -> dict[str, list[Path]]:
-    """The parquet files of each split, by name; a file alone is the training split.
-
-    Raises:
-        UsageError: there are none, or a file of a folder belongs to neither split.
-    """
+    """The parquet files of each split, by name; a file alone is the training split."""
     given = Path(path).expanduser()
     if not given.is_dir():
         if not given.exists() or given.suffix != ".parquet":
@@ -118,12 +106,7 @@ def files(images: CifarSet, path: str) -> dict[str, list[Path]]:
 
 
 def decoded(images: CifarSet, split: str, parquet: list[Path], where: str) -> Array:
-    """The rows of a split: of these files, or of the hub's; `where` is what errors call them.
-
-    Raises:
-        MissingError: there are no files, and the hub cannot be reached.
-        UsageError: they cannot be read, or are not of this kind.
-    """
+    """The rows of a split: of these files, or of the hub's; `where` is what errors call them."""
     import numpy as np
 
     hub = None if parquet else HubDataset.parse(images.hub, where)
@@ -133,11 +116,7 @@ def decoded(images: CifarSet, split: str, parquet: list[Path], where: str) -> Ar
 
 
 def encoded(images: CifarSet, table: Any, where: str) -> Iterator[Array]:
-    """Each image as a row.
-
-    Raises:
-        UsageError: a column is missing, an image has another size, or a label is out of range.
-    """
+    """Each image as a row."""
     import numpy as np
     from datasets import Image
 

