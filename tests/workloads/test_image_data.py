@@ -21,7 +21,7 @@ DATA = {
 
 @pytest.mark.parametrize(("data", "shape", "brightest"), DATA.values(), ids=DATA)
 def test_a_packaged_table_holds_images_of_ten_kinds(data: str, shape: tuple[int, int], brightest: int) -> None:
-    table, digest = image_data.packaged(data)
+    table, _, digest = image_data.packaged_table(data)
     assert (table.shape, digest) == (shape, PACKAGED[data].sha256)
     assert table.dtype == np.uint8
     assert table[:, :-1].max() == brightest
@@ -30,7 +30,7 @@ def test_a_packaged_table_holds_images_of_ten_kinds(data: str, shape: tuple[int,
 
 @digits_installed
 def test_the_first_packaged_digit_is_a_zero() -> None:
-    table, _ = image_data.packaged("digits")
+    table, _, _ = image_data.packaged_table("digits")
     assert table[0, :8].tolist() == [0, 0, 5, 13, 9, 1, 0, 0]
     assert table[0, -1] == 0
 
@@ -49,7 +49,7 @@ def test_without_the_package_the_error_says_what_to_install(data: str, monkeypat
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(image_data, "distribution", missing)
+    monkeypatch.setattr("lrctl_workloads.data.packaged.distribution", missing)
     assert not image_data.ready(data, "")
     with pytest.raises(MissingError) as caught:
         image_data.images(data, "")
@@ -60,7 +60,7 @@ def test_without_the_package_the_error_says_what_to_install(data: str, monkeypat
 @digits_installed
 def test_a_package_without_the_file_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGED, "digits", replace(PACKAGED["digits"], path="sklearn/no/where.csv.gz"))
-    with pytest.raises(UsageError, match=r"come with scikit-learn>=1\.6, whose file cannot be read \(.*No such file"):
+    with pytest.raises(UsageError, match=r"come with scikit-learn>=1\.6, which .*lacks sklearn/no/where\.csv\.gz"):
         image_data.images("digits", "")
 
 

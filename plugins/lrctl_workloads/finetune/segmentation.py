@@ -15,7 +15,6 @@ from lrctl_workloads.finetune.tensors import UNLABELLED, share
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from lrctl_workloads.finetune.encoded import Sample
     from lrctl_workloads.finetune.labels import Labels
@@ -109,18 +108,16 @@ class Segmentation:
 
     def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:
         """Pixels with a label, and for each label those that have it, are given it, and both; shape (labels,)."""
+        import torch
         from torch.nn.functional import interpolate
 
         labels = batch["labels"]
         logits = interpolate(output.logits.float(), labels.shape[-2:], mode="bilinear", align_corners=False)
         kept = labels != UNLABELLED
-        true, predicted, n = labels[kept], logits.argmax(1)[kept], len(names)
-        return {
-            "n": kept.sum(),
-            "true": tallied(true, n),
-            "predicted": tallied(predicted, n),
-            "both": tallied(true[true == predicted], n),
-        }
+        true, predicted = labels[kept], logits.argmax(1)[kept]
+        pixels = {"true": true, "predicted": predicted, "both": true[true == predicted]}
+        tallies = {name: torch.bincount(found, minlength=len(names)) for name, found in pixels.items()}
+        return {"n": kept.sum(), **tallies}
 
     def metrics(self, counts: Counts) -> dict[str, float]:
         """`accuracy` over pixels, and `mean_iou` over the labels that are there or were given."""
@@ -128,10 +125,3 @@ class Segmentation:
         there = union > 0
         mean_iou = float((counts["both"][there] / union[there]).mean()) if there.any() else 0.0
         return {"accuracy": share(counts["both"].sum(), counts["n"]), "mean_iou": mean_iou}
-
-
-def tallied(labels: Tensor, n: int) -> Tensor:
-    """How often each of n labels is there; int64, shape (n,)."""
-    import torch
-
-    return torch.bincount(labels, minlength=n)

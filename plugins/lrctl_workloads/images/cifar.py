@@ -56,7 +56,7 @@ def cifar(data: str, path: str) -> tuple[Array, Array | None, str]:
     import numpy as np
 
     images, tables, digests = SETS[data], {}, []
-    for split, parquet in sources(images, path).items():
+    for split, parquet in files(images, path).items():
 
         def write(file: BinaryIO, split: str = split, parquet: list[Path] = parquet) -> None:
             np.save(file, decoded(images, split, parquet, f"workload.path: '{path or images.hub}' ({split})"))
@@ -70,7 +70,7 @@ def cifar(data: str, path: str) -> tuple[Array, Array | None, str]:
 
 def ready(data: str, path: str) -> bool:
     """Whether the images have been decoded already."""
-    return all(is_cached(cached_as(data, split, parquet)) for split, parquet in sources(SETS[data], path).items())
+    return all(is_cached(cached_as(data, split, parquet)) for split, parquet in files(SETS[data], path).items())
 
 
 def cached_as(data: str, split: str, parquet: list[Path]) -> str:
@@ -79,13 +79,10 @@ def cached_as(data: str, split: str, parquet: list[Path]) -> str:
     return f"{data}-{key}.npy"
 
 
-def sources(images: CifarSet, path: str) -> dict[str, list[Path]]:
-    """The splits and their files; none is the hub's."""
-    return files(images, path) if path else {"train": [], "test": []}
-
-
 def files(images: CifarSet, path: str) -> dict[str, list[Path]]:
-    """The parquet files of each split, by name; a file alone is the training split."""
+    """The parquet files of each split; a file alone is the training split, and no path is the hub's, without files."""
+    if not path:
+        return {"train": [], "test": []}
     given = Path(path).expanduser()
     if not given.is_dir():
         if not given.exists() or given.suffix != ".parquet":

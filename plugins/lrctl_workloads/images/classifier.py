@@ -147,16 +147,11 @@ class ImageClassifier:
 
     def model(self) -> torch.nn.Module:
         """A new network, with fresh weights from torch's random numbers."""
-        from lrctl_workloads.images import models as image_models
+        from lrctl_workloads.images import models
 
-        p = self.params
-        build = {
-            "cnn": image_models.cnn,
-            "mlp": image_models.mlp,
-            "convnet": image_models.convnet,
-            "resnet": image_models.resnet,
-        }[p.model]
-        return build(p.format.shape, p.format.classes, p.width, p.layers, p.dropout)
+        p, build = self.params, getattr(models, self.params.model)
+        network: torch.nn.Module = build(p.format.shape, p.format.classes, p.width, p.layers, p.dropout)
+        return network
 
     def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
         """Weight decay for matrices and convolutions only; biases and norms go without."""

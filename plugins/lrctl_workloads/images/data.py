@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import MissingError, UsageError
+from lrctl_workloads.data.cache import sha256
+from lrctl_workloads.data.packaged import packaged
 from lrctl_workloads.images import cifar, idx
 
 if TYPE_CHECKING:
@@ -143,8 +143,7 @@ def read(data: str, path: str) -> tuple[Array, Array | None, str]:
         return cifar.cifar(data, path)
     if data == "fashion-mnist":
         return idx.fashion_mnist(path)
-    table, digest = packaged(data)
-    return table, None, digest
+    return packaged_table(data)
 
 
 def ready(data: str, path: str) -> bool:
@@ -157,11 +156,7 @@ def ready(data: str, path: str) -> bool:
         return cifar.ready(data, path)
     if data == "fashion-mnist":
         return idx.ready(path)
-    source = PACKAGED[data]
-    try:
-        return Path(str(distribution(source.package).locate_file(source.path))).is_file()
-    except PackageNotFoundError:
-        return False
+    return packaged(PACKAGED[data].package, PACKAGED[data].path) is not None
 
 
 def partition(table: Array, shares: dict[str, float], rest: str = "training") -> dict[str, Part]:
@@ -174,26 +169,24 @@ def partition(table: Array, shares: dict[str, float], rest: str = "training") ->
     return parts | {rest: Part(table, order[first:])}
 
 
-def packaged(data: str) -> tuple[Array, str]:
-    """The table of a packaged data set and its digest; the package itself is never imported."""
+def packaged_table(data: str) -> tuple[Array, None, str]:
+    """The table of a packaged data set, which has no test split of its own, and its digest."""
     import numpy as np
 
     source, install = PACKAGED[data], "run: pip install 'lrctl[images]'"
-    try:
-        found = distribution(source.package)
-        content = Path(str(found.locate_file(source.path))).read_bytes()
-    except (PackageNotFoundError, OSError) as error:
+    file = packaged(source.package, source.path)
+    if file is None:
         raise MissingError(
-            f"workload.data: the images of '{data}' come with {source.requirement}, whose file cannot be read "
-            f"({error}); {install}"
-        ) from error
-    digest = hashlib.sha256(content).hexdigest()
+            f"workload.data: the images of '{data}' come with {source.requirement}, which is not installed or lacks "
+            f"{source.path}; {install}"
+        )
+    digest = sha256(file)
     if digest != source.sha256:
         raise UsageError(
             f"workload.data: the images of '{data}' are not those of {source.requirement} (installed: "
-            f"{found.version}, sha256 {digest[:12]}...); {install}"
+            f"{version(source.package)}, sha256 {digest[:12]}...); {install}"
         )
-    return np.loadtxt(io.BytesIO(gzip.decompress(content)), np.uint8, delimiter=","), digest
+    return np.loadtxt(io.BytesIO(gzip.decompress(file.read_bytes())), np.uint8, delimiter=","), None, digest
 
 
 def mean_and_deviation(part: Part, channels: int) -> tuple[Array, Array]:

