@@ -48,8 +48,8 @@ class FakeHub:
             raise self.error
         return SimpleNamespace(sha=self.main if revision in (None, "main") else revision)
 
-    def load_dataset(self, repo: str, *, name: str | None, **how: Any) -> Stream:
-        self.opened.append((repo, name, how))
+    def load_dataset(self, repo: str, **how: Any) -> Stream:
+        self.opened.append((repo, how))
         return Stream(self, real(str(self.shard)))
 
 
@@ -109,8 +109,15 @@ def test_another_form_of_name_is_a_usage_error(path: str) -> None:
 
 def test_text_of_the_hub_gives_the_same_tokens_as_a_local_file(hub: FakeHub, folder: Path) -> None:
     np.testing.assert_array_equal(tokens(Corpus(PATH), "bpe:300").ids, tokens(Corpus(str(folder)), "bpe:300").ids)
-    assert {(repo, config) for repo, config, _ in hub.opened} == {("owner/name", "config")}
-    assert all(how == {"split": "train", "streaming": True, "revision": FIRST} for _, _, how in hub.opened)
+    how = {"name": "config", "split": "train", "streaming": True, "revision": FIRST}
+    assert hub.opened
+    assert all(opened == ("owner/name", how) for opened in hub.opened)
+
+
+def test_a_conversion_of_the_hub_has_a_folder_for_each_configuration(hub: FakeHub) -> None:
+    tokens(Corpus(f"{PATH}@refs/convert/parquet"), "bytes")
+    ((_, how),) = hub.opened
+    assert how == {"data_dir": "config", "split": "train", "streaming": True, "revision": "refs/convert/parquet"}
 
 
 def test_what_is_fetched_needs_no_network_any_more(hub: FakeHub) -> None:

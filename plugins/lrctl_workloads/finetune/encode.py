@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lrctl.errors import unknown
+from lrctl_workloads.data.tables import reading
 from lrctl_workloads.finetune.encoded import Sample, chunks, compact
 from lrctl_workloads.finetune.labels import Labels, declared_by
 from lrctl_workloads.finetune.sources import Row, Source
@@ -32,7 +33,7 @@ def encode(task: Task, params: TaskParams, labels: Labels) -> Iterator[tuple[str
     features = getattr(splits.get(params.train_split), "features", None) or {}
     labels.names += [label for column in columns.values() for label in declared_by(features.get(column))]
     labels.declared = len(labels.names)
-    with source.reading():
+    with reading(source.where, source.hub):
         checked = {name: with_columns(split, columns, params.data) for name, split in splits.items()}
         yield from encode_rows(checked, task, params, labels)
 

@@ -69,7 +69,7 @@ class FineTuning:
 
     def check_model(self) -> None:
         """Refuse a model that cannot do the task."""
-        found = self.config.model_type
+        found = self.pretrained.config().model_type
         able = getattr(package("transformers.models.auto.modeling_auto"), self.task.model_types)
         if found not in able:
             raise UsageError(
@@ -88,7 +88,7 @@ class FineTuning:
         """Made-up values in place of batch `step`; needs the model's configuration, and not its weights."""
         import torch
 
-        config = self.config
+        config = self.pretrained.config()
         return self.task.stand_in(config, self.outputs(config, 0), torch.Generator().manual_seed(step))
 
     def prepared_bytes(self) -> int:
@@ -107,7 +107,7 @@ class FineTuning:
                 f"workload.model: the files of '{self.params.model}' changed while the search runs; give the same "
                 "command again"
             )
-        ready, config = prepared or self.ready(), self.config
+        ready, config = prepared or self.ready(), self.pretrained.config()
         config.num_labels = self.outputs(config, len(self.encoded.labels) if ready else 0)
         return self.pretrained.build(self.task.auto_class, config, weights=self.params.pretrained and ready)
 
@@ -169,11 +169,6 @@ class FineTuning:
                 total += float(output.loss) * float(counts["n"])
                 sums = {name: sums.get(name, 0) + count for name, count in counts.items()}
         return {"loss": total / float(sums["n"]), **self.task.metrics(sums)}
-
-    @property
-    def config(self) -> Any:
-        """The model's configuration, to change at will."""
-        return self.pretrained.config()
 
     @cached_property
     def first_state(self) -> str:

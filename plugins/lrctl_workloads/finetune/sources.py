@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,12 +54,8 @@ class Source:
             UsageError: the data cannot be read.
         """
         hub = self.hub
-        with self.reading():
+        with reading(self.where, hub):
             return dict(hub.stream() if hub else self.local_splits())
-
-    def reading(self) -> AbstractContextManager[None]:
-        """Tell what is wrong with the data that the block reads."""
-        return reading(self.where, self.hub)
 
     def local_splits(self) -> Any:
         """The splits of a file or folder, with the library's own errors."""
