@@ -112,11 +112,7 @@ class HubDataset:
 
     @classmethod
     def parse(cls, name: str, where: str) -> HubDataset:
-        """The data set that `OWNER/NAME[/CONFIG][@REVISION]` names; `where` is the parameter and what it says.
-
-        Raises:
-            UsageError: the name is not of that form.
-        """
+        """The data set that `OWNER/NAME[/CONFIG][@REVISION]` names; `where` is the parameter and what it says."""
         found = DATASET.fullmatch(name)
         if not found:
             raise UsageError(

@@ -21,12 +21,7 @@ CHUNK = 256
 
 
 def encode(task: Task, params: TaskParams, labels: Labels) -> Iterator[tuple[str, Sample]]:
-    """Every sample, with its part; `labels` learns the labels that there are.
-
-    Raises:
-        MissingError: the data is on the hub and cannot be reached.
-        UsageError: the data cannot be read, or is of another kind.
-    """
+    """Every sample, with its part; `labels` learns the labels that there are."""
     source = Source(params.data)
     splits = source.splits()
     columns = {name: str(getattr(params, name)) for name in task.columns}

@@ -60,9 +60,6 @@ def encoded(key: str, samples: Callable[[], Iterable[tuple[str, Sample]]], label
         key: tells the content: whoever makes it makes the same, so that several processes may do it at once.
         samples: each with the part it belongs to.
         labels: the labels' names, known when the samples have been made.
-
-    Raises:
-        UsageError: the cache folder cannot be written.
     """
     import numpy as np
     from datasets import Dataset

@@ -27,11 +27,7 @@ class Labels:
     highest: int = -1
 
     def number(self, label: Any) -> int:
-        """The number of a label.
-
-        Raises:
-            UsageError: it is neither a name nor a number from 0, or there are too many.
-        """
+        """The number of a label."""
         if isinstance(label, str):
             if label not in self.names:
                 self.names.append(label)

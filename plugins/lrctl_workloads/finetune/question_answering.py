@@ -55,7 +55,7 @@ class QuestionAnswering:
         questions = [text_of(row[p.question_column], "workload.question_column").lstrip() for row in rows]
         texts = [text_of(row[p.context_column], "workload.context_column") for row in rows]
         try:
-            found = self.tokenizer(
+            encoding = self.tokenizer(
                 questions,
                 texts,
                 truncation="only_second",
@@ -73,20 +73,20 @@ class QuestionAnswering:
             ) from error
         samples: list[list[Sample]] = [[] for _ in rows]
         answers = [answer_of(row[p.answers_column]) for row in rows]
-        for window, i in enumerate(found["overflow_to_sample_mapping"]):
-            samples[i].append(self.sample(found, window, answers[i]))
+        for window, i in enumerate(encoding["overflow_to_sample_mapping"]):
+            samples[i].append(self.sample(encoding, window, answers[i]))
         return iter(samples)
 
-    def sample(self, found: Any, window: int, answer: tuple[int, int] | None) -> Sample:
+    def sample(self, encoding: Any, window: int, answer: tuple[int, int] | None) -> Sample:
         """A window, with the tokens at which the answer begins and ends."""
-        ids = found["input_ids"][window]
-        inside = [i for i, sequence in enumerate(found.sequence_ids(window)) if sequence == 1]
-        start, end = span(found["offset_mapping"][window], inside, answer)
+        ids = encoding["input_ids"][window]
+        inside = [i for i, sequence in enumerate(encoding.sequence_ids(window)) if sequence == 1]
+        start, end = span(encoding["offset_mapping"][window], inside, answer)
         if start is None or end is None:
             special = self.tokenizer.cls_token_id
             start = end = ids.index(special) if special in ids else 0
-        types = {"token_type_ids": found["token_type_ids"][window]} if "token_type_ids" in found else {}
-        return {"input_ids": ids, **types, "answer": [start, end]}
+        columns = [name for name in ("input_ids", "token_type_ids") if name in encoding]
+        return {**{name: encoding[name][window] for name in columns}, "answer": [start, end]}
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
         """Windows, and the first and last token of each answer."""

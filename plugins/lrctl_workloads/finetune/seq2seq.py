@@ -79,9 +79,10 @@ class Seq2Seq:
         samples: list[list[Sample]] = [[] for _ in rows]
         if kept:
             sources, targets = [p.prefix + pairs[i][0] for i in kept], [pairs[i][1] for i in kept]
-            ids = self.tokenizer(sources, max_length=p.max_source_tokens, truncation=True)["input_ids"]
-            wanted = self.tokenizer(text_target=targets, max_length=p.max_target_tokens, truncation=True)["input_ids"]
-            for i, source, target in zip(kept, ids, wanted, strict=True):
+            encoded_sources = self.tokenizer(sources, max_length=p.max_source_tokens, truncation=True)
+            encoded_targets = self.tokenizer(text_target=targets, max_length=p.max_target_tokens, truncation=True)
+            ids = (encoded_sources["input_ids"], encoded_targets["input_ids"])
+            for i, source, target in zip(kept, *ids, strict=True):
                 samples[i] = [{"source": source, "target": target}] if source and target else []
         return iter(samples)
 

@@ -54,23 +54,22 @@ class TokenClassification:
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
         """Token ids and labels of each text that has words."""
         p = self.params
-        words = [list(map(str, row[p.tokens_column] or ())) for row in rows]
+        texts = [list(map(str, row[p.tokens_column] or ())) for row in rows]
         tags = [[labels.number(tag) for tag in row[p.tags_column] or ()] for row in rows]
-        for some, each in zip(words, tags, strict=True):
-            if len(some) != len(each):
-                raise UsageError(f"workload.tags_column: a text of {len(some)} words has {len(each)} labels")
+        for words, numbers in zip(texts, tags, strict=True):
+            if len(words) != len(numbers):
+                raise UsageError(f"workload.tags_column: a text of {len(words)} words has {len(numbers)} labels")
         samples: list[list[Sample]] = [[] for _ in rows]
-        kept = [i for i, some in enumerate(words) if some]
+        kept = [i for i, words in enumerate(texts) if words]
         if kept:
-            found = self.tokenizer(
-                [words[i] for i in kept], truncation=True, max_length=p.max_tokens, is_split_into_words=True
+            encoding = self.tokenizer(
+                [texts[i] for i in kept], truncation=True, max_length=p.max_tokens, is_split_into_words=True
             )
             for number, i in enumerate(kept):
-                ids, types = found["input_ids"][number], found.get("token_type_ids")
-                wanted = labels_of(found.word_ids(number), tags[i])
-                if any(label != IGNORED for label in wanted):
-                    sample = {"input_ids": ids, "labels": wanted}
-                    samples[i] = [sample | ({"token_type_ids": types[number]} if types else {})]
+                targets = labels_of(encoding.word_ids(number), tags[i])
+                names = [name for name in ("input_ids", "token_type_ids") if name in encoding]
+                if any(label != IGNORED for label in targets):
+                    samples[i] = [{**{name: encoding[name][number] for name in names}, "labels": targets}]
         return iter(samples)
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is

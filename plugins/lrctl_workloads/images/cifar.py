@@ -48,10 +48,6 @@ def cifar(data: str, path: str) -> tuple[Array, Array | None, str]:
     Args:
         data: `cifar10` or `cifar100`.
         path: "" is the hub's; else a parquet file, or a folder of files named train*.parquet and test*.parquet.
-
-    Raises:
-        MissingError: there is no path, and the hub cannot be reached.
-        UsageError: the images cannot be read, or are not of this kind.
     """
     import numpy as np
 

@@ -37,10 +37,6 @@ def fashion_mnist(path: str) -> tuple[Array, Array, str]:
 
     Args:
         path: "" is the Debian package; else a folder with the four files, gzipped or not. MNIST's have the same form.
-
-    Raises:
-        MissingError: there is no path, and the package is not installed.
-        UsageError: the files cannot be read, are not of this kind, or not those of the package.
     """
     contents = [unpacked(find(name, path)) for name in SHA256]
     digests = [hashlib.sha256(content).hexdigest() for content in contents]

@@ -65,12 +65,7 @@ def encoding(name: str, corpus: Corpus) -> tiktoken.Encoding:
 
 
 def vocabulary(name: str) -> int:
-    """How many tokens the tokenizer of that name has, the end of text and unused ones included.
-
-    Raises:
-        UsageError: there is no such tokenizer.
-        MissingError: its vocabulary is not known without its ranks, and these cannot be had.
-    """
+    """How many tokens the tokenizer of that name has, the end of text and unused ones included."""
     if name == "bytes":
         return SMALLEST
     if name.startswith("bpe:"):
