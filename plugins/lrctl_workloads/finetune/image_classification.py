@@ -89,12 +89,12 @@ class ImageClassification:
         return batch
 
     def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:  # noqa: ARG002
-        """Images, and those told right."""
+        """Images, and those classified right."""
         import torch
 
         right = output.logits.argmax(-1) == batch["labels"]
         return {"n": torch.tensor(len(right)), "right": right.sum()}
 
     def metrics(self, counts: Counts) -> dict[str, float]:
-        """`accuracy`: the share of images told right."""
+        """`accuracy`: the share of images classified right."""
         return {"accuracy": share(counts["right"], counts["n"])}

@@ -115,5 +115,5 @@ class Seq2Seq:
         return {"n": counted.sum(), "right": right.sum()}
 
     def metrics(self, counts: Counts) -> dict[str, float]:
-        """`accuracy`: the share of tokens told right."""
+        """`accuracy`: the share of tokens predicted right."""
         return {"accuracy": share(counts["right"], counts["n"])}

@@ -183,7 +183,7 @@ class ImageClassifier:
         """Metrics over all images of the split, with the model in evaluation mode; the mode is put back.
 
         Returns:
-            `loss` in nats per image, without label smoothing, and `accuracy`, the share of images told right.
+            `loss` in nats per image, without label smoothing, and `accuracy`, the share of images classified right.
 
         Raises:
             ValueError: the split is neither `validation` nor `test`.
