@@ -9,9 +9,11 @@ if TYPE_CHECKING:
 
 
 def matrices_decay(model: torch.nn.Module) -> list[dict[str, Any]]:
-    """Two param groups: weight decay for matrices, embeddings and convolutions; biases and norms go without."""
-    parameters = list(model.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2]},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    """Two param groups: weight decay for matrices, embeddings and convolutions; biases and norms go without.
+
+    That is the rule of transformers' `Trainer`, but for batch norms, which decay there.
+    """
+    groups: dict[bool, list[torch.nn.Parameter]] = {True: [], False: []}
+    for name, parameter in model.named_parameters():
+        groups[parameter.ndim >= 2 and "bias" not in name].append(parameter)
+    return [{"params": groups[True]}, {"params": groups[False], "weight_decay": 0.0}]

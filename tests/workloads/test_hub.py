@@ -18,7 +18,7 @@ from huggingface_hub.errors import OfflineModeIsEnabled, RepositoryNotFoundError
 
 from lrctl.contracts.workload import StandIn
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads.data.hub import Hub
+from lrctl_workloads.data.hub import HubDataset, Repository
 from lrctl_workloads.text import token_file
 from lrctl_workloads.text.corpus import Corpus
 from lrctl_workloads.text.gpt import Gpt, GptParams
@@ -40,16 +40,16 @@ class FakeHub:
     opened: list[tuple[Any, ...]] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
 
-    def dataset_info(self, repo: str, *, revision: str | None, timeout: float) -> SimpleNamespace:
-        assert repo == "owner/name"
+    def repo_info(self, repo: str, *, repo_type: str, revision: str | None, timeout: float) -> SimpleNamespace:
+        assert (repo, repo_type) == ("owner/name", "dataset")
         assert timeout <= 10
         self.asked.append(revision)
         if self.error:
             raise self.error
         return SimpleNamespace(sha=self.main if revision in (None, "main") else revision)
 
-    def load_dataset(self, repo: str, config: str | None, **how: Any) -> Stream:
-        self.opened.append((repo, config, how))
+    def load_dataset(self, repo: str, **how: Any) -> Stream:
+        self.opened.append((repo, how))
         return Stream(self, real(str(self.shard)))
 
 
@@ -86,30 +86,38 @@ def hub(tmp_path: Path, documents: list[str], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(
-    ("path", "parsed"),
+    ("path", "repo", "config", "revision"),
     [
-        ("hub:a/b", Hub("a/b", "", "")),
-        ("hub:Salesforce/wikitext/wikitext-103-raw-v1", Hub("Salesforce/wikitext", "wikitext-103-raw-v1", "")),
-        ("hub:a/b@v1.0", Hub("a/b", "", "v1.0")),
-        (f"hub:a/b/c@{FIRST}", Hub("a/b", "c", FIRST)),
-        ("hub:a/b@refs/convert/parquet", Hub("a/b", "", "refs/convert/parquet")),
+        ("hub:a/b", "a/b", "", ""),
+        ("hub:Salesforce/wikitext/wikitext-103-raw-v1", "Salesforce/wikitext", "wikitext-103-raw-v1", ""),
+        ("hub:a/b@v1.0", "a/b", "", "v1.0"),
+        (f"hub:a/b/c@{FIRST}", "a/b", "c", FIRST),
+        ("hub:a/b@refs/convert/parquet", "a/b", "", "refs/convert/parquet"),
     ],
 )
-def test_a_name_of_the_hub_tells_data_set_configuration_and_revision(path: str, parsed: Hub) -> None:
-    assert Hub.parse(path) == parsed
-    assert str(parsed) == path
+def test_a_name_of_the_hub_tells_data_set_configuration_and_revision(
+    path: str, repo: str, config: str, revision: str
+) -> None:
+    assert Corpus(path).hub == HubDataset(Repository("dataset", repo, revision, path), config)
 
 
 @pytest.mark.parametrize("path", ["hub:", "hub:a", "hub:a/b/c/d", "hub:a/b@", "hub:a/../b c", "hub:/a/b"])
 def test_another_form_of_name_is_a_usage_error(path: str) -> None:
-    with pytest.raises(UsageError, match=r"is not of the form hub:OWNER/NAME, .* write it as in hub:Salesforce"):
+    with pytest.raises(UsageError, match=r"a data set of the hub, OWNER/NAME .* write it as in Salesforce"):
         _ = Corpus(path).digest
 
 
 def test_text_of_the_hub_gives_the_same_tokens_as_a_local_file(hub: FakeHub, folder: Path) -> None:
     np.testing.assert_array_equal(tokens(Corpus(PATH), "bpe:300").ids, tokens(Corpus(str(folder)), "bpe:300").ids)
-    assert {(repo, config) for repo, config, _ in hub.opened} == {("owner/name", "config")}
-    assert all(how == {"split": "train", "streaming": True, "revision": FIRST} for _, _, how in hub.opened)
+    how = {"name": "config", "split": "train", "streaming": True, "revision": FIRST}
+    assert hub.opened
+    assert all(opened == ("owner/name", how) for opened in hub.opened)
+
+
+def test_a_conversion_of_the_hub_has_a_folder_for_each_configuration(hub: FakeHub) -> None:
+    tokens(Corpus(f"{PATH}@refs/convert/parquet"), "bytes")
+    ((_, how),) = hub.opened
+    assert how == {"data_dir": "config", "split": "train", "streaming": True, "revision": "refs/convert/parquet"}
 
 
 def test_what_is_fetched_needs_no_network_any_more(hub: FakeHub) -> None:
@@ -156,7 +164,7 @@ def test_a_known_data_set_asks_once_before_it_streams(hub: FakeHub) -> None:
 def test_a_data_set_that_is_not_there_is_a_usage_error(hub: FakeHub) -> None:
     answer = SimpleNamespace(headers={}, request=None, status_code=404)
     hub.error = RepositoryNotFoundError("404", response=answer)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match=r"no such data set or revision .*; check the name") as caught:
+    with pytest.raises(UsageError, match=r"no such dataset or revision .*; check the name") as caught:
         tokens(Corpus(PATH), "bytes")
     assert not isinstance(caught.value, MissingError)
 
@@ -176,7 +184,7 @@ def test_a_lost_line_costs_one_piece(
 ) -> None:
     monkeypatch.setattr(token_file, "PIECE", sum(len(text.encode()) + 1 for text in documents[:7]))
     hub.lost_at = 10
-    with pytest.raises(MissingError, match=r"the line is dead\); connect .* goes on from the last whole piece"):
+    with pytest.raises(MissingError, match=r"the line is dead\); connect .* give the same command again"):
         tokens(Corpus(PATH), "bytes")
     hub.lost_at, hub.main = None, SECOND
     found = tokens(Corpus(PATH), "bytes")

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
+import huggingface_hub
 import numpy as np
 import pytest
 from PIL import Image
 
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.images import cifar as image_cifar
-from lrctl_workloads.images.cifar import HUB_IMAGES, KINDS, cifar
+from lrctl_workloads.images.cifar import HUB_IMAGES, SETS, cifar
 from lrctl_workloads.images.classifier import ImageClassifier, ImagesParams
 from lrctl_workloads.images.data import images
 
@@ -163,34 +165,34 @@ def test_files_that_cannot_be_used_are_a_usage_error(names: list[str], path: str
     assert not isinstance(caught.value, MissingError)
 
 
-@pytest.mark.parametrize("data", KINDS)
+@pytest.mark.parametrize("data", SETS)
 def test_without_the_hub_the_error_says_what_to_do(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def offline(name: str, **options: Any) -> None:
-        asked.append((name, options["split"]))
+    def offline(_: object, repo: str, **__: Any) -> None:
+        asked.append(repo)
         raise ConnectionError("no route")
 
-    monkeypatch.setattr(datasets, "load_dataset", offline)
-    with pytest.raises(
-        MissingError, match=r"cannot be read \(ConnectionError: no route\); connect .*or give a local path"
-    ):
+    monkeypatch.setattr(huggingface_hub.HfApi, "repo_info", offline)
+    with pytest.raises(MissingError, match=r"fetched from the hub \(ConnectionError: no route\); connect .*files"):
         cifar(data, "")
-    assert asked == [(f"uoft-cs/{data}", "train")]
+    assert asked == [f"uoft-cs/{data}"]
 
 
-def test_the_hub_is_asked_once_for_both_splits(split: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_splits_are_fetched_once_and_at_one_commit(split: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = cifar10(str(split))[0]
     real, asked = datasets.load_dataset, []
 
-    def hub(name: str, *, data_files: None, split: str, streaming: bool, folder: Path = split) -> Any:
-        asked.append((name, data_files, split))
+    def hub(repo: str, *, name: None, split: str, streaming: bool, revision: str, folder: Path = split) -> Any:
+        asked.append((repo, name, split, revision))
         files = [str(file).replace("[", "[[]") for file in sorted(folder.rglob(f"{split}*"))]
         return real("parquet", data_files={split: files}, split=split, streaming=streaming)
 
     monkeypatch.setattr(datasets, "load_dataset", hub)
+    commits = iter(["a" * 40, *["b" * 40] * 5])
+    monkeypatch.setattr(huggingface_hub.HfApi, "repo_info", lambda *_, **__: SimpleNamespace(sha=next(commits)))
     training, test, _ = cifar10("")
-    assert asked == [("uoft-cs/cifar10", None, "train"), ("uoft-cs/cifar10", None, "test")]
+    assert asked == [("uoft-cs/cifar10", None, split, "a" * 40) for split in ("train", "test")]
     np.testing.assert_array_equal(training, expected)
     assert test is not None
     assert len(test) == 30
@@ -237,7 +239,7 @@ def test_the_workload_is_ready_once_its_images_are_decoded(split: Path) -> None:
     assert not workload.ready()
 
 
-@pytest.mark.parametrize("data", KINDS)
+@pytest.mark.parametrize("data", SETS)
 def test_the_hubs_images_take_a_byte_for_each_value_and_label(data: str, split: Path) -> None:
     workload = ImageClassifier(ImagesParams(data=data), seed=0)  # type: ignore[arg-type]
     assert not workload.ready()
@@ -250,7 +252,7 @@ def test_a_path_of_no_use_is_told_before_anything_is_measured(tmp_path: Path) ->
         ImageClassifier(ImagesParams(data="cifar10", path=str(tmp_path / "none")), seed=0).ready()
 
 
-@pytest.mark.parametrize("data", KINDS)
+@pytest.mark.parametrize("data", SETS)
 def test_a_folder_does_not_stand_for_the_hubs_images(
     data: str, split: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +260,6 @@ def test_a_folder_does_not_stand_for_the_hubs_images(
     split.rename(tmp_path / "uoft-cs" / data)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        UsageError, match=rf"there is a folder uoft-cs/{data} here; rename it, or give \./uoft-cs/{data}"
+        UsageError, match=rf"there is a folder uoft-cs/{data} here; rename it, or give it as \./uoft-cs/{data}"
     ):
         cifar(data, "")

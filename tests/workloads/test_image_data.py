@@ -10,7 +10,7 @@ import pytest
 
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.images import data as image_data
-from lrctl_workloads.images.data import PACKAGED, PIECE, SHARES, SHARES_BESIDE_TEST, Part, dealt, mean_and_deviation
+from lrctl_workloads.images.data import PACKAGED, PIECE, SHARES, SHARES_BESIDE_TEST, Part, mean_and_deviation, partition
 from workloads.packages import digits_installed, mnist_installed
 
 DATA = {
@@ -21,7 +21,7 @@ DATA = {
 
 @pytest.mark.parametrize(("data", "shape", "brightest"), DATA.values(), ids=DATA)
 def test_a_packaged_table_holds_images_of_ten_kinds(data: str, shape: tuple[int, int], brightest: int) -> None:
-    table, digest = image_data.packaged(data)
+    table, _, digest = image_data.packaged_table(data)
     assert (table.shape, digest) == (shape, PACKAGED[data].sha256)
     assert table.dtype == np.uint8
     assert table[:, :-1].max() == brightest
@@ -30,7 +30,7 @@ def test_a_packaged_table_holds_images_of_ten_kinds(data: str, shape: tuple[int,
 
 @digits_installed
 def test_the_first_packaged_digit_is_a_zero() -> None:
-    table, _ = image_data.packaged("digits")
+    table, _, _ = image_data.packaged_table("digits")
     assert table[0, :8].tolist() == [0, 0, 5, 13, 9, 1, 0, 0]
     assert table[0, -1] == 0
 
@@ -49,7 +49,7 @@ def test_without_the_package_the_error_says_what_to_install(data: str, monkeypat
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(image_data, "distribution", missing)
+    monkeypatch.setattr("lrctl_workloads.data.packaged.distribution", missing)
     assert not image_data.ready(data, "")
     with pytest.raises(MissingError) as caught:
         image_data.images(data, "")
@@ -60,7 +60,7 @@ def test_without_the_package_the_error_says_what_to_install(data: str, monkeypat
 @digits_installed
 def test_a_package_without_the_file_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PACKAGED, "digits", replace(PACKAGED["digits"], path="sklearn/no/where.csv.gz"))
-    with pytest.raises(UsageError, match=r"come with scikit-learn>=1\.6, whose file cannot be read \(.*No such file"):
+    with pytest.raises(UsageError, match=r"come with scikit-learn>=1\.6, which .*lacks sklearn/no/where\.csv\.gz"):
         image_data.images("digits", "")
 
 
@@ -84,13 +84,13 @@ def test_the_data_package_is_not_imported() -> None:
 @pytest.mark.parametrize("n", [20, 1797, 50_000])
 @pytest.mark.parametrize("shares", [SHARES, SHARES_BESIDE_TEST], ids=["all four", "beside a test split"])
 def test_parts_share_no_row_and_are_as_large_as_they_should_be(n: int, shares: dict[str, float]) -> None:
-    parts = dealt(np.zeros((n, 2), np.uint8), shares)
+    parts = partition(np.zeros((n, 2), np.uint8), shares)
     np.testing.assert_array_equal(np.sort(np.concatenate([part.numbers for part in parts.values()])), np.arange(n))
     assert {name: len(parts[name]) for name in shares} == {name: int(share * n) for name, share in shares.items()}
 
 
-def test_rows_are_dealt_out_the_same_way_each_time_and_shuffled() -> None:
-    first, again = (dealt(np.zeros((200, 2), np.uint8), SHARES)["test"].numbers for _ in range(2))
+def test_rows_are_partitioned_the_same_way_each_time_and_shuffled() -> None:
+    first, again = (partition(np.zeros((200, 2), np.uint8), SHARES)["test"].numbers for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert np.ptp(first) > 100
     assert np.any(np.diff(first) < 0)

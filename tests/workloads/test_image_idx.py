@@ -140,7 +140,7 @@ def test_a_broken_file_is_a_usage_error(content: bytes, contents: dict[str, byte
 def test_a_folder_that_lacks_a_file_is_a_usage_error(contents: dict[str, bytes], tmp_path: Path) -> None:
     del contents[TRAIN_LABELS]
     folder = write(tmp_path / "here", contents)
-    for use in (fashion_mnist, image_idx.is_there):
+    for use in (fashion_mnist, image_idx.ready):
         with pytest.raises(UsageError, match=rf"'{folder}' has no train-labels-idx1-ubyte\.gz; give") as caught:
             use(str(folder))
         assert not isinstance(caught.value, MissingError)

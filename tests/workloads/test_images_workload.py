@@ -19,7 +19,7 @@ from lrctl.contracts.workload import Prepared, Scored, StandIn, WithParamGroups,
 from lrctl.engine.trainer import train
 from lrctl.errors import UsageError
 from lrctl_workloads.images.classifier import ImageClassifier, ImagesParams
-from lrctl_workloads.images.data import KINDS
+from lrctl_workloads.images.data import FORMATS
 from lrctl_workloads.images.models import Residual
 from workloads.packages import digits_installed, mnist_installed
 
@@ -85,7 +85,7 @@ def test_score_batches_are_distinct_and_end() -> None:
     first, second = workload.score_batch(0)[0], workload.score_batch(1)[0]
     assert len({row.numpy().tobytes() for row in torch.cat([first, second])}) == 200
     for i in (2, -1):
-        with pytest.raises(UsageError, match=rf"score batch {i} .*digits has 2 of 100 images in reserve"):
+        with pytest.raises(UsageError, match=rf"score batch {i} .*there are 2 of 100 samples in reserve"):
             workload.score_batch(i)
 
 
@@ -103,7 +103,7 @@ def test_training_images_have_mean_0_and_deviation_1() -> None:
     [("digits", 3, 10), ("mnist-5k", 4, 10), ("fashion-mnist", 4, 10), ("cifar10", 5, 10), ("cifar100", 5, 100)],
 )
 def test_a_model_of_any_depth_gives_a_logit_for_each_kind(data: str, most: int, kinds: int, model: str) -> None:
-    x = torch.zeros(2, *KINDS[data].shape)
+    x = torch.zeros(2, *FORMATS[data].shape)
     for layers in range(1, most + 1):
         assert images(data=data, model=model, layers=layers, width=2).model()(x).shape == (2, kinds)
 
@@ -166,7 +166,7 @@ def test_unit_scaling_puts_black_to_0_and_white_to_1() -> None:
 
 
 def test_unit_scaling_divides_by_the_brightest_value() -> None:
-    for data, kind in KINDS.items():
+    for data, kind in FORMATS.items():
         assert kind.brightest == (16 if data == "digits" else 255)
         black, white = images(data=data, scaling="unit").scale
         assert not black.any()

@@ -19,11 +19,12 @@ import tiktoken
 from lrctl import hookimpl
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
+from lrctl_workloads.data import lock
 from lrctl_workloads.text import token_file as module
 from lrctl_workloads.text.token_file import State, aside, token_file
-from lrctl_workloads.text.tokenizer import END, ranked
+from lrctl_workloads.text.tokenizer import END, from_ranks
 
-BYTES = ranked("bytes", {bytes([byte]): byte for byte in range(256)})
+BYTES = from_ranks("bytes", {bytes([byte]): byte for byte in range(256)})
 NAME = "tokens-a.npy"
 TEXTS = [f"document {i} " * (i % 7) for i in range(40)]
 """Every seventh is empty. 1,390 tokens: with pieces of 200 there are 7."""
@@ -173,7 +174,7 @@ def test_a_text_whose_last_piece_is_done_is_not_read_again(monkeypatch: pytest.M
         raise Dead
 
     with monkeypatch.context() as patched:
-        patched.setattr(module, "found", dead)
+        patched.setattr(module, "sha256", dead)
         with pytest.raises(Dead):
             make(Listed())
     rest = Listed()
@@ -185,7 +186,7 @@ def test_a_text_whose_last_piece_is_done_is_not_read_again(monkeypatch: pytest.M
 SLOW = """
 import time
 from lrctl_workloads.text import token_file as module
-from lrctl_workloads.text.tokenizer import ranked
+from lrctl_workloads.text.tokenizer import from_ranks
 
 class Slow:
     name = "slow"
@@ -195,7 +196,7 @@ class Slow:
             yield f"document {i} " * (i % 7)
 
 module.PIECE = 200
-encoding = ranked("bytes", {bytes([byte]): byte for byte in range(256)})
+encoding = from_ranks("bytes", {bytes([byte]): byte for byte in range(256)})
 module.token_file("tokens-a.npy", Slow(), lambda: encoding, 0)
 """
 
@@ -249,7 +250,7 @@ def test_memory_does_not_grow_with_the_text(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_several_at_once_make_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAUSE", 0.01)
+    monkeypatch.setattr(lock, "PAUSE", 0.01)
     texts = [Listed() for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         found = set(pool.map(make, texts))
@@ -303,7 +304,7 @@ def test_texts_without_text_are_a_usage_error(cache_folder: Path) -> None:
 def test_tokens_take_two_bytes_where_that_is_enough(vocabulary: int, kind: type) -> None:
     ranks = {bytes([byte]): byte for byte in range(256)}
     ranks |= {b"%d" % rank: rank for rank in range(256, vocabulary - 1)}
-    path, _ = token_file(NAME, Listed(["ab"]), lambda: ranked("wide", ranks), 0)
+    path, _ = token_file(NAME, Listed(["ab"]), lambda: from_ranks("wide", ranks), 0)
     ids = np.load(path)
     assert ids.dtype == kind
     assert ids.tolist() == [*b"ab", vocabulary - 1]

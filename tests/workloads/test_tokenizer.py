@@ -51,7 +51,7 @@ def test_bpe_ids_equal_those_of_the_tokenizers_package(folder: Path, documents: 
 
 def test_bpe_is_trained_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = encoding("bpe:300", Corpus(str(folder)))
-    monkeypatch.setattr(tokenizer, "trained", None)
+    monkeypatch.setattr(tokenizer, "train_bpe", None)
     again = encoding("bpe:300", Corpus(str(folder)))
     assert again.token_byte_values() == first.token_byte_values()
 
@@ -92,7 +92,7 @@ def test_ranks_that_cannot_be_had_are_a_usage_error(error: Exception, monkeypatc
 
 
 def test_a_name_of_tiktokens_gives_its_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    ready = tokenizer.ranked("gpt2", {bytes([byte]): byte for byte in range(256)})
+    ready = tokenizer.from_ranks("gpt2", {bytes([byte]): byte for byte in range(256)})
     monkeypatch.setattr(tiktoken, "get_encoding", {"gpt2": ready}.__getitem__)
     monkeypatch.setattr(tokenizer, "packaged_ranks", lambda: None)
     assert encoding("gpt2", Corpus("unused")) is ready
@@ -103,7 +103,7 @@ def test_the_vocabularies_of_tiktokens_encodings_are_all_known() -> None:
 
 
 def test_a_vocabulary_is_known_without_its_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenizer, "ready_made", None)
+    monkeypatch.setattr(tokenizer, "tiktoken_encoding", None)
     assert vocabulary("gpt2") == 50257
     assert vocabulary("cl100k_base") == 100277
 

@@ -34,10 +34,10 @@ def test_parts_are_made_of_long_blocks_all_over_the_corpus(n: int, block: int) -
 
 
 def test_a_shorter_spread_is_the_start_of_a_longer_one_and_covers_the_part() -> None:
-    dealt = windows(np.zeros(100_000 * 5, np.uint16), context=4, batch_size=1)
-    long = dealt.spread("test", 10**9)
-    assert sorted(long) == list(dealt.parts["test"])
-    np.testing.assert_array_equal(dealt.spread("test", 50), long[:50])
+    cut = windows(np.zeros(100_000 * 5, np.uint16), context=4, batch_size=1)
+    long = cut.shuffled("test", 10**9)
+    assert sorted(long) == list(cut.parts["test"])
+    np.testing.assert_array_equal(cut.shuffled("test", 50), long[:50])
     assert np.ptp(long[:50]) > 80_000
 
 

@@ -1,1 +1,1 @@
-"""Data on disk and from the hub: what workloads share."""
+"""Data on disk and of the hub: the cache, the commit that is used, and tables as rows."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -34,13 +34,18 @@ def cached(name: str, write: Callable[[BinaryIO], None]) -> tuple[Path, str]:
         UsageError: the cache folder cannot be written.
     """
     path = folder() / name
-    expected = intact(path)
-    if expected is None:
+    digest = intact(path)
+    if digest is None:
         with writable():
             put(path, write)
-            expected = found(path) or ""
-            put(beside(path), lambda file: file.write(expected.encode()))
-    return path, expected
+            digest = made = sha256(path)
+            put(digest_file(path), lambda file: file.write(made.encode()))
+    return path, digest
+
+
+def is_cached(name: str) -> bool:
+    """Whether the cached file `name` has been made; its content is not looked at."""
+    return (folder() / name).exists() and recorded(folder() / name) is not None
 
 
 @contextmanager
@@ -60,7 +65,7 @@ def writable() -> Iterator[None]:
         ) from error
 
 
-def beside(path: Path) -> Path:
+def digest_file(path: Path) -> Path:
     """Where the digest of a cached file is kept."""
     return path.with_name(f"{path.name}.sha256")
 
@@ -68,38 +73,39 @@ def beside(path: Path) -> Path:
 def intact(path: Path) -> str | None:
     """The digest of a cached file if it is as it was made, else None."""
     expected = recorded(path)
-    return expected if expected is not None and expected == found(path) else None
+    try:
+        return expected if expected is not None and expected == sha256(path) else None
+    except OSError:
+        return None
 
 
 def recorded(path: Path) -> str | None:
     """The digest that was recorded when the file was made; None if there is none."""
     try:
-        return beside(path).read_text(encoding="ascii")
+        return digest_file(path).read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError):
         return None
 
 
-def found(path: Path) -> str | None:
-    """The digest of the file as it is now; None if it cannot be read."""
-    try:
-        about = path.stat()
-        if about.st_size > LARGE:
-            return read_once(path, about.st_ino, about.st_size, about.st_mtime_ns)
-        return read(path)
-    except OSError:
-        return None
-
-
-def read(path: Path) -> str:
+def sha256(path: Path) -> str:
     """The sha256 of a file in hex, whatever its size."""
+    about = path.stat()
+    # A small file is always read: it may change twice within one tick of the file system's clock.
+    read = remembered if about.st_size > LARGE else remembered.__wrapped__
+    return read(path, about.st_ino, about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def remembered(path: Path, _inode: int, _size: int, _changed: int) -> str:
+    """The sha256 of a file that has not changed since it was last read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@lru_cache(maxsize=16)
-def read_once(path: Path, _inode: int, _size: int, _changed: int) -> str:
-    """The same, remembered for a file that has not changed since."""
-    return read(path)
+def files_digest(files: Iterable[Path], base: Path) -> str:
+    """The sha256 of the names, relative to `base`, and the contents of files."""
+    lines = (f"{file.relative_to(base).as_posix()} {sha256(file)}" for file in sorted(files))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def put(path: Path, write: Callable[[BinaryIO], object]) -> None:

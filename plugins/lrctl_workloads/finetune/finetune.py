@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.workload import drawn
-from lrctl.errors import LrctlError, MissingError, UsageError, unknown
-from lrctl_workloads.finetune import packed as packs
-from lrctl_workloads.finetune.files import first_line, package
-from lrctl_workloads.finetune.kind import IGNORED, UNLABELLED
-from lrctl_workloads.finetune.labels import Labels, declared_by
-from lrctl_workloads.finetune.packed import Packed, Sample
-from lrctl_workloads.finetune.sources import Row, Source, dealt, limits
+from lrctl.errors import UsageError
+from lrctl_workloads.data.cache import is_cached
+from lrctl_workloads.evaluation import check_split, evaluating, score_rows
+from lrctl_workloads.finetune.encode import encode
+from lrctl_workloads.finetune.encoded import Encoded, cached_as, chunks, encoded
+from lrctl_workloads.finetune.labels import Labels
+from lrctl_workloads.finetune.packages import package
+from lrctl_workloads.finetune.sources import Source
+from lrctl_workloads.finetune.tensors import IGNORED, UNLABELLED
+from lrctl_workloads.param_groups import matrices_decay
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lrctl_workloads.finetune.kind import Batch, Counts, Kind
+    from lrctl_workloads.finetune.params import TaskParams
     from lrctl_workloads.finetune.pretrained import Pretrained
-
-T = TypeVar("T")
+    from lrctl_workloads.finetune.task import Batch, Counts, Task
 
 FORMAT = 2
 """Raised when samples are chosen or encoded otherwise than before."""
-CHUNK = 256
-"""How many rows are encoded at a time."""
 NOT_ENCODED = ("model", "data", "pretrained", "batch_size", "augment")
 """Parameters that do not change how rows are encoded, or are named by a digest."""
 
@@ -41,14 +39,14 @@ NOT_ENCODED = ("model", "data", "pretrained", "batch_size", "augment")
 class FineTuning:
     """A model of transformers that is trained on a task.
 
-    A batch is a dict of tensors, as `kind` says. Its loss is the model's own. The split into training, validation, test
+    A batch is a dict of tensors, as `task` says. Its loss is the model's own. The split into training, validation, test
     and scoring is the same for every seed.
     """
 
-    params: Any
+    params: TaskParams
     seed: int
-    task: str
-    kind: Kind
+    name: str
+    task: Task
     pretrained: Pretrained
 
     def prepare(self) -> str:
@@ -60,43 +58,38 @@ class FineTuning:
         """
         self.check_model()
         for part in ("training", "validation", "test"):
-            if not self.packed.size(part):
+            if not self.encoded.size(part):
                 raise UsageError(
                     f"workload.data: '{self.params.data}' leaves nothing for {part}; give more rows (some hundreds), "
                     "or name another split"
                 )
         if self.params.pretrained:
             self.pretrained.folder(weights=True)
-        return hashlib.sha256(f"{self.packed.digest} {self.first_state}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.encoded.digest} {self.first_state}".encode()).hexdigest()
 
     def check_model(self) -> None:
-        """Refuse a model that cannot do the task.
-
-        Raises:
-            UsageError: there is no such class of models.
-        """
-        found = self.config.model_type
-        able = getattr(package("transformers.models.auto.modeling_auto"), self.kind.known)
+        """Refuse a model that cannot do the task."""
+        found = self.pretrained.config().model_type
+        able = getattr(package("transformers.models.auto.modeling_auto"), self.task.model_types)
         if found not in able:
             raise UsageError(
-                f"workload.model: '{self.params.model}' is of the type {found}, which cannot do {self.task}; take "
+                f"workload.model: '{self.params.model}' is of the type {found}, which cannot do {self.name}; take "
                 f"one of a type such as {', '.join(sorted(able)[:5])}"
             )
 
     def ready(self) -> bool:
         """Whether the data is encoded and the model is on this machine; looks, and fetches nothing."""
         source = Source(self.params.data)
-        known = source.local is not None or source.parsed[0].recorded()
+        known = source.hub is None or source.hub.repository.recorded()
         here = self.pretrained.is_here(weights=False) and self.pretrained.is_here(weights=self.params.pretrained)
-        return bool(known) and here and packs.is_there(self.encoded_as)
+        return bool(known) and here and is_cached(cached_as(self.encoded_as))
 
     def stand_in(self, step: int) -> Batch:
         """Made-up values in place of batch `step`; needs the model's configuration, and not its weights."""
         import torch
 
-        config = self.config
-        labels = self.kind.labels(config, 0) or 0
-        return self.kind.stand_in(config, labels, self.params.batch_size, torch.Generator().manual_seed(step))
+        config = self.pretrained.config()
+        return self.task.stand_in(config, self.outputs(config, 0), torch.Generator().manual_seed(step))
 
     def prepared_bytes(self) -> int:
         """0: how long texts and how large images are is not known before they are read."""
@@ -114,31 +107,26 @@ class FineTuning:
                 f"workload.model: the files of '{self.params.model}' changed while the search runs; give the same "
                 "command again"
             )
-        ready, config = prepared or self.ready(), self.config
-        labels = self.kind.labels(config, len(self.packed.labels) if ready else 0)
-        if labels is not None:
-            config.num_labels = labels
-        return self.pretrained.build(self.kind.auto, config, weights=self.params.pretrained and ready)
+        ready, config = prepared or self.ready(), self.pretrained.config()
+        config.num_labels = self.outputs(config, len(self.encoded.labels) if ready else 0)
+        return self.pretrained.build(self.task.auto_class, config, weights=self.params.pretrained and ready)
+
+    def outputs(self, config: Any, labels: int) -> int:
+        """How many labels the model is to have, given how many the data has; 0 is not known."""
+        return int(self.task.outputs or labels or getattr(self.params, "labels", 0) or config.num_labels)
 
     def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
-        """Weight decay for matrices, embeddings and convolutions; biases and norms go without.
-
-        That is the rule of transformers' `Trainer`, but for batch norms, which decay there.
-        """
-        named = list(model.named_parameters())
-        return [
-            {"params": [p for name, p in named if decays(name, p)]},
-            {"params": [p for name, p in named if not decays(name, p)], "weight_decay": 0.0},
-        ]
+        """Weight decay for matrices, embeddings and convolutions; biases and norms go without."""
+        return matrices_decay(model)
 
     def batch(self, step: int) -> Batch:
         """The batch of update `step`: shuffled epochs of the training samples, cut into batches."""
         import numpy as np
 
-        rows = drawn(self.seed, step, self.params.batch_size, self.packed.size("training"))
+        rows = drawn(self.seed, step, self.params.batch_size, self.encoded.size("training"))
         # The legacy generator: numpy promises that its stream never changes.
         random = np.random.RandomState([self.seed & 0xFFFFFFFF, step & 0xFFFFFFFF])
-        return self.kind.batch(self.packed.samples("training", rows), random)
+        return self.task.batch(self.encoded.samples("training", rows), random)
 
     def score_batch(self, i: int) -> Batch:
         """Batch i of the samples reserved for scoring, always the same.
@@ -146,18 +134,13 @@ class FineTuning:
         Raises:
             UsageError: there is no batch i.
         """
-        size = self.params.batch_size
-        n = self.packed.size("score") // size
-        if not 0 <= i < n:
-            raise UsageError(
-                f"workload {self.task}: score batch {i} was asked for, but the data has {n} of {size} rows in reserve, "
-                "counted from 0; score fewer batches, or raise workload.held_out_examples"
-            )
-        return self.kind.batch(self.packed.samples("score", range(i * size, (i + 1) * size)), None)
+        reserve, remedy = self.encoded.size("score"), "raise workload.held_out_examples"
+        rows = score_rows(i, self.params.batch_size, reserve, self.name, remedy)
+        return self.task.batch(self.encoded.samples("score", rows), None)
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
         """The model's own loss, in nats."""
-        loss: Tensor = model(**self.kind.inputs(model, batch)).loss.float()
+        loss: Tensor = model(**self.task.inputs(model, batch)).loss.float()
         return loss
 
     def weight(self, batch: Batch) -> float:
@@ -175,25 +158,17 @@ class FineTuning:
         Raises:
             ValueError: the split is neither `validation` nor `test`.
         """
-        import torch
-
-        if split not in ("validation", "test"):
-            raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
+        check_split(split)
         total, device = 0.0, next(model.parameters()).device
         sums: dict[str, Any] = {}
-        with evaluating(model), torch.no_grad():
-            for rows in chunks(range(self.packed.size(split)), self.params.batch_size):
-                batch = {k: v.to(device) for k, v in self.kind.batch(self.packed.samples(split, rows), None).items()}
-                output = model(**self.kind.inputs(model, batch))
-                counts: Counts = self.kind.counts(output, batch, self.packed.labels)
+        with evaluating(model):
+            for rows in chunks(range(self.encoded.size(split)), self.params.batch_size):
+                batch = {k: v.to(device) for k, v in self.task.batch(self.encoded.samples(split, rows), None).items()}
+                output = model(**self.task.inputs(model, batch))
+                counts: Counts = self.task.counts(output, batch, self.encoded.labels)
                 total += float(output.loss) * float(counts["n"])
                 sums = {name: sums.get(name, 0) + count for name, count in counts.items()}
-        return {"loss": total / float(sums["n"]), **self.kind.metrics(sums)}
-
-    @property
-    def config(self) -> Any:
-        """The model's configuration, to change at will."""
-        return self.pretrained.config()
+        return {"loss": total / float(sums["n"]), **self.task.metrics(sums)}
 
     @cached_property
     def first_state(self) -> str:
@@ -205,85 +180,10 @@ class FineTuning:
         """What decides the encoded samples, for the cache."""
         chosen = {name: value for name, value in asdict(self.params).items() if name not in NOT_ENCODED}
         parts = type(self.pretrained)(self.params.model, weights=False).digest()
-        return json.dumps([FORMAT, self.task, chosen, parts, Source(self.params.data).digest()], sort_keys=True)
+        return json.dumps([FORMAT, self.name, chosen, parts, Source(self.params.data).digest()], sort_keys=True)
 
     @cached_property
-    def packed(self) -> Packed:
+    def encoded(self) -> Encoded:
         """The encoded data; read on first use, so that an unused workload costs nothing."""
         labels = Labels(f"workload.data: '{self.params.data}'", getattr(self.params, "labels", 0))
-        return packs.packed(self.encoded_as, lambda: self.samples(labels), labels.listed)
-
-    def samples(self, labels: Labels) -> Iterator[tuple[str, Sample]]:
-        """Every sample, with its part.
-
-        Raises:
-            MissingError: the data is on the hub and stopped coming.
-            UsageError: the data cannot be read, or is of another kind.
-        """
-        splits = Source(self.params.data).splits()
-        features = getattr(splits.get(self.params.train_split), "features", None) or {}
-        for column in self.kind.columns().values():
-            labels.names += declared_by(features.get(column))
-        labels.declared = len(labels.names)
-        whole = {name: self.checked(split) for name, split in splits.items()}
-        try:
-            yield from self.encoded(whole, labels)
-        except LrctlError:
-            raise
-        except Exception as error:  # The library lets many types through, of its own and of those below it.
-            local = Source(self.params.data).local is not None
-            raise (UsageError if local else MissingError)(
-                f"workload.data: the rows of '{self.params.data}' cannot be read ({first_line(error)}); "
-                + ("check the files" if local else "give the same command again, or give local files")
-            ) from error
-
-    def encoded(self, splits: Mapping[str, Iterable[Row]], labels: Labels) -> Iterator[tuple[str, Sample]]:
-        """The samples of the rows that are used, with their parts; only rows that may be used are encoded."""
-        chosen = limits(self.params)
-        rows = dealt(splits, self.params, self.kind.key)
-        places = ((part, chosen[part].place(n) if part in chosen else [], row) for part, n, row in rows)
-        for chunk in chunks((each for each in places if each[1] is not None), CHUNK):
-            encoded = self.kind.encode([row for _, _, row in chunk], labels)
-            for (part, place, _), samples in zip(chunk, encoded, strict=True):
-                if part not in chosen:
-                    yield from ((part, sample) for sample in samples)
-                elif place is not None:
-                    place.extend(map(packs.compact, samples))
-        for part, rest in chosen.items():
-            yield from ((part, sample) for sample in rest.made())
-
-    def checked(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """Rows, once the first of them has all columns.
-
-        Raises:
-            UsageError: a column is missing.
-        """
-        for number, row in enumerate(rows):
-            if not number:
-                for parameter, column in self.kind.columns().items():
-                    if column not in row:
-                        raise unknown("column", column, row, f"workload.{parameter}: '{self.params.data}'")
-            yield row
-
-
-def decays(name: str, parameter: Tensor) -> bool:
-    """Whether weight decay is for a parameter."""
-    return parameter.ndim >= 2 and "bias" not in name
-
-
-def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Items in lists of so many, the last one shorter."""
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
-
-
-@contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode, for the length of a block; the mode is put back."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
+        return encoded(self.encoded_as, lambda: encode(self.task, self.params, labels), labels.listed)

@@ -14,45 +14,41 @@ class Labels:
 
     Attributes:
         where: the parameter that names the column and what it says, for errors.
-        most: how many labels there may be; 0 is any number.
+        limit: how many labels there may be; 0 is any number.
         names: those that the data set declares, and then those that are met, in the order of the rows.
         declared: how many the data set declares.
         highest: the highest number met.
     """
 
     where: str
-    most: int = 0
+    limit: int = 0
     names: list[str] = field(default_factory=list)
     declared: int = 0
     highest: int = -1
 
     def number(self, label: Any) -> int:
-        """The number of a label.
-
-        Raises:
-            UsageError: it is neither a name nor a number from 0, or there are too many.
-        """
+        """The number of a label."""
         if isinstance(label, str):
             if label not in self.names:
                 self.names.append(label)
-            found = self.names.index(label)
+            number = self.names.index(label)
         elif isinstance(label, int) and label >= 0:
-            found = int(label)
+            number = int(label)
         else:
             raise UsageError(
                 f"{self.where}: a label must be a name or a number from 0, got {label!r}; take another split"
             )
-        most = self.most or self.declared
-        if most and found >= most:
+        limit = self.limit or self.declared
+        if limit and number >= limit:
             raise UsageError(
-                f"{self.where}: label {label!r} is more than the {most} labels there are; set workload.labels higher"
+                f"{self.where}: label {label!r} is more than the {limit} labels there are; set workload.labels higher"
             )
-        self.highest = max(self.highest, found)
-        return found
+        self.highest = max(self.highest, number)
+        return number
 
     def listed(self) -> list[str]:
         """Every label's name; those that have none are called by their number."""
-        n = max(self.most, len(self.names), self.highest + 1)
+        n = max(self.limit, len(self.names), self.highest + 1)
         return [self.names[i] if i < len(self.names) else str(i) for i in range(n)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated
 
 Model = Annotated[
     str, "model of the Hugging Face hub, such as t5-base or OWNER/NAME, either with @REVISION; or a folder"
@@ -13,37 +13,59 @@ Data = Annotated[
     "data set of the hub: OWNER/NAME or OWNER/NAME/CONFIG, either with @REVISION; or a .jsonl or .parquet file, or a "
     "folder",
 ]
-Pretrained = Annotated[bool, "start from the model's weights; false: from fresh ones"]
-BatchSize = Annotated[int, "rows in a batch; a question with a long text has a row for each window of it"]
-TrainSplit = Annotated[str, "split to train on"]
-ValidationSplit = Annotated[str, "split to choose by; empty: the usual one, else 1/20 of the training split"]
-TestSplit = Annotated[str, "split that is only reported; empty: the usual one, else 1/20 of the training split"]
-TrainExamples = Annotated[int, "at most so many examples to train on, from all over the split; 0: all"]
-HeldOutExamples = Annotated[
-    int, "at most so many examples for each of validation, test and scoring, from all over their splits"
-]
 Labels = Annotated[int, "how many labels there are; 0: as many as the data names or has"]
 MaxTokens = Annotated[int, "every sample is cut or padded to so many tokens"]
 Prefix = Annotated[str, "text put before every source, such as 'summarize: ' for T5"]
 ImageSize = Annotated[int, "height and width of the model's input; 0: as the model's processor says"]
 
-
-class Shared(Protocol):
-    """What the parameters of every task have."""
-
-    model: str
-    data: str
-    pretrained: bool
-    batch_size: int
-    train_split: str
-    validation_split: str
-    test_split: str
-    train_examples: int
-    held_out_examples: int
+LEAST = {
+    "batch_size": 1,
+    "held_out_examples": 1,
+    "train_examples": 0,
+    "max_tokens": 4,
+    "max_source_tokens": 4,
+    "max_target_tokens": 4,
+    "labels": 0,
+    "image_size": 0,
+}
+"""The least values of the parameters that have one."""
 
 
-@dataclass(frozen=True)
-class TranslationParams:
+@dataclass(frozen=True, kw_only=True)
+class TaskParams:
+    """What the parameters of every task have in common."""
+
+    model: Model
+    data: Data
+    pretrained: Annotated[bool, "start from the model's weights; false: from fresh ones"] = True
+    batch_size: Annotated[int, "rows in a batch; a question with a long text has a row for each window of it"] = 8
+    train_split: Annotated[str, "split to train on"] = "train"
+    validation_split: Annotated[str, "split to choose by; empty: the usual one, else 1/20 of the training split"] = ""
+    test_split: Annotated[str, "split that is only reported; empty: the usual one, else 1/20 of the training split"] = (
+        ""
+    )
+    train_examples: Annotated[int, "at most so many examples to train on, from all over the split; 0: all"] = 0
+    held_out_examples: Annotated[
+        int, "at most so many examples for each of validation, test and scoring, from all over their splits"
+    ] = 1000
+
+    def __post_init__(self) -> None:
+        for name in ("model", "data", "train_split"):
+            if not getattr(self, name):
+                raise ValueError(f"{name}: must not be empty")
+        for name, least in LEAST.items():
+            if getattr(self, name, least) < least:
+                raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
+        held_out = (self.validation_split, self.test_split)
+        if self.train_split in held_out or (self.test_split and self.validation_split == self.test_split):
+            raise ValueError(
+                f"test_split: training, validation and test must be three splits, got {self.train_split}, "
+                f"{self.validation_split} and {self.test_split}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationParams(TaskParams):
     """Parameters of the workload `translation`."""
 
     model: Model = "google/pegasus-x-base"
@@ -56,20 +78,10 @@ class TranslationParams:
     prefix: Prefix = ""
     max_source_tokens: MaxTokens = 128
     max_target_tokens: MaxTokens = 128
-    pretrained: Pretrained = True
-    batch_size: BatchSize = 8
-    train_split: TrainSplit = "train"
-    validation_split: ValidationSplit = ""
-    test_split: TestSplit = ""
-    train_examples: TrainExamples = 0
-    held_out_examples: HeldOutExamples = 1000
-
-    def __post_init__(self) -> None:
-        check(self, "max_source_tokens", "max_target_tokens")
 
 
-@dataclass(frozen=True)
-class SummarizationParams:
+@dataclass(frozen=True, kw_only=True)
+class SummarizationParams(TaskParams):
     """Parameters of the workload `summarization`."""
 
     model: Model = "t5-base"
@@ -79,20 +91,10 @@ class SummarizationParams:
     prefix: Prefix = "summarize: "
     max_source_tokens: MaxTokens = 512
     max_target_tokens: MaxTokens = 64
-    pretrained: Pretrained = True
-    batch_size: BatchSize = 8
-    train_split: TrainSplit = "train"
-    validation_split: ValidationSplit = ""
-    test_split: TestSplit = ""
-    train_examples: TrainExamples = 0
-    held_out_examples: HeldOutExamples = 1000
-
-    def __post_init__(self) -> None:
-        check(self, "max_source_tokens", "max_target_tokens")
 
 
-@dataclass(frozen=True)
-class QuestionAnsweringParams:
+@dataclass(frozen=True, kw_only=True)
+class QuestionAnsweringParams(TaskParams):
     """Parameters of the workload `question-answering`."""
 
     model: Model = "bert-base-uncased"
@@ -104,24 +106,17 @@ class QuestionAnsweringParams:
     )
     max_tokens: MaxTokens = 384
     stride: Annotated[int, "tokens that two windows of a text that is too long have in common"] = 128
-    pretrained: Pretrained = True
-    batch_size: BatchSize = 8
-    train_split: TrainSplit = "train"
-    validation_split: ValidationSplit = ""
-    test_split: TestSplit = ""
-    train_examples: TrainExamples = 0
-    held_out_examples: HeldOutExamples = 1000
 
     def __post_init__(self) -> None:
-        check(self, "max_tokens")
+        super().__post_init__()
         if not 0 <= self.stride < self.max_tokens:
             raise ValueError(
                 f"stride: must be at least 0 and less than max_tokens, {self.max_tokens}, got {self.stride}"
             )
 
 
-@dataclass(frozen=True)
-class TokenClassificationParams:
+@dataclass(frozen=True, kw_only=True)
+class TokenClassificationParams(TaskParams):
     """Parameters of the workload `token-classification`."""
 
     model: Model = "bert-base-uncased"
@@ -131,20 +126,10 @@ class TokenClassificationParams:
     outside: Annotated[str, "label of words that are nothing, which F1 leaves out"] = "O"
     labels: Labels = 0
     max_tokens: MaxTokens = 128
-    pretrained: Pretrained = True
-    batch_size: BatchSize = 8
-    train_split: TrainSplit = "train"
-    validation_split: ValidationSplit = ""
-    test_split: TestSplit = ""
-    train_examples: TrainExamples = 0
-    held_out_examples: HeldOutExamples = 1000
-
-    def __post_init__(self) -> None:
-        check(self, "max_tokens")
 
 
-@dataclass(frozen=True)
-class ImageClassificationParams:
+@dataclass(frozen=True, kw_only=True)
+class ImageClassificationParams(TaskParams):
     """Parameters of the workload `image-classification`."""
 
     model: Model = "microsoft/resnet-50"
@@ -154,20 +139,10 @@ class ImageClassificationParams:
     labels: Labels = 0
     image_size: ImageSize = 0
     augment: Annotated[bool, "train on random crops and mirror images"] = True
-    pretrained: Pretrained = True
-    batch_size: BatchSize = 8
-    train_split: TrainSplit = "train"
-    validation_split: ValidationSplit = ""
-    test_split: TestSplit = ""
-    train_examples: TrainExamples = 0
-    held_out_examples: HeldOutExamples = 1000
-
-    def __post_init__(self) -> None:
-        check(self)
 
 
-@dataclass(frozen=True)
-class SegmentationParams:
+@dataclass(frozen=True, kw_only=True)
+class SegmentationParams(TaskParams):
     """Parameters of the workload `segmentation`."""
 
     model: Model = "nvidia/mit-b0"
@@ -178,36 +153,3 @@ class SegmentationParams:
     labels: Labels = 0
     image_size: ImageSize = 0
     augment: Annotated[bool, "train on mirror images, half of the time"] = True
-    pretrained: Pretrained = True
-    batch_size: BatchSize = 8
-    train_split: TrainSplit = "train"
-    validation_split: ValidationSplit = ""
-    test_split: TestSplit = ""
-    train_examples: TrainExamples = 0
-    held_out_examples: HeldOutExamples = 1000
-
-    def __post_init__(self) -> None:
-        check(self)
-
-
-def check(params: Any, *lengths: str) -> None:
-    """Refuse names that are empty and numbers that are too small.
-
-    Raises:
-        ValueError: names the parameter.
-    """
-    for name in ("model", "data", "train_split"):
-        if not getattr(params, name):
-            raise ValueError(f"{name}: must not be empty")
-    for name, least in {**dict.fromkeys(lengths, 4), "batch_size": 1, "held_out_examples": 1}.items():
-        if getattr(params, name) < least:
-            raise ValueError(f"{name}: must be at least {least}, got {getattr(params, name)}")
-    for name in ("train_examples", "labels", "image_size"):
-        if getattr(params, name, 0) < 0:
-            raise ValueError(f"{name}: must be at least 0, got {getattr(params, name)}")
-    held_out = (params.validation_split, params.test_split)
-    if params.train_split in held_out or (params.test_split and params.validation_split == params.test_split):
-        raise ValueError(
-            f"test_split: training, validation and test must be three splits, got {params.train_split}, "
-            f"{params.validation_split} and {params.test_split}"
-        )

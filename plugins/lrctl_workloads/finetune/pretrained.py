@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import LrctlError, MissingError, UsageError
-from lrctl_workloads.finetune.files import INSTALL, digest, first_line, package
-from lrctl_workloads.finetune.hub import COMMIT, Repository
+from lrctl_workloads.data.cache import files_digest
+from lrctl_workloads.data.hub import COMMIT, Repository, first_line
+from lrctl_workloads.finetune.packages import INSTALL, package
 
 if TYPE_CHECKING:
     import torch
@@ -46,18 +47,14 @@ class Pretrained:
 
     @cached_property
     def repository(self) -> Repository:
-        """The model on the hub.
-
-        Raises:
-            UsageError: the name is none.
-        """
+        """The model on the hub."""
         found = NAME.fullmatch(self.name)
         if not found:
             raise UsageError(
                 f"workload.model: '{self.name}' is neither a folder nor a name of the hub; write t5-base, OWNER/NAME, "
                 "or either with @REVISION"
             )
-        return Repository("model", found[1], found[2] or "")
+        return Repository("model", found[1], found[2] or "", f"workload.model: '{self.name}'")
 
     def digest(self) -> str:
         """What names the state of everything that is used: the files' sha256, or the hub's commit.
@@ -68,8 +65,10 @@ class Pretrained:
         """
         if self.local is None:
             return self.repository.commit() + ("" if self.weights else " fresh")
-        used = [path for path in self.local.iterdir() if path.is_file() and (self.weights or not is_weights(path))]
-        return digest(used, self.local)
+        used = [
+            path for path in self.local.iterdir() if path.is_file() and (self.weights or path.suffix not in WEIGHTS)
+        ]
+        return files_digest(used, self.local)
 
     def is_here(self, *, weights: bool) -> bool:
         """Whether the files are on this machine; looks, and fetches nothing."""
@@ -92,61 +91,45 @@ class Pretrained:
     def fetched(self, weights: bool) -> Path | None:
         """Where the files lie that were fetched before; None if they were not, or are gone."""
         known = self.repository.recorded()
-        if not known.get("weights" if weights else "fetched"):
-            return None
+        return self.snapshot(known["commit"]) if known.get("weights" if weights else "fetched") else None
+
+    def snapshot(self, revision: str | None) -> Path | None:
+        """The folder of a revision in the hub's own cache; None if there is none."""
+        from huggingface_hub import snapshot_download
+
         try:
-            return Path(
-                package("huggingface_hub").snapshot_download(
-                    self.repository.repo, revision=known["commit"], local_files_only=True
-                )
-            )
+            return Path(snapshot_download(self.repository.repo, revision=revision, local_files_only=True))
         except (OSError, ValueError):
             return None
 
     def fetch(self, weights: bool) -> Path:
-        """Fetch the files; where the hub cannot be reached, those that something else has fetched will do.
-
-        Raises:
-            MissingError: there are none.
-            UsageError: there is no such model.
-        """
-        try:
-            return self.download(weights)
-        except MissingError:
-            path = self.left(weights)
-            if path is None:
-                raise
-            self.repository.note(commit=path.name, fetched=True, **({"weights": True} if weights else {}))
-            return path
-
-    def left(self, weights: bool) -> Path | None:
-        """The folder of files that are in the hub's own cache, if they are all there as far as can be seen."""
+        """Fetch the files; where the hub cannot be reached, those that something else has fetched will do."""
         repository = self.repository
-        revision = repository.recorded().get("commit") or repository.revision or None
         try:
-            path = Path(
-                package("huggingface_hub").snapshot_download(repository.repo, revision=revision, local_files_only=True)
-            )
-        except (OSError, ValueError):
-            return None
-        suffixes = {file.suffix for file in path.iterdir()}
-        whole = (path / "config.json").is_file() and (not weights or not suffixes.isdisjoint(LOADED))
-        return path if whole and COMMIT.fullmatch(path.name) else None
+            path = self.download(weights)
+        except MissingError:
+            found = self.snapshot(repository.recorded().get("commit") or repository.revision or None)
+            if found is None or not is_whole(found, weights):
+                raise
+            path = found
+            repository.note(commit=path.name)
+        repository.note(fetched=True, **({"weights": True} if weights else {}))
+        return path
 
     def download(self, weights: bool) -> Path:
         """Fetch the files from the hub, without the weights if these are not wanted."""
-        hub, repository = package("huggingface_hub"), self.repository
+        from huggingface_hub import snapshot_download
+
+        repository = self.repository
         commit = repository.commit()
         files = [str(file.rfilename) for file in repository.ask(commit).siblings or []]
         wanted = [*SMALL, *(weights_among(files) if weights else [])]
         try:
-            path = hub.snapshot_download(
-                repository.repo, revision=commit, allow_patterns=wanted, ignore_patterns=["*/*"]
+            return Path(
+                snapshot_download(repository.repo, revision=commit, allow_patterns=wanted, ignore_patterns=["*/*"])
             )
         except Exception as error:  # Many types of the HTTP library below.
             raise repository.out_of_reach(error) from error
-        repository.note(fetched=True, **({"weights": True} if weights else {}))
-        return Path(path)
 
     @cached_property
     def parts(self) -> Path:
@@ -154,11 +137,7 @@ class Pretrained:
         return self.folder(weights=False)
 
     def config(self) -> Any:
-        """A configuration of one's own, in float32 whatever the weights are stored in.
-
-        Raises:
-            UsageError: there is none that transformers knows.
-        """
+        """A configuration of one's own, in float32 whatever the weights are stored in."""
         config = self.load("AutoConfig", "configuration")
         config.dtype = package("torch").float32
         return config
@@ -167,17 +146,22 @@ class Pretrained:
         """The model's tokenizer."""
         return self.load("AutoTokenizer", "tokenizer", **settings)
 
+    def fast_tokenizer(self, **settings: Any) -> Any:
+        """The model's tokenizer, of the kind that knows where in a text each token stands."""
+        tokenizer = self.tokenizer(**settings)
+        if not tokenizer.is_fast:
+            raise UsageError(
+                f"workload.model: the tokenizer of '{self.name}' does not tell where its tokens come from (it is not a "
+                "fast one); take another model"
+            )
+        return tokenizer
+
     def processor(self) -> Any:
         """What says how the model wants its images."""
         return self.load("AutoImageProcessor", "image processor")
 
     def load(self, auto: str, what: str, **settings: Any) -> Any:
-        """A part of the model.
-
-        Raises:
-            MissingError: a package that it needs is missing.
-            UsageError: it cannot be loaded.
-        """
+        """A part of the model."""
         transformers, path = package("transformers"), self.parts
         try:
             with quiet(), self.no_code():
@@ -197,11 +181,7 @@ class Pretrained:
 
     @contextmanager
     def no_code(self) -> Iterator[None]:
-        """Say clearly, for the length of a block, that a model needs Python of its own, which is not run.
-
-        Raises:
-            UsageError: it does.
-        """
+        """Say clearly, for the length of a block, that a model needs Python of its own, which is not run."""
         try:
             yield
         except ValueError as error:
@@ -213,34 +193,29 @@ class Pretrained:
             ) from error
 
     def build(self, auto: str, config: Any, *, weights: bool) -> torch.nn.Module:
-        """The model itself: from its weights, with fresh ones where a layer has none that fit, or all fresh.
-
-        Raises:
-            UsageError: only code that the model brings could build it.
-        """
-        kind = getattr(package("transformers"), auto)
+        """The model itself: from its weights, with fresh ones where a layer has none that fit, or all fresh."""
+        model_class, settings = getattr(package("transformers"), auto), {"config": config, "trust_remote_code": False}
         with quiet(), self.no_code():
             if weights:
                 path = self.folder(weights=True)
-                model = kind.from_pretrained(path, config=config, ignore_mismatched_sizes=True, trust_remote_code=False)
+                model = model_class.from_pretrained(path, ignore_mismatched_sizes=True, **settings)
             else:
-                model = kind.from_config(config, trust_remote_code=False)
+                model = model_class.from_config(**settings)
         built: torch.nn.Module = model.float()
         return built
 
 
-def is_weights(path: Path) -> bool:
-    """Whether a file holds weights."""
-    return path.suffix in WEIGHTS
+def is_whole(folder: Path, weights: bool) -> bool:
+    """Whether all files of a model are in the hub's cache, as far as can be seen."""
+    suffixes = {file.suffix for file in folder.iterdir()}
+    found = (folder / "config.json").is_file() and (not weights or not suffixes.isdisjoint(LOADED))
+    return found and COMMIT.fullmatch(folder.name) is not None
 
 
 def weights_among(files: list[str]) -> list[str]:
     """Patterns of the files to fetch for the weights: safetensors where there are any."""
-    return (
-        ["*.safetensors"]
-        if any(re.fullmatch(r"[^/]+\.safetensors", file) for file in files)
-        else ["pytorch_model*.bin"]
-    )
+    safe = any(file.endswith(".safetensors") and "/" not in file for file in files)
+    return ["*.safetensors"] if safe else ["pytorch_model*.bin"]
 
 
 @contextmanager

@@ -8,51 +8,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError, unknown
-from lrctl_workloads.finetune.kind import IGNORED, mask, padded, padding, share, text_of, tokens_made_up
 from lrctl_workloads.finetune.params import SummarizationParams, TranslationParams
+from lrctl_workloads.finetune.sources import Row, text_of
+from lrctl_workloads.finetune.tensors import IGNORED, attention_mask, padded, padding_token, random_tokens, share
 
 if TYPE_CHECKING:
     import torch
 
-    from lrctl_workloads.finetune.kind import Batch, Counts, Random
+    from lrctl_workloads.finetune.encoded import Sample
     from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.packed import Array, Sample
     from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.sources import Row
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Where a row has its source and its target: in columns, or under keys of one column.
-
-    Attributes:
-        names: the parameters that name source and target.
-        keys: what they say.
-        column: the column that holds both; "" is none.
-    """
-
-    names: tuple[str, str]
-    keys: tuple[str, str]
-    column: str = ""
-
-    def columns(self) -> dict[str, str]:
-        """The columns that there must be, by the parameter that names each."""
-        return {"column": self.column} if self.column else dict(zip(self.names, self.keys, strict=True))
-
-    def of(self, row: Row) -> tuple[str, str]:
-        """Source and target of a row; "" where one is missing.
-
-        Raises:
-            UsageError: a text is no text, or has no such key.
-        """
-        texts = row[self.column] if self.column else row
-        if not isinstance(texts, Mapping):
-            raise UsageError(f"workload.column: '{self.column}' must hold a text by language, got {str(texts)[:40]!r}")
-        for name, key in zip(self.names, self.keys, strict=True):
-            if key not in texts:
-                raise unknown("language", key, texts, f"workload.{name}: '{self.column}'")
-        where = [f"workload.{name}: '{key}'" for name, key in zip(self.names, self.keys, strict=True)]
-        return text_of(texts[self.keys[0]], where[0]), text_of(texts[self.keys[1]], where[1])
+    from lrctl_workloads.finetune.task import Batch, Counts, Random
 
 
 @dataclass(frozen=True)
@@ -61,14 +27,20 @@ class Seq2Seq:
 
     Rows without source or target are left out. A batch has `input_ids` and `attention_mask`, shape (rows,
     max_source_tokens), and `labels`, shape (rows, max_target_tokens), all int64; labels of padding are -100.
+
+    Attributes:
+        names: the parameters that name source and target: columns, or keys of one column.
+        column: the column that holds both; "" is none.
     """
 
     params: TranslationParams | SummarizationParams
     pretrained: Pretrained
-    pairs: Pairs
+    names: tuple[str, str]
+    column: str = ""
 
-    auto = "AutoModelForSeq2SeqLM"
-    known = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
+    auto_class = "AutoModelForSeq2SeqLM"
+    model_types = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
+    outputs = 0
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -79,45 +51,56 @@ class Seq2Seq:
                 setattr(tokenizer, name, value)
         return tokenizer
 
-    def columns(self) -> dict[str, str]:
-        """As `Kind` says."""
-        return self.pairs.columns()
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The parameter of the one column, or those of both."""
+        return ("column",) if self.column else self.names
+
+    def pair(self, row: Row) -> tuple[str, str]:
+        """Source and target of a row; "" where one is missing."""
+        texts = row[self.column] if self.column else row
+        if not isinstance(texts, Mapping):
+            raise UsageError(f"workload.column: '{self.column}' must hold a text by language, got {str(texts)[:40]!r}")
+        keys = {name: str(getattr(self.params, name)) for name in self.names}
+        for name, key in keys.items():
+            if key not in texts:
+                raise unknown("language", key, texts, f"workload.{name}: '{self.column}'")
+        source, target = (text_of(texts[key], f"workload.{name}: '{key}'") for name, key in keys.items())
+        return source, target
 
     def key(self, row: Row) -> bytes:
         """The source."""
-        return self.pairs.of(row)[0].encode()
+        return self.pair(row)[0].encode()
 
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:  # noqa: ARG002 - there are none
         """Token ids of source and target, each cut to its length."""
-        p, pairs = self.params, [self.pairs.of(row) for row in rows]
+        p, pairs = self.params, [self.pair(row) for row in rows]
         kept = [i for i, pair in enumerate(pairs) if all(text.strip() for text in pair)]
         samples: list[list[Sample]] = [[] for _ in rows]
         if kept:
             sources, targets = [p.prefix + pairs[i][0] for i in kept], [pairs[i][1] for i in kept]
-            ids = self.tokenizer(sources, max_length=p.max_source_tokens, truncation=True)["input_ids"]
-            wanted = self.tokenizer(text_target=targets, max_length=p.max_target_tokens, truncation=True)["input_ids"]
-            for i, source, target in zip(kept, ids, wanted, strict=True):
+            encoded_sources = self.tokenizer(sources, max_length=p.max_source_tokens, truncation=True)
+            encoded_targets = self.tokenizer(text_target=targets, max_length=p.max_target_tokens, truncation=True)
+            ids = (encoded_sources["input_ids"], encoded_targets["input_ids"])
+            for i, source, target in zip(kept, *ids, strict=True):
                 samples[i] = [{"source": source, "target": target}] if source and target else []
         return iter(samples)
 
-    def batch(self, samples: list[dict[str, Array]], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
-        """As `Kind` says."""
+    def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
+        """Sources and targets."""
         p, sources = self.params, [sample["source"] for sample in samples]
         return {
-            "input_ids": padded(sources, p.max_source_tokens, padding(self.tokenizer)),
-            "attention_mask": mask(sources, p.max_source_tokens),
+            "input_ids": padded(sources, p.max_source_tokens, padding_token(self.tokenizer)),
+            "attention_mask": attention_mask(sources, p.max_source_tokens),
             "labels": padded([sample["target"] for sample in samples], p.max_target_tokens, IGNORED),
         }
 
-    def stand_in(self, config: Any, labels: int, n: int, random: torch.Generator) -> Batch:  # noqa: ARG002
-        """As `Kind` says."""
-        ids = tokens_made_up(config, (n, self.params.max_source_tokens), random)
-        wanted = tokens_made_up(config, (n, self.params.max_target_tokens), random)
-        return {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": wanted}
-
-    def labels(self, config: Any, listed: int) -> int | None:  # noqa: ARG002
-        """None: the model predicts tokens."""
-        return None
+    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:  # noqa: ARG002
+        """Tokens at random."""
+        p = self.params
+        ids = random_tokens(config, (p.batch_size, p.max_source_tokens), random)
+        targets = random_tokens(config, (p.batch_size, p.max_target_tokens), random)
+        return {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": targets}
 
     def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:
         """The batch, and the target shifted by one where the model does not see to that itself."""
@@ -132,5 +115,5 @@ class Seq2Seq:
         return {"n": counted.sum(), "right": right.sum()}
 
     def metrics(self, counts: Counts) -> dict[str, float]:
-        """`accuracy`: the share of tokens told right."""
+        """`accuracy`: the share of tokens predicted right."""
         return {"accuracy": share(counts["right"], counts["n"])}

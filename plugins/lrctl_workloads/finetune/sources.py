@@ -1,32 +1,16 @@
-"""Data sets by name, file or folder: their splits, and which part of the workload each row belongs to."""
+"""Data sets by name, file or folder, and their splits."""
 
 from __future__ import annotations
 
-import glob
-import hashlib
-import heapq
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrctl.errors import LrctlError, UsageError, unknown
-from lrctl_workloads.finetune.files import digest, first_line
-from lrctl_workloads.finetune.hub import Repository
-from lrctl_workloads.finetune.params import Shared
-
-NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:/([\w.-]+))?(?:@([\w./-]+))?")
-TABLES = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
-"""Suffixes of files, and what the `datasets` library calls their format."""
-CONVERTED = "refs/convert/"
-"""The hub's own conversions: branches with a folder for each configuration."""
-
-SHARES = 20
-"""A part that is dealt out of the training split gets about one in so many of its rows."""
-VALIDATION, TEST = ("validation", "valid", "dev", "val"), ("test",)
-"""Usual names of splits."""
+from lrctl.errors import UsageError
+from lrctl_workloads.data.cache import files_digest
+from lrctl_workloads.data.hub import HubDataset
+from lrctl_workloads.data.tables import FORMATS, reading, stream
 
 Row = Mapping[str, Any]
 
@@ -43,40 +27,24 @@ class Source:
         path = Path(self.name).expanduser()
         return path if path.exists() else None
 
-    @cached_property
-    def parsed(self) -> tuple[Repository, str]:
-        """The data set on the hub, and its configuration.
-
-        Raises:
-            UsageError: the name is none.
-        """
-        found = NAME.fullmatch(self.name)
-        if not found:
-            raise UsageError(
-                f"workload.data: '{self.name}' is neither a file, a folder nor a name of the hub; write OWNER/NAME or "
-                "OWNER/NAME/CONFIG, either with @REVISION"
-            )
-        repo, config, revision = found.groups(default="")
-        return Repository("dataset", repo, revision), config
+    @property
+    def where(self) -> str:
+        """The parameter and what it says, for errors."""
+        return f"workload.data: '{self.name}'"
 
     @property
-    def choice(self) -> dict[str, str | None]:
-        """What tells the `datasets` library which configuration of the hub's data set is meant."""
-        repository, config = self.parsed
-        return {"data_dir" if repository.revision.startswith(CONVERTED) else "name": config or None}
+    def hub(self) -> HubDataset | None:
+        """The data set of the hub, if it is not local."""
+        return HubDataset.parse(self.name, self.where) if self.local is None else None
 
     def digest(self) -> str:
-        """What names the state of the data: the files' sha256, or the hub's commit.
-
-        Raises:
-            MissingError: the commit is not known, and the hub cannot be reached.
-            UsageError: there is no such data set.
-        """
-        if self.local is None:
-            return f"{self.parsed[0].commit()} {self.choice}"
+        """What names the state of the data: the files' sha256, or the hub's commit."""
+        if hub := self.hub:
+            return f"{hub.repository.commit()} {hub.selection}"
+        assert self.local is not None
         if self.local.is_file():
-            return digest([self.local], self.local.parent)
-        return digest((path for path in self.local.rglob("*") if path.is_file()), self.local)
+            return files_digest([self.local], self.local.parent)
+        return files_digest((path for path in self.local.rglob("*") if path.is_file()), self.local)
 
     def splits(self) -> dict[str, Any]:
         """Every split by name: the rows as a stream, which leaves no second copy of the data on the disk.
@@ -85,110 +53,29 @@ class Source:
             MissingError: the hub cannot be reached.
             UsageError: the data cannot be read.
         """
-        try:
-            return dict(self.load())
-        except LrctlError:
-            raise
-        except Exception as error:  # The library lets many types through, of its own and of those below it.
-            raise UsageError(
-                f"workload.data: '{self.name}' cannot be used ({first_line(error)}); check the name and the "
-                "configuration, or give .jsonl or .parquet files"
-            ) from error
+        hub = self.hub
+        with reading(self.where, hub):
+            return dict(hub.stream() if hub else self.local_splits())
 
-    def load(self) -> Any:
-        """The same, with the library's own errors."""
+    def local_splits(self) -> Any:
+        """The splits of a file or folder, with the library's own errors."""
         import datasets
 
-        if self.local is None:
-            repository = self.parsed[0]
-            if Path(repository.repo).is_dir():  # which the library would take instead
-                raise UsageError(
-                    f"workload.data: '{self.name}' is meant for the hub, but there is a folder {repository.repo} here; "
-                    f"rename it, or give it as ./{repository.repo} if it is meant"
-                )
-            commit = repository.commit()
-            repository.ask(commit)  # The library itself would try for minutes.
-            return datasets.load_dataset(repository.repo, revision=commit, streaming=True, **self.choice)
+        assert self.local is not None
         if self.local.is_file():
-            if self.local.suffix not in TABLES:
-                raise UsageError(f"workload.data: '{self.name}' must be a .jsonl or a .parquet file, or a folder")
-            files = {"train": glob.escape(str(self.local))}
-            return datasets.load_dataset(TABLES[self.local.suffix], data_files=files, streaming=True)
+            if self.local.suffix not in FORMATS:
+                raise UsageError(f"{self.where} must be a .jsonl or a .parquet file, or a folder")
+            return {"train": stream([self.local])}
         if (self.local / "dataset_dict.json").is_file() or (self.local / "state.json").is_file():
             saved = datasets.load_from_disk(str(self.local))
             return saved if isinstance(saved, Mapping) else {"train": saved}
         return datasets.load_dataset(str(self.local), streaming=True)
 
 
-def parts_of(splits: Mapping[str, Any], params: Shared) -> dict[str, str]:
-    """Which split each part is; a part that is missing here is dealt out of the training split.
-
-    Where a data set has one held-out split only, that is the test split.
-
-    Raises:
-        UsageError: a split that was asked for does not exist.
-    """
-    chosen = {"training": params.train_split, "validation": params.validation_split, "test": params.test_split}
-    for name, split in chosen.items():
-        if split and split not in splits:
-            raise unknown("split", split, splits, f"workload.{name.replace('ing', '')}_split: '{params.data}'")
-    free = [split for split in splits if split not in chosen.values()]
-    for name, usual in (("test", (*TEST, *VALIDATION)), ("validation", VALIDATION)):
-        if not chosen[name]:
-            chosen[name] = next((split for split in usual if split in free), "")
-            free = [split for split in free if split != chosen[name]]
-    return {name: split for name, split in chosen.items() if split}
-
-
-def dealt(splits: Mapping[str, Any], params: Shared, key: Callable[[Row], bytes]) -> Iterator[tuple[str, int, Row]]:
-    """Every row with its part (training, validation, test or score) and its number in its split.
-
-    Of the training split, rows with equal keys go to one part, so that no text or image is in two of them.
-    """
-    parts = parts_of(splits, params)
-    for part in ("validation", "test"):
-        if part in parts:
-            yield from ((part, number, row) for number, row in enumerate(splits[parts[part]]))
-    places = [part for part in ("validation", "test", "score") if part not in parts]
-    for number, row in enumerate(splits[parts["training"]]):
-        yield place(key(row), places), number, row
-
-
-def place(key: bytes, parts: list[str]) -> str:
-    """The part that rows with this key belong to: about one in 20 to each of these, the rest to training."""
-    number = int.from_bytes(hashlib.sha256(key).digest()[:8], "big") % SHARES
-    return parts[number] if number < len(parts) else "training"
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Which rows of a part are used if there are more than `limit`: those whose numbers have the lowest sha256.
-
-    They come from all over the split, so that a split that is sorted, by label perhaps, is seen as a whole. They are
-    the same for every seed. How many rows there are need not be known, and memory holds what is used and no more.
-    """
-
-    limit: int
-    lowest: list[tuple[int, int, list[Any]]] = field(default_factory=list)
-    """A heap: a rank and a number, both negated, and the place of what is made of the row."""
-
-    def place(self, number: int) -> list[Any] | None:
-        """Where to put what is made of a row; None if lower rows fill the part. A later row may take its place."""
-        rank = int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:8], "big")
-        entry: tuple[int, int, list[Any]] = (-rank, -number, [])
-        if len(self.lowest) < self.limit:
-            heapq.heappush(self.lowest, entry)
-        elif heapq.heappushpop(self.lowest, entry) is entry:
-            return None
-        return entry[2]
-
-    def made(self) -> Iterator[Any]:
-        """What was made of the rows that are used, in the order of their ranks: shuffled, that is."""
-        for _, _, made in sorted(self.lowest, reverse=True):
-            yield from made
-
-
-def limits(params: Shared) -> dict[str, Chosen]:
-    """The choice of rows of each part; none where all are used."""
-    chosen = {part: Chosen(params.held_out_examples) for part in ("validation", "test", "score")}
-    return chosen | ({"training": Chosen(params.train_examples)} if params.train_examples else {})
+def text_of(value: Any, where: str) -> str:
+    """A text of a row; nothing is no text."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UsageError(f"{where}: must be a column of texts, got {type(value).__name__} {str(value)[:40]!r}")
+    return value

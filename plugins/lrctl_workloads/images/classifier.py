@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
-from lrctl_workloads.images import cifar as image_cifar
-from lrctl_workloads.images.data import KINDS, Images, Kind, Part, images, mean_and_deviation, ready
+from lrctl_workloads.evaluation import check_split, evaluating, score_rows
+from lrctl_workloads.images import cifar
+from lrctl_workloads.images.data import FORMATS, ImageFormat, Images, Part, images, mean_and_deviation, ready
 from lrctl_workloads.param_groups import matrices_decay
 
 if TYPE_CHECKING:
@@ -80,14 +81,14 @@ class ImagesParams:
                 raise ValueError(f"{name}: must be at least 0 and less than 1, got {getattr(self, name)}")
         if self.path and self.data not in WITH_PATH:
             raise ValueError(f"path: is for data {', '.join(WITH_PATH)} only; {self.data} has its own images")
-        most = self.kind.shape[1].bit_length() - 1
+        most = self.format.shape[1].bit_length() - 1
         if self.model in ("cnn", "convnet") and self.layers > most:
             raise ValueError(f"layers: must be at most {most} for a {self.model} on {self.data}, got {self.layers}")
 
     @property
-    def kind(self) -> Kind:
+    def format(self) -> ImageFormat:
         """What is known of the images without reading them."""
-        return KINDS[self.data]
+        return FORMATS[self.data]
 
 
 @dataclass(frozen=True)
@@ -130,30 +131,25 @@ class ImageClassifier:
         import torch
 
         p, random = self.params, torch.Generator().manual_seed(step)
-        images = torch.randn(p.batch_size, *p.kind.shape, generator=random)
+        images = torch.randn(p.batch_size, *p.format.shape, generator=random)
         if p.scaling == "unit":
             images = images.sigmoid()
-        return images, torch.randint(p.kind.classes, (p.batch_size,), generator=random)
+        return images, torch.randint(p.format.classes, (p.batch_size,), generator=random)
 
     def prepared_bytes(self) -> int:
         """The bytes of CIFAR's images decoded from the hub's; 0 for those of a path, whose number is not known."""
         p = self.params
-        if p.data not in image_cifar.KINDS or p.path or self.ready():
+        if p.data not in cifar.SETS or p.path or self.ready():
             return 0
-        return image_cifar.HUB_IMAGES * (math.prod(p.kind.shape) + 1)
+        return cifar.HUB_IMAGES * (math.prod(p.format.shape) + 1)
 
     def model(self) -> torch.nn.Module:
         """A new network, with fresh weights from torch's random numbers."""
-        from lrctl_workloads.images import models as image_models
+        from lrctl_workloads.images import models
 
-        p = self.params
-        build = {
-            "cnn": image_models.cnn,
-            "mlp": image_models.mlp,
-            "convnet": image_models.convnet,
-            "resnet": image_models.resnet,
-        }[p.model]
-        return build(p.kind.shape, p.kind.classes, p.width, p.layers, p.dropout)
+        p, build = self.params, getattr(models, self.params.model)
+        network: torch.nn.Module = build(p.format.shape, p.format.classes, p.width, p.layers, p.dropout)
+        return network
 
     def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
         """Weight decay for matrices and convolutions only; biases and norms go without."""
@@ -170,14 +166,9 @@ class ImageClassifier:
         Raises:
             UsageError: there is no batch i.
         """
-        size, reserve = self.params.batch_size, self.images.parts["score"]
-        n = len(reserve) // size
-        if not 0 <= i < n:
-            raise UsageError(
-                f"workload images: score batch {i} was asked for, but {self.params.data} has {n} of {size} images in "
-                "reserve, counted from 0; score fewer batches, or smaller ones"
-            )
-        return self.take(reserve, slice(i * size, (i + 1) * size))
+        reserve = self.images.parts["score"]
+        rows = score_rows(i, self.params.batch_size, len(reserve), "images", "smaller ones")
+        return self.take(reserve, slice(rows.start, rows.stop))
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
         """Mean cross entropy in nats per image, with the labels smoothed."""
@@ -190,28 +181,17 @@ class ImageClassifier:
         """Metrics over all images of the split, with the model in evaluation mode; the mode is put back.
 
         Returns:
-            `loss` in nats per image, without label smoothing, and `accuracy`, the share of images told right.
+            `loss` in nats per image, without label smoothing, and `accuracy`, the share of images classified right.
 
         Raises:
             ValueError: the split is neither `validation` nor `test`.
         """
-        if split not in ("validation", "test"):
-            raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
-        was_training = model.training
-        model.eval()
-        try:
-            return self.metrics(model, self.images.parts[split])
-        finally:
-            model.train(was_training)
-
-    def metrics(self, model: torch.nn.Module, part: Part) -> dict[str, float]:
-        """Mean cross entropy and accuracy over a part."""
-        import torch
+        check_split(split)
         from torch.nn import functional as F  # noqa: N812
 
-        device = next(model.parameters()).device
+        part, device = self.images.parts[split], next(model.parameters()).device
         loss, right = 0.0, 0
-        with torch.no_grad():
+        with evaluating(model):
             for first in range(0, len(part), EVALUATED):
                 images, labels = self.take(part, slice(first, first + EVALUATED))
                 labels = labels.to(device)
@@ -226,7 +206,7 @@ class ImageClassifier:
 
         pixels, labels = part.take(places)
         mean, deviation = self.scale
-        images = torch.from_numpy(pixels).float().view(-1, *self.params.kind.shape)
+        images = torch.from_numpy(pixels).float().view(-1, *self.params.format.shape)
         return (images - mean) / deviation, torch.from_numpy(labels).long()
 
     @cached_property
@@ -234,15 +214,15 @@ class ImageClassifier:
         """What is subtracted from pixels, and what divides them then: float32, both of shape (channels, 1, 1)."""
         import torch
 
-        kind = self.params.kind
+        channels = self.params.format.shape[0]
         if self.params.scaling == "unit":
-            zero = torch.zeros(kind.shape[0], 1, 1)
-            return zero, zero + kind.brightest
-        mean, deviation = mean_and_deviation(self.images.parts["training"], kind.shape[0])
+            zero = torch.zeros(channels, 1, 1)
+            return zero, zero + self.params.format.brightest
+        mean, deviation = mean_and_deviation(self.images.parts["training"], channels)
         return torch.from_numpy(mean).float().view(-1, 1, 1), torch.from_numpy(deviation).float().view(-1, 1, 1)
 
     @cached_property
     def images(self) -> Images:
-        """The images, dealt out; read on first use, so that an unused workload costs nothing."""
+        """The images in their parts; read on first use, so that an unused workload costs nothing."""
         found = images(self.params.data, self.params.path)
         return found.with_training(self.params.train_images) if self.params.train_images else found

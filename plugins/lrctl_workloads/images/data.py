@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads.images import cifar as image_cifar
-from lrctl_workloads.images import idx as image_idx
+from lrctl_workloads.data.cache import sha256
+from lrctl_workloads.data.packaged import packaged
+from lrctl_workloads.images import cifar, idx
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ImageFormat:
     """What is known of a data set's images without reading them.
 
     Attributes:
@@ -36,12 +35,12 @@ class Kind:
     brightest: int = 255
 
 
-KINDS = {
-    "digits": Kind((1, 8, 8), brightest=16),
-    "mnist-5k": Kind((1, 28, 28)),
-    "fashion-mnist": Kind((1, 28, 28)),
-    "cifar10": Kind((3, 32, 32)),
-    "cifar100": Kind((3, 32, 32), classes=100),
+FORMATS = {
+    "digits": ImageFormat((1, 8, 8), brightest=16),
+    "mnist-5k": ImageFormat((1, 28, 28)),
+    "fashion-mnist": ImageFormat((1, 28, 28)),
+    "cifar10": ImageFormat((3, 32, 32)),
+    "cifar100": ImageFormat((3, 32, 32), classes=100),
 }
 
 SHARES = {"validation": 0.15, "test": 0.15, "score": 0.15}
@@ -103,17 +102,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Images:
-    """A data set, dealt out: `training`, `validation`, `test` and `score`, each with at least one image."""
+    """A data set, split up: `training`, `validation`, `test` and `score`, each with at least one image."""
 
     parts: dict[str, Part]
     digest: str
 
     def with_training(self, n: int) -> Images:
-        """The same with only `n` of the training images, always the same ones.
-
-        Raises:
-            UsageError: there are fewer.
-        """
+        """The same with only `n` of the training images, always the same ones."""
         training = self.parts["training"]
         if n > len(training):
             raise UsageError(
@@ -130,9 +125,9 @@ def images(data: str, path: str) -> Images:
         UsageError: they cannot be read, are not the expected ones, or too few.
     """
     table, own_test, digest = read(data, path)
-    parts = dealt(table, SHARES if own_test is None else SHARES_BESIDE_TEST)
+    parts = partition(table, SHARES if own_test is None else SHARES_BESIDE_TEST)
     if own_test is not None:
-        parts |= dealt(own_test, {}, rest="test")
+        parts |= partition(own_test, {}, rest="test")
     shortest = min(parts, key=lambda name: len(parts[name]))
     if not len(parts[shortest]):
         raise UsageError(
@@ -143,38 +138,24 @@ def images(data: str, path: str) -> Images:
 
 
 def read(data: str, path: str) -> tuple[Array, Array | None, str]:
-    """The table of a data set, that of its own test split if it has one, and a digest of both.
-
-    Raises:
-        MissingError: they are not on this machine.
-        UsageError: they cannot be read, or are not the expected ones.
-    """
-    if data in image_cifar.KINDS:
-        return image_cifar.cifar(data, path)
+    """The table of a data set, that of its own test split if it has one, and a digest of both."""
+    if data in cifar.SETS:
+        return cifar.cifar(data, path)
     if data == "fashion-mnist":
-        return image_idx.fashion_mnist(path)
-    table, digest = packaged(data)
-    return table, None, digest
+        return idx.fashion_mnist(path)
+    return packaged_table(data)
 
 
 def ready(data: str, path: str) -> bool:
-    """Whether the images can be read at once; looks, and fetches nothing.
-
-    Raises:
-        UsageError: the path is of no use.
-    """
-    if data in image_cifar.KINDS:
-        return image_cifar.is_cached(data, path)
+    """Whether the images can be read at once; looks, and fetches nothing."""
+    if data in cifar.SETS:
+        return cifar.ready(data, path)
     if data == "fashion-mnist":
-        return image_idx.is_there(path)
-    source = PACKAGED[data]
-    try:
-        return Path(str(distribution(source.package).locate_file(source.path))).is_file()
-    except PackageNotFoundError:
-        return False
+        return idx.ready(path)
+    return packaged(PACKAGED[data].package, PACKAGED[data].path) is not None
 
 
-def dealt(table: Array, shares: dict[str, float], rest: str = "training") -> dict[str, Part]:
+def partition(table: Array, shares: dict[str, float], rest: str = "training") -> dict[str, Part]:
     """The rows of a table in an order that is shuffled but never changes, cut into parts; `rest` gets what is left."""
     order, parts, first = epoch_order(0, 0, len(table)), {}, 0
     for name, share in shares.items():
@@ -184,31 +165,24 @@ def dealt(table: Array, shares: dict[str, float], rest: str = "training") -> dic
     return parts | {rest: Part(table, order[first:])}
 
 
-def packaged(data: str) -> tuple[Array, str]:
-    """The table of a packaged data set and its digest; the package itself is never imported.
-
-    Raises:
-        MissingError: the package is missing.
-        UsageError: its file is not the expected one.
-    """
+def packaged_table(data: str) -> tuple[Array, None, str]:
+    """The table of a packaged data set, which has no test split of its own, and its digest."""
     import numpy as np
 
     source, install = PACKAGED[data], "run: pip install 'lrctl[images]'"
-    try:
-        found = distribution(source.package)
-        content = Path(str(found.locate_file(source.path))).read_bytes()
-    except (PackageNotFoundError, OSError) as error:
+    file = packaged(source.package, source.path)
+    if file is None:
         raise MissingError(
-            f"workload.data: the images of '{data}' come with {source.requirement}, whose file cannot be read "
-            f"({error}); {install}"
-        ) from error
-    digest = hashlib.sha256(content).hexdigest()
+            f"workload.data: the images of '{data}' come with {source.requirement}, which is not installed or lacks "
+            f"{source.path}; {install}"
+        )
+    digest = sha256(file)
     if digest != source.sha256:
         raise UsageError(
             f"workload.data: the images of '{data}' are not those of {source.requirement} (installed: "
-            f"{found.version}, sha256 {digest[:12]}...); {install}"
+            f"{version(source.package)}, sha256 {digest[:12]}...); {install}"
         )
-    return np.loadtxt(io.BytesIO(gzip.decompress(content)), np.uint8, delimiter=","), digest
+    return np.loadtxt(io.BytesIO(gzip.decompress(file.read_bytes())), np.uint8, delimiter=","), None, digest
 
 
 def mean_and_deviation(part: Part, channels: int) -> tuple[Array, Array]:

@@ -37,12 +37,8 @@ def fashion_mnist(path: str) -> tuple[Array, Array, str]:
 
     Args:
         path: "" is the Debian package; else a folder with the four files, gzipped or not. MNIST's have the same form.
-
-    Raises:
-        MissingError: there is no path, and the package is not installed.
-        UsageError: the files cannot be read, are not of this kind, or not those of the package.
     """
-    contents = [unpacked(place(name, path)) for name in SHA256]
+    contents = [unpacked(find(name, path)) for name in SHA256]
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
     if not path and digests != [*SHA256.values()]:
         raise UsageError(
@@ -55,13 +51,8 @@ def fashion_mnist(path: str) -> tuple[Array, Array, str]:
     return training, test, hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def place(name: str, path: str) -> Path:
-    """Where one of the four files is, gzipped or not.
-
-    Raises:
-        MissingError: there is no path, and the package is not installed.
-        UsageError: the folder does not have it.
-    """
+def find(name: str, path: str) -> Path:
+    """One of the four files, gzipped or not."""
     folder = Path(path).expanduser() if path else FOLDER
     for file in (folder / f"{name}.gz", folder / name):
         if file.is_file():
@@ -77,24 +68,16 @@ def place(name: str, path: str) -> Path:
     )
 
 
-def is_there(path: str) -> bool:
-    """Whether all files are there; with a path they have to be.
-
-    Raises:
-        UsageError: the folder does not have them.
-    """
+def ready(path: str) -> bool:
+    """Whether all files are there; with a path they have to be."""
     try:
-        return all(place(name, path) for name in SHA256)
+        return all(find(name, path) for name in SHA256)
     except MissingError:
         return False
 
 
 def unpacked(file: Path) -> bytes:
-    """The content of a file, gzipped or not.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
+    """The content of a file, gzipped or not."""
     try:
         content = file.read_bytes()
         return gzip.decompress(content) if file.suffix == ".gz" else content
@@ -103,11 +86,7 @@ def unpacked(file: Path) -> bytes:
 
 
 def table(images: bytes, labels: bytes, source: str) -> Array:
-    """A row for each image; `source` is what errors call the files.
-
-    Raises:
-        UsageError: they are not in the IDX format, or not of this kind.
-    """
+    """A row for each image; `source` is what errors call the files."""
     import numpy as np
 
     pixels, kinds = idx(images, 3, f"{source} images"), idx(labels, 1, f"{source} labels")
@@ -123,11 +102,7 @@ def table(images: bytes, labels: bytes, source: str) -> Array:
 
 
 def idx(content: bytes, dimensions: int, source: str) -> Array:
-    """An array of bytes in the IDX format: two zeros, 8 (bytes), the dimensions, their sizes (big endian), the values.
-
-    Raises:
-        UsageError: the content is something else, or not whole.
-    """
+    """An array of bytes in the IDX format: 0, 0, 8 (bytes), the dimensions, their sizes (big endian), the values."""
     import numpy as np
 
     start = 4 + 4 * dimensions

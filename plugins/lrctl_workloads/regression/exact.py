@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
+from lrctl_workloads.evaluation import check_split
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -151,6 +153,5 @@ class ExactRegression:
         Raises:
             ValueError: the split is neither `validation` nor `test`.
         """
-        if split not in ("validation", "test"):
-            raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
+        check_split(split)
         return {"loss": float(self.loss(model, self.batch(0)))}

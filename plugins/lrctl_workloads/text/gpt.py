@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lrctl.contracts.workload import drawn
-from lrctl.errors import UsageError
+from lrctl_workloads.evaluation import check_split, evaluating, score_rows
 from lrctl_workloads.param_groups import matrices_decay
 from lrctl_workloads.text.corpus import Corpus
 from lrctl_workloads.text.tokenizer import vocabulary
-from lrctl_workloads.text.windows import Tokens, Windows, at_hand, tokens, windows
+from lrctl_workloads.text.windows import Tokens, Windows, ready, tokens, windows
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +85,7 @@ class Gpt:
 
     def ready(self) -> bool:
         """Whether the text is tokenised already, or is a local one that is so in seconds."""
-        return "tokens" in self.__dict__ or at_hand(self.corpus, self.params.tokenizer)
+        return "tokens" in self.__dict__ or ready(self.corpus, self.params.tokenizer)
 
     def stand_in(self, step: int) -> Batch:
         """A batch of random tokens."""
@@ -108,11 +108,22 @@ class Gpt:
         """
         import torch
 
-        from lrctl_workloads.text.decoder import Decoder
+        from lrctl_workloads.text.decoder import Decoder, DecoderConfig
 
-        known = self.params.output_bias and self.ready()
+        p = self.params
+        known = p.output_bias and self.ready()
         bias = torch.from_numpy(self.log_frequencies).float() if known else torch.zeros(self.vocabulary)
-        return Decoder(self.params, bias)
+        config = DecoderConfig(
+            layers=p.layers,
+            heads=p.heads,
+            width=p.d_model,
+            context=p.context,
+            dropout=p.dropout,
+            output_bias=p.output_bias,
+            tie_embeddings=p.tie_embeddings,
+            activation_checkpointing=p.activation_checkpointing,
+        )
+        return Decoder(config, bias)
 
     @cached_property
     def vocabulary(self) -> int:
@@ -149,14 +160,9 @@ class Gpt:
         Raises:
             UsageError: there is no batch i.
         """
-        size = self.params.batch_size
-        n = len(self.windows.parts["score"]) // size
-        if not 0 <= i < n:
-            raise UsageError(
-                f"workload gpt: score batch {i} was asked for, but the text has {n} of {size} windows in "
-                "reserve, counted from 0; score fewer batches, or take a longer text"
-            )
-        return self.take(self.windows.parts["score"][i * size : (i + 1) * size])
+        reserve = self.windows.parts["score"]
+        rows = score_rows(i, self.params.batch_size, len(reserve), "gpt", "take a longer text")
+        return self.take(reserve[rows])
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
         """Mean cross entropy in nats per token."""
@@ -174,9 +180,8 @@ class Gpt:
         Raises:
             ValueError: the split is neither `validation` nor `test`.
         """
-        if split not in ("validation", "test"):
-            raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
-        chosen = self.windows.spread(split, max(1, self.params.eval_tokens // self.params.context))
+        check_split(split)
+        chosen = self.windows.shuffled(split, max(1, self.params.eval_tokens // self.params.context))
         loss = self.mean_loss(model, chosen)
         nats, text_bytes = loss * len(chosen) * self.params.context, self.text_bytes(chosen)
         return {
@@ -191,22 +196,15 @@ class Gpt:
         return sum(int(self.tokens.lengths[piece].sum()) for piece in pieces)
 
     def mean_loss(self, model: torch.nn.Module, chosen: np.ndarray[Any, Any]) -> float:
-        """Nats per token over these windows, with the model in evaluation mode; the mode is put back."""
-        import torch
-
-        device = next(model.parameters()).device
+        """Nats per token over these windows."""
+        device, total = next(model.parameters()).device, 0.0
         logits = self.params.context * self.vocabulary
         size = max(1, min(max(self.params.batch_size, LOGITS // logits), MOST_LOGITS // logits))
-        was_training, total = model.training, 0.0
-        model.eval()
-        try:
-            with torch.no_grad():
-                for start in range(0, len(chosen), size):
-                    inputs, targets = self.take(chosen[start : start + size])
-                    loss = self.loss(model, (inputs.to(device), targets.to(device)))
-                    total += float(loss) * len(inputs)
-        finally:
-            model.train(was_training)
+        with evaluating(model):
+            for start in range(0, len(chosen), size):
+                inputs, targets = self.take(chosen[start : start + size])
+                loss = self.loss(model, (inputs.to(device), targets.to(device)))
+                total += float(loss) * len(inputs)
         return total / len(chosen)
 
     def take(self, numbers: np.ndarray[Any, Any]) -> Batch:
@@ -228,5 +226,5 @@ class Gpt:
 
     @cached_property
     def windows(self) -> Windows:
-        """The tokens as windows, dealt out to training, validation, test and scoring."""
+        """The tokens as windows, for training, validation, test and scoring."""
         return windows(self.tokens.ids, self.params.context, self.params.batch_size)

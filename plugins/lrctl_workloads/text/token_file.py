@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lrctl.errors import UsageError
-from lrctl_workloads.data.cache import beside, folder, found, intact, put, writable
+from lrctl_workloads.data.cache import digest_file, folder, intact, put, sha256, writable
+from lrctl_workloads.data.lock import locked
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,11 +61,11 @@ class State:
     """How far a token file is made. Written after each piece, aside and renamed: it tells of whole pieces only.
 
     Attributes:
-        kind: the type of a token, as numpy spells it.
+        dtype: the type of a token, as numpy spells it.
         complete: whether the last piece was the last of the text.
     """
 
-    kind: str
+    dtype: str
     pieces: list[Piece] = field(default_factory=list)
     complete: bool = False
 
@@ -82,14 +81,14 @@ class State:
             document = json.loads(path.read_text(encoding="utf-8"))
             if document["format"] != FORMAT:
                 return None
-            return cls(document["kind"], [Piece(*piece) for piece in document["pieces"]], document["complete"])
+            return cls(document["dtype"], [Piece(*piece) for piece in document["pieces"]], document["complete"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def write(self, path: Path) -> None:
         """Put the state into a file."""
         pieces = [astuple(piece) for piece in self.pieces]
-        document = {"format": FORMAT, "kind": self.kind, "complete": self.complete, "pieces": pieces}
+        document = {"format": FORMAT, "dtype": self.dtype, "complete": self.complete, "pieces": pieces}
         put(path, lambda file: file.write(json.dumps(document).encode()))
 
 
@@ -112,8 +111,9 @@ def token_file(name: str, texts: Texts, encoding: Callable[[], tiktoken.Encoding
     path = folder() / name
     digest = intact(path)
     if digest is None:
-        with writable(), locked(aside(path, "lock"), f"waiting for another process to tokenise {texts.name}"):
-            digest = intact(path) or made(path, texts, encoding(), max_tokens)
+        waiting = f"waiting for another process to tokenise {texts.name}"
+        with writable(), locked(aside(path, "lock"), lambda: report(waiting, 0, 0)):
+            digest = intact(path) or make(path, texts, encoding(), max_tokens)
     return path, digest
 
 
@@ -122,47 +122,14 @@ def aside(path: Path, what: str) -> Path:
     return path.with_name(f".{path.name}.{what}")
 
 
-@contextmanager
-def locked(path: Path, waiting: str) -> Iterator[None]:
-    """Hold a lock for the block. The system gives it free when its holder ends, in whatever way."""
-    with path.open("ab") as file:
-        if not try_lock(file):
-            report(waiting, 0, 0)
-            while not try_lock(file):
-                time.sleep(PAUSE)
-        yield
-
-
-def try_lock(file: BinaryIO) -> bool:
-    """Whether the file could be locked for as long as it is open."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if not isinstance(error, BlockingIOError | PermissionError):
-            raise
-        return False
-    return True
-
-
-def made(path: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int) -> str:
-    """Make the token file, from where an earlier attempt stopped, and return its digest.
-
-    Raises:
-        UsageError: the texts cannot be read, or are empty.
-    """
+def make(path: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int) -> str:
+    """Make the token file, from where an earlier attempt stopped, and return its digest."""
     import numpy as np
 
     part, record = aside(path, "part"), aside(path, "state")
-    kind = np.dtype(np.uint16 if encoding.n_vocab <= 2**16 else np.uint32)
+    dtype = np.dtype(np.uint16 if encoding.n_vocab <= 2**16 else np.uint32)
     with part.open("r+b" if part.exists() else "w+b") as file:
-        state = resumed(file, State.read(record), kind)
+        state = resume(file, State.read(record), dtype)
         if not state.complete:
             append(file, state, record, texts, encoding, max_tokens)
         if not state.last.tokens:
@@ -170,43 +137,43 @@ def made(path: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int)
             record.unlink(missing_ok=True)
             raise UsageError(f"workload.path: '{texts.name}' holds no text; give a corpus that is not empty")
         file.seek(0)
-        file.write(header(state.last.tokens, kind))
+        file.write(header(state.last.tokens, dtype))
         flush(file)
-    digest = found(part) or ""
+    digest = sha256(part)
     # The digest first: once the file has its name, it is known to be whole.
-    put(beside(path), lambda file: file.write(digest.encode()))
+    put(digest_file(path), lambda file: file.write(digest.encode()))
     part.replace(path)
     record.unlink(missing_ok=True)
     return digest
 
 
-def header(tokens: int, kind: np.dtype[Any]) -> bytes:
+def header(tokens: int, dtype: np.dtype[Any]) -> bytes:
     """The first bytes of an `.npy` file of so many tokens; numpy makes them as long for any number."""
     import io
 
     import numpy as np
 
     file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": kind.str, "fortran_order": False, "shape": (tokens,)})
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype.str, "fortran_order": False, "shape": (tokens,)})
     return file.getvalue()
 
 
-def resumed(file: BinaryIO, state: State | None, kind: np.dtype[Any]) -> State:
+def resume(file: BinaryIO, state: State | None, dtype: np.dtype[Any]) -> State:
     """The state that the file is really in: the pieces whose bytes are there; what is behind them is cut off."""
-    if state is None or state.kind != kind.str:
-        state = State(kind.str)
+    if state is None or state.dtype != dtype.str:
+        state = State(dtype.str)
     sound, tokens = 0, 0
-    file.seek(len(header(0, kind)))
+    file.seek(len(header(0, dtype)))
     for piece in state.pieces:
-        content = file.read((piece.tokens - tokens) * kind.itemsize)
+        content = file.read((piece.tokens - tokens) * dtype.itemsize)
         if hashlib.sha256(content).hexdigest() != piece.sha256:
             break
         sound, tokens = sound + 1, piece.tokens
     complete = state.complete and sound == len(state.pieces)
-    state = State(kind.str, state.pieces[:sound], complete)
+    state = State(dtype.str, state.pieces[:sound], complete)
     file.seek(0)
-    file.write(header(tokens, kind))
-    file.truncate(len(header(0, kind)) + tokens * kind.itemsize)
+    file.write(header(tokens, dtype))
+    file.truncate(len(header(0, dtype)) + tokens * dtype.itemsize)
     file.seek(0, os.SEEK_END)
     return state
 
@@ -216,10 +183,10 @@ def append(
 ) -> None:
     """Tokenise what is left of the texts, and record each piece once its bytes are on the disk."""
     documents, tokens, recorded = state.last.documents, state.last.tokens, state.last.tokens
-    digest, told, title = hashlib.sha256(), time.monotonic(), f"tokenising {texts.name}"
+    digest, reported, title = hashlib.sha256(), time.monotonic(), f"tokenising {texts.name}"
     for text in texts.texts(documents):
         documents += 1
-        ids = ids_of(text, encoding, state.kind)[: max_tokens - tokens if max_tokens else None]
+        ids = ids_of(text, encoding, state.dtype)[: max_tokens - tokens if max_tokens else None]
         file.write(ids.data)
         digest.update(ids.data)
         tokens += len(ids)
@@ -230,28 +197,28 @@ def append(
             state.pieces.append(Piece(documents, tokens, digest.hexdigest()))
             state.write(record)
             digest, recorded = hashlib.sha256(), tokens
-        if time.monotonic() - told >= PAUSE:
+        if time.monotonic() - reported >= PAUSE:
             report(title, tokens, max_tokens)
-            told = time.monotonic()
+            reported = time.monotonic()
     flush(file)
     state.pieces.append(Piece(documents, tokens, digest.hexdigest()))
     state.complete = True
     state.write(record)
 
 
-def ids_of(text: str, encoding: tiktoken.Encoding, kind: str) -> Array:
+def ids_of(text: str, encoding: tiktoken.Encoding, dtype: str) -> Array:
     """A document's token ids with the end of text behind them; none for an empty one."""
     import numpy as np
 
     if not text:
-        return np.empty(0, kind)
+        return np.empty(0, dtype)
     try:
         # Text that looks like a special token is text.
         ids = encoding.encode_to_numpy(text, disallowed_special=())
     except UnicodeEncodeError:  # Half of a surrogate pair, which UTF-8 has no bytes for.
-        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        ids = encoding.encode_to_numpy(whole, disallowed_special=())
-    ended: Array = np.append(ids, np.uint32(encoding.eot_token)).astype(kind)
+        paired = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        ids = encoding.encode_to_numpy(paired, disallowed_special=())
+    ended: Array = np.append(ids, np.uint32(encoding.eot_token)).astype(dtype)
     return ended
 
 

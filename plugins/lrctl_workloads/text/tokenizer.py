@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from lrctl.errors import MissingError, UsageError
-from lrctl_workloads.data.cache import cached
+from lrctl_workloads.data.cache import cached, sha256
+from lrctl_workloads.data.packaged import packaged
 
 if TYPE_CHECKING:
     import tiktoken
@@ -60,27 +58,22 @@ def encoding(name: str, corpus: Corpus) -> tiktoken.Encoding:
         MissingError: its ranks or the `tokenizers` package are not here, and cannot be fetched.
     """
     if name == "bytes":
-        return ranked(name, {bytes([byte]): byte for byte in range(256)})
+        return from_ranks(name, {bytes([byte]): byte for byte in range(256)})
     if name.startswith("bpe:"):
-        return ranked(name, bpe_ranks(bpe_size(name), corpus))
-    return ready_made(name)
+        return from_ranks(name, bpe_ranks(bpe_size(name), corpus))
+    return tiktoken_encoding(name)
 
 
 def vocabulary(name: str) -> int:
-    """How many tokens the tokenizer of that name has, the end of text and unused ones included.
-
-    Raises:
-        UsageError: there is no such tokenizer.
-        MissingError: its vocabulary is not known without its ranks, and these cannot be had.
-    """
+    """How many tokens the tokenizer of that name has, the end of text and unused ones included."""
     if name == "bytes":
         return SMALLEST
     if name.startswith("bpe:"):
         return bpe_size(name)
-    return VOCABULARIES[name] if name in VOCABULARIES else ready_made(name).n_vocab
+    return VOCABULARIES[name] if name in VOCABULARIES else tiktoken_encoding(name).n_vocab
 
 
-def ranked(name: str, ranks: dict[bytes, int]) -> tiktoken.Encoding:
+def from_ranks(name: str, ranks: dict[bytes, int]) -> tiktoken.Encoding:
     """A tiktoken encoding with these tokens, and the end of text as the last one."""
     import tiktoken
 
@@ -88,11 +81,7 @@ def ranked(name: str, ranks: dict[bytes, int]) -> tiktoken.Encoding:
 
 
 def bpe_size(name: str) -> int:
-    """The SIZE of `bpe:SIZE`.
-
-    Raises:
-        UsageError: it is no whole number, or less than 257.
-    """
+    """The SIZE of `bpe:SIZE`."""
     size = name.removeprefix("bpe:")
     if not re.fullmatch(r"[0-9]{1,9}", size) or int(size) < SMALLEST:
         raise UsageError(
@@ -103,34 +92,24 @@ def bpe_size(name: str) -> int:
 
 
 def bpe_ranks(size: int, corpus: Corpus) -> dict[bytes, int]:
-    """The tokens of a BPE trained on the corpus, with their ids; trained once and cached.
-
-    Raises:
-        UsageError: the corpus has too few words for that size.
-        MissingError: the `tokenizers` package is not installed.
-    """
+    """The tokens of a BPE trained on the corpus, with their ids; trained once and cached."""
 
     def write(file: BinaryIO) -> None:
-        for token, rank in trained(size, corpus.sample()).items():
+        for token, rank in train_bpe(size, corpus.sample()).items():
             file.write(base64.b64encode(token) + b" %d\n" % rank)
 
     path, _ = cached(f"bpe-{size}-{corpus.digest[:32]}.tiktoken", write)
-    return parsed(path.read_bytes())
+    return parse_ranks(path.read_bytes())
 
 
-def parsed(ranks: bytes) -> dict[bytes, int]:
+def parse_ranks(ranks: bytes) -> dict[bytes, int]:
     """Tokens with their ids from tiktoken's format: a token in base 64 and its id on each line."""
     pairs = (line.split() for line in ranks.splitlines())
     return {base64.b64decode(token): int(rank) for token, rank in pairs}
 
 
-def trained(size: int, documents: Iterable[str]) -> dict[bytes, int]:
-    """Train a BPE of `size` tokens, one of them the end of text, which is not in the result.
-
-    Raises:
-        UsageError: the documents have too few words for that size.
-        MissingError: the `tokenizers` package is not installed.
-    """
+def train_bpe(size: int, documents: Iterable[str]) -> dict[bytes, int]:
+    """Train a BPE of `size` tokens, one of them the end of text, which is not in the result."""
     try:
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     except ImportError as error:
@@ -160,14 +139,10 @@ def spelling() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
 
 
-def ready_made(name: str) -> tiktoken.Encoding:
+def tiktoken_encoding(name: str) -> tiktoken.Encoding:
     """An encoding of tiktoken's; downloads its ranks on first use, unless `TIKTOKEN_CACHE_DIR` holds them.
 
     Those of GPT-2 are taken from an installed package, if there is one that has them.
-
-    Raises:
-        UsageError: tiktoken has none of that name.
-        MissingError: the ranks cannot be had.
     """
     import tiktoken
 
@@ -179,7 +154,7 @@ def ready_made(name: str) -> tiktoken.Encoding:
         )
     gpt2 = name in ("gpt2", "r50k_base")
     if gpt2 and (ranks := packaged_ranks()):
-        return ranked(name, ranks)
+        return from_ranks(name, ranks)
     try:
         return tiktoken.get_encoding(name)
     except (OSError, ValueError) as error:
@@ -192,12 +167,9 @@ def ready_made(name: str) -> tiktoken.Encoding:
 
 
 def packaged_ranks() -> dict[bytes, int] | None:
-    """GPT-2's tokens with their ids from an installed package, which is not imported; None if there is none."""
+    """GPT-2's tokens with their ids from an installed package; None if there is none."""
     for package, path in RANKS.items():
-        try:
-            content = Path(str(distribution(package).locate_file(path))).read_bytes()
-        except (PackageNotFoundError, OSError):
-            continue
-        if hashlib.sha256(content).hexdigest() == RANKS_SHA256:
-            return parsed(content)
+        file = packaged(package, path)
+        if file and sha256(file) == RANKS_SHA256:
+            return parse_ranks(file.read_bytes())
     return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import UsageError
-from lrctl_workloads.data.cache import cached, folder, recorded
+from lrctl_workloads.data.cache import cached, is_cached
 from lrctl_workloads.text.token_file import token_file
 from lrctl_workloads.text.tokenizer import END, OWN, encoding
 
@@ -57,7 +57,7 @@ class Windows:
     rows: Array
     parts: dict[str, Array]
 
-    def spread(self, part: str, n: int) -> Array:
+    def shuffled(self, part: str, n: int) -> Array:
         """The numbers of the first n windows of a part, or of all, in a shuffled order that never changes."""
         windows = self.parts[part]
         chosen: Array = windows[epoch_order(0, 0, len(windows))[:n]]
@@ -91,19 +91,14 @@ def names(corpus: Corpus, tokenizer: str) -> tuple[str, str]:
     return f"tokens-{key}.npy", f"lengths-{key}.npy"
 
 
-def at_hand(corpus: Corpus, tokenizer: str) -> bool:
-    """Whether the tokens are there, or are made in seconds of what is there; nothing is fetched or made.
-
-    Raises:
-        UsageError: the corpus is missing or cannot be read, and is not one of the hub.
-    """
+def ready(corpus: Corpus, tokenizer: str) -> bool:
+    """Whether the tokens are there, or are made in seconds of what is there; nothing is fetched or made."""
     hub = corpus.hub
     if hub is None and tokenizer.startswith(OWN) and sum(file.stat().st_size for file in corpus.files) < SMALL:
         return True
-    if hub is not None and hub.known_commit() is None:
+    if hub is not None and not hub.repository.recorded():
         return False
-    paths = [folder() / name for name in names(corpus, tokenizer)]
-    return all(path.exists() and recorded(path) for path in paths)
+    return all(map(is_cached, names(corpus, tokenizer)))
 
 
 def byte_lengths(encoding: tiktoken.Encoding) -> Array:
@@ -117,9 +112,9 @@ def byte_lengths(encoding: tiktoken.Encoding) -> Array:
 
 
 def windows(ids: Array, context: int, batch_size: int) -> Windows:
-    """Cut tokens into windows of context + 1 and deal them out, the same way for every seed.
+    """Cut tokens into windows of context + 1 and assign them to parts, the same way for every seed.
 
-    Windows are dealt out in blocks of neighbours: of each 20 blocks in a row one is for validation, one for
+    Windows are assigned in blocks of neighbours: of each 20 blocks in a row one is for validation, one for
     test, one for scoring and 17 for training. So every part sees the whole corpus, however it drifts. A block
     has 64 windows, or fewer where the corpus would not fill 20 of them.
 
@@ -129,9 +124,9 @@ def windows(ids: Array, context: int, batch_size: int) -> Windows:
     import numpy as np
 
     n = len(ids) // (context + 1)
-    place = np.arange(n) // min(LARGEST_BLOCK, max(1, n // GROUP)) % GROUP
-    parts = {name: np.flatnonzero(place == block) for name, block in HELD_OUT.items()}
-    parts["training"] = np.flatnonzero(~np.isin(place, list(HELD_OUT.values())))
+    block_of = np.arange(n) // min(LARGEST_BLOCK, max(1, n // GROUP)) % GROUP
+    parts = {name: np.flatnonzero(block_of == block) for name, block in HELD_OUT.items()}
+    parts["training"] = np.flatnonzero(~np.isin(block_of, list(HELD_OUT.values())))
     shortest = min(parts, key=lambda name: len(parts[name]))
     if len(parts[shortest]) < batch_size:
         raise UsageError(

@@ -16,6 +16,7 @@ import torch
 from lrctl.errors import MissingError, UsageError
 from lrctl.recipe.workloads import load_workload
 from lrctl.registry.registry import registry
+from lrctl_workloads.data.hub import Repository
 from workloads.finetune import tiny_models as tiny
 
 Folder = Callable[[str], Path]
@@ -32,10 +33,10 @@ def made(model: Folder, data: Folder) -> Callable[..., Any]:
     return make
 
 
-def rows_of(workload: Any, part: str) -> set[bytes]:
+def rows_of(workload: Any, part: str) -> set[str]:
     """The samples of a part."""
-    samples = workload.packed.samples(part, range(workload.packed.size(part)))
-    return {b"|".join(column.tobytes() for column in sample.values()) for sample in samples}
+    samples = workload.encoded.samples(part, range(workload.encoded.size(part)))
+    return set(map(str, samples))
 
 
 @pytest.mark.parametrize("task", tiny.ABLE)
@@ -51,7 +52,7 @@ def test_texts_with_several_questions_are_in_one_part(tmp_path: Path, made: Call
     workload = made("question-answering", data=str(tiny.save_table(tmp_path / "qa.jsonl", rows)))
     parts = {}
     for part in ("training", "validation", "test", "score"):
-        samples = workload.packed.samples(part, range(workload.packed.size(part)))
+        samples = workload.encoded.samples(part, range(workload.encoded.size(part)))
         parts[part] = {tuple(sample["input_ids"][3:]) for sample in samples if len(sample["input_ids"]) > 8}
     assert all(parts.values())
     assert not parts["training"] & (parts["validation"] | parts["test"] | parts["score"])
@@ -101,10 +102,10 @@ def test_evaluating_counts_every_token_once_whatever_the_batch(made: Callable[..
 
 def test_score_batches_end_with_the_reserve(made: Callable[..., Any]) -> None:
     workload = made(batch_size=2)
-    n = workload.packed.size("score") // 2
+    n = workload.encoded.size("score") // 2
     assert n >= 1
     workload.score_batch(n - 1)
-    with pytest.raises(UsageError, match=rf"score batch {n} .* has {n} of 2 rows"):
+    with pytest.raises(UsageError, match=rf"score batch {n} .* there are {n} of 2 samples"):
         workload.score_batch(n)
 
 
@@ -184,8 +185,8 @@ def test_weight_decay_is_for_what_transformers_trainer_decays_but_batch_norms(
 
 
 def test_only_so_many_examples_are_used(made: Callable[..., Any]) -> None:
-    packed = made(train_examples=10, held_out_examples=2).packed
-    sizes = {part: packed.size(part) for part in ("training", "validation", "test", "score")}
+    encoded = made(train_examples=10, held_out_examples=2).encoded
+    sizes = {part: encoded.size(part) for part in ("training", "validation", "test", "score")}
     assert sizes == {"training": 10, "validation": 2, "test": 2, "score": 2}
 
 
@@ -288,9 +289,9 @@ def test_parameters_out_of_range_are_refused(task: str, changes: dict[str, Any],
 def test_a_folder_keeps_the_splits_that_it_has(tmp_path: Path, made: Callable[..., Any]) -> None:
     for seed, split in enumerate(("train", "validation", "test")):
         tiny.save_table(tmp_path / f"{split}.jsonl", tiny.texts("summarization", 30, seed))
-    packed = made(data=str(tmp_path)).packed
-    assert packed.size("training") + packed.size("score") == 30
-    assert (packed.size("validation"), packed.size("test")) == (30, 30)
+    encoded = made(data=str(tmp_path)).encoded
+    assert encoded.size("training") + encoded.size("score") == 30
+    assert (encoded.size("validation"), encoded.size("test")) == (30, 30)
 
 
 def test_a_data_set_saved_to_disk_can_be_used(tmp_path: Path, made: Callable[..., Any]) -> None:
@@ -298,8 +299,8 @@ def test_a_data_set_saved_to_disk_can_be_used(tmp_path: Path, made: Callable[...
 
     rows = {"document": ["the cat sat on the mat"] * 9, "summary": ["the cat"] * 9}
     DatasetDict({split: Dataset.from_dict(rows) for split in ("train", "dev", "test")}).save_to_disk(tmp_path / "saved")
-    packed = made(data=str(tmp_path / "saved")).packed
-    assert [packed.size(part) for part in ("training", "validation", "test")] == [9, 9, 9]
+    encoded = made(data=str(tmp_path / "saved")).encoded
+    assert [encoded.size(part) for part in ("training", "validation", "test")] == [9, 9, 9]
 
 
 def test_damaged_samples_are_made_again(
@@ -307,19 +308,20 @@ def test_damaged_samples_are_made_again(
 ) -> None:
     monkeypatch.setenv("LRCTL_CACHE", str(tmp_path))
     before = made().prepare()
-    (folder,) = tmp_path.iterdir()
-    values = folder / "training.source.values"
-    values.write_bytes(values.read_bytes()[:-4] + b"\x09\x00\x00\x00")
-    assert made().prepare() == before
-    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
-    (folder / "index.json").write_text("{")
-    assert made().prepare() == before
+    (file,) = tmp_path.glob("*.arrow")
+    content = file.read_bytes()
+    for damaged in (content[:-400], content[:2000] + bytes(4) + content[2004:], b""):
+        assert damaged != content
+        file.write_bytes(damaged)
+        assert made().prepare() == before
+        assert file.read_bytes() == content
+    assert {path.name for path in tmp_path.iterdir()} == {file.name, f"{file.name}.sha256"}
 
 
 def test_rows_without_text_are_left_out(tmp_path: Path, made: Callable[..., Any]) -> None:
     rows = [*tiny.texts("summarization", 100), {"document": "a cat", "summary": ""}, {"document": None, "summary": "a"}]
-    packed = made(data=str(tiny.save_table(tmp_path / "gaps.jsonl", rows))).packed
-    assert sum(packed.size(part) for part in ("training", "validation", "test", "score")) == 100
+    encoded = made(data=str(tiny.save_table(tmp_path / "gaps.jsonl", rows))).encoded
+    assert sum(encoded.size(part) for part in ("training", "validation", "test", "score")) == 100
 
 
 def test_answers_are_pointed_at_by_their_tokens(tmp_path: Path, made: Callable[..., Any]) -> None:
@@ -340,10 +342,10 @@ def test_answers_are_pointed_at_by_their_tokens(tmp_path: Path, made: Callable[.
     assert len(windows) >= 4
 
 
-def text_in(workload: Any, part: str, text: str) -> list[dict[str, np.ndarray[Any, Any]]]:
+def text_in(workload: Any, part: str, text: str) -> list[dict[str, Any]]:
     """The samples that are windows of a text: those that hold the word before its end."""
     wanted = [len(tiny.SPECIAL) + tiny.WORDS.index(word) for word in text.split()]
-    samples: list[dict[str, np.ndarray[Any, Any]]] = workload.packed.samples(part, range(workload.packed.size(part)))
+    samples: list[dict[str, Any]] = workload.encoded.samples(part, range(workload.encoded.size(part)))
 
     def inside(ids: list[int]) -> bool:
         body = ids[ids.index(2) + 1 : -1]
@@ -353,7 +355,7 @@ def text_in(workload: Any, part: str, text: str) -> list[dict[str, np.ndarray[An
 
 
 def test_only_the_first_token_of_a_word_is_labelled() -> None:
-    from lrctl_workloads.finetune.words import labels_of
+    from lrctl_workloads.finetune.token_classification import labels_of
 
     assert labels_of([None, 0, 0, 1, 2, 2, None], [5, 6, 7]) == [-100, 5, -100, 6, 7, -100, -100]
 
@@ -444,7 +446,7 @@ def test_the_hubs_data_is_loaded_at_its_commit(
     made(data="own/texts/en").prepare()
     made(data="own/texts/en@refs/convert/parquet").prepare()
     made(data="own/texts/en").prepare()
-    pinned = {"revision": "b" * 40, "streaming": True}
+    pinned = {"split": None, "revision": "b" * 40, "streaming": True}
     assert seen == [("own/texts", {**pinned, "name": "en"}), ("own/texts", {**pinned, "data_dir": "en"})]
     records = [json.loads(path.read_text()) for path in tmp_path.glob("hub-dataset-*.json")]
     assert {record["commit"] for record in records} == {"b" * 40}
@@ -459,7 +461,7 @@ def test_what_the_hub_cannot_be_asked_for_is_missing(
 
     monkeypatch.setenv("LRCTL_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.HfApi.repo_info", fails)
-    with pytest.raises(MissingError, match=r"'own/\w+' is not on this machine .* connect to the network once"):
+    with pytest.raises(MissingError, match=r"'own/\w+' could not be fetched .* connect to the network"):
         made(**changes).prepare()
 
 
@@ -519,10 +521,10 @@ def test_what_is_used_of_sorted_data_comes_from_all_of_it(tmp_path: Path, made: 
     for split, table in tables.items():
         tiny.save_table(tmp_path / f"{split}.jsonl", table)
     given = {"data": str(tmp_path), "train_examples": 100, "held_out_examples": 40}
-    packed, other = made(**given).packed, made(seed=1, **given).packed
-    assert packed.digest == other.digest
+    encoded, other = made(**given).encoded, made(seed=1, **given).encoded
+    assert encoded.digest == other.digest
     for part, size in {"training": 100, "validation": 40, "test": 40}.items():
-        found = [int(sample["target"][1]) for sample in packed.samples(part, range(packed.size(part)))]
+        found = [int(sample["target"][1]) for sample in encoded.samples(part, range(encoded.size(part)))]
         assert len(found) == size
         assert len(set(found)) > 12
         assert len(set(found[:10])) > 4
@@ -542,11 +544,9 @@ def test_a_folder_does_not_stand_for_the_hubs_data(
 
 
 def test_a_commit_is_not_asked_for(hub: FakeHub, made: Callable[..., Any]) -> None:
-    from lrctl_workloads.finetune.hub import Repository
-
     commit = "a" * 40
     for kind in ("model", "dataset"):
-        assert Repository(kind, "own/tiny", commit).commit() == commit
+        assert Repository(kind, "own/tiny", commit, "workload.model").commit() == commit
     assert hub.asked == 0
     digest = made(model=f"own/tiny@{commit}").prepare()
     asked, fetched = hub.asked, len(hub.fetched)

@@ -213,7 +213,7 @@ def save_images(path: Path, task: str, n: int, seed: int = 0) -> Path:
 
 
 def save_data(task: str, folder: Path) -> Path:
-    """The data of a task: one table of which all parts are dealt."""
+    """The data of a task: one table, of which all parts are cut."""
     if task in ("image-classification", "segmentation"):
         return save_images(folder / f"{task}.parquet", task, ROWS)
     return save_table(folder / f"{task}.jsonl", texts(task, ROWS))

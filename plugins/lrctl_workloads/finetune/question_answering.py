@@ -8,22 +8,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError
-from lrctl_workloads.finetune.files import first_line
-from lrctl_workloads.finetune.kind import mask, padded, padding, share, text_of, tokens_made_up
+from lrctl_workloads.data.hub import first_line
 from lrctl_workloads.finetune.params import QuestionAnsweringParams
+from lrctl_workloads.finetune.sources import Row, text_of
+from lrctl_workloads.finetune.tensors import padded, random_tokens, share, text_inputs
 
 if TYPE_CHECKING:
     import torch
 
-    from lrctl_workloads.finetune.kind import Batch, Counts, Random
+    from lrctl_workloads.finetune.encoded import Sample
     from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.packed import Array, Sample
     from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.sources import Row
+    from lrctl_workloads.finetune.task import Batch, Counts, Random
 
 
 @dataclass(frozen=True)
-class Answers:
+class QuestionAnswering:
     """A model that points at the first and the last token of an answer.
 
     A text that is too long gives several samples: windows that overlap. Where a window does not hold the answer, or
@@ -35,21 +35,15 @@ class Answers:
     params: QuestionAnsweringParams
     pretrained: Pretrained
 
-    auto = "AutoModelForQuestionAnswering"
-    known = "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES"
+    auto_class = "AutoModelForQuestionAnswering"
+    model_types = "MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES"
+    outputs = 2
+    columns = ("question_column", "context_column", "answers_column")
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The model's tokenizer.
-
-        Raises:
-            UsageError: it cannot tell where in the text a token stands.
-        """
-        return fast(self.pretrained)
-
-    def columns(self) -> dict[str, str]:
-        """As `Kind` says."""
-        return {name: getattr(self.params, name) for name in ("question_column", "context_column", "answers_column")}
+        """The model's tokenizer."""
+        return self.pretrained.fast_tokenizer()
 
     def key(self, row: Row) -> bytes:
         """The text, which has several questions."""
@@ -61,7 +55,7 @@ class Answers:
         questions = [text_of(row[p.question_column], "workload.question_column").lstrip() for row in rows]
         texts = [text_of(row[p.context_column], "workload.context_column") for row in rows]
         try:
-            found = self.tokenizer(
+            encoding = self.tokenizer(
                 questions,
                 texts,
                 truncation="only_second",
@@ -79,38 +73,35 @@ class Answers:
             ) from error
         samples: list[list[Sample]] = [[] for _ in rows]
         answers = [answer_of(row[p.answers_column]) for row in rows]
-        for window, i in enumerate(found["overflow_to_sample_mapping"]):
-            samples[i].append(self.sample(found, window, answers[i]))
+        for window, i in enumerate(encoding["overflow_to_sample_mapping"]):
+            samples[i].append(self.sample(encoding, window, answers[i]))
         return iter(samples)
 
-    def sample(self, found: Any, window: int, answer: tuple[int, int] | None) -> Sample:
+    def sample(self, encoding: Any, window: int, answer: tuple[int, int] | None) -> Sample:
         """A window, with the tokens at which the answer begins and ends."""
-        ids = found["input_ids"][window]
-        inside = [i for i, sequence in enumerate(found.sequence_ids(window)) if sequence == 1]
-        start, end = span(found["offset_mapping"][window], inside, answer)
+        ids = encoding["input_ids"][window]
+        inside = [i for i, sequence in enumerate(encoding.sequence_ids(window)) if sequence == 1]
+        start, end = span(encoding["offset_mapping"][window], inside, answer)
         if start is None or end is None:
             special = self.tokenizer.cls_token_id
             start = end = ids.index(special) if special in ids else 0
-        types = {"token_type_ids": found["token_type_ids"][window]} if "token_type_ids" in found else {}
-        return {"input_ids": ids, **types, "answer": [start, end]}
+        columns = [name for name in ("input_ids", "token_type_ids") if name in encoding]
+        return {**{name: encoding[name][window] for name in columns}, "answer": [start, end]}
 
-    def batch(self, samples: list[dict[str, Array]], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
-        """As `Kind` says."""
+    def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
+        """Windows, and the first and last token of each answer."""
         answers = padded([sample["answer"] for sample in samples], 2, 0)
-        tokens = tokens_of(samples, self.params.max_tokens, padding(self.tokenizer))
+        tokens = text_inputs(samples, self.params.max_tokens, self.tokenizer)
         return tokens | {"start_positions": answers[:, 0], "end_positions": answers[:, 1]}
 
-    def stand_in(self, config: Any, labels: int, n: int, random: torch.Generator) -> Batch:  # noqa: ARG002
-        """As `Kind` says."""
+    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:  # noqa: ARG002
+        """Tokens at random, with answers of one token."""
         import torch
 
-        ids = tokens_made_up(config, (n, self.params.max_tokens), random)
-        where = torch.randint(self.params.max_tokens, (n,), generator=random)
-        return {"input_ids": ids, "attention_mask": ids * 0 + 1, "start_positions": where, "end_positions": where}
-
-    def labels(self, config: Any, listed: int) -> int | None:  # noqa: ARG002
-        """2: a start and an end."""
-        return 2
+        n, length = self.params.batch_size, self.params.max_tokens
+        ids = random_tokens(config, (n, length), random)
+        places = torch.randint(length, (n,), generator=random)
+        return {"input_ids": ids, "attention_mask": ids * 0 + 1, "start_positions": places, "end_positions": places}
 
     def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:  # noqa: ARG002
         """The batch."""
@@ -132,36 +123,8 @@ class Answers:
         return {"exact_match": share(counts["exact"], counts["n"]), "f1": share(counts["f1"], counts["n"])}
 
 
-def fast(pretrained: Pretrained, **settings: Any) -> Any:
-    """A model's tokenizer, of the kind that knows where each token comes from.
-
-    Raises:
-        UsageError: it is of another kind.
-    """
-    tokenizer = pretrained.tokenizer(**settings)
-    if not tokenizer.is_fast:
-        raise UsageError(
-            f"workload.model: the tokenizer of '{pretrained.name}' does not tell where its tokens come from (it is not "
-            "a fast one); take another model"
-        )
-    return tokenizer
-
-
-def tokens_of(samples: list[dict[str, Array]], length: int, pad: int) -> Batch:
-    """Token ids, mask and types as tensors."""
-    ids = [sample["input_ids"] for sample in samples]
-    batch = {"input_ids": padded(ids, length, pad), "attention_mask": mask(ids, length)}
-    if "token_type_ids" in samples[0]:
-        batch["token_type_ids"] = padded([sample["token_type_ids"] for sample in samples], length, 0)
-    return batch
-
-
 def answer_of(answers: Any) -> tuple[int, int] | None:
-    """Where the first answer begins and ends in the text, in characters; None if there is none.
-
-    Raises:
-        UsageError: it is not what SQuAD calls an answer.
-    """
+    """Where the first answer begins and ends in the text, in characters; None if there is none."""
     try:
         texts, starts = answers["text"], answers["answer_start"]
         return (int(starts[0]), int(starts[0]) + len(texts[0])) if len(texts) else None

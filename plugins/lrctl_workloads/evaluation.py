@@ -1,0 +1,51 @@
+"""What evaluations and scores have in common, whatever the workload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lrctl.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients, for the length of a block; the mode is put back."""
+    import torch
+
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def check_split(split: str) -> None:
+    """Refuse a split that is not for evaluation.
+
+    Raises:
+        ValueError: the split is neither `validation` nor `test`.
+    """
+    if split not in ("validation", "test"):
+        raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
+
+
+def score_rows(i: int, batch_size: int, reserve: int, workload: str, remedy: str) -> range:
+    """Which of the samples that are reserved for scoring batch i holds.
+
+    Raises:
+        UsageError: there is no batch i.
+    """
+    n = reserve // batch_size
+    if not 0 <= i < n:
+        raise UsageError(
+            f"workload {workload}: score batch {i} was asked for, but there are {n} of {batch_size} samples in "
+            f"reserve, counted from 0; score fewer batches, or {remedy}"
+        )
+    return range(i * batch_size, (i + 1) * batch_size)

@@ -1,0 +1,111 @@
+"""Encoded samples on the disk: an Arrow file that is written once and then mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+from lrctl_workloads.data.cache import cached
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, np.dtype[np.int64]]
+
+T = TypeVar("T")
+
+Sample = Mapping[str, Any]
+"""A sample's columns: token ids and other whole numbers of 32 bits as a list, or the bytes of a file."""
+
+PART, LABELS = "part", "label_names"
+"""Columns beside those of the samples. The last row has nothing but the names of the labels, known at the end."""
+PARTS = ("training", "validation", "test", "score")
+CHUNK = 256
+"""How many samples are written at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A data set, encoded.
+
+    Attributes:
+        table: the columns of the samples, a `datasets.Dataset`.
+        rows: `training`, `validation`, `test`, `score` -> the rows of its samples, in the order they were made.
+        labels: the names of the labels, if the data has labels.
+        digest: of all of it.
+    """
+
+    table: Any
+    rows: Mapping[str, Array]
+    labels: tuple[str, ...]
+    digest: str
+
+    def size(self, part: str) -> int:
+        """How many samples a part has."""
+        return len(self.rows[part])
+
+    def samples(self, part: str, numbers: Iterable[int]) -> list[Sample]:
+        """The samples of a part that have these numbers, counted from 0."""
+        columns = self.table[[int(self.rows[part][number]) for number in numbers]]
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def encoded(key: str, samples: Callable[[], Iterable[tuple[str, Sample]]], labels: Callable[[], list[str]]) -> Encoded:
+    """The data set of that key, encoded: as it was made before, else made of these samples.
+
+    Args:
+        key: tells the content: whoever makes it makes the same, so that several processes may do it at once.
+        samples: each with the part it belongs to.
+        labels: the labels' names, known when the samples have been made.
+    """
+    import numpy as np
+    from datasets import Dataset
+    from pyarrow import compute
+
+    path, digest = cached(cached_as(key), lambda file: write(file, iter(samples()), labels))
+    table = Dataset.from_file(str(path))
+    part = table.data.column(PART)
+    rows = {name: np.flatnonzero(compute.equal(part, name).fill_null(False)) for name in PARTS}
+    names = table[-1][LABELS]
+    return Encoded(table.remove_columns([PART, LABELS]), rows, tuple(names), digest)
+
+
+def cached_as(key: str) -> str:
+    """The name in the cache of the data set of that key."""
+    return f"encoded-{hashlib.sha256(key.encode()).hexdigest()[:32]}.arrow"
+
+
+def write(file: BinaryIO, samples: Iterator[tuple[str, Sample]], labels: Callable[[], list[str]]) -> None:
+    """Write samples as they come; memory holds a chunk of them, and no more."""
+    import pyarrow
+
+    first = list(islice(samples, 1))
+    columns = {
+        name: pyarrow.binary() if isinstance(value, bytes) else pyarrow.list_(pyarrow.int32())
+        for _, sample in first
+        for name, value in sample.items()
+    }
+    names = {PART: pyarrow.string(), LABELS: pyarrow.list_(pyarrow.string())}
+    schema = pyarrow.schema(columns | names)
+    with pyarrow.ipc.new_stream(file, schema) as stream:
+        for chunk in chunks(chain(first, samples), CHUNK):
+            rows = [{PART: part, **sample} for part, sample in chunk]
+            stream.write_batch(pyarrow.RecordBatch.from_pylist(rows, schema))
+        stream.write_batch(pyarrow.RecordBatch.from_pylist([{LABELS: labels()}], schema))
+
+
+def compact(sample: Sample) -> Sample:
+    """The same sample in less memory."""
+    import numpy as np
+
+    return {name: np.asarray(row, np.int32) if isinstance(row, list) else row for name, row in sample.items()}
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Items in lists of so many, the last one shorter."""
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk
