@@ -91,7 +91,7 @@ def test_no_lower_best_raises_the_limit_above_the_bound(
 
 
 @pytest.mark.parametrize(
-    ("slack", "best", "frozen"),
+    ("tolerance", "best", "frozen"),
     [
         pytest.param(Tolerance(0.1), math.inf, None, id="nothing finished"),
         pytest.param(Tolerance(0.1), -0.5, None, id="a negative loss"),

@@ -194,7 +194,7 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
     searches.search(place, small(strategy__semilocal__eps=0.0), name="shared")
     run_batch, count = session.Session.run_batch, 0
 
-    def answer_and_collect(self: session.Session, batch: Any) -> Any:
+    def run_batch_and_collect(self: session.Session, batch: Any) -> Any:
         nonlocal count
         results = run_batch(self, batch)
         count += 1
@@ -204,7 +204,7 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
             gc.collect(Store(place))
         return results
 
-    monkeypatch.setattr(session.Session, "answer", answer_and_collect)
+    monkeypatch.setattr(session.Session, "run_batch", run_batch_and_collect)
     assert searches.found(searches.search(place)) == expected
 
 
@@ -364,10 +364,10 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(("answer", "stays"), [("y\n", False), ("n\n", True), ("\n", True), ("", True)])
 def test_whoever_sits_at_a_terminal_is_asked(
-    run_batch: str, stays: bool, lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
+    answer: str, stays: bool, lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Store(place).begin("r", "", {})
-    monkeypatch.setattr("sys.stdin", Terminal(run_batch))
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
     done = lrctl("runs", "remove", "r")
     assert (done.code, Store(place).run("r").exists()) == (0, stays)
     assert ("nothing was deleted" in done.err) is stays
