@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from command_line import Done, Lrctl
 from lrctl import cli
@@ -16,6 +17,12 @@ from lrctl.registry import registry as plugins
 
 # Each core has a process of its own here: more threads would wait for each other, and take twenty times as long.
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is first imported
+
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("slow", max_examples=300, deadline=None)
+settings.load_profile("quick")  # unless pytest is given --hypothesis-profile=slow
+
+collect_ignore = ["benchmarks"]  # they need packages that the tests do not
 
 
 @pytest.fixture
