@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lrctl.contracts.axes import Fixed, metadata, tunable
@@ -70,7 +70,6 @@ def test_the_formula_of_a_built_in_family_is_carried(schedule: Any) -> None:
     assert formula(schedule, steps_of(schedule), "x").why_table == ""
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.integers(0, 99), st.floats(0, 1e3), min_size=1), st.integers(1, 120))
 def test_any_piecewise_linear_schedule_is_carried(knots: dict[int, float], steps: int) -> None:
     schedule = PiecewiseLinear(tuple(sorted(knots.items())))

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
@@ -168,7 +168,6 @@ def test_the_defaults_of_the_two_point_families_are_a_straight_line() -> None:
 # PCHIP
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.5, 1.0]) | st.floats(0, 1)), min_size=2, max_size=7))
 def test_pchip_is_scipy_s(points: list[tuple[float, float]]) -> None:
     knots = [(x, y if y > 1e-100 else 0.0) for x, y in sorted(points)]
