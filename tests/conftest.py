@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -23,6 +24,11 @@ settings.register_profile("slow", max_examples=300, deadline=None)
 settings.load_profile("quick")  # unless pytest is given --hypothesis-profile=slow
 
 collect_ignore = ["benchmarks"]  # they need packages that the tests do not
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is imported by now and stays: the Trainer has it run after each training."""
+    gc.freeze()
 
 
 @pytest.fixture
