@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.engine import run
-from lrctl.recipe import schema as recipes
+from lrctl.engine.executors import Executors
+from lrctl.recipe import parse as recipes
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import read_schedule
 from lrctl.storage.given import settle
+from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +50,16 @@ def search(
     store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
     recipe, settings = settle(registry().get("strategy", strategy), recipe, settings or {}, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code)
-    return run.search(strategy, checked, store=store, name=name, fresh=fresh)
+    result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=executors())
+    return result.to_json() | {"files": Store(store).files(result)}
+
+
+@cache
+def executors() -> Executors:
+    """The workers of this process: a search leaves them to the next one, and they end with the process."""
+    kept = Executors()
+    atexit.register(kept.close)
+    return kept
 
 
 def load_schedule(path: str | Path) -> Any:

@@ -16,12 +16,12 @@ from lrctl.contracts.axes import stretch, tunable, with_peak
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.executor import Executor
 from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope, build_schedule, params_of
 from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, Strategy, drive
 from lrctl.contracts.workload import Prepared, Workload
-from lrctl.recipe.optimizers import OPTIMIZERS, defaults
 
 SPEC = TrainSpec(workload="scripted", workload_params={}, content="", seed=0, optimizer=None)
 """A task for scripted searches: no workload is ever built."""
@@ -32,7 +32,7 @@ Landscape = Callable[[SegmentJob], float]
 
 def run_spec(steps: int) -> RunSpec:
     """A run of so many steps, with every optimizer at its defaults."""
-    return RunSpec(steps, optimizers={name: defaults(name) for name in OPTIMIZERS})
+    return RunSpec(steps, optimizers={name: kind() for name, kind in OPTIMIZERS.items()})
 
 
 @dataclasses.dataclass(slots=True)
@@ -62,9 +62,7 @@ class Scripted:
             job.key(SPEC),
             status,
             loss,
-            tail_loss=loss,
-            steps=steps,
-            parent=job.parent,
+            steps,
             score=loss,
             metrics=metrics,
             train_loss=loss if job.evaluate else None,
@@ -279,9 +277,7 @@ def check_workload(workload: Workload, steps: int = 3) -> None:
     loss = workload.loss(model, workload.batch(0))
     assert loss.shape == (), f"the loss has shape {tuple(loss.shape)}; it must be a scalar"
     assert loss.requires_grad, "the loss has no gradient"
-    spec = dataclasses.replace(
-        SPEC, optimizer={"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
-    )
+    spec = dataclasses.replace(SPEC, optimizer=AdamW())
     job = SegmentJob(0, steps, Constant(1e-3), evaluate=("validation", "test"))
     with torch.random.fork_rng():
         first, second = train(workload, spec, job), train(workload, spec, job)

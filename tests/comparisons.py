@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import JobRecord
+from lrctl.contracts.run_result import RunResult
 from lrctl.engine import run
-from lrctl.storage.files import read_json, write_json
+from lrctl.storage.files import read_signed, write_signed
 from lrctl.storage.store import Store
 from searches import small
 
@@ -37,24 +37,32 @@ def fill(store: Path, seeds: Sequence[int] = SEEDS) -> Path:
     return store
 
 
-def document(store: Path, name: str) -> dict[str, Any]:
-    """The result document of a run."""
-    found = read_json(store / "runs" / name / "result.json")
+def result_of(store: Path, name: str) -> RunResult:
+    """The result of a run."""
+    found = Store(store).run_result(name)
     assert found is not None
     return found
 
 
-def made_by_hand(store: Path, source: str, name: str, recipe: dict[str, str] | None = None, **changes: Any) -> str:
-    """A copy of a run under another name, with these changes to its document and to the text of its recipe."""
+def document(store: Path, name: str) -> dict[str, Any]:
+    """The result document of a run."""
+    return result_of(store, name).to_json()
+
+
+def made_by_hand(store: Path, source: str, name: str, identity: dict[str, Any] | None = None, **changes: Any) -> str:
+    """A copy of a run under another name, with these changes to its result document, and to what decided it.
+
+    A change such as `training={"seed": 1}` is laid over that table of the identity.
+    """
     folder = store / "runs" / name
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(store / "runs" / source, folder, ignore=shutil.ignore_patterns("report"))
-    write_json(folder / "result.json", document(store, source) | {"run": name} | changes)
-    text = (folder / "recipe.toml").read_text()
-    for old, new in (recipe or {}).items():
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "recipe.toml").write_text(text)
+    write_signed(folder / "result.json", document(store, source) | {"run": name} | changes)
+    known = read_signed(folder / "identity.json")
+    assert known is not None
+    for key, value in (identity or {}).items():
+        known[key] = known[key] | value if isinstance(value, dict) else value
+    write_signed(folder / "identity.json", known)
     return name
 
 
@@ -65,7 +73,7 @@ def diverged(store: Path, source: str, name: str, at: int = 12) -> str:
     losses = np.where(np.arange(len(whole)) < at, whole["loss"], np.nan)
     key = "d" * 64
     digest = place.put_losses(key, losses, whole["lr"].tolist())
-    place.put_result(JobResult(key, "diverged", digests={"losses": digest}))
+    place.put_record(JobRecord(key, "ok", digests={"losses": digest}))
     lost = {"train_loss": None, "validation_loss": None, "test_loss": None}
     return made_by_hand(store, source, name, checkpoint=key, **lost)
 
@@ -73,11 +81,18 @@ def diverged(store: Path, source: str, name: str, at: int = 12) -> str:
 def untrained(store: Path, name: str = "fitted") -> str:
     """A run that found a schedule without training anything."""
     lost = {"train_loss": None, "validation_loss": None, "test_loss": None, "checkpoint": None}
-    entry = {"family": "wsd", "params": {}, "schedule": {"family": "wsd", "params": {}}, "runs": 0} | lost
-    return made_by_hand(store, "semilocal-0", name, command="fit-closed-form", results=[entry], **lost)
+    entry = {"name": "wsd", "schedule": {"family": "wsd", "params": {}}, "full_runs": 0} | lost
+    return made_by_hand(
+        store,
+        "semilocal-0",
+        name,
+        identity={"command": "fit-closed-form"},
+        command="fit-closed-form",
+        results=[entry],
+        **lost,
+    )
 
 
 def seeded(store: Path, source: str, name: str, seed: int, **changes: Any) -> str:
     """A copy of a run under another seed."""
-    here = json.dumps(document(store, source)["seed"])
-    return made_by_hand(store, source, name, {f"seed = {here}": f"seed = {seed}"}, seed=seed, **changes)
+    return made_by_hand(store, source, name, {"training": {"seed": seed}}, seed=seed, **changes)

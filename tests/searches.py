@@ -5,14 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from lrctl.engine import run, session
+from lrctl.contracts.executor import Executor
+from lrctl.engine import run
+from lrctl.engine.executors import Executors
+from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import prepare
-from lrctl.recipe import schema as recipes
+from lrctl.engine.session import Session
+from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
 from lrctl.storage.store import Store
 
@@ -43,7 +48,8 @@ def small(**overrides: Any) -> Recipe:
 
 def search(store: Path, recipe: Recipe | None = None, command: str = "semilocal", **options: Any) -> dict[str, Any]:
     """The result document of a search."""
-    return run.search(command, recipe or small(), store=store, **options)
+    result = run.search(command, recipe or small(), store=store, **options)
+    return result.to_json() | {"files": Store(store).files(result)}
 
 
 def settled(document: dict[str, Any]) -> dict[str, Any]:
@@ -64,10 +70,14 @@ def facts(store: Path, folder: str = "jobs") -> dict[str, tuple[int, int, bytes]
 
 
 @contextmanager
-def session_of(store: Path, recipe: Recipe) -> Iterator[session.Session]:
+def session_of(
+    store: Path, recipe: Recipe, executor: Executor | None = None, *, fresh: bool = False, run: str = ""
+) -> Iterator[Session]:
     """A session that answers single batches of jobs."""
-    with closing(session.Session(Store(store), prepare(recipe), recipe)) as opened:
-        yield opened
+    with closing(Executors()) as kept:
+        place, spec = Store(store), replace(prepare(recipe), run=run)
+        runner = JobRunner(place, spec, executor or kept.get(recipe.executor, place, spec.device), fresh)
+        yield Session(runner, recipe)
 
 
 def forkserver(*_: str) -> ForkServerContext:

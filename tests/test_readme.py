@@ -13,7 +13,7 @@ import lrctl
 from command_line import Lrctl
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.recipe import files as recipe_file
-from lrctl.recipe import schema as recipe
+from lrctl.recipe import parse as recipe
 from lrctl.recipe.workloads import load_workload
 from lrctl.registry.schedules import schedule_text
 from lrctl.testing import check_workload

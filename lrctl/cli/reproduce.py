@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -51,8 +51,9 @@ def reproduce(
     At scale tiny the protocol is the same and the model is not, so only orders can be compared.
     """
     from lrctl.contracts.canonical import finite
+    from lrctl.engine.executors import Executors
     from lrctl.papers import reproduce as papers
-    from lrctl.recipe import schema as recipes
+    from lrctl.recipe import parse as recipes
     from lrctl.report import files, progress, terminal
 
     overrides = dict(recipes.parse_setting(text) for text in settings or [])
@@ -62,8 +63,8 @@ def reproduce(
         return
     tables, charts, runs = [], [], []
     for group in papers.together(wanted):
-        with progress.shown(quiet=quiet), redirect_stdout(sys.stderr):
-            ran = papers.Reproduction(scale, store, overrides)
+        with progress.shown(quiet=quiet), redirect_stdout(sys.stderr), closing(Executors()) as executors:
+            ran = papers.Reproduction(scale, store, overrides, executors)
             done = [(each, one) for each in group for one in ran.run(each)]
         tables.append(papers.beside(group, [one for _, one in done], scale))
         charts += [chart for chart in [papers.drawn(group[0], [one for _, one in done])] if chart]

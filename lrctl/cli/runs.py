@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,17 +61,18 @@ def show(
 
     place = store_of(context, store)
     check_known(place, [name])
-    document = place.document(name)
-    if document:
-        here = document | {"run": name}  # a folder that was moved has a document with its old name
-        shown = here | {"files": place.files(here)}
+    result = place.run_result(name)
+    if result:
+        result = replace(result, run=name)  # a folder that was moved has a result with its old name
+        files = place.files(result)
+        shown = result.to_json() | {"files": files}
     else:
         (shown,) = (row for row in listing.runs(place) if row["run"] == name)
         shown["recipe"] = place.recipe(name)
     if as_json or context.obj[1]:
         typer.echo(json.dumps(shown, indent=1, allow_nan=False))
-    elif document:
-        terminal.print_summary(shown)
+    elif result:
+        terminal.print_summary(result, files)
     else:
         again = command_of(place, name)
         typer.echo(f"{name} is not finished; its command continues it: {again}\n\n{shown['recipe']}")

@@ -21,7 +21,7 @@ def strategy_command(part: Part) -> Callable[..., None]:
 
     @reported()
     def command(**options: Any) -> None:
-        from lrctl.recipe import schema as recipes
+        from lrctl.recipe import parse as recipes
         from lrctl.recipe.files import find
         from lrctl.storage.given import settle
 
@@ -45,14 +45,16 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     """Search, with progress on stderr and the result on stdout."""
     from lrctl.engine import run as runs
     from lrctl.report import progress, terminal
+    from lrctl.storage.store import Store
 
     # What the user's own code prints must not get into the document.
     with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr):
-        document = runs.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
+        result = runs.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
+    files = Store(options["store"]).files(result)
     if options["as_json"]:
-        typer.echo(json.dumps(document, indent=1, allow_nan=False))
+        typer.echo(json.dumps(result.to_json() | {"files": files}, indent=1, allow_nan=False))
     else:
-        terminal.print_summary(document)
+        terminal.print_summary(result, files)
 
 
 def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import JobRecord
+
+Attempt = Callable[[TrainSpec, SegmentJob], JobRecord]
+"""Does a job in whatever process it is called in, and never raises: an exception becomes a record that `failed`.
+
+It can be pickled.
+"""
 
 
 @runtime_checkable
 class Executor(Protocol):
-    """Runs jobs, each by calling `lrctl.engine.worker.attempt(store, spec, job)` in some process.
+    """Runs jobs, each by calling an `Attempt` in some process. Built as `build(params, attempt)`.
 
-    Built as `build(params, store)`, `store` being the store's folder. An exception in a job, or a worker that
-    dies, is a result with status `failed`: the session decides whether to try again.
+    A worker that dies is a record with status `failed`: the session decides whether to try again. An executor may be
+    given the jobs of several searches, one after the other.
     """
 
-    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob], /) -> Iterator[JobResult]:
+    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob], /) -> Iterator[JobRecord]:
         """One result per job, in the order in which they finish."""
         ...
 

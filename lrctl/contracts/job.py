@@ -11,9 +11,11 @@ from functools import cached_property
 from typing import Any
 
 from lrctl.contracts.canonical import digest
-from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, params_of
+from lrctl.contracts.optimizers import OptimizerSettings
+from lrctl.contracts.params import UNKEYED, identity
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
 
-NUMERICS = 1
+NUMERICS = 2
 """Part of every key. Raised whenever the same job would give other numbers than before."""
 
 FORWARD = 1 / 3
@@ -25,65 +27,48 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """What all jobs of a search share. `identity` names what can change a number and enters every key.
+    """What all jobs of a search share. What decides a number enters every key, unless it is at its default.
 
     Attributes:
         workload: a registered workload's name, or `file.py:Class`.
-        workload_params: its parameters, JSON values.
+        workload_params: its parameters that are not at their defaults, JSON values.
         content: digest of what the parameters do not name: the data, the source of `file.py`.
-        optimizer: name and settings; None where the workload brings its own.
+        optimizer: its settings; None where the workload brings its own.
         device: as torch names it; only its type (`cpu`, `cuda`) enters the key.
         micro_batches: pieces that each batch is cut into; their gradients add up to the batch's.
         compile: whether the model is compiled.
         tf32: whether matrix products of float32 on CUDA are done in TensorFloat-32; nothing elsewhere.
-        run: the run these jobs are trained for. Recorded with each result, not part of the key.
+        run: the run these jobs are trained for, recorded with each.
     """
 
     workload: str
     workload_params: Mapping[str, Any]
     content: str
     seed: int
-    optimizer: Mapping[str, Any] | None
+    optimizer: OptimizerSettings | None
     device: str = "cpu"
     dtype: str = "float32"
     threads: int = 1
     micro_batches: int = 1
     compile: bool = False
     tf32: bool = False
-    run: str = ""
+    run: str = field(default="", metadata=UNKEYED)
 
     def of(self, job: SegmentJob) -> TrainSpec:
-        """The task as it is for a job that has a seed or an optimizer of its own."""
+        """The spec as it is for a job that has a seed or an optimizer of its own."""
         if job.seed is None and job.optimizer is None:
             return self
-        seed, optimizer = job.seed, job.optimizer
-        return replace(
-            self,
-            seed=self.seed if seed is None else seed,
-            optimizer=self.optimizer if optimizer is None else dict(optimizer),
-        )
+        seed = self.seed if job.seed is None else job.seed
+        return replace(self, seed=seed, optimizer=job.optimizer or self.optimizer)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """Everything about the task that a job's numbers depend on; an option enters it once it is used."""
-        device = self.device.partition(":")[0]
-        options = {
-            "micro_batches": self.micro_batches > 1 and self.micro_batches,
-            "compile": self.compile,
-            "tf32": self.tf32 and device == "cuda",
-        }
-        return {
-            "numerics": NUMERICS,
-            "workload": self.workload.rpartition(":")[2],
-            "workload_params": dict(self.workload_params),
-            "content": self.content,
-            "seed": self.seed,
-            "optimizer": None if self.optimizer is None else dict(self.optimizer),
-            "device": device,
-            "dtype": self.dtype,
-            "threads": self.threads,
-            **{name: value for name, value in options.items() if value},
-        }
+        """Everything about the spec that a job's numbers depend on."""
+        kind = self.device.partition(":")[0]
+        # Where the file of `file.py:Class` lies decides nothing; its content does.
+        told = replace(self, workload=self.workload.rpartition(":")[2], device=kind, tf32=self.tf32 and kind == "cuda")
+        own = self.optimizer and {"name": self.optimizer.name, **identity(self.optimizer)}
+        return {**identity(told), "optimizer": own, "numerics": NUMERICS}
 
 
 @dataclass(frozen=True)
@@ -94,13 +79,13 @@ class SegmentJob:
         schedule: gives the LR of each of these steps, by their number in the whole run.
         score_batches: after the last step, the mean loss with frozen weights over that many reserved batches.
         evaluate: splits to evaluate after the last step, `validation` or `test`.
-        checkpoint: False where nothing will continue from this job. Not part of the key.
         gradient_norms: measure the gradient's L2 norm over all parameters at each step, before any clipping.
         seed: in place of the recipe's.
-        optimizer: name and settings, in place of the recipe's: one of `RunSpec.optimizers`, changed or not.
-        stages: after these steps the smoothed training loss of the run so far is wanted. Not part of the key.
+        optimizer: in place of the recipe's: one of `RunSpec.optimizers`, changed or not.
+        checkpoint: False where nothing will continue from this job.
+        stages: after these steps the smoothed training loss of the run so far is wanted.
         stop_above: with a mean loss above this the job cannot be chosen: it may be stopped, and leaves no checkpoint.
-            None: it is trained to its end. Not part of the key.
+            None: it is trained to its end.
     """
 
     start: int
@@ -109,12 +94,18 @@ class SegmentJob:
     parent: str | None = None
     score_batches: int = 0
     evaluate: tuple[str, ...] = ()
-    checkpoint: bool = True
     gradient_norms: bool = False
-    seed: int | None = None
-    optimizer: Mapping[str, Any] | None = field(default=None, hash=False)
-    stages: tuple[int, ...] = ()
-    stop_above: float | None = None
+    # The two enter the key through `TrainSpec.of`, the schedule by its LRs.
+    seed: int | None = field(default=None, metadata=UNKEYED)
+    optimizer: OptimizerSettings | None = field(default=None, metadata=UNKEYED)
+    checkpoint: bool = field(default=True, metadata=UNKEYED)
+    stages: tuple[int, ...] = field(default=(), metadata=UNKEYED)
+    stop_above: float | None = field(default=None, metadata=UNKEYED)
+
+    @property
+    def steps(self) -> int:
+        """How many updates it is."""
+        return self.stop - self.start
 
     @cached_property
     def lrs(self) -> list[float] | None:
@@ -137,6 +128,11 @@ class SegmentJob:
         """Whether every LR is 0, so that the weights never move."""
         return self.lrs is not None and not any(self.lrs)
 
+    @property
+    def forward_only(self) -> bool:
+        """Whether the job only measures frozen weights: without a backward pass, since it leaves no state behind."""
+        return self.frozen and not self.checkpoint and not self.gradient_norms
+
     def cannot_be_chosen(self, mean_loss: float) -> bool:
         """Whether the job is of no use with this mean loss, or more."""
         return self.stop_above is not None and not mean_loss * (1 - TOLERANCE) <= self.stop_above
@@ -145,18 +141,8 @@ class SegmentJob:
         """The sha256 of canonical JSON of all that decides the result: equal work has an equal key."""
         if self.lrs is None:
             family = type(self.schedule)
-            lrs: Any = {"family": f"{family.__module__}.{family.__qualname__}", "params": params_of(self.schedule)}
+            lrs: Any = {"family": f"{family.__module__}.{family.__qualname__}", "params": identity(self.schedule)}
         else:
             lrs = hashlib.sha256(struct.pack(f"<{len(self.lrs)}d", *self.lrs)).hexdigest()
-        return digest(
-            {
-                **spec.of(self).identity,
-                "parent": self.parent,
-                "start": self.start,
-                "stop": self.stop,
-                "lrs": lrs,
-                "score_batches": self.score_batches,
-                "evaluate": list(self.evaluate),
-                **({"gradient_norms": True} if self.gradient_norms else {}),
-            }
-        )
+        own = {name: value for name, value in identity(self).items() if name != "schedule"}
+        return digest({**spec.of(self).identity, **own, "lrs": lrs})

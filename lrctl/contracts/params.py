@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass
+from dataclasses import MISSING, dataclass
 from dataclasses import Field as DataclassField
 from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -27,18 +27,20 @@ class Field:
     marks: tuple[Any, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
-    """Marks a parameter that was added to a part in use: `Annotated[int, "help", Later()] = 0`.
+UNKEYED = {"in_key": False}
+"""Marks a field that decides no number, so that it enters no key: `field(default=..., metadata=UNKEYED)`."""
 
-    At its default it is left out where parameters are spelt out: the keys of jobs done before stay as they were.
+
+def identity(built: Any) -> dict[str, Any]:
+    """The fields of an instance that decide a result, but for those at their default.
+
+    So an option that is added later leaves all keys as they are. A default that is changed must raise `NUMERICS`.
     """
-
-
-def spelt_out(built: Any) -> dict[str, Any]:
-    """All parameters of an instance with their values, but for those marked `Later` at their default."""
-    later = {f.name: f.default for f in fields_of(type(built)) if any(isinstance(mark, Later) for mark in f.marks)}
-    return {name: value for name, value in asdict(built).items() if name not in later or value != later[name]}
+    return {
+        field.name: value
+        for field in dataclass_fields(built)
+        if field.metadata.get("in_key", True) and (value := getattr(built, field.name)) != default_of(field)
+    }
 
 
 def fields_of(params: Any) -> list[Field]:

@@ -1,4 +1,4 @@
-"""What a job gave."""
+"""What a job gave: the record that the store keeps, and the answer that a strategy is sent."""
 
 from __future__ import annotations
 
@@ -24,26 +24,49 @@ class Failure:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job gave.
+    """What a strategy is answered with, and observers are shown.
 
     Attributes:
-        mean_loss: mean of the finite training losses of its steps (nats for language models); +inf if there
-            are none, or if the job was judged diverged.
-        non_finite: how many training losses were NaN or infinite.
-        tail_loss: mean of the last tenth of the losses, all counted; +inf if one of them is not finite.
+        key: of the job.
+        mean_loss: mean of the finite training losses of its steps (nats for language models); +inf if there are none,
+            or if the job was judged diverged or was stopped.
+        steps: how many were trained.
         score: mean loss with frozen weights over the reserved batches, if asked for.
         metrics: split -> metric -> value, if asked for.
-        seconds: time the training took. `steps` is what was really trained.
-        digests: of the stored losses and, where one was written, the checkpoint.
         gradient_norms: of each step, if asked for.
-        train_loss: the final training loss of the whole run that ends with this job, smoothed; +inf if the run has
-            more non-finite losses than `divergence.max_non_finite`. Never stored: the session adds it where a
-            strategy is answered with a job that ends the run and is evaluated.
-        stage_losses: the smoothed training loss after each of the job's `stages`; never stored either.
         extra_forwards: forward passes beyond one for each step, which a schedule asked for.
-        at_least: of a job that was stopped, a lower bound of the mean loss that it would have had; its `mean_loss`
-            is +inf, and `steps` what was trained until then.
+        at_least: of a job that was stopped, a lower bound of the mean loss that it would have had.
+        train_loss: the final training loss of the whole run that ends with this job, smoothed, if it evaluates that
+            run; +inf if the run has more non-finite losses than `divergence.max_non_finite`.
+        stage_losses: the smoothed training loss after each of the job's `stages`.
+    """
+
+    key: str
+    status: Status
+    mean_loss: float = math.inf
+    steps: int = 0
+    score: float | None = None
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    gradient_norms: tuple[float, ...] | None = None
+    extra_forwards: int = 0
+    at_least: float | None = None
+    train_loss: float | None = None
+    stage_losses: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """What an executor gives back of a job, and the store keeps. Fields that both types have mean the same.
+
+    Attributes:
+        non_finite: how many training losses were NaN or infinite.
+        tail_loss: mean of the last tenth of the losses, all counted; +inf if one of them is not finite.
+        seconds: time the training took.
+        digests: of the stored losses and, where one was written, the checkpoint.
+        run: the run that it was trained for.
         discarded: steps that the same run trained for this job before, when it was stopped.
+        remade: by run, the steps that were trained again for a checkpoint that was gone.
+        failure: why the job failed. Never stored.
     """
 
     key: str
@@ -59,25 +82,42 @@ class JobResult:
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     run: str = ""
-    failure: Failure | None = None
     gradient_norms: tuple[float, ...] | None = None
-    train_loss: float | None = None
-    stage_losses: tuple[float, ...] = ()
     extra_forwards: int = 0
     at_least: float | None = None
     discarded: int = 0
+    remade: Mapping[str, int] = field(default_factory=dict)
+    failure: Failure | None = None
+
+    def answer(
+        self, *, diverged: bool = False, train_loss: float | None = None, stage_losses: tuple[float, ...] = ()
+    ) -> JobResult:
+        """What a strategy is told of it."""
+        return JobResult(
+            self.key,
+            "diverged" if diverged else self.status,
+            math.inf if diverged else self.mean_loss,
+            self.steps,
+            self.score,
+            self.metrics,
+            self.gradient_norms,
+            self.extra_forwards,
+            self.at_least,
+            train_loss,
+            stage_losses,
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """The result as strict JSON: a number that is not finite becomes null."""
+        """The record as strict JSON: a number that is not finite becomes null."""
         document: dict[str, Any] = finite(asdict(self))
-        del document["failure"], document["train_loss"], document["stage_losses"]
-        for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded"):
-            if document[name] == type(self).__dataclass_fields__[name].default:
+        del document["failure"]
+        for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded", "remade"):
+            if not document[name] and getattr(self, name) in (None, 0, {}):
                 del document[name]
         return document
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> JobResult:
+    def from_json(cls, document: Mapping[str, Any]) -> JobRecord:
         """The inverse of `to_json`; a null loss is +inf again."""
         values = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
         for name in ("mean_loss", "tail_loss", "score"):

@@ -125,6 +125,14 @@ class UpdateContext(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleRecord:
+    """A schedule as JSON has it: the name of its registered family, and its parameters."""
+
+    family: str
+    params: Mapping[str, Any]
+
+
 def params_of(schedule: object) -> dict[str, Any]:
     """The parameters of a schedule as JSON has them, from the fields of its dataclass."""
     if not is_dataclass(schedule) or isinstance(schedule, type):

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol
 
 from lrctl.contracts.chart import Chart
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.result import JobResult, Status
-from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
-from lrctl.contracts.table import Table
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, ScheduleRecord
+from lrctl.contracts.table import DataFile, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class RunSpec:
     Attributes:
         steps: how many optimizer updates it has.
         seed: the recipe's.
-        optimizers: the name and settings of each optimizer, for jobs that are to use another than the recipe's: the
+        optimizers: the settings of each optimizer by name, for jobs that are to use another than the recipe's: the
             recipe's settings where it names that optimizer, else the defaults.
         optimizer: which of them the recipe means; None where the workload brings its own, or may.
         exact: the workload, where its runs have a closed form. Its methods are pure functions, and train nothing.
@@ -34,7 +35,7 @@ class RunSpec:
 
     steps: int
     seed: int = 0
-    optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    optimizers: Mapping[str, OptimizerSettings] = field(default_factory=dict)
     optimizer: str | None = None
     exact: Exact | None = None
 
@@ -77,10 +78,66 @@ class Segment:
     frozen_loss: float | None = None
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Segment:
+        """The inverse of `dataclasses.asdict`, of which null stands for +inf."""
+        candidates = tuple(Candidate(**{**each, **unbounded(each, "mean_loss")}) for each in document["candidates"])
+        notes = tuple(document["notes"])
+        return cls(**{**document, **unbounded(document, "margin"), "candidates": candidates, "notes": notes})
+
     @property
     def winner(self) -> Candidate:
         """The candidate that was chosen."""
         return next(candidate for candidate in self.candidates if candidate.lr == self.chosen)
+
+
+def unbounded(document: Mapping[str, Any], *names: str) -> dict[str, float]:
+    """These numbers of a document, of which null stands for +inf."""
+    return {name: math.inf if document[name] is None else document[name] for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRun:
+    """A training run from the first step to the last: one entry among the results of a search.
+
+    Attributes:
+        name: of what was tried, for people, such as `wsd`.
+        checkpoint: key of the job that ended it.
+        train_loss: final training loss, smoothed. A loss that is not finite is NaN once read back.
+        full_runs: what finding it cost, in plain training runs.
+        seed: where it is not that of the recipe.
+        optimizer: the name of its own, where it is not the recipe's.
+        given: it has the schedule that the search was given to work on.
+        details: what else there is to say of it, JSON values by name.
+    """
+
+    name: str
+    schedule: ScheduleRecord
+    checkpoint: str | None
+    train_loss: float
+    validation_loss: float
+    test_loss: float
+    full_runs: float
+    seed: int | None = None
+    optimizer: str | None = None
+    given: bool = False
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object: `details` stand among the rest, and what is not told is left out."""
+        document = asdict(self)
+        optional = {name: document.pop(name) for name in ("seed", "optimizer", "given")}
+        told = {name: value for name, value in optional.items() if value is not None and value is not False}
+        return {**document.pop("details"), **document, **told}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> TrainedRun:
+        """The inverse of `to_json`."""
+        own = {f.name for f in fields(cls)} - {"details"}
+        values = {name: value for name, value in document.items() if name in own}
+        losses = {n: math.nan if values[n] is None else values[n] for n in values if n.endswith("_loss")}
+        details = {name: value for name, value in document.items() if name not in own}
+        return cls(**{**values, **losses, "schedule": ScheduleRecord(**document["schedule"]), "details": details})
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +184,7 @@ class Batch:
             job of this batch continues from are deleted.
         judge: whether jobs that went badly are marked as diverged. False where a strategy judges whole runs by how
             they end.
-        slack: one of the jobs is chosen by its mean loss, and which may be: a job that is sure to be none of them is
+        tolerance: one of the jobs is chosen by its mean loss, and which may be: a job that is sure to be none of them is
             stopped. Its result has status `stopped` and mean loss +inf. None: every job is trained to its end.
     """
 
@@ -147,19 +204,28 @@ class SearchResult:
         schedule: for the whole run; None where none was found, as in a comparison that sums up what was recorded.
         checkpoint: key of the job that ended the run with this schedule; None where nothing was trained.
         trace: the decisions that led to it.
-        summary: JSON values to add to the result document; `next` is a command for the user to try.
+        results: what was trained from the first step to the last, best first, where that is more than the one run that
+            is handed over.
+        chosen_by: the loss that the choice was made by, in words.
+        next: a command for the user to try.
+        summary: what else there is to say, JSON values by name.
         notes: what the user should know about the answer.
-        tables: what a person is shown of the summary.
+        tables: what a person is shown of it.
         charts: what a report draws of it.
+        data: what a report writes of it.
     """
 
     schedule: Schedule | AdaptiveSchedule | None
     checkpoint: str | None
     trace: tuple[Segment, ...] = ()
-    summary: tuple[tuple[str, Any], ...] = ()
+    results: tuple[TrainedRun, ...] = ()
+    chosen_by: str = ""
+    next: str = ""
+    summary: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
+    data: tuple[DataFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

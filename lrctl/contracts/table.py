@@ -24,6 +24,20 @@ class Table:
         return cls(document["caption"], tuple(document["columns"]), rows, tuple(document["notes"]))
 
 
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """Rows that a report writes as `NAME.csv`; those of several runs stand in one file, each once."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> DataFile:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(document["name"], tuple(document["columns"]), tuple(tuple(row) for row in document["rows"]))
+
+
 def number(loss: float | None) -> str:
     """A loss to four digits."""
     return "not finite" if loss is None or not math.isfinite(loss) else f"{loss:.4f}"

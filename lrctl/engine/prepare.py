@@ -1,4 +1,4 @@
-"""A recipe's task: its data made ready, its device chosen, its surroundings written down."""
+"""A recipe's train spec: its data made ready, its device chosen, its surroundings written down."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from lrctl._version import __version__
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import StandIn, WithOptimizer, Workload
 from lrctl.errors import MissingError, UsageError
-from lrctl.recipe.optimizers import AUTO
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import content_digest, load_workload
 
 
 def prepare(recipe: Recipe) -> TrainSpec:
-    """The task of a recipe, with its data made ready and its device chosen.
+    """The spec of a recipe, with its data made ready and its device chosen.
 
     Raises:
         UsageError: the workload or device cannot be used, or the optimizer is settled twice.
         MissingError: data or a model is not here, and cannot be fetched.
     """
     workload = load(recipe)
-    return task_of(recipe, workload, content_digest(recipe.workload.name, workload))
+    return spec_of(recipe, workload, content_digest(recipe.workload.name, workload))
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """A recipe's task where nothing was made ready for it, for a dry run.
+    """A recipe's spec where nothing was made ready for it, for a dry run.
 
     Attributes:
         task: its `content` is empty where data are not ready.
@@ -46,7 +45,7 @@ class Rehearsed:
 
 
 def rehearse(recipe: Recipe) -> Rehearsed:
-    """The task of a recipe without making data ready that are not, unless the workload has no stand-ins for them.
+    """The spec of a recipe without making data ready that are not, unless the workload has no stand-ins for them.
 
     Raises:
         UsageError: the workload or device cannot be used, or the optimizer is settled twice.
@@ -55,11 +54,11 @@ def rehearse(recipe: Recipe) -> Rehearsed:
     try:
         workload = load(recipe)
         if isinstance(workload, StandIn) and not workload.ready():
-            return Rehearsed(task_of(recipe, workload, ""), workload, stand_in=True)
+            return Rehearsed(spec_of(recipe, workload, ""), workload, stand_in=True)
         content = content_digest(recipe.workload.name, workload)
     except MissingError as error:
-        return Rehearsed(task_of(recipe, workload, ""), None, missing=str(error))
-    return Rehearsed(task_of(recipe, workload, content), workload)
+        return Rehearsed(spec_of(recipe, workload, ""), None, missing=str(error))
+    return Rehearsed(spec_of(recipe, workload, content), workload)
 
 
 def load(recipe: Recipe) -> Workload:
@@ -70,29 +69,29 @@ def load(recipe: Recipe) -> Workload:
     """
     if recipe.refused:
         raise UsageError(recipe.refused)
-    return load_workload(recipe.workload.name, recipe.workload.params, recipe.training.seed)
+    return load_workload(recipe.workload.name, recipe.workload.changed, recipe.training.seed)
 
 
-def task_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpec:
-    """The task of a recipe, with its device chosen.
+def spec_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpec:
+    """The spec of a recipe, with its device chosen.
 
     Raises:
         UsageError: the device cannot be used, or the optimizer is settled twice.
     """
     training, choice = recipe.training, recipe.workload
     brings_own = recipe.run_spec.optimizer is None if workload is None else isinstance(workload, WithOptimizer)
-    own = brings_own and recipe.optimizer.name == AUTO
-    if own and recipe.optimizer_given:
+    own = brings_own and recipe.optimizer.auto
+    if own and recipe.optimizer.given:
         raise UsageError(
             f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer, so these settings would be "
             "ignored; leave them out, or set optimizer.name to train with another optimizer instead"
         )
     return TrainSpec(
         workload=choice.name,
-        workload_params=choice.params,
+        workload_params=choice.changed,
         content=content,
         seed=training.seed,
-        optimizer=None if own else recipe.named_optimizer,
+        optimizer=None if own else recipe.optimizer.settings,
         device=resolve_device(training.device),
         dtype=training.dtype,
         threads=training.threads,

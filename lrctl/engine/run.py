@@ -1,22 +1,27 @@
-"""One run from recipe to result document: its name, its folder in the store, and the session that carries it out."""
+"""One run from recipe to result: its name, its folder in the store, and the session that carries it out."""
 
 from __future__ import annotations
 
+import math
 import time
-from contextlib import closing
-from dataclasses import replace
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from lrctl.contracts.canonical import digest
-from lrctl.contracts.job import NUMERICS, TrainSpec
+from lrctl.contracts.job import TrainSpec
+from lrctl.contracts.run_result import Cost, RunResult
 from lrctl.contracts.strategy import Search, SearchResult
+from lrctl.engine.executors import Executors
+from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import environment, prepare
-from lrctl.engine.session import Session, notify
+from lrctl.engine.session import Ending, Session
 from lrctl.errors import StoreError
 from lrctl.recipe.schema import Recipe
+from lrctl.registry.observers import notify
 from lrctl.registry.registry import registry
-from lrctl.storage.run_result import Outcome, result_document, schedule_document
+from lrctl.registry.schedules import recorded
+from lrctl.storage.identity import RunIdentity
 from lrctl.storage.runs import FinishedRun
 from lrctl.storage.store import Store
 
@@ -28,17 +33,19 @@ def search(
     store: str | Path = ".lrctl",
     name: str | None = None,
     fresh: bool = False,
-) -> dict[str, Any]:
-    """Run the strategy `command` on a recipe and return the result document, as `--json` prints it.
+    executors: Executors | None = None,
+) -> RunResult:
+    """Run the strategy `command` on a recipe.
 
     The same search again continues where it stopped; a finished one returns its result at once.
 
     Args:
         command: a registered strategy's name.
-        recipe: from `lrctl.recipe.schema.read`.
+        recipe: from `lrctl.recipe.parse.read`.
         store: the folder that holds jobs, checkpoints and runs.
         name: of the run; by default the command and a hash of all that decides the result.
         fresh: start over, whatever the store holds.
+        executors: keep the workers of this search for the next one; by default they are stopped.
 
     Raises:
         UsageError: the recipe, workload or name cannot be used.
@@ -48,66 +55,122 @@ def search(
     place = Store(store)
     if name is not None:
         place.run(name)  # refuses a bad name before anything is prepared
-    document = (None if fresh else finished_before(place, command, recipe, name)) or searched(
-        place, command, recipe, name, fresh
-    )
-    document |= {"files": place.files(document)}
-    notify("search_finished", document=document)
-    return document
+    run = Run(place, command, recipe, name, fresh)
+    result = (None if fresh else run.finished_before()) or run.carry_out(executors)
+    notify("search_finished", result=result)
+    return result
 
 
-def searched(place: Store, command: str, recipe: Recipe, name: str | None, fresh: bool) -> dict[str, Any]:
-    """The result document of a search that begins, or goes on."""
-    began = time.monotonic()
-    part, params = registry().get("strategy", command), recipe.params(command)
-    moved = begun(part.target(params, recipe.run_spec))
-    spec = None if isinstance(moved, SearchResult) else prepare(recipe)
-    name, frozen = identity(command, recipe, spec, name)
-    if fresh:
-        place.remove_run(name)
-    place.begin(name, frozen, environment(spec))
+@dataclass
+class Run:
+    """A run that is to be finished."""
 
-    def finish(outcome: Outcome) -> dict[str, Any]:
-        document = result_document(command, name, recipe, outcome, time.monotonic() - began)
-        place.finish(name, document, schedule_document(document))
-        return document
+    store: Store
+    command: str
+    recipe: Recipe
+    name: str | None
+    fresh: bool = False
 
-    if isinstance(moved, SearchResult):
-        return finish(Outcome(moved))
-    assert spec
-    with closing(Session(place, replace(spec, run=name), recipe, fresh)) as session:
-        document = finish(session.hand_over(session.drive(moved)))
-        session.keep(document["checkpoint"])
-    return document
+    @cached_property
+    def spec(self) -> TrainSpec:
+        """What its jobs share. The workload's data are made ready and digested for it, once."""
+        return prepare(self.recipe)
+
+    def identity(self, *, trains: bool) -> RunIdentity:
+        """What decides its result."""
+        return RunIdentity.of(self.command, self.recipe, self.spec if trains else None)
+
+    def finished_before(self) -> RunResult | None:
+        """The result of the same search, if it is finished and what it handed over is still there."""
+        # Whether a search trains is known only once it has begun, and that may take its time: the runs tell.
+        bare = self.identity(trains=False)
+        for run in [self.name] if self.name else self.store.runs():
+            known = self.store.identity(run)
+            if known is None or replace(known, device=None, content=None) != bare:
+                continue
+            if known == (bare if known.content is None else self.identity(trains=True)):
+                result = self.store.run_result(run)
+                if result and is_whole(FinishedRun(self.store, run, result)):
+                    return replace(result, run=run)  # its folder may have been renamed
+        return None
+
+    def carry_out(self, executors: Executors | None) -> RunResult:
+        """The result of a search that begins, or goes on."""
+        began = time.monotonic()
+        strategy, params = registry().get("strategy", self.command), self.recipe.params(self.command)
+        moved = begun(strategy.target(params, self.recipe.run_spec))
+        if isinstance(moved, SearchResult):
+            name = self.open(trains=False)
+            result = self.result(name, moved, Ending(self.recipe.training.seed), Cost(), ())
+            self.store.finish(result)
+            return result
+        name = self.open(trains=True)
+        spec = replace(self.spec, run=name)
+        with closing(Executors()) if executors is None else nullcontext(executors) as kept:
+            executor = kept.get(self.recipe.executor, self.store, spec.device)
+            session = Session(JobRunner(self.store, spec, executor, self.fresh), self.recipe)
+            try:
+                found = session.drive(moved)
+                ending = session.hand_over(found)
+                cost = session.cost(time.monotonic() - began)
+                result = self.result(name, found, ending, cost, tuple(session.notes))
+                self.store.finish(result)
+                session.keep(found.checkpoint)
+            except BaseException:
+                kept.close()  # or its jobs would be answered to the next search
+                raise
+        return result
+
+    def open(self, *, trains: bool) -> str:
+        """Begin the run in the store; returns its name."""
+        identity = self.identity(trains=trains)
+        name = self.name or identity.name
+        if self.fresh:
+            self.store.remove_run(name)
+        spec = self.spec if trains else None
+        self.store.begin(name, identity, self.recipe.to_toml(self.command), environment(spec))
+        return name
+
+    def result(self, name: str, found: SearchResult, ending: Ending, cost: Cost, notes: tuple[str, ...]) -> RunResult:
+        """What the search came to."""
+        held_out = {split: finite(metrics["loss"]) for split, metrics in ending.metrics.items()}
+        return RunResult(
+            command=self.command,
+            run=name,
+            workload=self.recipe.workload.name,
+            seed=ending.seed,
+            steps=self.recipe.training.steps,
+            schedule=None if found.schedule is None else recorded(found.schedule),
+            train_loss=finite(ending.train_loss),
+            validation_loss=held_out.get("validation"),
+            test_loss=held_out.get("test"),
+            metrics=ending.metrics,
+            segments=found.trace,
+            checkpoint=found.checkpoint,
+            cost=cost,
+            notes=(*notes, *found.notes, *(note for segment in found.trace for note in segment.notes)),
+            tables=found.tables,
+            charts=found.charts,
+            data=found.data,
+            results=found.results,
+            chosen_by=found.chosen_by,
+            next=found.next,
+            summary=found.summary,
+        )
 
 
-def finished_before(place: Store, command: str, recipe: Recipe, name: str | None) -> dict[str, Any] | None:
-    """The result document of the same search, if it is finished and what it handed over is still there."""
-    tables = recipe.frozen(command)
-    alike = {run: frozen for run in place.runs() if (frozen := place.recipe(run)).partition("\n")[2] == tables}
-    # Whether a search trains is known only once it has begun, and that may take its time.
-    for task_of in (lambda: None, lambda: prepare(recipe)) if alike else ():
-        run, frozen = identity(command, recipe, task_of(), name)
-        document = place.document(run) if alike.get(run) == frozen else None
-        if document and whole(FinishedRun(place, run, document)):
-            return document | {"run": run}  # its folder may have been renamed
-    return None
+def finite(loss: float | None) -> float | None:
+    """A loss, or None where it is not finite."""
+    return loss if loss is not None and math.isfinite(loss) else None
 
 
-def whole(run: FinishedRun) -> bool:
+def is_whole(run: FinishedRun) -> bool:
     """Whether what a finished run handed over is still there, and is what its schedule's family gives."""
-    key = run.document["checkpoint"]
+    key = run.result.checkpoint
     try:
         return key is None or (run.store.checkpoint(key).exists() and not run.outdated)
     except StoreError:  # a job that led to it is missing or damaged: the search makes it again
         return False
-
-
-def identity(command: str, recipe: Recipe, spec: TrainSpec | None, name: str | None) -> tuple[str, str]:
-    """A run's name and frozen recipe, which begins with what decides the result beside the recipe."""
-    decided = "nothing trained" if spec is None else f"device {spec.identity['device']}, content {spec.content}"
-    frozen = f"# numerics {NUMERICS}, {decided}\n{recipe.frozen(command)}"
-    return name or f"{command}-{digest(frozen)[:8]}", frozen
 
 
 def begun(search: Search) -> SearchResult | Search:

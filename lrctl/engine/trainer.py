@@ -21,11 +21,11 @@ import torch
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.workload import Scored, Weighted, Workload
+from lrctl.engine import optimizers
 from lrctl.engine.batches import pieces, rows, to
 from lrctl.engine.early_stopping import PartialMean
 from lrctl.engine.lr_control import Control
 from lrctl.errors import UsageError
-from lrctl.recipe import optimizers as optimizers
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ def train(workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict
     lrs: list[float] = []
     partial_mean = PartialMean(job)
     stoppable = not getattr(workload, "signed_loss", False)
-    clip_norm = (spec.optimizer or {}).get("clip_norm", 0.0)
+    clip_norm = spec.optimizer.clip_norm if spec.optimizer else 0.0
     model.train()
     began = time.perf_counter()
     for index, step in enumerate(range(job.start, job.stop)):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.canonical import canonical_json
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.result import Failure, JobResult
+from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.workload import Workload
 from lrctl.errors import CheckpointError, LrctlError, ReproducibilityError, UsageError
 from lrctl.recipe import workloads as loading
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from lrctl.engine.trainer import Trained
 
 
-def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobResult:
+def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     """The result of a job; an exception becomes a result with status `failed`."""
     try:
         return work(opened(store), spec, job)
     except Exception as error:
         where = "" if isinstance(error, LrctlError) else loading.origin(error, spec.workload)
         failure = Failure(type(error).__name__, f"{error}{where}", traceback.format_exc())
-        return JobResult(job.key(spec), "failed", failure=failure, run=spec.run)
+        return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +44,7 @@ def opened(store: Path) -> Store:
     return Store(store)
 
 
-def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobResult:
+def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     """Train a job from its parent's checkpoint; write its losses, its checkpoint and, last, its result.
 
     A job that another process has done meanwhile is not trained again. Of one that was stopped, only that is written.
@@ -57,7 +57,7 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobResult:
     from lrctl.storage import checkpoint
 
     key, own_seed, spec = job.key(spec), job.seed in (None, spec.seed), spec.of(job)
-    known = store.result(key)
+    known = store.record(key)
     if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.checkpoint(key).exists()):
         return known
     workload = workload_of(spec, checked=own_seed)
@@ -73,8 +73,10 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobResult:
         if leaves_checkpoint(job, result.mean_loss):
             digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
         discarded = first.discarded if first else discarded_before(store, spec, key)
-        result = replace(result, digests=digests, discarded=discarded, run=first.run if first else spec.run)
-    store.put_result(result)
+        run = first.run if first else spec.run
+        remade = remade_now(first, spec.run, result.steps)
+        result = replace(result, digests=digests, discarded=discarded, run=run, remade=remade)
+    store.put_record(result)
     return result
 
 
@@ -83,10 +85,10 @@ def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:
     return job.checkpoint and not job.cannot_be_chosen(mean_loss)
 
 
-def stopped(store: Store, spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobResult:
+def stopped(store: Store, spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
     """The result of a job that was not trained to its end."""
     key = job.key(spec)
-    return JobResult(
+    return JobRecord(
         key=key,
         status="stopped",
         steps=len(trained.losses),
@@ -103,6 +105,13 @@ def discarded_before(store: Store, spec: TrainSpec, key: str) -> int:
     """The steps that this run trained for a job when it was stopped before."""
     before = store.stopped(key)
     return before.steps + before.discarded if before and before.run == spec.run else 0
+
+
+def remade_now(first: JobRecord | None, run: str, steps: int) -> dict[str, int]:
+    """The steps trained again for a checkpoint, by run, once `run` has trained these."""
+    if first is None:
+        return {}
+    return {**first.remade, run: first.remade.get(run, 0) + steps}
 
 
 def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload:
@@ -140,7 +149,7 @@ def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
 
     if job.parent is None:
         return None
-    parent = store.result(job.parent)
+    parent = store.record(job.parent)
     try:
         if parent is None:
             raise CheckpointError(f"the job {job.parent[:12]} that this one continues from is not known")
@@ -151,13 +160,13 @@ def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
     return state
 
 
-def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> JobResult | None:
+def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> JobRecord | None:
     """The result of a job done before, which must have given the same losses; None if it was not.
 
     Raises:
         ReproducibilityError: it gave others.
     """
-    first = store.result(key)
+    first = store.record(key)
     if first is None:
         return None
     stored = store.losses(key)["loss"]
@@ -171,13 +180,13 @@ def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> Job
     return first
 
 
-def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobResult:
+def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
     """The result of a job that was trained to its end, from its losses."""
     import numpy as np
 
     losses = trained.losses.astype(np.float64)
     good = losses[np.isfinite(losses)]
-    return JobResult(
+    return JobRecord(
         key=job.key(spec),
         status="ok",
         mean_loss=float(good.mean()) if len(good) else math.inf,

@@ -10,17 +10,17 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from textwrap import shorten
 from types import MappingProxyType
 from typing import Any
 
 from lrctl._version import __version__
-from lrctl.contracts.schedule import AdaptiveSchedule
+from lrctl.contracts.schedule import AdaptiveSchedule, ScheduleRecord
 from lrctl.errors import UsageError, unknown
 from lrctl.export.formula import Formula, formula
 from lrctl.registry.registry import registry
-from lrctl.registry.schedules import described
+from lrctl.registry.schedules import recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Exported:
     formula: Formula
 
     @property
-    def described(self) -> dict[str, Any]:
+    def record(self) -> ScheduleRecord:
         """The schedule as JSON."""
-        return described(self.schedule)
+        return recorded(self.schedule)
 
 
 def export(schedule: Any, steps: int, to: str, *, source: str, module: str = "lr_schedule") -> str:
@@ -82,7 +82,7 @@ def as_csv(e: Exported) -> str:
 def as_json(e: Exported) -> str:
     """The LR of each update, and what the schedule is."""
     made_by = {"lrctl": __version__, "source": e.source}
-    document = {"steps": e.steps, "lr": e.formula.lrs[: e.steps], "schedule": e.described, "made_by": made_by}
+    document = {"steps": e.steps, "lr": e.formula.lrs[: e.steps], "schedule": asdict(e.record), "made_by": made_by}
     lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in document.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -108,11 +108,8 @@ def header(e: Exported, title: str, usage: str) -> str:
         f"Learning-rate schedule for {title}: {e.steps} steps, from {source}.",
         f"Exported by lrctl {__version__}; it works without lrctl.",
         "",
-        f"Family {e.described['family']}:",
-        *(
-            f"    {name} = {shorten(repr(value), 90, placeholder=' ...')}"
-            for name, value in e.described["params"].items()
-        ),
+        f"Family {e.record.family}:",
+        *(f"    {name} = {shorten(repr(value), 90, placeholder=' ...')}" for name, value in e.record.params.items()),
     ]
     if e.formula.why_table:
         lines += [f"Its formula could not be carried ({e.formula.why_table}), so its LRs stand in a table."]

@@ -26,14 +26,17 @@ from typing import Any, Literal
 
 from lrctl.contracts import params as fields
 from lrctl.contracts.chart import Chart, Series, stem
+from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.contracts.table import Table, signed
 from lrctl.engine import run
+from lrctl.engine.executors import Executors
 from lrctl.errors import LrctlError, MissingError, NoValidCandidateError, UsageError, unknown
 from lrctl.recipe import files as recipe_file
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
+from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
-from lrctl.registry.schedules import schedule_in, schedule_text
+from lrctl.registry.schedules import rebuilt, schedule_text
 
 Scale = Literal["tiny", "paper"]
 
@@ -81,10 +84,10 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Reproduced:
-    """A cell that was run: the result document of its run, or why there is none."""
+    """A cell that was run: the result of its run, or why there is none."""
 
     cell: Cell
-    document: Mapping[str, Any] | None
+    result: RunResult | None
     failure: str = ""
 
     def of(self, name: str, path: str) -> Any:
@@ -93,7 +96,7 @@ class Reproduced:
 
     def ours(self, path: str) -> Any:
         """What stands at `path` in the document, such as `rows.0.delta`; None if nothing does."""
-        found: Any = self.document
+        found: Any = self.result and self.result.to_json()
         for part in path.split("."):
             try:
                 found = found[int(part)] if isinstance(found, list | tuple) else found[part]
@@ -130,7 +133,7 @@ def experiment(recipe: str) -> Experiment | None:
     return replace(made, cells=cells, tiny=tiny)
 
 
-def recipe_of(wanted: Experiment, cell: Cell, scale: Scale, overrides: Mapping[str, Any]) -> recipes.Recipe:
+def recipe_of(wanted: Experiment, cell: Cell, scale: Scale, overrides: Mapping[str, Any]) -> Recipe:
     """The recipe of a cell; `overrides` are the user's own."""
     if scale == "paper":
         return recipes.read(wanted.recipe, {**cell.set, **overrides})
@@ -149,6 +152,7 @@ class Reproduction:
     scale: Scale
     store: str | Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    executors: Executors = field(default_factory=Executors)
 
     def run(self, wanted: Experiment) -> list[Reproduced]:
         """Run every cell of an experiment; what is in the store is not run again. A cell that fails says so.
@@ -168,8 +172,8 @@ class Reproduction:
     def reproduced(self, wanted: Experiment, cell: Cell) -> Reproduced:
         """A cell, run."""
         try:
-            command = self.command(wanted, cell)
-            return Reproduced(cell, run.search(command, self.recipe(wanted, cell), store=self.store))
+            command, recipe = self.command(wanted, cell), self.recipe(wanted, cell)
+            return Reproduced(cell, run.search(command, recipe, store=self.store, executors=self.executors))
         except MissingError as error:
             return Reproduced(cell, None, f"not here: {error}")
         except UsageError:
@@ -178,7 +182,7 @@ class Reproduction:
             told = "diverged" if isinstance(error, NoValidCandidateError) else f"failed: {error}"
             return Reproduced(cell, None, told)
 
-    def recipe(self, wanted: Experiment, cell: Cell) -> recipes.Recipe:
+    def recipe(self, wanted: Experiment, cell: Cell) -> Recipe:
         """The recipe of a cell, with the schedule that another cell found if it is given one; that is run first.
 
         Raises:
@@ -193,11 +197,11 @@ class Reproduction:
         if other is None or source is None:
             raise UsageError(f"{wanted.recipe}: paper: {cell.label}: given: there is no cell {cell.given!r}")
         found = self.reproduced(other, source)
-        if found.document is None:
+        if found.result is None or found.result.schedule is None:
             raise LrctlError(f"{cell.given}: {found.failure}")
         own = {key: value for key, value in cell.set.items() if not key.startswith("strategy.")}
         command, plain = self.command(wanted, cell), recipe_of(wanted, Cell("", set=own), self.scale, self.overrides)
-        text = schedule_text(schedule_in(found.document, cell.given), found.document["steps"])
+        text = schedule_text(rebuilt(found.result.schedule, cell.given), found.result.steps)
         settings = dict(cell.set)
         for each in fields.fields_of(registry().get("strategy", command).params):
             for mark in (mark for mark in each.marks if isinstance(mark, GivenSchedule)):

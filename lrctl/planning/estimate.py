@@ -13,6 +13,7 @@ from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.strategy import Batch, SearchResult, drive
 from lrctl.contracts.workload import StandIn
+from lrctl.engine.executors import resolved
 from lrctl.engine.prepare import Rehearsed, rehearse
 from lrctl.engine.run import begun
 from lrctl.engine.session import SPLITS
@@ -74,7 +75,7 @@ class Rehearsal:
             lr = peak_of(job) if job.evaluate or job.score_batches else job.schedule(job.stop)
             loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
         metrics = {split: {"loss": loss} for split in job.evaluate}
-        made_up = JobResult(job.key(self.spec), "ok", loss, 0, loss, job.stop - job.start)
+        made_up = JobResult(job.key(self.spec), "ok", loss, job.steps)
         norms = (1.0,) * made_up.steps if job.gradient_norms else None
         train_loss = loss if job.evaluate else None
         stages = (loss,) * len(job.stages)
@@ -164,7 +165,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
 
 def known(place: Store, key: str) -> bool:
     """Whether a job was trained before, to its end or until it could not be chosen any more."""
-    return place.result(key) is not None or place.stopped(key) is not None
+    return place.record(key) is not None or place.stopped(key) is not None
 
 
 def costs(
@@ -172,7 +173,7 @@ def costs(
 ) -> dict[str, Any]:
     """The part of an estimate that is measured: time, memory, disk."""
     device = rehearsed.spec.device
-    workers = recipe.executor.params.get("workers") or (1 if recipe.executor.name == "serial" else slots(device))
+    workers = getattr(resolved(recipe.executor, device).params, "workers", 1) or slots(device)
     updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
     updates += sum(job.stop - job.start for job in again)
     updates += sum(job.score_batches for job in rehearsal.jobs.values()) * FORWARD / workers

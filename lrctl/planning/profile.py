@@ -14,10 +14,10 @@ import torch
 
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import StandIn, Workload
+from lrctl.engine import optimizers
 from lrctl.engine.batches import cut, pieces, rows, tensors_in
 from lrctl.engine.lr_control import set_lr
 from lrctl.engine.trainer import backward, batch_of, evaluate, frozen, loss_of, precision, seed_all
-from lrctl.recipe import optimizers as optimizers
 
 PROBE = 20
 """Steps, at LR 0, that a step's time is measured over."""
@@ -85,8 +85,8 @@ class Bench:
 
     def update(self) -> None:
         """Clip, update the weights, and forget the gradients."""
-        if clip_norm := (self.spec.optimizer or {}).get("clip_norm", 0.0):
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
+        if self.spec.optimizer and self.spec.optimizer.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.optimizer.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
     from lrctl.contracts.job import SegmentJob
     from lrctl.contracts.result import JobResult
+    from lrctl.contracts.run_result import RunResult
     from lrctl.contracts.strategy import Batch, RunSpec
 
 PROJECT = "lrctl"
@@ -50,10 +51,10 @@ def batch_started(batch: Batch, reused: int, run: RunSpec) -> None:
 
 
 @hookspec
-def job_finished(job: SegmentJob, result: JobResult) -> None:
-    """A job was trained or found in the store. The return value is ignored."""
+def job_finished(job: SegmentJob, result: JobResult, reused: bool) -> None:
+    """A job was trained, or found in the store (`reused`); it is not judged yet. The return value is ignored."""
 
 
 @hookspec
-def search_finished(document: dict[str, Any]) -> None:
-    """A search is done; `document` is its result as `--json` prints it. The return value is ignored."""
+def search_finished(result: RunResult) -> None:
+    """A search is done; `result.to_json()` is what `--json` prints. The return value is ignored."""

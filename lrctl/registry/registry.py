@@ -36,6 +36,7 @@ class Part:
     help: str
     target: Any
     params: Any = None
+    in_process: bool = False
 
 
 @dataclass(slots=True)
@@ -114,7 +115,17 @@ class Registry:
             f"schedule family {type(schedule).__name__} is not registered; register it in register_schedules"
         )
 
-    def add(self, kind: str, plugin: str, target: Any, *, name: str, help: str, params: Any = None) -> None:  # noqa: A002
+    def add(
+        self,
+        kind: str,
+        plugin: str,
+        target: Any,
+        *,
+        name: str,
+        help: str,  # noqa: A002
+        params: Any = None,
+        in_process: bool = False,
+    ) -> None:
         """Take a part in: what a plugin calls as `register`.
 
         Raises:
@@ -132,7 +143,7 @@ class Registry:
                 f"{kind} '{name}' is registered by plugin {taken.plugin} and by plugin {plugin}; "
                 "remove one, or restrict what is loaded with LRCTL_PLUGINS"
             )
-        self.parts[kind][name] = Part(kind, name, plugin, help, target, params)
+        self.parts[kind][name] = Part(kind, name, plugin, help, target, params, in_process)
 
 
 @cache

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lrctl.contracts.canonical import canonical_json
-from lrctl.contracts.schedule import build_schedule, params_of
+from lrctl.contracts.schedule import ScheduleRecord, build_schedule, params_of
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 
@@ -53,29 +53,31 @@ def parse_schedule(text: str, where: str) -> tuple[Any, int]:
     steps = document.get("steps")
     if type(steps) is not int or steps < 1:
         raise UsageError(f"{where}: steps: must be a whole number of at least 1, got {steps!r}")
-    return schedule_in(document, where), steps
+    match document.get("schedule"):
+        case {"family": str(family), "params": dict(params)}:
+            return rebuilt(ScheduleRecord(family, params), where), steps
+    raise UsageError(f"{where}: schedule: must hold a family and its params, got {document.get('schedule')!r}")
 
 
 def schedule_text(schedule: Any, steps: int) -> str:
     """A schedule as `parse_schedule` reads it."""
-    return canonical_json({"format": SCHEDULE_FORMAT, "steps": steps, "schedule": described(schedule)})
+    return canonical_json({"format": SCHEDULE_FORMAT, "steps": steps, "schedule": asdict(recorded(schedule))})
 
 
-def described(schedule: Any) -> dict[str, Any]:
-    """A schedule as JSON: its registered family and parameters."""
-    return {"family": registry().family(schedule), "params": params_of(schedule)}
-
-
-def schedule_in(document: Mapping[str, Any], where: str) -> Any:
-    """The schedule in a schedule.json or a result document.
+def recorded(schedule: Any) -> ScheduleRecord:
+    """A schedule as JSON has it.
 
     Raises:
-        UsageError: there is none in it, or its family is not registered.
+        UsageError: its family is not registered.
     """
-    match document.get("schedule"):
-        case {"family": str(family), "params": dict(params)}:
-            part = registry().get("schedule", family, f"{where}: schedule.family")
-            return build_schedule(part.target, params)
-    if document.get("schedule", "") is None:
-        raise UsageError(f"{where}: it found no schedule; `lrctl runs show` tells why")
-    raise UsageError(f"{where}: schedule: must hold a family and its params, got {document.get('schedule')!r}")
+    return ScheduleRecord(registry().family(schedule), params_of(schedule))
+
+
+def rebuilt(record: ScheduleRecord, where: str) -> Any:
+    """The schedule that a record stands for.
+
+    Raises:
+        UsageError: its family is not registered, or refuses the parameters.
+    """
+    part = registry().get("schedule", record.family, f"{where}: schedule.family")
+    return build_schedule(part.target, record.params)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.chart import Chart, Series
-from lrctl.errors import StoreError
 from lrctl.report.curves import Run
 from lrctl.report.figures import (
     COLOURS,
@@ -42,22 +41,10 @@ FEW = 24
 
 
 def of_runs(runs: Sequence[Run]) -> list[SearchResult]:
-    """The charts of runs, those of one name together; one without a single number is left out.
-
-    Raises:
-        StoreError: the charts of a run are damaged.
-    """
-    found = [(run.name, chart) for run in runs for chart in read(run) if is_drawable(chart)]
+    """The charts of runs, those of one name together; one without a single number is left out."""
+    found = [(run.name, chart) for run in runs for chart in run.result.charts if is_drawable(chart)]
     names = list(dict.fromkeys(chart.name for _, chart in found))
     return sorted(found, key=lambda each: names.index(each[1].name))
-
-
-def read(run: Run) -> list[Chart]:
-    """The charts of a run."""
-    try:
-        return list(map(Chart.from_json, run.finished.document.get("charts", ())))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise StoreError(f"run {run.name}: its charts are damaged: {error}; run the search again") from error
 
 
 def is_drawable(chart: Chart) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -11,6 +11,7 @@ from typing import Any
 
 from lrctl.analysis.statistics import LEVEL, holm, paired
 from lrctl.contracts.canonical import finite
+from lrctl.contracts.run_result import RunResult
 from lrctl.errors import unknown
 from lrctl.report.curves import Curve, Run, read, standing_for, told, trained
 from lrctl.report.labels import differing, given, labelled
@@ -80,17 +81,17 @@ class Comparison:
     notes: tuple[str, ...]
 
     @property
-    def document(self) -> Mapping[str, Any]:
-        """The result document of the first run: it has the workload and the steps of all."""
-        return self.runs[0].finished.document
+    def result(self) -> RunResult:
+        """That of the first run: it has the workload and the steps of all."""
+        return self.runs[0].result
 
     def to_json(self) -> dict[str, Any]:
         """All of it as strict JSON values; null stands for a number that is not finite."""
         strict: dict[str, Any] = finite(
             {
                 "runs": [run.name for run in self.runs],
-                "workload": self.document["workload"],
-                "steps": self.document["steps"],
+                "workload": self.result.workload,
+                "steps": self.result.steps,
                 "reference": self.reference.label,
                 "methods": [
                     {"label": method.label, "mean": summed_up(method), "runs": list(map(measured, method.curves))}
@@ -202,12 +203,6 @@ def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
         yield f"{label} is the schedule that each run was given, whatever search it came from."
     if names := ", ".join(run.name for run in runs if run.strategy.keys() & given(run.command)):
         yield f"The cost leaves out what led to the schedules that runs were given: {names}."
-    reused = {c.run.name: c.run.finished.document["cost"]["jobs_reused"] for c in found if not c.family}
+    reused = {c.run.name: c.run.result.cost.jobs_reused for c in found if not c.family}
     if counts := ", ".join(f"{name} {jobs}" for name, jobs in reused.items() if jobs):
         yield f"The cost leaves out jobs that other runs had trained: {counts}."
-    forwards = {run.name: run.finished.document["cost"].get("extra_forwards", 0) for run in runs}
-    if counts := ", ".join(f"{name} {passes}" for name, passes in forwards.items() if passes):
-        yield f"The cost counts steps, and leaves out the forward passes with which schedules tried LRs: {counts}."
-    scored = {run.name: run.finished.document["cost"].get("scored_batches", 0) for run in runs}
-    if counts := ", ".join(f"{name} {batches}" for name, batches in scored.items() if batches):
-        yield f"The cost counts steps, and leaves out the batches that searches scored, three to a step: {counts}."

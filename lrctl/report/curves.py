@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import math
-import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.canonical import digest
-from lrctl.errors import StoreError, UsageError
+from lrctl.contracts.canonical import digest, listed
+from lrctl.contracts.optimizers import OPTIMIZERS
+from lrctl.contracts.params import fields_of
+from lrctl.contracts.run_result import RunResult
+from lrctl.contracts.strategy import TrainedRun
+from lrctl.errors import UsageError
+from lrctl.recipe.schema import Divergence, Training
+from lrctl.registry.registry import registry
+from lrctl.storage.identity import RunIdentity
 from lrctl.storage.runs import FinishedRun, finished
 
 if TYPE_CHECKING:
@@ -21,26 +25,23 @@ if TYPE_CHECKING:
 OWN = "recipe"
 """What the optimizer of a run's recipe is called where it has no name."""
 
-DECIDED = re.compile(r"# numerics (\S*), device (\S*), content (\S*)")
-"""The first line of a frozen recipe: what the tables do not say, but what decides the result."""
-
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run and the settings it was made with.
+    """A finished run, and what it is made of.
 
     Attributes:
-        strategy: the parameters of its strategy.
-        optimizer: the name of its recipe's.
+        identity: what decided its result.
+        strategy: the parameters of the strategy that made it.
         fixed: what runs must have in common to be compared, by name.
         others: what they should have in common.
     """
 
     finished: FinishedRun
+    identity: RunIdentity
     strategy: Mapping[str, Any]
     fixed: Mapping[str, Any]
     others: Mapping[str, Any]
-    optimizer: str = OWN
 
     @property
     def name(self) -> str:
@@ -48,9 +49,19 @@ class Run:
         return self.finished.name
 
     @property
+    def result(self) -> RunResult:
+        """What it came to."""
+        return self.finished.result
+
+    @property
     def command(self) -> str:
         """The strategy that made it."""
-        return str(self.finished.document["command"])
+        return self.identity.command
+
+    @property
+    def optimizer(self) -> str:
+        """The name of its recipe's."""
+        return str(self.identity.optimizer.get("name", OWN))
 
 
 @dataclass(frozen=True)
@@ -100,12 +111,12 @@ def read(store: str | Path, names: Iterable[str]) -> list[Run]:
 
     Raises:
         UsageError: a run is not there, not finished, not trained, or not of the same workload, data and length.
-        StoreError: a run's recipe is damaged.
+        StoreError: what decided a run's result is damaged.
     """
     runs = [opened(finished(store, name)) for name in dict.fromkeys(names)]
     for run in runs:
-        if not entries(document := run.finished.document):
-            train = f"let {run.command} train what it finds (--tune), or " if document["schedule"] else ""
+        if not run.result.trained:
+            train = f"let {run.command} train what it finds (--tune), or " if run.result.schedule else ""
             raise UsageError(
                 f"run {run.name}: nothing was trained in it, so it has no losses to compare; {train}leave the run out"
             )
@@ -124,41 +135,49 @@ def untrained(store: str | Path, names: Iterable[str]) -> list[Run]:
 
     Raises:
         UsageError: a run is not there or not finished.
-        StoreError: a run's recipe is damaged.
+        StoreError: what decided a run's result is damaged.
     """
     found = [finished(store, name) for name in dict.fromkeys(names)]
-    shown = all(run.document.get("tables") and not entries(run.document) for run in found)
+    shown = all(run.result.tables and not run.result.trained for run in found)
     return [opened(run) for run in found] if shown else []
 
 
 def opened(run: FinishedRun) -> Run:
-    """A finished run with its settings, from its frozen recipe.
+    """A finished run with what decided its result.
 
     Raises:
         UsageError: it ended before its time.
-        StoreError: the recipe is damaged.
+        StoreError: what decided its result is damaged.
     """
-    if (status := run.document.get("status")) != "done":
+    if (status := run.result.status) != "done":
         raise UsageError(
             f"run {run.name}: it is not finished (status {status!r}); give its command again to continue it"
         )
-    try:
-        tables = tomllib.loads(run.recipe)
-        decided = DECIDED.match(run.recipe)
-        numerics, device, content = decided.groups() if decided else (None, None, None)
-        workload, training = dict(tables["workload"]), dict(tables["training"])
-        strategy = tables.get("strategy", {}).get(run.document["command"], {})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"run {run.name}: its recipe.toml is missing or damaged; run the search again") from error
-    for settled in ("seed", "device"):  # the one differs on purpose, the other stands resolved in the first line
-        training.pop(settled, None)
-    # As in a job's key: where the file of `file.py:Class` lies decides nothing.
-    workload["name"] = workload["name"].rpartition(":")[2]
-    fixed = {f"workload.{name}": value for name, value in workload.items()}
-    fixed |= {"training.steps": training.pop("steps"), "the digest of data and code": content}
-    others = {"numerics": numerics, "device": device, **training}
-    others |= {f"{t}.{name}": value for t in ("optimizer", "divergence") for name, value in tables.get(t, {}).items()}
-    return Run(run, strategy, fixed, others, str(tables.get("optimizer", {}).get("name", OWN)))
+    known = run.identity
+    tables = {
+        "training": with_defaults(Training, known.training),
+        "optimizer": with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer),
+        "divergence": with_defaults(Divergence, known.divergence),
+        "workload": with_defaults(parameters("workload", known.workload["name"]), known.workload),
+    }
+    training = {n: value for n, value in tables["training"].items() if n not in ("steps", "seed", "device")}
+    fixed = {f"workload.{name}": value for name, value in tables["workload"].items()}
+    fixed |= {"training.steps": known.steps, "the digest of data and code": known.content}
+    others = {"numerics": known.numerics, "device": known.device, **training}
+    others |= {f"{each}.{name}": value for each in ("optimizer", "divergence") for name, value in tables[each].items()}
+    strategy = with_defaults(parameters("strategy", known.command), known.strategy)
+    return Run(run, known, strategy, fixed, others)
+
+
+def parameters(kind: str, name: str) -> Any:
+    """The dataclass of the parameters of a part; None if it has none, or is not installed any more."""
+    return next((part.params for part in registry().of(kind) if part.name == name), None)
+
+
+def with_defaults(params: Any, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON has them: the defaults, and what is not at its default."""
+    defaults = {f.name: listed(f.default) for f in fields_of(params) if f.default is not MISSING}
+    return {**defaults, **changed}
 
 
 def trained(runs: Sequence[Run]) -> list[Curve]:
@@ -166,7 +185,7 @@ def trained(runs: Sequence[Run]) -> list[Curve]:
 
     A schedule that one run was given and another has found counts once: training it again gave the same losses.
     """
-    curves = [curve(run, entry) for run in runs for entry in entries(run.finished.document)]
+    curves = [curve(run, entry) for run in runs for entry in by_optimizer(run.result)]
     found = {outcome(each) for each in curves if not each.given}
     return [each for each in curves if not (each.given and outcome(each) in found)]
 
@@ -176,9 +195,8 @@ def standing_for(run: Run, found: Sequence[Curve]) -> Curve:
 
     Where it is none of the entries of its results it is the first of them: they stand best first.
     """
-    document = run.finished.document
-    known = entries(document)
-    best = curve(run, next((entry for entry in known if entry["checkpoint"] == document["checkpoint"]), known[0]))
+    known = by_optimizer(run.result)
+    best = curve(run, next((each for each in known if each.checkpoint == run.result.checkpoint), known[0]))
     same = [c for c in found if c.seed == best.seed and (c.key == best.key or outcome(c) == outcome(best))]
     return max(same, key=lambda each: (each.family == best.family, each.run is run, each.key == best.key))
 
@@ -188,50 +206,40 @@ def outcome(found: Curve) -> tuple[float, ...]:
     return (found.seed, found.train_loss, found.validation_loss, found.test_loss)
 
 
-def entries(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What was trained from the first step to the last: results, or the document itself, or nothing.
-
-    Results stand as their strategy has them, but those of one optimizer together.
-    """
-    found: list[Mapping[str, Any]] = [entry for entry in document.get("results", ()) if entry.get("checkpoint")]
-    if not found and document.get("checkpoint"):
-        return [{**document, "runs": document["cost"]["full_runs"]}]
+def by_optimizer(result: RunResult) -> list[TrainedRun]:
+    """What was trained from the first step to the last, as its strategy has it, but runs of one optimizer together."""
+    found = result.trained
     # What was handed over stands first, whatever its optimizer: it does not say which optimizer is the first.
-    others = [entry for entry in found if entry["checkpoint"] != document["checkpoint"]]
-    order = list(dict.fromkeys(entry.get("optimizer") for entry in (*others, *found)))
-    return sorted(found, key=lambda entry: order.index(entry.get("optimizer")))
+    others = [each for each in found if each.checkpoint != result.checkpoint]
+    order = list(dict.fromkeys(each.optimizer for each in (*others, *found)))
+    return sorted(found, key=lambda each: order.index(each.optimizer))
 
 
-def told_seeds(document: Mapping[str, Any]) -> str:
-    """The seeds of what was trained: those of the results where they have their own, else that of the run.
+def told_seeds(seeds: Sequence[int]) -> str:
+    """Seeds in words.
 
-    >>> told_seeds({"seed": 3}), told_seeds({"seed": 3, "results": [{"seed": 1}, {"seed": 0}]})
+    >>> told_seeds([3]), told_seeds([0, 1])
     ('seed 3', 'seeds 0, 1')
     """
-    seeds = sorted({entry.get("seed", document["seed"]) for entry in document.get("results", ())} or {document["seed"]})
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
 
 
-def curve(run: Run, entry: Mapping[str, Any]) -> Curve:
-    """The curve of an entry, or of what the run handed over; null stands for a loss that is not finite."""
-    name = str(entry.get("name", entry.get("family", "")))
-    losses = (entry[f"{which}_loss"] for which in ("train", "validation", "test"))
-    train, validation, test = (math.nan if loss is None else float(loss) for loss in losses)
-    own = "params" in entry and "seed" in entry
+def curve(run: Run, entry: TrainedRun) -> Curve:
+    """The curve of an entry of a run's results, or of what the run handed over."""
     return Curve(
         run,
-        name or run.command,
-        name,
-        entry["checkpoint"],
-        train,
-        validation,
-        test,
-        full_runs=float(entry["runs"]),
-        seed=int(entry.get("seed", run.finished.document["seed"])),
-        optimizer=run.optimizer if entry.get("optimizer", OWN) == OWN else str(entry["optimizer"]),
-        made_with=entry["params"] if own else run.strategy,
-        schedule=str(entry.get("family", "")),
-        given=bool(entry.get("given")),
+        entry.name or run.command,
+        entry.name,
+        entry.checkpoint or "",
+        entry.train_loss,
+        entry.validation_loss,
+        entry.test_loss,
+        full_runs=entry.full_runs,
+        seed=run.result.seed if entry.seed is None else entry.seed,
+        optimizer=entry.optimizer or run.optimizer,
+        made_with=run.strategy if entry.seed is None else entry.schedule.params,
+        schedule=entry.schedule.family,
+        given=entry.given,
     )
 
 

@@ -155,7 +155,7 @@ def paint(figure: Figure, comparison: Comparison) -> None:
     found = panels(comparison)
     heights = [HEIGHT + 0.2 * legend_rows([each.label for each in lines(panel)]) for panel in found]
     for row, panel in zip(stacked(figure, heights), found, strict=True):
-        paint_panel(row, panel, comparison.document["steps"])
+        paint_panel(row, panel, comparison.result.steps)
 
 
 def stacked(figure: Figure, heights: Sequence[float]) -> Sequence[SubFigure]:

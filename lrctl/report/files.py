@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from lrctl.analysis.smoothing import smoothed
 from lrctl.contracts.chart import Chart
@@ -23,7 +22,6 @@ Files = dict[str, tuple[str, bytes]]
 """What a file holds -> its name and content."""
 
 CURVES = ("step", "label", "seed", "loss", "smoothed", "difference", "lr")
-ROWS = ("optimizer", "scheduler", "seed", "initial_lr", "delta10", "delta50", "delta100")
 
 
 def write(comparison: Comparison, folder: Path) -> dict[str, str]:
@@ -35,7 +33,7 @@ def write(comparison: Comparison, folder: Path) -> dict[str, str]:
     found = charts.of_runs(comparison.runs)
     drawn = [figures.drawn(comparison), *charts.pictures(found)]
     curves: Files = {"curves": ("curves.csv", as_csv(CURVES, curve_rows(comparison)))}
-    tables = curves | numbers_of(found) | rows_of(comparison.runs)
+    tables = curves | numbers_of(found) | data_of(comparison.runs)
     return written(folder, page_of(page(comparison, drawn)) | files_of(drawn) | tables)
 
 
@@ -126,16 +124,11 @@ def curve_rows(comparison: Comparison) -> Iterator[tuple[object, ...]]:
                 )
 
 
-def rows_of(runs: Sequence[Run]) -> Files:
-    """The rows of comparisons that strategies recorded, each once, as `lrctl greedy --from-csv` reads them."""
-    found = [
-        compared_row(row) for run in runs for row in run.finished.document.get("rows", ()) if "greedy_losses" in row
-    ]
-    return {"rows": ("rows.csv", as_csv(ROWS, dict.fromkeys(found)))} if found else {}
-
-
-def compared_row(row: Mapping[str, Any]) -> tuple[object, ...]:
-    """What was compared, and by how much its loss was higher at each stage; empty where one is not finite."""
-    pairs = zip(row["losses"], row["greedy_losses"], strict=True)
-    deltas = ("" if None in pair else repr(pair[0] - pair[1]) for pair in pairs)
-    return (*(row[name] for name in ROWS[:4]), *deltas)
+def data_of(runs: Sequence[Run]) -> Files:
+    """The rows that strategies recorded, in a file for each name."""
+    columns: dict[str, tuple[str, ...]] = {}
+    rows: dict[str, dict[tuple[str, ...], None]] = {}
+    for each in (each for run in runs for each in run.result.data):
+        columns.setdefault(each.name, each.columns)
+        rows.setdefault(each.name, {}).update(dict.fromkeys(each.rows))
+    return {name: (f"{name}.csv", as_csv(columns[name], rows[name])) for name in rows}

@@ -9,11 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from lrctl.contracts.canonical import listed
-from lrctl.contracts.params import Field, fields_of
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
-from lrctl.registry.registry import registry
-from lrctl.report.curves import Curve, Run, told
+from lrctl.report.curves import Curve, Run, parameters, told
 
 
 def labelled(found: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
@@ -54,7 +53,7 @@ def settings(run: Run, runs: Sequence[Run]) -> list[str]:
     They are those that differ between runs of this command, and those that are not at their default, unless a run of
     another command has the same. The schedule that a run was given differs by nature from seed to seed.
     """
-    defaults = {field.name: listed(field.default) for field in parameters(run.command)}
+    defaults = {field.name: listed(field.default) for field in fields_of(parameters("strategy", run.command))}
     shown = []
     for name, value in run.strategy.items():
         if name in given(run.command):
@@ -66,15 +65,13 @@ def settings(run: Run, runs: Sequence[Run]) -> list[str]:
     return [text for text in shown if text]
 
 
-def parameters(command: str) -> list[Field]:
-    """The parameters of a strategy; none if it is not installed any more."""
-    part = next((part for part in registry().of("strategy") if part.name == command), None)
-    return fields_of(part.params) if part else []
-
-
 def given(command: str) -> set[str]:
     """The parameters of a strategy that are the schedule it works on."""
-    return {f.name for f in parameters(command) if any(isinstance(mark, GivenSchedule) for mark in f.marks)}
+    return {
+        f.name
+        for f in fields_of(parameters("strategy", command))
+        if any(isinstance(mark, GivenSchedule) for mark in f.marks)
+    }
 
 
 def spelt(name: str, value: Any, default: Any = None) -> str:
@@ -108,7 +105,7 @@ def with_command(curve: Curve, _: Sequence[Curve]) -> Curve:
 
 def with_settings(curve: Curve, alike: Sequence[Curve]) -> Curve:
     """The curve with those parameters of its command in its label that differ among the curves of that label."""
-    defaults = {field.name: listed(field.default) for field in parameters(curve.run.command)}
+    defaults = {field.name: listed(field.default) for field in fields_of(parameters("strategy", curve.run.command))}
     names = [name for name in unlike(alike) if name not in given(curve.run.command)]
     return with_more(curve, [spelt(name, curve.made_with.get(name), defaults.get(name)) for name in names])
 

@@ -14,7 +14,7 @@ from lrctl.recipe.workloads import is_code
 from lrctl.report.compare import Comparison, Difference
 from lrctl.report.curves import Run, told_seeds
 from lrctl.report.figures import COLOURS, INK, Picture
-from lrctl.report.tables import comparison_tables, of_document, sentence
+from lrctl.report.tables import comparison_tables, of_result, sentence, told_cost
 from lrctl.storage.files import read_json
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -79,8 +79,8 @@ def subject(comparison: Comparison) -> str:
     """What was trained, and what made the page."""
     seeds = sorted({seed for method in comparison.methods for seed in method.seeds})
     named = ("seeds " if len(seeds) > 1 else "seed ") + ", ".join(map(str, seeds))
-    document = comparison.document
-    return f"{document['workload']}, {document['steps']} steps, {named}. Made by lrctl {__version__}."
+    result = comparison.result
+    return f"{result.workload}, {result.steps} steps, {named}. Made by lrctl {__version__}."
 
 
 SENTENCES = 8
@@ -150,22 +150,16 @@ def making(runs: Sequence[Run], against: str | None = None) -> Iterable[str]:
 
 def section(run: Run) -> str:
     """A run: its cost, what its strategy shows of it, notes, its recipe, and what it ran on."""
-    document = run.finished.document
-    cost = document["cost"]
-    told = (
-        f"{run.command}, {told_seeds(document)}: {cost['jobs']} jobs ({cost['jobs_reused']} reused), "
-        f"{cost['steps_trained']} steps trained = {cost['full_runs']:.1f} full runs, {cost['seconds']:.0f} s."
-    )
+    result = run.result
+    told = f"{run.command}, {told_seeds(result.seeds)}: {told_cost(result.cost)}."
     ran_on = read_json(run.finished.store.run(run.name) / "environment.json") or {}
     versions = "\n".join(f"{name}: {value}" for name, value in ran_on.items())
     return tag(
         "section",
         tag("h3", escape(run.name)),
         tag("p", escape(told), class_="faint"),
-        *map(html_table, of_document(document)),
-        tag("ul", *(tag("li", escape(note)) for note in document["notes"]), class_="notes")
-        if document["notes"]
-        else "",
+        *map(html_table, of_result(result)),
+        tag("ul", *(tag("li", escape(note)) for note in result.notes), class_="notes") if result.notes else "",
         folded("Recipe", run.finished.recipe),
         folded("Versions", versions),
     )
@@ -179,7 +173,7 @@ def folded(title: str, text: str) -> str:
 def commands(runs: Sequence[Run], against: str | None) -> Iterable[str]:
     """The commands that make the runs again, and this page from them."""
     for run in runs:
-        leave = " --allow-code" if is_code(run.finished.document["workload"]) else ""
+        leave = " --allow-code" if is_code(run.result.workload) else ""
         recipe = shlex.quote(f"./{run.name}.toml")
         yield f"lrctl {shlex.quote(run.command)} --recipe {recipe} --name {shlex.quote(run.name)}{leave}"
     named = f" --against {shlex.quote(against)}" if against is not None else ""

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, is_dataclass
 from dataclasses import fields as dataclass_fields
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -19,6 +18,7 @@ from rich.text import Text
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
+from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.strategy import Batch, RunSpec, Segment
 from lrctl.errors import UsageError
 from lrctl.registry.hookspecs import hookimpl
@@ -63,7 +63,6 @@ class Progress:
     run: RunSpec | None = None
     done: dict[int, JobResult] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
-    known: int = 0
     told: set[Segment] = field(default_factory=set)
     jobs: int = 0
     reused: int = 0
@@ -81,30 +80,29 @@ class Progress:
             self.console.print(Text(amount(what, done, total)), soft_wrap=True)
 
     @hookimpl
-    def batch_started(self, batch: Batch, reused: int, run: RunSpec) -> None:
+    def batch_started(self, batch: Batch, run: RunSpec) -> None:
         """Say what was decided, and turn to the next batch."""
         self.tell(batch)
         if not batch.judge and not self.console.is_terminal and (self.batch is None or self.batch.title != batch.title):
             self.console.print(Text(batch.title), soft_wrap=True)
-        self.batch, self.run, self.done, self.known = batch, run, {}, reused
+        self.batch, self.run, self.done = batch, run, {}
 
     @hookimpl
-    def job_finished(self, job: SegmentJob, result: JobResult) -> None:
-        """Take a result into the table. Those that were known are told first, some of them not for the first time."""
+    def job_finished(self, job: SegmentJob, result: JobResult, reused: bool) -> None:
+        """Take a result into the table. A job that is reused may have been told before."""
         self.done[id(job)] = result
-        new, known = result.key not in self.counted, self.known > 0
+        new = result.key not in self.counted
         self.counted.add(result.key)
-        self.known -= known
         self.jobs += new
-        self.reused += new and known
-        self.steps += result.steps if new or not known else 0
-        self.stopped += result.status == "stopped" and not known
+        self.reused += new and reused
+        self.steps += result.steps if new or not reused else 0
+        self.stopped += result.status == "stopped" and not reused
 
     @hookimpl
-    def search_finished(self, document: dict[str, Any]) -> None:
+    def search_finished(self, result: RunResult) -> None:
         """Repeat what the user should know, where it is read last."""
         self.batch = None
-        for note in document["notes"]:
+        for note in result.notes:
             self.console.print(Text.assemble(("note:", "yellow"), f" {note}"), soft_wrap=True)
 
     def tell(self, batch: Batch) -> None:
@@ -187,7 +185,7 @@ def loss_of(result: JobResult) -> str:
 
 def optimizer_of(job: SegmentJob) -> str:
     """The name of a job's own optimizer."""
-    return str(job.optimizer["name"]) if job.optimizer else "recipe's"
+    return job.optimizer.name if job.optimizer else "recipe's"
 
 
 def label(job: SegmentJob) -> str:

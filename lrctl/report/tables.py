@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from lrctl.analysis.statistics import LEVEL
+from lrctl.contracts.result import Status
+from lrctl.contracts.run_result import Cost, RunResult
+from lrctl.contracts.strategy import Segment
 from lrctl.contracts.table import Table, number, probability, signed
 from lrctl.report.compare import Comparison, Difference, Method
 
@@ -14,19 +16,20 @@ MANY = 5
 """With more seeds than these, the table has no column for each."""
 
 
-def segments(document: Mapping[str, Any]) -> Table:
+def segment_table(segments: Sequence[Segment]) -> Table:
     """The decisions of a search: a row per segment, with the margin of each choice."""
     columns = ("k", "steps", "LR at start", "LR at end", "mean loss", "lowest", "eps (nats)", "margin")
-    shared = any(segment.get("frozen_loss") is not None for segment in document["segments"])
+    shared = any(segment.frozen_loss is not None for segment in segments)
     notes = ("Eps was a share of each segment's progress over frozen weights; the table has it in nats.",) * shared
-    rows = tuple(map(segment_row, document["segments"]))
-    return Table("What each segment chose", columns, rows, (*notes, *not_finished(document["segments"])))
+    return Table(
+        "What each segment chose", columns, tuple(map(segment_row, segments)), (*notes, *not_finished(segments))
+    )
 
 
-def not_finished(segments: Sequence[Mapping[str, Any]]) -> list[str]:
+def not_finished(segments: Sequence[Segment]) -> list[str]:
     """How many candidates were not trained to their end, in words."""
-    statuses = [candidate["status"] for segment in segments for candidate in segment["candidates"]]
-    reasons = {
+    statuses = [candidate.status for segment in segments for candidate in segment.candidates]
+    reasons: dict[Status, str] = {
         "stopped": "were stopped early, since they could not be chosen any more",
         "skipped": "were not tried: the search was a lean one",
     }
@@ -36,26 +39,31 @@ def not_finished(segments: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def of_document(document: Mapping[str, Any]) -> list[Table]:
+def of_result(result: RunResult) -> list[Table]:
     """What a person is shown of one run: the decisions of its search, and the tables that its strategy made."""
-    made = map(Table.from_json, document.get("tables", ()))
-    return [*([segments(document)] if document["segments"] else []), *made]
+    return [*([segment_table(result.segments)] if result.segments else []), *result.tables]
 
 
-def segment_row(segment: Mapping[str, Any]) -> tuple[str, ...]:
+def segment_row(segment: Segment) -> tuple[str, ...]:
     """The decision of one segment."""
-    losses = {c["lr"]: c["mean_loss"] for c in segment["candidates"]}
-    lowest = min((loss for loss in losses.values() if loss is not None), default=None)
-    margin = math.inf if segment["margin"] is None else segment["margin"]
     return (
-        str(segment["k"]),
-        f"{segment['start']}-{segment['stop']}",
-        f"{segment['lr_start']:.3g}",
-        f"{segment['chosen']:.3g}",
-        number(losses[segment["chosen"]]),
-        number(lowest),
-        f"{segment['eps']:.3g}",
-        f"{margin:.2g}",
+        str(segment.k),
+        f"{segment.start}-{segment.stop}",
+        f"{segment.lr_start:.3g}",
+        f"{segment.chosen:.3g}",
+        number(segment.winner.mean_loss),
+        number(min(candidate.mean_loss for candidate in segment.candidates)),
+        f"{segment.eps:.3g}",
+        f"{segment.margin:.2g}",
+    )
+
+
+def told_cost(cost: Cost) -> str:
+    """What a search took, in words."""
+    scored = f" and {cost.scored_batches} batches scored" if cost.scored_batches else ""
+    return (
+        f"{cost.jobs} jobs ({cost.jobs_reused} reused), {cost.steps_trained} steps trained{scored} = "
+        f"{cost.full_runs:.1f} full runs, {cost.seconds:.0f} s"
     )
 
 
@@ -69,7 +77,7 @@ def methods(comparison: Comparison) -> Table:
     seeds = sorted({seed for method in comparison.methods for seed in method.seeds})
     each = seeds if 1 < len(seeds) <= MANY else []
     shown = (*(f"seed {seed}" for seed in each), "full runs")
-    note = "Train loss is the last one after a Gaussian filter of 10 steps. Plain runs are the cost in ordinary runs."
+    note = "Train loss is the last one after a Gaussian filter of 10 steps. Full runs are the cost in ordinary runs."
     if each:
         note = "The columns of single seeds hold the test loss. " + note
     return Table(

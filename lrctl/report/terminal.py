@@ -10,11 +10,12 @@ from rich import table as rich_table
 from rich.console import Console
 from rich.text import Text
 
-from lrctl.contracts.schedule import AdaptiveSchedule, build_schedule
+from lrctl.contracts.run_result import RunResult
+from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.table import Table, number
-from lrctl.registry.registry import registry
+from lrctl.registry.schedules import rebuilt
 from lrctl.report.curves import told_seeds
-from lrctl.report.tables import of_document
+from lrctl.report.tables import of_result, told_cost
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "  ...:::#"
@@ -28,36 +29,32 @@ def stdout() -> Console:
     return Console(width=width, highlight=False, soft_wrap=True, markup=False)
 
 
-def print_summary(document: Mapping[str, Any]) -> None:
+def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
     """A search's result for a person, on stdout."""
     console = stdout()
     blocks = BLOCKS if console.encoding.startswith("utf") else ASCII_BLOCKS
-    family = (document["schedule"] or {}).get("family", "no schedule")
-    trained = f" on {document['workload']}, {told_seeds(document)}" if document["cost"]["jobs"] else f": {family}"
-    console.print(Text.assemble((document["command"], "bold"), f"{trained}, {document['steps']} steps\n"))
-    if document["schedule"]:
-        schedule = build_schedule(registry().get("schedule", family).target, document["schedule"]["params"])
+    family = result.schedule.family if result.schedule else "no schedule"
+    trained = f" on {result.workload}, {told_seeds(result.seeds)}" if result.cost.jobs else f": {family}"
+    console.print(Text.assemble((result.command, "bold"), f"{trained}, {result.steps} steps\n"))
+    if result.schedule:
+        schedule = rebuilt(result.schedule, f"run {result.run}")
         if not isinstance(schedule, AdaptiveSchedule):
-            console.print("\n".join(plot(schedule, document["steps"], blocks)) + "\n")
-    for each in of_document(document):
+            console.print("\n".join(plot(schedule, result.steps, blocks)) + "\n")
+    for each in of_result(result):
         console.print(Text(each.caption, "bold"), drawn(each), *each.notes, "", sep="\n")
-    cost, files = document["cost"], document["files"]
-    if document["checkpoint"]:
+    if result.checkpoint:
         console.print(
-            f"train loss {number(document['train_loss'])} (smoothed), "
-            f"validation loss {number(document['validation_loss'])}, test loss {number(document['test_loss'])}"
+            f"train loss {number(result.train_loss)} (smoothed), "
+            f"validation loss {number(result.validation_loss)}, test loss {number(result.test_loss)}"
         )
-    if cost["jobs"]:
-        console.print(
-            f"cost: {cost['jobs']} jobs ({cost['jobs_reused']} reused), {cost['steps_trained']} steps trained = "
-            f"{cost['full_runs']:.1f} full runs, {cost['seconds']:.0f} s"
-        )
+    if result.cost.jobs:
+        console.print(f"cost: {told_cost(result.cost)}")
     for name in ("schedule", "checkpoint"):
         if files[name]:
             console.print(f"{name + ':':11} {files[name]}")
     console.print(f"all of it:  {files['result']}")
-    if "next" in document:
-        console.print(f"next: {document['next']}")
+    if result.next:
+        console.print(f"next: {result.next}")
 
 
 def plot(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from lrctl.contracts.canonical import finite
+from lrctl.contracts.canonical import digest, finite
 from lrctl.errors import StoreError
 
 ASIDE = ".lrctl-"
@@ -69,6 +69,19 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def write_signed(path: Path, document: dict[str, Any]) -> None:
+    """Write strict JSON with a digest of it, which `read_signed` checks."""
+    strict = finite(document)
+    write_json(path, strict | {"digest": digest(strict)})
+
+
+def read_signed(path: Path) -> dict[str, Any] | None:
+    """A JSON object that was written with its digest; None where there is none, or it is not what was written."""
+    document = read_json(path) or {}
+    written = document.pop("digest", None)
+    return document if written is not None and written == digest(document) else None
 
 
 def file_digest(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""What lies in a store: its runs, and the files that nothing needs any more."""
+"""`lrctl gc`: the files of a store that nothing needs any more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lrctl.storage.files import ASIDE, read_json
-from lrctl.storage.store import STALE, Store, handed_over
+from lrctl.storage.store import STALE, Store
 
 KINDS = {"jobs": ".json", "stopped": ".json", "losses": ".npy", "checkpoints": ".safetensors"}
 """The files of a job in the order in which they are deleted: its result, which is the fact, comes first."""
@@ -30,20 +30,26 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     # In this order: a search opens its run before it writes the first file of a job.
     files = {kind: job_files(store, kind) for kind in KINDS}
     jobs = facts(files)
-    documents = {name: store.document(name) for name in store.runs()}
-    unfinished = [name for name, document in documents.items() if document is None]
-    finished = [document for document in documents.values() if document]
+    results = {name: store.run_result(name) for name in store.runs()}
+    unfinished = [name for name, result in results.items() if result is None]
+    finished = [result for result in results.values() if result]
+    handed_over = {key for result in finished for key in result.handed_over}
 
     running = {key for key, job in jobs.items() if job.get("run") in unfinished}
-    recorded = {key for key, job in jobs.items() if job.get("run") in documents}
-    needed = dict.fromkeys(KINDS, lineages(recorded.union(texts(finished)), jobs))
-    needed["checkpoints"] = running.union(*map(handed_over, finished))
+    recorded = {key for key, job in jobs.items() if job.get("run") in results}
+    named = texts([result.to_json() for result in finished])
+    needed = dict.fromkeys(KINDS, lineages(recorded.union(named), jobs))
+    needed["checkpoints"] = running | handed_over
 
     unneeded = {kind: [path for path in files[kind] if path.stem not in needed[kind]] for kind in KINDS}
     freed = {kind: [path for path in paths if not (unfinished and young(path))] for kind, paths in unneeded.items()}
     counts = {kind: {"files": len(paths), "bytes": sum(map(size, paths))} for kind, paths in freed.items()}
-    for path in (path for paths in freed.values() for path in paths if not dry_run):
-        path.unlink(missing_ok=True)
+    if not dry_run:
+        for mark in (store.path / "handed_over").iterdir():
+            if mark.name not in handed_over:
+                mark.unlink(missing_ok=True)
+        for path in (path for paths in freed.values() for path in paths):
+            path.unlink(missing_ok=True)
     return {
         "dry_run": dry_run,
         "files": sum(count["files"] for count in counts.values()),

@@ -23,7 +23,7 @@ def schedule_given(store: str | Path, source: str) -> tuple[Any, int]:
     if is_file(source):
         return read_schedule(source)
     run = finished(store, source)
-    return run.schedule, int(run.document["steps"])
+    return run.schedule, run.result.steps
 
 
 def is_file(source: str) -> bool:

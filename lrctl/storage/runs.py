@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shlex
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import AdaptiveSchedule
-from lrctl.errors import UsageError, unknown
+from lrctl.errors import StoreError, UsageError, unknown
 from lrctl.recipe.workloads import is_code
-from lrctl.registry.schedules import schedule_in
+from lrctl.registry.schedules import rebuilt
+from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
@@ -22,20 +23,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run: its result document, and the store that holds what it names.
+    """A finished run: its result, and the store that holds what it names.
 
     Attributes:
-        name: that of its folder now; the document has the one it was made under.
+        name: that of its folder now; the result has the one it was made under.
     """
 
     store: Store
     name: str
-    document: Mapping[str, Any]
+    result: RunResult
 
     @property
     def recipe(self) -> str:
-        """The frozen recipe as TOML; its first line is a comment with the numerics version, device and content."""
+        """The recipe as TOML."""
         return self.store.recipe(self.name)
+
+    @property
+    def identity(self) -> RunIdentity:
+        """What decided its result.
+
+        Raises:
+            StoreError: that is missing or damaged.
+        """
+        found = self.store.identity(self.name)
+        if found is None:
+            raise StoreError(f"run {self.name}: its identity.json is missing or damaged; run the search again")
+        return found
 
     def history(self, key: str | None = None) -> np.ndarray[Any, Any]:
         """The loss and LR of every step of the run that ended with job `key` (default: the one handed over).
@@ -43,7 +56,18 @@ class FinishedRun:
         Raises:
             StoreError: a job on the way is missing or damaged.
         """
-        return self.store.history(key or self.document["checkpoint"])
+        return self.store.history(key or self.result.checkpoint or "")
+
+    @property
+    def rebuilt(self) -> Any:
+        """The schedule as it stands in the result.
+
+        Raises:
+            UsageError: there is none, or its family is not registered.
+        """
+        if self.result.schedule is None:
+            raise UsageError(f"run {self.name}: it found no schedule; `lrctl runs show` tells why")
+        return rebuilt(self.result.schedule, f"run {self.name}")
 
     @property
     def schedule(self) -> Any:
@@ -52,7 +76,7 @@ class FinishedRun:
         Raises:
             UsageError: its family is not registered, or gives other LRs now than the run was trained with.
         """
-        schedule = schedule_in(self.document, f"run {self.name}")
+        schedule = self.rebuilt
         if isinstance(schedule, AdaptiveSchedule):
             if (scope := getattr(schedule, "scope", "global")) != "global":
                 raise UsageError(
@@ -62,7 +86,7 @@ class FinishedRun:
             return PiecewiseLinear(tuple(enumerate(self.history()["lr"].tolist())))
         if self.outdated:
             raise UsageError(
-                f"run {self.name}: family {self.document['schedule']['family']} gives other LRs now than the run was "
+                f"run {self.name}: family {type(schedule).__name__} gives other LRs now than the run was "
                 "trained with; install the plugin as it was, or give the run's command again to train with the new ones"
             )
         return schedule
@@ -70,12 +94,9 @@ class FinishedRun:
     @property
     def outdated(self) -> bool:
         """Whether the family of what was trained gives other LRs now: its code has changed."""
-        if self.document["checkpoint"] is None:
+        if self.result.checkpoint is None or isinstance(schedule := self.rebuilt, AdaptiveSchedule):
             return False
-        schedule = schedule_in(self.document, f"run {self.name}")
-        if isinstance(schedule, AdaptiveSchedule):
-            return False
-        now = [schedule(step) for step in range(self.document["steps"])]
+        now = [schedule(step) for step in range(self.result.steps)]
         return bool(now != self.history()["lr"].tolist())
 
 
@@ -98,12 +119,12 @@ def finished(store: str | Path, name: str) -> FinishedRun:
     """
     place = existing(store)
     if name not in place.runs():
-        known = [run for run in place.runs() if place.document(run)]
+        known = [run for run in place.runs() if place.run_result(run)]
         raise unknown("run", name, known, f"{place.path}: {name}")
-    document = place.document(name)
-    if document is None:
+    result = place.run_result(name)
+    if result is None:
         raise UsageError(f"run {name}: it is not finished; its command continues it: {command_of(place, name)}")
-    return FinishedRun(place, name, document)
+    return FinishedRun(place, name, result)
 
 
 def command_of(place: Store, name: str) -> str:

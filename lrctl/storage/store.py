@@ -8,21 +8,36 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.canonical import digest, finite
-from lrctl.contracts.result import JobResult
+from lrctl._version import __version__
+from lrctl.contracts.result import JobRecord
+from lrctl.contracts.run_result import RunResult
+from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.errors import StoreError, UsageError
-from lrctl.storage.files import ASIDE, aside, cannot_write, file_digest, read_json, write_json, write_text
+from lrctl.registry.schedules import SCHEDULE_FORMAT
+from lrctl.storage.files import (
+    ASIDE,
+    aside,
+    cannot_write,
+    file_digest,
+    read_json,
+    read_signed,
+    write_json,
+    write_signed,
+    write_text,
+)
+from lrctl.storage.identity import RunIdentity
 
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = "lrctl-store/1"
+FORMAT = "lrctl-store/2"
 
-FOLDERS = ("jobs", "stopped", "losses", "checkpoints", "runs")
+FOLDERS = ("jobs", "stopped", "losses", "checkpoints", "handed_over", "runs")
 
 STALE = 3600.0
 """Seconds after which a file that a killed process left aside is swept away."""
@@ -83,30 +98,26 @@ class Store:
 
     # Jobs
 
-    def result(self, key: str) -> JobResult | None:
-        """The result of a job, or None if it is not known; one that is damaged, or its losses, is not known."""
-        result = self._fact("jobs", key)
-        damaged = result and "losses" in result.digests and file_digest(self._losses(key)) != result.digests["losses"]
-        return None if damaged else result
+    def record(self, key: str) -> JobRecord | None:
+        """The record of a job, or None if it is not known; one that is damaged, or its losses, is not known."""
+        record = self._fact("jobs", key)
+        damaged = record and "losses" in record.digests and file_digest(self._losses(key)) != record.digests["losses"]
+        return None if damaged else record
 
-    def stopped(self, key: str) -> JobResult | None:
+    def stopped(self, key: str) -> JobRecord | None:
         """What is known of a job that was stopped: a bound of its mean loss; None if it was not, or was done since."""
         return self._fact("stopped", key)
 
-    def _fact(self, folder: str, key: str) -> JobResult | None:
-        document = read_json(self.path / folder / f"{key}.json") or {}
-        written = document.pop("digest", None)
-        if document.get("key") != key or written != digest(finite(document)):
-            return None
-        return JobResult.from_json(document)
+    def _fact(self, folder: str, key: str) -> JobRecord | None:
+        document = read_signed(self.path / folder / f"{key}.json")
+        return JobRecord.from_json(document) if document and document.get("key") == key else None
 
-    def put_result(self, result: JobResult) -> None:
-        """Record a result, with a digest of it: the last write of a job. What a stopped job gave is kept apart."""
-        document = result.to_json()
-        folder = "stopped" if result.status == "stopped" else "jobs"
-        write_json(self.path / folder / f"{result.key}.json", document | {"digest": digest(document)})
+    def put_record(self, record: JobRecord) -> None:
+        """Record a job, the last write of it. What a stopped job gave is kept apart."""
+        folder = "stopped" if record.status == "stopped" else "jobs"
+        write_signed(self.path / folder / f"{record.key}.json", record.to_json())
         if folder == "jobs":
-            (self.path / "stopped" / f"{result.key}.json").unlink(missing_ok=True)
+            (self.path / "stopped" / f"{record.key}.json").unlink(missing_ok=True)
 
     def forget(self, key: str) -> None:
         """Delete all that is known of a job, but for a checkpoint that a finished run handed over."""
@@ -124,10 +135,10 @@ class Store:
         keys: list[str] = []
         while key is not None:
             keys.append(key)
-            result = self.result(key)
-            if result is None:
+            record = self.record(key)
+            if record is None:
                 raise StoreError(f"{self.path}: job {key[:12]} is missing or damaged; run the search again")
-            key = result.parent
+            key = record.parent
         return keys[::-1]
 
     # Losses
@@ -166,12 +177,13 @@ class Store:
 
     def drop_checkpoints(self, keys: set[str]) -> None:
         """Delete the checkpoints of these jobs, except those that a finished run handed over."""
-        keys = keys - self._handed_over()
         for key in keys:
-            self.checkpoint(key).unlink(missing_ok=True)
+            if not self.handed_over(key).exists():
+                self.checkpoint(key).unlink(missing_ok=True)
 
-    def _handed_over(self) -> set[str]:
-        return {key for name in self.runs() for key in handed_over(self.document(name) or {})}
+    def handed_over(self, key: str) -> Path:
+        """The mark that a finished run handed this checkpoint over; `lrctl gc` takes it away with the last such run."""
+        return self.path / "handed_over" / key
 
     # Runs
 
@@ -190,9 +202,21 @@ class Store:
             raise UsageError(f"--name {name!r}: must be the name of one folder, without a dot in front")
         return self.path / "runs" / name
 
-    def document(self, name: str) -> dict[str, Any] | None:
-        """The result document of a run, or None if the run is not finished."""
-        return read_json(self.run(name) / "result.json")
+    def run_result(self, name: str) -> RunResult | None:
+        """The result of a run; None if the run is not finished, or its result is damaged."""
+        document = read_signed(self.run(name) / "result.json")
+        try:
+            return RunResult.from_json(document) if document else None
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def identity(self, name: str) -> RunIdentity | None:
+        """What decides the result of a run; None if that is missing or damaged."""
+        document = read_signed(self.run(name) / "identity.json")
+        try:
+            return RunIdentity.from_json(document) if document else None
+        except KeyError:
+            return None
 
     def recipe(self, name: str) -> str:
         """The frozen recipe of a run; empty if there is none."""
@@ -201,23 +225,23 @@ class Store:
         except (FileNotFoundError, UnicodeDecodeError):
             return ""
 
-    def files(self, document: dict[str, Any]) -> dict[str, str | None]:
+    def files(self, result: RunResult) -> dict[str, str | None]:
         """Where a finished run's files are: None for a checkpoint or schedule that it does not have."""
-        run, key = self.run(document["run"]), document["checkpoint"]
+        run, key = self.run(result.run), result.checkpoint
         return {
-            "schedule": str(run / "schedule.json") if document["schedule"] else None,
+            "schedule": str(run / "schedule.json") if result.schedule else None,
             "checkpoint": str(self.checkpoint(key)) if key else None,
             "result": str(run / "result.json"),
         }
 
-    def begin(self, name: str, recipe: str, environment: dict[str, Any]) -> None:
-        """Open a run with its frozen recipe.
+    def begin(self, name: str, identity: RunIdentity, recipe: str, environment: dict[str, Any]) -> None:
+        """Open a run with its identity, its recipe as TOML, and what it runs on.
 
         Raises:
-            UsageError: there is a run of this name with another recipe.
+            UsageError: there is a run of this name with other settings.
         """
         frozen = self.run(name) / "recipe.toml"
-        if frozen.exists() and frozen.read_text(encoding="utf-8") != recipe:
+        if self.identity(name) not in (None, identity):
             raise UsageError(
                 f"--name {name}: this run was made with other settings ({frozen}); choose another name, or --fresh"
             )
@@ -227,21 +251,27 @@ class Store:
             raise cannot_write(self.run(name), error) from error
         write_text(frozen, recipe)
         write_json(self.run(name) / "environment.json", environment)
+        write_signed(self.run(name) / "identity.json", identity.to_json())
 
-    def finish(self, name: str, document: dict[str, Any], schedule: dict[str, Any] | None) -> None:
-        """Close a run: its schedule if it has one, then its result document: the fact that it is finished."""
-        if schedule:
-            write_json(self.run(name) / "schedule.json", schedule)
-        write_json(self.run(name) / "result.json", document)
+    def finish(self, result: RunResult) -> None:
+        """Close a run: its schedule if it has one, then its result: the fact that it is finished."""
+        if result.schedule:
+            write_json(self.run(result.run) / "schedule.json", schedule_file(result, result.schedule))
+        for key in result.handed_over:
+            self.handed_over(key).touch()
+        write_signed(self.run(result.run) / "result.json", result.to_json())
 
     def remove_run(self, name: str) -> None:
-        """Delete a run's folder; its jobs stay."""
-        shutil.rmtree(self.run(name), ignore_errors=True)
+        """Delete a run's folder, and the marks of what only it handed over; its jobs stay."""
+        folder, result = self.run(name), self.run_result(name)
+        shutil.rmtree(folder, ignore_errors=True)
+        if result:
+            others = [other for run in self.runs() if (other := self.run_result(run))]
+            for key in result.handed_over.difference(*(other.handed_over for other in others)):
+                self.handed_over(key).unlink(missing_ok=True)
 
 
-def handed_over(document: Mapping[str, Any]) -> set[str]:
-    """The jobs whose checkpoints a finished run hands over: its own, and that of each of its `results`."""
-    results = document.get("results")
-    each = [document, *(results if isinstance(results, list) else [])]
-    keys = (entry.get("checkpoint") for entry in each if isinstance(entry, Mapping))
-    return {key for key in keys if isinstance(key, str)}
+def schedule_file(result: RunResult, schedule: ScheduleRecord) -> dict[str, Any]:
+    """The content of schedule.json: what a schedule is, for how many steps, and what made it."""
+    made_by = {"lrctl": __version__, "command": result.command, "run": result.run}
+    return {"format": SCHEDULE_FORMAT, "steps": result.steps, "schedule": asdict(schedule), "made_by": made_by}

@@ -16,5 +16,5 @@ def register_executors(register: Register) -> None:
     from lrctl_executors.processes import Processes, ProcessesParams
     from lrctl_executors.serial import Serial, SerialParams
 
-    register(Serial, name="serial", params=SerialParams, help="one job after another in this process")
+    register(Serial, name="serial", params=SerialParams, in_process=True, help="one job after another in this process")
     register(Processes, name="processes", params=ProcessesParams, help="long-lived worker processes")

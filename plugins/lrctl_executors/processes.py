@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Annotated
 
-from lrctl.contracts.executor import slots
+from lrctl.contracts.executor import Attempt, slots
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.result import Failure, JobResult
-from lrctl.engine.worker import attempt
+from lrctl.contracts.result import Failure, JobRecord
 
 LOOK = 1.0
 """Seconds between two looks at whether workers are alive."""
@@ -58,15 +56,15 @@ class Processes:
     """Hands jobs to workers as they become free. A worker that dies fails its job and is replaced."""
 
     params: ProcessesParams
-    store: Path
+    attempt: Attempt
     workers: list[Worker] = field(default_factory=list)
 
-    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobResult]:
+    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
         """One result per job, as they finish; the first jobs are started first."""
         waiting = iter(jobs)  # a job is taken when a worker is free for it: only then is its limit known
         atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers for ever
         while len(self.workers) < min(self.params.workers or slots(spec.device), len(jobs)):
-            self.workers.append(start(self.store, len(self.workers), spec.device))
+            self.workers.append(start(self.attempt, len(self.workers), spec.device))
         while True:
             for worker in self.workers:
                 if worker.job is None and (job := next(waiting, None)):
@@ -84,7 +82,7 @@ class Processes:
                 if result is None:
                     result = died(worker, spec, job)
                     index = self.workers.index(worker)
-                    self.workers[index] = start(self.store, index, spec.device)
+                    self.workers[index] = start(self.attempt, index, spec.device)
                 yield result
 
     def close(self) -> None:
@@ -106,7 +104,7 @@ def send(worker: Worker, spec: TrainSpec) -> None:
         worker.pipe.send((spec, worker.job))
 
 
-def answer(worker: Worker) -> JobResult | None:
+def answer(worker: Worker) -> JobRecord | None:
     """The result that a worker has sent, or None if it died before it could."""
     try:
         return worker.pipe.recv() if worker.pipe.poll() else None
@@ -114,22 +112,22 @@ def answer(worker: Worker) -> JobResult | None:
         return None
 
 
-def died(worker: Worker, spec: TrainSpec, job: SegmentJob) -> JobResult:
+def died(worker: Worker, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     """The result of a job whose worker is gone."""
     worker.process.join(GRACE)
     code = worker.process.exitcode
     reason = REASONS.get(code or 0, "")
     message = f"the worker process ended with exit code {code}{reason}"
-    return JobResult(job.key(spec), "failed", failure=Failure("WorkerDied", message), run=spec.run)
+    return JobRecord(job.key(spec), "failed", failure=Failure("WorkerDied", message), run=spec.run)
 
 
-def start(store: Path, index: int, device: str) -> Worker:
+def start(attempt: Attempt, index: int, device: str) -> Worker:
     """Start worker number `index`."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     gpu = index % slots(device) if device == "cuda" else None
     # Not a daemon: a workload may want loader processes of its own, and workers end with their parent anyway.
-    process = context.Process(target=serve, args=(theirs, store, gpu), daemon=False)
+    process = context.Process(target=serve, args=(theirs, attempt, gpu), daemon=False)
     with shielded():
         process.start()
     theirs.close()
@@ -160,7 +158,7 @@ def shielded() -> Iterator[None]:
         signal.raise_signal(arrived)
 
 
-def serve(pipe: Connection, store: Path, gpu: int | None) -> None:
+def serve(pipe: Connection, attempt: Attempt, gpu: int | None) -> None:
     """A worker's life: take a job, do it, send the result, until the pipe closes or the parent is gone."""
     threading.Thread(target=end_with_parent, daemon=True).start()
     os.dup2(2, 1)  # stdout is the parent's, for its result alone
@@ -170,7 +168,7 @@ def serve(pipe: Connection, store: Path, gpu: int | None) -> None:
     while True:
         try:
             spec, job = pipe.recv()
-            pipe.send(attempt(store, spec, job))
+            pipe.send(attempt(spec, job))
         except (EOFError, OSError):
             return  # the parent is gone; `attempt` itself never raises
 

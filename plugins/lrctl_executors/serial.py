@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from lrctl.contracts.executor import Attempt
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.result import JobResult
-from lrctl.engine.worker import attempt
+from lrctl.contracts.result import JobRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +20,11 @@ class Serial:
     """Runs jobs where it stands: nothing to start, nothing to close."""
 
     params: SerialParams
-    store: Path
+    attempt: Attempt
 
-    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobResult]:
+    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
         """One result per job, in order."""
-        return (attempt(self.store, spec, job) for job in jobs)
+        return (self.attempt(spec, job) for job in jobs)
 
     def close(self) -> None:
         """Nothing to do."""

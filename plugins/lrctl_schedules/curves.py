@@ -15,13 +15,13 @@ from collections.abc import Iterable, Sequence
 Point = tuple[float, float]
 
 
-def lines(x: float, points: Iterable[Point]) -> float:
+def piecewise_linear(x: float, points: Iterable[Point]) -> float:
     """The straight lines through `points`, ascending in x, at a place between the first and the last.
 
     Where several points share a place, the line jumps; the first of them holds at that place itself.
 
     >>> jump = ((0.0, 1.0), (0.5, 1.0), (0.5, 0.25), (1.0, 0.25))
-    >>> [lines(x, jump) for x in (0.0, 0.5, 0.75, 1.0)]
+    >>> [piecewise_linear(x, jump) for x in (0.0, 0.5, 0.75, 1.0)]
     [1.0, 1.0, 0.25, 0.25]
     """
     x0, y0 = 0.0, 0.0
@@ -33,10 +33,10 @@ def lines(x: float, points: Iterable[Point]) -> float:
     return y0
 
 
-def apart(points: Iterable[Point]) -> list[Point]:
+def merge_close_points(points: Iterable[Point]) -> list[Point]:
     """`points`, ascending in x, where those less than 1e-9 from one kept before are one with it: the higher y holds.
 
-    >>> apart([(0.0, 0.5), (0.0, 1.0), (1.0, 0.0)])
+    >>> merge_close_points([(0.0, 0.5), (0.0, 1.0), (1.0, 0.0)])
     [(0.0, 1.0), (1.0, 0.0)]
     """
     kept: list[Point] = []

@@ -7,23 +7,16 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.lengths import above, cosine_fall, in_steps, progress, snapped, warmed
-from lrctl_schedules.parameters import (
-    LengthsIn,
-    PeakLr,
-    Steps,
-    Warmup,
-    check_lengths,
-    check_number,
-    check_run,
-    check_whole,
-)
+from lrctl_schedules.checks import Range
+from lrctl_schedules.formulas import half_cosine, in_steps, progress, round_if_close, with_floor
+from lrctl_schedules.parameters import LengthUnit, Scalable
+from lrctl_schedules.warmup import WithWarmup, linear_warmup
 
 Cycles = Annotated[int, "cycles in the run; whole, not fitted continuously", Axis(1, 10, grid=(1, 2, 4, 8))]
 
 
 @dataclass(frozen=True, slots=True)
-class CosineWithRestarts:
+class CosineWithRestarts(WithWarmup):
     """A linear warmup, then half cosines from the peak down, one after another.
 
     With T = `steps`, P = `peak_lr`, w = `warmup` in steps, n = `cycles`, m = `growth` and e = `end`, the run after the
@@ -41,32 +34,19 @@ class CosineWithRestarts:
     >>> [round(sgdr(step), 15) for step in (0, 5, 10, 20, 30, 50, 70)]
     [0.5, 0.25, 0.5, 0.25, 0.5, 0.25, 0.0]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: Loshchilov & Hutter 2017 (SGDR), equation 5; m is its T_mult.
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    warmup: Warmup = 0.1
-    cycles: Cycles = 4
-    growth: Annotated[float, "what a cycle's length is multiplied by after it", Axis(1.0, 3.0)] = 1.0
+    cycles: Annotated[Cycles, Range(1, 100)] = 4
+    growth: Annotated[float, "what a cycle's length is multiplied by after it", Axis(1.0, 3.0), Range(1, 10)] = 1.0
     end: Annotated[float, "LR at the end of each cycle, as a share of the peak", Axis(0.0, 1.0)] = 0.0
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_lengths(self.steps, self.lengths, warmup=self.warmup)
-        check_whole("cycles", self.cycles, 1, 100)
-        check_number("growth", self.growth, 1, 10)
-        check_number("end", self.end, 0, 1)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         warmup = in_steps(self.warmup, self.steps, self.lengths)
         v = within_cycle(step, warmup, self.steps, self.cycles, self.growth)
-        return self.peak_lr * warmed(step, warmup) * above(self.end, cosine_fall(v))
+        return self.peak_lr * linear_warmup(step, warmup) * with_floor(half_cosine(v), self.end)
 
 
 def within_cycle(step: float, start: float, stop: float, cycles: int, growth: float) -> float:
@@ -78,7 +58,7 @@ def within_cycle(step: float, start: float, stop: float, cycles: int, growth: fl
     if step <= start or step >= stop:
         return progress(step, start, stop)
     length = 1.0
-    place = snapped((step - start) * sum(growth**i for i in range(cycles)) / (stop - start))
+    place = round_if_close((step - start) * sum(growth**i for i in range(cycles)) / (stop - start))
     for _ in range(cycles - 1):
         if place < length:
             break
@@ -88,7 +68,7 @@ def within_cycle(step: float, start: float, stop: float, cycles: int, growth: fl
 
 
 @dataclass(frozen=True, slots=True)
-class Cyclical:
+class Cyclical(Scalable):
     """Straight up to the peak and straight down again, several times.
 
     With T = `steps`, P = `peak_lr`, n = `cycles`, b = `base`, r = `rise` and f = `factor`, at v in [0, 1) of cycle
@@ -105,29 +85,20 @@ class Cyclical:
     >>> [Cyclical(steps=100, peak_lr=0.5, cycles=2, base=0.5)(step) for step in (0, 25, 50, 75, 100)]
     [0.25, 0.5, 0.25, 0.5, 0.25]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: Smith 2017 (Cyclical Learning Rates), section 3.
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    cycles: Cycles = 4
+    cycles: Annotated[Cycles, Range(1)] = 4
     base: Annotated[float, "LR between the cycles, as a share of the peak", Axis(0.0, 1.0)] = 0.25
     rise: Annotated[float, "share of a cycle in which the LR rises", Axis(0.0, 1.0)] = 0.5
-    factor: Annotated[float, "what a cycle's height is multiplied by after it", Axis(0.1, 1.0, grid=(0.5, 1.0))] = 1.0
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_whole("cycles", self.cycles, 1, 2**53)
-        for name, share in {"base": self.base, "rise": self.rise, "factor": self.factor}.items():
-            check_number(name, share, 0, 1)
+    factor: Annotated[
+        float, "what a cycle's height is multiplied by after it", Axis(0.1, 1.0, grid=(0.5, 1.0)), Range(0, 1)
+    ] = 1.0
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
-        place = snapped(min(max(0.0, step), self.steps) * self.cycles / self.steps)
+        place = round_if_close(min(max(0.0, step), self.steps) * self.cycles / self.steps)
         cycle = min(math.floor(place), self.cycles - 1)
         v = place - cycle
-        height = math.pow(self.factor, cycle) * warmed(v, self.rise) * (1 - progress(v, self.rise, 1))
-        return self.peak_lr * above(self.base, height)
+        height = math.pow(self.factor, cycle) * linear_warmup(v, self.rise) * (1 - progress(v, self.rise, 1))
+        return self.peak_lr * with_floor(height, self.base)

@@ -17,7 +17,7 @@ class Bounds(NamedTuple):
     high: list[float]
 
 
-def start(lrs: list[float], reset_start: int | None = None) -> State:
+def initial_state(lrs: list[float], reset_start: int | None = None) -> State:
     """The state at the beginning: the initial LRs, no best metric, and counters at 0."""
     return {
         "lrs": lrs,
@@ -29,7 +29,7 @@ def start(lrs: list[float], reset_start: int | None = None) -> State:
     }
 
 
-def smoothed(state: State, metric: float, size: int) -> float:
+def running_mean(state: State, metric: float, size: int) -> float:
     """The mean of the last `size` finite metrics; a metric that is not finite stays out, and comes back as it is.
 
     The sum is a running one, as in transformers. If it overflows, that metric stays out too, and the mean begins again.
@@ -52,21 +52,21 @@ def hf(p: Any, state: State, metric: float) -> None:
         state["cooldown_counter" if state["cooldown_counter"] > 0 else "warmup_counter"] -= 1
         state["num_good_epochs"] = state["num_bad_epochs"] = 0
         return
-    count(p, state, metric)
+    count_metric(p, state, metric)
     if state["num_good_epochs"] > p.patience:
-        rise(p, state)
+        raise_lrs(p, state)
         state.update(reset_counter=p.reset_start, warmup_counter=p.warmup, num_good_epochs=0)
     elif state["num_bad_epochs"] > p.patience:
-        fall(p, state)
+        lower_lrs(p, state)
         at_the_floor = all(lr <= low for lr, low in zip(state["lrs"], p.bounds.low, strict=True))
-        if at_the_floor and tick(state):
+        if at_the_floor and reset_is_due(state):
             state.update(p.init())
         state.update(cooldown_counter=p.cooldown, num_bad_epochs=0)
 
 
 def authors(p: Any, state: State, metric: float) -> None:
     """The first author's class of 2023."""
-    count(p, state, metric)
+    count_metric(p, state, metric)
     if state["cooldown_counter"] > 0:
         state["cooldown_counter"] -= 1
         state["num_bad_epochs"] = 0
@@ -74,12 +74,12 @@ def authors(p: Any, state: State, metric: float) -> None:
         state["warmup_counter"] -= 1
         state["num_good_epochs"] = 0
     if state["num_bad_epochs"] > p.patience:
-        fall(p, state)
+        lower_lrs(p, state)
         state.update(cooldown_counter=p.cooldown, num_bad_epochs=0)
     if state["num_good_epochs"] > p.patience:
-        rise(p, state)
+        raise_lrs(p, state)
         state.update(warmup_counter=p.warmup, num_good_epochs=0)
-    if len(set(state["lrs"])) == 1 and tick(state):
+    if len(set(state["lrs"])) == 1 and reset_is_due(state):
         kept = {name: state[name] for name in ("lrs", "window", "sum")}
         state.update(p.init() | kept)
 
@@ -87,7 +87,7 @@ def authors(p: Any, state: State, metric: float) -> None:
 def paper(p: Any, state: State, metric: float) -> None:
     """Algorithm 1, lines 6 to 40, to the letter."""
     state["epoch"] += 1
-    count(p, state, metric)
+    count_metric(p, state, metric)
     for counter, length, masked in (
         ("cooldown_counter", p.cooldown, "num_good_epochs"),
         ("warmup_counter", p.warmup, "num_bad_epochs"),
@@ -98,22 +98,22 @@ def paper(p: Any, state: State, metric: float) -> None:
         else:
             state[counter] = 0
     if state["num_good_epochs"] > p.patience:
-        rise(p, state)
+        raise_lrs(p, state)
     if state["num_bad_epochs"] > p.patience:
-        fall(p, state)
+        lower_lrs(p, state)
     if p.reset_start and state["epoch"] > p.reset_start:
         state.update(lrs=p.bounds.first, num_good_epochs=0, num_bad_epochs=0, window=[], sum=0.0)
 
 
-def count(p: Any, state: State, metric: float) -> None:
+def count_metric(p: Any, state: State, metric: float) -> None:
     """Count a metric as good or bad. Equal to the best, or better by the threshold only, is bad; so is NaN or inf."""
-    if better(p, metric, state["best"]):
+    if is_better(p, metric, state["best"]):
         state.update(best=metric, num_good_epochs=state["num_good_epochs"] + 1, num_bad_epochs=0)
     else:
         state.update(num_bad_epochs=state["num_bad_epochs"] + 1, num_good_epochs=0)
 
 
-def better(p: Any, metric: float, best: float | None) -> bool:
+def is_better(p: Any, metric: float, best: float | None) -> bool:
     """Whether a metric is better than the best so far; the first finite one is."""
     if not math.isfinite(metric) or best is None:
         return math.isfinite(metric)
@@ -125,17 +125,17 @@ def better(p: Any, metric: float, best: float | None) -> bool:
     return metric < limit if down else metric > limit
 
 
-def rise(p: Any, state: State) -> None:
+def raise_lrs(p: Any, state: State) -> None:
     """Divide each LR by the factor, up to its bound."""
-    move(p, state, p.bounds.high, lambda lr, high: min(lr / p.factor, high), up=True)
+    change_lrs(p, state, p.bounds.high, lambda lr, high: min(lr / p.factor, high), up=True)
 
 
-def fall(p: Any, state: State) -> None:
+def lower_lrs(p: Any, state: State) -> None:
     """Multiply each LR by the factor, down to its bound."""
-    move(p, state, p.bounds.low, lambda lr, low: max(lr * p.factor, low), up=False)
+    change_lrs(p, state, p.bounds.low, lambda lr, low: max(lr * p.factor, low), up=False)
 
 
-def move(p: Any, state: State, bounds: list[float], to: Callable[[float, float], float], *, up: bool) -> None:
+def change_lrs(p: Any, state: State, bounds: list[float], to: Callable[[float, float], float], *, up: bool) -> None:
     """Change each LR, unless by no more than eps or the other way."""
     for i, (lr, bound) in enumerate(zip(state["lrs"], bounds, strict=True)):
         new = to(lr, bound)
@@ -143,7 +143,7 @@ def move(p: Any, state: State, bounds: list[float], to: Callable[[float, float],
             state["lrs"][i] = new
 
 
-def tick(state: State) -> bool:
+def reset_is_due(state: State) -> bool:
     """Count down to a reset, if there is one; whether it is due."""
     if state["reset_counter"] is None:
         return False

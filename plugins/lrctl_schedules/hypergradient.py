@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.schedule import Observation, Scope, UpdateContext
 from lrctl.errors import UsageError
-from lrctl_schedules.parameters import LARGEST, check_choice, check_lrs, check_number
+from lrctl_schedules.checks import LARGEST, NonNegative, Range, check_lrs, check_parameters
+from lrctl_schedules.parameters import PerGroup, per_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +40,19 @@ class Hypergradient:
     algorithms 4 to 6.
     """
 
-    initial_lr: Annotated[float | tuple[float, ...], "the LR to start from; by group a list is one for each"]
-    beta: Annotated[float, "how far the LR moves: the LR of the LR"] = 1e-7
+    initial_lr: Annotated[PerGroup, "the LR to start from; by group a list is one for each"]
+    beta: Annotated[NonNegative, "how far the LR moves: the LR of the LR"] = 1e-7
     scope: Annotated[Scope, "what has an LR of its own: global, each param group, each element"] = "global"
-    min_lr: Annotated[float | None, "lower bound of the LR; none: it may become negative"] = 0.0
-    max_lr: Annotated[float | None, "upper bound of the LR; none: there is none"] = None
+    min_lr: Annotated[float | None, "lower bound of the LR; none: it may become negative", Range(-LARGEST)] = 0.0
+    max_lr: Annotated[float | None, "upper bound of the LR; none: there is none", Range(-LARGEST)] = None
 
     def __post_init__(self) -> None:
         check_lrs("initial_lr", self.initial_lr)
-        check_number("beta", self.beta, 0, LARGEST)
-        check_choice("scope", self.scope, Scope)
-        for name in ("min_lr", "max_lr"):
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), -LARGEST, LARGEST)
+        check_parameters(self)
         if isinstance(self.initial_lr, tuple) and self.scope != "group":
             raise ValueError(f"initial_lr: must be one LR with scope {self.scope!r}, got {self.initial_lr}")
         low, high = self.bounds
-        for lr in self.initial_lr if isinstance(self.initial_lr, tuple) else (self.initial_lr,):
+        for lr in per_group(self.initial_lr):
             if not low <= lr <= high:
                 raise ValueError(f"initial_lr: must be from min_lr to max_lr, {low:g} to {high:g}, got {lr:g}")
 
@@ -72,9 +69,9 @@ class Hypergradient:
             math.inf if self.max_lr is None else self.max_lr,
         )
 
-    def incompatible_with(self, optimizer: Mapping[str, Any]) -> str:
+    def incompatible_with(self, optimizer: OptimizerSettings) -> str:
         """Why it cannot work with an optimizer; empty if it can."""
-        return "" if optimizer["name"] in ("sgd", "adam", "adamw") else "it needs sgd, adam or adamw"
+        return "" if optimizer.name in ("sgd", "adam", "adamw") else "it needs sgd, adam or adamw"
 
     def init(self) -> Any:
         """No LRs yet: how many there are shows with the first gradient."""
@@ -90,8 +87,7 @@ class Hypergradient:
     def probe(self, state: Any, context: UpdateContext) -> Any:
         """The state with the LRs of this update."""
         products = context.products(self.scope)
-        first = self.initial_lr if isinstance(self.initial_lr, tuple) else [self.initial_lr] * len(products)
-        lrs = first if state["lrs"] is None else state["lrs"]
+        lrs = per_group(self.initial_lr, len(products)) if state["lrs"] is None else state["lrs"]
         if len(lrs) != len(products):
             raise UsageError(f"{self!r}: it has {len(lrs)} LRs for {len(products)} param groups")
         return {"lrs": [self.bounded(lr + self.beta * product) for lr, product in zip(lrs, products, strict=True)]}

@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.lengths import in_steps, warmed
-from lrctl_schedules.parameters import LengthsIn, PeakLr, Steps, Warmup, check_lengths, check_run, check_scale
+from lrctl_schedules.checks import Range
+from lrctl_schedules.formulas import in_steps
+from lrctl_schedules.parameters import LengthUnit
+from lrctl_schedules.warmup import WithWarmup, linear_warmup
 
 Timescale = Annotated[
     float,
     "length that the fall is measured in: the shorter, the faster",
     Axis(0.01, 1.0, log=True, length=True),
+    Range(1e-9, 1e9),
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class InverseTime:
+class InverseTime(WithWarmup):
     """A linear warmup, then a fall like 1 / t.
 
     With T = `steps`, P = `peak_lr`, w = `warmup` and s = `timescale` in steps:
@@ -32,32 +35,21 @@ class InverseTime:
     >>> [InverseTime(steps=100, peak_lr=0.5, warmup=0.1, timescale=0.1)(step) for step in (0, 5, 10, 20, 100)]
     [0.0, 0.25, 0.5, 0.25, 0.05]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: Robbins & Monro 1951; `InverseTimeDecay` of Keras, whose decay_steps / decay_rate is s.
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    warmup: Warmup = 0.1
     timescale: Timescale = 0.1
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_lengths(self.steps, self.lengths, warmup=self.warmup)
-        check_scale(self.steps, self.lengths, longest=1e9, timescale=self.timescale)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         warmup = in_steps(self.warmup, self.steps, self.lengths)
         timescale = in_steps(self.timescale, self.steps, self.lengths)
-        return self.peak_lr * warmed(step, warmup) * waned(step - warmup, timescale)
+        return self.peak_lr * linear_warmup(step, warmup) * inverse_time_decay(step - warmup, timescale)
 
 
 @dataclass(frozen=True, slots=True)
-class InverseSqrt:
+class InverseSqrt(WithWarmup):
     """A linear warmup, then a fall like 1 / sqrt(t).
 
     With T = `steps`, P = `peak_lr`, w = `warmup` and s = `timescale` in steps:
@@ -71,30 +63,19 @@ class InverseSqrt:
     >>> [InverseSqrt(steps=100, peak_lr=0.5, warmup=0.1, timescale=0.1)(step) for step in (0, 5, 10, 40)]
     [0.0, 0.25, 0.5, 0.25]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: Vaswani et al. 2017, section 5.3, where s = w; `get_inverse_sqrt_schedule` of transformers.
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    warmup: Warmup = 0.1
     timescale: Timescale = 0.1
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_lengths(self.steps, self.lengths, warmup=self.warmup)
-        check_scale(self.steps, self.lengths, longest=1e9, timescale=self.timescale)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         warmup = in_steps(self.warmup, self.steps, self.lengths)
         timescale = in_steps(self.timescale, self.steps, self.lengths)
-        return self.peak_lr * warmed(step, warmup) * math.sqrt(waned(step - warmup, timescale))
+        return self.peak_lr * linear_warmup(step, warmup) * math.sqrt(inverse_time_decay(step - warmup, timescale))
 
 
-def waned(since: float, timescale: float) -> float:
+def inverse_time_decay(since: float, timescale: float) -> float:
     """What is left `since` steps after a fall like 1 / t began: 1 until then, 1/2 after one timescale."""
     return timescale / (timescale + max(0.0, since))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from lrctl.contracts.optimizers import SGD, OptimizerSettings
 from lrctl.contracts.schedule import Observation, UpdateContext
-from lrctl_schedules.parameters import LARGEST, check_number, check_whole
+from lrctl_schedules.checks import NonNegative, Range, check_number, check_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +35,25 @@ class LineSearch:
     """
 
     initial_lr: Annotated[float, "eta before the first update"] = 1.0
-    c: Annotated[float, "how much of the decrease that the gradient promises must come true"] = 0.1
-    shrink: Annotated[float, "what eta is multiplied by after a trial that failed"] = 0.9
-    gamma: Annotated[float, "what eta may grow by in growth_steps updates"] = 2.0
-    growth_steps: Annotated[int, "in how many updates eta may grow by gamma: usually those of an epoch"] = 500
-    max_lr: Annotated[float, "upper bound of eta"] = 10.0
-    max_trials: Annotated[int, "trials of an update before it is left out"] = 100
+    c: Annotated[float, "how much of the decrease that the gradient promises must come true", Range(0, 1)] = 0.1
+    shrink: Annotated[float, "what eta is multiplied by after a trial that failed", Range(0, 1)] = 0.9
+    gamma: Annotated[float, "what eta may grow by in growth_steps updates", Range(1)] = 2.0
+    growth_steps: Annotated[int, "in how many updates eta may grow by gamma: usually those of an epoch", Range(1)] = 500
+    max_lr: Annotated[NonNegative, "upper bound of eta"] = 10.0
+    max_trials: Annotated[int, "trials of an update before it is left out", Range(1)] = 100
 
     def __post_init__(self) -> None:
-        check_number("max_lr", self.max_lr, 0, LARGEST)
+        check_parameters(self)
         check_number("initial_lr", self.initial_lr, 0, self.max_lr)
         if self.initial_lr == 0:
             raise ValueError("initial_lr: must be greater than 0: eta grows from it")
         for name in ("c", "shrink"):
-            check_number(name, getattr(self, name), 0, 1)
             if getattr(self, name) in (0, 1):
                 raise ValueError(f"{name}: must be greater than 0 and less than 1, got {getattr(self, name)!r}")
-        check_number("gamma", self.gamma, 1, LARGEST)
-        check_whole("growth_steps", self.growth_steps, 1, 2**53)
-        check_whole("max_trials", self.max_trials, 1, 2**53)
 
-    def incompatible_with(self, optimizer: Mapping[str, Any]) -> str:
+    def incompatible_with(self, optimizer: OptimizerSettings) -> str:
         """Why it cannot work with an optimizer; empty if it can."""
-        plain = optimizer["name"] == "sgd" and not (optimizer["momentum"] or optimizer["weight_decay"])
+        plain = isinstance(optimizer, SGD) and not (optimizer.momentum or optimizer.weight_decay)
         return "" if plain else "it tries gradient steps, and needs sgd without momentum and weight decay"
 
     def init(self) -> Any:

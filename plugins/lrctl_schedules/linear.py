@@ -6,22 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.lengths import above, in_steps, progress, warmed
-from lrctl_schedules.parameters import (
-    LARGEST,
-    End,
-    LengthsIn,
-    PeakLr,
-    Steps,
-    Warmup,
-    check_lengths,
-    check_number,
-    check_run,
-)
+from lrctl_schedules.checks import Range
+from lrctl_schedules.formulas import in_steps, progress, with_floor
+from lrctl_schedules.parameters import End, LengthUnit
+from lrctl_schedules.warmup import WithWarmup, linear_warmup
 
 
 @dataclass(frozen=True, slots=True)
-class Linear:
+class Linear(WithWarmup):
     """A linear warmup, then a straight line down to the end of the run.
 
     With T = `steps`, P = `peak_lr`, w = `warmup` in steps, e = `end` and u = (t - w) / (T - w):
@@ -35,32 +27,21 @@ class Linear:
     >>> [Linear(steps=100, peak_lr=0.5, warmup=0.2)(step) for step in (0, 10, 20, 60, 100)]
     [0.0, 0.25, 0.5, 0.25, 0.0]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: `get_linear_schedule_with_warmup` of transformers.
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    warmup: Warmup = 0.1
     end: End = 0.0
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_lengths(self.steps, self.lengths, warmup=self.warmup)
-        check_number("end", self.end, 0, 1)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         warmup = in_steps(self.warmup, self.steps, self.lengths)
         u = progress(step, warmup, self.steps)
-        return self.peak_lr * warmed(step, warmup) * above(self.end, 1 - u)
+        return self.peak_lr * linear_warmup(step, warmup) * with_floor(1 - u, self.end)
 
 
 @dataclass(frozen=True, slots=True)
-class Polynomial:
+class Polynomial(WithWarmup):
     """A linear warmup, then a power of what is left of the run.
 
     With T = `steps`, P = `peak_lr`, w = `warmup` in steps, p = `power`, e = `end`, u = (t - w) / (T - w) and
@@ -75,29 +56,20 @@ class Polynomial:
     >>> [Polynomial(steps=100, peak_lr=0.5, warmup=0.2, power=2.0)(step) for step in (0, 10, 20, 60, 100)]
     [0.0, 0.25, 0.5, 0.125, 0.0]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: `get_polynomial_decay_schedule_with_warmup` of transformers, `PolynomialLR` of torch.
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    warmup: Warmup = 0.1
     power: Annotated[
-        float, "how the fall bends: 1 is straight, above 1 falls early", Axis(0.1, 5.0, log=True, grid=(0.5, 1.0, 2.0))
+        float,
+        "how the fall bends: 1 is straight, above 1 falls early",
+        Axis(0.1, 5.0, log=True, grid=(0.5, 1.0, 2.0)),
+        Range(0),
     ] = 2.0
     end: End = 0.0
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_lengths(self.steps, self.lengths, warmup=self.warmup)
-        check_number("power", self.power, 0, LARGEST)
-        check_number("end", self.end, 0, 1)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         warmup = in_steps(self.warmup, self.steps, self.lengths)
         u = progress(step, warmup, self.steps)
-        return self.peak_lr * warmed(step, warmup) * above(self.end, (1 - u) ** self.power)
+        return self.peak_lr * linear_warmup(step, warmup) * with_floor((1 - u) ** self.power, self.end)

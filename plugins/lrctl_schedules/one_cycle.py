@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.lengths import above, cosine_fall, in_steps, progress
-from lrctl_schedules.parameters import LengthsIn, PeakLr, Steps, check_choice, check_lengths, check_number, check_run
+from lrctl_schedules.formulas import half_cosine, in_steps, progress, with_floor
+from lrctl_schedules.parameters import LengthUnit, Scalable
 
 Anneal = Literal["cosine", "linear"]
 
 
 @dataclass(frozen=True, slots=True)
-class OneCycle:
+class OneCycle(Scalable):
     """From a low LR up to the peak, then down to a far lower one.
 
     With T = `steps`, P = `peak_lr`, r = `rise` in steps, a = `start`, e = `end`, q = t / r, u = (t - r) / (T - r), and
@@ -29,36 +29,24 @@ class OneCycle:
     >>> [schedule(step) for step in (0, 20, 40, 70, 100)]
     [0.25, 0.375, 0.5, 0.25, 0.0]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: Smith & Topin 2018 (Super-Convergence); `OneCycleLR` of torch, whose div_factor is 1 / a, whose
     final_div_factor is a / e, and which ends one step earlier.
     """
 
-    steps: Steps
-    peak_lr: PeakLr
     rise: Annotated[float, "length of the way up", Axis(0.0, 1.0, grid=(0.1, 0.3, 0.5), length=True)] = 0.3
     start: Annotated[float, "LR at step 0, as a share of the peak", Axis(0.0, 1.0)] = 0.04
     end: Annotated[float, "LR at the end of the run, as a share of the peak", Axis(0.0, 1.0)] = 4e-6
     anneal: Annotated[Anneal, "shape of both ways; not fitted continuously"] = "cosine"
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_lengths(self.steps, self.lengths, rise=self.rise)
-        check_number("start", self.start, 0, 1)
-        check_number("end", self.end, 0, 1)
-        check_choice("anneal", self.anneal, Anneal)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         rise = in_steps(self.rise, self.steps, self.lengths)
         if max(0.0, step) < rise:
-            return self.peak_lr * above(self.start, 1 - annealed(self.anneal, progress(step, 0, rise)))
-        return self.peak_lr * above(self.end, annealed(self.anneal, progress(step, rise, self.steps)))
+            return self.peak_lr * with_floor(1 - annealing(self.anneal, progress(step, 0, rise)), self.start)
+        return self.peak_lr * with_floor(annealing(self.anneal, progress(step, rise, self.steps)), self.end)
 
 
-def annealed(anneal: str, v: float) -> float:
+def annealing(anneal: str, v: float) -> float:
     """What is left at the progress v of a way: exactly 1 at v = 0, exactly 0 at v = 1."""
-    return cosine_fall(v) if anneal == "cosine" else 1 - v
+    return half_cosine(v) if anneal == "cosine" else 1 - v

@@ -5,23 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from lrctl.contracts.schedule import Observation, Scope
-from lrctl_schedules.greedy import (
-    InitialLr,
-    Mode,
-    PerGroup,
-    ThresholdMode,
-    check_bounds,
-    check_metrics,
-    listed,
-    scope_of,
-)
-from lrctl_schedules.greedy_variants import Bounds, authors, start
-from lrctl_schedules.parameters import check_whole
+from lrctl.contracts.schedule import Observation
+from lrctl_schedules.by_metric import ByMetric, Mode, ThresholdMode, check_metric_settings
+from lrctl_schedules.checks import Count, NonNegative, check_parameters
+from lrctl_schedules.greedy_variants import Bounds, authors, initial_state
+from lrctl_schedules.parameters import PerGroup, per_group
 
 
 @dataclass(frozen=True, slots=True)
-class Plateau:
+class Plateau(ByMetric):
     """The LR, multiplied by a factor whenever the metric has not improved for a while.
 
     After more than `patience` metrics in a row that are not better than the best so far by more than `threshold`, the
@@ -44,42 +36,31 @@ class Plateau:
     Source: `ReduceLROnPlateau` of torch, whose defaults these are.
     """
 
-    initial_lr: InitialLr
     mode: Annotated[Mode, "whether a lower (min) or a higher (max) metric is better"] = "min"
-    factor: Annotated[float, "what the LR is multiplied by"] = 0.1
-    patience: Annotated[int, "how many bad metrics in a row are waited for before one more lowers the LR"] = 10
-    threshold: Annotated[float, "by how much a metric must be better than the best"] = 1e-4
+    factor: Annotated[NonNegative, "what the LR is multiplied by"] = 0.1
+    patience: Annotated[Count, "how many bad metrics in a row are waited for before one more lowers the LR"] = 10
+    threshold: Annotated[NonNegative, "by how much a metric must be better than the best"] = 1e-4
     threshold_mode: Annotated[ThresholdMode, "whether the threshold is absolute or a share of the best"] = "rel"
-    cooldown: Annotated[int, "metrics that do not count as bad after the LR fell"] = 0
+    cooldown: Annotated[Count, "metrics that do not count as bad after the LR fell"] = 0
     min_lr: Annotated[PerGroup, "lower bound of the LR"] = 0.0
-    eps: Annotated[float, "a change of the LR that is not greater is not made"] = 1e-8
+    eps: Annotated[NonNegative, "a change of the LR that is not greater is not made"] = 1e-8
 
     warmup: ClassVar[int] = 0
     reset_start: ClassVar[int | None] = None
 
     def __post_init__(self) -> None:
-        check_metrics(self)
-        check_whole("cooldown", self.cooldown, 0, 2**53)
-        check_bounds(self)
-
-    @property
-    def scope(self) -> Scope:
-        """One LR for all parameters, or one for each param group."""
-        return scope_of(self.initial_lr)
+        check_parameters(self)
+        check_metric_settings(self)
 
     @property
     def bounds(self) -> Bounds:
         """The bounds of the LR of each param group; 0 above: it never rises."""
-        first = listed(self.initial_lr)
-        return Bounds(first, listed(self.min_lr, len(first)), [0.0] * len(first))
+        first = per_group(self.initial_lr)
+        return Bounds(first, per_group(self.min_lr, len(first)), [0.0] * len(first))
 
     def init(self) -> Any:
         """The initial LRs, no best metric, and counters at 0."""
-        return start(listed(self.initial_lr))
-
-    def __call__(self, _step: int, state: Any) -> Any:
-        """The LR for update `step`; one for each param group if it began with such."""
-        return tuple(state["lrs"]) if self.scope == "group" else state["lrs"][0]
+        return initial_state(per_group(self.initial_lr))
 
     def update(self, state: Any, seen: Observation) -> Any:
         """The state after a metric."""

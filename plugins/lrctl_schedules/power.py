@@ -7,22 +7,14 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.lengths import in_steps, progress, warmed
-from lrctl_schedules.parameters import (
-    Decay,
-    LengthsIn,
-    PeakLr,
-    Steps,
-    Warmup,
-    check_lengths,
-    check_number,
-    check_run,
-    check_scale,
-)
+from lrctl_schedules.checks import Range
+from lrctl_schedules.formulas import in_steps, progress
+from lrctl_schedules.parameters import Decay, LengthUnit
+from lrctl_schedules.warmup import WithWarmup, linear_warmup
 
 
 @dataclass(frozen=True, slots=True)
-class Power:
+class Power(WithWarmup):
     """A linear warmup, the peak, a fall by a power law, and a cooldown at the end: WSD with a stable phase that falls.
 
     With T = `steps`, P = `peak_lr`, w = `warmup`, h = `hold` and d = `decay` in steps, k = `exponent`, and
@@ -39,27 +31,18 @@ class Power:
     >>> [Power(steps=100, peak_lr=0.5, hold=0.2, exponent=1.0)(step) for step in (0, 5, 10, 20, 40, 80, 100)]
     [0.0, 0.25, 0.5, 0.5, 0.25, 0.125, 0.0]
 
-    Raises:
-        ValueError: a parameter is out of its range, or warmup and decay are longer than the run.
-
     Source: Shen et al. 2024 (Power Scheduler), whose exponent is 0.51.
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    warmup: Warmup = 0.1
     hold: Annotated[
-        float, "length, from step 0 on, after which the power law begins", Axis(0.01, 1.0, log=True, length=True)
+        float,
+        "length, from step 0 on, after which the power law begins",
+        Axis(0.01, 1.0, log=True, length=True),
+        Range(1e-9, 1),
     ] = 0.1
-    exponent: Annotated[float, "how fast the power law falls", Axis(0.0, 2.0)] = 0.51
+    exponent: Annotated[float, "how fast the power law falls", Axis(0.0, 2.0), Range(0, 100)] = 0.51
     decay: Decay = 0.1
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_lengths(self.steps, self.lengths, warmup=self.warmup, decay=self.decay)
-        check_scale(self.steps, self.lengths, hold=self.hold)
-        check_number("exponent", self.exponent, 0, 100)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
@@ -67,4 +50,4 @@ class Power:
         decay_start = self.steps - in_steps(self.decay, self.steps, self.lengths)
         hold = max(warmup, in_steps(self.hold, self.steps, self.lengths))
         level = math.pow(hold / max(hold, min(step, decay_start)), self.exponent)
-        return self.peak_lr * warmed(step, warmup) * level * (1 - progress(step, decay_start, self.steps))
+        return self.peak_lr * linear_warmup(step, warmup) * level * (1 - progress(step, decay_start, self.steps))

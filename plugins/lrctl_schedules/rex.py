@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.lengths import above, in_steps, progress
-from lrctl_schedules.parameters import End, LengthsIn, PeakLr, Steps, Warmup, check_lengths, check_number, check_run
-from lrctl_schedules.warmup import RiseIs, RiseRate, check_rise, risen
+from lrctl_schedules.checks import Range
+from lrctl_schedules.formulas import in_steps, progress, with_floor
+from lrctl_schedules.parameters import End, LengthUnit
+from lrctl_schedules.warmup import WithWarmupShape, warmup_factor
 
 
 @dataclass(frozen=True, slots=True)
-class Rex:
+class Rex(WithWarmupShape):
     """A linear warmup, then a fall that is slow at first and fast at the end (or the other way round).
 
     With T = `steps`, P = `peak_lr`, w = `warmup` in steps, b = `b`, e = `end`, u = (t - w) / (T - w) and
@@ -25,43 +26,29 @@ class Rex:
     b = 1/2 is REX, b = 1 a straight line; below 1 the LR stays high for long, above 1 it falls early. w is in [0, T],
     b in [1e-9, 1e9], e in [0, 1].
 
-    The warmup P t / w is that of `rise` "linear"; its other shapes are in `lrctl_schedules.warmup.risen`. As in
+    The warmup P t / w is that of `rise` "linear"; for other shapes see `lrctl_schedules.warmup.warmup_factor`. As in
     transformers step 0 has LR 0 even if the warmup is one step long, or less.
 
     >>> [round(Rex(steps=100, peak_lr=0.5, warmup=0.2)(step), 15) for step in (0, 10, 20, 60, 100)]
     [0.0, 0.25, 0.5, 0.333333333333333, 0.0]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: Chen et al. 2021 (REX: Revisiting Budgeted Training); generalised in "What do near-optimal learning rate
     schedules look like?" (arXiv 2603.10301).
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    warmup: Warmup = 0.1
     b: Annotated[
         float,
         "how the fall bends: 1/2 is REX, 1 is straight, below 1 stays high for longer",
         Axis(1e-3, 1e2, log=True, grid=(0.1, 0.5, 1.0, 2.0)),
+        Range(1e-9, 1e9),
     ] = 0.5
     end: End = 0.0
-    rise: RiseIs = field(default="linear", kw_only=True)
-    rise_rate: RiseRate = field(default=3.0, kw_only=True)
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_lengths(self.steps, self.lengths, warmup=self.warmup)
-        check_number("b", self.b, 1e-9, 1e9)
-        check_number("end", self.end, 0, 1)
-        check_rise(self.rise, self.rise_rate)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         warmup = in_steps(self.warmup, self.steps, self.lengths)
         u = progress(step, warmup, self.steps)
         # 1 - (1 - b) u would lose a small b to rounding, and divide by 0 at the end.
-        fallen = (1 - u) / ((1 - u) + self.b * u)
-        return self.peak_lr * risen(step, warmup, self.rise, self.rise_rate) * above(self.end, fallen)
+        decay = (1 - u) / ((1 - u) + self.b * u)
+        return self.peak_lr * warmup_factor(step, warmup, self.rise, self.rise_rate) * with_floor(decay, self.end)

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.curves import Point, apart, pchip, pchips
-from lrctl_schedules.lengths import in_steps
-from lrctl_schedules.parameters import PeakLr, Steps, check_run
-from lrctl_schedules.two_point import check_shares
+from lrctl_schedules.curves import Point, merge_close_points, pchip, pchips
+from lrctl_schedules.formulas import in_steps
+from lrctl_schedules.parameters import Scalable
 
 
 @dataclass(frozen=True, slots=True)
-class SmoothNonMonotonic:
+class SmoothNonMonotonic(Scalable):
     """A smooth curve (PCHIP) through five points, one of them the peak; there is no warmup.
 
     With T = `steps` and P = `peak_lr` the points (x T, y P) are, by their x,
@@ -30,14 +29,9 @@ class SmoothNonMonotonic:
     >>> [round(schedule(step), 4) for step in (0, 10, 25, 55, 80, 100)]
     [0.25, 0.375, 0.5, 0.25, 0.1229, 0.0625]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: "What do near-optimal learning rate schedules look like?" (arXiv 2603.10301).
     """
 
-    steps: Steps
-    peak_lr: PeakLr
     y_start: Annotated[float, "LR at step 0, as a share of the peak", Axis(0.0, 1.0)] = 0.1
     d1: Annotated[float, "place of the first point, as a share of the run", Axis(0.0, 1.0)] = 0.1
     y1: Annotated[float, "LR at the first point, as a share of the peak", Axis(0.0, 1.0)] = 0.6
@@ -45,11 +39,6 @@ class SmoothNonMonotonic:
     y2: Annotated[float, "LR at the second point, as a share of the peak", Axis(0.0, 1.0)] = 0.6
     x_peak: Annotated[float, "place of the peak, as a share of the run", Axis(0.0, 1.0)] = 0.25
     y_end: Annotated[float, "LR at the end of the run, as a share of the peak", Axis(0.0, 1.0)] = 0.0
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_shares(y_start=self.y_start, d1=self.d1, y1=self.y1, d2=self.d2, y2=self.y2)
-        check_shares(x_peak=self.x_peak, y_end=self.y_end)
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
@@ -68,4 +57,4 @@ def five_points(
     """The points that the curve goes through, in shares of the run and of the peak, by their place."""
     # In steps and back: the place of the peak is then the very number that its step divides to.
     peak = (in_steps(x_peak, steps, "fraction") / steps, 1.0)
-    return apart(sorted([(0.0, y_start), (d1, y1), (d1 + (1 - d1) * d2, y2), peak, (1.0, y_end)]))
+    return merge_close_points(sorted([(0.0, y_start), (d1, y1), (d1 + (1 - d1) * d2, y2), peak, (1.0, y_end)]))

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.lengths import in_steps, progress
-from lrctl_schedules.parameters import (
-    LARGEST,
-    LengthsIn,
-    PeakLr,
-    Steps,
-    Warmup,
-    check_lengths,
-    check_number,
-    check_run,
-)
-from lrctl_schedules.warmup import RiseIs, RiseRate, check_rise, lasting, risen
+from lrctl_schedules.checks import Range
+from lrctl_schedules.formulas import in_steps, progress
+from lrctl_schedules.parameters import LengthUnit
+from lrctl_schedules.warmup import WithWarmupShape, effective_warmup, warmup_factor
 
 
 @dataclass(frozen=True, slots=True)
-class SquareRoot:
+class SquareRoot(WithWarmupShape):
     """A warmup, then an arc: a quarter of a circle, or a power of it, down to 0.
 
     With T = `steps`, P = `peak_lr`, w = `warmup` in steps, a = `bend` and u = (t - w) / (T - w):
 
-        P risen(t)             for t in [0, w), by `rise`: see `lrctl_schedules.warmup.risen`
+        P r(t)                 for t in [0, w), with r by `rise`: see `lrctl_schedules.warmup.warmup_factor`
         P (1 - u^2)^(a / 2)    for t in [w, T]
 
     Step 0 has LR 0, or P where w is at most 1: all that such a warmup would do is to waste the first update. Step w has
@@ -37,32 +29,21 @@ class SquareRoot:
     >>> [SquareRoot(steps=100, peak_lr=0.5, warmup=0.2, bend=2.0)(step) for step in (0, 10, 20, 60, 100)]
     [0.0, 0.25, 0.5, 0.375, 0.0]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: "What do near-optimal learning rate schedules look like?" (arXiv 2603.10301).
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    warmup: Warmup = 0.1
     bend: Annotated[
-        float, "power of the arc: 1 is a quarter of a circle, below 1 stays high for longer", Axis(0.01, 5.0, log=True)
+        float,
+        "power of the arc: 1 is a quarter of a circle, below 1 stays high for longer",
+        Axis(0.01, 5.0, log=True),
+        Range(0),
     ] = 1.0
-    rise: RiseIs = field(default="linear", kw_only=True)
-    rise_rate: RiseRate = field(default=3.0, kw_only=True)
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_lengths(self.steps, self.lengths, warmup=self.warmup)
-        check_number("bend", self.bend, 0, LARGEST)
-        check_rise(self.rise, self.rise_rate)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         warmup = in_steps(self.warmup, self.steps, self.lengths)
         u = progress(step, warmup, self.steps)
         # 1 - u * u would lose digits near the end.
-        fallen = math.pow((1 - u) * (1 + u), self.bend / 2)
-        return self.peak_lr * risen(step, lasting(warmup), self.rise, self.rise_rate) * fallen
+        decay = math.pow((1 - u) * (1 + u), self.bend / 2)
+        return self.peak_lr * warmup_factor(step, effective_warmup(warmup), self.rise, self.rise_rate) * decay

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.lengths import in_steps, snapped
-from lrctl_schedules.parameters import LengthsIn, PeakLr, Steps, check_number, check_run, check_scale
+from lrctl_schedules.checks import Range
+from lrctl_schedules.formulas import in_steps, round_if_close
+from lrctl_schedules.parameters import LengthUnit, Scalable
 
 
 @dataclass(frozen=True, slots=True)
-class StepDecay:
+class StepDecay(Scalable):
     """The peak, multiplied by a factor after each period.
 
     With T = `steps`, P = `peak_lr`, p = `period` in steps and f = `factor`:
@@ -25,26 +26,21 @@ class StepDecay:
     >>> [StepDecay(steps=90, peak_lr=0.5, period=30, factor=0.5, lengths="steps")(step) for step in (0, 29, 30, 60, 90)]
     [0.5, 0.5, 0.25, 0.125, 0.0625]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: `StepLR` of torch.
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    period: Annotated[float, "length between drops of the LR", Axis(0.05, 1.0, log=True, length=True)] = 1 / 3
+    period: Annotated[
+        float, "length between drops of the LR", Axis(0.05, 1.0, log=True, length=True), Range(1e-9, 1)
+    ] = 1 / 3
     factor: Annotated[
-        float, "what the LR is multiplied by at each drop", Axis(0.01, 1.0, log=True, grid=(0.1, 0.3, 0.5))
+        float,
+        "what the LR is multiplied by at each drop",
+        Axis(0.01, 1.0, log=True, grid=(0.1, 0.3, 0.5)),
+        Range(0, 1),
     ] = 0.1
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_scale(self.steps, self.lengths, period=self.period)
-        check_number("factor", self.factor, 0, 1)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
-        drops = math.floor(snapped(max(0.0, step) / in_steps(self.period, self.steps, self.lengths)))
+        drops = math.floor(round_if_close(max(0.0, step) / in_steps(self.period, self.steps, self.lengths)))
         return self.peak_lr * math.pow(self.factor, drops)

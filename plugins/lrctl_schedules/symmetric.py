@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrctl_schedules.lengths import progress
-from lrctl_schedules.parameters import PeakLr, Steps, check_run
+from lrctl_schedules.formulas import progress
+from lrctl_schedules.parameters import Scalable
 
 
 @dataclass(frozen=True, slots=True)
-class Triangle:
+class Triangle(Scalable):
     """Straight up to the peak in the middle of the run, and straight down again.
 
     With T = `steps`, P = `peak_lr` and u = t / T:
@@ -21,17 +21,8 @@ class Triangle:
     >>> [Triangle(steps=100, peak_lr=0.5)(step) for step in (0, 25, 50, 75, 100)]
     [0.0, 0.25, 0.5, 0.25, 0.0]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: the semi-local search paper, section 4.3 (symmetric linear).
     """
-
-    steps: Steps
-    peak_lr: PeakLr
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
@@ -40,7 +31,7 @@ class Triangle:
 
 
 @dataclass(frozen=True, slots=True)
-class Quadratic:
+class Quadratic(Scalable):
     """A downward parabola with the peak in the middle of the run.
 
     With T = `steps`, P = `peak_lr` and u = t / T:
@@ -52,17 +43,8 @@ class Quadratic:
     >>> [Quadratic(steps=100, peak_lr=0.5)(step) for step in (0, 25, 50, 75, 100)]
     [0.0, 0.375, 0.5, 0.375, 0.0]
 
-    Raises:
-        ValueError: a parameter is out of its range.
-
     Source: the semi-local search paper, section 4.3 (symmetric quadratic).
     """
-
-    steps: Steps
-    peak_lr: PeakLr
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""

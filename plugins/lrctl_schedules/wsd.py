@@ -6,25 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lrctl_schedules.lengths import above, cosine_fall, in_steps, progress, warmed
-from lrctl_schedules.parameters import (
-    Decay,
-    End,
-    LengthsIn,
-    PeakLr,
-    Steps,
-    Warmup,
-    check_choice,
-    check_lengths,
-    check_number,
-    check_run,
-)
+from lrctl_schedules.formulas import half_cosine, in_steps, progress, with_floor
+from lrctl_schedules.parameters import Decay, End, LengthUnit
+from lrctl_schedules.warmup import WithWarmup, linear_warmup
 
 Cooldown = Literal["linear", "1-sqrt", "cosine", "square", "exponential"]
 
 
 @dataclass(frozen=True, slots=True)
-class WSD:
+class WSD(WithWarmup):
     """A linear warmup, the peak for most of the run, and a cooldown at its end.
 
     With T = `steps`, P = `peak_lr`, w = `warmup` and d = `decay` in steps, e = `end`, and v = (t - (T - d)) / d:
@@ -47,40 +37,28 @@ class WSD:
     >>> [WSD(steps=100, peak_lr=0.5, warmup=0.1, decay=0.2)(step) for step in (0, 5, 10, 80, 90, 100)]
     [0.0, 0.25, 0.5, 0.5, 0.25, 0.0]
 
-    Raises:
-        ValueError: a parameter is out of its range, or warmup and decay are longer than the run.
-
     Source: Hu et al. 2024 (MiniCPM), section 4; cooldown shapes: Hägele et al. 2024.
     """
 
-    steps: Steps
-    peak_lr: PeakLr
-    warmup: Warmup = 0.1
     decay: Decay = 0.1
     end: End = 0.0
     cooldown: Annotated[Cooldown, "shape of the cooldown; not fitted continuously"] = "linear"
-    lengths: LengthsIn = "fraction"
-
-    def __post_init__(self) -> None:
-        check_run(self.steps, self.peak_lr)
-        check_lengths(self.steps, self.lengths, warmup=self.warmup, decay=self.decay)
-        check_number("end", self.end, 0, 1)
-        check_choice("cooldown", self.cooldown, Cooldown)
+    lengths: LengthUnit = "fraction"
 
     def __call__(self, step: float) -> float:
         """The LR at `step`."""
         warmup = in_steps(self.warmup, self.steps, self.lengths)
         decay = in_steps(self.decay, self.steps, self.lengths)
         v = progress(step, self.steps - decay, self.steps)
-        return self.peak_lr * warmed(step, warmup) * above(self.end, cooled(self.cooldown, v))
+        return self.peak_lr * linear_warmup(step, warmup) * with_floor(cooldown_shape(self.cooldown, v), self.end)
 
 
-def cooled(cooldown: str, v: float) -> float:
+def cooldown_shape(cooldown: str, v: float) -> float:
     """What is left at the progress v of a cooldown: exactly 1 at v = 0, exactly 0 at v = 1."""
     if cooldown == "1-sqrt":
         return 1 - math.sqrt(v)
     if cooldown == "cosine":
-        return cosine_fall(v)
+        return half_cosine(v)
     if cooldown == "square":
         return 1 - v * v
     if cooldown == "exponential":

@@ -22,7 +22,8 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.prepare import resolve_device
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
+from lrctl.recipe.schema import Recipe
 from lrctl_workloads.text.gpt import Gpt, GptParams
 
 
@@ -33,7 +34,7 @@ class OnStandIns(Gpt):
         return self.stand_in(step)
 
 
-def task_of(recipe: recipes.Recipe, *, plain: bool) -> TrainSpec:
+def task_of(recipe: Recipe, *, plain: bool) -> TrainSpec:
     """The recipe's task, in one piece; `plain` is without reduced precision and compiling."""
     training = replace(recipe.training, micro_batches=1)
     if plain:

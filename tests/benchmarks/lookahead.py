@@ -25,7 +25,7 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare
 from lrctl.engine.session import Session
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.registry.schedules import schedule_in
 from lrctl.storage.store import Store
 

@@ -25,7 +25,7 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.prepare import prepare
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
-from lrctl.recipe import schema as recipe
+from lrctl.recipe import parse as recipe
 from lrctl.recipe.workloads import load_workload
 from lrctl.registry.registry import registry
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.schedule import Scope
 from lrctl.engine.trainer import Trained, train
@@ -23,14 +24,14 @@ from lrctl_schedules.line_search import LineSearch
 from lrctl_schedules.plateau import Plateau
 
 LINEAR = load_workload("linear-regression", {}, 0)
-SGD: dict[str, Any] = {"name": "sgd", "momentum": 0.5, "nesterov": True, "weight_decay": 0.01}
-ADAMW: dict[str, Any] = {"name": "adamw", "weight_decay": 0.1}
+SGD = optimizers.SGD(momentum=0.5, nesterov=True, weight_decay=0.01)
+ADAMW = optimizers.AdamW(weight_decay=0.1)
 STEPS = 24
 CUTS = {"halves": (12,), "uneven": (1, 5, 6, 23), "every step": tuple(range(1, STEPS))}
-RUNS: dict[str, tuple[Any, dict[str, Any]]] = {
+RUNS: dict[str, tuple[Any, optimizers.OptimizerSettings]] = {
     **{f"hypergradient, {scope}, sgd": (Hypergradient(0.05, 0.02, scope), SGD) for scope in get_args(Scope)},
     **{f"hypergradient, {scope}, adamw": (Hypergradient(0.05, 1e-3, scope), ADAMW) for scope in get_args(Scope)},
-    "line search": (LineSearch(4.0, growth_steps=2), {"name": "sgd"}),
+    "line search": (LineSearch(4.0, growth_steps=2), optimizers.SGD()),
     "greedy, hf": (Greedy(0.05, factor=0.5, patience=1, window_size=5, reset_start=2, cooldown=1), ADAMW),
     "greedy, authors": (Greedy((0.05,), "authors", factor=0.5, patience=0, reset_start=5, warmup=1), ADAMW),
     "greedy, paper": (Greedy(0.05, "paper", factor=0.5, smooth=False, patience=1, reset_start=20), ADAMW),
@@ -65,7 +66,7 @@ def digest_of(state: Any) -> str:
 @pytest.mark.parametrize("cuts", CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize(("schedule", "settings"), RUNS.values(), ids=RUNS)
 def test_segments_chained_through_checkpoints_are_the_uninterrupted_run(
-    schedule: Any, settings: dict[str, Any], cuts: tuple[int, ...], tmp_path: Path
+    schedule: Any, settings: optimizers.OptimizerSettings, cuts: tuple[int, ...], tmp_path: Path
 ) -> None:
     spec = TrainSpec("linear-regression", {}, "", 0, settings)
     whole = train(LINEAR, spec, SegmentJob(0, STEPS, schedule))
@@ -88,7 +89,7 @@ def test_siblings_leave_the_state_they_start_from_as_it_is() -> None:
 
 
 def test_a_schedule_of_another_kind_starts_afresh() -> None:
-    spec = TrainSpec("linear-regression", {}, "", 0, {"name": "sgd"})
+    spec = TrainSpec("linear-regression", {}, "", 0, optimizers.SGD())
     first = train(LINEAR, spec, SegmentJob(0, 10, Hypergradient(0.05, 0.02, "element"))).state
     for schedule in (Plateau(0.07), Greedy(0.07), LineSearch(0.07, gamma=1.0)):
         assert train(LINEAR, spec, SegmentJob(10, 12, schedule), first).lrs[0] == 0.07

@@ -15,7 +15,8 @@ from lrctl.engine import run
 from lrctl.engine.prepare import prepare
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
+from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import load_workload
 
 pytestmark = pytest.mark.gpu
@@ -28,7 +29,7 @@ def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "text.txt"
 
 
-def gpt(text: Path, **more: object) -> recipes.Recipe:
+def gpt(text: Path, **more: object) -> Recipe:
     """A small GPT with dropout on the GPU."""
     changes = {"workload.name": "gpt", "workload.path": str(text), "workload.tokenizer": "bytes"}
     return recipes.read("smoke", {**changes, "workload.dropout": 0.1, "training.device": "cuda", **more})
@@ -67,5 +68,6 @@ def test_options_of_training_on_a_gpu_give_losses_that_are_near(text: Path, opti
 
 @pytest.mark.parametrize("executor", ["serial", "processes"])
 def test_a_search_on_a_gpu_comes_to_its_end(text: Path, tmp_path: Path, executor: str) -> None:
-    document = run.search("semilocal", gpt(text, **{"executor.name": executor}), store=tmp_path / "store")
-    assert document["test_loss"] < 5
+    result = run.search("semilocal", gpt(text, **{"executor.name": executor}), store=tmp_path / "store")
+    assert result.test_loss is not None
+    assert result.test_loss < 5

@@ -182,7 +182,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Victim]]:
 def goes_on(store: Path, reference: dict[str, Any]) -> None:
     """The same search again gives the same result, and trains nothing that is stored."""
     place = Store(store)
-    known = {name: fact for name, fact in facts(store).items() if place.result(name.removesuffix(".json"))}
+    known = {name: fact for name, fact in facts(store).items() if place.record(name.removesuffix(".json"))}
     assert settled(search(store, smoke(**LONG))) == reference
     assert {name: facts(store)[name] for name in known} == known
     assert len(facts(store)) == JOBS

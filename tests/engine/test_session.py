@@ -5,7 +5,6 @@ import math
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ import pytest
 from lrctl import hookimpl
 from lrctl.analysis.smoothing import final_train_loss
 from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Observation, build_schedule
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare, resolve_device
-from lrctl.engine.session import Session
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
 from lrctl.errors import JobFailedError, ReproducibilityError, UsageError
@@ -32,7 +31,7 @@ from lrctl.recipe.workloads import load_workload
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
-from searches import facts, found, search, settled, small, smoke
+from searches import facts, found, search, session_of, settled, small, smoke
 
 
 @pytest.fixture(scope="module")
@@ -159,11 +158,10 @@ class Bounce:
 
 
 def test_an_adaptive_schedule_goes_on_through_checkpoints(place: Path) -> None:
-    spec = prepare(smoke())
-    with closing(Session(Store(place), spec, smoke())) as ours:
+    with session_of(place, smoke()) as ours:
         whole, first = ours.run_batch(Batch("", [SegmentJob(0, 40, Bounce()), SegmentJob(0, 15, Bounce())]))
         (last,) = ours.run_batch(Batch("", [SegmentJob(15, 40, Bounce(), first.key)], keep=frozenset({whole.key})))
-    assert ours.store.history(last.key).tobytes() == ours.store.history(whole.key).tobytes()
+    assert ours.runner.store.history(last.key).tobytes() == ours.runner.store.history(whole.key).tobytes()
 
 
 # Known work
@@ -279,7 +277,7 @@ def test_damaged_facts_are_made_again(
     (path,) = (place / folder).glob(f"{keys_of(reference)[1]}.*")
     spoil(path)
     assert found(search(place)) == found(reference)
-    assert Store(place).result(keys_of(reference)[1]) is not None
+    assert Store(place).record(keys_of(reference)[1]) is not None
 
 
 def unfinish(store: Store, document: dict[str, Any]) -> None:
@@ -311,10 +309,10 @@ def test_other_losses_than_the_stored_ones_end_the_search(place: Path, reference
     store = Store(place)
     unfinish(store, search(place))
     key = keys_of(reference)[0]
-    result, table = store.result(key), store.losses(key)
+    result, table = store.record(key), store.losses(key)
     assert result is not None
     digest = store.put_losses(key, table["loss"] + np.float32(1e-3), list(table["lr"]))
-    store.put_result(replace(result, digests={**result.digests, "losses": digest}))
+    store.put_record(replace(result, digests={**result.digests, "losses": digest}))
     with pytest.raises(ReproducibilityError, match="gave another loss at its step 0 than the one stored"):
         search(place)
     assert found(search(place, fresh=True)) == found(reference)
@@ -361,18 +359,18 @@ def test_an_answers_checkpoint_survives_other_searches(place: Path) -> None:
 
 
 def test_a_job_named_as_parent_gets_a_checkpoint_even_if_none_was_asked_for(place: Path) -> None:
-    with closing(Session(Store(place), prepare(smoke()), smoke())) as ours:
+    with session_of(place, smoke()) as ours:
         bare = SegmentJob(0, 5, Constant(0.1), checkpoint=False)
         (first,) = ours.run_batch(Batch("", [bare]))
-        assert not ours.store.checkpoint(first.key).exists()
+        assert not ours.runner.store.checkpoint(first.key).exists()
         (second,) = ours.run_batch(Batch("", [SegmentJob(5, 10, Constant(0.1), first.key)]))
-    assert (second.status, second.attempts) == ("ok", 1)
+    assert (second.status, ours.runner.records[second.key].attempts) == ("ok", 1)
 
 
 def test_results_come_in_the_order_of_the_jobs_and_equal_jobs_are_done_once(place: Path) -> None:
     jobs = [SegmentJob(0, 5, Constant(lr)) for lr in (0.1, 0.2, 0.1, 0.3)]
     spec = prepare(smoke())
-    with closing(Session(Store(place), spec, smoke())) as ours:
+    with session_of(place, smoke()) as ours:
         results = ours.run_batch(Batch("", jobs))
     assert [result.key for result in results] == [job.key(spec) for job in jobs]
     assert results[0] is not results[1]
@@ -439,7 +437,7 @@ def test_a_job_that_fails_once_is_tried_again(tmp_path: Path, place: Path) -> No
     attempts = {name: json.loads(content)["attempts"] for name, (_, _, content) in facts(place).items()}
     assert sorted(attempts.values(), reverse=True)[:2] == [2, 1]
     (again,) = (name for name, tries in attempts.items() if tries == 2)
-    result = Store(place).result(again.removesuffix(".json"))
+    result = Store(place).record(again.removesuffix(".json"))
     assert result is not None
     assert result.attempts == 2
     sound = search(tmp_path / "sound", net(tmp_path, FAILING, workload__folder=str(tmp_path), workload__times=1))
@@ -456,7 +454,7 @@ def test_a_mistake_of_the_user_is_not_tried_again(tmp_path: Path, place: Path) -
 def test_a_workload_without_scores_ends_the_search_clearly(tmp_path: Path, place: Path) -> None:
     recipe = net(tmp_path)
     with (
-        closing(Session(Store(place), prepare(recipe), recipe)) as ours,
+        session_of(place, recipe) as ours,
         pytest.raises(UsageError, match=r"^Net has no method score_batch\(i\)"),
     ):
         ours.run_batch(Batch("", [SegmentJob(0, 5, Constant(0.1), score_batches=2)]))
@@ -469,7 +467,7 @@ def test_an_optimizer_is_settled_once(tmp_path: Path) -> None:
         prepare(net(tmp_path, own, optimizer__weight_decay=0.2))
     chosen = prepare(net(tmp_path, own, optimizer__weight_decay=0.2, optimizer__name="adamw")).optimizer
     assert chosen is not None
-    assert (chosen["name"], chosen["weight_decay"]) == ("adamw", 0.2)
+    assert chosen == AdamW(weight_decay=0.2)
 
 
 def test_an_observer_that_fails_is_a_warning(place: Path, watch: Callable[..., None]) -> None:

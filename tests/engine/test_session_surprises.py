@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ import pytest
 from lrctl import cli
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.divergence import judge
 from lrctl.engine.prepare import prepare
-from lrctl.engine.session import Session
 from lrctl.errors import JobFailedError, NoValidCandidateError, UsageError
 from lrctl.planning.estimate import estimate
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Divergence, Recipe
 from lrctl.storage.store import Store
 from searches import facts, found, search, session_of, small, smoke
@@ -76,14 +74,11 @@ def test_a_run_of_a_given_name_notices_that_the_file_has_changed(tmp_path: Path,
 
 
 def test_a_file_that_changes_during_a_search_ends_it(tmp_path: Path, place: Path) -> None:
-    recipe = net(tmp_path)
-    spec = prepare(recipe)
-    (tmp_path / "net.py").write_text(NET + "\n")
-    with (
-        closing(Session(Store(place), spec, recipe)) as session,
-        pytest.raises(UsageError, match="its data or file changed while the search runs; give the same command again"),
-    ):
-        session.run_batch(Batch("", [SegmentJob(0, 2, PiecewiseLinear(((0, 0.1),)))]))
+    told = "its data or file changed while the search runs; give the same command again"
+    with session_of(place, net(tmp_path)) as session:
+        (tmp_path / "net.py").write_text(NET + "\n")
+        with pytest.raises(UsageError, match=told):
+            session.run_batch(Batch("", [SegmentJob(0, 2, PiecewiseLinear(((0, 0.1),)))]))
 
 
 def test_a_finished_run_whose_checkpoint_is_gone_makes_it_again(place: Path) -> None:
@@ -100,8 +95,8 @@ def test_a_job_that_another_search_has_done_meanwhile_is_not_trained_again(place
     recipe = small()
     spec = prepare(recipe)
     job = SegmentJob(0, 4, PiecewiseLinear(((0, 0.1),)))
-    with closing(Session(Store(place), spec, recipe)) as one, closing(Session(Store(place), spec, recipe)) as other:
-        assert not one.known(job.key(spec))
+    with session_of(place, recipe) as one, session_of(place, recipe) as other:
+        assert not one.runner.known(job.key(spec))
         other.run_batch(Batch("", [job]))
         before = facts(place)
         one.run_batch(Batch("", [job]))
@@ -152,10 +147,10 @@ def test_what_the_users_code_prints_does_not_get_into_the_document(
 
 def test_a_job_whose_last_losses_are_not_finite_is_never_pardoned() -> None:
     jobs = [SegmentJob(0, 10, PiecewiseLinear(((0, lr),))) for lr in (0.1, 0.2)]
-    rising = JobResult("rising", "ok", 1.0, 0, 2.0, 10)
-    broken = JobResult("broken", "ok", 1.0, 1, math.inf, 10)
-    judged, note = judge(Divergence(), jobs, [rising, broken])
-    assert [result.status for result in judged] == ["ok", "diverged"]
+    rising = JobRecord("rising", "ok", 1.0, 0, 2.0, 10)
+    broken = JobRecord("broken", "ok", 1.0, 1, math.inf, 10)
+    diverged, note = judge(Divergence(), jobs, [rising, broken])
+    assert diverged == [False, True]
     assert note
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrctl import hookimpl
+from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch, Tolerance
 from lrctl.engine.divergence import sound as is_sound
 from lrctl.engine.early_stopping import CHECKS, Limited, PartialMean
@@ -27,9 +27,10 @@ from lrctl.engine.session import Session
 from lrctl.engine.trainer import train
 from lrctl.recipe.schema import Divergence, Recipe
 from lrctl.registry.registry import registry
+from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import Store
 from lrctl.testing import SPEC, Constant
-from searches import facts, search, settled, smoke
+from searches import facts, search, session_of, settled, smoke
 
 RECIPES: dict[str, dict[str, Any]] = {
     "nats": {"strategy__semilocal__eps": 0.05},
@@ -133,7 +134,7 @@ class Signed(Losses):
     signed_loss = True
 
 
-SGD = replace(SPEC, optimizer={"name": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0})
+SGD = replace(SPEC, optimizer=optimizers.SGD(momentum=0.0, nesterov=False, weight_decay=0.0))
 
 
 def trained_steps(workload: Any, stop_above: float | None) -> tuple[int, float | None]:
@@ -181,8 +182,7 @@ def ramps(*ends: float) -> list[SegmentJob]:
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    recipe = smoke()
-    with closing(Session(Store(tmp_path / "store"), prepare(recipe), recipe)) as opened:
+    with session_of(tmp_path / "store", smoke()) as opened:
         yield opened
 
 
@@ -193,26 +193,28 @@ def test_the_first_job_has_no_limit_and_later_ones_that_of_the_best_so_far(sessi
     assert stopped.at_least is not None
     assert stopped.at_least > best.mean_loss
     assert 0 < stopped.steps < 40
-    assert session.cost()["steps_trained"] == 40 + stopped.steps
+    assert session.cost(0.0).steps_trained == 40 + stopped.steps
 
 
 def test_of_a_stopped_job_only_that_is_stored(session: Session) -> None:
     _, stopped = session.run_batch(Batch("", ramps(0.1, 1e-4), tolerance=Tolerance(0.0)))
-    store = session.store
-    assert store.result(stopped.key) is None
-    assert store.stopped(stopped.key) == stopped
+    store = session.runner.store
+    assert store.record(stopped.key) is None
+    record = store.stopped(stopped.key)
+    assert record is not None
+    assert record.answer() == stopped
     assert [len(facts(store.path, folder)) for folder in ("jobs", "losses", "checkpoints", "stopped")] == [1, 1, 1, 1]
 
 
 def test_a_job_that_finishes_above_its_limit_leaves_no_checkpoint(session: Session) -> None:
     whole, better = Session.run_batch(session, Batch("", ramps(0.09, 0.1)))
-    session.store.forget(whole.key)
-    session.store.drop_checkpoints({whole.key, better.key})
-    del session.results[whole.key]
+    session.runner.store.forget(whole.key)
+    session.runner.store.drop_checkpoints({whole.key, better.key})
+    del session.runner.records[whole.key]
     first, _ = session.run_batch(Batch("", ramps(0.09, 0.1), tolerance=Tolerance(0.0)))
     assert first.status in ("ok", "stopped")
     assert first.mean_loss > better.mean_loss
-    assert not session.store.checkpoint(first.key).exists()
+    assert not session.runner.store.checkpoint(first.key).exists()
 
 
 def test_a_stopped_job_is_trained_to_its_end_where_more_may_be_lost(session: Session) -> None:
@@ -220,12 +222,13 @@ def test_a_stopped_job_is_trained_to_its_end_where_more_may_be_lost(session: Ses
     _, stopped = session.run_batch(Batch("", jobs, tolerance=Tolerance(0.0)))
     assert session.run_batch(Batch("", jobs, tolerance=Tolerance(0.0)))[1] == stopped, "known: not trained again"
     _, whole = session.run_batch(Batch("", jobs, tolerance=Tolerance(100.0)))
-    assert (whole.status, whole.steps, whole.discarded) == ("ok", 40, stopped.steps)
-    assert session.store.stopped(stopped.key) is None
-    assert session.cost()["steps_trained"] == 80 + stopped.steps
+    assert (whole.status, whole.steps) == ("ok", 40)
+    assert session.runner.records[whole.key].discarded == stopped.steps
+    assert session.runner.store.stopped(stopped.key) is None
+    assert session.cost(0.0).steps_trained == 80 + stopped.steps
 
 
-def test_without_slack_every_job_is_trained_to_its_end(session: Session) -> None:
+def test_without_a_tolerance_every_job_is_trained_to_its_end(session: Session) -> None:
     jobs = ramps(0.1, 1e-4)
     session.run_batch(Batch("", jobs, tolerance=Tolerance(0.0)))
     assert [result.status for result in session.run_batch(Batch("", jobs))] == ["ok", "ok"]
@@ -233,11 +236,12 @@ def test_without_slack_every_job_is_trained_to_its_end(session: Session) -> None
 
 def test_a_job_that_may_yet_count_as_diverged_sets_no_limit(session: Session, tmp_path: Path) -> None:
     strict = replace(session.recipe, divergence=Divergence(margin=1e-9))
-    with closing(Session(Store(tmp_path / "other"), session.spec, strict)) as ours:
+    with session_of(tmp_path / "other", strict) as ours:
         jobs = ramps(1.0, 1e-4)  # the first rises at its end, by noise alone
         results = ours.run_batch(Batch("", jobs, tolerance=Tolerance(0.0)))
-        limit = ours.limit(Batch("", jobs, tolerance=Tolerance(0.0)), [job.key(ours.spec) for job in jobs])
-    sound = [r.mean_loss for r in results if r.status == "ok" and is_sound(strict.divergence, r)]
+        limit = ours.limit(Batch("", jobs, tolerance=Tolerance(0.0)), [job.key(ours.runner.spec) for job in jobs])
+    ok = [ours.runner.records[result.key] for result in results if result.status == "ok"]
+    sound = [record.mean_loss for record in ok if is_sound(strict.divergence, record)]
     assert limit == min(sound, default=None)
 
 
@@ -246,13 +250,13 @@ def test_an_executor_that_makes_a_list_at_once_saves_nothing_and_changes_nothing
     class Listing:
         inner: Any
 
-        def run(self, spec: Any, jobs: Sequence[SegmentJob]) -> Iterator[JobResult]:
+        def run(self, spec: Any, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
             return iter(self.inner.run(spec, list(jobs)))
 
         def close(self) -> None:
             self.inner.close()
 
-    session.executors["serial"] = Listing(session.executor(1))
+    session.runner.executor = Listing(session.runner.executor)
     results = session.run_batch(Batch("", ramps(0.1, 1e-4), tolerance=Tolerance(0.0)))
     assert [result.status for result in results] == ["ok", "ok"]
 
@@ -349,8 +353,7 @@ def test_a_damaged_fact_of_a_stopped_job_is_made_again(tmp_path: Path) -> None:
 
 def test_only_a_search_without_stopping_has_another_name(tmp_path: Path) -> None:
     on, off = recipe_of("nats"), recipe_of("nats", training__stop_early=False)
-    assert "stop_early" not in on.frozen("semilocal")
-    assert "stop_early = false" in off.frozen("semilocal")
+    assert [RunIdentity.of("semilocal", each, None).training.get("stop_early") for each in (on, off)] == [None, False]
     assert prepare(on).identity == prepare(off).identity
     search(tmp_path, off)
     assert search(tmp_path, on)["cost"]["steps_trained"] == 0, "its jobs are those of the search before"

@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 import torch
 
+from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Schedule
 from lrctl.contracts.workload import Workload
+from lrctl.engine import optimizers as optimizer
 from lrctl.engine import trainer
 from lrctl.engine.trainer import Trained, train
 from lrctl.engine.worker import quiet_torch
 from lrctl.errors import UsageError
-from lrctl.recipe import optimizers as optimizer
 from lrctl.recipe.workloads import load_workload
 from lrctl.storage import checkpoint
 from lrctl.testing import Constant, check_adaptive_schedule
 
-ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW)
 LINEAR = load_workload("linear-regression", {}, 0)
 RAMP = PiecewiseLinear(((0, 0.0), (5, 0.3), (24, 0.0)))
@@ -275,7 +276,7 @@ def test_gradient_norms_are_those_of_each_step_and_change_nothing() -> None:
 def test_gradient_norms_are_measured_before_clipping() -> None:
     workload = load_workload("linear-regression", {}, 0)
     job = SegmentJob(0, 1, Constant(0.0), gradient_norms=True)
-    clipped = replace(SPEC, optimizer={**ADAMW, "clip_norm": 1e-6})
+    clipped = replace(SPEC, optimizer=replace(ADAMW, clip_norm=1e-6))
     assert train(workload, clipped, job).gradient_norms == train(workload, SPEC, job).gradient_norms
 
 
@@ -347,7 +348,7 @@ def test_the_workloads_own_optimizer_is_used_where_no_other_is_named() -> None:
 
 
 def test_the_recipes_optimizer_is_fused_adamw_with_the_workloads_groups(gpt: Workload) -> None:
-    adamw = optimizer.build(gpt, gpt.model(), {**ADAMW, "betas": (0.8, 0.9), "eps": 1e-7})
+    adamw = optimizer.build(gpt, gpt.model(), replace(ADAMW, betas=(0.8, 0.9), eps=1e-7))
     matrices, rest = adamw.param_groups
     assert (matrices["betas"], matrices["eps"], matrices["weight_decay"]) == ((0.8, 0.9), 1e-7, 0.1)
     assert rest["weight_decay"] == 0.0

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.workload import Workload
@@ -18,11 +19,12 @@ from lrctl.engine import batches, trainer
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
 from lrctl.errors import UsageError
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.recipe.workloads import load_workload
+from lrctl.storage.identity import RunIdentity
 from lrctl.testing import Constant
 
-ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("gpt", {}, "", 0, ADAMW)
 RAMP = PiecewiseLinear(((0, 0.0), (3, 0.01), (8, 0.0)))
 Pair = namedtuple("Pair", "x y")
@@ -203,12 +205,14 @@ def test_tf32_changes_nothing_on_a_cpu() -> None:
         assert torch.get_float32_matmul_precision() == before
 
 
-def test_options_are_spelt_out_only_where_they_are_used() -> None:
-    plain = recipes.read("smoke").frozen("semilocal")
-    assert recipes.read("smoke", {"training.micro_batches": 1, "training.tf32": False}).frozen("semilocal") == plain
-    used = recipes.read("smoke", {"training.micro_batches": 2, "training.compile": True}).frozen("semilocal")
-    assert "micro_batches = 2\ncompile = true\n" in used
-    assert "tf32" not in used
+def test_options_decide_a_run_only_where_they_are_used() -> None:
+    def of(**training: Any) -> RunIdentity:
+        return RunIdentity.of(
+            "semilocal", recipes.read("smoke", {f"training.{k}": v for k, v in training.items()}), None
+        )
+
+    assert of(micro_batches=1, tf32=False) == of()
+    assert of(micro_batches=2, compile=True).training == {**of().training, "micro_batches": 2, "compile": True}
 
 
 def test_a_batch_has_one_piece_at_least() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.engine import worker
 from lrctl.engine.trainer import Trained
@@ -19,7 +20,7 @@ from lrctl.storage import checkpoint
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
 
-ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW, run="mine")
 FIRST = SegmentJob(0, 10, Constant(0.1))
 SECOND = SegmentJob(10, 20, Constant(0.05), FIRST.key(SPEC))
@@ -35,7 +36,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_a_job_leaves_losses_checkpoint_and_result(store: Store) -> None:
     result = work(store, SPEC, SECOND)
-    assert store.result(SECOND.key(SPEC)) == result
+    assert store.record(SECOND.key(SPEC)) == result
     table = store.losses(result.key)
     assert table["lr"].tolist() == [0.05] * 10
     assert result.mean_loss == pytest.approx(table["loss"].mean())
@@ -85,7 +86,7 @@ def test_a_damaged_parent_is_never_used_and_deleted(store: Store, spoil: Callabl
     with pytest.raises(CheckpointError):
         work(store, SPEC, SECOND)
     assert not parent.exists()
-    assert store.result(SECOND.key(SPEC)) is None
+    assert store.record(SECOND.key(SPEC)) is None
 
 
 def test_a_parent_that_is_not_known_is_not_used(store: Store) -> None:
@@ -95,7 +96,7 @@ def test_a_parent_that_is_not_known_is_not_used(store: Store) -> None:
 
 
 def test_a_job_done_again_must_give_the_same_losses(store: Store) -> None:
-    before = store.result(FIRST.key(SPEC))
+    before = store.record(FIRST.key(SPEC))
     again = work(store, replace(SPEC, run="another"), FIRST)
     assert before is not None
     assert replace(again, seconds=0.0) == replace(before, seconds=0.0)
@@ -103,11 +104,11 @@ def test_a_job_done_again_must_give_the_same_losses(store: Store) -> None:
 
 def tamper(store: Store, key: str) -> None:
     """Store other losses for a job, in a way that looks whole."""
-    result, table = store.result(key), store.losses(key)
+    result, table = store.record(key), store.losses(key)
     assert result is not None
     losses = table["loss"].copy()
     losses[4] += 1e-3
-    store.put_result(
+    store.put_record(
         replace(result, digests={**result.digests, "losses": store.put_losses(key, losses, list(table["lr"]))})
     )
 
@@ -126,7 +127,7 @@ def test_an_exception_becomes_a_failed_result(store: Store) -> None:
     assert result.failure.kind == "UsageError"
     assert "dim: must be at least 1" in result.failure.message
     assert "Traceback" in result.failure.traceback
-    assert store.result(result.key) is None
+    assert store.record(result.key) is None
 
 
 NAN, INF = math.nan, math.inf

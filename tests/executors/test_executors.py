@@ -3,16 +3,16 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lrctl.contracts import optimizers
 from lrctl.contracts.executor import slots
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare
 from lrctl.engine.session import Session
@@ -20,9 +20,9 @@ from lrctl.storage.store import Store
 from lrctl.testing import Constant
 from lrctl_executors.processes import Processes, ProcessesParams
 from lrctl_executors.serial import Serial, SerialParams
-from searches import forkserver, smoke
+from searches import forkserver, session_of, smoke
 
-ADAMW = {"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1}
+ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW)
 
 
@@ -31,7 +31,7 @@ def batch(n: int, start: int = 0, steps: int = 5) -> list[SegmentJob]:
     return [SegmentJob(0, steps, Constant(1e-4 * (1 + start + i)), checkpoint=False) for i in range(n)]
 
 
-def put_aside(results: Iterator[JobResult]) -> dict[str, JobResult]:
+def put_aside(results: Iterator[JobRecord]) -> dict[str, JobRecord]:
     """Results by key, without how long they took."""
     return {result.key: replace(result, seconds=0.0) for result in results}
 
@@ -163,7 +163,7 @@ def test_the_job_of_a_killed_worker_is_tried_again(workers: Processes, tmp_path:
     )
     assert [(result.status, result.attempts) for result in results] == [("ok", 2)]
     serial = replace(recipe, executor=replace(recipe.executor, name="serial", params={}))
-    with closing(Session(Store(tmp_path / "serial"), spec, serial)) as session:
+    with session_of(tmp_path / "serial", serial) as session:
         again = session.run_batch(Batch("", batch(1)))
     assert [r.digests for r in again] == [r.digests for r in results]
 
@@ -235,7 +235,7 @@ def test_a_negative_number_of_workers_is_refused() -> None:
 def chosen(workers: int, jobs: int, folder: Path) -> type:
     """Which executor `auto` stands for."""
     recipe = smoke(executor__name="auto", executor__workers=workers)
-    with closing(Session(Store(folder), prepare(recipe), recipe)) as session:
+    with session_of(folder, recipe) as session:
         return type(session.executor(jobs))
 
 

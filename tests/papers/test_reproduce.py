@@ -9,7 +9,7 @@ from lrctl.errors import UsageError
 from lrctl.papers import reproduce
 from lrctl.papers.reproduce import Cell, Experiment, Reproduced, Reproduction, Smaller
 from lrctl.recipe import files as recipe_file
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 
 PAPERS = ("semi-local", "near-optimal", "greedylr")
 

@@ -7,17 +7,18 @@ from typing import Any
 import pytest
 import torch
 
+from lrctl.contracts import optimizers
 from lrctl.contracts.job import TrainSpec
 from lrctl.errors import MissingError, UsageError
 from lrctl.planning import estimate as estimates
 from lrctl.planning import profile as probe
 from lrctl.planning.estimate import MEASURED, estimate
 from lrctl.planning.profile import Measured, Point
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
 from lrctl.report.terminal import print_estimate
 
-SGD = {"name": "sgd", "momentum": 0.9, "nesterov": False, "weight_decay": 0.0, "clip_norm": 0.0}
+SGD = optimizers.SGD(momentum=0.9, nesterov=False, weight_decay=0.0, clip_norm=0.0)
 SPEC = TrainSpec("mine", {}, "", 0, SGD)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrctl.contracts.optimizers import SGD, AdamW
 from lrctl.errors import UsageError
 from lrctl.recipe import files as recipe_file
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.recipe import toml
-from lrctl.recipe.schema import Choice
+from lrctl.recipe.schema import Choice, OptimizerChoice, Training
 
 TEXT = """
 [training]
@@ -53,9 +54,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_a_recipe_overrides_defaults_and_keeps_the_others(file: str) -> None:
     recipe = recipes.read(file)
     assert recipe.source == "r.toml"
-    assert recipe.training == recipes.Training(steps=100, seed=0, device="auto", dtype="float32", threads=1)
-    assert recipe.workload == Choice("linear-regression", {"dim": 4, "batch_size": 8, "noise": 0.25})
-    assert recipe.executor == Choice("processes", {"workers": 3})
+    assert recipe.training == Training(steps=100, seed=0, device="auto", dtype="float32", threads=1)
+    assert recipe.workload.table == {"name": "linear-regression", "dim": 4, "batch_size": 8, "noise": 0.25}
+    assert recipe.executor.table == {"name": "processes", "workers": 3}
     assert recipe.params("semilocal").grid == (0.1, 0.01)
     assert recipe.params("semilocal").eps_unit == "progress"
     assert recipe.params("local").segments == 10
@@ -77,17 +78,14 @@ def test_an_override_wins_over_the_recipe(file: str, key: str, value: Any, path:
 
 
 def test_an_override_of_the_optimizer_leaves_its_other_settings(file: str) -> None:
-    before = recipes.read(file).optimizer
-    assert recipes.read(file, {"optimizer.weight_decay": 0.0}).optimizer == replace(
-        before, params={**before.params, "weight_decay": 0.0}
-    )
+    before = recipes.read(file, {"optimizer.eps": 1e-6}).optimizer.settings
+    changed = recipes.read(file, {"optimizer.eps": 1e-6, "optimizer.weight_decay": 0.0}).optimizer.settings
+    assert changed == replace(before, weight_decay=0.0)
 
 
 def test_another_optimizer_starts_from_its_defaults() -> None:
     recipe = recipes.read("quickstart", {"optimizer.name": "sgd", "optimizer.momentum": 0.9})
-    assert recipe.optimizer == Choice(
-        "sgd", {"momentum": 0.9, "nesterov": False, "weight_decay": 0.0, "clip_norm": 0.0}
-    )
+    assert recipe.optimizer == OptimizerChoice(SGD(momentum=0.9), auto=False, given=True)
 
 
 @pytest.mark.parametrize(
@@ -119,13 +117,13 @@ def test_an_optimizer_that_cannot_be_is_refused(settings: dict[str, Any], messag
 def test_a_strategy_is_told_every_optimizer_and_the_recipes_own_settings() -> None:
     run_spec = recipes.read("quickstart", {"optimizer.name": "sgd", "optimizer.momentum": 0.9}).run_spec
     assert set(run_spec.optimizers) == {"adamw", "adam", "sgd", "adagrad", "adafactor"}
-    assert run_spec.optimizers["sgd"]["momentum"] == 0.9
-    assert run_spec.optimizers["adamw"]["weight_decay"] == 0.1
+    assert run_spec.optimizers["sgd"] == SGD(momentum=0.9)
+    assert run_spec.optimizers["adamw"] == AdamW()
 
 
 def test_settings_without_a_name_are_those_of_adamw() -> None:
     run_spec = recipes.read("quickstart", {"optimizer.weight_decay": 0.05}).run_spec
-    assert run_spec.optimizers["adamw"] == {**run_spec.optimizers["adamw"], "name": "adamw", "weight_decay": 0.05}
+    assert run_spec.optimizers["adamw"] == AdamW(weight_decay=0.05)
 
 
 def test_an_override_of_a_strategy_leaves_its_other_parameters(file: str) -> None:
@@ -143,21 +141,21 @@ def test_an_override_of_a_strategy_leaves_its_other_parameters(file: str) -> Non
 )
 def test_another_workload_starts_from_its_own_defaults(file: str, overrides: dict[str, Any]) -> None:
     params = recipes.read(file, overrides).workload.params
-    assert params["context"] == 9
-    assert "dim" not in params
+    assert params.context == 9
+    assert not hasattr(params, "dim")
 
 
 def test_the_same_workload_keeps_the_recipes_parameters(file: str) -> None:
-    assert recipes.read(file, {"workload.name": "linear-regression"}).workload.params["dim"] == 4
+    assert recipes.read(file, {"workload.name": "linear-regression"}).workload.params.dim == 4
 
 
 def test_another_executor_starts_from_its_own_defaults(file: str) -> None:
-    assert recipes.read(file, {"executor.name": "auto"}).executor == Choice("auto", {"workers": 0})
+    assert recipes.read(file, {"executor.name": "auto"}).executor.table == {"name": "auto", "workers": 0}
 
 
 def test_an_optimizer_counts_as_given_where_the_recipe_says_anything_about_it(file: str) -> None:
-    assert not recipes.read(file).optimizer_given
-    assert recipes.read(file, {"optimizer.weight_decay": 0.1}).optimizer_given
+    assert not recipes.read(file).optimizer.given
+    assert recipes.read(file, {"optimizer.weight_decay": 0.1}).optimizer.given
 
 
 @pytest.mark.parametrize(
@@ -200,17 +198,17 @@ def test_code_in_an_override_is_relative_to_the_working_directory(file: str, nam
 @pytest.mark.parametrize("strategy", ["semilocal", "local"])
 def test_a_frozen_recipe_reads_back_as_the_same_recipe(name: str, strategy: str, tmp_path: Path) -> None:
     recipe = recipes.read(name, {"optimizer.eps": 1e-12, "strategy.semilocal.grid": [1e-5, 3e16]})
-    (tmp_path / "frozen.toml").write_text(recipe.frozen(strategy), encoding="utf-8")
+    (tmp_path / "frozen.toml").write_text(recipe.to_toml(strategy), encoding="utf-8")
     again = recipes.read(str(tmp_path / "frozen.toml"))
     assert again.params(strategy) == recipe.params(strategy)
-    same: dict[str, Any] = {"source": "", "executor": Choice("auto"), "strategy": {}}
+    same: dict[str, Any] = {"source": "", "executor": Choice("auto", {}), "strategies": {}}
     assert replace(again, **same) == replace(recipe, **same)
-    assert again.frozen(strategy) == recipe.frozen(strategy)
+    assert again.to_toml(strategy) == recipe.to_toml(strategy)
 
 
 def test_a_frozen_recipe_spells_out_every_value_that_is_set(file: str) -> None:
-    frozen = tomllib.loads(recipes.read(file).frozen("semilocal"))
-    assert frozen["training"] == {"steps": 100, "seed": 0, "device": "auto", "dtype": "float32", "threads": 1}
+    frozen = tomllib.loads(recipes.read(file).to_toml("semilocal"))
+    assert frozen["training"] == asdict(recipes.read(file).training)
     assert frozen["divergence"] == {"max_non_finite": 3, "margin": 0.5}
     assert frozen["workload"] == {"name": "linear-regression", "dim": 4, "batch_size": 8, "noise": 0.25}
     assert frozen["strategy"]["semilocal"]["segments"] == 10
@@ -224,7 +222,7 @@ def test_a_frozen_recipe_spells_out_every_value_that_is_set(file: str) -> None:
 def test_a_string_survives_a_frozen_recipe(text: str, file: str, tmp_path: Path) -> None:
     recipe = recipes.read(file, {"workload.name": "net.py:Net", "workload.text": text, "training.device": text})
     frozen = tmp_path / "frozen.toml"
-    frozen.write_text(recipe.frozen("local"), encoding="utf-8", newline="")
+    frozen.write_text(recipe.to_toml("local"), encoding="utf-8", newline="")
     again = recipes.read(str(frozen))
     assert again.workload.params == {"text": text}
     assert again.training.device == text
@@ -317,11 +315,11 @@ strategy.local.segments = 3
     mine, base = recipes.read("mine.toml"), recipes.read(file)
     assert mine.source == "mine.toml"
     assert mine.training == replace(base.training, seed=5)
-    assert mine.workload.params == {**base.workload.params, "noise": 0.5}
+    assert mine.workload.params == replace(base.workload.params, noise=0.5)
     assert mine.params("semilocal") == replace(base.params("semilocal"), decay=True)
     assert mine.params("local").segments == 3
     assert mine.executor == base.executor
-    assert "extends" not in mine.frozen("semilocal")
+    assert "extends" not in mine.to_toml("semilocal")
     assert recipes.read("mine.toml", {"training.seed": 6}).training.seed == 6
 
 
@@ -349,8 +347,8 @@ def test_another_name_starts_its_table_from_the_defaults(
         tmp_path, base=TEXT + "[optimizer]\nweight_decay = 0.5\nclip_norm = 1.0", mine=f'extends = "base.toml"\n{text}'
     )
     mine = recipes.read(str(tmp_path / "mine.toml"))
-    assert mine.optimizer.params.items() >= optimizer.items()
-    assert mine.workload.params.get("dim") == dim
+    assert asdict(mine.optimizer.settings).items() >= optimizer.items()
+    assert getattr(mine.workload.params, "dim", None) == dim
 
 
 BAD_EXTENDS = {

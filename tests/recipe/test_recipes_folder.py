@@ -13,7 +13,7 @@ from command_line import Lrctl
 from lrctl import cli
 from lrctl.planning.estimate import estimate
 from lrctl.recipe import files as recipe_file
-from lrctl.recipe import schema as recipes
+from lrctl.recipe import parse as recipes
 from lrctl.registry.registry import registry
 
 BUNDLED = recipe_file.bundled()
@@ -41,7 +41,7 @@ def test_a_bundled_recipe_is_read_and_all_its_parts_are_registered() -> None:
         with case(recipe=name):
             recipe = recipes.read(name)
             registry().get("workload", recipe.workload.name)
-            for strategy in recipe.strategy:
+            for strategy in recipe.strategies:
                 recipe.params(strategy)
 
 

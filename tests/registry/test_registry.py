@@ -212,7 +212,7 @@ def test_an_observer_sees_every_job_also_the_known_ones(lrctl: Lrctl, installed:
     assert sorted(sys.modules["watcher"].seen) == sorted(seen)
 
 
-@pytest.mark.parametrize("hook", ["batch_started(batch)", "job_finished(job)", "search_finished(document)"])
+@pytest.mark.parametrize("hook", ["batch_started(batch)", "job_finished(job)", "search_finished(result)"])
 def test_an_observer_that_raises_is_a_warning_and_changes_nothing(hook: str, lrctl: Lrctl, installed: Install) -> None:
     sound = lrctl(*SMOKE, "--quiet", "--json", "--store", "sound").document
     installed(watcher=f"from lrctl import hookimpl\n@hookimpl\ndef {hook}:\n    raise ValueError('watch')")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.optimizers import OPTIMIZERS, SGD, OptimizerSettings
 from lrctl.contracts.schedule import Scope, UpdateContext
 from lrctl.engine.trainer import train
 from lrctl.errors import UsageError
@@ -43,13 +44,18 @@ def make_of(settings: dict[str, Any]) -> Make:
     return partial(made, **{name: value for name, value in settings.items() if name != "name"})
 
 
+def of_recipe(settings: dict[str, Any]) -> OptimizerSettings:
+    """The same settings as a recipe has them."""
+    return OPTIMIZERS[settings["name"]](**{name: value for name, value in settings.items() if name != "name"})
+
+
 # beta 0
 
 
 @SCOPES
 @EACH
 def test_beta_0_is_the_plain_optimizer_bit_for_bit(scope: Scope, settings: dict[str, Any]) -> None:
-    task = replace(SPEC, optimizer=settings)
+    task = replace(SPEC, optimizer=of_recipe(settings))
     plain = train(LINEAR, task, SegmentJob(0, 24, Constant(0.05)))
     found = train(LINEAR, task, SegmentJob(0, 24, Hypergradient(0.05, 0.0, scope)))
     assert found.losses.tobytes() == plain.losses.tobytes()
@@ -232,7 +238,7 @@ def test_an_elements_lr_is_as_if_it_were_alone() -> None:
 
 
 def test_the_recorded_lr_is_the_mean_over_elements() -> None:
-    task = replace(SPEC, optimizer={"name": "sgd"})
+    task = replace(SPEC, optimizer=SGD())
     trained = train(LINEAR, task, SegmentJob(0, 12, Hypergradient(0.05, 0.05, "element")))
     (lrs,) = trained.state["schedule"]["lrs"]
     assert lrs.shape == (1, 16)
@@ -259,7 +265,7 @@ def test_the_lr_stays_within_its_bounds(scope: Scope, min_lr: float | None) -> N
 
 
 def test_a_negative_lr_can_be_trained_with() -> None:
-    task = replace(SPEC, optimizer={"name": "sgd"})
+    task = replace(SPEC, optimizer=SGD())
     trained = train(LINEAR, task, SegmentJob(0, 8, Hypergradient(1.5, 5.0, min_lr=None)))
     assert min(trained.lrs) < 0
     again = train(LINEAR, task, SegmentJob(0, 8, Signed(tuple(trained.lrs))))
@@ -309,9 +315,7 @@ def test_weights_that_are_lost_leave_the_lr_as_it_was(scope: Scope) -> None:
             return LINEAR.loss(model, batch) * (math.nan if len(seen) == 6 else 1.0)
 
     seen: list[int] = []
-    trained = train(
-        Lost(), replace(SPEC, optimizer={"name": "sgd"}), SegmentJob(0, 12, Hypergradient(0.05, 0.05, scope))
-    )
+    trained = train(Lost(), replace(SPEC, optimizer=SGD()), SegmentJob(0, 12, Hypergradient(0.05, 0.05, scope)))
     assert trained.lrs[5:] == [trained.lrs[4]] * 7
     assert math.isnan(trained.losses[-1])
 
@@ -344,7 +348,7 @@ def test_training_with_an_optimizer_whose_direction_is_not_known_is_refused(name
     with pytest.raises(
         UsageError, match=r"^optimizer Ada(grad|factor): its update direction is not known .* choose sgd"
     ):
-        train(LINEAR, replace(SPEC, optimizer={"name": name}), SegmentJob(0, 2, Hypergradient(0.1)))
+        train(LINEAR, replace(SPEC, optimizer=OPTIMIZERS[name]()), SegmentJob(0, 2, Hypergradient(0.1)))
 
 
 OTHERS: dict[str, Make] = {
@@ -362,7 +366,7 @@ def test_so_it_is_in_a_users_own_loop_too(make: Make) -> None:
 
 
 def test_no_state_is_left_in_an_optimizer_that_has_none() -> None:
-    trained = train(LINEAR, replace(SPEC, optimizer={"name": "sgd"}), SegmentJob(0, 3, Hypergradient(0.1)))
+    trained = train(LINEAR, replace(SPEC, optimizer=SGD()), SegmentJob(0, 3, Hypergradient(0.1)))
     assert trained.state["optimizer"]["state"] == {}
 
 

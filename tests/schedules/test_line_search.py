@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.engine.trainer import Trained, train
 from lrctl.errors import UsageError
@@ -20,7 +21,7 @@ from lrctl.testing import Constant
 from lrctl_schedules.line_search import LineSearch
 
 LINEAR = load_workload("linear-regression", {}, 0)
-SGD = TrainSpec("linear-regression", {}, "", 0, {"name": "sgd"})
+SGD = TrainSpec("linear-regression", {}, "", 0, optimizers.SGD())
 SEARCH = LineSearch(1.0, growth_steps=2)
 
 
@@ -210,10 +211,10 @@ def test_buffers_are_as_after_one_forward_a_step() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"name": "sgd", "momentum": 0.9}, {"name": "sgd", "weight_decay": 0.1}, {"name": "adam"}, {"name": "adamw"}],
+    [optimizers.SGD(momentum=0.9), optimizers.SGD(weight_decay=0.1), optimizers.Adam(), optimizers.AdamW()],
     ids=str,
 )
-def test_an_optimizer_that_takes_other_steps_is_refused(settings: dict[str, Any]) -> None:
+def test_an_optimizer_that_takes_other_steps_is_refused(settings: optimizers.OptimizerSettings) -> None:
     with pytest.raises(UsageError, match=r"a line search tries gradient steps; choose sgd without momentum and weight"):
         train(LINEAR, replace(SGD, optimizer=settings), SegmentJob(0, 1, SEARCH))
 

@@ -17,13 +17,12 @@ from cases import case
 from export.test_formula import imported
 from lrctl.contracts.axes import Fixed, axes, metadata
 from lrctl.export.export import export
-from lrctl_schedules.curves import apart, pchip, pchips
+from lrctl_schedules.curves import merge_close_points, pchip, pchips
 from lrctl_schedules.generalized_cosine import GeneralizedCosine
-from lrctl_schedules.parameters import Warmup
 from lrctl_schedules.smooth import SmoothNonMonotonic
 from lrctl_schedules.square_root import SquareRoot
 from lrctl_schedules.two_point import TwoPointLinear, TwoPointSpline
-from lrctl_schedules.warmup import Rise, risen
+from lrctl_schedules.warmup import Rise, Warmup, warmup_factor
 from lrctl_strategies.fitting import kinds
 from schedules.near_optimal import NEW, RISES, WITH_WARMUP, drawn, told
 
@@ -59,8 +58,8 @@ def test_a_warmup_of_each_shape_begins_at_0_and_ends_at_the_peak(family: Any) ->
 
 @pytest.mark.parametrize(("rate", "jump"), [(3.0, 0.0498), (5.0, 0.0067), (1e3, 0.0)])
 def test_an_exponential_warmup_jumps_at_its_end(rate: float, jump: float) -> None:
-    assert 1 - risen(20 - 1e-9, 20, "exponential", rate) == pytest.approx(jump, abs=1e-4)
-    assert risen(20, 20, "exponential", rate) == 1
+    assert 1 - warmup_factor(20 - 1e-9, 20, "exponential", rate) == pytest.approx(jump, abs=1e-4)
+    assert warmup_factor(20, 20, "exponential", rate) == 1
 
 
 @WITH
@@ -186,7 +185,7 @@ def test_pchip_is_level_outside_of_its_knots() -> None:
 
 
 def test_points_that_are_almost_at_one_place_become_one_with_the_higher_y() -> None:
-    assert apart([(0.0, 0.2), (9e-10, 1.0), (1.1e-9, 0.5), (1.0, 0.0), (1.0, 0.1)]) == [
+    assert merge_close_points([(0.0, 0.2), (9e-10, 1.0), (1.1e-9, 0.5), (1.0, 0.0), (1.0, 0.1)]) == [
         (0.0, 1.0),
         (1.1e-9, 0.5),
         (1.0, 0.1),

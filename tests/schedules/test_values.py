@@ -12,11 +12,13 @@ from cases import case
 from lrctl_schedules.constant import Constant, ConstantWithWarmup
 from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
+from lrctl_schedules.generalized_cosine import GeneralizedCosine
 from lrctl_schedules.inverse import InverseSqrt, InverseTime
 from lrctl_schedules.linear import Linear, Polynomial
 from lrctl_schedules.one_cycle import OneCycle
 from lrctl_schedules.power import Power
 from lrctl_schedules.rex import Rex
+from lrctl_schedules.square_root import SquareRoot
 from lrctl_schedules.step import StepDecay
 from lrctl_schedules.symmetric import Quadratic, Triangle
 from lrctl_schedules.wsd import WSD
@@ -151,6 +153,11 @@ def test_a_warmup_and_a_decay_longer_than_the_run_are_refused(family: Any) -> No
         (CosineWithRestarts, {"cycles": 0}, r"^cycles: must be a whole number from 1 to 100, got 0$"),
         (CosineWithRestarts, {"growth": 0.9}, r"^growth: must be a number from 1 to 10, got 0\.9$"),
         (Cyclical, {"cycles": 2.0}, r"^cycles: must be a whole number from 1 to .*, got 2\.0$"),
+        (Cyclical, {"factor": 1.1}, r"^factor: must be a number from 0 to 1, got 1\.1$"),
+        (Power, {"hold": 1.1}, r"^hold: must be a number from 1e-09 to 1, got 1\.1$"),
+        (Power, {"exponent": 101.0}, r"^exponent: must be a number from 0 to 100, got 101\.0$"),
+        (SquareRoot, {"bend": -0.1}, r"^bend: must be a number of at least 0, and finite, got -0\.1$"),
+        (GeneralizedCosine, {"p": -0.1}, r"^p: must be a number of at least 0, and finite, got -0\.1$"),
         (Rex, {"b": 0.0}, r"^b: must be a number from 1e-09 to 1e\+09, got 0\.0$"),
         (Polynomial, {"power": -0.1}, r"^power: must be a number of at least 0, and finite, got -0\.1$"),
         (Cosine, {"end": 1.1}, r"^end: must be a number from 0 to 1, got 1\.1$"),

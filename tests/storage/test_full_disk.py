@@ -61,7 +61,7 @@ def test_a_full_disk_is_one_sentence_and_the_search_goes_on(
     assert "choose" in full.error
     assert [path for path in place.rglob(".*") if path.is_file()] == []
     before = facts(place / "store") if (place / "store" / "jobs").is_dir() else {}
-    assert all(Store(place / "store").result(name.removesuffix(".json")) for name in before)
+    assert all(Store(place / "store").record(name.removesuffix(".json")) for name in before)
     resize("size=4m")
     document = lrctl(*COMMAND, place / "store", "--json").document
     assert found(document) == found(reference)

@@ -17,7 +17,7 @@ import pytest
 import searches
 from command_line import Lrctl
 from lrctl.cli.runs import amount
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import JobRecord
 from lrctl.engine import session
 from lrctl.storage import gc, listing
 from lrctl.storage.store import STALE, Store
@@ -38,7 +38,7 @@ def put(store: Store, name: str, run: str, parent: str | None = None, age: float
     key, before = KEYS[name], KEYS[parent] if parent else None
     digests = {"losses": store.put_losses(key, np.ones(2), [0.1] * 2)}
     store.checkpoint(key).write_bytes(b"weights")
-    store.put_result(JobResult(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
+    store.put_record(JobRecord(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
     for kind in ("jobs", "losses", "checkpoints"):
         os.utime(store.path / kind / f"{key}{gc.KINDS[kind]}", times=(time.time() - age,) * 2)
 
@@ -163,7 +163,7 @@ def test_what_stopped_jobs_left_goes_as_results_do(tmp_path: Path) -> None:
     store = Store(tmp_path)
     finish(store, "r", checkpoint=None, segments=[{"candidates": [{"key": KEYS["c"]}]}])
     for name, run in (("a", "r"), ("b", "gone"), ("c", "gone")):
-        store.put_result(JobResult(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
+        store.put_record(JobRecord(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
     assert gc.collect(store)["freed"]["stopped"]["files"] == 1
     assert left(store)["stopped"] == "ac"
     (row,) = listing.runs(store)

@@ -6,18 +6,42 @@ import os
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lrctl.contracts.result import JobResult
+import lrctl as package
+from lrctl.contracts.result import JobRecord
+from lrctl.contracts.run_result import RunResult
+from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import StoreError, UsageError
-from lrctl.storage.files import aside, write_json
-from lrctl.storage.store import Store, handed_over
+from lrctl.storage.files import aside, read_json, write_json
+from lrctl.storage.identity import RunIdentity
+from lrctl.storage.store import Store
 
 KEY, CHILD = "a" * 64, "b" * 64
+
+IDENTITY = RunIdentity("semilocal", 2, None, None, {"steps": 10}, {}, {}, {"name": "linear-regression"}, {})
+
+
+def begin(store: Store, name: str = "r") -> None:
+    """Open a run."""
+    store.begin(name, IDENTITY, "", {})
+
+
+def result(**changes: Any) -> RunResult:
+    """What a run came to that trained nothing, but for these changes."""
+    given: dict[str, Any] = {"command": "semilocal", "run": "r", "workload": "w", "seed": 0, "steps": 10}
+    return RunResult(**given | {"schedule": None} | changes)
+
+
+def entry(key: str | None) -> TrainedRun:
+    """An entry of the results."""
+    return TrainedRun("wsd", ScheduleRecord("wsd", {}), key, 1.0, 2.0, 3.0, 4.0)
 
 
 @pytest.fixture
@@ -25,12 +49,12 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def put(store: Store, key: str = KEY, parent: str | None = None, **more: Any) -> JobResult:
+def put(store: Store, key: str = KEY, parent: str | None = None, **more: Any) -> JobRecord:
     """Record a job of 10 steps."""
     losses = np.linspace(2.0, 1.0, 10, dtype=np.float32)
     digests = {"losses": store.put_losses(key, losses, [0.1] * 10)}
-    result = JobResult(key, "ok", 1.5, 0, 1.0, 10, 0.25, parent=parent, digests=digests, run="r", **more)
-    store.put_result(result)
+    result = JobRecord(key, "ok", 1.5, 0, 1.0, 10, 0.25, parent=parent, digests=digests, run="r", **more)
+    store.put_record(result)
     return result
 
 
@@ -41,16 +65,16 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_a_result_is_read_back_as_it_was_recorded(store: Store) -> None:
     result = put(store, metrics={"test": {"loss": 0.1 + 0.2}}, score=0.1, attempts=2)
-    assert store.result(KEY) == result
-    assert Store(store.path).result(KEY) == result
-    assert store.result(CHILD) is None
+    assert store.record(KEY) == result
+    assert Store(store.path).record(KEY) == result
+    assert store.record(CHILD) is None
 
 
 def test_infinities_are_null_on_disk(store: Store) -> None:
-    store.put_result(JobResult(KEY, "ok", math.inf, 10, math.inf, 10))
+    store.put_record(JobRecord(KEY, "ok", math.inf, 10, math.inf, 10))
     document = json.loads((store.path / "jobs" / f"{KEY}.json").read_text())
     assert document["mean_loss"] is None
-    assert store.result(KEY) == JobResult(KEY, "ok", math.inf, 10, math.inf, 10)
+    assert store.record(KEY) == JobRecord(KEY, "ok", math.inf, 10, math.inf, 10)
 
 
 def test_losses_are_float32_and_lrs_float64(store: Store) -> None:
@@ -86,14 +110,14 @@ def test_a_job_with_a_flipped_bit_is_not_known(store: Store, folder: str) -> Non
     put(store, metrics={"test": {"loss": 0.5}}, score=0.25)
     (path,) = (store.path / folder).iterdir()
     whole, bits, equal = path.read_bytes(), random.Random(0), 0
-    expected = store.result(KEY)
+    expected = store.record(KEY)
     for place in range(len(whole)):
         spoilt = bytearray(whole)
         spoilt[place] ^= 1 << bits.randrange(8)
         path.write_bytes(spoilt)
         # A flip in white space can leave the same JSON document.
-        assert store.result(KEY) in ((None, expected) if folder == "jobs" else (None,)), f"byte {place}"
-        equal += store.result(KEY) is not None
+        assert store.record(KEY) in ((None, expected) if folder == "jobs" else (None,)), f"byte {place}"
+        equal += store.record(KEY) is not None
     assert equal < len(whole) / 20
 
 
@@ -103,7 +127,7 @@ def test_a_job_with_a_truncated_file_is_not_known(store: Store, folder: str, sha
     put(store)
     (path,) = (store.path / folder).iterdir()
     os.truncate(path, int(path.stat().st_size * share))
-    assert store.result(KEY) is None
+    assert store.record(KEY) is None
 
 
 NOT_RESULTS = {"a list": "[]", "a number": "1", "null": "null", "another job's": '{"key": "x"}', "NaN": '{"key": NaN}'}
@@ -112,19 +136,19 @@ NOT_RESULTS = {"a list": "[]", "a number": "1", "null": "null", "another job's":
 @pytest.mark.parametrize("text", NOT_RESULTS.values(), ids=NOT_RESULTS)
 def test_what_is_not_a_result_is_not_known(store: Store, text: str) -> None:
     (store.path / "jobs" / f"{KEY}.json").write_text(text)
-    assert store.result(KEY) is None
+    assert store.record(KEY) is None
 
 
 def test_a_result_under_another_jobs_name_is_not_known(store: Store) -> None:
     put(store)
     (store.path / "jobs" / f"{KEY}.json").rename(store.path / "jobs" / f"{CHILD}.json")
-    assert store.result(CHILD) is None
+    assert store.record(CHILD) is None
 
 
 def test_a_job_whose_losses_are_gone_is_not_known(store: Store) -> None:
     put(store)
     (store.path / "losses" / f"{KEY}.npy").unlink()
-    assert store.result(KEY) is None
+    assert store.record(KEY) is None
 
 
 # Files left aside by killed processes
@@ -167,7 +191,7 @@ def test_a_folder_with_other_things_in_it_is_not_made_a_store(tmp_path: Path) ->
 
 def test_whole_files_are_never_swept(store: Store) -> None:
     put(store)
-    store.begin("r", "", {})
+    begin(store)
     before = files(store.path)
     for path in store.path.rglob("*"):
         os.utime(path, times=(0, 0))
@@ -197,9 +221,9 @@ def test_a_file_is_written_whole_or_not_at_all(store: Store) -> None:
 def test_a_finished_runs_checkpoint_is_not_dropped(store: Store) -> None:
     for key in (KEY, CHILD):
         store.checkpoint(key).write_bytes(key.encode())
-    store.begin("r", "", {})
+    begin(store)
     store.drop_checkpoints(set())
-    store.finish("r", {"checkpoint": KEY}, {})
+    store.finish(result(checkpoint=KEY))
     store.drop_checkpoints({KEY, CHILD, "c" * 64})
     assert store.checkpoint(KEY).exists()
     assert not store.checkpoint(CHILD).exists()
@@ -208,26 +232,41 @@ def test_a_finished_runs_checkpoint_is_not_dropped(store: Store) -> None:
     assert not store.checkpoint(KEY).exists()
 
 
-DOCUMENTS: dict[str, tuple[dict[str, Any], set[str]]] = {
+HANDED_OVER: dict[str, tuple[dict[str, Any], set[str]]] = {
     "one": ({"checkpoint": KEY}, {KEY}),
     "none": ({"checkpoint": None}, set()),
-    "several": ({"checkpoint": KEY, "results": [{"checkpoint": CHILD}, {"checkpoint": None}, {}, 3]}, {KEY, CHILD}),
-    "other results": ({"checkpoint": KEY, "results": {"a": 1}}, {KEY}),
-    "nothing at all": ({}, set()),
+    "several": ({"checkpoint": KEY, "results": (entry(CHILD), entry(None))}, {KEY, CHILD}),
 }
 
 
-@pytest.mark.parametrize(("document", "expected"), DOCUMENTS.values(), ids=DOCUMENTS)
+@pytest.mark.parametrize(("changes", "expected"), HANDED_OVER.values(), ids=HANDED_OVER)
 def test_a_finished_run_hands_over_every_checkpoint_that_it_names(
-    store: Store, document: dict[str, Any], expected: set[str]
+    store: Store, changes: dict[str, Any], expected: set[str]
 ) -> None:
-    assert handed_over(document) == expected
+    assert result(**changes).handed_over == expected
     for key in (KEY, CHILD):
         store.checkpoint(key).write_bytes(b"")
-    store.begin("r", "", {})
-    store.finish("r", document, {})
+    begin(store)
+    store.finish(result(**changes))
     store.drop_checkpoints({KEY, CHILD})
     assert {key for key in (KEY, CHILD) if store.checkpoint(key).exists()} == expected
+
+
+def test_what_another_run_hands_over_too_stays_when_a_run_is_removed(store: Store) -> None:
+    store.checkpoint(KEY).write_bytes(b"")
+    for name in ("a", "b"):
+        begin(store, name)
+        store.finish(result(run=name, checkpoint=KEY))
+    store.remove_run("a")
+    store.drop_checkpoints({KEY})
+    assert store.checkpoint(KEY).exists()
+
+
+def test_dropping_checkpoints_reads_no_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin(store)
+    store.finish(result(checkpoint=KEY))
+    monkeypatch.setattr(Store, "run_result", lambda *_: pytest.fail("a run was read"))
+    store.drop_checkpoints({KEY, CHILD})
 
 
 # Runs
@@ -235,50 +274,62 @@ def test_a_finished_run_hands_over_every_checkpoint_that_it_names(
 
 def test_the_runs_of_a_store_are_listed_by_name(store: Store) -> None:
     for name in ("b", "a"):
-        store.begin(name, "", {})
+        begin(store, name)
     (store.path / "runs" / ".hidden").mkdir()
     (store.path / "runs" / "file").write_text("")
     assert store.runs() == ["a", "b"]
 
 
 def test_a_run_that_trained_nothing_has_no_checkpoint_file(store: Store) -> None:
-    found: dict[str, Any] = {"run": "r", "checkpoint": None, "schedule": {"family": "constant"}}
-    assert store.files(found)["checkpoint"] is None
-    assert store.files(found | {"checkpoint": KEY})["checkpoint"] == str(store.checkpoint(KEY))
+    assert store.files(result())["checkpoint"] is None
+    assert store.files(result(checkpoint=KEY))["checkpoint"] == str(store.checkpoint(KEY))
 
 
 def test_a_run_that_found_no_schedule_has_no_schedule_file(store: Store) -> None:
-    assert store.files({"run": "r", "checkpoint": None, "schedule": None})["schedule"] is None
-    store.begin("r", "", {})
-    store.finish("r", {"run": "r"}, None)
+    assert store.files(result())["schedule"] is None
+    begin(store)
+    store.finish(result())
     assert not (store.run("r") / "schedule.json").exists()
 
 
 def test_a_run_is_opened_and_finished(store: Store) -> None:
-    store.begin("r", "[training]\n", {"torch": "2"})
-    assert store.document("r") is None
-    store.finish("r", {"status": "done"}, {"format": "lrctl-schedule/1"})
-    assert store.document("r") == {"status": "done"}
+    store.begin("r", IDENTITY, "[training]\n", {"torch": "2"})
+    assert (store.run_result("r"), store.identity("r")) == (None, IDENTITY)
+    found = result(schedule=ScheduleRecord("constant", {"steps": 9, "peak_lr": 0.1}))
+    store.finish(found)
+    assert store.run_result("r") == found
     assert sorted(path.name for path in store.run("r").iterdir()) == [
-        "environment.json",
-        "recipe.toml",
-        "result.json",
-        "schedule.json",
+        *("environment.json", "identity.json", "recipe.toml", "result.json", "schedule.json")
     ]
+    assert read_json(store.run("r") / "schedule.json") == {
+        "format": "lrctl-schedule/1",
+        "steps": 10,
+        "schedule": {"family": "constant", "params": {"steps": 9, "peak_lr": 0.1}},
+        "made_by": {"lrctl": package.__version__, "command": "semilocal", "run": "r"},
+    }
+
+
+@pytest.mark.parametrize("file", ["result.json", "identity.json"])
+def test_a_file_of_a_run_that_was_changed_is_not_read(store: Store, file: str) -> None:
+    begin(store)
+    store.finish(result())
+    path = store.run("r") / file
+    path.write_text(path.read_text().replace("semilocal", "local"))
+    assert (store.run_result("r") is None, store.identity("r") is None) == (file[0] == "r", file[0] == "i")
 
 
 def test_a_run_of_other_settings_is_refused(store: Store) -> None:
-    store.begin("r", "a = 1\n", {})
-    store.begin("r", "a = 1\n", {})
+    begin(store)
+    begin(store)
     with pytest.raises(UsageError, match="--name r: this run was made with other settings"):
-        store.begin("r", "a = 2\n", {})
+        store.begin("r", replace(IDENTITY, training={"steps": 11}), "", {})
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../other", "a/b", "/elsewhere/x", ".hidden", "a\0b", "x" * 300])
 def test_a_run_never_leads_out_of_its_store(store: Store, name: str) -> None:
     put(store)
     before = files(store.path.parent)
-    for act in (store.run, store.document, store.remove_run, lambda n: store.begin(n, "", {})):
+    for act in (store.run, store.run_result, store.remove_run, lambda n: begin(store, n)):
         with pytest.raises(UsageError, match="must be the name of one folder"):
             act(name)
     assert files(store.path.parent) == before
@@ -290,14 +341,14 @@ def test_a_run_never_leads_out_of_its_store(store: Store, name: str) -> None:
 def test_a_store_is_opened_twice(store: Store) -> None:
     put(store)
     before = files(store.path)
-    assert Store(store.path).result(KEY) is not None
+    assert Store(store.path).record(KEY) is not None
     assert files(store.path) == before
 
 
-@pytest.mark.parametrize("text", ['{"format": "lrctl-store/2"}', "{}", "half a docu"])
+@pytest.mark.parametrize("text", ['{"format": "lrctl-store/1"}', "{}", "half a docu"])
 def test_a_store_of_another_format_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "store.json").write_text(text)
-    with pytest.raises(UsageError, match=r"store.json: the store's format is .*, this lrctl reads 'lrctl-store/1'"):
+    with pytest.raises(UsageError, match=r"store.json: the store's format is .*, this lrctl reads 'lrctl-store/2'"):
         Store(tmp_path)
 
 

@@ -323,7 +323,7 @@ def test_max_tokens_takes_the_start_of_the_text(gpt: Gpt) -> None:
 
 
 def test_parameters_that_were_added_later_leave_known_keys_as_they_were() -> None:
-    from lrctl.recipe import schema as recipe
+    from lrctl.recipe import parse as recipe
 
     later = {"max_tokens", "activation_checkpointing"}
     assert not later & recipe.read("quickstart").workload.params.keys()

@@ -23,4 +23,4 @@ def baseline(p: Baseline, run: RunSpec) -> Search:
     side_by_side = SideBySide(shapes, run.steps)
     yield from side_by_side.search(p.refine)
     found = side_by_side.answer(p.metric)
-    return replace(found, summary=(*found.summary, ("next", NEXT)))
+    return replace(found, next=NEXT)

@@ -43,15 +43,15 @@ def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
             raise UsageError("--predict: no family comes nearer to the schedule than no LR at all")
         table = [entry(row.fit) | {"bound": row.bound} for row in rows]
         fits = [row.fit for row in rows]
-    summary, tables = (("fits", table),), (closed_forms(table),)
+    summary, tables = {"fits": table}, (closed_forms(table),)
     if not (p.tune or p.stretch):
-        return SearchResult(fits[0].schedule, None, summary=(*summary, ("next", NEXT)), notes=notes, tables=tables)
+        return SearchResult(fits[0].schedule, None, next=NEXT, summary=summary, notes=notes, tables=tables)
     side_by_side = SideBySide(shapes(p, schedule, fits, run.steps), run.steps)
     yield from side_by_side.search(p.refine)
     found = side_by_side.answer(p.metric)
     return replace(
         found,
-        summary=(*summary, *found.summary),
+        summary={**summary, **found.summary},
         notes=(*notes, *found.notes),
         tables=(*tables, *found.tables),
     )
@@ -114,9 +114,7 @@ def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> 
     """What is trained: the schedule, the best fits and the baselines."""
     grid = tuple(sorted(p.grid))
     peaks = grid if p.stretch else (value_of(schedule, PEAK),)
-    found = Tuning(
-        FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.metric, origin={"given": not p.stretch}
-    )
+    found = Tuning(FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.metric, given=not p.stretch)
     if not p.tune:
         return [found]
     best = [each for each in fits if p.family or each in fits[: p.top]]

@@ -14,14 +14,15 @@ from typing import Any
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import params_of
-from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult
+from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, TrainedRun
+from lrctl.contracts.table import DataFile
 from lrctl.errors import UsageError, unknown
-from lrctl.registry.registry import registry
+from lrctl.registry.schedules import recorded
 from lrctl_strategies.contenders import contender
 from lrctl_strategies.greedy import tables as tables
 from lrctl_strategies.greedy.params import GREEDY, GreedyComparison, own_lr
 from lrctl_strategies.greedy.protocol import STAGES, Row, label, minus, summed_up
-from lrctl_strategies.greedy.recorded import parse
+from lrctl_strategies.greedy.recorded import DELTAS, parse
 
 OWN = "recipe"
 """What the recipe's own optimizer is called where none was named."""
@@ -65,7 +66,7 @@ def greedy(p: GreedyComparison, run: RunSpec) -> Search:
         rows = parse(p.from_csv, p.margin)
         summary = summed_up(rows, p.margin)
         shown = tuple(tables.summary(summary))
-        return SearchResult(None, None, summary=(("summary", summary),), tables=shown, charts=tables.histogram(summary))
+        return SearchResult(None, None, summary={"summary": summary}, tables=shown, charts=tables.histogram(summary))
     wanted, left_out = entries(p, run)
     ran = yield from train(wanted)
     compared = [(pair, row(*pair, p.margin)) for pair in pairs(ran)]
@@ -78,15 +79,16 @@ def greedy(p: GreedyComparison, run: RunSpec) -> Search:
     return SearchResult(
         found.entry.schedule if found else None,
         found.result.key if found else None,
-        summary=(
-            ("rows", [json_of(each, *pair) for pair, each in compared]),
-            ("pairs", over_seeds),
-            ("summary", summary),
-            ("runs_diverged", diverged),
-            ("results", [result_of(each) for each in sorted(ran, key=lambda each: each is not found)]),
-            ("chosen_by", "validation loss, among the runs of GreedyLR"),
-            ("next", NEXT),
-        ),
+        results=tuple(result_of(each) for each in sorted(ran, key=lambda each: each is not found)),
+        chosen_by="validation loss, among the runs of GreedyLR",
+        next=NEXT,
+        summary={
+            "rows": [json_of(each, *pair) for pair, each in compared],
+            "pairs": over_seeds,
+            "summary": summary,
+            "runs_diverged": diverged,
+        },
+        data=(as_csv(compared),),
         tables=(tables.compared(over_seeds), *tables.summary(summary, diverged)),
         notes=(*left_out, *notes),
         charts=tables.histogram(summary),
@@ -185,24 +187,30 @@ def json_of(row: Row, ours: Ran, other: Ran) -> dict[str, Any]:
     }
 
 
-def result_of(ran: Ran) -> dict[str, Any]:
+def as_csv(compared: Sequence[tuple[tuple[Ran, Ran], Row]]) -> DataFile:
+    """What was compared, and by how much the other's loss was higher at each stage, as `--from-csv` reads it."""
+    columns = ("optimizer", "scheduler", "seed", "initial_lr", *DELTAS)
+    rows = []
+    for (ours, other), each in compared:
+        deltas = (minus(theirs, mine) for theirs, mine in zip(other.losses, ours.losses, strict=True))
+        about = (*each.about.values(), params_of(ours.entry.schedule)["initial_lr"])
+        rows.append((*map(str, about), *("" if math.isnan(delta) else repr(delta) for delta in deltas)))
+    return DataFile("rows", columns, tuple(rows))
+
+
+def result_of(ran: Ran) -> TrainedRun:
     """A run's entry in the results."""
-    part = registry().family(ran.entry.schedule)
-    splits = {
-        which: ran.result.metrics[split]["loss"] for which, split in (("validation", "validation"), ("test", "test"))
-    }
-    return {
-        "name": f"{ran.entry.optimizer} {ran.entry.name}",
-        "family": part,
-        "params": params_of(ran.entry.schedule),
-        "schedule": {"family": part, "params": params_of(ran.entry.schedule)},
-        "optimizer": ran.entry.optimizer,
-        "seed": ran.entry.seed,
-        "train_loss": ran.losses[-1],
-        **{f"{which}_loss": loss for which, loss in splits.items()},
-        "runs": 1,
-        "checkpoint": ran.result.key,
-    }
+    return TrainedRun(
+        f"{ran.entry.optimizer} {ran.entry.name}",
+        recorded(ran.entry.schedule),
+        ran.result.key,
+        train_loss=ran.losses[-1],
+        validation_loss=ran.result.metrics["validation"]["loss"],
+        test_loss=ran.result.metrics["test"]["loss"],
+        full_runs=1,
+        seed=ran.entry.seed,
+        optimizer=None if ran.entry.optimizer == OWN else ran.entry.optimizer,
+    )
 
 
 def handed_over(ran: Sequence[Ran]) -> tuple[Ran | None, list[str]]:

@@ -31,20 +31,20 @@ def found(p: Lookahead, rollouts: Rollouts, probes: Probes) -> SearchResult:
         raise NoValidCandidateError(
             f"all {len(rollouts.tried)} rollouts diverged; lower --grid or --max-lr, and check the model and its data"
         )
-    summary = (
-        ("chosen_by", by),
-        ("score", best.score),
-        ("untrained", finite(probes.untrained)),
-        ("limited_by_divergence", probes.limited),
-        ("probes", [{"rise": r, "lr": lr, "score": finite(s)} for (r, lr), s in probes.scores.items()]),
-        ("rollouts", [entry(rollout) for rollout in rollouts.tried]),
-        ("full_runs", rollouts.spent),
-        ("skipped", rollouts.skipped),
-        ("next", NEXT),
-    )
+    summary = {
+        "score": best.score,
+        "untrained": finite(probes.untrained),
+        "limited_by_divergence": probes.limited,
+        "probes": [{"rise": r, "lr": lr, "score": finite(s)} for (r, lr), s in probes.scores.items()],
+        "rollouts": [entry(rollout) for rollout in rollouts.tried],
+        "full_runs": rollouts.spent,
+        "skipped": rollouts.skipped,
+    }
     return SearchResult(
         PiecewiseLinear(best.knots),
         best.key,
+        chosen_by=by,
+        next=NEXT,
         summary=summary,
         notes=notes(p, rollouts, probes, best),
         tables=(every_rollout(rollouts, by),),

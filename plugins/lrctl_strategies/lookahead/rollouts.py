@@ -95,7 +95,7 @@ class Rollouts:
 
     @property
     def spent(self) -> float:
-        """Plain runs that the search has cost."""
+        """Full runs that the search has cost."""
         return self.spent_steps / self.steps
 
     def lr(self, lrs: Sequence[float], knot: int) -> float:
@@ -129,7 +129,7 @@ class Rollouts:
         return rollout.score < before.score
 
     def cost(self, wanted: Sequence[Knots]) -> float:
-        """Plain runs that these schedules would still cost together."""
+        """Full runs that these schedules would still cost together."""
         missing = {knots[:n] for knots in wanted for n in range(2, len(knots) + 1) if self.new(knots[:n])}
         scored = sum(knots[-1][0] == self.steps for knots in missing)
         trained = sum(knots[-1][0] - knots[-2][0] for knots in missing)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lrctl.contracts.params import Later
 from lrctl_strategies.grids import GEOMETRIC
 
 Unit = Literal["nats", "progress"]
@@ -22,7 +21,6 @@ MaxLr = Annotated[float | None, "candidates above this LR are not tried"]
 Lean = Annotated[
     bool,
     "try only candidates around the lowest loss, and around the largest LR within eps: some 40 % of the cost",
-    Later(),
 ]
 
 

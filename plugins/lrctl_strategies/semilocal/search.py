@@ -23,7 +23,7 @@ def local(p: Local, run: RunSpec) -> Search:
     """Local search: every segment takes the LR with the lowest mean loss."""
     found = yield from semilocal(SemiLocal(eps=0.0, **asdict(p)), run)
     advice = "lrctl semilocal --eps 0.48 --decay with the same recipe, which gives up some loss now for a larger LR"
-    return replace(found, summary=(("chosen_by", "training loss"), ("next", advice)))
+    return replace(found, next=advice, summary={})
 
 
 def semilocal(p: SemiLocal, run: RunSpec) -> Search:
@@ -40,8 +40,14 @@ def semilocal(p: SemiLocal, run: RunSpec) -> Search:
         segment = choose(p, k, tolerance, jobs, tried)
         lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
     knots = ((0, 0.0), *((segment.stop, segment.chosen) for segment in trace))
-    summary = (("eps_unit", p.eps_unit), ("chosen_by", "training loss"), ("next", NEXT))
-    return SearchResult(PiecewiseLinear(knots), trace[-1].winner.key, trace, summary)
+    return SearchResult(
+        PiecewiseLinear(knots),
+        trace[-1].winner.key,
+        trace,
+        chosen_by="training loss",
+        next=NEXT,
+        summary={"eps_unit": p.eps_unit},
+    )
 
 
 def title(p: SemiLocal, k: int, eps: float) -> str:

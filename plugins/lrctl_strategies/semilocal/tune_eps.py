@@ -82,9 +82,9 @@ def tune_eps(p: SemiLocal, run: RunSpec) -> Search:
     eps, decay = tried.best()
     table = [{"eps": e, "decay": d, "validation_loss": loss} for (e, d), (loss, _) in tried.answers.items()]
     found = tried.answers[eps, decay][1]
-    summary = [item for item in found.summary if item[0] == "eps_unit"]
-    summary += [("eps", eps), ("decay", decay), ("chosen_by", f"{SPLIT} loss"), ("tried", table)]
-    return replace(found, summary=tuple(summary), tables=(every_eps(table, eps, decay),))
+    summary = {**found.summary, "eps": eps, "decay": decay, "tried": table}
+    tables = (every_eps(table, eps, decay),)
+    return replace(found, chosen_by=f"{SPLIT} loss", next="", summary=summary, tables=tables)
 
 
 def every_eps(tried: Sequence[Mapping[str, Any]], eps: float, decay: bool) -> Table:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.result import JobResult
-from lrctl.contracts.schedule import params_of
-from lrctl.contracts.strategy import SearchResult
+from lrctl.contracts.strategy import SearchResult, TrainedRun
 from lrctl.contracts.table import Table
-from lrctl.registry.registry import registry
+from lrctl.registry.schedules import recorded
 from lrctl_strategies.shape.charts import shapes
 from lrctl_strategies.shape.tables import settings
 from lrctl_strategies.shape.trials import Bench
@@ -33,19 +32,16 @@ def answer(
 ) -> SearchResult:
     """The families, best first, and how far each is from the optimum, if that was looked for."""
     least = results[0].metrics["test"]["loss"] if lrs else None
-    entries = [entry(p, *each, least) for each in zip(named(found, lrs), schedules, results, strict=True)]
+    entries = tuple(entry(p, *each, least) for each in zip(named(found, lrs), schedules, results, strict=True))
     runs = sum(len(by_lr) for by_lr in bench.losses.values())
     best = results[0]
     return SearchResult(
         schedules[0],
         best.key,
-        summary=(
-            *((("optimum_loss", least),) if lrs else ()),
-            ("results", entries),
-            ("runs_computed", runs),
-            ("chosen_by", "the loss, which is exact"),
-            ("next", "lrctl report RUN for the figures"),
-        ),
+        results=entries,
+        chosen_by="the loss, which is exact",
+        next="lrctl report RUN for the figures",
+        summary={**({"optimum_loss": least} if lrs else {}), "runs_computed": runs},
         tables=(table(entries, runs, p.shapes, least),),
         charts=(overlaid(found, lrs),),
     )
@@ -59,36 +55,33 @@ def named(found: Sequence[Best], lrs: Sequence[float] | None) -> list[tuple[str,
 
 def entry(
     p: ShapeSearch, name: tuple[str, Best | None], schedule: Any, result: JobResult, least: float | None
-) -> dict[str, Any]:
+) -> TrainedRun:
     """A family's best shape, or the optimum, as the results have it."""
     title, best = name
-    family, loss = registry().family(schedule), result.metrics["test"]["loss"]
-    return {
-        "name": title,
-        "family": OPTIMUM if best is None else family,
-        "loss": loss,
-        **({"drawn_loss": best.drawn_loss, "searched": best.space.values(best.shape)} if best else {}),
-        **({"distance": loss / least - 1} if least else {}),
-        "params": params_of(schedule),
-        "schedule": {"family": family, "params": params_of(schedule)},
-        "train_loss": result.mean_loss if result.train_loss is None else result.train_loss,
-        "validation_loss": result.metrics["validation"]["loss"],
-        "test_loss": loss,
-        "runs": p.shapes,
-        "checkpoint": result.key,
-    }
+    loss = result.metrics["test"]["loss"]
+    searched = {"drawn_loss": best.drawn_loss, "searched": best.space.values(best.shape)} if best else {}
+    return TrainedRun(
+        title,
+        recorded(schedule),
+        result.key,
+        train_loss=result.mean_loss if result.train_loss is None else result.train_loss,
+        validation_loss=result.metrics["validation"]["loss"],
+        test_loss=loss,
+        full_runs=p.shapes,
+        details={**searched, **({"distance": loss / least - 1} if least else {})},
+    )
 
 
-def table(entries: Sequence[dict[str, Any]], runs: int, shapes: int, least: float | None) -> Table:
+def table(entries: Sequence[TrainedRun], runs: int, shapes: int, least: float | None) -> Table:
     """A row for each family, best first."""
     rows = tuple(
         (
-            each["name"],
-            f"{each['loss']:.6f}",
-            *([f"{each['distance']:+.2%}"] if least else []),
-            f"{each['drawn_loss']:.6f}" if "drawn_loss" in each else "",
-            f"{each['params']['peak_lr']:.4g}" if "peak_lr" in each["params"] else "",
-            settings(each.get("searched", {})),
+            each.name,
+            f"{each.test_loss:.6f}",
+            *([f"{each.details['distance']:+.2%}"] if least else []),
+            f"{each.details['drawn_loss']:.6f}" if "drawn_loss" in each.details else "",
+            f"{each.schedule.params['peak_lr']:.4g}" if "peak_lr" in each.schedule.params else "",
+            settings(each.details.get("searched", {})),
         )
         for each in entries
     )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.analysis.statistics import LEVEL, holm, paired
 from lrctl.contracts.schedule import params_of
-from lrctl.contracts.strategy import RunSpec, SearchResult
+from lrctl.contracts.strategy import RunSpec, SearchResult, TrainedRun
 from lrctl.registry.registry import registry
+from lrctl.registry.schedules import recorded
 from lrctl_strategies.intervals import of_median
 from lrctl_strategies.shape import charts as charts
 from lrctl_strategies.shape import tables as tables
@@ -33,12 +34,10 @@ def answer(p: ShapeSearch, run: RunSpec, searched: Sequence[Searched]) -> Search
     return SearchResult(
         schedule,
         key,
-        summary=(
-            ("settings", documents),
-            ("results", [entry for each in own for entry in entries(each, key)]),
-            ("chosen_by", "validation loss" if p.metric == "validation" else "training loss"),
-            ("next", NEXT),
-        ),
+        results=tuple(entry for each in own for entry in entries(each, key)),
+        chosen_by="validation loss" if p.metric == "validation" else "training loss",
+        next=NEXT,
+        summary={"settings": documents},
         notes=tuple(note for each in searched for note in notes(p, each)),
         tables=tuple(table for document in documents for table in tables.of_setting(document))
         + (tables.of_settings(documents),) * (len(documents) > 1),
@@ -174,7 +173,7 @@ def scored(found: Searched, name: str, shape: Any) -> dict[str, Any]:
     }
 
 
-def entries(found: Searched, handed: str | None) -> list[dict[str, Any]]:
+def entries(found: Searched, handed: str | None) -> list[TrainedRun]:
     """A result for each family and fresh seed, what is handed over first, as `lrctl compare` and `report` take them."""
     made = []
     for ranked in found.ranked:
@@ -182,26 +181,23 @@ def entries(found: Searched, handed: str | None) -> list[dict[str, Any]]:
             result = found.bench.results.get(Trial(ranked.shape, ranked.base_lr, seed))
             if result is not None:
                 made.append(entry(found, ranked, seed, result))
-    return sorted(made, key=lambda each: each["checkpoint"] != handed)
+    return sorted(made, key=lambda each: each.checkpoint != handed)
 
 
-def entry(found: Searched, ranked: Ranked, seed: int, result: Any) -> dict[str, Any]:
+def entry(found: Searched, ranked: Ranked, seed: int, result: Any) -> TrainedRun:
     """One trained run of a family's best shape."""
     label = f" ({found.setting.label})" if found.setting.label else ""
     tried = {shape: found.bench.losses.get(shape, {}) for shape in found.shapes[ranked.name]}
-    name = registry().family(ranked.shape)
-    return {
-        "name": ranked.name + label,
-        "family": name,
-        "params": params_of(ranked.schedule),
-        "schedule": {"family": name, "params": params_of(ranked.schedule)},
-        "seed": seed,
-        "train_loss": result.stage_losses[0],
-        "validation_loss": result.metrics["validation"]["loss"],
-        "test_loss": result.metrics["test"]["loss"],
-        "runs": sum(len(of) for by_lr in tried.values() for of in by_lr.values()),
-        "checkpoint": result.key,
-    }
+    return TrainedRun(
+        ranked.name + label,
+        recorded(ranked.schedule),
+        result.key,
+        train_loss=result.stage_losses[0],
+        validation_loss=result.metrics["validation"]["loss"],
+        test_loss=result.metrics["test"]["loss"],
+        full_runs=sum(len(of) for by_lr in tried.values() for of in by_lr.values()),
+        seed=seed,
+    )
 
 
 def notes(p: ShapeSearch, found: Searched) -> list[str]:

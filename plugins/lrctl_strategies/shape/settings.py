@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
+from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import UsageError, unknown
 from lrctl_strategies.shape.trials import Setting
@@ -62,7 +64,7 @@ def setting(values: Mapping[str, float], run: RunSpec, *, independent: bool) -> 
     return Setting(label, int(steps), optimizer, independent)
 
 
-def changed(changes: Mapping[str, float], run: RunSpec) -> dict[str, Any]:
+def changed(changes: Mapping[str, float], run: RunSpec) -> OptimizerSettings:
     """The recipe's optimizer with other settings.
 
     Raises:
@@ -73,7 +75,8 @@ def changed(changes: Mapping[str, float], run: RunSpec) -> dict[str, Any]:
             "--vary optimizer.*, --weight-decay: the workload brings its own optimizer; "
             "name one, as in --set optimizer.name=adamw"
         )
-    own = dict(run.optimizers[run.optimizer])
+    settings = run.optimizers[run.optimizer]
+    own = asdict(settings)
     for name, value in changes.items():
         check_value(name, value, own)
         if name in BETAS and "betas" in own:
@@ -85,7 +88,7 @@ def changed(changes: Mapping[str, float], run: RunSpec) -> dict[str, Any]:
             raise unknown("setting", name, numbers, f"--vary optimizer.{name}")
         else:
             own[name] = value
-    return own
+    return replace(settings, **own)
 
 
 def check_value(name: str, value: float, own: Mapping[str, Any]) -> None:

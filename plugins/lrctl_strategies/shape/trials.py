@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
 from lrctl.contracts.axes import Axis, with_peak
 from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, RunSpec
 from lrctl_strategies.fitting import lrs as lrs_of
@@ -32,20 +33,20 @@ class Setting:
 
     Attributes:
         label: such as `weight_decay=0.1`; empty where nothing is varied.
-        optimizer: name and settings, in place of the recipe's; None leaves it as it is.
+        optimizer: in place of the recipe's; None leaves it as it is.
         independent: the weight decay is that of an update at the peak, whatever the base LR; else it is times the LR.
     """
 
     label: str
     steps: int
-    optimizer: Mapping[str, Any] | None = None
+    optimizer: OptimizerSettings | None = None
     independent: bool = False
 
-    def optimizer_at(self, base_lr: float) -> Mapping[str, Any] | None:
+    def optimizer_at(self, base_lr: float) -> OptimizerSettings | None:
         """The optimizer of a run with this base LR."""
         if self.optimizer is None or not self.independent:
             return self.optimizer
-        return {**self.optimizer, "weight_decay": self.optimizer["weight_decay"] / base_lr}
+        return replace(self.optimizer, weight_decay=self.optimizer.weight_decay / base_lr)
 
 
 @dataclass(frozen=True, slots=True)

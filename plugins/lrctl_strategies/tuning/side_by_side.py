@@ -89,17 +89,22 @@ class SideBySide:
             for s in self.shapes
             if not s.best
         ]
-        entries = [shape.entry(best) for _, _, shape, best in ended]
+        entries = tuple(shape.entry(best) for _, _, shape, best in ended)
         sharing = {"steps": sum(self.trained.values()), "steps_separate": separate}
         chosen_by = "validation loss" if metric == "validation" else "training loss"
         told = (
             f"Shared prefixes: {sharing['steps']} steps instead of {sharing['steps_separate']}.",
             f"The best by {chosen_by} is handed over.",
         )
-        summary = (("results", entries), ("chosen_by", chosen_by), ("prefix_sharing", sharing))
         best = ended[0][-1]
         return SearchResult(
-            best.schedule, best.key, summary=summary, notes=tuple(notes), tables=(best_of_each(entries, told),)
+            best.schedule,
+            best.key,
+            results=entries,
+            chosen_by=chosen_by,
+            summary={"prefix_sharing": sharing},
+            notes=tuple(notes),
+            tables=(best_of_each(entries, told),),
         )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from lrctl.contracts.axes import Axis, axes, with_peak
-from lrctl.contracts.schedule import params_of
+from lrctl.contracts.schedule import ScheduleRecord, params_of
+from lrctl.contracts.strategy import TrainedRun
 from lrctl_strategies.tuning.prefixes import Ended
 
 PEAK = "peak_lr"
@@ -44,6 +45,7 @@ class Tuning:
         grids: the grid of each parameter, in the order in which they are tuned.
         tried: the parameter that was varied, its value, and the run.
         origin: JSON values to add to its entry in the results.
+        given: it is the schedule that the search was given to work on.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Tuning:
     tried: list[tuple[str, float, Ended]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     origin: dict[str, Any] = field(default_factory=dict)
+    given: bool = False
 
     def loss(self, run: Ended) -> float:
         """The loss that choices are made by."""
@@ -95,19 +98,20 @@ class Tuning:
             self.notes.append(f"{self.name}: the best {name}, {value:g}, is at the end of its range")
         return None if value in values else value
 
-    def entry(self, best: Ended) -> dict[str, Any]:
+    def entry(self, best: Ended) -> TrainedRun:
         """The shape's entry in the results."""
-        return {
-            "name": self.name,
-            "family": self.family,
-            "params": params_of(best.schedule),
-            "schedule": {"family": self.family, "params": params_of(best.schedule)},
-            **self.origin,
-            **losses(best),
-            "runs": len({run.schedule for _, _, run in self.tried}),
-            "checkpoint": best.key,
-            "tried": [{"parameter": name, "value": value, **losses(run)} for name, value, run in self.tried],
-        }
+        tried = [{"parameter": name, "value": value, **losses(run)} for name, value, run in self.tried]
+        return TrainedRun(
+            self.name,
+            ScheduleRecord(self.family, params_of(best.schedule)),
+            best.key,
+            best.train_loss,
+            best.validation_loss,
+            best.test_loss,
+            full_runs=len({run.schedule for _, _, run in self.tried}),
+            given=self.given,
+            details={**self.origin, "tried": tried},
+        )
 
 
 def losses(run: Ended) -> dict[str, float]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from lrctl.contracts.params import Later
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
 from lrctl_workloads.images import cifar as image_cifar
@@ -44,11 +43,10 @@ class ImagesParams:
         "for cifar10 and cifar100, instead of the hub: .parquet file, or folder of train*.parquet and test*.parquet; "
         "for fashion-mnist, instead of the package: folder of its four IDX files",
     ] = ""
-    train_images: Annotated[int, "how many of the training images to use; 0: all", Later()] = 0
+    train_images: Annotated[int, "how many of the training images to use; 0: all"] = 0
     scaling: Annotated[
         Literal["standardise", "unit"],
         "standardise (each channel's mean to 0 and deviation to 1), or unit (black to 0, white to 1)",
-        Later(),
     ] = "standardise"
     model: Annotated[
         Literal["cnn", "mlp", "convnet", "resnet"],

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-from lrctl.contracts.params import Later
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
 from lrctl_workloads.param_groups import matrices_decay
@@ -52,8 +51,8 @@ class GptParams:
     output_bias: Annotated[bool, "output bias that starts at the log frequencies of the tokens"] = True
     tie_embeddings: Annotated[bool, "use the embedding as the output matrix too"] = False
     eval_tokens: Annotated[int, "at most so many tokens of a held-out split are evaluated"] = 65_536
-    max_tokens: Annotated[int, "take only the first so many tokens of the text; 0: all", Later()] = 0
-    activation_checkpointing: Annotated[bool, "save memory: compute each block's activations again", Later()] = False
+    max_tokens: Annotated[int, "take only the first so many tokens of the text; 0: all"] = 0
+    activation_checkpointing: Annotated[bool, "save memory: compute each block's activations again"] = False
 
     def __post_init__(self) -> None:
         for name in ("layers", "heads", "d_model", "context", "batch_size", "eval_tokens"):

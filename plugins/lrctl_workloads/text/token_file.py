@@ -263,6 +263,6 @@ def flush(file: BinaryIO) -> None:
 
 def report(what: str, done: int, total: int) -> None:
     """Tell who looks on how far it is; in a process where nobody does, nothing happens."""
-    from lrctl.engine.session import notify
+    from lrctl.registry.observers import notify
 
     notify("preparing", what=what, done=done, total=total)

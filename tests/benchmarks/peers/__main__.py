@@ -24,7 +24,7 @@ from benchmarks.peers.contest import Contest
 from benchmarks.peers.records import Record
 from benchmarks.peers.report import markdown, rows, svg
 from lrctl.errors import UsageError
-from lrctl.recipe import schema as recipe
+from lrctl.recipe import parse as recipe
 
 say = partial(print, file=sys.stderr, flush=True)
 

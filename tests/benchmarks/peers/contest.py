@@ -14,7 +14,7 @@ from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import Workload
 from lrctl.engine.prepare import prepare
 from lrctl.engine.worker import workload_of
-from lrctl.recipe import schema as recipe
+from lrctl.recipe import parse as recipe
 
 
 @dataclass(frozen=True)

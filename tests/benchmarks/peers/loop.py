@@ -10,8 +10,8 @@ import torch
 
 from benchmarks.peers.contest import Contest
 from lrctl.contracts.workload import WithParamGroups
+from lrctl.engine import optimizers
 from lrctl.engine.trainer import backward, batch_of, evaluate, frozen, precision, seed_all
-from lrctl.recipe import optimizers as optimizers
 
 Lr = Callable[[int], float]
 Make = Callable[[Sequence[dict[str, Any]]], torch.optim.Optimizer]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import searches
+from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.engine.trainer import train
 from lrctl.recipe.workloads import load_workload
@@ -20,7 +21,7 @@ from workloads.finetune import tiny_models as tiny
 
 STEPS = 20
 CUT = 7
-ADAMW: dict[str, Any] = {"name": "adamw", "weight_decay": 0.1}
+ADAMW = optimizers.AdamW(weight_decay=0.1)
 
 Folder = Callable[[str], Path]
 

@@ -10,7 +10,7 @@ import pytest
 
 from cases import case
 from lrctl.recipe import files as recipe_file
-from lrctl.recipe import schema as recipe
+from lrctl.recipe import parse as recipe
 from lrctl.registry.registry import registry
 from lrctl.testing import run_spec
 
@@ -75,4 +75,4 @@ def names_its_command(name: str) -> None:
     (optimizer,) = read.params("greedy").optimizer
     assert (optimizer, read.optimizer.name) == (name.rpartition("-")[2],) * 2
     assert read.params("greedy").against == (SCHEDULERS[optimizer],)
-    assert read.optimizer.params["clip_norm"] == 1
+    assert read.optimizer.settings.clip_norm == 1

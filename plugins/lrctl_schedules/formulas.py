@@ -1,4 +1,4 @@
-"""What the families compute with: lengths in steps, places within phases, and the shapes between two levels.
+"""The formulas that families share: lengths in steps, places within phases, and shapes between two levels.
 
 Each function is pure and uses only `math` and its neighbours here: an export carries their source along.
 """
@@ -14,22 +14,16 @@ def in_steps(length: float, steps: int, lengths: str) -> float:
     >>> in_steps(0.1, 70, "fraction"), in_steps(12.5, 70, "steps")
     (7.0, 12.5)
     """
-    return snapped(length * steps if lengths == "fraction" else length)
+    return round_if_close(length * steps if lengths == "fraction" else length)
 
 
-def snapped(x: float) -> float:
+def round_if_close(x: float) -> float:
     """`x`, or the whole number that it would be but for rounding: 0.1 * 70 is 7.000000000000001, and means 7.
 
     Joints then lie on the very step they were put on. The range is relative, 1e-12: a length is never rounded to steps.
     """
     whole = float(round(x))
     return whole if math.isclose(x, whole, rel_tol=1e-12) else x
-
-
-def warmed(step: float, warmup: float) -> float:
-    """What a linear warmup from 0 has reached at `step`: 1 from step `warmup` on, and so everywhere if that is 0."""
-    step = max(0.0, step)
-    return 1.0 if step >= warmup else step / warmup
 
 
 def progress(step: float, start: float, stop: float) -> float:
@@ -43,11 +37,11 @@ def progress(step: float, start: float, stop: float) -> float:
     return 1.0 if step >= stop else (step - start) / (stop - start)
 
 
-def above(floor: float, shape: float) -> float:
-    """`shape`, which lies in [0, 1], lifted to [`floor`, 1]; exact where the shape is 0 and where it is 1."""
+def with_floor(shape: float, floor: float) -> float:
+    """`shape`, which lies in [0, 1], scaled to [`floor`, 1]; exact where the shape is 0 and where it is 1."""
     return (1 - shape) * floor + shape
 
 
-def cosine_fall(v: float) -> float:
+def half_cosine(v: float) -> float:
     """Half a cosine from 1 to 0: (1 + cos(pi v)) / 2 for v in [0, 1]; exact at both ends."""
     return (1 + math.cos(math.pi * v)) / 2

@@ -1,18 +1,9 @@
-"""Optimizers by name, for any workload: their settings, which recipes check, and how each is built.
-
-Torch is imported when one is built.
-"""
+"""The settings of the optimizers that any workload can be trained with, by name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Any
-
-from lrctl.contracts.workload import WithOptimizer, WithParamGroups, Workload
-
-if TYPE_CHECKING:
-    import torch
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 ClipNorm = Annotated[float, "scale gradients down to this L2 norm over all parameters; 0 is off"]
 Decay = Annotated[float, "weight decay"]
@@ -36,6 +27,8 @@ def check(settings: Any, *at_least_0: str) -> None:
 class AdamW:
     """Adam with decoupled weight decay, by torch's fused kernel."""
 
+    name: ClassVar[str] = "adamw"
+
     betas: tuple[float, ...] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: Decay = 0.1
@@ -49,6 +42,8 @@ class AdamW:
 class Adam:
     """Adam, by torch's fused kernel; weight decay is part of the gradient."""
 
+    name: ClassVar[str] = "adam"
+
     betas: tuple[float, ...] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: Decay = 0.0
@@ -61,6 +56,8 @@ class Adam:
 @dataclass(frozen=True, slots=True)
 class SGD:
     """Stochastic gradient descent, plain unless `momentum` is set."""
+
+    name: ClassVar[str] = "sgd"
 
     momentum: float = 0.0
     nesterov: bool = False
@@ -79,6 +76,8 @@ class SGD:
 class Adagrad:
     """Adagrad."""
 
+    name: ClassVar[str] = "adagrad"
+
     lr_decay: float = 0.0
     initial_accumulator_value: float = 0.0
     eps: float = 1e-10
@@ -96,6 +95,8 @@ class Adafactor:
     The class in transformers, as its Trainer makes it, takes the LR as it is; so the two need different LRs.
     """
 
+    name: ClassVar[str] = "adafactor"
+
     beta2_decay: float = -0.8
     d: Annotated[float, "updates are scaled down to this root mean square"] = 1.0
     weight_decay: Decay = 0.0
@@ -109,41 +110,7 @@ class Adafactor:
             raise ValueError(f"d: must be at least 1, got {self.d}")
 
 
-OPTIMIZERS: dict[str, Any] = {"adamw": AdamW, "adam": Adam, "sgd": SGD, "adagrad": Adagrad, "adafactor": Adafactor}
+OptimizerSettings = AdamW | Adam | SGD | Adagrad | Adafactor
+
+OPTIMIZERS: dict[str, type[OptimizerSettings]] = {each.name: each for each in (AdamW, Adam, SGD, Adagrad, Adafactor)}
 """The settings of each optimizer. All defaults are torch's, but for AdamW's weight decay of 0.1 (torch: 0.01)."""
-
-AUTO = "auto"
-"""The workload's own optimizer if it has one, else AdamW."""
-
-
-def defaults(name: str) -> dict[str, Any]:
-    """An optimizer's name and default settings, as `build` takes them."""
-    return {"name": name, **asdict(OPTIMIZERS[name]())}
-
-
-def build(workload: Workload, model: torch.nn.Module, settings: Mapping[str, Any] | None) -> torch.optim.Optimizer:
-    """The optimizer of `model`: the workload's own where `settings` is None, else the one that `settings` names.
-
-    The LR is set at every step by the trainer, which clips too.
-
-    Raises:
-        TypeError: the settings are None and the workload has no optimizer.
-    """
-    import torch
-
-    if settings is None:
-        if not isinstance(workload, WithOptimizer):
-            raise TypeError(f"{type(workload).__name__} has no method optimizer(model)")
-        return workload.optimizer(model)
-    groups: Any = workload.param_groups(model) if isinstance(workload, WithParamGroups) else model.parameters()
-    made: dict[str, Any] = {
-        "adamw": (torch.optim.AdamW, {"fused": True}),
-        "adam": (torch.optim.Adam, {"fused": True}),
-        "sgd": (torch.optim.SGD, {}),
-        "adagrad": (torch.optim.Adagrad, {}),
-        "adafactor": (torch.optim.Adafactor, {}),
-    }
-    kind, extra = made[settings["name"]]
-    given = {name: value for name, value in settings.items() if name not in ("name", "clip_norm")}
-    optimizer: torch.optim.Optimizer = kind(groups, **extra, **given)
-    return optimizer

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from lrctl.recipe.optimizers import OPTIMIZERS, build, defaults
+from lrctl.contracts.optimizers import OPTIMIZERS, SGD
+from lrctl.engine.optimizers import build
 from lrctl.recipe.workloads import load_workload
 
 LINEAR = load_workload("linear-regression", {}, 0)
@@ -29,7 +30,7 @@ def test_there_is_a_test_for_each() -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_defaults_are_torchs(name: str) -> None:
-    built = build(LINEAR, LINEAR.model(), defaults(name))
+    built = build(LINEAR, LINEAR.model(), OPTIMIZERS[name]())
     theirs = KINDS[name](LINEAR.model().parameters())
     assert type(built) is type(theirs)
     expected = theirs.defaults | OURS.get(name, {})
@@ -51,9 +52,9 @@ def test_the_defaults_are_torchs(name: str) -> None:
     ],
 )
 def test_a_setting_reaches_the_optimizer(name: str, setting: str, value: Any) -> None:
-    assert build(LINEAR, LINEAR.model(), defaults(name) | {setting: value}).defaults[setting] == value
+    assert build(LINEAR, LINEAR.model(), OPTIMIZERS[name](**{setting: value})).defaults[setting] == value
 
 
 def test_nesterov_momentum_reaches_sgd() -> None:
-    built = build(LINEAR, LINEAR.model(), defaults("sgd") | {"momentum": 0.9, "nesterov": True})
+    built = build(LINEAR, LINEAR.model(), SGD(momentum=0.9, nesterov=True))
     assert built.defaults["nesterov"] is True

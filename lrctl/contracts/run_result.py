@@ -1,0 +1,156 @@
+"""What a search came to: the document that `--json` prints, the store keeps and observers are shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from lrctl.contracts.canonical import finite
+from lrctl.contracts.chart import Chart
+from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.strategy import Segment, TrainedRun
+from lrctl.contracts.table import DataFile, Table
+
+FORMAT = "lrctl-result/1"
+
+LOSSES = ("train_loss", "validation_loss", "test_loss")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a search took, in this and earlier goes.
+
+    Attributes:
+        jobs: that it needed; `jobs_reused` of them other runs had trained.
+        steps_trained: optimizer updates, those of jobs made again and of stopped ones included.
+        extra_forwards: forward passes beyond one for each step: those with which schedules tried LRs, and those of jobs
+            that measured frozen weights.
+        scored_batches: reserved batches that jobs were scored on, a forward pass each.
+        full_runs: all of this in plain training runs: steps trained, and a third of a step for each forward pass, over
+            the steps of one run.
+        seconds: wall-clock time of the last go.
+    """
+
+    jobs: int = 0
+    jobs_reused: int = 0
+    steps_trained: int = 0
+    extra_forwards: int = 0
+    scored_batches: int = 0
+    full_runs: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """The result of one run of a search.
+
+    Attributes:
+        run: its name.
+        seed: of the training run that is handed over.
+        steps: of a whole training run.
+        schedule: None where none was found, as in a comparison that sums up what was recorded.
+        train_loss: final training loss, smoothed (nats for language models). None, as the two losses on held-out data,
+            where nothing was trained or the loss is not finite.
+        metrics: split -> metric -> value on held-out data.
+        checkpoint: key of the job whose checkpoint is handed over.
+        results: what was trained from the first step to the last, where that is more than the one run handed over.
+        summary: what else the strategy has to say, JSON values by name.
+    """
+
+    command: str
+    run: str
+    workload: str
+    seed: int
+    steps: int
+    schedule: ScheduleRecord | None
+    status: str = "done"
+    train_loss: float | None = None
+    validation_loss: float | None = None
+    test_loss: float | None = None
+    metrics: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = ()
+    checkpoint: str | None = None
+    cost: Cost = Cost()
+    notes: tuple[str, ...] = ()
+    tables: tuple[Table, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    data: tuple[DataFile, ...] = ()
+    results: tuple[TrainedRun, ...] = ()
+    chosen_by: str = ""
+    next: str = ""
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> tuple[TrainedRun, ...]:
+        """What was trained from the first step to the last: the results, else the run handed over, else nothing."""
+        if found := tuple(each for each in self.results if each.checkpoint):
+            return found
+        if self.checkpoint is None or self.schedule is None:
+            return ()
+        train, validation, test = (math.nan if loss is None else loss for loss in map(self.__getattribute__, LOSSES))
+        return (TrainedRun("", self.schedule, self.checkpoint, train, validation, test, self.cost.full_runs),)
+
+    @property
+    def handed_over(self) -> frozenset[str]:
+        """The jobs whose checkpoints are handed over: the run's own, and that of each of its results."""
+        keys = (self.checkpoint, *(each.checkpoint for each in self.results))
+        return frozenset(key for key in keys if key)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of what was trained, ascending."""
+        own = {self.seed if each.seed is None else each.seed for each in self.results}
+        return tuple(sorted(own or {self.seed}))
+
+    def to_json(self) -> dict[str, Any]:
+        """Strict JSON: a number that is not finite becomes null; optional parts that are empty are left out."""
+        document = {
+            "format": FORMAT,
+            **{name: getattr(self, name) for name in PLAIN},
+            "schedule": self.schedule and asdict(self.schedule),
+            "segments": [asdict(segment) for segment in self.segments],
+            "cost": asdict(self.cost),
+            "notes": self.notes,
+        }
+        optional = {
+            "tables": [asdict(table) for table in self.tables],
+            "charts": [asdict(chart) for chart in self.charts],
+            "data": [asdict(each) for each in self.data],
+            "results": [each.to_json() for each in self.results],
+            "chosen_by": self.chosen_by,
+            "next": self.next,
+        }
+        strict: dict[str, Any] = finite({**self.summary, **document, **{k: v for k, v in optional.items() if v}})
+        return strict
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> RunResult:
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no document of this format.
+        """
+        if document["format"] != FORMAT:
+            raise ValueError(f"format: must be {FORMAT!r}, got {document['format']!r}")
+        named = {f.name for f in fields(cls)} | {"format"}
+        schedule = document["schedule"]
+        return cls(
+            **{name: document[name] for name in PLAIN},
+            schedule=None if schedule is None else ScheduleRecord(**schedule),
+            segments=tuple(map(Segment.from_json, document["segments"])),
+            cost=Cost(**document["cost"]),
+            notes=tuple(document["notes"]),
+            tables=tuple(map(Table.from_json, document.get("tables", ()))),
+            charts=tuple(map(Chart.from_json, document.get("charts", ()))),
+            data=tuple(map(DataFile.from_json, document.get("data", ()))),
+            results=tuple(map(TrainedRun.from_json, document.get("results", ()))),
+            chosen_by=document.get("chosen_by", ""),
+            next=document.get("next", ""),
+            summary={name: value for name, value in document.items() if name not in named},
+        )
+
+
+PLAIN = ("command", "run", "status", "workload", "seed", "steps", *LOSSES, "metrics", "checkpoint")
+"""The fields that stand in the document as they are."""

@@ -1,0 +1,46 @@
+"""Executors that are at work: chosen once for a search, and kept for the next one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from lrctl.contracts import params as fields
+from lrctl.contracts.canonical import canonical_json
+from lrctl.contracts.executor import Executor, slots
+from lrctl.engine.worker import attempt
+from lrctl.recipe.schema import AUTO, Choice
+from lrctl.registry.registry import registry
+from lrctl.storage.store import Store
+
+
+def resolved(choice: Choice, device: str) -> Choice:
+    """What `auto` stands for: this process where one job can run at a time, else as many workers as can."""
+    if choice.name != AUTO:
+        return choice
+    workers = choice.params.workers or slots(device)
+    part = next(part for part in registry().of("executor") if part.in_process == (workers == 1))
+    given = {} if part.in_process else {"workers": workers}
+    return Choice(part.name, fields.build(part.params, given, f"executor {part.name}"))
+
+
+@dataclass(slots=True)
+class Executors:
+    """Executors by what they were built with: searches that follow each other share their workers."""
+
+    built: dict[str, Executor] = field(default_factory=dict)
+
+    def get(self, choice: Choice, store: Store, device: str) -> Executor:
+        """The executor of that choice for a store."""
+        choice = resolved(choice, device)
+        key = canonical_json([choice.table, str(store.path.resolve()), device])
+        if key not in self.built:
+            part = registry().get("executor", choice.name)
+            self.built[key] = part.target(choice.params, partial(attempt, store.path))
+        return self.built[key]
+
+    def close(self) -> None:
+        """Stop whatever still runs."""
+        for executor in self.built.values():
+            executor.close()
+        self.built.clear()

@@ -1,0 +1,146 @@
+"""Jobs of a search: known ones are read from the store, the others are trained, retried and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from lrctl.contracts.executor import Executor
+from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.result import JobRecord
+from lrctl.engine.early_stopping import Limited
+from lrctl.errors import CheckpointError, JobFailedError, LrctlError, ReproducibilityError, StoreError, UsageError
+from lrctl.registry.observers import notify
+from lrctl.storage.store import Store
+
+ATTEMPTS = 3
+"""How often a job that fails is tried (paper, Appendix A)."""
+
+RESTORES = 30
+"""How often a job is tried whose parent's checkpoint is gone, as happens when searches share work and a store."""
+
+FINAL: dict[str, type[LrctlError]] = {e.__name__: e for e in (UsageError, StoreError, ReproducibilityError)}
+"""Errors of a job that another attempt cannot cure."""
+
+Limit = Callable[[], float | None]
+"""The mean loss above which a job need not be finished, as it is at the moment; None if that is not known."""
+
+
+@dataclass(slots=True)
+class JobRunner:
+    """Runs the jobs of a search.
+
+    Attributes:
+        fresh: train every job anew, whatever the store holds.
+        seen: every job met so far, by key: what a lost checkpoint is made again from.
+        kept: those of them whose checkpoints were not deleted yet.
+        records: of the jobs that are done, or were stopped.
+    """
+
+    store: Store
+    spec: TrainSpec
+    executor: Executor
+    fresh: bool = False
+    seen: dict[str, SegmentJob] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    records: dict[str, JobRecord] = field(default_factory=dict)
+
+    def meet(self, jobs: Sequence[SegmentJob]) -> list[str]:
+        """The keys of jobs that are asked for."""
+        keys = [job.key(self.spec) for job in jobs]
+        self.seen |= dict(zip(keys, jobs, strict=True))
+        self.kept |= set(keys)
+        return keys
+
+    def known(self, key: str) -> bool:
+        """Whether a job's record is at hand; a fresh search takes only what it trained itself."""
+        if key in self.records and self.records[key].status != "stopped":
+            return True
+        if self.fresh:
+            if key not in self.records:
+                self.store.forget(key)
+            return False
+        record = self.store.record(key)
+        if record is not None:
+            self.records[key] = record
+        return record is not None
+
+    def ruled_out(self, key: str, limit: float | None) -> bool:
+        """Whether a job was stopped before, where it cannot be chosen now either."""
+        before = self.records.get(key) or self.store.stopped(key)
+        if before is None or before.at_least is None or limit is None:
+            return False
+        if not replace(self.seen[key], stop_above=limit).cannot_be_chosen(before.at_least):
+            return False
+        self.records[key] = before
+        return True
+
+    def train(self, keys: Iterable[str], limit: Limit = lambda: None) -> None:
+        """Train jobs and take their records in; failures are tried again, lost parents are made again.
+
+        Raises:
+            JobFailedError: a job failed on every attempt.
+            LrctlError: a job met an error that another attempt cannot cure.
+        """
+        tries, restores = dict.fromkeys(keys, 1), 0
+        while tries:
+            self.restore({parent for key in tries if (parent := self.seen[key].parent)})
+            again: dict[str, int] = {}
+            jobs = Limited([self.seen[key] for key in tries], limit)
+            for record in self.executor.run(self.spec, jobs):
+                if record.failure is None:
+                    self.take(replace(record, attempts=max(record.attempts, tries[record.key])))
+                elif record.failure.kind == CheckpointError.__name__ and restores < RESTORES:
+                    again[record.key] = tries[record.key]
+                else:
+                    give_up_on(record, tries[record.key])
+                    again[record.key] = tries[record.key] + 1
+            tries, restores = again, restores + 1
+
+    def take(self, record: JobRecord) -> None:
+        """Take the record of a job that was just trained."""
+        if record.attempts > 1:
+            self.store.put_record(record)
+        self.records[record.key] = record
+        self.tell(record.key, reused=False)
+
+    def tell(self, key: str, *, reused: bool) -> None:
+        """Tell observers of a job."""
+        notify("job_finished", job=self.seen[key], result=self.records[key].answer(), reused=reused)
+
+    def restore(self, keys: set[str]) -> None:
+        """Make sure that these checkpoints are there: one that is gone is trained again, from its own parent."""
+        lost = [key for key in sorted(keys) if not self.store.checkpoint(key).exists()]
+        unknown = [key for key in lost if key not in self.seen]
+        if unknown:
+            raise JobFailedError(f"the checkpoint of job {unknown[0][:12]} is gone and nothing tells how to remake it")
+        if lost:
+            # It may have been asked for without a checkpoint at first; that is not part of its key.
+            self.seen |= {key: replace(self.seen[key], checkpoint=True) for key in lost}
+            self.kept |= set(lost)
+            self.train(lost)
+
+    def clean_up(self, needed: Iterable[str | None] = ()) -> None:
+        """Delete the checkpoints that nothing continues from any more."""
+        # Each once: another search that shares the store may have made it again for itself.
+        self.store.drop_checkpoints(self.kept - set(needed))
+        self.kept &= set(needed)
+
+
+def give_up_on(record: JobRecord, tries: int) -> None:
+    """Raise the error of a failed job unless it is worth another attempt.
+
+    Raises:
+        JobFailedError: it has had all its attempts.
+        LrctlError: another attempt would meet the same error.
+    """
+    failure = record.failure
+    assert failure is not None
+    if failure.kind in FINAL:
+        raise FINAL[failure.kind](failure.message)
+    if tries >= ATTEMPTS:
+        raise JobFailedError(
+            f"job {record.key[:12]} failed {tries} times, last with {failure.kind}: {failure.message}; "
+            "--debug shows where; once that is mended, the same command continues",
+            failure.traceback,
+        )

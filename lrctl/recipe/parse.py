@@ -1,0 +1,174 @@
+"""TOML -> frozen dataclasses. The only place that trusts no input; everything behind it is checked."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from lrctl.contracts import params as fields
+from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
+from lrctl.errors import UsageError, unknown
+from lrctl.recipe.files import NAMES, assign, layers, merge
+from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
+from lrctl.recipe.workloads import is_code
+from lrctl.registry.registry import registry
+
+DEFAULT = "quickstart"
+TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
+
+
+def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *, allow_code: bool = False) -> Recipe:
+    """The recipe of that name or file (default: quickstart), with overrides by dotted key, checked.
+
+    Raises:
+        UsageError: there is no such recipe, it is not TOML, or a table, key or value in it is not allowed.
+    """
+    tables: dict[str, Any] = {}
+    source = refused = ""
+    for layer in layers(name or DEFAULT):
+        if tables:
+            check(tables, source)  # so that a mistake is told of the file that it is in
+        tables, source = merge(layer.tables, tables), layer.source
+        refused = layer.refused if layer.names_workload else refused
+    if allow_code or "workload.name" in (overrides or {}):
+        refused = ""
+    # Names first: another workload or executor starts from its own defaults.
+    for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] not in NAMES):
+        assign(tables, key, from_here(value) if key == "workload.name" else value)
+    return replace(check(tables, source), refused=refused)
+
+
+def check(tables: Mapping[str, Any], source: str) -> Recipe:
+    """A recipe from raw tables.
+
+    Raises:
+        UsageError: a table, key or value in it is not allowed.
+    """
+    for name, table in tables.items():
+        if name not in TABLES:
+            raise unknown("table", name, TABLES, f"{source}: [{name}]")
+        if not isinstance(table, dict):
+            raise UsageError(f"{source}: {name}: must be a table, got {table!r}; write [{name}]")
+    return Recipe(
+        source,
+        training=fields.build(Training, tables.get("training", {}), f"{source}: training"),
+        optimizer=check_optimizer(tables.get("optimizer", {}), source),
+        divergence=fields.build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
+        workload=check_workload(tables.get("workload", {}), source),
+        executor=check_executor(tables.get("executor", {}), source),
+        strategies={name: check_strategy(name, each, source) for name, each in tables.get("strategy", {}).items()},
+    )
+
+
+def check_strategy(name: str, table: Any, source: str) -> Any:
+    """The parameters of a strategy from its table."""
+    where = f"{source}: strategy.{name}"
+    part = registry().get("strategy", name, where)
+    if not isinstance(table, dict):
+        raise UsageError(f"{where}: must be a table, got {table!r}")
+    return fields.build(part.params, table, where)
+
+
+def check_workload(table: Mapping[str, Any], source: str) -> Choice:
+    """The workload table: a registered name or `file.py:Class`, and its parameters, all spelt out."""
+    name, params = split_name(table, f"{source}: workload")
+    if is_code(name):
+        for key, value in params.items():
+            check_plain(value, f"{source}: workload.{key}")
+        return Choice(name, params)
+    if name.endswith(".py"):
+        raise UsageError(f"{source}: workload.name: {name} must name a class too, as in {name}:MyWorkload")
+    part = registry().get("workload", name, f"{source}: workload.name")
+    return Choice(name, fields.build(part.params, params, f"{source}: workload"))
+
+
+def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
+    """The optimizer table: a known name, and its settings."""
+    where = f"{source}: optimizer"
+    name, params = split_name({"name": AUTO, **table}, where)
+    if name != AUTO and name not in OPTIMIZERS:
+        raise unknown("optimizer", name, [AUTO, *OPTIMIZERS], f"{where}.name")
+    kind = AdamW if name == AUTO else OPTIMIZERS[name]
+    for key in params.keys() - named_in(kind):
+        if owners := [each for each, other in OPTIMIZERS.items() if key in named_in(other)]:
+            raise UsageError(f"{where}.{key}: it is a setting of {' and '.join(owners)}; set optimizer.name first")
+    return OptimizerChoice(fields.build(kind, params, where), auto=name == AUTO, given=bool(table))
+
+
+def named_in(params: Any) -> set[str]:
+    """The names of the parameters that a dataclass declares."""
+    return {field.name for field in fields.fields_of(params)}
+
+
+def check_plain(value: Any, where: str) -> None:
+    """Refuse a value of TOML that JSON cannot hold: a date, a time, or a number that is not finite.
+
+    Raises:
+        UsageError: names the value.
+    """
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            check_plain(item, f"{where}.{key}")
+    elif not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        raise UsageError(f"{where}: must be a string, a finite number, true or false, or a list or table, got {value}")
+
+
+def check_executor(table: Mapping[str, Any], source: str) -> Choice:
+    """The executor table; `auto` takes the parameters of any built-in choice and is resolved by the session."""
+    name, params = split_name({"name": AUTO, **table}, f"{source}: executor")
+    if name == AUTO:
+        return Choice(name, fields.build(Auto, params, f"{source}: executor"))
+    if name not in (known := [part.name for part in registry().of("executor")]):
+        raise unknown("executor", name, [AUTO, *known], f"{source}: executor.name")
+    part = registry().get("executor", name)
+    return Choice(name, fields.build(part.params, params, f"{source}: executor"))
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """Parameters of the executor `auto`."""
+
+    workers: Annotated[int, "worker processes; 0 is one per CPU core or GPU"] = 0
+
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ValueError(f"workers: must be at least 0, got {self.workers}")
+
+
+def split_name(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
+    """The `name` of a table and the rest of it."""
+    name = table.get("name")
+    if not isinstance(name, str):
+        raise UsageError(f"{where}.name: must be a string, got {name!r}")
+    return name, {key: value for key, value in table.items() if key != "name"}
+
+
+def from_here(workload: Any) -> Any:
+    """A `file.py:Class` relative to the working directory as an absolute path; anything else as it is."""
+    if not isinstance(workload, str) or not is_code(workload):
+        return workload
+    file, _, cls = workload.rpartition(":")
+    return f"{Path(file).expanduser().resolve()}:{cls}"
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """`table.key=value` with the value read as TOML, or as a plain string if it is not TOML.
+
+    >>> parse_setting("training.steps=100"), parse_setting("workload.tokenizer=bytes")
+    (('training.steps', 100), ('workload.tokenizer', 'bytes'))
+
+    Raises:
+        UsageError: there is no `=` or no table.
+    """
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not equals or "." not in key or not all(key.split(".")):
+        raise UsageError(f"--set {text}: must be table.key=value, such as training.steps=100")
+    try:
+        return key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key, value.strip()

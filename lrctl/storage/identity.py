@@ -1,0 +1,90 @@
+"""What decides a run's result: canonical JSON, by whose digest a run is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from lrctl.contracts.canonical import digest
+from lrctl.contracts.job import NUMERICS, TrainSpec
+from lrctl.contracts.params import identity
+from lrctl.recipe.schema import Recipe
+
+FORMAT = "lrctl-run/1"
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """Everything that decides the result of a run. Settings at their defaults are left out, as in the keys of jobs.
+
+    Attributes:
+        device: the type of device; None where nothing was trained.
+        content: digest of the data and of the user's code; None where nothing was trained.
+        workload: its `name` and parameters; that of `file.py:Class` without the path.
+    """
+
+    command: str
+    numerics: int
+    device: str | None
+    content: str | None
+    training: Mapping[str, Any]
+    divergence: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+    workload: Mapping[str, Any]
+    strategy: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, command: str, recipe: Recipe, spec: TrainSpec | None) -> RunIdentity:
+        """The identity of a search of a recipe; without a spec, of one that trains nothing."""
+        choice, params = recipe.workload, recipe.params(command)
+        return cls.from_json(
+            finite_lists(
+                {
+                    "command": command,
+                    "numerics": NUMERICS,
+                    "device": None if spec is None else spec.device.partition(":")[0],
+                    "content": None if spec is None else spec.content,
+                    "training": identity(recipe.training),
+                    "divergence": identity(recipe.divergence),
+                    "optimizer": recipe.optimizer.changed if recipe.optimizer.given else {},
+                    "workload": {"name": choice.name.rpartition(":")[2], **choice.changed},
+                    "strategy": {} if params is None else identity(params),
+                }
+            )
+        )
+
+    @property
+    def name(self) -> str:
+        """What such a run is called, unless the user names it."""
+        return f"{self.command}-{digest(self.to_json())[:8]}"
+
+    @property
+    def steps(self) -> int:
+        """Of a whole training run."""
+        return int(self.training["steps"])
+
+    @property
+    def seed(self) -> int:
+        """Of the recipe."""
+        return int(self.training.get("seed", 0))
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object."""
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> RunIdentity:
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError: something is missing.
+        """
+        return cls(**{field.name: document[field.name] for field in fields(cls)})
+
+
+def finite_lists(value: Any) -> Any:
+    """A value as it comes back from JSON: tuples are lists."""
+    if isinstance(value, Mapping):
+        return {name: finite_lists(item) for name, item in value.items()}
+    return [finite_lists(item) for item in value] if isinstance(value, list | tuple) else value
