@@ -24,6 +24,8 @@ from lrctl.registry.registry import registry
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
 
+__all__ = ["AdaptiveLRCallback", "attach"]
+
 On = Literal["update", "evaluation"]
 ATTACH = "use attach(trainer, AdaptiveLRCallback(...)), which takes the loss that the Trainer trains with"
 

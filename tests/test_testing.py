@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -22,6 +23,7 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import Failure, JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Scope, UpdateContext
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult
+from lrctl.engine.worker import attempt
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
 from lrctl_schedules.constant import Constant, ConstantWithWarmup
@@ -184,7 +186,7 @@ def test_a_built_in_workload_keeps_its_contract(
 def test_a_built_in_executor_keeps_its_contract(name: str, tmp_path: Path) -> None:
     part = registry().get("executor", name)
     params = fields.build(part.params, {"workers": 1} if name == "processes" else {}, name)
-    testing.check_executor(part.target(params, tmp_path), SPEC, JOBS)
+    testing.check_executor(part.target(params, partial(attempt, tmp_path)), SPEC, JOBS)
 
 
 SPEC = replace(

@@ -42,10 +42,10 @@ PLUGIN = '''
 """A strategy, a schedule family, a workload and an executor that lrctl has never heard of."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal, Optional
 
 from lrctl import hookimpl
+from lrctl.contracts.executor import Attempt
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Batch, SearchResult
 
@@ -119,13 +119,11 @@ class BackwardsParams:
 @dataclass(frozen=True)
 class Backwards:
     params: BackwardsParams
-    store: Path
+    attempt: Attempt
 
     def run(self, spec, jobs):
-        from lrctl.engine.worker import attempt
-
         for job in reversed(jobs):
-            yield attempt(self.store, spec, job)
+            yield self.attempt(spec, job)
 
     def close(self):
         pass

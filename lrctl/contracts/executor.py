@@ -10,22 +10,25 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import JobRecord
 
 Attempt = Callable[[TrainSpec, SegmentJob], JobRecord]
-"""Does a job in whatever process it is called in, and never raises: an exception becomes a record that `failed`.
+"""Does a job, in whatever process it is called, and records it in the store; it can be pickled.
 
-It can be pickled.
+It never raises: an exception becomes a record with status `failed`.
 """
 
 
 @runtime_checkable
 class Executor(Protocol):
-    """Runs jobs, each by calling an `Attempt` in some process. Built as `build(params, attempt)`.
+    """Runs jobs, each by calling `attempt(spec, job)` in some process. Built as `build(params, attempt)`.
 
-    A worker that dies is a record with status `failed`: the session decides whether to try again. An executor may be
-    given the jobs of several searches, one after the other.
+    A worker that dies makes its job's result `failed`: the session decides whether to try again. An executor may serve
+    several searches, one after another, each with a `spec` of its own.
     """
 
     def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob], /) -> Iterator[JobRecord]:
-        """One result per job, in the order in which they finish."""
+        """One result per job, in the order in which they finish.
+
+        A job is taken from `jobs` when it can start, not before: only then is its `stop_above` known.
+        """
         ...
 
     def close(self) -> None:

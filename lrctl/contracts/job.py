@@ -128,10 +128,11 @@ class SegmentJob:
         """Whether every LR is 0, so that the weights never move."""
         return self.lrs is not None and not any(self.lrs)
 
-    @property
-    def forward_only(self) -> bool:
-        """Whether the job only measures frozen weights: without a backward pass, since it leaves no state behind."""
-        return self.frozen and not self.checkpoint and not self.gradient_norms
+    def forward_only(self, spec: TrainSpec) -> bool:
+        """Whether updates would change nothing that is kept or asked for, so that a step is a forward pass."""
+        # An optimizer of the workload's own may move weights at LR 0 too.
+        own = spec.of(self).optimizer is None
+        return self.frozen and not self.checkpoint and not self.gradient_norms and not own
 
     def cannot_be_chosen(self, mean_loss: float) -> bool:
         """Whether the job is of no use with this mean loss, or more."""

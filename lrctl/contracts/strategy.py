@@ -184,8 +184,8 @@ class Batch:
             job of this batch continues from are deleted.
         judge: whether jobs that went badly are marked as diverged. False where a strategy judges whole runs by how
             they end.
-        tolerance: one of the jobs is chosen by its mean loss, and which may be: a job that is sure to be none of them is
-            stopped. Its result has status `stopped` and mean loss +inf. None: every job is trained to its end.
+        tolerance: one of the jobs is chosen by its mean loss, and which may be: a job that is sure to be none of them
+            is stopped. Its result has status `stopped` and mean loss +inf. None: every job is trained to its end.
     """
 
     title: str

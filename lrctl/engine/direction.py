@@ -5,7 +5,7 @@ Imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -56,6 +56,12 @@ class Direction:
 def parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:
     """Each parameter with its group, in order."""
     return ((group, p) for group in optimizer.param_groups for p in group["params"])
+
+
+def scaled(optimizer: torch.optim.Optimizer, scales: Sequence[float]) -> list[tuple[torch.Tensor, float]]:
+    """Each parameter with what its group's LR is scaled by."""
+    groups = zip(optimizer.param_groups, scales, strict=True)
+    return [(parameter, scale) for group, scale in groups for parameter in group["params"]]
 
 
 def gradient(parameter: torch.Tensor) -> torch.Tensor:

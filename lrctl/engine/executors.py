@@ -24,6 +24,14 @@ def resolved(choice: Choice, device: str) -> Choice:
     return Choice(part.name, fields.build(part.params, given, f"executor {part.name}"))
 
 
+def workers_of(choice: Choice, device: str) -> int:
+    """How many jobs an executor does at once on a device."""
+    found = resolved(choice, device)
+    if registry().get("executor", found.name).in_process:
+        return 1
+    return getattr(found.params, "workers", 0) or slots(device)
+
+
 @dataclass(slots=True)
 class Executors:
     """Executors by what they were built with: searches that follow each other share their workers."""

@@ -6,18 +6,16 @@ Imports torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
 import torch
 
 from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope
-from lrctl.engine.direction import Direction, gradient, parameters
+from lrctl.engine.direction import Direction, parameters, scaled
+from lrctl.engine.update_context import Again, LiveContext
 from lrctl.errors import UsageError
-
-Again = Callable[[], torch.Tensor]
-"""Computes the loss of the update's batch once more, with the weights as they are then."""
 
 
 @dataclass(slots=True)
@@ -85,7 +83,9 @@ class Control:
             UsageError: the schedule asks for what the optimizer or `again` cannot give.
         """
         if self.probing is not None:
-            self.memory = self.probing.probe(self.memory, LiveUpdate(self, step, float(loss), again))
+            context = LiveContext(self.optimizer, self.scales, self.schedule, step, float(loss), again, self.direction)
+            self.memory = self.probing.probe(self.memory, context)
+            self.direction, self.forwards = context.direction, self.forwards + context.forwards
             lr = self.set(step)
             if not any(self.lrs):
                 self.hold()
@@ -169,78 +169,6 @@ class Control:
             parameter.sub_((lr - self.base) * scale * u)
 
 
-@dataclass(slots=True)
-class LiveUpdate:
-    """The moment between an update's backward pass and its step, for a schedule that looks into it."""
-
-    control: Control
-    step: int
-    loss: float
-    again: Again | None
-    before: list[torch.Tensor] | None = None
-
-    @torch.no_grad()
-    def products(self, scope: Scope) -> tuple[Any, ...]:
-        """The gradient times the last update's direction; see `UpdateContext`."""
-        control = self.control
-        if control.direction is None:
-            control.direction = Direction(control.optimizer)
-        each = scaled(control.optimizer, control.scales)
-        last = control.direction.last or [torch.zeros_like(p) for p, _ in each]
-        products = [wide(gradient(p)) * wide(u) * scale for (p, scale), u in zip(each, last, strict=True)]
-        if scope == "element":
-            return tuple(product.nan_to_num(0.0, 0.0, 0.0) for product in products)
-        sums = torch.stack([product.sum().double() for product in products]).tolist()
-        by_group, start = [], 0
-        for group in control.optimizer.param_groups:
-            by_group.append(sum(sums[start : start + len(group["params"])]))
-            start += len(group["params"])
-        found = by_group if scope == "group" else [sum(sums)]
-        return tuple(value if math.isfinite(value) else 0.0 for value in found)
-
-    @torch.no_grad()
-    def slope(self) -> float:
-        """How fast the loss falls at first along the gradient step; see `UpdateContext`."""
-        each = scaled(self.control.optimizer, self.control.scales)
-        return float(torch.stack([wide(gradient(p)).square().sum().double() * scale for p, scale in each]).sum())
-
-    @torch.no_grad()
-    def loss_at(self, lr: float) -> float:
-        """The loss of the same batch after a gradient step with this LR; see `UpdateContext`."""
-        control = self.control
-        check_plain(control.optimizer)
-        if self.again is None:
-            raise UsageError(
-                f"{control.schedule!r}: it has to compute the loss of a batch again; give probe() a closure"
-            )
-        moved = scaled(control.optimizer, control.scales)
-        self.before = [p.clone() for p, _ in moved] if self.before is None else self.before
-        control.forwards += 1
-        try:
-            for parameter, scale in moved:
-                parameter.sub_(gradient(parameter), alpha=lr * scale)
-            return float(self.again().detach())
-        finally:
-            for (parameter, _), start in zip(moved, self.before, strict=True):
-                parameter.copy_(start)
-
-
-def check_plain(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse an optimizer whose step is not the gradient step.
-
-    Raises:
-        UsageError: names what is asked for.
-    """
-    plain = isinstance(optimizer, torch.optim.SGD) and not any(
-        group["momentum"] or group["weight_decay"] or group["maximize"] for group in optimizer.param_groups
-    )
-    if not plain:
-        raise UsageError(
-            f"optimizer {type(optimizer).__name__}: a line search tries gradient steps; choose sgd without momentum "
-            "and weight decay"
-        )
-
-
 def family_of(schedule: Any) -> str:
     """What a state belongs to: the schedule's class."""
     return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
@@ -255,17 +183,6 @@ def scope_of(schedule: Any) -> Scope:
 def is_number(given: Any) -> bool:
     """Whether a schedule gave one LR, not several."""
     return not isinstance(given, tuple | list)
-
-
-def scaled(optimizer: torch.optim.Optimizer, scales: Sequence[float]) -> list[tuple[torch.Tensor, float]]:
-    """Each parameter with what its group's LR is scaled by."""
-    groups = zip(optimizer.param_groups, scales, strict=True)
-    return [(parameter, scale) for group, scale in groups for parameter in group["params"]]
-
-
-def wide(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor in float32 at least: LRs and products of halves would lose themselves in rounding."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
 def on(device: torch.device, state: Any) -> Any:

@@ -155,7 +155,7 @@ class Session:
         run, seen, records = self.runner.spec.run, self.runner.seen, self.runner.records
         jobs = [record for key, record in records.items() if seen[key].steps]
         own = [record for record in jobs if record.run == run]
-        measured = sum(r.steps + r.discarded for r in own if seen[r.key].forward_only)
+        measured = sum(r.steps + r.discarded for r in own if seen[r.key].forward_only(self.runner.spec))
         steps = sum(r.steps + r.discarded for r in own) - measured + sum(r.remade.get(run, 0) for r in jobs)
         forwards = measured + sum(r.extra_forwards for r in own)
         scored = sum(seen[r.key].score_batches for r in records.values() if r.run == run and r.status != "stopped")

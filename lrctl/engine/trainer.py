@@ -6,12 +6,7 @@ Imports torch.
 from __future__ import annotations
 
 import copy
-import hashlib
-import math
-import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,12 +15,21 @@ import numpy as np
 import torch
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.workload import Scored, Weighted, Workload
+from lrctl.contracts.workload import Workload
 from lrctl.engine import optimizers
-from lrctl.engine.batches import pieces, rows, to
 from lrctl.engine.early_stopping import PartialMean
 from lrctl.engine.lr_control import Control
-from lrctl.errors import UsageError
+from lrctl.engine.passes import (
+    backward,
+    batch_of,
+    evaluate,
+    forward,
+    frozen,
+    loss_again,
+    precision,
+    score,
+    seed_all,
+)
 
 
 @dataclass(slots=True)
@@ -50,173 +54,105 @@ def train(workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict
     """Train steps [job.start, job.stop), from initialisation or from the state of another job.
 
     The loss of step t is that of batch t before update t. `start_from` is left as it is. A job whose mean loss is sure
-    to exceed its `stop_above` is stopped, and neither scored nor evaluated.
+    to exceed its `stop_above` is stopped, and neither scored nor evaluated. Where every LR is 0 and the state is not
+    kept (`job.checkpoint` is false), losses are computed without gradients and updates; the optimizer's state is then
+    not what these would have made of it.
 
     Raises:
         RuntimeError: something resets the LR between the schedule and the update.
-        ValueError: an adaptive schedule gives an LR that is negative or not finite.
+        ValueError: a schedule gives an LR that is negative or not finite.
     """
-    device = torch.device(spec.device)
-    seed_all(spec.seed, "model", device)
-    model = workload.model().to(device)
-    optimizer = optimizers.build(workload, model, spec.optimizer)
-    control = Control(optimizer, job.schedule, [group.get("lr_scale", 1.0) for group in optimizer.param_groups])
-    if spec.compile:
-        model.compile()  # in place: the names in its state stay
+    training = Training(workload, spec, job)
     if start_from is not None:
-        model.load_state_dict(start_from["model"])
-        # torch's optimizers keep the tensors they are given: without the copy, siblings would share moments.
-        optimizer.load_state_dict(copy.deepcopy(start_from["optimizer"]))
-        control.restore(start_from)
-    losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=device)
-    norms = torch.zeros_like(losses)
-    lrs: list[float] = []
-    partial_mean = PartialMean(job)
-    stoppable = not getattr(workload, "signed_loss", False)
-    clip_norm = spec.optimizer.clip_norm if spec.optimizer else 0.0
-    model.train()
+        training.restore(start_from)
     began = time.perf_counter()
-    for index, step in enumerate(range(job.start, job.stop)):
-        loss = backward(workload, model, spec, batch_of(workload, spec, step))
-        if job.gradient_norms:
-            norms[index] = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-        if clip_norm:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-        lr = control.decide(step, loss, partial(loss_again, workload, model, spec, step))
-        optimizer.step()
-        if index == 0:
-            control.check()
-        losses[index] = loss
-        lrs.append(lr)
-        control.observe(step, lr, losses[index])
-        optimizer.zero_grad(set_to_none=True)
-        if stoppable and partial_mean.due(len(lrs)):
-            partial_mean.add(losses[partial_mean.seen : len(lrs)].tolist())
-            if partial_mean.exceeded:
-                break
-    read = losses[: len(lrs)].cpu().numpy()  # waits for the device
+    at_least = training.run()
+    losses = training.losses[: len(training.lrs)].cpu().numpy()  # waits for the device
     seconds = time.perf_counter() - began
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), **control.state()}
-    trained = Trained(read, lrs, state, seconds, extra_forwards=control.forwards)
-    if len(lrs) < job.stop - job.start:
-        trained.at_least = partial_mean.at_least
-        return trained
-    if job.gradient_norms:
-        trained.gradient_norms = tuple(norms.tolist())
-    with frozen(model), precision(spec.dtype, device):
-        if job.score_batches:
-            trained.score = score(workload, model, job.score_batches, spec.seed, device)
-        for split in job.evaluate:
-            seed_all(spec.seed, split, device)
-            trained.metrics[split] = evaluate(workload, model, split)
+    forwards = training.control.forwards
+    trained = Trained(losses, training.lrs, training.state(), seconds, extra_forwards=forwards, at_least=at_least)
+    if at_least is None:
+        training.measure(trained)
     return trained
 
 
-def batch_of(workload: Workload, spec: TrainSpec, step: int) -> Any:
-    """The batch of a step; from here on random numbers are those of that step."""
-    device = torch.device(spec.device)
-    seed_all(spec.seed, step, device)
-    with precision(spec.dtype, device):
-        return workload.batch(step)
+class Training:
+    """A model on its way through a job: its losses so far, and the LRs that were used."""
 
+    def __init__(self, workload: Workload, spec: TrainSpec, job: SegmentJob) -> None:
+        self.workload, self.spec, self.job, self.device = workload, spec, job, torch.device(spec.device)
+        seed_all(spec.seed, "model", self.device)
+        self.model = workload.model().to(self.device)
+        self.optimizer = optimizers.build(workload, self.model, spec.optimizer)
+        scales = [group.get("lr_scale", 1.0) for group in self.optimizer.param_groups]
+        self.control = Control(self.optimizer, job.schedule, scales)
+        if spec.compile:
+            self.model.compile()  # in place: the names in its state stay
+        self.losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=self.device)
+        self.norms = torch.zeros_like(self.losses)
+        self.lrs: list[float] = []
+        self.clip_norm = spec.optimizer.clip_norm if spec.optimizer else 0.0
+        self.frozen = job.frozen
 
-def backward(workload: Workload, model: torch.nn.Module, spec: TrainSpec, batch: Any) -> torch.Tensor:
-    """Add the gradient of a batch's loss to the parameters' gradients, piece by piece. Returns the loss, detached."""
-    return total(workload, spec, batch, lambda piece, share: backed(loss_of(workload, model, spec, piece), share))
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state, which is left as it is."""
+        self.model.load_state_dict(state["model"])
+        # torch's optimizers keep the tensors they are given: without the copy, siblings would share moments.
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.control.restore(state)
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds; the tensors are the training's own."""
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), **self.control.state()}
 
-def backed(loss: torch.Tensor, share: float) -> torch.Tensor:
-    """Send a share of a loss back; returns that share, detached."""
-    part = loss if share == 1 else loss * share
-    part.backward()  # type: ignore[no-untyped-call]
-    return part.detach()
+    def run(self) -> float | None:
+        """Train every step. Returns a lower bound of the mean loss if the job was stopped before its end, else None."""
+        advance = self.record_loss if self.job.forward_only(self.spec) else self.update
+        stoppable = not getattr(self.workload, "signed_loss", False)
+        partial_mean = PartialMean(self.job)
+        self.model.train()
+        for step in range(self.job.start, self.job.stop):
+            advance(step)
+            if stoppable and partial_mean.due(len(self.lrs)):
+                partial_mean.add(self.losses[partial_mean.seen : len(self.lrs)].tolist())
+                if partial_mean.exceeded:
+                    return partial_mean.at_least
+        return None
 
+    def update(self, step: int) -> None:
+        """Do an update, and record its loss and LR."""
+        index = step - self.job.start
+        loss = backward(self.workload, self.model, self.spec, batch_of(self.workload, self.spec, step))
+        if self.job.gradient_norms:
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            self.norms[index] = torch.nn.utils.get_total_norm(gradients)
+        if self.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        lr = self.control.decide(step, loss, partial(loss_again, self.workload, self.model, self.spec, step))
+        if self.frozen:
+            self.control.hold()  # its losses are those of the weights as they are, with and without updates
+        self.optimizer.step()
+        if index == 0:
+            self.control.check()
+        self.losses[index] = loss
+        self.lrs.append(lr)
+        self.control.observe(step, lr, self.losses[index])
+        self.optimizer.zero_grad(set_to_none=True)
 
-def total(workload: Workload, spec: TrainSpec, batch: Any, part: Callable[[Any, float], torch.Tensor]) -> torch.Tensor:
-    """The sum over the pieces of a batch of what `part` gives for a piece and its share of the batch.
+    def record_loss(self, step: int) -> None:
+        """Record the loss of an update that would move nothing."""
+        batch = batch_of(self.workload, self.spec, step)
+        self.losses[step - self.job.start] = forward(self.workload, self.model, self.spec, batch)
+        self.lrs.append(0.0)
 
-    A piece counts by its rows, or by what the workload says (`Weighted`): so the weighted mean of the pieces' losses
-    is the loss of the batch, where nothing, like batch normalisation, mixes rows.
-    """
-    if spec.micro_batches == 1:
-        return part(batch, 1.0)
-    weight = workload.weight if isinstance(workload, Weighted) else rows
-    cut = pieces(batch, spec.micro_batches, f"workload {spec.workload}: batch", weight)
-    parts = [part(*piece) for piece in cut]
-    return torch.stack(parts).sum()
-
-
-def loss_of(workload: Workload, model: torch.nn.Module, spec: TrainSpec, batch: Any) -> torch.Tensor:
-    """The training loss of a batch or a piece of one."""
-    device = torch.device(spec.device)
-    with precision(spec.dtype, device):
-        return workload.loss(model, to(batch, device))
-
-
-@torch.no_grad()
-def loss_again(workload: Workload, model: torch.nn.Module, spec: TrainSpec, step: int) -> torch.Tensor:
-    """The loss of batch `step` with the weights as they are now; it leaves no trace in the model's buffers."""
-    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    batch = batch_of(workload, spec, step)
-    loss = total(workload, spec, batch, lambda piece, share: loss_of(workload, model, spec, piece) * share)
-    for buffer, before in buffers:
-        buffer.copy_(before)
-    return loss
-
-
-def evaluate(workload: Workload, model: torch.nn.Module, split: str) -> dict[str, float]:
-    """The workload's metrics on a split; one that is not finite is +inf.
-
-    Raises:
-        UsageError: `loss` is not among them.
-    """
-    metrics = {name: finite(float(value)) for name, value in workload.evaluate(model, split).items()}
-    if "loss" not in metrics:
-        raise UsageError(f"{type(workload).__name__}.evaluate: must return a metric 'loss', got {sorted(metrics)}")
-    return metrics
-
-
-def score(workload: Workload, model: torch.nn.Module, n: int, seed: int, device: torch.device) -> float:
-    """The mean loss of the model as it is over score batches 0 to n - 1; +inf if it is not finite.
-
-    Raises:
-        UsageError: the workload reserves no data for scores.
-    """
-    if not isinstance(workload, Scored):
-        raise UsageError(
-            f"{type(workload).__name__} has no method score_batch(i), which gives training data that are kept aside "
-            "for scores; write one, or let the search score by validation loss (--score-on validation)"
-        )
-    seed_all(seed, "score", device)
-    return finite(sum(float(workload.loss(model, to(workload.score_batch(i), device))) for i in range(n)) / n)
-
-
-def finite(value: float) -> float:
-    """The value, or +inf for NaN and both infinities: nothing that is not finite is ever the lowest."""
-    return value if math.isfinite(value) else math.inf
-
-
-def seed_all(seed: int, purpose: int | str, device: torch.device) -> None:
-    """Seed torch's, numpy's and Python's random numbers from (seed, step or name of a purpose)."""
-    # Hashed, since torch's CPU generator looks at the low 32 bits of a seed only.
-    word = int.from_bytes(hashlib.sha256(f"{seed}:{purpose}".encode()).digest()[:8], "little") >> 1
-    random.seed(word)
-    np.random.seed(word & 0xFFFFFFFF)
-    if device.type == "cpu":
-        torch.default_generator.manual_seed(word)  # torch.manual_seed looks for other devices at every step
-    else:
-        torch.manual_seed(word)
-
-
-def precision(dtype: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Autocast to bfloat16 where the recipe says so."""
-    return nullcontext() if dtype == "float32" else torch.autocast(device.type, torch.bfloat16)
-
-
-@contextmanager
-def frozen(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients, for the length of a block."""
-    model.eval()
-    with torch.no_grad():
-        yield
-    model.train()
+    def measure(self, trained: Trained) -> None:
+        """Add what the job asks for beside its losses."""
+        job, spec = self.job, self.spec
+        if job.gradient_norms:
+            trained.gradient_norms = tuple(self.norms.tolist())
+        with frozen(self.model), precision(spec.dtype, self.device):
+            if job.score_batches:
+                trained.score = score(self.workload, self.model, spec, job.score_batches)
+            for split in job.evaluate:
+                seed_all(spec.seed, split, self.device)
+                trained.metrics[split] = evaluate(self.workload, self.model, split)

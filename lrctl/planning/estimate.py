@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.executor import slots
 from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.strategy import Batch, SearchResult, drive
 from lrctl.contracts.workload import StandIn
-from lrctl.engine.executors import resolved
+from lrctl.engine.executors import workers_of
 from lrctl.engine.prepare import Rehearsed, rehearse
 from lrctl.engine.run import begun
 from lrctl.engine.session import SPLITS
@@ -130,9 +129,10 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
         and how many `full_runs`, plain training runs, that is; `workers`; `seconds_per_step` and
         `seconds_per_evaluation` in one worker, `seconds` of all; `memory_bytes` of one worker (an estimate: weights,
-        gradients, optimizer state, activations); `checkpoint_bytes`, `peak_disk_bytes` of the checkpoints that exist
-        at a time; `data_bytes` that are to be made ready first, 0 if none or unknown; `held_out_splits` that are
-        evaluated; `notes` on how it was measured. What could not be measured is null, and a note says why.
+        optimizer state, and the most of what training, a score and an evaluation take); `checkpoint_bytes`,
+        `peak_disk_bytes` of the checkpoints that exist at a time; `data_bytes` that are to be made ready first, 0 if
+        none or unknown; `held_out_splits` that are evaluated; `notes` on how it was measured. What could not be
+        measured is null, and a note says why.
 
     Raises:
         UsageError: the recipe, workload or device cannot be used.
@@ -172,8 +172,7 @@ def costs(
     recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, again: list[SegmentJob], measure: bool
 ) -> dict[str, Any]:
     """The part of an estimate that is measured: time, memory, disk."""
-    device = rehearsed.spec.device
-    workers = getattr(resolved(recipe.executor, device).params, "workers", 1) or slots(device)
+    workers = workers_of(recipe.executor, rehearsed.spec.device)
     updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
     updates += sum(job.stop - job.start for job in again)
     updates += sum(job.score_batches for job in rehearsal.jobs.values()) * FORWARD / workers
@@ -185,7 +184,7 @@ def costs(
         if rehearsed.workload is None:
             raise MissingError(rehearsed.missing)
         found["data_bytes"] = prepared_bytes(rehearsed)
-        measured = probe(rehearsed)
+        measured = probe(rehearsed, scored=any(job.score_batches for job in rehearsal.jobs.values()))
     except MissingError as error:
         return found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
     if rehearsed.stand_in:
@@ -193,7 +192,7 @@ def costs(
     found["notes"] += measured.notes
     evaluation = measured.seconds_per_evaluation
     if evaluation is None:
-        found["notes"].append("the time of evaluations is not counted")
+        found["notes"].append("the time and memory of evaluations are not counted")
     return found | {
         "seconds_per_step": measured.seconds_per_step,
         "seconds_per_evaluation": evaluation,
@@ -209,7 +208,7 @@ def prepared_bytes(rehearsed: Rehearsed) -> int:
     return rehearsed.workload.prepared_bytes() if isinstance(rehearsed.workload, StandIn) else 0
 
 
-def probe(rehearsed: Rehearsed) -> Measured:
+def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
     """What training takes in one worker, measured on a throw-away model.
 
     Raises:
@@ -223,7 +222,7 @@ def probe(rehearsed: Rehearsed) -> Measured:
     assert workload is not None
     try:
         with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
-            return measure(workload, spec, stand_in=rehearsed.stand_in, splits=SPLITS)
+            return measure(workload, spec, stand_in=rehearsed.stand_in, scored=scored, splits=SPLITS)
     except LrctlError:
         raise
     except Exception as error:

@@ -53,18 +53,20 @@ class Worker:
 
 @dataclass(slots=True, eq=False)
 class Processes:
-    """Hands jobs to workers as they become free. A worker that dies fails its job and is replaced."""
+    """Hands jobs to workers as they become free. A worker that dies fails its job and is replaced.
+
+    Workers live until `close`: from batch to batch, and from search to search as long as the device is the same.
+    """
 
     params: ProcessesParams
     attempt: Attempt
     workers: list[Worker] = field(default_factory=list)
+    device: str = ""
 
     def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
         """One result per job, as they finish; the first jobs are started first."""
         waiting = iter(jobs)  # a job is taken when a worker is free for it: only then is its limit known
-        atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers for ever
-        while len(self.workers) < min(self.params.workers or slots(spec.device), len(jobs)):
-            self.workers.append(start(self.attempt, len(self.workers), spec.device))
+        self.prepare(spec.device, len(jobs))
         while True:
             for worker in self.workers:
                 if worker.job is None and (job := next(waiting, None)):
@@ -84,6 +86,17 @@ class Processes:
                     index = self.workers.index(worker)
                     self.workers[index] = start(self.attempt, index, spec.device)
                 yield result
+
+    def prepare(self, device: str, jobs: int) -> None:
+        """Have as many workers on a device as so many jobs can use."""
+        # Workers are still at work where the last run was given up half way: their results are nobody's.
+        if self.device != device or any(worker.job for worker in self.workers):
+            self.close()
+        self.device = device
+        if not self.workers:
+            atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers for ever
+        while len(self.workers) < min(self.params.workers or slots(device), jobs):
+            self.workers.append(start(self.attempt, len(self.workers), device))
 
     def close(self) -> None:
         """End all workers, whatever they do."""

@@ -66,6 +66,18 @@ def test_options_of_training_on_a_gpu_give_losses_that_are_near(text: Path, opti
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"dtype": "bfloat16"}, {"compile": True}], ids=["plain", "bfloat16", "compiled"]
+)
+def test_a_frozen_job_gives_the_same_losses_without_its_updates_on_a_gpu(text: Path, options: dict[str, Any]) -> None:
+    spec = replace(prepare(gpt(text)), **options)
+    workload = load_workload(spec.workload, spec.workload_params, spec.seed)
+    job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.0),)))
+    with quiet_torch(1, spec.device):
+        full, forward = train(workload, spec, job), train(workload, spec, replace(job, checkpoint=False))
+    assert forward.losses.tobytes() == full.losses.tobytes()
+
+
 @pytest.mark.parametrize("executor", ["serial", "processes"])
 def test_a_search_on_a_gpu_comes_to_its_end(text: Path, tmp_path: Path, executor: str) -> None:
     result = run.search("semilocal", gpt(text, **{"executor.name": executor}), store=tmp_path / "store")

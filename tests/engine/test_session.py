@@ -527,7 +527,7 @@ def place_of(document: dict[str, Any]) -> list[str]:
 
 
 def test_an_estimate_s_time_counts_what_evaluating_takes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrctl.planning.estimate.probe", lambda _: Measured(0.0, 2.0, 1, 1))
+    monkeypatch.setattr("lrctl.planning.estimate.probe", lambda *_, **__: Measured(0.0, 2.0, 1, 1))
     axes = {"strategy__baseline__family": ["triangle"], "strategy__baseline__grid": [1e-4, 3e-4, 1e-3]}
     told = estimate("baseline", smoke(executor__name="serial", **axes), store=place)
     assert told["seconds"] == 2.0 * (3 + 1)  # each run, and what is handed over

@@ -15,7 +15,7 @@ from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.workload import Workload
-from lrctl.engine import batches, trainer
+from lrctl.engine import batches, passes
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
 from lrctl.errors import UsageError
@@ -59,6 +59,9 @@ class Pictures:
         pictures = torch.randn(7, 1, 8, 8, generator=draws)
         return {"pictures": pictures, "kinds": (pictures.mean((1, 2, 3)) > 0).long(), "step": step}
 
+    def score_batch(self, i: int) -> Any:
+        return self.batch(-2 - i)
+
     def loss(self, model: Any, batch: Any) -> torch.Tensor:
         return torch.nn.functional.cross_entropy(model(batch["pictures"]), batch["kinds"])
 
@@ -98,15 +101,35 @@ def test_pieces_of_uneven_length_count_by_their_rows() -> None:
     batch = Pictures().batch(0)
     (first, share), (second, rest) = batches.pieces(batch, 2, "here")
     assert (len(first["pictures"]), len(second["pictures"]), share, rest) == (4, 3, 4 / 7, 3 / 7)
-    loss = trainer.backward(Pictures(), model, spec, batch)
+    loss = passes.backward(Pictures(), model, spec, batch)
     assert float(loss) == pytest.approx(float(Pictures().loss(model, batch).detach()), rel=1e-6)
     assert not loss.requires_grad
 
 
+@pytest.mark.parametrize("pieces", [2, 3, 7])
+@pytest.mark.parametrize("name", ["gpt", "pictures"])
+def test_a_score_in_pieces_is_that_of_whole_batches(name: str, pieces: int, gpt: Workload) -> None:
+    workload = both(gpt)[name]
+    model = workload.model()
+    whole = passes.score(workload, model, SPEC, 3)
+    rows: list[int | None] = []
+    model.register_forward_pre_hook(lambda _, inputs: rows.append(batches.rows(inputs)))
+    cut = passes.score(workload, model, replace(SPEC, micro_batches=pieces), 3)
+    assert cut == pytest.approx(whole, rel=1e-6)
+    assert len(rows) == 3 * pieces
+    assert sum(filter(None, rows)) == 3 * (batches.rows(workload.batch(0)) or 7)
+
+
+def test_a_score_batch_that_cannot_be_cut_is_named(gpt: Workload) -> None:
+    spec = replace(SPEC, micro_batches=9)
+    with pytest.raises(UsageError, match=r"workload gpt: score batch 0: it has 8 rows, fewer than training"):
+        passes.score(gpt, gpt.model(), spec, 1)
+
+
 def test_a_loss_that_is_looked_at_again_is_that_of_all_pieces(gpt: Workload) -> None:
     model = gpt.model()
-    one = trainer.loss_again(gpt, model, SPEC, 3)
-    several = trainer.loss_again(gpt, model, replace(SPEC, micro_batches=4), 3)
+    one = passes.loss_again(gpt, model, SPEC, 3)
+    several = passes.loss_again(gpt, model, replace(SPEC, micro_batches=4), 3)
     assert float(several) == pytest.approx(float(one), rel=1e-6)
     assert all(p.grad is None for p in model.parameters())
 

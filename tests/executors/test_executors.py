@@ -3,7 +3,9 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,14 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare
-from lrctl.engine.session import Session
+from lrctl.engine.worker import attempt
 from lrctl.storage.store import Store
-from lrctl.testing import Constant
+from lrctl.testing import Constant, check_executor, scripted_attempt
 from lrctl_executors.processes import Processes, ProcessesParams
 from lrctl_executors.serial import Serial, SerialParams
 from searches import forkserver, session_of, smoke
 
-ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
+ADAMW = optimizers.AdamW()
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW)
 
 
@@ -49,21 +51,37 @@ def quick_start() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def workers(tmp_path_factory: pytest.TempPathFactory, quick_start: None) -> Iterator[Processes]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the store that the two workers share."""
+    return tmp_path_factory.mktemp("workers") / "store"
+
+
+@pytest.fixture(scope="module")
+def workers(folder: Path, quick_start: None) -> Iterator[Processes]:
     """Two workers that have done a job each."""
     del quick_start
-    executor = Processes(ProcessesParams(workers=2), tmp_path_factory.mktemp("workers") / "store")
+    executor = Processes(ProcessesParams(workers=2), partial(attempt, folder))
     results = list(executor.run(SPEC, batch(2, start=1000)))
     assert [result.status for result in results] == ["ok", "ok"]
     yield executor
     executor.close()
 
 
-def test_both_give_the_same_bits(workers: Processes, tmp_path: Path) -> None:
+def test_serial_keeps_the_contract() -> None:
+    check_executor(Serial(SerialParams(), scripted_attempt), SPEC, batch(3))
+
+
+def test_processes_keep_the_contract() -> None:
+    executor = Processes(ProcessesParams(workers=1), scripted_attempt)
+    check_executor(executor, SPEC, batch(3))
+    assert executor.workers == []
+
+
+def test_both_give_the_same_bits(workers: Processes, folder: Path, tmp_path: Path) -> None:
     jobs = [replace(job, checkpoint=True) for job in batch(6, steps=20)]
-    serial = Serial(SerialParams(), tmp_path / "store")
+    serial = Serial(SerialParams(), partial(attempt, tmp_path / "store"))
     assert put_aside(workers.run(SPEC, jobs)) == put_aside(serial.run(SPEC, jobs))
-    stores = Store(workers.store), Store(tmp_path / "store")
+    stores = Store(folder), Store(tmp_path / "store")
     for job in jobs:
         one, other = (store.losses(job.key(SPEC)).tobytes() for store in stores)
         assert one == other
@@ -75,6 +93,34 @@ def test_workers_are_kept_over_batches(workers: Processes) -> None:
         assert len(put_aside(workers.run(SPEC, batch(5, start)))) == 5
     assert pids(workers) == before
     assert len(set(before)) == 2
+
+
+def test_workers_are_kept_over_searches(workers: Processes) -> None:
+    before = pids(workers)
+    other = replace(SPEC, seed=1, run="another search")
+    for spec in (SPEC, other, SPEC):
+        assert {result.status for result in workers.run(spec, batch(3, start=60))} == {"ok"}
+    assert pids(workers) == before
+
+
+def test_a_run_that_was_given_up_leaves_nothing_to_the_next(tmp_path: Path) -> None:
+    with closing(Processes(ProcessesParams(workers=2), partial(attempt, tmp_path))) as executor:
+        given_up = executor.run(SPEC, [*batch(1), *batch(3, start=1, steps=10**7)])
+        next(given_up)
+        busy = [worker.process for worker in executor.workers]
+        jobs = batch(3, start=50)
+        results = [result.key for result in executor.run(SPEC, jobs)]
+        assert sorted(results) == sorted(job.key(SPEC) for job in jobs)
+        assert not any(process.is_alive() for process in busy)
+
+
+def test_another_device_gets_other_workers() -> None:
+    with closing(Processes(ProcessesParams(workers=1), scripted_attempt)) as executor:
+        on = [
+            (list(executor.run(replace(SPEC, device=d), batch(2))), pids(executor))[1] for d in ("cpu", "cpu", "meta")
+        ]
+    assert on[0] == on[1] != on[2]
+    assert len(on[2]) == 1
 
 
 def test_results_come_as_they_finish(workers: Processes) -> None:
@@ -153,19 +199,16 @@ class Net:
 """
 
 
-def test_the_job_of_a_killed_worker_is_tried_again(workers: Processes, tmp_path: Path) -> None:
+def test_the_job_of_a_killed_worker_is_tried_again(workers: Processes, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(KILLER)
     recipe = smoke(workload__name=f"{tmp_path / 'net.py'}:Net", workload__marker=str(tmp_path / "killed"))
-    recipe = replace(recipe, executor=replace(recipe.executor, name="processes", params={"workers": 2}))
-    spec = prepare(recipe)
-    results = Session(Store(workers.store), spec, recipe, executors={"processes": workers}).run_batch(
-        Batch("", batch(1))
-    )
-    assert [(result.status, result.attempts) for result in results] == [("ok", 2)]
-    serial = replace(recipe, executor=replace(recipe.executor, name="serial", params={}))
-    with session_of(tmp_path / "serial", serial) as session:
-        again = session.run_batch(Batch("", batch(1)))
-    assert [r.digests for r in again] == [r.digests for r in results]
+    with session_of(folder, recipe, workers) as session:
+        (result,) = session.run_batch(Batch("", batch(1)))
+        record = session.runner.records[result.key]
+    assert (record.status, record.attempts) == ("ok", 2)
+    with session_of(tmp_path / "serial", recipe) as session:
+        session.run_batch(Batch("", batch(1)))
+        assert session.runner.records[result.key].digests == record.digests
 
 
 def test_a_killed_worker_is_noticed_though_a_child_of_its_lives_on(workers: Processes, tmp_path: Path) -> None:
@@ -186,8 +229,7 @@ def test_a_killed_worker_is_noticed_though_a_child_of_its_lives_on(workers: Proc
 def test_a_job_is_taken_only_when_a_worker_is_free_for_it(workers: Processes, count: int) -> None:
     done: list[int] = []
     finished = 0
-    executor = Processes(ProcessesParams(workers=count), workers.store)
-    executor.workers = workers.workers[:count]
+    executor = Processes(ProcessesParams(workers=count), workers.attempt, workers.workers[:count], SPEC.device)
 
     class Watched(Sequence[SegmentJob]):
         jobs = batch(6, start=900)
@@ -208,7 +250,7 @@ def test_a_job_is_taken_only_when_a_worker_is_free_for_it(workers: Processes, co
 
 
 def test_closing_stops_what_runs_and_may_be_done_twice(tmp_path: Path) -> None:
-    executor = Processes(ProcessesParams(workers=1), tmp_path)
+    executor = Processes(ProcessesParams(workers=1), partial(attempt, tmp_path))
     results = executor.run(SPEC, [*batch(1), *batch(1, start=1, steps=10**7)])
     assert next(results).status == "ok"
     (worker,) = executor.workers
@@ -219,8 +261,8 @@ def test_closing_stops_what_runs_and_may_be_done_twice(tmp_path: Path) -> None:
     assert not Path(f"/proc/{worker.process.pid}").exists()
 
 
-def test_there_are_no_more_workers_than_jobs_or_slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    executor = Processes(ProcessesParams(), tmp_path)
+def test_there_are_no_more_workers_than_jobs_or_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = Processes(ProcessesParams(), scripted_attempt)
     assert list(executor.run(SPEC, [])) == []
     assert executor.workers == []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
@@ -230,21 +272,3 @@ def test_there_are_no_more_workers_than_jobs_or_slots(tmp_path: Path, monkeypatc
 def test_a_negative_number_of_workers_is_refused() -> None:
     with pytest.raises(ValueError, match="workers: must be at least 0, got -1"):
         ProcessesParams(workers=-1)
-
-
-def chosen(workers: int, jobs: int, folder: Path) -> type:
-    """Which executor `auto` stands for."""
-    recipe = smoke(executor__name="auto", executor__workers=workers)
-    with session_of(folder, recipe) as session:
-        return type(session.executor(jobs))
-
-
-@pytest.mark.parametrize(
-    ("workers", "jobs", "kind"),
-    [(2, 5, Processes), (1, 5, Serial), (2, 1, Serial)],
-    ids=["many", "one worker", "one job"],
-)
-def test_auto_takes_processes_where_there_is_more_than_one_of_each(
-    workers: int, jobs: int, kind: type, tmp_path: Path
-) -> None:
-    assert chosen(workers, jobs, tmp_path) is kind

@@ -11,14 +11,15 @@ from lrctl.contracts import optimizers
 from lrctl.contracts.job import TrainSpec
 from lrctl.errors import MissingError, UsageError
 from lrctl.planning import estimate as estimates
-from lrctl.planning import profile as probe
+from lrctl.planning import profile
 from lrctl.planning.estimate import MEASURED, estimate
-from lrctl.planning.profile import Measured, Point
+from lrctl.planning.profile import Measured
+from lrctl.planning.profiler import StepCost
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
 from lrctl.report.terminal import print_estimate
 
-SGD = optimizers.SGD(momentum=0.9, nesterov=False, weight_decay=0.0, clip_norm=0.0)
+SGD = optimizers.SGD(momentum=0.9)
 SPEC = TrainSpec("mine", {}, "", 0, SGD)
 
 
@@ -32,6 +33,7 @@ class Wide:
     clock: float = 0.0
     seen: list[int] = field(default_factory=list)
     evaluated: list[str] = field(default_factory=list)
+    evaluated_rows: tuple[int, ...] = ()
 
     def model(self) -> torch.nn.Module:
         return torch.nn.Linear(64, 64, bias=False)
@@ -42,11 +44,14 @@ class Wide:
     def loss(self, model: Any, batch: Any) -> torch.Tensor:
         if len(batch) < self.least:
             raise ValueError("too few rows")
-        self.seen.append(len(batch))
+        if torch.is_grad_enabled():
+            self.seen.append(len(batch))
         self.clock += self.fixed_seconds + self.row_seconds * len(batch)
         return model(batch).square().mean()  # type: ignore[no-any-return]
 
-    def evaluate(self, _model: Any, split: str) -> dict[str, float]:
+    def evaluate(self, model: Any, split: str) -> dict[str, float]:
+        for rows in self.evaluated_rows:
+            model(torch.ones(rows, 64))
         self.evaluated.append(split)
         self.clock += 2.0
         return {"loss": 1.0}
@@ -57,9 +62,9 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Measures a workload by its own clock."""
 
     def measure(workload: Any, spec: TrainSpec = SPEC, **more: Any) -> Measured:
-        monkeypatch.setattr("lrctl.planning.profile.time.perf_counter", lambda: workload.clock)
+        monkeypatch.setattr("lrctl.planning.profiler.time.perf_counter", lambda: workload.clock)
         workload.clock = 1.0
-        return probe.measure(workload, spec, splits=("validation", "test"), **more)
+        return profile.measure(workload, spec, splits=("validation", "test"), **more)
 
     return measure
 
@@ -68,9 +73,9 @@ def test_small_models_are_measured_on_whole_batches(timed: Any) -> None:
     wide = Wide(row_seconds=1e-3)
     found = timed(wide)
     assert found.seconds_per_step == pytest.approx(0.016)
-    assert wide.seen.count(16) >= probe.PROBE
+    assert wide.seen.count(16) >= profile.TIMED_STEPS
     assert found.seconds_per_evaluation == pytest.approx(4.0)
-    assert wide.evaluated == ["validation", "test"]
+    assert wide.evaluated[:2] == ["validation", "test"]
     assert found.notes == ()
 
 
@@ -95,6 +100,33 @@ def test_memory_is_weights_gradients_optimizer_state_and_activations(timed: Any)
     assert found.checkpoint_bytes == 2 * matrix  # weights and momentum
     assert found.memory_bytes == 3 * matrix + 2 * rows  # the layer keeps its input, the square its own
     assert timed(Wide(row_seconds=10.0)).memory_bytes == found.memory_bytes
+
+
+def test_an_evaluation_that_takes_more_than_training_is_counted(timed: Any) -> None:
+    matrix, row = 64 * 64 * 4, 64 * 4
+    found = timed(Wide(evaluated_rows=(1000, 10, 10)))
+    assert found.memory_bytes == 2 * matrix + 2 * 1000 * row  # weights and momentum; the rows and their outputs
+    assert timed(Wide(evaluated_rows=(10,))).memory_bytes == timed(Wide()).memory_bytes
+
+
+class Recomputed(Wide):
+    """Keeps nothing for the gradient but its input: all else is computed again."""
+
+    def loss(self, model: Any, batch: Any) -> torch.Tensor:
+        def wide(rows: torch.Tensor) -> torch.Tensor:
+            return model(rows.repeat(1, 30).view(-1, 64)).square().mean()  # type: ignore[no-any-return]
+
+        super().loss(model, batch)
+        loss: torch.Tensor = torch.utils.checkpoint.checkpoint(wide, batch, use_reentrant=False)
+        return loss
+
+
+@pytest.mark.parametrize("row_seconds", [1e-3, 10.0], ids=["measured", "extrapolated"])
+def test_a_score_that_holds_more_than_training_keeps_is_counted(row_seconds: float, timed: Any) -> None:
+    matrix, rows = 64 * 64 * 4, 16 * 30 * 64 * 4
+    found = timed(Recomputed(row_seconds=row_seconds), scored=True)
+    assert found.memory_bytes == 2 * matrix + 2 * rows  # of the rows, their outputs and the squares two at a time
+    assert timed(Recomputed(row_seconds=row_seconds)).memory_bytes < found.memory_bytes
 
 
 def test_micro_batches_need_the_memory_of_one_piece(timed: Any) -> None:
@@ -128,7 +160,7 @@ def test_a_dry_run_compiles_nothing(timed: Any, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("points", "at_10"),
+    ("costs", "at_10"),
     [
         ([(1, 3.0)], 30.0),
         ([(1, 3.0), (2, 5.0)], 21.0),
@@ -137,9 +169,9 @@ def test_a_dry_run_compiles_nothing(timed: Any, monkeypatch: pytest.MonkeyPatch)
     ],
     ids=["in proportion", "a line", "the last two", "never less"],
 )
-def test_extrapolation_is_a_line_through_the_last_two_points(points: list[tuple[int, float]], at_10: float) -> None:
-    made = [Point(rows, seconds, 0.0, 0) for rows, seconds in points]
-    assert probe.at(made, 10, lambda point: point.backward) == pytest.approx(at_10)
+def test_extrapolation_is_a_line_through_the_last_two_points(costs: list[tuple[int, float]], at_10: float) -> None:
+    made = [StepCost(rows, seconds, 0.0, 0, 0) for rows, seconds in costs]
+    assert profile.extrapolated(made, 10, lambda cost: cost.backward) == pytest.approx(at_10)
 
 
 # What is not here
@@ -206,7 +238,7 @@ def test_data_that_are_not_ready_are_left_alone_and_stood_in_for(
     shown = capsys.readouterr().out
     assert "data to make ready first: about 12 MB" in shown
     assert "note: the data are not made ready yet: steps were measured on made-up batches" in shown
-    assert "note: the time of evaluations is not counted" in shown
+    assert "note: the time and memory of evaluations are not counted" in shown
 
 
 @pytest.mark.parametrize("missing", ["data", "model"])
@@ -227,7 +259,7 @@ def test_what_is_missing_leaves_times_unknown_and_says_why(
 
 
 def test_an_estimate_that_measures_nothing_has_no_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimates, "probe", lambda _: pytest.fail("measured"))
+    monkeypatch.setattr(estimates, "probe", lambda *_, **__: pytest.fail("measured"))
     told = estimate("semilocal", recipes.read("smoke"), store=tmp_path, measure=False)
     assert told["jobs"] == 27
     assert {told[name] for name in MEASURED} == {None}

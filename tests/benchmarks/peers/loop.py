@@ -11,7 +11,7 @@ import torch
 from benchmarks.peers.contest import Contest
 from lrctl.contracts.workload import WithParamGroups
 from lrctl.engine import optimizers
-from lrctl.engine.trainer import backward, batch_of, evaluate, frozen, precision, seed_all
+from lrctl.engine.passes import backward, batch_of, evaluate, frozen, precision, seed_all
 
 Lr = Callable[[int], float]
 Make = Callable[[Sequence[dict[str, Any]]], torch.optim.Optimizer]

@@ -1,0 +1,151 @@
+"""A throw-away model, and what a step, a score or an evaluation of it takes.
+
+Imports torch.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import torch
+
+from lrctl.contracts.job import TrainSpec
+from lrctl.contracts.workload import StandIn, Workload
+from lrctl.engine import optimizers
+from lrctl.engine.lr_control import set_lr
+from lrctl.engine.passes import backward, batch_of, evaluate, frozen, loss_of, precision, seed_all
+from lrctl.planning.peak_memory import PeakMemory
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """What the first rows of a batch take.
+
+    Attributes:
+        backward: seconds from the batch to the gradient.
+        update: seconds of the update.
+        kept: bytes of activations that are kept for the gradient.
+        forward: the most bytes that a pass without gradients holds at a time, where the model is scored.
+    """
+
+    rows: int
+    backward: float
+    update: float
+    kept: int
+    forward: int
+
+
+@dataclass(slots=True)
+class Profiler:
+    """Measures a throw-away model and its optimizer, with LR 0."""
+
+    workload: Workload
+    spec: TrainSpec
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    stand_in: bool
+    scored: bool
+
+    def batch(self, step: int) -> Any:
+        """The batch of a step, or one that stands in for it."""
+        if self.stand_in and isinstance(self.workload, StandIn):
+            seed_all(self.spec.seed, step, torch.device(self.spec.device))
+            return self.workload.stand_in(step)
+        return batch_of(self.workload, self.spec, step)
+
+    def step(self, step: int) -> None:
+        """One update as in training."""
+        backward(self.workload, self.model, self.spec, self.batch(step))
+        self.update()
+
+    def update(self) -> None:
+        """Clip, update the weights, and forget the gradients."""
+        if self.spec.optimizer and self.spec.optimizer.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.optimizer.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def step_cost(self, batch: Any, length: int) -> StepCost:
+        """What a batch of that many rows takes, in one piece."""
+        storages: dict[int, int] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor.detach()  # the tensor itself would hold itself alive
+
+        seed_all(self.spec.seed, 0, torch.device(self.spec.device))
+        began = self.now()
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            loss = loss_of(self.workload, self.model, self.spec, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        middle = self.now()
+        self.update()
+        weights = {p.untyped_storage().data_ptr() for p in self.model.parameters()}
+        kept = sum(size for place, size in storages.items() if place not in weights)
+        updated = self.now()
+        return StepCost(length, middle - began, updated - middle, kept, self.forward_bytes(batch) if self.scored else 0)
+
+    def forward_bytes(self, batch: Any) -> int:
+        """The most bytes that a pass over a batch without gradients holds at a time."""
+        memory = PeakMemory()
+        with frozen(self.model), memory:
+            loss_of(self.workload, self.model, self.spec, batch)
+        return memory.peak
+
+    def evaluate(self, split: str) -> None:
+        """Evaluate a split as after training."""
+        device = torch.device(self.spec.device)
+        with frozen(self.model), precision(self.spec.dtype, device):
+            seed_all(self.spec.seed, split, device)
+            evaluate(self.workload, self.model, split)
+
+    def evaluation_seconds(self, splits: tuple[str, ...]) -> float:
+        """Seconds that evaluating all splits takes."""
+        began = self.now()
+        for split in splits:
+            self.evaluate(split)
+        return self.now() - began
+
+    def evaluation_bytes(self, split: str) -> int:
+        """The most bytes that an evaluation holds at a time, up to its second pass: others are like the first."""
+        memory, passes = PeakMemory(), count(1)
+
+        def stop(*_: Any) -> None:
+            if next(passes) > 1:
+                raise FirstPassDone
+
+        hook = self.model.register_forward_pre_hook(stop)
+        try:
+            with memory, suppress(FirstPassDone):
+                self.evaluate(split)
+        finally:
+            hook.remove()
+        return memory.peak
+
+    def now(self) -> float:
+        """The time, once the device has done all that it was given."""
+        if self.spec.device.startswith("cuda"):
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+
+class FirstPassDone(Exception):  # noqa: N818
+    """Ends an evaluation of which enough was seen."""
+
+
+def set_up(workload: Workload, spec: TrainSpec, stand_in: bool, scored: bool) -> Profiler:
+    """A throw-away model on the device, in training mode."""
+    device = torch.device(spec.device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    seed_all(spec.seed, "model", device)
+    model = workload.model().to(device)
+    optimizer = optimizers.build(workload, model, spec.optimizer)
+    for group in optimizer.param_groups:
+        set_lr(group, 0.0)
+    model.train()
+    return Profiler(workload, spec, model, optimizer, stand_in, scored)

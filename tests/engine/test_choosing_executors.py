@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from lrctl.engine import executors
+from lrctl.engine.executors import resolved, workers_of
+from lrctl.recipe.schema import Choice
+from searches import smoke
+
+
+@pytest.fixture(autouse=True)
+def three_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "slots", lambda device: {"cpu": 3, "mps": 1}[device])
+
+
+CHOICES: dict[str, tuple[dict[str, int | str], str, int, str]] = {
+    "several of both": ({}, "cpu", 3, "processes"),
+    "as many as are asked for": ({"workers": 2}, "cpu", 2, "processes"),
+    "one worker": ({"workers": 1}, "cpu", 1, "serial"),
+    "one slot": ({}, "mps", 1, "serial"),
+    "given by name": ({"name": "processes"}, "mps", 1, "processes"),
+    "in this process": ({"name": "serial"}, "cpu", 1, "serial"),
+}
+
+
+@pytest.mark.parametrize(("table", "device", "workers", "name"), CHOICES.values(), ids=CHOICES)
+def test_auto_is_worker_processes_where_several_jobs_run_at_once(
+    table: dict[str, int | str], device: str, workers: int, name: str
+) -> None:
+    choice = smoke(**{f"executor__{key}": value for key, value in ({"name": "auto"} | table).items()}).executor
+    assert workers_of(choice, device) == workers
+    found = resolved(choice, device)
+    assert found.name == name
+    if choice.name == "auto":
+        assert found.table == {"name": name, **({"workers": workers} if name == "processes" else {})}
+
+
+def test_an_executor_that_says_nothing_of_workers_is_taken_to_use_every_slot(installed: Callable[..., None]) -> None:
+    installed(
+        cluster="from lrctl import hookimpl\n@hookimpl\ndef register_executors(register):\n"
+        "    register(print, name='cluster', help='somewhere else')"
+    )
+    assert workers_of(Choice("cluster", {}), "cpu") == 3
