@@ -39,7 +39,7 @@ def main(name: str, target: str) -> None:
     for each in others:
         for top in {file.parts[0] for file in each.files or ()} - {"..", "__pycache__"}:
             if not (site / top).exists():
-                (site / top).symlink_to(each.locate_file(top))
+                (site / top).symlink_to(str(each.locate_file(top)))
 
 
 main(*sys.argv[1:])
