@@ -15,7 +15,8 @@ import pytest
 from command_line import Done, Lrctl
 from lrctl.registry.registry import KINDS, registry
 
-PAGE = (Path(__file__).parent.parent / "plugins" / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "plugins" / "README.md").read_text(encoding="utf-8")
 BLOCKS = {
     match[1].removesuffix(".py"): match[0]
     for match in re.finditer(r"(?<=```python\n)# (\w+\.py)\n.*?(?=```)", PAGE, re.S)
@@ -246,6 +247,16 @@ def test_the_page_shows_each_hook() -> None:
     for hook in hooks:
         assert f"| `{hook}(" in PAGE
         assert any(f"@hookimpl\ndef {hook}(" in source for source in PLUGINS.values())
+
+
+def test_the_built_in_plugins_import_only_what_the_page_calls_public() -> None:
+    public = set(re.findall(r"^\| `(lrctl[a-z_.]*)` \|", PAGE, re.M))
+    assert len(public) == 8
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "plugins").rglob("*.py")]
+    imported = {name for text in sources for name in re.findall(r"(?:from|import) (lrctl(?:\.\w+)*)", text)}
+    assert "lrctl.registry.registry" in imported
+    packages = ("lrctl.contracts", "lrctl.registry")
+    assert [name for name in sorted(imported - public) if name.rpartition(".")[0] not in packages] == []
 
 
 def test_the_pages_package_names_the_pages_plugins() -> None:

@@ -1,52 +1,19 @@
-"""The flags of a strategy's command: the fields of its parameters, and what every search takes."""
+"""The flags of a strategy's own: the fields of its parameters."""
 
 from __future__ import annotations
 
 import inspect
 import types
 from dataclasses import MISSING
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
-from lrctl.cli.options import GIVEN, STORE
+from lrctl.cli.options import GIVEN
 from lrctl.contracts import params as fields
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
 from lrctl.registry.registry import Part
-
-SHARED = "Every search"
-
-
-def shared_options() -> list[inspect.Parameter]:
-    """The options that every strategy command takes; those with a dot are keys of the recipe."""
-
-    def option(name: str, kind: Any, text: str, default: Any = None, *flags: str, **more: Any) -> inspect.Parameter:
-        declared = typer.Option(*flags, help=text, rich_help_panel=SHARED, show_default=False, **more)
-        return inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared]
-        )
-
-    return [
-        option("recipe", str | None, "A bundled recipe's name, or a TOML file. Default: quickstart."),
-        option("steps", int | None, "Optimizer updates in the whole run."),
-        option("seed", int | None, "Decides initialisation, batches and dropout."),
-        option("workload", str | None, "A registered workload, or file.py:Class."),
-        option("settings", list[str] | None, "table.key=value; any key of the recipe, repeatable.", None, "--set"),
-        option("device", str | None, "auto, cpu, cuda, ..."),
-        option("executor", str | None, "auto, or a registered executor."),
-        option("workers", int | None, "Worker processes; 0 is one per CPU core or GPU."),
-        option("store", Path, "Where results are kept.", STORE, "--store", envvar="LRCTL_STORE", file_okay=False),
-        option("name", str | None, "Name of the run. Default: the command and a hash of all that decides it."),
-        option("fresh", bool, "Start over, whatever the store holds.", False, "--fresh"),
-        option("dry_run", bool, "Print jobs, steps, disk and estimated time; train nothing.", False, "--dry-run"),
-        option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),
-        option("quiet", bool, "Show no progress.", False, "--quiet"),
-        option("allow_code", bool, "Let a recipe name Python outside its folder.", False, "--allow-code"),
-        option("debug", bool, "Show the traceback of an error.", False, "--debug"),
-    ]
-
 
 RECIPE_KEYS = {
     "workload": "workload.name",

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from lrctl.analysis.units import size
 from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, AsJson, Where
-from lrctl.cli.runs import amount
 
 
 @reported()
@@ -27,8 +27,8 @@ def gc(
         typer.echo(json.dumps(found, indent=1))
         return
     for kind, count in found["freed"].items():
-        typer.echo(f"{kind + ':':<13}{count['files']:>6} files {amount(count['bytes']):>10}")
-    typer.echo(f"{'would free' if dry_run else 'freed'} {found['files']} files, {amount(found['bytes'])}")
+        typer.echo(f"{kind + ':':<13}{count['files']:>6} files {size(count['bytes']):>10}")
+    typer.echo(f"{'would free' if dry_run else 'freed'} {found['files']} files, {size(found['bytes'])}")
     if found["spared"]:
         typer.echo(
             f"{found['spared']} files stay for now: they are younger than an hour, and unfinished runs "

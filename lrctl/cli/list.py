@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from contextlib import suppress
 
 import typer
 
 from lrctl.cli.exit import reported
+from lrctl.cli.options import AsJson
+from lrctl.cli.search import search_command
+from lrctl.errors import UsageError
 from lrctl.registry.registry import KINDS, registry
 
 
 @reported()
-def list_parts(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
+def list_parts(as_json: AsJson = False) -> None:
     """List every registered strategy, schedule, workload and executor, and the plugins that are broken."""
     found = registry()
+    for name in found.names("strategy"):
+        with suppress(UsageError):  # its plugin is a row
+            search_command(name)
     parts = [part for kind in KINDS for part in found.of(kind)]
     if as_json:
-        rows = [{"kind": p.kind, "name": p.name, "plugin": p.plugin, "help": p.help} for p in parts]
+        rows = [
+            {"kind": p.kind, "name": p.name, "plugin": p.plugin, "help": p.help, "marks": sorted(p.marks)}
+            for p in parts
+        ]
         typer.echo(json.dumps({"parts": rows, "broken": found.broken}, indent=1))
         return
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("kind", "name", "plugin", "what it is", box=None, pad_edge=False)
+    table = Table("kind", "name", "plugin", "marks", "what it is", box=None, pad_edge=False)
     for part in parts:
-        table.add_row(part.kind, part.name, part.plugin, escape(part.help))
+        table.add_row(part.kind, part.name, part.plugin, ", ".join(sorted(part.marks)), escape(part.help))
     for plugin, reason in found.broken.items():
-        table.add_row("[red]broken[/red]", "", plugin, escape(reason))
+        table.add_row("[red]broken[/red]", "", plugin, "", escape(reason))
     # One line per part for whoever reads the lines.
     Console(width=None if sys.stdout.isatty() else 10_000).print(table)

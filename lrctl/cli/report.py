@@ -5,19 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lrctl.cli.exit import reported
-from lrctl.cli.options import STORE, Against, AsJson, Out, Runs, Where
+from lrctl.cli.options import STORE, Against, AsJson, Runs, Where
 
 if TYPE_CHECKING:
     from lrctl.report.curves import Run
 
 
 @reported()
-def report(runs: Runs, against: Against = None, out: Out = None, as_json: AsJson = False, store: Where = STORE) -> None:
+def report(
+    runs: Runs,
+    against: Against = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder for the files. Default: report/ in the first run's folder."),
+    ] = None,
+    as_json: AsJson = False,
+    store: Where = STORE,
+) -> None:
     """Compare finished runs, and write figures, the curves as CSV, and one HTML page that works offline.
 
     The tables are those of `lrctl compare`.

@@ -12,14 +12,20 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lrctl.cli.exit import reported
-from lrctl.cli.options import STORE
+from lrctl.cli.options import STORE, AsJson, Debug, Quiet, Where
 
-PAPERS = "semi-local|near-optimal|greedylr"
+
+def known_papers() -> str:
+    """The papers that bundled recipes are from."""
+    from lrctl.papers.reproduce import papers
+
+    return "|".join(papers())
 
 
 @reported()
 def reproduce(
-    paper: Annotated[str, typer.Argument(metavar=PAPERS, help="The paper.")],
+    # An annotation is read when the command is built, and not when this module is imported.
+    paper: Annotated[str, typer.Argument(metavar=known_papers(), help="The paper.")],
     scale: Annotated[
         Literal["tiny", "paper"],
         typer.Option(help="tiny: the same protocol on small recipes; paper: its own models and data, on a GPU."),
@@ -30,9 +36,7 @@ def reproduce(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="table.key=value; any key of the recipes, repeatable.")
     ] = None,
-    store: Annotated[
-        Path, typer.Option("--store", envvar="LRCTL_STORE", file_okay=False, help="Where results are kept.")
-    ] = STORE,
+    store: Where = STORE,
     out: Annotated[
         Path | None,
         typer.Option(file_okay=False, help="Folder for the page and figures. Default: none."),
@@ -40,9 +44,9 @@ def reproduce(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the experiments, their jobs and steps; train nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    debug: Debug = False,  # noqa: ARG001
 ) -> None:
     """Run a paper's experiments, and lay the numbers that it prints beside ours.
 

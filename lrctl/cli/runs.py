@@ -1,4 +1,4 @@
-"""`lrctl runs` and `lrctl gc`: what lies in a store."""
+"""`lrctl runs`: what lies in a store."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrctl.analysis.units import size
 from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, AsJson, Where
 from lrctl.errors import UsageError, unknown
@@ -23,7 +24,13 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 Inner = Annotated[Path | None, typer.Option("--store", file_okay=False, help="Where results are kept.")]
 
-look_at_runs = typer.Typer(invoke_without_command=True)
+look_at_runs = typer.Typer(
+    invoke_without_command=True,
+    help="List the runs in the store; or show one, or remove some.",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
 
 
 @look_at_runs.callback()
@@ -31,19 +38,25 @@ look_at_runs = typer.Typer(invoke_without_command=True)
 def runs(context: typer.Context, as_json: AsJson = False, store: Where = STORE) -> None:
     """List the runs in the store; or show one, or remove some."""
     context.obj = (store, as_json)
-    if context.invoked_subcommand:
-        return
+    if not context.invoked_subcommand:
+        list_runs(context, as_json)
+
+
+@look_at_runs.command("list")
+@reported()
+def list_runs(context: typer.Context, as_json: AsJson = False, store: Inner = None) -> None:
+    """List the runs in the store, as `lrctl runs` alone does."""
     from lrctl.report import terminal
     from lrctl.storage import listing
-    from lrctl.storage.runs import existing
 
-    rows = listing.runs(existing(store))
-    if as_json:
+    place = store_of(context, store)
+    rows = listing.runs(place)
+    if as_json or context.obj[1]:
         typer.echo(json.dumps({"runs": rows}, indent=1, allow_nan=False))
     elif rows:
         terminal.stdout().print(terminal.drawn(table(rows)))
     else:
-        typer.echo(f"no runs in {store}", err=True)
+        typer.echo(f"no runs in {place.path}", err=True)
 
 
 @look_at_runs.command()
@@ -140,17 +153,4 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     )
     facts = ("" if row[name] is None else str(row[name]) for name in ("command", "workload", "seed", "steps"))
     cost = "" if row["full_runs"] is None else f"{row['full_runs']:.1f}"
-    return (row["run"], row["status"], *facts, *losses, cost, row["date"][:16].replace("T", " "), amount(row["bytes"]))
-
-
-def amount(size: int) -> str:
-    """Bytes for people, in powers of 1000.
-
-    >>> amount(999), amount(1234), amount(56_789_000)
-    ('999 B', '1.2 kB', '56.8 MB')
-    """
-    value, units = float(size), iter(("kB", "MB", "GB", "TB"))
-    unit = "B"
-    while value >= 999.95 and (larger := next(units, None)):
-        value, unit = value / 1000, larger
-    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+    return (row["run"], row["status"], *facts, *losses, cost, row["date"][:16].replace("T", " "), size(row["bytes"]))

@@ -5,19 +5,46 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from functools import partial
 from typing import Any
 
 import typer
 
+from lrctl.cli.deferred import Deferred, built
 from lrctl.cli.exit import reported
-from lrctl.cli.flags import RECIPE_KEYS, given, own_options, shared_options
-from lrctl.registry.registry import Part
+from lrctl.cli.options import shared_options
+from lrctl.registry.registry import Part, registry
 
 
-def strategy_command(part: Part) -> Callable[..., None]:
-    """The command of a strategy."""
+def search_commands() -> Iterator[Deferred]:
+    """A command per strategy."""
+    for part in registry().load("strategy").values():
+        yield Deferred(part.name, told(part), partial(search_command, part.name))
+
+
+def search_command(name: str) -> Any:
+    """The command of a strategy.
+
+    Raises:
+        UsageError: the strategy cannot be used.
+    """
+    part = registry().get("strategy", name)
+    try:
+        return built(search_function(part))
+    except Exception as error:
+        raise registry().unusable(part, error) from error
+
+
+def told(part: Part) -> str:
+    """A part's help as a sentence."""
+    return part.help[:1].upper() + part.help[1:] + "."
+
+
+def search_function(part: Part) -> Callable[..., None]:
+    """What the command of a strategy calls: its signature is the strategy's parameters, and what every search takes."""
+    from lrctl.cli.flags import RECIPE_KEYS, given, own_options
 
     @reported()
     def command(**options: Any) -> None:
@@ -37,7 +64,7 @@ def strategy_command(part: Part) -> Callable[..., None]:
 
     command.__signature__ = inspect.Signature([*own_options(part), *shared_options()])  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in inspect.signature(command).parameters.values()}
-    command.__doc__ = part.help[:1].upper() + part.help[1:] + "."
+    command.__doc__ = told(part)
     return command
 
 

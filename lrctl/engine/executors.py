@@ -19,15 +19,16 @@ def resolved(choice: Choice, device: str) -> Choice:
     if choice.name != AUTO:
         return choice
     workers = choice.params.workers or slots(device)
-    part = next(part for part in registry().of("executor") if part.in_process == (workers == 1))
-    given = {} if part.in_process else {"workers": workers}
-    return Choice(part.name, fields.build(part.params, given, f"executor {part.name}"))
+    (name, *_), given = registry().marked("executor", "in_process"), {}
+    if workers > 1:
+        (name, *_), given = registry().marked("executor", "parallel"), {"workers": workers}
+    return Choice(name, fields.build(registry().get("executor", name).params, given, f"executor {name}"))
 
 
 def workers_of(choice: Choice, device: str) -> int:
     """How many jobs an executor does at once on a device."""
     found = resolved(choice, device)
-    if registry().get("executor", found.name).in_process:
+    if found.name in registry().marked("executor", "in_process"):
         return 1
     return getattr(found.params, "workers", 0) or slots(device)
 

@@ -105,13 +105,23 @@ class Reproduced:
         return found
 
 
+def papers() -> list[str]:
+    """The papers that bundled recipes are from."""
+    return sorted({each.name for each in every_experiment()})
+
+
+def every_experiment() -> list[Experiment]:
+    """The experiments of all papers, in the order of their recipes' names."""
+    return [each for name in recipe_file.bundled() if (each := experiment(name))]
+
+
 def experiments(paper: str, scale: Scale) -> list[Experiment]:
     """The experiments of a paper that are run at a scale, in the order of their recipes' names.
 
     Raises:
         UsageError: no recipe is of that paper, or its table is not as it should be.
     """
-    found = [each for name in recipe_file.bundled() if (each := experiment(name))]
+    found = every_experiment()
     if paper not in {each.name for each in found}:
         raise unknown("paper", paper, {each.name for each in found}, f"lrctl reproduce {paper}")
     return [each for each in found if each.name == paper and scale in each.scales]

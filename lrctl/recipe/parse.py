@@ -122,7 +122,7 @@ def check_executor(table: Mapping[str, Any], source: str) -> Choice:
     name, params = split_name({"name": AUTO, **table}, f"{source}: executor")
     if name == AUTO:
         return Choice(name, fields.build(Auto, params, f"{source}: executor"))
-    if name not in (known := [part.name for part in registry().of("executor")]):
+    if name not in (known := registry().names("executor")):
         raise unknown("executor", name, [AUTO, *known], f"{source}: executor.name")
     part = registry().get("executor", name)
     return Choice(name, fields.build(part.params, params, f"{source}: executor"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from dataclasses import dataclass, field, is_dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -17,6 +18,20 @@ from lrctl.registry import hookspecs
 KINDS = {"strategy": "strategies", "schedule": "schedules", "workload": "workloads", "executor": "executors"}
 """Each kind of part, and its plural in the name of the hook that registers it."""
 
+MARKS = {
+    "strategy": {"reference": "what it finds is what other methods are compared with"},
+    "schedule": {"reference": "the family that other methods are compared with"},
+    "workload": {},
+    "executor": {
+        "in_process": "jobs run one after another in lrctl's own process",
+        "parallel": "takes `workers`, processes on this machine that run jobs at the same time",
+    },
+}
+"""What a part of a kind may say of itself, so that lrctl need not know any part by its name."""
+
+STRING = re.compile(r"[\w.]+:[\w.]+")
+"""A part that is imported when it is first used: "module:name"."""
+
 
 class PluginWarning(UserWarning):
     """A third-party plugin could not be used; everything else goes on."""
@@ -26,17 +41,67 @@ class TakenError(UsageError):
     """Two plugins register a part of the same kind and name: neither can be preferred."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
-    """Something registered: `target` is the strategy, the schedule family, or the function that builds the part."""
+    """Something registered. What was registered as a string, "module:name", is imported when it is first asked for.
+
+    Attributes:
+        kind: one of `KINDS`.
+        plugin: the module that registered it.
+        marks: those of `MARKS[kind]` that it was registered with.
+    """
 
     kind: str
     name: str
     plugin: str
     help: str
-    target: Any
-    params: Any = None
-    in_process: bool = False
+    registered: Any
+    registered_params: Any = None
+    marks: frozenset[str] = frozenset()
+
+    @cached_property
+    def target(self) -> Any:
+        """The strategy, the schedule family, or the function that builds the part.
+
+        Raises:
+            TypeError: it is none. Whatever its import raises.
+        """
+        found = resolved(self.registered)
+        if self.kind == "schedule" and not dataclass_type(found):
+            raise TypeError(f"schedule '{self.name}': the family must be a dataclass, got {found!r}")
+        if not callable(found):
+            raise TypeError(
+                f"{self.kind} '{self.name}': must be something that can be called, or its 'module:name', got {found!r}"
+            )
+        return found
+
+    @cached_property
+    def params(self) -> Any:
+        """The dataclass of its parameters, or None.
+
+        Raises:
+            TypeError: it is no dataclass. Whatever its import raises.
+        """
+        found = resolved(self.registered_params)
+        if found is not None and not dataclass_type(found):
+            raise TypeError(f"{self.kind} '{self.name}': params must be a dataclass, got {found!r}")
+        return found
+
+    def check(self) -> None:
+        """Import the part and its parameters; whatever that raises, the part cannot be used."""
+        _ = self.target, self.params
+
+
+def resolved(registered: Any) -> Any:
+    """What "module:name" names; everything else is itself."""
+    from pkgutil import resolve_name
+
+    return resolve_name(registered) if isinstance(registered, str) and STRING.fullmatch(registered) else registered
+
+
+def dataclass_type(found: Any) -> bool:
+    """Whether something is a dataclass, and not an instance of one."""
+    return isinstance(found, type) and is_dataclass(found)
 
 
 @dataclass(slots=True)
@@ -54,16 +119,34 @@ class Registry:
         """The part of that kind and name.
 
         Raises:
-            UsageError: there is none; names the nearest.
+            UsageError: there is none, and names the nearest; or it cannot be used.
         """
         parts = self.load(kind)
         if name not in parts:
             raise unknown(kind, name, parts, where)
-        return parts[name]
+        part = parts[name]
+        try:
+            part.check()
+        except Exception as error:
+            raise self.unusable(part, error) from error
+        return part
 
     def of(self, kind: str) -> list[Part]:
-        """All parts of a kind, in the order of registration."""
+        """All parts of a kind that can be used, in the order of registration. Imports them all."""
+        for part in list(self.load(kind).values()):
+            try:
+                part.check()
+            except Exception as error:
+                self.set_aside(part.plugin, error)
         return list(self.load(kind).values())
+
+    def names(self, kind: str) -> list[str]:
+        """The names of a kind's parts, in the order of registration. Imports none of them."""
+        return list(self.load(kind))
+
+    def marked(self, kind: str, mark: str) -> list[str]:
+        """The names of the parts of a kind that are registered with a mark, the built-in ones first. Imports none."""
+        return [part.name for part in self.load(kind).values() if mark in part.marks]
 
     def load(self, kind: str) -> dict[str, Part]:
         """The parts of a kind by name, registered at the first call.
@@ -84,10 +167,17 @@ class Registry:
                     self.set_aside(name, error)
         return self.parts[kind]
 
+    def unusable(self, part: Part, error: Exception) -> UsageError:
+        """Set the plugin of a part that was asked for aside, and say why it cannot be used."""
+        self.set_aside(part.plugin, error)
+        return UsageError(f"{part.kind} '{part.name}' cannot be used: its plugin {part.plugin} is broken")
+
     def set_aside(self, plugin: str, error: Exception) -> None:
         """Record a broken plugin, forget its parts and hooks, and warn once, with what to do."""
         from multiprocessing import parent_process
 
+        if plugin in self.broken:
+            return
         self.broken[plugin] = " ".join(f"{type(error).__name__}: {error}".split())
         if self.manager.has_plugin(plugin):
             self.manager.unregister(name=plugin)
@@ -108,12 +198,14 @@ class Registry:
         Raises:
             UsageError: its class is not registered.
         """
-        for part in self.of("schedule"):
-            if part.target is type(schedule):
+        family = type(schedule)
+        spelt = (family, f"{family.__module__}:{family.__qualname__}")
+        # The others are imported only where a family may be registered under another module's name.
+        likely = [part for part in self.load("schedule").values() if part.registered in spelt]
+        for part in likely or self.of("schedule"):
+            if part.target is family:
                 return part.name
-        raise UsageError(
-            f"schedule family {type(schedule).__name__} is not registered; register it in register_schedules"
-        )
+        raise UsageError(f"schedule family {family.__name__} is not registered; register it in register_schedules")
 
     def add(
         self,
@@ -124,26 +216,26 @@ class Registry:
         name: str,
         help: str,  # noqa: A002
         params: Any = None,
-        in_process: bool = False,
+        **marks: bool,
     ) -> None:
-        """Take a part in: what a plugin calls as `register`.
+        """Take a part in: what a plugin calls as `register`. What is given as a string is not imported yet.
 
         Raises:
             TypeError: the part is malformed.
             TakenError: its kind and name are taken; names both plugins.
         """
-        if params is not None and not (isinstance(params, type) and is_dataclass(params)):
-            raise TypeError(f"{kind} '{name}': params must be a dataclass, got {params!r}")
-        if kind == "schedule" and not (isinstance(target, type) and is_dataclass(target)):
-            raise TypeError(f"schedule '{name}': the family must be a dataclass, got {target!r}")
-        if not callable(target):
-            raise TypeError(f"{kind} '{name}': must be something that can be called, got {target!r}")
+        if unknown_marks := marks.keys() - MARKS[kind]:
+            raise TypeError(f"{kind} '{name}': register() got an unexpected argument '{min(unknown_marks)}'")
+        marked = frozenset(mark for mark, value in marks.items() if value)
+        part = Part(kind, name, plugin, help, target, params, marked)
+        if not any(isinstance(each, str) and STRING.fullmatch(each) for each in (target, params)):
+            part.check()
         if taken := self.parts[kind].get(name):
             raise TakenError(
                 f"{kind} '{name}' is registered by plugin {taken.plugin} and by plugin {plugin}; "
                 "remove one, or restrict what is loaded with LRCTL_PLUGINS"
             )
-        self.parts[kind][name] = Part(kind, name, plugin, help, target, params, in_process)
+        self.parts[kind][name] = part
 
 
 @cache
@@ -173,18 +265,16 @@ def registry() -> Registry:
 
 def wanted(restriction: str | None) -> list[EntryPoint]:
     """The entry points to load, the built-in ones first."""
-    entries = sorted(entry_points(group=hookspecs.PROJECT), key=lambda e: (not built_in(e), e.name))
+    found = entry_points(group=hookspecs.PROJECT)
+    # Each name is read from a package's metadata: once a package, not once an entry.
+    own = {dist for dist in {entry.dist for entry in found} if dist is not None and dist.name == hookspecs.PROJECT}
+    entries = sorted(found, key=lambda entry: (entry.dist not in own, entry.name))
     if restriction is None:
         return entries
     names = {name.strip() for name in restriction.split(",") if name.strip()}
     for name in sorted(names - {word for entry in entries for word in (entry.name, module_name(entry))}):
-        raise unknown("plugin", name, (e.name for e in entries if not built_in(e)), where=f"LRCTL_PLUGINS: {name}")
-    return [entry for entry in entries if built_in(entry) or names & {entry.name, module_name(entry)}]
-
-
-def built_in(entry: EntryPoint) -> bool:
-    """Whether the entry point is one of lrctl's own."""
-    return entry.dist is not None and entry.dist.name == hookspecs.PROJECT
+        raise unknown("plugin", name, (e.name for e in entries if e.dist not in own), where=f"LRCTL_PLUGINS: {name}")
+    return [entry for entry in entries if entry.dist in own or names & {entry.name, module_name(entry)}]
 
 
 def module_name(entry: EntryPoint) -> str:

@@ -13,12 +13,10 @@ from lrctl.analysis.statistics import LEVEL, holm, paired
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.run_result import RunResult
 from lrctl.errors import unknown
+from lrctl.registry.registry import registry
 from lrctl.report.curves import Curve, Run, read, standing_for, told, trained
 from lrctl.report.labels import differing, given, labelled
 from lrctl.storage.runs import existing
-
-FAMILY, COMMAND = "wsd", "baseline"
-"""The usual reference: this family, else the best of what this command found."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def called(runs: Sequence[Run], found: Sequence[Curve], against: str | None) -> 
 
 
 def chosen(methods: Sequence[Method], against: str | None) -> Method:
-    """The reference: what has the label `against`, else the best of the tuned baselines, else the first method.
+    """The reference: what has the label `against`, else the best of the reference family, or command, or the first.
 
     The best is that with the lowest mean validation loss.
 
@@ -153,8 +151,9 @@ def chosen(methods: Sequence[Method], against: str | None) -> Method:
         if not match:
             raise unknown("method or run", against, [method.label for method in methods], "--against")
         return match[0]
-    family = [method for method in methods if method.curves[0].family == FAMILY]
-    command = [method for method in methods if method.curves[0].run.command == COMMAND]
+    families, commands = (registry().marked(kind, "reference") for kind in ("schedule", "strategy"))
+    family = [method for method in methods if method.curves[0].family in families]
+    command = [method for method in methods if method.curves[0].run.command in commands]
     return min(family or command or methods[:1], key=validation_loss)
 
 

@@ -171,7 +171,7 @@ def opened(run: FinishedRun) -> Run:
 
 def parameters(kind: str, name: str) -> Any:
     """The dataclass of the parameters of a part; None if it has none, or is not installed any more."""
-    return next((part.params for part in registry().of(kind) if part.name == name), None)
+    return registry().get(kind, name).params if name in registry().names(kind) else None
 
 
 def with_defaults(params: Any, changed: Mapping[str, Any]) -> dict[str, Any]:

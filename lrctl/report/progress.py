@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lrctl.analysis.units import duration
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
@@ -146,11 +147,11 @@ class Progress:
         job = batch.jobs[0]
         share = (job.start + (job.stop - job.start) * len(self.done) / len(batch.jobs)) / self.run.steps
         # Whole runs are no share of one run.
-        left = f", about {clock(spent * (1 - share) / share)} left" if 0 < share < 1 and batch.judge else ""
+        left = f", about {duration(spent * (1 - share) / share)} left" if 0 < share < 1 and batch.judge else ""
         stopped = f", {self.stopped} stopped" if self.stopped else ""
         return (
             f"{self.jobs} jobs ({self.reused} reused{stopped}), {self.steps} steps = "
-            f"{self.steps / self.run.steps:.1f} full runs, {clock(spent)}{left}"
+            f"{self.steps / self.run.steps:.1f} full runs, {duration(spent)}{left}"
         )
 
 
@@ -221,10 +222,3 @@ def decision(segment: Segment) -> str:
         f"LR {segment.lr_start:.3g} -> {segment.chosen:.3g}, "
         f"mean loss {segment.winner.mean_loss:.4f}, eps {segment.eps:.3g} nats, margin {segment.margin:.2g}"
     )
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people read them."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -10,6 +10,7 @@ from rich import table as rich_table
 from rich.console import Console
 from rich.text import Text
 
+from lrctl.analysis.units import duration, size
 from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.table import Table, number
@@ -83,32 +84,19 @@ def print_estimate(estimate: Mapping[str, Any]) -> None:
         lines.append(f"training: {on}; time, memory and disk are not known")
     else:
         step = f"{estimate['seconds_per_step'] * 1e3:.3g} ms a step"
-        disk, checkpoint = amount(estimate["peak_disk_bytes"]), amount(estimate["checkpoint_bytes"])
+        disk, checkpoint = size(estimate["peak_disk_bytes"]), size(estimate["checkpoint_bytes"])
         lines += [
             f"training: about {duration(estimate['seconds'])} {on} ({step})",
-            f"memory: about {amount(estimate['memory_bytes'])} a worker, beside torch and the data",
+            f"memory: about {size(estimate['memory_bytes'])} a worker, beside torch and the data",
             f"peak disk: about {disk} ({checkpoint} a checkpoint)",
         ]
     if estimate["data_bytes"]:
-        lines.append(f"data to make ready first: about {amount(estimate['data_bytes'])}")
+        lines.append(f"data to make ready first: about {size(estimate['data_bytes'])}")
     lines += [f"note: {note}" for note in estimate["notes"]]
     lines.append(
         "nothing was trained; a search that takes another path, or extends a grid, takes somewhat more or less"
     )
     stdout().print("\n".join(lines))
-
-
-def duration(seconds: float) -> str:
-    """Seconds, with the hours or days that they are."""
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds:.0f} s ({seconds / length:.1f} {unit})"
-    return f"{seconds:.0f} s"
-
-
-def amount(size: float) -> str:
-    """Bytes, in MB or GB."""
-    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.2g} MB"
 
 
 def print_tables(tables: Sequence[Table]) -> None:

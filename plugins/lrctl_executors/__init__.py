@@ -12,9 +12,18 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_executors(register: Register) -> None:
-    """Register the executors."""
-    from lrctl_executors.processes import Processes, ProcessesParams
-    from lrctl_executors.serial import Serial, SerialParams
-
-    register(Serial, name="serial", params=SerialParams, in_process=True, help="one job after another in this process")
-    register(Processes, name="processes", params=ProcessesParams, help="long-lived worker processes")
+    """Register the executors; each is imported when it is first used."""
+    register(
+        "lrctl_executors.serial:Serial",
+        name="serial",
+        params="lrctl_executors.serial:SerialParams",
+        help="one job after another in this process",
+        in_process=True,
+    )
+    register(
+        "lrctl_executors.processes:Processes",
+        name="processes",
+        params="lrctl_executors.processes:ProcessesParams",
+        help="long-lived worker processes",
+        parallel=True,
+    )

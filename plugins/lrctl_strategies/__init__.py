@@ -12,55 +12,47 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_strategies(register: Register) -> None:
-    """Register the strategies."""
-    from lrctl_strategies.baseline.params import Baseline
-    from lrctl_strategies.baseline.search import baseline
-    from lrctl_strategies.closed_form.params import FitClosedForm
-    from lrctl_strategies.closed_form.search import fit_closed_form
-    from lrctl_strategies.greedy.params import GreedyComparison
-    from lrctl_strategies.greedy.search import greedy
-    from lrctl_strategies.lookahead.params import Lookahead
-    from lrctl_strategies.lookahead.search import lookahead
-    from lrctl_strategies.semilocal.params import Local, SemiLocal
-    from lrctl_strategies.semilocal.search import local
-    from lrctl_strategies.semilocal.tune_eps import tunable
-    from lrctl_strategies.shape.params import ShapeSearch
-    from lrctl_strategies.shape.search import shape
-
+    """Register the strategies; each is imported when it is first used."""
     register(
-        tunable,
+        "lrctl_strategies.semilocal.tune_eps:tunable",
         name="semilocal",
-        params=SemiLocal,
+        params="lrctl_strategies.semilocal.params:SemiLocal",
         help="semi-local search: per segment, the largest LR whose loss is within eps of the best",
     )
-    register(local, name="local", params=Local, help="local search: per segment, the LR with the lowest loss")
     register(
-        lookahead,
+        "lrctl_strategies.semilocal.search:local",
+        name="local",
+        params="lrctl_strategies.semilocal.params:Local",
+        help="local search: per segment, the LR with the lowest loss",
+    )
+    register(
+        "lrctl_strategies.lookahead.search:lookahead",
         name="lookahead",
-        params=Lookahead,
+        params="lrctl_strategies.lookahead.params:Lookahead",
         help="lookahead search: an LR is judged by the end of the run, its LR wound down to 0 from there",
     )
     register(
-        baseline,
+        "lrctl_strategies.baseline.search:baseline",
         name="baseline",
-        params=Baseline,
+        params="lrctl_strategies.baseline.params:Baseline",
         help="tuned baselines: grid search of the base LR, then of each other parameter, of WSD, cosine, linear, ...",
+        reference=True,
     )
     register(
-        fit_closed_form,
+        "lrctl_strategies.closed_form.search:fit_closed_form",
         name="fit-closed-form",
-        params=FitClosedForm,
+        params="lrctl_strategies.closed_form.params:FitClosedForm",
         help="fit closed-form families to a schedule that was found; train, stretch and tune them",
     )
     register(
-        greedy,
+        "lrctl_strategies.greedy.search:greedy",
         name="greedy",
-        params=GreedyComparison,
+        params="lrctl_strategies.greedy.params:GreedyComparison",
         help="GreedyLR against other schedules with the same start, for one or more optimizers and seeds",
     )
     register(
-        shape,
+        "lrctl_strategies.shape.search:shape",
         name="shape",
-        params=ShapeSearch,
+        params="lrctl_strategies.shape.params:ShapeSearch",
         help="the best shape of a schedule, with the base LR factored out: families drawn at random, ranked, checked",
     )

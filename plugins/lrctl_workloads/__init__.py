@@ -15,79 +15,69 @@ if TYPE_CHECKING:
 
 @hookimpl
 def register_workloads(register: Register) -> None:
-    """Register every workload of this folder."""
-    from lrctl_workloads.images.classifier import ImageClassifier, ImagesParams
-    from lrctl_workloads.regression.exact import ExactRegression, ExactRegressionParams
-    from lrctl_workloads.regression.linear import LinearRegression, LinearRegressionParams
-    from lrctl_workloads.text.gpt import Gpt, GptParams
-
-    register(Gpt, name="gpt", params=GptParams, help="a GPT-like decoder that learns to predict a text")
+    """Register every workload of this folder; each is imported when it is first used."""
     register(
-        ImageClassifier,
+        "lrctl_workloads.text.gpt:Gpt",
+        name="gpt",
+        params="lrctl_workloads.text.gpt:GptParams",
+        help="a GPT-like decoder that learns to predict a text",
+    )
+    register(
+        "lrctl_workloads.images.classifier:ImageClassifier",
         name="images",
-        params=ImagesParams,
+        params="lrctl_workloads.images.classifier:ImagesParams",
         help="a network that learns to tell small images apart: digits, MNIST, Fashion-MNIST, CIFAR-10, CIFAR-100",
     )
     register(
-        LinearRegression,
+        "lrctl_workloads.regression.linear:LinearRegression",
         name="linear-regression",
-        params=LinearRegressionParams,
+        params="lrctl_workloads.regression.linear:LinearRegressionParams",
         help="least squares with a power-law spectrum; a step takes microseconds",
     )
     register(
-        ExactRegression,
+        "lrctl_workloads.regression.exact:ExactRegression",
         name="exact-linear-regression",
-        params=ExactRegressionParams,
+        params="lrctl_workloads.regression.exact:ExactRegressionParams",
         help="the expected loss of SGD on least squares, without sampling; its best schedule can be computed",
     )
     register_tasks(register)
 
 
 def register_tasks(register: Register) -> None:
-    """Register a workload for each task. The package transformers is imported when one is used."""
-    from lrctl_workloads.finetune import params
-    from lrctl_workloads.finetune.tasks import (
-        image_classification,
-        question_answering,
-        segmentation,
-        summarization,
-        token_classification,
-        translation,
-    )
-
+    """Register a workload for each task."""
     register(
-        translation,
+        "lrctl_workloads.finetune.tasks:translation",
         name="translation",
-        params=params.TranslationParams,
+        params="lrctl_workloads.finetune.params:TranslationParams",
         help="an encoder-decoder of transformers that learns to translate",
     )
     register(
-        summarization,
+        "lrctl_workloads.finetune.tasks:summarization",
         name="summarization",
-        params=params.SummarizationParams,
+        params="lrctl_workloads.finetune.params:SummarizationParams",
         help="an encoder-decoder of transformers that learns to sum texts up",
     )
     register(
-        question_answering,
+        "lrctl_workloads.finetune.tasks:question_answering",
         name="question-answering",
-        params=params.QuestionAnsweringParams,
+        params="lrctl_workloads.finetune.params:QuestionAnsweringParams",
         help="a model of transformers that learns to find the answer to a question in a text",
     )
     register(
-        token_classification,
+        "lrctl_workloads.finetune.tasks:token_classification",
         name="token-classification",
-        params=params.TokenClassificationParams,
+        params="lrctl_workloads.finetune.params:TokenClassificationParams",
         help="a model of transformers that learns to label words, such as names",
     )
     register(
-        image_classification,
+        "lrctl_workloads.finetune.tasks:image_classification",
         name="image-classification",
-        params=params.ImageClassificationParams,
+        params="lrctl_workloads.finetune.params:ImageClassificationParams",
         help="a model of transformers that learns to tell kinds of images apart",
     )
     register(
-        segmentation,
+        "lrctl_workloads.finetune.tasks:segmentation",
         name="segmentation",
-        params=params.SegmentationParams,
+        params="lrctl_workloads.finetune.params:SegmentationParams",
         help="a model of transformers that learns what each pixel of an image belongs to",
     )

@@ -12,8 +12,10 @@ import pytest
 
 import lrctl as package
 from command_line import Lrctl
+from lrctl.cli import COMMANDS
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
+from lrctl.papers.reproduce import papers
 from lrctl.registry.registry import registry
 
 SMOKE = ("semilocal", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1,0.01", "--grid-size", "1")
@@ -283,18 +285,26 @@ def test_the_help_of_a_strategy_tells_its_parameters_and_the_shared_options(name
         assert f"--{flag} " in words
 
 
-def test_the_help_of_list_is_shown(lrctl: Lrctl) -> None:
-    done = lrctl("list", "-h")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_every_other_command_is_shown(name: str, lrctl: Lrctl) -> None:
+    done = lrctl(name, "-h")
     assert (done.code, done.err) == (0, "")
-    assert "--json" in done.out
+    words = " ".join(done.out.replace("│", " ").split())
+    assert f"Usage: lrctl {name} " in words
+    assert "--json" in words or name == "export"
+
+
+def test_the_help_of_reproduce_names_the_papers_of_the_recipes(lrctl: Lrctl) -> None:
+    assert "|".join(papers()) in lrctl("reproduce", "-h").out
 
 
 def test_list_shows_each_part_on_a_line_of_its_own(lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     lines = [line.rstrip() for line in lrctl("list").out.splitlines()]
     parts = [part for kind in ("strategy", "schedule", "workload", "executor") for part in registry().of(kind)]
-    assert lines[0].split() == ["kind", "name", "plugin", "what", "it", "is"]
-    assert [line.split()[:3] for line in lines[1:]] == [[part.kind, part.name, part.plugin] for part in parts]
+    assert lines[0].split() == ["kind", "name", "plugin", "marks", "what", "it", "is"]
+    facts = [[part.kind, part.name, part.plugin, *part.marks] for part in parts]
+    assert [line.split()[: len(row)] for line, row in zip(lines[1:], facts, strict=True)] == facts
     assert all(line.endswith(part.help) for line, part in zip(lines[1:], parts, strict=True))
 
 

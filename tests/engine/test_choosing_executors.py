@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from lrctl.engine import executors
-from lrctl.engine.executors import resolved, workers_of
+from lrctl.engine.executors import Executors, resolved, workers_of
 from lrctl.recipe.schema import Choice
+from lrctl.storage.store import Store
 from searches import smoke
 
 
@@ -43,3 +47,13 @@ def test_an_executor_that_says_nothing_of_workers_is_taken_to_use_every_slot(ins
         "    register(print, name='cluster', help='somewhere else')"
     )
     assert workers_of(Choice("cluster", {}), "cpu") == 3
+
+
+def test_searches_share_an_executor_where_store_device_and_parameters_are_the_same(tmp_path: Path) -> None:
+    one, two = (smoke(executor__name="processes", executor__workers=n).executor for n in (1, 2))
+    here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
+    with closing(Executors()) as kept:
+        first = kept.get(one, here, "cpu")
+        assert kept.get(replace(one), Store(here.path), "cpu") is first
+        others = [kept.get(two, here, "cpu"), kept.get(one, there, "cpu"), kept.get(one, here, "mps")]
+        assert len({id(executor) for executor in [first, *others]}) == 4

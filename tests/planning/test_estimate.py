@@ -236,7 +236,7 @@ def test_data_that_are_not_ready_are_left_alone_and_stood_in_for(
     assert told["seconds_per_evaluation"] is None
     print_estimate(told)
     shown = capsys.readouterr().out
-    assert "data to make ready first: about 12 MB" in shown
+    assert "data to make ready first: about 12.0 MB" in shown
     assert "note: the data are not made ready yet: steps were measured on made-up batches" in shown
     assert "note: the time and memory of evaluations are not counted" in shown
 

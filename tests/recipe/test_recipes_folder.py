@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from cases import case
 from command_line import Lrctl
@@ -46,7 +45,7 @@ def test_a_bundled_recipe_is_read_and_all_its_parts_are_registered() -> None:
 
 
 def test_a_bundled_recipe_begins_with_the_command_that_runs_it() -> None:
-    known = set(get_command(cli.application()).commands)  # type: ignore[attr-defined]
+    known = set(cli.application().commands)
     for name in BUNDLED:
         lrctl, command, *flags = header(name).split()
         named = flags[1:3] if command == "reproduce" else flags[:2]

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from command_line import Lrctl
 from lrctl.errors import UsageError
-from lrctl.registry.registry import KINDS, registry
+from lrctl.registry.registry import KINDS, MARKS, registry
 
 Install = Callable[..., None]
 
@@ -74,6 +74,22 @@ BROKEN = {
         STRATEGY.replace("register(flat", "register('flat'"),
         "TypeError: strategy 'flat': must be something that",
     ),
+    "string's module": (
+        STRATEGY.replace("register(flat", "register('no_such_module:flat'"),
+        "ModuleNotFoundError: No module named 'no_such_module'",
+    ),
+    "string's name": (
+        STRATEGY.replace("register(flat", "register('spoilt_plugin:flatt'"),
+        "AttributeError: module 'spoilt_plugin' has no attribute 'flatt'",
+    ),
+    "string of the params": (
+        STRATEGY.replace("params=Params", "params='spoilt_plugin:flat'"),
+        "TypeError: strategy 'flat': params must be a dataclass",
+    ),
+    "mark": (
+        STRATEGY.replace("help=", "referense=True, help="),
+        "TypeError: strategy 'flat': register() got an unexpected argument 'referense'",
+    ),
     "no name": (STRATEGY.replace("name=", "nam="), "TypeError: "),
     "family": (
         STRATEGY.replace("strategies", "schedules").replace("params=Params, ", ""),
@@ -116,6 +132,21 @@ def test_the_reason_why_a_plugin_is_broken_is_shown_as_it_is(lrctl: Lrctl, insta
     assert "ValueError: not [bold] [/x]" in lrctl("list").out
     registry.cache_clear()
     assert lrctl("list", "--json").document["broken"] == {"spoilt_plugin": "ValueError: not [bold] [/x]"}
+
+
+@pytest.mark.parametrize("fault", ["string's module", "string's name", "flag's type", "flag's name"])
+def test_a_strategy_that_cannot_be_used_ends_its_own_command_only(fault: str, lrctl: Lrctl, installed: Install) -> None:
+    source, reason = BROKEN[fault]
+    installed(spoilt_plugin=source)
+    done = lrctl("--help")
+    assert (done.code, done.err) == (0, "")
+    assert " flat " in done.out
+    done = lrctl("flat", "--recipe", "smoke")
+    assert (done.code, done.out) == (2, "")
+    warning, error = done.err.splitlines()
+    assert warning.startswith(f"warning: plugin spoilt_plugin is not used: {reason}")
+    assert error == "error: strategy 'flat' cannot be used: its plugin spoilt_plugin is broken"
+    assert lrctl("semilocal", "--help").code == 0
 
 
 def test_a_plugin_that_is_broken_in_one_kind_is_not_used_in_another(lrctl: Lrctl, installed: Install) -> None:
@@ -249,15 +280,98 @@ def test_a_schedule_whose_class_is_not_registered_has_no_family() -> None:
         registry().family({})
 
 
+BY_STRING = """
+from lrctl import hookimpl
+
+@hookimpl
+def register_strategies(register):
+    register("later.search:flat", name="flat", params="later.search:Params", help="one LR", reference=True)
+
+@hookimpl
+def register_schedules(register):
+    register("later:Other", name="other", help="a family under the name of a module that only imports it")
+"""
+
+FAMILY = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Other:
+    steps: int
+
+    def __call__(self, step):
+        return 1.0
+"""
+
+
+@pytest.fixture
+def strings(tmp_path: Path, installed: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin that registers the parts of a package `later` by strings."""
+    installed(strings=BY_STRING)
+    (tmp_path / "site" / "later").mkdir()
+    for name, source in {
+        "__init__": "from later.family import Other",
+        "family": FAMILY,
+        "search": STRATEGY.partition("@hookimpl")[0],
+    }.items():
+        (tmp_path / "site" / "later" / f"{name}.py").write_text(source)
+    for module in ("later", "later.family", "later.search"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+
+@pytest.mark.usefixtures("strings")
+def test_a_part_given_as_a_string_is_imported_when_it_is_asked_for() -> None:
+    assert registry().names("strategy")[-1] == "flat"
+    assert registry().marked("strategy", "reference") == ["baseline", "flat"]
+    assert "later" not in sys.modules
+    part = registry().get("strategy", "flat")
+    module = sys.modules["later.search"]
+    assert (part.target, part.params) == (module.flat, module.Params)
+    assert registry().broken == {}
+
+
+@pytest.mark.usefixtures("strings")
+def test_the_family_of_a_schedule_is_found_without_importing_the_others() -> None:
+    wsd = registry().get("schedule", "wsd").target(steps=10, peak_lr=0.1)
+    assert registry().family(wsd) == "wsd"
+    assert "later" not in sys.modules
+
+
+@pytest.mark.usefixtures("strings")
+def test_a_family_may_be_registered_under_another_modules_name() -> None:
+    assert registry().family(registry().get("schedule", "other").target(steps=3)) == "other"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_built_in_part_is_registered_under_the_name_of_the_module_that_defines_it(kind: str) -> None:
+    built_in = [part for part in registry().of(kind) if part.plugin.startswith("lrctl_")]
+    assert built_in
+    for part in built_in:
+        assert part.registered == f"{part.target.__module__}:{part.target.__qualname__}"
+
+
+def test_the_parts_that_lrctl_itself_needs_are_marked() -> None:
+    marks = [(kind, mark) for kind in KINDS for mark in MARKS[kind]]
+    assert {f"{kind} {mark}": registry().marked(kind, mark) for kind, mark in marks} == {
+        "strategy reference": ["baseline"],
+        "schedule reference": ["wsd"],
+        "executor in_process": ["serial"],
+        "executor parallel": ["processes"],
+    }
+
+
 def test_the_registered_parts_are_listed_as_one_document(lrctl: Lrctl) -> None:
     done = lrctl("list", "--json")
     assert done.err == ""
     assert set(done.document) == {"parts", "broken"}
+    facts = ("kind", "name", "plugin", "help")
     expected = [
-        {"kind": p.kind, "name": p.name, "plugin": p.plugin, "help": p.help} for k in KINDS for p in registry().of(k)
+        {fact: getattr(part, fact) for fact in facts} | {"marks": sorted(part.marks)}
+        for kind in KINDS
+        for part in registry().of(kind)
     ]
     assert done.document["parts"] == expected
-    assert json.loads(done.out)["broken"] == {}
+    assert done.document["broken"] == {}
 
 
 def test_a_worker_does_not_repeat_the_warning_of_its_parent(

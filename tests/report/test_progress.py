@@ -189,14 +189,6 @@ def test_a_job_is_called_by_what_sets_it_apart(job: SegmentJob, text: str) -> No
     assert progress.label(job) == text
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (99, "99 s"), (100, "2 min"), (5999, "100 min"), (6000, "1.7 h")],
-)
-def test_time_is_told_as_people_read_it(seconds: float, text: str) -> None:
-    assert progress.clock(seconds) == text
-
-
 def test_where_whole_runs_are_trained_each_round_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     observer = progress.Progress(Console(stderr=True))
     job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))

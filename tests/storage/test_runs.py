@@ -16,8 +16,7 @@ import pytest
 
 import searches
 from command_line import Lrctl
-from lrctl.cli.runs import amount
-from lrctl.contracts.result import JobRecord
+from lrctl.contracts.result import JobResult
 from lrctl.engine import session
 from lrctl.storage import gc, listing
 from lrctl.storage.store import STALE, Store
@@ -38,7 +37,7 @@ def put(store: Store, name: str, run: str, parent: str | None = None, age: float
     key, before = KEYS[name], KEYS[parent] if parent else None
     digests = {"losses": store.put_losses(key, np.ones(2), [0.1] * 2)}
     store.checkpoint(key).write_bytes(b"weights")
-    store.put_record(JobRecord(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
+    store.put_result(JobResult(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
     for kind in ("jobs", "losses", "checkpoints"):
         os.utime(store.path / kind / f"{key}{gc.KINDS[kind]}", times=(time.time() - age,) * 2)
 
@@ -163,7 +162,7 @@ def test_what_stopped_jobs_left_goes_as_results_do(tmp_path: Path) -> None:
     store = Store(tmp_path)
     finish(store, "r", checkpoint=None, segments=[{"candidates": [{"key": KEYS["c"]}]}])
     for name, run in (("a", "r"), ("b", "gone"), ("c", "gone")):
-        store.put_record(JobRecord(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
+        store.put_result(JobResult(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
     assert gc.collect(store)["freed"]["stopped"]["files"] == 1
     assert left(store)["stopped"] == "ac"
     (row,) = listing.runs(store)
@@ -260,6 +259,7 @@ def test_runs_are_listed_with_what_they_reached(lrctl: Lrctl, place: Path, monke
     document = searches.search(place, name="done")
     interrupted(place, monkeypatch, training__seed=3)
     done, begun = lrctl("runs", "--json").document["runs"]
+    assert lrctl("runs", "list", "--json").document["runs"] == [done, begun]
     names = ("command", "workload", "seed", "steps", "train_loss", "validation_loss", "test_loss")
     assert {name: done[name] for name in names} == {name: document[name] for name in names}
     assert (done["run"], done["status"], done["full_runs"]) == (
@@ -270,6 +270,7 @@ def test_runs_are_listed_with_what_they_reached(lrctl: Lrctl, place: Path, monke
     assert [begun[name] for name in names] == ["semilocal", "linear-regression", 3, 24, None, None, None]
     assert (begun["run"], begun["status"], begun["full_runs"]) == ("begun", "unfinished", None)
     header, first, second = lrctl("runs").out.splitlines()
+    assert lrctl("runs", "list").out.splitlines() == [header, first, second]
     assert header.split()[:6] == ["run", "state", "command", "workload", "seed", "steps"]
     assert first.split()[:6] == ["done", "finished", "semilocal", "linear-regression", "0", "24"]
     assert second.split()[:6] == ["begun", "unfinished", "semilocal", "linear-regression", "3", "24"]
@@ -382,7 +383,7 @@ def test_a_group_given_a_store_hands_it_to_its_commands(lrctl: Lrctl, place: Pat
         assert lrctl(*command).code == 0
     assert lrctl("runs", "--store", "other", "--json", "show", "elsewhere").document["run"] == "elsewhere"
     Store(place)
-    assert lrctl("runs").err == "no runs in .lrctl\n"
+    assert lrctl("runs").err == lrctl("runs", "list").err == "no runs in .lrctl\n"
 
 
 BAD: dict[str, tuple[str, str]] = {
@@ -411,11 +412,3 @@ def test_a_bad_command_changes_nothing_and_says_what_to_do(
     assert (done.code, done.out) == (2, "")
     assert done.error.startswith(message)
     assert Store(place).runs() == ["begun"]
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_960, "1.0 MB"), (10**16, "10000.0 TB")],
-)
-def test_an_amount_is_written_for_people(size: int, text: str) -> None:
-    assert amount(size) == text
