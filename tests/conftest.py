@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from command_line import Done, Lrctl
 from lrctl import cli
@@ -16,6 +18,17 @@ from lrctl.registry import registry as plugins
 
 # Each core has a process of its own here: more threads would wait for each other, and take twenty times as long.
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is first imported
+
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("slow", max_examples=300, deadline=None)
+settings.load_profile("quick")  # unless pytest is given --hypothesis-profile=slow
+
+collect_ignore = ["benchmarks"]  # they need packages that the tests do not
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is imported by now and stays: the Trainer has it run after each training."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from cases import case
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import Observation
 from lrctl.errors import UsageError
@@ -73,8 +74,13 @@ ORDERS = ["optimizer first", "optimizer before the scheduler is made", "schedule
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("tensor", [False, True], ids=["float", "tensor"])
-@pytest.mark.parametrize("at", range(STEPS))
-def test_it_resumes_at_any_step(at: int, order: str, tensor: bool) -> None:
+def test_it_resumes_at_any_step(order: str, tensor: bool) -> None:
+    for at in range(STEPS):
+        with case(at=at):
+            resumes(at, order, tensor)
+
+
+def resumes(at: int, order: str, tensor: bool) -> None:
     first = optimizer_of(0.1, 0.025, tensor=tensor)
     scheduler = ScheduleLR(first, HILL)
     expected = used(first, scheduler)

@@ -77,14 +77,15 @@ def test_the_recipe_of_the_readme_is_a_recipe(spirals: str) -> None:
     assert found.params("semilocal").segments == 8
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
-def test_every_local_link_leads_somewhere(link: str) -> None:
-    assert link.startswith("https://") or (ROOT / link).exists()
+def test_every_local_link_leads_somewhere() -> None:
+    links = {link for link in re.findall(r"\]\(([^)#]+)\)", README) if not link.startswith("https://")}
+    assert {link for link in links if not (ROOT / link).exists()} == set()
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:lrctl|plugins|recipes|tests)/[\w/.]*)`", README))))
-def test_every_path_in_the_map_exists(path: str) -> None:
-    assert (ROOT / path).exists()
+def test_every_path_in_the_map_exists() -> None:
+    paths = set(re.findall(r"`((?:lrctl|plugins|recipes|tests)/[\w/.]*)`", README))
+    assert len(paths) > 10
+    assert {path for path in paths if not (ROOT / path).exists()} == set()
 
 
 def test_the_example_of_a_scheduler_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,9 +113,7 @@ def test_the_example_of_schedules_that_see_the_run_runs(tmp_path: Path, monkeypa
     assert names["scheduler"].get_last_lr() > [1e-2]
 
 
-COMMANDS = sorted(set(re.findall(r"(?:`|^    )lrctl ([a-z][a-z-]+)", README, re.MULTILINE)))
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_that_the_readme_names_is_there(command: str, lrctl: Lrctl) -> None:
-    assert lrctl(command, "--help").code == 0
+def test_every_command_that_the_readme_names_is_there(lrctl: Lrctl) -> None:
+    commands = set(re.findall(r"(?:`|^    )lrctl ([a-z][a-z-]+)", README, re.MULTILINE))
+    assert len(commands) > 10
+    assert {command for command in commands if lrctl(command, "--help").code != 0} == set()

@@ -3,11 +3,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import tomllib
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from cases import case
 from command_line import Lrctl
 from lrctl import cli
 from lrctl.planning.estimate import estimate
@@ -30,32 +30,30 @@ def strategy_of(name: str) -> str:
     return command if command in [part.name for part in registry().of("strategy")] else "semilocal"
 
 
-@cache
-def commands() -> set[str]:
-    """All commands of lrctl."""
-    return set(cli.application().commands)
-
-
 def header(name: str) -> str:
     """The first line of a recipe, without the #."""
     return BUNDLED[name].read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
-@pytest.mark.parametrize("name", BUNDLED)
-def test_a_bundled_recipe_is_read_and_all_its_parts_are_registered(name: str) -> None:
-    recipe = recipes.read(name)
-    registry().get("workload", recipe.workload.name)
-    for strategy in recipe.strategies:
-        recipe.params(strategy)
+def test_a_bundled_recipe_is_read_and_all_its_parts_are_registered() -> None:
+    for name in BUNDLED:
+        with case(recipe=name):
+            recipe = recipes.read(name)
+            registry().get("workload", recipe.workload.name)
+            for strategy in recipe.strategies:
+                recipe.params(strategy)
 
 
-@pytest.mark.parametrize("name", BUNDLED)
-def test_a_bundled_recipe_begins_with_the_command_that_runs_it(name: str) -> None:
-    lrctl, command, *flags = header(name).split()
-    assert lrctl == "lrctl"
-    assert command in commands()
-    named = flags[1:3] if command == "reproduce" else flags[:2]
-    assert named in (["--recipe", name], ["--only", name]) or (name == recipes.DEFAULT and "--recipe" not in flags)
+def test_a_bundled_recipe_begins_with_the_command_that_runs_it() -> None:
+    known = set(cli.application().commands)
+    for name in BUNDLED:
+        lrctl, command, *flags = header(name).split()
+        named = flags[1:3] if command == "reproduce" else flags[:2]
+        with case(recipe=name):
+            assert lrctl == "lrctl"
+            assert command in known
+            expected = (["--recipe", name], ["--only", name])
+            assert named in expected or (name == recipes.DEFAULT and "--recipe" not in flags)
 
 
 @pytest.mark.parametrize("name", SOME)

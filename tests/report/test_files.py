@@ -20,6 +20,7 @@ import comparisons
 from command_line import Lrctl
 from comparisons import ALL, BASELINES, LOCALS, SEARCHES, document, made_by_hand
 from lrctl.storage.store import Store
+from searches import forkserver
 
 FILES = {"report.html", "figure.svg", "figure.png", "curves.csv"}
 
@@ -145,8 +146,11 @@ def test_text_that_the_font_lacks_or_that_looks_like_a_formula_is_kept(
     assert {"_学習_$x^2$", "a&<b>"} <= texts
 
 
-def test_the_commands_on_the_page_make_it_again(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
-    few = ["--tune", "--top", "1", "--grid", "0.3,0.1", "--baseline", "", "--quiet"]
+def test_the_commands_on_the_page_make_it_again(
+    lrctl: Lrctl, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrctl_executors.processes.get_context", forkserver)
+    few = ["--tune", "--family", "rex", "--top", "1", "--grid", "0.3,0.1", "--baseline", "", "--quiet"]
     assert lrctl("fit-closed-form", SEARCHES[0], *few, "--name", "fitted", "--store", store).code == 0
     names = [LOCALS[0], BASELINES[0], "fitted"]
     lrctl("report", *names, "--store", store, "--out", tmp_path / "report")

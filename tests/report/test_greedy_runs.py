@@ -13,6 +13,8 @@ import pytest
 from command_line import Lrctl
 from comparisons import document, made_by_hand
 from lrctl.engine import run
+from lrctl.report.compare import compare
+from lrctl.report.files import write
 from lrctl.storage.store import Store
 from searches import small
 
@@ -40,6 +42,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     few = {"strategy__baseline__family": ["wsd", "linear"], "strategy__baseline__grid": [0.3, 0.1]}
     run.search("baseline", small(**few), store=place, name="baseline")
     return place
+
+
+@pytest.fixture(scope="module")
+def report(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the report on `both`."""
+    folder = tmp_path_factory.mktemp("report")
+    write(compare(store, ["both"]), folder)
+    return folder
 
 
 def compared(lrctl: Lrctl, store: Path, *arguments: str) -> Any:
@@ -159,9 +169,8 @@ def test_a_report_has_a_row_of_panels_for_each_optimizer_and_the_histogram(
     assert "greedy, seeds 0, 1: " in page
 
 
-def test_the_curves_are_told_from_those_of_their_own_row(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
-    lrctl("report", "both", "--store", store, "--out", tmp_path)
-    rows = read(tmp_path / "curves.csv")
+def test_the_curves_are_told_from_those_of_their_own_row(report: Path) -> None:
+    rows = read(report / "curves.csv")
     assert {(row["label"], row["seed"]) for row in rows} == {(label, seed) for label in METHODS for seed in "01"}
     for label in METHODS:
         zero = {float(row["difference"]) for row in rows if row["label"] == label} == {0.0}
@@ -187,15 +196,14 @@ def from_rows(lrctl: Lrctl, store: Path, rows: Path, name: str = "summed-up") ->
     ).document
 
 
-def test_the_rows_are_summed_up_again_as_they_were(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:
-    lrctl("report", "both", "--store", store, "--out", tmp_path)
-    rows = read(tmp_path / "rows.csv")
+def test_the_rows_are_summed_up_again_as_they_were(lrctl: Lrctl, store: Path, report: Path) -> None:
+    rows = read(report / "rows.csv")
     columns = ["optimizer", "scheduler", "seed", "initial_lr", "delta10", "delta50", "delta100"]
     assert list(rows[0]) == columns
     assert {(r["optimizer"], r["scheduler"], r["seed"], r["initial_lr"]) for r in rows} == {
         (o, s, seed, "0.1") for o in ("adamw", "sgd") for s in ("linear", "cosine") for seed in "01"
     }
-    assert from_rows(lrctl, store, tmp_path / "rows.csv")["summary"] == document(store, "both")["summary"]
+    assert from_rows(lrctl, store, report / "rows.csv")["summary"] == document(store, "both")["summary"]
 
 
 def test_a_row_that_did_not_finish_is_empty_there_and_summed_up_as_such(
@@ -212,10 +220,9 @@ def test_a_row_that_did_not_finish_is_empty_there_and_summed_up_as_such(
 
 
 @pytest.fixture
-def summed_up(lrctl: Lrctl, store: Path, tmp_path: Path) -> str:
+def summed_up(lrctl: Lrctl, store: Path, report: Path) -> str:
     """A run that summed up recorded rows and trained nothing."""
-    lrctl("report", "both", "--store", store, "--out", tmp_path)
-    return str(from_rows(lrctl, store, tmp_path / "rows.csv")["run"])
+    return str(from_rows(lrctl, store, report / "rows.csv")["run"])
 
 
 def test_a_run_that_trained_nothing_is_reported_by_what_it_sums_up(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Literal
 
-import pytest
 from torch.optim.lr_scheduler import (
     ConstantLR,
     CosineAnnealingLR,
@@ -18,6 +17,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
+from cases import each_of
 from lrctl_schedules.constant import Constant
 from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
@@ -26,7 +26,7 @@ from lrctl_schedules.one_cycle import OneCycle
 from lrctl_schedules.step import StepDecay
 from schedules.agreement import P, assert_agrees, lrs
 
-STEPS = pytest.mark.parametrize("steps", [1, 2, 10, 97, 1000])
+STEPS = each_of("steps", [1, 2, 10, 97, 1000])
 
 
 @STEPS
@@ -35,30 +35,28 @@ def test_constant(steps: int) -> None:
 
 
 @STEPS
-@pytest.mark.parametrize("end", [0.0, 0.1, 1.0])
+@each_of("end", [0.0, 0.1, 1.0])
 def test_linear(steps: int, end: float) -> None:
     theirs = lrs(lambda o: LinearLR(o, start_factor=1.0, end_factor=end, total_iters=steps), steps)
     assert_agrees(Linear(steps, P, warmup=0.0, end=end), theirs)
 
 
 @STEPS
-@pytest.mark.parametrize("power", [0.5, 1.0, 3.0])
+@each_of("power", [0.5, 1.0, 3.0])
 def test_polynomial(steps: int, power: float) -> None:
     theirs = lrs(lambda o: PolynomialLR(o, total_iters=steps, power=power), steps)
     assert_agrees(Polynomial(steps, P, warmup=0.0, power=power), theirs)
 
 
 @STEPS
-@pytest.mark.parametrize("end", [0.0, 0.1])
+@each_of("end", [0.0, 0.1])
 def test_cosine(steps: int, end: float) -> None:
     theirs = lrs(lambda o: CosineAnnealingLR(o, T_max=steps, eta_min=end * P), steps)
     assert_agrees(Cosine(steps, P, warmup=0.0, end=end), theirs)
 
 
-@pytest.mark.parametrize(
-    ("first", "times", "cycles"), [(25, 1, 4), (1, 1, 7), (10, 2, 3), (7, 3, 4), (1000, 2, 1)], ids=str
-)
-@pytest.mark.parametrize("end", [0.0, 0.1])
+@each_of(("first", "times", "cycles"), [(25, 1, 4), (1, 1, 7), (10, 2, 3), (7, 3, 4), (1000, 2, 1)])
+@each_of("end", [0.0, 0.1])
 def test_cosine_with_restarts(first: int, times: int, cycles: int, end: float) -> None:
     """T_0 and T_mult make a run of whole cycles: its steps are T_0 (1 + T_mult + T_mult^2 + ...)."""
     steps = first * sum(times**i for i in range(cycles))
@@ -67,9 +65,9 @@ def test_cosine_with_restarts(first: int, times: int, cycles: int, end: float) -
     assert_agrees(ours, theirs)
 
 
-@pytest.mark.parametrize(("steps", "period"), [(90, 30), (100, 30), (97, 1), (1000, 1000)], ids=str)
-@pytest.mark.parametrize("factor", [0.1, 0.5, 1.0])
-@pytest.mark.parametrize("lengths", ["fraction", "steps"])
+@each_of(("steps", "period"), [(90, 30), (100, 30), (97, 1), (1000, 1000)])
+@each_of("factor", [0.1, 0.5, 1.0])
+@each_of("lengths", ["fraction", "steps"])
 def test_step(steps: int, period: int, factor: float, lengths: Literal["fraction", "steps"]) -> None:
     ours = StepDecay(steps, P, period if lengths == "steps" else period / steps, factor, lengths)
     assert_agrees(ours, lrs(lambda o: StepLR(o, step_size=period, gamma=factor), steps))
@@ -79,9 +77,9 @@ def test_step_with_a_period_of_one_step_is_exponential() -> None:
     assert_agrees(StepDecay(200, P, 1, 0.95, "steps"), lrs(lambda o: ExponentialLR(o, gamma=0.95), 200))
 
 
-@pytest.mark.parametrize("total_steps", [10, 100, 997])
-@pytest.mark.parametrize("pct_start", [0.3, 0.5, 1.0])
-@pytest.mark.parametrize(("anneal", "strategy"), [("cosine", "cos"), ("linear", "linear")])
+@each_of("total_steps", [10, 100, 997])
+@each_of("pct_start", [0.3, 0.5, 1.0])
+@each_of(("anneal", "strategy"), [("cosine", "cos"), ("linear", "linear")])
 def test_one_cycle(total_steps: int, pct_start: float, anneal: Any, strategy: Any) -> None:
     """Torch's last update has the end LR, and its peak is one step early: a run of one step less, in our terms."""
 
@@ -96,9 +94,9 @@ def test_one_cycle_has_the_shares_of_torch_as_defaults() -> None:
     assert_agrees(OneCycle(100, P), theirs)
 
 
-@pytest.mark.parametrize(("up", "down", "cycles"), [(10, 10, 3), (5, 20, 4), (50, 14, 1), (1, 1, 6)], ids=str)
-@pytest.mark.parametrize("base", [0.0, 0.25])
-@pytest.mark.parametrize(("mode", "factor"), [("triangular", 1.0), ("triangular2", 0.5)])
+@each_of(("up", "down", "cycles"), [(10, 10, 3), (5, 20, 4), (50, 14, 1), (1, 1, 6)])
+@each_of("base", [0.0, 0.25])
+@each_of(("mode", "factor"), [("triangular", 1.0), ("triangular2", 0.5)])
 def test_cyclical(up: int, down: int, cycles: int, base: float, mode: Any, factor: float) -> None:
     """step_size_up and step_size_down make a run of whole cycles, which rise in up / (up + down) of their steps."""
     steps = (up + down) * cycles

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import transformers
 
+from cases import case, each_of
 from lrctl_schedules.constant import Constant, ConstantWithWarmup
 from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.cycles import CosineWithRestarts
@@ -16,9 +18,7 @@ from lrctl_schedules.wsd import WSD
 from schedules.agreement import P, assert_agrees, lrs
 
 HF: Any = transformers
-RUNS = pytest.mark.parametrize(
-    ("steps", "warmup"), [(100, 0), (100, 10), (97, 7), (100, 100), (1, 0), (1000, 250)], ids=str
-)
+RUNS = each_of(("steps", "warmup"), [(100, 0), (100, 10), (97, 7), (100, 100), (1, 0), (1000, 250)])
 
 
 def test_constant() -> None:
@@ -51,7 +51,7 @@ def test_cosine_with_an_end_lr(steps: int, warmup: int) -> None:
 
 
 @RUNS
-@pytest.mark.parametrize("cycles", [1, 2, 3, 4])
+@each_of("cycles", [1, 2, 3, 4])
 def test_cosine_with_restarts(steps: int, warmup: int, cycles: int) -> None:
     make = HF.get_cosine_with_hard_restarts_schedule_with_warmup
     theirs = lrs(lambda o: make(o, warmup, steps, num_cycles=cycles), steps)
@@ -59,7 +59,7 @@ def test_cosine_with_restarts(steps: int, warmup: int, cycles: int) -> None:
 
 
 @RUNS
-@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+@each_of("power", [0.5, 1.0, 2.0])
 def test_polynomial(steps: int, warmup: int, power: float) -> None:
     """transformers has an absolute end LR, 1e-7 by default."""
     make = HF.get_polynomial_decay_schedule_with_warmup
@@ -68,21 +68,21 @@ def test_polynomial(steps: int, warmup: int, power: float) -> None:
 
 
 @RUNS
-@pytest.mark.parametrize("timescale", [None, 5, 10_000])
+@each_of("timescale", [None, 5, 10_000])
 def test_inverse_sqrt(steps: int, warmup: int, timescale: int | None) -> None:
     """In transformers the timescale is the warmup by default, and 10,000 steps without one."""
     theirs = lrs(lambda o: HF.get_inverse_sqrt_schedule(o, warmup, timescale), steps)
     assert_agrees(InverseSqrt(steps, P, warmup, timescale or warmup or 10_000, "steps"), theirs)
 
 
-@pytest.mark.parametrize(("steps", "warmup", "decay"), [(100, 10, 20), (97, 0, 7), (100, 40, 60), (9, 3, 0)], ids=str)
-@pytest.mark.parametrize("cooldown", ["linear", "cosine", "1-sqrt"])
+@each_of(("steps", "warmup", "decay"), [(100, 10, 20), (97, 0, 7), (100, 40, 60), (9, 3, 0)])
+@each_of("cooldown", ["linear", "cosine", "1-sqrt"])
 def test_wsd(steps: int, warmup: int, decay: int, cooldown: Any) -> None:
     theirs = lrs(lambda o: HF.get_wsd_schedule(o, warmup, decay, steps, decay_type=cooldown), steps)
     assert_agrees(WSD(steps, P, warmup / steps, decay / steps, cooldown=cooldown), theirs)
 
 
-@pytest.mark.parametrize("cooldown", ["linear", "cosine", "1-sqrt"])
+@each_of("cooldown", ["linear", "cosine", "1-sqrt"])
 def test_wsd_with_an_end_lr(cooldown: Any) -> None:
     """Without warmup only: in transformers it begins at the end LR, here at 0."""
     make = HF.get_wsd_schedule
@@ -100,10 +100,11 @@ BASELINES: dict[str, Any] = {
 LENGTHS = [(n, w) for n in (1, 2, 10, 1000) for w in sorted({0, 1, n // 10, n - 1}) if w < n]
 
 
-@pytest.mark.parametrize(("steps", "warmup"), LENGTHS, ids=str)
 @pytest.mark.parametrize("name", BASELINES)
-def test_the_baselines_of_greedy_lr(name: str, steps: int, warmup: int) -> None:
-    theirs = lrs(lambda o: HF.get_scheduler(name, o, num_warmup_steps=warmup, num_training_steps=steps), steps)
-    ours = BASELINES[name](steps, warmup)
-    found, exact = [ours(step) for step in range(steps)], name in ("cosine", "constant_with_warmup")
-    assert found == (theirs if exact else pytest.approx(theirs, rel=1e-12, abs=0))
+def test_the_baselines_of_greedy_lr(name: str) -> None:
+    for steps, warmup in LENGTHS:
+        make = partial(HF.get_scheduler, name, num_warmup_steps=warmup, num_training_steps=steps)
+        ours, theirs = BASELINES[name](steps, warmup), lrs(make, steps)
+        found, exact = [ours(step) for step in range(steps)], name in ("cosine", "constant_with_warmup")
+        with case(steps=steps, warmup=warmup):
+            assert found == (theirs if exact else pytest.approx(theirs, rel=1e-12, abs=0))

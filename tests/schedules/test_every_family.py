@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import case
 from lrctl.contracts.axes import Fixed, axes
 from lrctl.contracts.params import fields_of
 from lrctl.registry.registry import registry
@@ -25,19 +26,6 @@ from lrctl.testing import check_schedule
 from schedules.members import FAMILIES, members
 
 EACH = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
-AXES = {f"{name}, {field}": (FAMILIES[name], field) for name in FAMILIES for field in axes(FAMILIES[name])}
-NUMBERS = {
-    f"{name}, {field.name}": (family, field.name, field.type)
-    for name, family in FAMILIES.items()
-    for field in fields_of(family)
-    if field.type in (int, float)
-}
-WORDS = {
-    f"{name}, {field.name}": (family, field.name, get_args(field.type))
-    for name, family in FAMILIES.items()
-    for field in fields_of(family)
-    if get_origin(field.type) is Literal
-}
 
 
 def test_the_families_are_these() -> None:
@@ -98,24 +86,27 @@ def test_it_declares_its_parameters(family: Any) -> None:
     assert all(field.help and "\n" not in field.help for field in fields_of(family))
 
 
-@pytest.mark.parametrize(("family", "name"), AXES.values(), ids=AXES)
-def test_an_axis_holds_its_grid_and_its_default(family: Any, name: str) -> None:
-    axis = axes(family)[name]
-    assert axis.low <= getattr(family(60, 0.3), name) <= axis.high
-    assert list(axis.grid) == sorted(set(axis.grid))
-    assert all(axis.low <= value <= axis.high for value in axis.grid)
-    assert axis.low > 0 or not axis.log
+@EACH
+def test_an_axis_holds_its_grid_and_its_default(family: Any) -> None:
+    for name, axis in axes(family).items():
+        with case(name=name):
+            assert axis.low <= getattr(family(60, 0.3), name) <= axis.high
+            assert list(axis.grid) == sorted(set(axis.grid))
+            assert all(axis.low <= value <= axis.high for value in axis.grid)
+            assert axis.low > 0 or not axis.log
 
 
-@pytest.mark.parametrize(("family", "name"), AXES.values(), ids=AXES)
-def test_a_family_takes_every_value_that_its_axes_name(family: Any, name: str) -> None:
-    axis = axes(family)[name]
-    for value in (axis.low, *axis.grid, axis.high):
-        if value == 1.0 and {"warmup", "decay"} - {name} < set(axes(family)) and name in ("warmup", "decay"):
-            with pytest.raises(ValueError, match=r"^warmup \+ decay: must be at most 1, the run, got 1\.1$"):
-                family(60, 0.3, **{name: value})
-        else:
-            check_schedule(family(60, 0.3, **{name: value}), 60)
+@EACH
+def test_a_family_takes_every_value_that_its_axes_name(family: Any) -> None:
+    for name, axis in axes(family).items():
+        both = {"warmup", "decay"} <= set(axes(family)) and name in ("warmup", "decay")
+        for value in (axis.low, *axis.grid, axis.high):
+            with case(name=name, value=value):
+                if value == 1.0 and both:
+                    with pytest.raises(ValueError, match=r"^warmup \+ decay: must be at most 1, the run, got 1\.1$"):
+                        family(60, 0.3, **{name: value})
+                else:
+                    check_schedule(family(60, 0.3, **{name: value}), 60)
 
 
 @EACH
@@ -128,30 +119,34 @@ def test_a_family_takes_every_point_of_its_grid_on_short_runs_too(family: Any) -
 # Values that are refused
 
 
-@pytest.mark.parametrize(
-    "value", ["0.1", True, None, [0.1], math.nan, math.inf, -math.inf, -1, -1e-9, 10**400], ids=str
-)
-@pytest.mark.parametrize(("family", "name", "kind"), NUMBERS.values(), ids=NUMBERS)
-def test_a_bad_number_is_refused(family: Any, name: str, kind: type, value: Any) -> None:
-    noun = "a whole number" if kind is int else "a number"
-    expected = rf"^{name}: must be {noun} (from|of at least) .*, got {re.escape(repr(value))}$"
-    with pytest.raises(ValueError, match=expected):
-        family(**{"steps": 100, "peak_lr": 0.1, name: value})
-
-
-@pytest.mark.parametrize("value", ["", "Linear", 1, None, ["steps"]], ids=str)
-@pytest.mark.parametrize(("family", "name", "choices"), WORDS.values(), ids=WORDS)
-def test_a_bad_word_is_refused(family: Any, name: str, choices: tuple[str, ...], value: Any) -> None:
-    expected = f"{name}: must be one of {', '.join(map(repr, choices))}, got {value!r}"
-    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
-        family(**{"steps": 100, "peak_lr": 0.1, name: value})
+BAD_NUMBERS = ("0.1", True, None, [0.1], math.nan, math.inf, -math.inf, -1, -1e-9, 10**400)
+BAD_WORDS = ("", "Linear", 1, None, ["steps"])
 
 
 @EACH
-@pytest.mark.parametrize("steps", [0, 0.5, 100.0])
-def test_a_run_has_a_whole_number_of_steps(family: Any, steps: Any) -> None:
-    with pytest.raises(ValueError, match=r"^steps: must be a whole number from 1 to "):
-        family(steps, 0.1)
+def test_a_bad_number_is_refused(family: Any) -> None:
+    numbers = {field.name: field.type for field in fields_of(family) if field.type in (int, float)}
+    for (name, kind), value in itertools.product(numbers.items(), BAD_NUMBERS):
+        noun = "a whole number" if kind is int else "a number"
+        expected = rf"^{name}: must be {noun} (from|of at least) .*, got {re.escape(repr(value))}$"
+        with case(name=name, value=value), pytest.raises(ValueError, match=expected):
+            family(**{"steps": 100, "peak_lr": 0.1, name: value})
+
+
+@EACH
+def test_a_bad_word_is_refused(family: Any) -> None:
+    words = {field.name: get_args(field.type) for field in fields_of(family) if get_origin(field.type) is Literal}
+    for (name, choices), value in itertools.product(words.items(), BAD_WORDS):
+        expected = f"{name}: must be one of {', '.join(map(repr, choices))}, got {value!r}"
+        with case(name=name, value=value), pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+            family(**{"steps": 100, "peak_lr": 0.1, name: value})
+
+
+@EACH
+def test_a_run_has_a_whole_number_of_steps(family: Any) -> None:
+    for steps in (0, 0.5, 100.0):
+        with case(steps=steps), pytest.raises(ValueError, match=r"^steps: must be a whole number from 1 to "):
+            family(steps, 0.1)
 
 
 @EACH

@@ -193,7 +193,7 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
     searches.search(place, small(strategy__semilocal__eps=0.0), name="shared")
     run_batch, count = session.Session.run_batch, 0
 
-    def answer_and_collect(self: session.Session, batch: Any) -> Any:
+    def run_batch_and_collect(self: session.Session, batch: Any) -> Any:
         nonlocal count
         results = run_batch(self, batch)
         count += 1
@@ -203,7 +203,7 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
             gc.collect(Store(place))
         return results
 
-    monkeypatch.setattr(session.Session, "answer", answer_and_collect)
+    monkeypatch.setattr(session.Session, "run_batch", run_batch_and_collect)
     assert searches.found(searches.search(place)) == expected
 
 

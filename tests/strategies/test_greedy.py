@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import transformers
 
+from cases import each_of
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch, SearchResult
@@ -139,6 +139,8 @@ def test_another_greedylr_can_be_compared_with() -> None:
 
 
 def test_a_warmup_is_in_whole_steps_as_in_transformers() -> None:
+    import transformers
+
     theirs = lrs(lambda o: transformers.get_scheduler("linear", o, round(0.05 * 333), 333), 333)
     assert_agrees(contender("linear", "--against", P, 333, 0.05), theirs)
 
@@ -238,8 +240,10 @@ def test_parameters_out_of_range_are_refused(params: dict[str, Any], message: st
 
 
 @pytest.mark.parametrize("name", DEFAULT)
-@pytest.mark.parametrize(("steps", "warmup"), [(1, 0), (2, 1), (10, 0), (10, 1), (10, 9), (1000, 0), (1000, 100)])
+@each_of(("steps", "warmup"), [(1, 0), (2, 1), (10, 0), (10, 1), (10, 9), (1000, 0), (1000, 100)])
 def test_the_default_schedules_are_those_of_transformers(name: str, steps: int, warmup: int) -> None:
+    import transformers
+
     kind = name.replace("constant-with-warmup", "constant_with_warmup")
     ours = contender(name, "--against", P, steps, warmup / steps)
     assert_agrees(ours, lrs(lambda o: transformers.get_scheduler(kind, o, warmup, steps), steps))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lrctl.contracts.job import SegmentJob
@@ -57,7 +57,6 @@ def valleys(draw: st.DrawFn, least: int = 2, most: int = 30) -> list[float]:
     return [loss if i < diverged else math.inf for i, loss in enumerate(losses)]
 
 
-@settings(max_examples=500, deadline=None)
 @given(
     losses=valleys(),
     eps=st.sampled_from([0.0, 0.01, 0.3, 1.0, 2.5, 1e9]),
@@ -77,7 +76,6 @@ def test_where_losses_have_one_minimum_the_choice_is_that_of_all(
     assert pick == exhaustive(losses, limit)
 
 
-@settings(max_examples=300, deadline=None)
 @given(losses=valleys(20, 20), eps=st.sampled_from([0.0, 0.1, 1.0]))
 def test_of_20_candidates_at_most_15_are_tried(losses: list[float], eps: float) -> None:
     _, tried = lean(losses, lambda best: best + eps)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lrctl.contracts.job import SegmentJob
@@ -76,7 +76,6 @@ def test_it_is_a_sound_strategy() -> None:
     check_strategy(lookahead, Lookahead(score_on="validation", budget=3), steps=300)
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     diverging=st.sampled_from([0.0, 0.0, 0.2, 0.6]),

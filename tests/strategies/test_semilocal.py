@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lrctl.contracts.job import SegmentJob
@@ -50,7 +50,6 @@ def valley(best: float) -> Landscape:
     return loss
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     levels=st.sampled_from([2, 5, 1000, 10**6]),

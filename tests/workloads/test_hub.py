@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,10 +145,8 @@ OUT_OF_REACH = [ConnectionError("no route"), OfflineModeIsEnabled("offline mode"
 @pytest.mark.parametrize("error", OUT_OF_REACH, ids=lambda error: type(error).__name__)
 def test_a_hub_out_of_reach_is_said_at_once(error: Exception, hub: FakeHub) -> None:
     hub.error = error
-    began = time.monotonic()
     with pytest.raises(MissingError, match=rf"'{PATH}' could not be fetched from the hub \({type(error).__name__}.*"):
         tokens(Corpus(PATH), "bytes")
-    assert time.monotonic() - began < 1
     assert len(hub.asked) == 1
     assert hub.opened == []
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cases import case
 from lrctl.recipe import files as recipe_file
 from lrctl.recipe import parse as recipe
 from lrctl.registry.registry import registry
@@ -38,8 +39,13 @@ def test_every_row_of_the_paper_has_its_recipe() -> None:
     assert len(set(re.findall(r"Table [VIX]+ \([a-z ]+\), row \d+", text))) == len(ROWS) == 66
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_a_recipe_is_read_and_its_search_can_begin(name: str) -> None:
+def test_a_recipe_is_read_and_its_search_can_begin() -> None:
+    for name in OURS:
+        with case(recipe=name):
+            can_begin(name)
+
+
+def can_begin(name: str) -> None:
     read = recipe.read(name)
     assert read.training.steps in (1000, 5000)
     registry().get("workload", read.workload.name)
@@ -53,8 +59,13 @@ def test_a_recipe_is_read_and_its_search_can_begin(name: str) -> None:
     assert len(batch.jobs) == (2 if name in ROWS else 5)
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_a_row_names_its_command_and_what_the_paper_prints(name: str) -> None:
+def test_a_row_names_its_command_and_what_the_paper_prints() -> None:
+    for name in ROWS:
+        with case(recipe=name):
+            names_its_command(name)
+
+
+def names_its_command(name: str) -> None:
     lines, read = header(ROWS[name]), recipe.read(name)
     assert lines[0] == f"lrctl greedy --recipe {name}"
     assert re.search(r"Table [VIX]+ \(.*\), row \d+: ", " ".join(lines))
