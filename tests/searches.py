@@ -54,13 +54,13 @@ def search(store: Path, recipe: Recipe | None = None, command: str = "semilocal"
 
 def settled(document: dict[str, Any]) -> dict[str, Any]:
     """A result document without how long it took, and where its store is."""
-    document = {name: value for name, value in document.items() if name != "files"}
+    document = {name: value for name, value in document.items() if name not in ("files", "digest")}
     return {**document, "cost": {name: value for name, value in document["cost"].items() if name != "seconds"}}
 
 
 def found(document: dict[str, Any]) -> dict[str, Any]:
     """A result document without what it cost, and which run found it."""
-    return {name: value for name, value in document.items() if name not in ("cost", "run", "files")}
+    return {name: value for name, value in document.items() if name not in ("cost", "run", "files", "digest")}
 
 
 def facts(store: Path, folder: str = "jobs") -> dict[str, tuple[int, int, bytes]]:
