@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from lrctl.contracts.canonical import digest
+from lrctl.contracts.canonical import canonical_json, digest
 from lrctl.contracts.job import NUMERICS, TrainSpec
 from lrctl.contracts.params import identity
 from lrctl.recipe.schema import Recipe
@@ -38,21 +39,18 @@ class RunIdentity:
     def of(cls, command: str, recipe: Recipe, spec: TrainSpec | None) -> RunIdentity:
         """The identity of a search of a recipe; without a spec, of one that trains nothing."""
         choice, params = recipe.workload, recipe.params(command)
-        return cls.from_json(
-            finite_lists(
-                {
-                    "command": command,
-                    "numerics": NUMERICS,
-                    "device": None if spec is None else spec.device.partition(":")[0],
-                    "content": None if spec is None else spec.content,
-                    "training": identity(recipe.training),
-                    "divergence": identity(recipe.divergence),
-                    "optimizer": recipe.optimizer.changed if recipe.optimizer.given else {},
-                    "workload": {"name": choice.name.rpartition(":")[2], **choice.changed},
-                    "strategy": {} if params is None else identity(params),
-                }
-            )
-        )
+        decides = {
+            "command": command,
+            "numerics": NUMERICS,
+            "device": None if spec is None else spec.device.partition(":")[0],
+            "content": None if spec is None else spec.content,
+            "training": identity(recipe.training),
+            "divergence": identity(recipe.divergence),
+            "optimizer": recipe.optimizer.changed if recipe.optimizer.given else {},
+            "workload": {"name": choice.name.rpartition(":")[2], **choice.changed},
+            "strategy": {} if params is None else identity(params),
+        }
+        return cls.from_json(json.loads(canonical_json(decides)))  # equal to what is read back: tuples are lists
 
     @property
     def name(self) -> str:
@@ -81,10 +79,3 @@ class RunIdentity:
             KeyError: something is missing.
         """
         return cls(**{field.name: document[field.name] for field in fields(cls)})
-
-
-def finite_lists(value: Any) -> Any:
-    """A value as it comes back from JSON: tuples are lists."""
-    if isinstance(value, Mapping):
-        return {name: finite_lists(item) for name, item in value.items()}
-    return [finite_lists(item) for item in value] if isinstance(value, list | tuple) else value
