@@ -30,7 +30,7 @@ def report(runs: Runs, against: Against = None, out: Out = None, as_json: AsJson
 
     if against is None and (summed_up := curves.untrained(store, runs)):
         written = files.write_summary(summed_up, folder_of(summed_up, out))
-        shown = [table for run in summed_up for table in tables.of_result(run.result)]
+        shown = [table for run in summed_up for table in tables.result_tables(run.result)]
         document: dict[str, Any] = {"runs": [run.name for run in summed_up]}
     else:
         found = compare.compare(store, runs, against)

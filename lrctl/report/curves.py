@@ -63,6 +63,14 @@ class Run:
         """The name of its recipe's."""
         return str(self.identity.optimizer.get("name", OWN))
 
+    @property
+    def changed(self) -> frozenset[str]:
+        """The names of `others` that are not at their defaults."""
+        known = self.identity
+        return frozenset(
+            {**known.training, **prefixed("optimizer", known.optimizer), **prefixed("divergence", known.divergence)}
+        )
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -154,19 +162,32 @@ def opened(run: FinishedRun) -> Run:
             f"run {run.name}: it is not finished (status {status!r}); give its command again to continue it"
         )
     known = run.identity
-    tables = {
-        "training": with_defaults(Training, known.training),
-        "optimizer": with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer),
-        "divergence": with_defaults(Divergence, known.divergence),
-        "workload": with_defaults(parameters("workload", known.workload["name"]), known.workload),
-    }
-    training = {n: value for n, value in tables["training"].items() if n not in ("steps", "seed", "device")}
-    fixed = {f"workload.{name}": value for name, value in tables["workload"].items()}
-    fixed |= {"training.steps": known.steps, "the digest of data and code": known.content}
-    others = {"numerics": known.numerics, "device": known.device, **training}
-    others |= {f"{each}.{name}": value for each in ("optimizer", "divergence") for name, value in tables[each].items()}
-    strategy = with_defaults(parameters("strategy", known.command), known.strategy)
-    return Run(run, known, strategy, fixed, others)
+    workload = with_defaults(parameters("workload", known.workload["name"]), known.workload)
+    training = with_defaults(Training, known.training)
+    optimizer = with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer)
+    divergence = with_defaults(Divergence, known.divergence)
+    return Run(
+        run,
+        known,
+        strategy=with_defaults(parameters("strategy", known.command), known.strategy),
+        fixed={
+            **prefixed("workload", workload),
+            "training.steps": known.steps,
+            "the digest of data and code": known.content,
+        },
+        others={
+            "numerics": known.numerics,
+            "device": known.device,
+            **{name: value for name, value in training.items() if name not in ("steps", "seed", "device")},
+            **prefixed("optimizer", optimizer),
+            **prefixed("divergence", divergence),
+        },
+    )
+
+
+def prefixed(table: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by their dotted keys."""
+    return {f"{table}.{name}": value for name, value in settings.items()}
 
 
 def parameters(kind: str, name: str) -> Any:
@@ -175,9 +196,10 @@ def parameters(kind: str, name: str) -> Any:
 
 
 def with_defaults(params: Any, changed: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON has them: the defaults, and what is not at its default."""
+    """Parameters as JSON has them: the name of a part first, then the defaults and what is not at its default."""
+    name = {"name": changed["name"]} if "name" in changed else {}
     defaults = {f.name: listed(f.default) for f in fields_of(params) if f.default is not MISSING}
-    return {**defaults, **changed}
+    return {**name, **defaults, **changed}
 
 
 def trained(runs: Sequence[Run]) -> list[Curve]:

@@ -88,7 +88,15 @@ def spelt(name: str, value: Any, default: Any = None) -> str:
 def differing(runs: Sequence[Run]) -> list[str]:
     """The names of the settings that should be the same in all runs and are not."""
     names = dict.fromkeys(name for run in runs for name in run.others)
-    return [name for name in names if len({json.dumps(run.others.get(name)) for run in runs}) > 1]
+    return [name for name in names if differs(name, runs)]
+
+
+def differs(name: str, runs: Sequence[Run]) -> bool:
+    """Whether a setting sets runs apart; an optimizer's default does not, beside optimizers that lack the setting."""
+    having = [run for run in runs if name in run.others]
+    if len({json.dumps(run.others[name]) for run in having}) > 1:
+        return True
+    return len(having) < len(runs) and any(name in run.changed for run in having)
 
 
 def suffix(names: Sequence[str], curve: Curve) -> str:

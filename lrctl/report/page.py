@@ -14,7 +14,7 @@ from lrctl.recipe.workloads import is_code
 from lrctl.report.compare import Comparison, Difference
 from lrctl.report.curves import Run, told_seeds
 from lrctl.report.figures import COLOURS, INK, Picture
-from lrctl.report.tables import comparison_tables, of_result, sentence, told_cost
+from lrctl.report.tables import comparison_tables, result_tables, sentence, told_cost
 from lrctl.storage.files import read_json
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -158,7 +158,7 @@ def section(run: Run) -> str:
         "section",
         tag("h3", escape(run.name)),
         tag("p", escape(told), class_="faint"),
-        *map(html_table, of_result(result)),
+        *map(html_table, result_tables(result)),
         tag("ul", *(tag("li", escape(note)) for note in result.notes), class_="notes") if result.notes else "",
         folded("Recipe", run.finished.recipe),
         folded("Versions", versions),

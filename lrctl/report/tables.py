@@ -39,7 +39,7 @@ def not_finished(segments: Sequence[Segment]) -> list[str]:
     ]
 
 
-def of_result(result: RunResult) -> list[Table]:
+def result_tables(result: RunResult) -> list[Table]:
     """What a person is shown of one run: the decisions of its search, and the tables that its strategy made."""
     return [*([segment_table(result.segments)] if result.segments else []), *result.tables]
 

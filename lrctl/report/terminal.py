@@ -15,7 +15,7 @@ from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.table import Table, number
 from lrctl.registry.schedules import rebuilt
 from lrctl.report.curves import told_seeds
-from lrctl.report.tables import of_result, told_cost
+from lrctl.report.tables import result_tables, told_cost
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "  ...:::#"
@@ -40,7 +40,7 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
         schedule = rebuilt(result.schedule, f"run {result.run}")
         if not isinstance(schedule, AdaptiveSchedule):
             console.print("\n".join(plot(schedule, result.steps, blocks)) + "\n")
-    for each in of_result(result):
+    for each in result_tables(result):
         console.print(Text(each.caption, "bold"), drawn(each), *each.notes, "", sep="\n")
     if result.checkpoint:
         console.print(

@@ -6,15 +6,18 @@ from typing import Any, cast
 
 import pytest
 
+from comparisons import a_result
 from lrctl.errors import UsageError
 from lrctl.report.curves import Curve, Run
 from lrctl.report.labels import labelled, spelt
+from lrctl.storage.identity import RunIdentity
 from lrctl.storage.runs import FinishedRun
 
 
 def a_run(name: str, command: str = "semilocal", seed: int = 0, weight_decay: float = 0.1, **strategy: Any) -> Run:
-    document = {"run": name, "command": command, "seed": seed}
-    return Run(FinishedRun(cast("Any", None), name, document), strategy, {}, {"optimizer.weight_decay": weight_decay})
+    finished = FinishedRun(cast("Any", None), name, a_result(run=name, command=command, seed=seed))
+    identity = RunIdentity(command, 1, None, None, {}, {}, {}, {}, strategy)
+    return Run(finished, identity, strategy, {}, {"optimizer.weight_decay": weight_decay})
 
 
 def labels(*runs: Run, entries: dict[str, list[str]] | None = None) -> list[str]:
@@ -26,7 +29,7 @@ def labels(*runs: Run, entries: dict[str, list[str]] | None = None) -> list[str]
             entry,
             f"{run.name} {run.command} {i}",
             *(1.0, 1.0, 1.0, 1.0),
-            seed=run.finished.document["seed"],
+            seed=run.result.seed,
             optimizer=run.optimizer,
             made_with=run.strategy,
         )

@@ -57,7 +57,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         BAD,
         workload=f"{BAD}.py:X",
         notes=[BAD],
-        results=[entry | {"name": BAD, "family": BAD}],
+        results=[entry | {"name": BAD}],
         tables=[{"caption": BAD, "columns": [BAD], "rows": [[BAD]], "notes": [BAD]}],
         charts=[asdict(BARS) | {"title": BAD, "caption": BAD, "x": BAD}],
     )

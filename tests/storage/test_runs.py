@@ -16,10 +16,15 @@ import pytest
 
 import searches
 from command_line import Lrctl
+from comparisons import a_result
 from lrctl.cli.runs import amount
 from lrctl.contracts.result import JobRecord
+from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
 from lrctl.engine import session
+from lrctl.engine.job_runner import JobRunner
 from lrctl.storage import gc, listing
+from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import STALE, Store
 from searches import facts, small
 
@@ -52,9 +57,26 @@ def left(store: Store) -> dict[str, str]:
 # What goes
 
 
-def finish(store: Store, run: str, **document: Any) -> None:
-    store.begin(run, "", {})
-    store.finish(run, {"run": run, **document}, {})
+IDENTITY = RunIdentity("semilocal", 1, None, None, {"steps": 10}, {}, {}, {"name": "linear-regression"}, {})
+
+
+def begin(store: Store, run: str) -> None:
+    store.begin(run, IDENTITY, "", {})
+
+
+def finish(store: Store, run: str, **result: Any) -> None:
+    begin(store, run)
+    store.finish(a_result(run=run, **result))
+
+
+def naming(key: str) -> tuple[Segment, ...]:
+    """Decisions that name a job as a candidate."""
+    return (Segment(1, 0, 2, 0.0, 0.0, (Candidate(0.1, 1.0, "ok", key),), 0.1, 0.0),)
+
+
+def result_of(key: str | None) -> TrainedRun:
+    """What a search trained to the end of job `key`."""
+    return TrainedRun("wsd", ScheduleRecord("wsd", {}), key, 1.0, 1.0, 1.0, 1.0)
 
 
 def one_finished(store: Store) -> None:
@@ -64,7 +86,7 @@ def one_finished(store: Store) -> None:
 
 
 def one_unfinished(store: Store) -> None:
-    store.begin("r", "", {})
+    begin(store, "r")
     put(store, "a", "r")
     put(store, "b", "r", "a")
 
@@ -77,21 +99,21 @@ def one_removed(store: Store) -> None:
 def reused_from_a_removed_one(store: Store) -> None:
     for name, parent in (("a", None), ("b", "a"), ("c", "a"), ("d", "b")):
         put(store, name, "gone", parent)
-    finish(store, "r", checkpoint=KEYS["b"], segments=[{"candidates": [{"key": KEYS["c"]}]}])
+    finish(store, "r", checkpoint=KEYS["b"], segments=naming(KEYS["c"]))
 
 
 def continued_by_an_unfinished_one(store: Store) -> None:
     put(store, "a", "gone")
     put(store, "b", "gone", "a")
     put(store, "c", "gone")
-    store.begin("r", "", {})
+    begin(store, "r")
     put(store, "d", "r", "b")
 
 
 def several_results(store: Store) -> None:
     for name in "abc":
         put(store, name, "gone")
-    finish(store, "r", checkpoint=KEYS["a"], results=[{"checkpoint": KEYS["b"]}, {"checkpoint": None}])
+    finish(store, "r", checkpoint=KEYS["a"], results=(result_of(KEYS["b"]), result_of(None)))
 
 
 def nothing_trained(store: Store) -> None:
@@ -100,7 +122,7 @@ def nothing_trained(store: Store) -> None:
 
 
 def young_beside_an_unfinished_one(store: Store) -> None:
-    store.begin("r", "", {})
+    begin(store, "r")
     put(store, "a", "gone", age=0)
     put(store, "b", "gone")
 
@@ -161,7 +183,7 @@ def test_whatever_is_being_written_stays(tmp_path: Path) -> None:
 
 def test_what_stopped_jobs_left_goes_as_results_do(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    finish(store, "r", checkpoint=None, segments=[{"candidates": [{"key": KEYS["c"]}]}])
+    finish(store, "r", checkpoint=None, segments=naming(KEYS["c"]))
     for name, run in (("a", "r"), ("b", "gone"), ("c", "gone")):
         store.put_record(JobRecord(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
     assert gc.collect(store)["freed"]["stopped"]["files"] == 1
@@ -194,7 +216,7 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
     searches.search(place, small(strategy__semilocal__eps=0.0), name="shared")
     run_batch, count = session.Session.run_batch, 0
 
-    def answer_and_collect(self: session.Session, batch: Any) -> Any:
+    def run_and_collect(self: session.Session, batch: Any) -> Any:
         nonlocal count
         results = run_batch(self, batch)
         count += 1
@@ -204,7 +226,7 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
             gc.collect(Store(place))
         return results
 
-    monkeypatch.setattr(session.Session, "answer", answer_and_collect)
+    monkeypatch.setattr(session.Session, "run_batch", run_and_collect)
     assert searches.found(searches.search(place)) == expected
 
 
@@ -239,7 +261,7 @@ def test_gc_says_what_it_leaves_for_now(lrctl: Lrctl, place: Path) -> None:
 def interrupted(place: Path, monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> None:
     """Leave a search after its first batch."""
     with monkeypatch.context() as patch:
-        patch.setattr(session.Session, "clean_up", stop_after(1))
+        patch.setattr(JobRunner, "clean_up", stop_after(1))
         with pytest.raises(KeyboardInterrupt):
             searches.search(place, small(**overrides), name="begun")
 
@@ -334,7 +356,7 @@ def test_an_unfinished_run_is_shown_as_what_it_is(lrctl: Lrctl, place: Path, mon
     assert shown.code == 0
     first, _, *recipe = shown.out.splitlines()
     assert first.startswith("begun is not finished; its command continues it: lrctl semilocal --recipe ")
-    assert recipe[0].startswith("# numerics")
+    assert recipe[0] == "[training]"
     document = lrctl("runs", "show", "begun", "--json").document
     assert (document["status"], document["command"], document["steps"]) == ("unfinished", "semilocal", 24)
     assert "[strategy.semilocal]" in document["recipe"]
@@ -364,10 +386,10 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(("answer", "stays"), [("y\n", False), ("n\n", True), ("\n", True), ("", True)])
 def test_whoever_sits_at_a_terminal_is_asked(
-    run_batch: str, stays: bool, lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
+    answer: str, stays: bool, lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Store(place).begin("r", "", {})
-    monkeypatch.setattr("sys.stdin", Terminal(run_batch))
+    begin(Store(place), "r")
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
     done = lrctl("runs", "remove", "r")
     assert (done.code, Store(place).run("r").exists()) == (0, stays)
     assert ("nothing was deleted" in done.err) is stays
@@ -406,7 +428,7 @@ BAD: dict[str, tuple[str, str]] = {
 def test_a_bad_command_changes_nothing_and_says_what_to_do(
     command: str, message: str, lrctl: Lrctl, place: Path
 ) -> None:
-    Store(place).begin("begun", "", {})
+    begin(Store(place), "begun")
     done = lrctl(*command.split())
     assert (done.code, done.out) == (2, "")
     assert done.error.startswith(message)
