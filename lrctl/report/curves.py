@@ -237,10 +237,10 @@ def by_optimizer(result: RunResult) -> list[TrainedRun]:
     return sorted(found, key=lambda each: order.index(each.optimizer))
 
 
-def told_seeds(seeds: Sequence[int]) -> str:
+def seeds_in_words(seeds: Sequence[int]) -> str:
     """Seeds in words.
 
-    >>> told_seeds([3]), told_seeds([0, 1])
+    >>> seeds_in_words([3]), seeds_in_words([0, 1])
     ('seed 3', 'seeds 0, 1')
     """
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

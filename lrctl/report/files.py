@@ -14,7 +14,7 @@ from lrctl.report import charts, figures
 from lrctl.report.compare import Comparison
 from lrctl.report.curves import Run
 from lrctl.report.figures import Picture
-from lrctl.report.page import page, summary_page, tables_page
+from lrctl.report.page import comparison_page, summary_page, tables_page
 from lrctl.report.panels import panels
 from lrctl.storage.files import aside, cannot_write
 
@@ -34,7 +34,7 @@ def write(comparison: Comparison, folder: Path) -> dict[str, str]:
     drawn = [figures.drawn(comparison), *charts.pictures(found)]
     curves: Files = {"curves": ("curves.csv", as_csv(CURVES, curve_rows(comparison)))}
     tables = curves | numbers_of(found) | data_of(comparison.runs)
-    return written(folder, page_of(page(comparison, drawn)) | files_of(drawn) | tables)
+    return written(folder, page_of(comparison_page(comparison, drawn)) | files_of(drawn) | tables)
 
 
 def write_summary(runs: Sequence[Run], folder: Path) -> dict[str, str]:

@@ -58,7 +58,7 @@ def segment_row(segment: Segment) -> tuple[str, ...]:
     )
 
 
-def told_cost(cost: Cost) -> str:
+def cost_in_words(cost: Cost) -> str:
     """What a search took, in words."""
     scored = f" and {cost.scored_batches} batches scored" if cost.scored_batches else ""
     return (

@@ -14,8 +14,8 @@ from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.table import Table, number
 from lrctl.registry.schedules import rebuilt
-from lrctl.report.curves import told_seeds
-from lrctl.report.tables import result_tables, told_cost
+from lrctl.report.curves import seeds_in_words
+from lrctl.report.tables import cost_in_words, result_tables
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "  ...:::#"
@@ -34,7 +34,7 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
     console = stdout()
     blocks = BLOCKS if console.encoding.startswith("utf") else ASCII_BLOCKS
     family = result.schedule.family if result.schedule else "no schedule"
-    trained = f" on {result.workload}, {told_seeds(result.seeds)}" if result.cost.jobs else f": {family}"
+    trained = f" on {result.workload}, {seeds_in_words(result.seeds)}" if result.cost.jobs else f": {family}"
     console.print(Text.assemble((result.command, "bold"), f"{trained}, {result.steps} steps\n"))
     if result.schedule:
         schedule = rebuilt(result.schedule, f"run {result.run}")
@@ -48,7 +48,7 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
             f"validation loss {number(result.validation_loss)}, test loss {number(result.test_loss)}"
         )
     if result.cost.jobs:
-        console.print(f"cost: {told_cost(result.cost)}")
+        console.print(f"cost: {cost_in_words(result.cost)}")
     for name in ("schedule", "checkpoint"):
         if files[name]:
             console.print(f"{name + ':':11} {files[name]}")
