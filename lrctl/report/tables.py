@@ -9,7 +9,7 @@ from lrctl.analysis.statistics import LEVEL
 from lrctl.contracts.result import Status
 from lrctl.contracts.run_result import Cost, RunResult
 from lrctl.contracts.strategy import Segment
-from lrctl.contracts.table import Table, number, probability, signed
+from lrctl.contracts.table import Table, interval, number, probability, signed
 from lrctl.report.compare import Comparison, Difference, Method
 
 MANY = 5
@@ -60,9 +60,11 @@ def segment_row(segment: Segment) -> tuple[str, ...]:
 
 def cost_in_words(cost: Cost) -> str:
     """What a search took, in words."""
-    scored = f" and {cost.scored_batches} batches scored" if cost.scored_batches else ""
+    parts = [f"{cost.steps_trained} steps trained"]
+    parts += [f"{cost.extra_forwards} forward passes beyond theirs"] * bool(cost.extra_forwards)
+    parts += [f"{cost.scored_batches} batches scored"] * bool(cost.scored_batches)
     return (
-        f"{cost.jobs} jobs ({cost.jobs_reused} reused), {cost.steps_trained} steps trained{scored} = "
+        f"{cost.jobs} jobs ({cost.jobs_reused} reused), {' and '.join(parts)} = "
         f"{cost.full_runs:.1f} full runs, {cost.seconds:.0f} s"
     )
 
@@ -121,7 +123,7 @@ def difference_row(found: Difference) -> tuple[str, ...]:
         found.label,
         str(len(found.seeds)),
         signed(found.mean) if found.seeds else "",
-        f"{signed(found.interval[0])} to {signed(found.interval[1])}" if found.interval else "none",
+        interval(found.interval),
         " ".join(sign(value) for value in found.values),
         probability(found.p_holm),
         found.verdict,
@@ -135,7 +137,7 @@ def how_to_read(comparison: Comparison) -> tuple[str, ...]:
     if not tested:
         return (read + "One run says nothing about chance: compare over several seeds before you conclude.",)
     correction = f"Holm's correction over {tested} comparisons" if tested > 1 else "one comparison, so uncorrected"
-    interval = (
+    ends = (
         "The interval is the paired t interval over the shared seeds, of each comparison alone; it takes the "
         "differences for draws from one normal distribution, and with few seeds it is wide."
     )
@@ -143,7 +145,7 @@ def how_to_read(comparison: Comparison) -> tuple[str, ...]:
         f"The verdict rests on p of the paired t test, at most {LEVEL:g} ({correction}). It speaks for this workload, "
         "data and run length only."
     )
-    return (read + "By seed: - lower, + higher, 0 equal.", interval, verdict)
+    return (read + "By seed: - lower, + higher, 0 equal.", ends, verdict)
 
 
 def sign(value: float) -> str:
@@ -159,8 +161,8 @@ def sentence(found: Difference, reference: str) -> str:
         return "A test loss is not finite, so there is no mean difference."
     lower = sum(value < 0 for value in found.values)
     way = "lower" if found.mean < 0 else "higher"
-    told = f"Its test loss is {abs(found.mean):.4f} {way} than that of {reference}"
+    start = f"Its test loss is {abs(found.mean):.4f} {way} than that of {reference}"
     if not found.interval:
-        return f"{told} on seed {found.seeds[0]}."
-    low, high = map(signed, found.interval)
-    return f"{told} on average (95 % interval {low} to {high}), and lower on {lower} of {len(found.seeds)} seeds."
+        return f"{start} on seed {found.seeds[0]}."
+    ends = interval(found.interval)
+    return f"{start} on average (95 % interval {ends}), and lower on {lower} of {len(found.seeds)} seeds."
