@@ -121,7 +121,7 @@ def read(store: str | Path, names: Iterable[str]) -> list[Run]:
         UsageError: a run is not there, not finished, not trained, or not of the same workload, data and length.
         StoreError: what decided a run's result is damaged.
     """
-    runs = [opened(finished(store, name)) for name in dict.fromkeys(names)]
+    runs = [open_run(finished(store, name)) for name in dict.fromkeys(names)]
     for run in runs:
         if not run.result.trained:
             train = f"let {run.command} train what it finds (--tune), or " if run.result.schedule else ""
@@ -132,7 +132,7 @@ def read(store: str | Path, names: Iterable[str]) -> list[Run]:
         for what in {**runs[0].fixed, **run.fixed}:
             if (a := runs[0].fixed.get(what)) != (b := run.fixed.get(what)):
                 raise UsageError(
-                    f"runs {runs[0].name} and {run.name}: {what}: {told(a)} and {told(b)}; "
+                    f"runs {runs[0].name} and {run.name}: {what}: {value_text(a)} and {value_text(b)}; "
                     "only runs of one workload with the same parameters, data and steps can be compared"
                 )
     return runs
@@ -145,12 +145,12 @@ def untrained(store: str | Path, names: Iterable[str]) -> list[Run]:
         UsageError: a run is not there or not finished.
         StoreError: what decided a run's result is damaged.
     """
-    found = [finished(store, name) for name in dict.fromkeys(names)]
-    shown = all(run.result.tables and not run.result.trained for run in found)
-    return [opened(run) for run in found] if shown else []
+    runs = [finished(store, name) for name in dict.fromkeys(names)]
+    summaries = all(run.result.tables and not run.result.trained for run in runs)
+    return [open_run(run) for run in runs] if summaries else []
 
 
-def opened(run: FinishedRun) -> Run:
+def open_run(run: FinishedRun) -> Run:
     """A finished run with what decided its result.
 
     Raises:
@@ -208,33 +208,33 @@ def trained(runs: Sequence[Run]) -> list[Curve]:
     A schedule that one run was given and another has found counts once: training it again gave the same losses.
     """
     curves = [curve(run, entry) for run in runs for entry in by_optimizer(run.result)]
-    found = {outcome(each) for each in curves if not each.given}
-    return [each for each in curves if not (each.given and outcome(each) in found)]
+    known = {outcome(each) for each in curves if not each.given}
+    return [each for each in curves if not (each.given and outcome(each) in known)]
 
 
-def standing_for(run: Run, found: Sequence[Curve]) -> Curve:
+def handed_over_curve(run: Run, curves: Sequence[Curve]) -> Curve:
     """What a run handed over among the curves found, or the one that was kept of those that are the same training run.
 
     Where it is none of the entries of its results it is the first of them: they stand best first.
     """
     known = by_optimizer(run.result)
     best = curve(run, next((each for each in known if each.checkpoint == run.result.checkpoint), known[0]))
-    same = [c for c in found if c.seed == best.seed and (c.key == best.key or outcome(c) == outcome(best))]
-    return max(same, key=lambda each: (each.family == best.family, each.run is run, each.key == best.key))
+    alike = [c for c in curves if c.seed == best.seed and (c.key == best.key or outcome(c) == outcome(best))]
+    return max(alike, key=lambda each: (each.family == best.family, each.run is run, each.key == best.key))
 
 
-def outcome(found: Curve) -> tuple[float, ...]:
+def outcome(curve: Curve) -> tuple[float, ...]:
     """What tells two training runs apart."""
-    return (found.seed, found.train_loss, found.validation_loss, found.test_loss)
+    return (curve.seed, curve.train_loss, curve.validation_loss, curve.test_loss)
 
 
 def by_optimizer(result: RunResult) -> list[TrainedRun]:
     """What was trained from the first step to the last, as its strategy has it, but runs of one optimizer together."""
-    found = result.trained
+    trained = result.trained
     # What was handed over stands first, whatever its optimizer: it does not say which optimizer is the first.
-    others = [each for each in found if each.checkpoint != result.checkpoint]
-    order = list(dict.fromkeys(each.optimizer for each in (*others, *found)))
-    return sorted(found, key=lambda each: order.index(each.optimizer))
+    others = [each for each in trained if each.checkpoint != result.checkpoint]
+    order = list(dict.fromkeys(each.optimizer for each in (*others, *trained)))
+    return sorted(trained, key=lambda each: order.index(each.optimizer))
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
@@ -265,10 +265,10 @@ def curve(run: Run, entry: TrainedRun) -> Curve:
     )
 
 
-def told(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value of a recipe for people; a long text, such as a digest or a whole schedule, by a digest of its own."""
     if isinstance(value, list):
-        return ",".join(map(told, value))
+        return ",".join(map(value_text, value))
     if isinstance(value, float):
         return f"{value:.12g}"
     text = "none" if value in (None, "") else str(value)

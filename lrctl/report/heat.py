@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.chart import Chart
-from lrctl.report.figures import INK
+from lrctl.report.chart_text import is_number, lowest
+from lrctl.report.drawing import INK
 from lrctl.report.scales import name_columns, slant
 
 if TYPE_CHECKING:
@@ -40,17 +40,11 @@ def heat_height(chart: Chart) -> float:
     return 1.7 + slant(chart.columns) + len(chart.rows) * min(0.3, max(0.1, 12 / len(chart.rows)))
 
 
-def lowest(cells: Sequence[float | None]) -> int | None:
-    """The place of the lowest number; None where there is none."""
-    found = [(value, place) for place, value in enumerate(cells) if value is not None and math.isfinite(value)]
-    return min(found)[1] if found else None
-
-
 def cells(chart: Chart) -> Iterator[tuple[int, int, float]]:
     """The row, column and value of each cell that has one."""
     for row, of in enumerate(chart.cells):
         for column, value in enumerate(of):
-            if value is not None and math.isfinite(value):
+            if is_number(value):
                 yield row, column, value
 
 
@@ -82,14 +76,14 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     from matplotlib.colors import Normalize
     from matplotlib.patches import Rectangle
 
-    found = list(cells(chart))
-    low, high, beyond = span([value for _, _, value in found])
+    known = list(cells(chart))
+    low, high, beyond = span([value for _, _, value in known])
     norm, colour = Normalize(low, high, clip=True), colours()
-    drawn = PatchCollection([Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in found], cmap=colour, norm=norm)
-    drawn.set(array=[value for _, _, value in found], linewidth=0)
+    drawn = PatchCollection([Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in known], cmap=colour, norm=norm)
+    drawn.set(array=[value for _, _, value in known], linewidth=0)
     axes.add_collection(drawn)
-    best = min(value for _, _, value in found)
-    for row, column, value in found:
+    best = min(value for _, _, value in known)
+    for row, column, value in known:
         ink = DARK if luminance(colour(norm(value))) > BRIGHTER else BRIGHT
         if column == lowest(chart.cells[row]):
             frame(axes, row, column, ink, THICK if value == best else THIN)

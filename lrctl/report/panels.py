@@ -36,7 +36,7 @@ def panels(comparison: Comparison) -> list[Panel]:
     return [Panel(name, tuple(found), nearest(found, comparison.reference)) for name, found in by_optimizer.items()]
 
 
-def nearest(found: Sequence[Method], reference: Method) -> Method:
+def nearest(methods: Sequence[Method], reference: Method) -> Method:
     """The reference, or what is most like it."""
-    alike = (method for method in found if method.curves[0].schedule == reference.curves[0].schedule)
-    return reference if any(method is reference for method in found) else next(alike, found[0])
+    alike = (method for method in methods if method.curves[0].schedule == reference.curves[0].schedule)
+    return reference if any(method is reference for method in methods) else next(alike, methods[0])

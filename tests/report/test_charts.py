@@ -24,7 +24,7 @@ from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.run_result import RunResult
 from lrctl.report import charts, heat
 from lrctl.report.curves import Run
-from lrctl.report.figures import COLOURS, INK, look_of
+from lrctl.report.drawing import COLOURS, INK, look_of
 from lrctl.report.files import write_tables
 from lrctl.report.scales import numbers
 from lrctl.storage.files import write_signed
@@ -109,7 +109,7 @@ def test_a_line_has_a_gap_and_a_staircase_has_stairs() -> None:
 
 def test_a_value_between_gaps_is_a_dot() -> None:
     y = [NAN, 1.0, NAN, 2.0, 3.0]
-    assert [charts.alone(y, i) for i in (1, 3, 4)] == [True, False, False]
+    assert [charts.is_isolated(y, i) for i in (1, 3, 4)] == [True, False, False]
 
 
 def test_a_dozen_lines_look_different_and_the_next_dozen_are_thinner() -> None:
@@ -174,7 +174,7 @@ def run(name: str, *found: Chart) -> Run:
 
 def test_charts_of_one_name_are_drawn_one_below_the_other() -> None:
     one, other = CHARTS["bars"], replace(CHARTS["bars"], caption="Read it so.")
-    found = charts.of_runs([run("first", one, CHARTS["steps"]), run("none"), run("second", other)])
+    found = charts.charts_of([run("first", one, CHARTS["steps"]), run("none"), run("second", other)])
     assert [(name, chart.name) for name, chart in found] == [("first", "bars"), ("second", "bars"), ("first", "steps")]
     both, alone = charts.pictures(found)
     assert {f"{ODD} of first", f"{ODD} of second"} <= texts(both.svg)
@@ -188,7 +188,7 @@ def test_a_chart_without_a_number_is_left_out() -> None:
     empty = replace(CHARTS["lines"], series=(Series("a", X, (None, NAN, INF, None)),))
     blank = replace(CHARTS["heat"], cells=((None,) * 3,) * 3)
     bare = Chart("bare", "t", "bars", "x", "y")
-    assert charts.of_runs([run("a", empty, blank, bare), run("b")]) == []
+    assert charts.charts_of([run("a", empty, blank, bare), run("b")]) == []
 
 
 DAMAGED: dict[str, Any] = {

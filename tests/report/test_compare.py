@@ -19,7 +19,7 @@ import comparisons
 from command_line import Lrctl
 from comparisons import ALL, LOCALS, SEARCHES, document, made_by_hand, seeded
 from lrctl.analysis.statistics import paired
-from lrctl.report.compare import Difference, corrected, minus
+from lrctl.report.compare import Difference, loss_difference, with_holm
 from lrctl.report.tables import sentence
 
 NAN, INF = math.nan, math.inf
@@ -73,12 +73,12 @@ HOLM = {
 
 @pytest.mark.parametrize(("ps", "expected"), HOLM.values(), ids=HOLM)
 def test_holm(ps: list[float | None], expected: list[float | None]) -> None:
-    assert [found.p_holm for found in corrected(with_p(*ps))] == pytest.approx(expected)
+    assert [found.p_holm for found in with_holm(with_p(*ps))] == pytest.approx(expected)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_raises_p_keeps_its_order_and_is_never_stricter_than_bonferroni(ps: list[float]) -> None:
-    found = [each.p_holm or 0.0 for each in corrected(with_p(*ps))]
+    found = [each.p_holm or 0.0 for each in with_holm(with_p(*ps))]
     assert all(p <= adjusted <= min(1.0, len(ps) * p) for p, adjusted in zip(ps, found, strict=True))
     order = sorted(range(len(ps)), key=ps.__getitem__)
     assert [found[i] for i in order] == sorted(found)
@@ -90,7 +90,7 @@ def test_holm_raises_p_keeps_its_order_and_is_never_stricter_than_bonferroni(ps:
     ids=str,
 )
 def test_a_loss_that_is_not_finite_is_worse_than_any_other(a: float, b: float, expected: float) -> None:
-    assert minus(a, b) == pytest.approx(expected, nan_ok=True)
+    assert loss_difference(a, b) == pytest.approx(expected, nan_ok=True)
 
 
 VERDICTS = {

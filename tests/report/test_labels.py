@@ -9,7 +9,7 @@ import pytest
 from comparisons import a_result
 from lrctl.errors import UsageError
 from lrctl.report.curves import Curve, Run
-from lrctl.report.labels import labelled, spelt
+from lrctl.report.labels import labelled, setting_text
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.runs import FinishedRun
 
@@ -142,4 +142,4 @@ def test_a_method_is_there_once_per_seed() -> None:
     ids=str,
 )
 def test_a_setting_is_spelt_as_briefly_as_it_can_be(value: Any, default: Any, text: str) -> None:
-    assert spelt("on", value, default) == text
+    assert setting_text("on", value, default) == text

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from comparisons import a_result
+from lrctl.contracts.run_result import Cost
 from lrctl.contracts.strategy import Candidate, Segment
 from lrctl.contracts.table import Table
-from lrctl.report.tables import result_tables, segment_table
+from lrctl.report.tables import cost_in_words, result_tables, segment_table
 
 CANDIDATES = (Candidate(0.1, 2.0, "ok", "a"), Candidate(0.2, math.inf, "diverged", "b"))
 SEGMENT = Segment(1, 0, 10, 0.25, 0.0, CANDIDATES, chosen=0.1, margin=math.inf)
@@ -34,6 +35,15 @@ def test_how_many_candidates_were_stopped_or_skipped_is_said() -> None:
 def test_that_eps_was_a_share_of_the_progress_is_said(frozen: float | None, said: bool) -> None:
     notes = segment_table([SEGMENT, replace(SEGMENT, k=2, frozen_loss=frozen)]).notes
     assert [note.startswith("Eps was a share of each segment's progress") for note in notes] == [True] * said
+
+
+def test_a_cost_names_all_that_its_full_runs_count() -> None:
+    plain = Cost(jobs=3, jobs_reused=1, steps_trained=20, full_runs=2.0, seconds=0.4)
+    assert cost_in_words(plain) == "3 jobs (1 reused), 20 steps trained = 2.0 full runs, 0 s"
+    assert cost_in_words(replace(plain, extra_forwards=6, scored_batches=9, full_runs=2.5)) == (
+        "3 jobs (1 reused), 20 steps trained and 6 forward passes beyond theirs and 9 batches scored "
+        "= 2.5 full runs, 0 s"
+    )
 
 
 MADE = Table("Made by its strategy", ("a", "b"), (("1", "2"),), ("A note.",))
