@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.chart import Chart
 from lrctl.report.chart_text import RunChart, bins, in_words, is_number
-from lrctl.report.curves import Run
 from lrctl.report.drawing import (
     COLOURS,
     HEIGHT,
@@ -23,6 +22,7 @@ from lrctl.report.drawing import (
     with_description,
 )
 from lrctl.report.heat import heat, heat_height
+from lrctl.report.runs import Run
 from lrctl.report.scales import fit, name_columns, numbers, slant
 
 if TYPE_CHECKING:

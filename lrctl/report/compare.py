@@ -13,8 +13,9 @@ from lrctl.analysis.statistics import LEVEL, holm, paired
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.run_result import RunResult
 from lrctl.errors import unknown
-from lrctl.report.curves import Curve, Run, handed_over_curve, read, trained, value_text
+from lrctl.report.curves import Curve, handed_over_curve, trained
 from lrctl.report.labels import differing_settings, given_parameters, labelled
+from lrctl.report.runs import Run, read, value_text
 from lrctl.storage.runs import existing
 
 FAMILY, COMMAND = "wsd", "baseline"

@@ -14,10 +14,10 @@ from lrctl.report import figures
 from lrctl.report.chart_text import COLUMNS, RunChart, csv_rows
 from lrctl.report.charts import charts_of, is_drawable, pictures
 from lrctl.report.compare import Comparison
-from lrctl.report.curves import Run
 from lrctl.report.drawing import Picture
 from lrctl.report.page import comparison_page, summary_page, tables_page
 from lrctl.report.panels import panels
+from lrctl.report.runs import Run
 from lrctl.storage.files import aside, cannot_write
 
 Files = dict[str, tuple[str, bytes]]

@@ -12,7 +12,8 @@ from lrctl.contracts.canonical import listed
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
-from lrctl.report.curves import Curve, Run, parameters, value_text
+from lrctl.report.curves import Curve
+from lrctl.report.runs import Run, parameters, value_text
 
 
 def labelled(curves: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:

@@ -15,8 +15,9 @@ from lrctl._version import __version__
 from lrctl.contracts.table import Table
 from lrctl.recipe.workloads import is_code
 from lrctl.report.compare import Comparison, Difference
-from lrctl.report.curves import Run, seeds_in_words
+from lrctl.report.curves import seeds_in_words
 from lrctl.report.drawing import COLOURS, INK, Picture
+from lrctl.report.runs import Run
 from lrctl.report.tables import comparison_tables, cost_in_words, result_tables, sentence
 from lrctl.storage.files import read_json
 

@@ -8,8 +8,9 @@ import pytest
 
 from comparisons import a_result
 from lrctl.errors import UsageError
-from lrctl.report.curves import Curve, Run
+from lrctl.report.curves import Curve
 from lrctl.report.labels import labelled, setting_text
+from lrctl.report.runs import Run
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.runs import FinishedRun
 
