@@ -61,7 +61,7 @@ def segment_row(segment: Segment) -> tuple[str, ...]:
 def cost_in_words(cost: Cost) -> str:
     """What a search took, in words."""
     parts = [f"{cost.steps_trained} steps trained"]
-    parts += [f"{cost.extra_forwards} forward passes beyond theirs"] * bool(cost.extra_forwards)
+    parts += [f"{cost.extra_forwards} more forward passes"] * bool(cost.extra_forwards)
     parts += [f"{cost.scored_batches} batches scored"] * bool(cost.scored_batches)
     return (
         f"{cost.jobs} jobs ({cost.jobs_reused} reused), {' and '.join(parts)} = "
