@@ -7,20 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.chart import Chart
+from lrctl.report import drawing
 from lrctl.report.chart_text import RunChart, bins, in_words, is_number
-from lrctl.report.drawing import (
-    COLOURS,
-    HEIGHT,
-    INK,
-    Look,
-    Picture,
-    legend,
-    legend_rows,
-    look_of,
-    render,
-    stacked,
-    with_description,
-)
+from lrctl.report.drawing import Look, Picture
 from lrctl.report.heat import heat, heat_height
 from lrctl.report.runs import Run
 from lrctl.report.scales import fit, name_columns, numbers, slant
@@ -57,17 +46,17 @@ def pictures(charts: Iterable[RunChart]) -> list[Picture]:
 
 def picture(name: str, charts: Sequence[RunChart]) -> Picture:
     """Charts one below the other; the same ones always give the same bytes."""
-    png, svg = render(lambda figure: paint(figure, charts), name)
+    png, svg = drawing.render(lambda figure: paint(figure, charts), name)
     runs = ", ".join(run for run, _ in charts if run)
     title = charts[0][1].title + (f" of {runs}" if runs else "")
     words = "; ".join((f"{run}: " if run else "") + ", ".join(in_words(chart)) for run, chart in charts)
     captions = " ".join(dict.fromkeys(chart.caption for _, chart in charts if chart.caption))
-    return Picture(name, png, with_description(svg, title, words), captions)
+    return Picture(name, png, drawing.with_description(svg, title, words), captions)
 
 
 def paint(figure: Figure, charts: Sequence[RunChart]) -> None:
     """A part of the figure for each chart, as high as it needs."""
-    for part, (run, chart) in zip(stacked(figure, [height(chart) for _, chart in charts]), charts, strict=True):
+    for part, (run, chart) in zip(drawing.stacked(figure, [height(chart) for _, chart in charts]), charts, strict=True):
         paint_chart(part, chart)
         part.axes[0].set_title(chart.title + (f" of {run}" if len(charts) > 1 and run else ""), parse_math=False)
 
@@ -77,10 +66,10 @@ def height(chart: Chart) -> float:
     if chart.kind == "heat":
         return heat_height(chart)
     labels = [each.label for each in chart.series]
-    of_legend = 0.2 * legend_rows(labels) if len(labels) > 1 else 0.0
+    of_legend = 0.2 * drawing.legend_rows(labels) if len(labels) > 1 else 0.0
     if is_list(chart):
         return 1.1 + max(0.27, 0.16 * len(labels)) * len(chart.ticks) + of_legend
-    return (0.8 if chart.kind == "bars" else 1.0) * HEIGHT + of_legend + slant(chart.ticks)
+    return (0.8 if chart.kind == "bars" else 1.0) * drawing.HEIGHT + of_legend + slant(chart.ticks)
 
 
 def is_list(chart: Chart) -> bool:
@@ -99,13 +88,13 @@ def paint_chart(figure: SubFigure, chart: Chart) -> None:
     axes.set_xlabel(across, parse_math=False)
     axes.set_ylabel(up, parse_math=False)
     if len(looks) > 1:
-        legend(figure, [each.label for each in chart.series], looks)
+        drawing.legend(figure, [each.label for each in chart.series], looks)
 
 
 def lines(axes: Axes, chart: Chart) -> list[Look]:
     """Lines with their bands; or stairs, without."""
     fit(axes, log_x=chart.log_x, log_y=chart.log_y)
-    looks = [look_of(place) for place in range(len(chart.series))]
+    looks = [drawing.look_of(place) for place in range(len(chart.series))]
     for each, look in zip(chart.series, looks, strict=True):
         x, y = numbers(each.x, chart.log_x), numbers(each.y, chart.log_y)
         stairs = chart.kind == "steps"
@@ -135,7 +124,7 @@ def points(axes: Axes, chart: Chart) -> list[Look]:
     for place, each in enumerate(chart.series):
         x = numbers(each.x, chart.log_x and not listed) + apart * (place - (len(chart.series) - 1) / 2)
         y = numbers(each.y, chart.log_y)
-        look = {"color": look_of(place)["color"], "marker": MARKERS[place % len(MARKERS)], "linestyle": "none"}
+        look = {"color": drawing.look_of(place)["color"], "marker": MARKERS[place % len(MARKERS)], "linestyle": "none"}
         for at, low, high in zip(x, each.low, each.high, strict=True) if each.low else ():
             if is_number(low) and is_number(high):
                 ends, stay = [low, high], [at, at]
@@ -154,7 +143,9 @@ def bars(axes: Axes, chart: Chart) -> list[Look]:
     from matplotlib.ticker import MaxNLocator
 
     fit(axes, log_x=chart.log_x, log_y=chart.log_y)
-    looks: list[Look] = [{"color": look_of(place)["color"], "linewidth": 6} for place in range(len(chart.series))]
+    looks: list[Look] = [
+        {"color": drawing.look_of(place)["color"], "linewidth": 6} for place in range(len(chart.series))
+    ]
     for each, look in zip(chart.series, looks, strict=True):
         if len(looks) > 1:
             y = numbers(each.y, chart.log_y)
@@ -163,10 +154,10 @@ def bars(axes: Axes, chart: Chart) -> list[Look]:
             continue
         for low, high, value in bins(each):
             gap = 0.0 if chart.log_x else 0.04 * (high - low)
-            axes.bar(low + gap, value, high - low - 2 * gap, align="edge", color=COLOURS[0 if low >= 0 else 1])
+            axes.bar(low + gap, value, high - low - 2 * gap, align="edge", color=drawing.COLOURS[0 if low >= 0 else 1])
     edges = [x for each in chart.series for x in each.x]
     if min(edges) < 0 < max(edges):
-        axes.axvline(0, color=INK, linewidth=1.2)
+        axes.axvline(0, color=drawing.INK, linewidth=1.2)
     axes.grid(visible=False, axis="x")
     if not chart.log_y and all(float(y).is_integer() for each in chart.series for _, _, y in bins(each)):
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))

@@ -36,7 +36,7 @@ class Method:
 
     def mean(self, name: str) -> float:
         """The mean over seeds of a loss or of `full_runs`; NaN if one is not finite."""
-        return fmean(getattr(curve, name) for curve in self.curves)
+        return fmean(getattr(curve.entry, name) for curve in self.curves)
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def means(method: Method) -> dict[str, float]:
 
 def reached(curve: Curve) -> dict[str, Any]:
     """What one run of a method reached."""
-    values = {name: getattr(curve, name) for name in MEASURES}
-    return {"run": curve.run.name, "seed": curve.seed, "checkpoint": curve.key} | values
+    values = {name: getattr(curve.entry, name) for name in MEASURES}
+    return {"run": curve.run.name, "seed": curve.seed, "checkpoint": curve.entry.checkpoint} | values
 
 
 def compare(store: str | Path, names: Sequence[str], against: str | None = None) -> Comparison:
@@ -154,7 +154,7 @@ def reference_of(methods: Sequence[Method], against: str | None) -> Method:
         if not match:
             raise unknown("method or run", against, [method.label for method in methods], "--against")
         return match[0]
-    family = [method for method in methods if method.curves[0].family == FAMILY]
+    family = [method for method in methods if method.curves[0].entry.name == FAMILY]
     command = [method for method in methods if method.curves[0].run.command == COMMAND]
     return min(family or command or methods[:1], key=validation_loss)
 
@@ -167,8 +167,8 @@ def validation_loss(method: Method) -> float:
 
 def difference(method: Method, reference: Method) -> Difference:
     """How a method's test loss differs from the reference's, seed by seed."""
-    others = {curve.seed: curve.test_loss for curve in reference.curves}
-    pairs = {c.seed: loss_difference(c.test_loss, others[c.seed]) for c in method.curves if c.seed in others}
+    others = {curve.seed: curve.entry.test_loss for curve in reference.curves}
+    pairs = {c.seed: loss_difference(c.entry.test_loss, others[c.seed]) for c in method.curves if c.seed in others}
     values = tuple(pairs.values())
     interval, p = paired(values)
     return Difference(method.label, tuple(pairs), values, fmean(values) if values else math.nan, interval, p)
@@ -198,12 +198,12 @@ def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
         yield "The methods were not all run on the same seeds: compare them by their differences, not by their means."
     curves = [curve for method in methods for curve in method.curves]
     for curve in curves:
-        if not math.isfinite(curve.test_loss):
+        if not math.isfinite(curve.entry.test_loss):
             yield f"{curve.label}, seed {curve.seed}: the test loss is not finite; it counts as worse than any other."
-    for label in dict.fromkeys(curve.label for curve in curves if curve.given):
+    for label in dict.fromkeys(curve.label for curve in curves if curve.entry.given):
         yield f"{label} is the schedule that each run was given, whatever search it came from."
     if names := ", ".join(run.name for run in runs if run.strategy.keys() & given_parameters(run.command)):
         yield f"The cost leaves out what led to the schedules that runs were given: {names}."
-    reused = {c.run.name: c.run.result.cost.jobs_reused for c in curves if not c.family}
+    reused = {c.run.name: c.run.result.cost.jobs_reused for c in curves if not c.entry.name}
     if counts := ", ".join(f"{name} {jobs}" for name, jobs in reused.items() if jobs):
         yield f"The cost leaves out jobs that other runs had trained: {counts}."

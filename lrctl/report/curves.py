@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.run_result import RunResult
+from lrctl.contracts.run_result import LOSSES, RunResult
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.report.runs import Run
 
@@ -21,35 +21,32 @@ class Curve:
 
     Attributes:
         label: of its method, the same for every seed; at first the entry's name, or the command.
-        family: the entry's name, empty for what the run handed over.
-        key: of the job that ended it.
-        full_runs: what finding it cost, in ordinary training runs.
-        seed: the entry's own, else that of its run.
-        optimizer: the entry's own, else that of its run's recipe.
-        made_with: the parameters of what made it: of its run's strategy or, where an entry has a seed of its own, of
-            its schedule.
-        schedule: the registered family of its schedule.
-        given: it has the schedule that its run was given to work on.
+        entry: what was trained; the name of what the run handed over is empty.
     """
 
     run: Run
     label: str
-    family: str
-    key: str
-    train_loss: float
-    validation_loss: float
-    test_loss: float
-    full_runs: float
-    seed: int
-    optimizer: str
-    made_with: Mapping[str, Any]
-    schedule: str = ""
-    given: bool = False
+    entry: TrainedRun
+
+    @property
+    def seed(self) -> int:
+        """The entry's own, else that of its run."""
+        return self.run.result.seed if self.entry.seed is None else self.entry.seed
+
+    @property
+    def optimizer(self) -> str:
+        """The entry's own, else that of its run's recipe."""
+        return self.entry.optimizer or self.run.optimizer
+
+    @property
+    def made_with(self) -> Mapping[str, Any]:
+        """The parameters of its run's strategy or, where the entry has a seed of its own, of its schedule."""
+        return self.run.strategy if self.entry.seed is None else self.entry.schedule.params
 
     @cached_property
     def history(self) -> np.ndarray[Any, Any]:
         """The loss and LR of every step, in fields `loss` and `lr`."""
-        return self.run.finished.history(self.key)
+        return self.run.finished.history(self.entry.checkpoint)
 
     @property
     def losses(self) -> np.ndarray[Any, Any]:
@@ -63,8 +60,8 @@ def trained(runs: Sequence[Run]) -> list[Curve]:
     A schedule that one run was given and another has found counts once: training it again gave the same losses.
     """
     curves = [curve(run, entry) for run in runs for entry in by_optimizer(run.result)]
-    known = {outcome(each) for each in curves if not each.given}
-    return [each for each in curves if not (each.given and outcome(each) in known)]
+    known = {outcome(each) for each in curves if not each.entry.given}
+    return [each for each in curves if not (each.entry.given and outcome(each) in known)]
 
 
 def handed_over_curve(run: Run, curves: Sequence[Curve]) -> Curve:
@@ -74,13 +71,14 @@ def handed_over_curve(run: Run, curves: Sequence[Curve]) -> Curve:
     """
     known = by_optimizer(run.result)
     best = curve(run, next((each for each in known if each.checkpoint == run.result.checkpoint), known[0]))
-    alike = [c for c in curves if c.seed == best.seed and (c.key == best.key or outcome(c) == outcome(best))]
-    return max(alike, key=lambda each: (each.family == best.family, each.run is run, each.key == best.key))
+    name, key = best.entry.name, best.entry.checkpoint
+    alike = [c for c in curves if c.seed == best.seed and (c.entry.checkpoint == key or outcome(c) == outcome(best))]
+    return max(alike, key=lambda each: (each.entry.name == name, each.run is run, each.entry.checkpoint == key))
 
 
 def outcome(curve: Curve) -> tuple[float, ...]:
     """What tells two training runs apart."""
-    return (curve.seed, curve.train_loss, curve.validation_loss, curve.test_loss)
+    return (curve.seed, *(getattr(curve.entry, loss) for loss in LOSSES))
 
 
 def by_optimizer(result: RunResult) -> list[TrainedRun]:
@@ -103,18 +101,4 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
 
 def curve(run: Run, entry: TrainedRun) -> Curve:
     """The curve of an entry of a run's results, or of what the run handed over."""
-    return Curve(
-        run,
-        entry.name or run.command,
-        entry.name,
-        entry.checkpoint or "",
-        entry.train_loss,
-        entry.validation_loss,
-        entry.test_loss,
-        full_runs=entry.full_runs,
-        seed=run.result.seed if entry.seed is None else entry.seed,
-        optimizer=entry.optimizer or run.optimizer,
-        made_with=run.strategy if entry.seed is None else entry.schedule.params,
-        schedule=entry.schedule.family,
-        given=entry.given,
-    )
+    return Curve(run, entry.name or run.command, entry)

@@ -10,20 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lrctl.analysis.smoothing import SMOOTHING, smoothed
+from lrctl.report import drawing
 from lrctl.report.compare import Comparison, Method
 from lrctl.report.curves import Curve
-from lrctl.report.drawing import (
-    HEIGHT,
-    INK,
-    Look,
-    Picture,
-    legend,
-    legend_rows,
-    look_of,
-    render,
-    stacked,
-    with_description,
-)
+from lrctl.report.drawing import Look, Picture
 from lrctl.report.panels import Panel, panels
 
 if TYPE_CHECKING:
@@ -60,11 +50,11 @@ def smoothed_difference(curve: Curve, reference: Method) -> Series | None:
 
 def comparison_picture(comparison: Comparison) -> Picture:
     """The figure; the same comparison always gives the same bytes."""
-    png, svg = render(lambda figure: paint(figure, comparison), "figure")
+    png, svg = drawing.render(lambda figure: paint(figure, comparison), "figure")
     names = ", ".join(method.label for method in comparison.methods)
     references = " or ".join(panel.reference.label for panel in panels(comparison))
     left = f"Left: training loss minus that of {references}, by step, smoothed."
-    svg = with_description(svg, f"Loss and LR of {names}", f"{left} Right: learning rate by step.")
+    svg = drawing.with_description(svg, f"Loss and LR of {names}", f"{left} Right: learning rate by step.")
     return Picture("figure", png, svg, caption(comparison))
 
 
@@ -87,8 +77,8 @@ def caption(comparison: Comparison) -> str:
 def paint(figure: Figure, comparison: Comparison) -> None:
     """A row for each panel, one below the other; the figure grows with them and with their legends."""
     rows = panels(comparison)
-    heights = [HEIGHT + 0.2 * legend_rows([each.label for each in lines(panel)]) for panel in rows]
-    for row, panel in zip(stacked(figure, heights), rows, strict=True):
+    heights = [drawing.HEIGHT + 0.2 * drawing.legend_rows([each.label for each in lines(panel)]) for panel in rows]
+    for row, panel in zip(drawing.stacked(figure, heights), rows, strict=True):
         paint_panel(row, panel, comparison.result.steps)
 
 
@@ -116,7 +106,7 @@ def paint_panel(figure: SubFigure, panel: Panel, steps: int) -> None:
         axes.set(xlabel="step", xlim=(0, steps))
         axes.yaxis.set_major_locator(MaxNLocator(6))
         axes.yaxis.set_major_formatter("{x:g}")
-    legend(figure, [each.label for each in drawn], [each.look for each in drawn])
+    drawing.legend(figure, [each.label for each in drawn], [each.look for each in drawn])
 
 
 def lines(panel: Panel) -> list[Line]:
@@ -133,7 +123,7 @@ def line(panel: Panel, method: Method, place: int | None) -> Line:
     else:
         differences = [smoothed_difference(curve, panel.reference) for curve in method.curves]
         losses = [series for series in differences if series is not None]
-    look = {"color": INK, "linestyle": "-", "linewidth": 1.2} if place is None else look_of(place)
+    look = {"color": drawing.INK, "linestyle": "-", "linewidth": 1.2} if place is None else drawing.look_of(place)
     label = method.label + (" (reference)" if place is None and len(panel.methods) > 1 else "")
     return Line(label, tuple(losses), tuple(curve.history["lr"] for curve in method.curves), look)
 

@@ -37,7 +37,7 @@ def labelled(curves: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
 
 def without_copies(curves: list[Curve]) -> list[Curve]:
     """The curves without those that stand for the same job as an earlier one, if that is enough to tell all apart."""
-    first = {(curve.label, curve.seed, curve.key): curve for curve in reversed(curves)}
+    first = {(curve.label, curve.seed, curve.entry.checkpoint): curve for curve in reversed(curves)}
     unique = list(first.values())
     unclear = ambiguous(unique)
     return [curve for curve in curves if curve.label in unclear or any(curve is each for each in unique)]
@@ -45,7 +45,7 @@ def without_copies(curves: list[Curve]) -> list[Curve]:
 
 def label(curve: Curve, runs: Sequence[Run]) -> str:
     """The entry's name, or the command and its settings."""
-    return curve.family or " ".join([curve.run.command, *settings(curve.run, runs)])
+    return curve.entry.name or " ".join([curve.run.command, *settings(curve.run, runs)])
 
 
 def settings(run: Run, runs: Sequence[Run]) -> list[str]:
@@ -109,7 +109,7 @@ def suffix(names: Sequence[str], curve: Curve) -> str:
 
 def with_command(curve: Curve, _: Sequence[Curve]) -> Curve:
     """The curve with the command that found it in its label, where that is not its label already."""
-    return replace(curve, label=f"{curve.label} ({curve.run.command})") if curve.family else curve
+    return replace(curve, label=f"{curve.label} ({curve.run.command})") if curve.entry.name else curve
 
 
 def with_settings(curve: Curve, alike: Sequence[Curve]) -> Curve:
@@ -130,7 +130,7 @@ def with_more(curve: Curve, shown: Sequence[str]) -> Curve:
     words = " ".join(filter(None, shown))
     if not words:
         return curve
-    return replace(curve, label=f"{curve.label[:-1]} {words})" if curve.family else f"{curve.label} {words}")
+    return replace(curve, label=f"{curve.label[:-1]} {words})" if curve.entry.name else f"{curve.label} {words}")
 
 
 def disambiguated(curves: list[Curve], longer: Callable[[Curve, Sequence[Curve]], Curve]) -> list[Curve]:
@@ -160,7 +160,7 @@ def differing_parameters(curves: Sequence[Curve]) -> list[str]:
 def parameter(curve: Curve, name: str) -> str:
     """The value of a parameter, as far as it decided this curve: of a list that names its family, no more than that."""
     value = curve.made_with.get(name)
-    return json.dumps([curve.family] if isinstance(value, list) and curve.family in value else value)
+    return json.dumps([curve.entry.name] if isinstance(value, list) and curve.entry.name in value else value)
 
 
 def clashes(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:

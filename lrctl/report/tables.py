@@ -95,7 +95,7 @@ def methods(comparison: Comparison) -> Table:
 
 def method_row(method: Method, seeds: list[int], is_reference: bool) -> tuple[str, ...]:
     """What one method reached."""
-    at = {curve.seed: number(curve.test_loss) for curve in method.curves}
+    at = {curve.seed: number(curve.entry.test_loss) for curve in method.curves}
     return (
         method.label + (" (reference)" if is_reference else ""),
         str(len(method.curves)),

@@ -7,6 +7,8 @@ from typing import Any, cast
 import pytest
 
 from comparisons import a_result
+from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import UsageError
 from lrctl.report.curves import Curve
 from lrctl.report.labels import labelled, setting_text
@@ -27,12 +29,7 @@ def labels(*runs: Run, entries: dict[str, list[str]] | None = None) -> list[str]
         Curve(
             run,
             entry,
-            entry,
-            f"{run.name} {run.command} {i}",
-            *(1.0, 1.0, 1.0, 1.0),
-            seed=run.result.seed,
-            optimizer=run.optimizer,
-            made_with=run.strategy,
+            TrainedRun(entry, ScheduleRecord("wsd", {}), f"{run.name} {run.command} {i}", *(1.0, 1.0, 1.0, 1.0)),
         )
         for run in runs
         for i, entry in enumerate((entries or {}).get(run.name, [""]))
