@@ -41,7 +41,7 @@ def carried(schedule: Any, steps: int) -> tuple[tuple[str, ...], str]:
     self_, *arguments = [argument.arg for argument in (*tree.args.posonlyargs, *tree.args.args)]
     if len(arguments) != 1:
         raise NotCarriedError("its __call__ takes more than the step")
-    reader = Fields(self_, {f.name for f in fields(schedule)})
+    reader = _Fields(self_, {f.name for f in fields(schedule)})
     tree = reader.visit(tree)
     used = {f.name.upper(): getattr(schedule, f.name) for f in fields(schedule) if f.name in reader.used}
     params = {"STEPS": steps} | used
@@ -64,30 +64,27 @@ def tree_of(function: FunctionType) -> Any:
         raise NotCarriedError(f"the source of {function.__name__} cannot be read: {error}") from error
     if not isinstance(tree, ast.FunctionDef):
         raise NotCarriedError(f"{function.__name__} is not a plain function")
-    return Plain().visit(tree)
+    return _Plain().visit(tree)
 
 
-class Plain(ast.NodeTransformer):
+class _Plain(ast.NodeTransformer):
     """Drops annotations, and all of a docstring but its first line."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """A function without the type of what it returns."""
         node.returns = None
         if text := ast.get_docstring(node):
             node.body[0] = ast.Expr(ast.Constant(text.partition("\n")[0]))
         return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
-        """An argument without its type."""
         return ast.arg(node.arg)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        """An assignment without its type."""
         return self.generic_visit(ast.Assign([node.target], node.value)) if node.value else None
 
 
 @dataclass(slots=True)
-class Fields(ast.NodeTransformer):
+class _Fields(ast.NodeTransformer):
     """Turns `self.peak_lr` into `PEAK_LR`, and notes that it is used."""
 
     self_: str
@@ -95,7 +92,6 @@ class Fields(ast.NodeTransformer):
     used: set[str] = field(default_factory=set)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """A field of self becomes a constant."""
         if not (isinstance(node.value, ast.Name) and node.value.id == self.self_):
             return self.generic_visit(node)
         if node.attr not in self.fields:
@@ -104,7 +100,6 @@ class Fields(ast.NodeTransformer):
         return ast.Name(node.attr.upper(), node.ctx)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        """Self by itself cannot become anything."""
         if node.id == self.self_:
             raise NotCarriedError(f"it hands {self.self_} on")
         return node

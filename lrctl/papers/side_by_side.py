@@ -84,16 +84,8 @@ def side_by_side_chart(experiment: Experiment, cells: Sequence[Reproduced]) -> C
             series += [Series(f"{name}, printed", x, printed), Series(f"{name}, ours", x, ours)]
     if not series:
         return None
-    return Chart(
-        stem(experiment.recipe),
-        experiment.table,
-        "lines",
-        "",
-        "",
-        "The numbers of the table above.",
-        tuple(series),
-        ticks=tuple(each.cell.label for each in cells),
-    )
+    name, caption, ticks = stem(experiment.recipe), "The numbers of the table above.", [e.cell.label for e in cells]
+    return Chart(name, experiment.table, "lines", "", "", caption, tuple(series), ticks=tuple(ticks))
 
 
 def finite(value: Any) -> float | None:

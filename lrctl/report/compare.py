@@ -11,7 +11,7 @@ from typing import Any
 
 from lrctl.analysis.statistics import LEVEL, holm, paired
 from lrctl.contracts.canonical import finite
-from lrctl.contracts.run_result import RunResult
+from lrctl.contracts.run_result import LOSSES, RunResult
 from lrctl.errors import unknown
 from lrctl.report.curves import Curve, handed_over_curve, trained
 from lrctl.report.labels import differing_settings, given_parameters, labelled
@@ -20,6 +20,9 @@ from lrctl.storage.runs import existing
 
 FAMILY, COMMAND = "wsd", "baseline"
 """The usual reference: this family, else the best of what this command found."""
+
+
+MEASURES = (*LOSSES, "full_runs")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,13 @@ class Method:
     def mean(self, name: str) -> float:
         """The mean over seeds of a loss or of `full_runs`; NaN if one is not finite."""
         return fmean(getattr(curve.entry, name) for curve in self.curves)
+
+    def to_json(self) -> dict[str, Any]:
+        """The means, and what each run reached."""
+        about = [{"run": each.run.name, "seed": each.seed, "checkpoint": each.entry.checkpoint} for each in self.curves]
+        reached = [{name: getattr(each.entry, name) for name in MEASURES} for each in self.curves]
+        runs = [one | other for one, other in zip(about, reached, strict=True)]
+        return {"label": self.label, "mean": {name: self.mean(name) for name in MEASURES}, "runs": runs}
 
 
 @dataclass(frozen=True)
@@ -94,29 +104,12 @@ class Comparison:
                 "workload": self.result.workload,
                 "steps": self.result.steps,
                 "reference": self.reference.label,
-                "methods": [
-                    {"label": method.label, "mean": means(method), "runs": list(map(reached, method.curves))}
-                    for method in self.methods
-                ],
+                "methods": [method.to_json() for method in self.methods],
                 "differences": [asdict(each) | {"verdict": each.verdict} for each in self.differences],
                 "notes": self.notes,
             }
         )
         return strict
-
-
-MEASURES = ("train_loss", "validation_loss", "test_loss", "full_runs")
-
-
-def means(method: Method) -> dict[str, float]:
-    """The means of a method's measures."""
-    return {name: method.mean(name) for name in MEASURES}
-
-
-def reached(curve: Curve) -> dict[str, Any]:
-    """What one run of a method reached."""
-    values = {name: getattr(curve.entry, name) for name in MEASURES}
-    return {"run": curve.run.name, "seed": curve.seed, "checkpoint": curve.entry.checkpoint} | values
 
 
 def compare(store: str | Path, names: Sequence[str], against: str | None = None) -> Comparison:

@@ -106,15 +106,8 @@ def curve_rows(comparison: Comparison) -> Iterator[tuple[object, ...]]:
         for curve in (curve for method in panel.methods for curve in method.curves):
             smooth, difference = smoothed(curve.losses), figures.smoothed_difference(curve, panel.reference)
             for step, (loss, lr) in enumerate(curve.history.tolist()):
-                yield (
-                    step,
-                    curve.label,
-                    curve.seed,
-                    f"{loss:.9g}",
-                    f"{smooth[step]:.9g}",
-                    "" if difference is None else f"{difference[step]:.9g}",
-                    repr(lr),
-                )
+                apart = "" if difference is None else f"{difference[step]:.9g}"
+                yield (step, curve.label, curve.seed, f"{loss:.9g}", f"{smooth[step]:.9g}", apart, repr(lr))
 
 
 def data_files(runs: Sequence[Run]) -> Files:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from lrctl.contracts.canonical import listed
@@ -27,7 +27,7 @@ def labelled(curves: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
     others = differing_settings(runs)
     named = [replace(curve, label=label(curve, runs) + suffix(others, curve)) for curve in curves]
     named = without_copies(named)
-    for longer in (with_command, with_settings, with_given):
+    for longer in (with_command, with_settings, partial(with_settings, given=True)):
         named = disambiguated(named, longer)
     for a, b in clashes(named):
         where = f"run {a.run.name}" if a.run is b.run else f"runs {a.run.name} and {b.run.name}"
@@ -54,7 +54,7 @@ def settings(run: Run, runs: Sequence[Run]) -> list[str]:
     They are those that differ between runs of this command, and those that are not at their default, unless a run of
     another command has the same. The schedule that a run was given differs by nature from seed to seed.
     """
-    defaults = {field.name: listed(field.default) for field in fields_of(parameters("strategy", run.command))}
+    defaults = defaults_of(run.command)
     shown = []
     for name, value in run.strategy.items():
         if name in given_parameters(run.command):
@@ -66,13 +66,15 @@ def settings(run: Run, runs: Sequence[Run]) -> list[str]:
     return [text for text in shown if text]
 
 
+def defaults_of(command: str) -> dict[str, Any]:
+    """The defaults of a strategy's parameters."""
+    return {field.name: listed(field.default) for field in fields_of(parameters("strategy", command))}
+
+
 def given_parameters(command: str) -> set[str]:
     """The parameters of a strategy that are the schedule it works on."""
-    return {
-        f.name
-        for f in fields_of(parameters("strategy", command))
-        if any(isinstance(mark, GivenSchedule) for mark in f.marks)
-    }
+    fields = fields_of(parameters("strategy", command))
+    return {field.name for field in fields if any(isinstance(mark, GivenSchedule) for mark in field.marks)}
 
 
 def setting_text(name: str, value: Any, default: Any = None) -> str:
@@ -112,17 +114,14 @@ def with_command(curve: Curve, _: Sequence[Curve]) -> Curve:
     return replace(curve, label=f"{curve.label} ({curve.run.command})") if curve.entry.name else curve
 
 
-def with_settings(curve: Curve, alike: Sequence[Curve]) -> Curve:
-    """The curve with those parameters of its command in its label that differ among the curves of that label."""
-    defaults = {field.name: listed(field.default) for field in fields_of(parameters("strategy", curve.run.command))}
-    names = [name for name in differing_parameters(alike) if name not in given_parameters(curve.run.command)]
+def with_settings(curve: Curve, alike: Sequence[Curve], *, given: bool = False) -> Curve:
+    """The curve with those parameters of its command in its label that differ among the curves of that label.
+
+    Those that are the schedule that its run was given, or all others.
+    """
+    defaults, are_given = defaults_of(curve.run.command), given_parameters(curve.run.command)
+    names = [name for name in differing_parameters(alike) if (name in are_given) is given]
     return with_more(curve, [setting_text(name, curve.made_with.get(name), defaults.get(name)) for name in names])
-
-
-def with_given(curve: Curve, alike: Sequence[Curve]) -> Curve:
-    """The curve with the schedule that its run was given in its label."""
-    names = [name for name in differing_parameters(alike) if name in given_parameters(curve.run.command)]
-    return with_more(curve, [setting_text(name, curve.made_with.get(name)) for name in names])
 
 
 def with_more(curve: Curve, shown: Sequence[str]) -> Curve:
@@ -165,6 +164,7 @@ def parameter(curve: Curve, name: str) -> str:
 
 def clashes(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
     """Pairs of curves with the same label and seed."""
-    counts = Counter((curve.label, curve.seed) for curve in curves)
-    groups = [[c for c in curves if (c.label, c.seed) == place] for place, count in counts.items() if count > 1]
-    return [(group[0], group[1]) for group in groups]
+    groups: dict[tuple[str, int], list[Curve]] = {}
+    for curve in curves:
+        groups.setdefault((curve.label, curve.seed), []).append(curve)
+    return [(group[0], group[1]) for group in groups.values() if len(group) > 1]

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -14,7 +15,7 @@ from markupsafe import Markup
 from lrctl._version import __version__
 from lrctl.contracts.table import Table
 from lrctl.recipe.workloads import is_code
-from lrctl.report.compare import Comparison, Difference
+from lrctl.report.compare import Comparison
 from lrctl.report.curves import seeds_in_words
 from lrctl.report.drawing import COLOURS, INK, Picture
 from lrctl.report.runs import Run
@@ -33,7 +34,7 @@ def comparison_page(comparison: Comparison, pictures: Iterable[Picture]) -> str:
         heading(comparison),
         f"{result.workload}, {result.steps} steps, {seeds_in_words(seeds)}.",
         [*pictures, *comparison_tables(comparison)],
-        comparison.runs,
+        runs=comparison.runs,
         verdicts=found if len(found) <= SENTENCES else (),
         against=comparison.reference.label if found else None,
     )
@@ -41,7 +42,7 @@ def comparison_page(comparison: Comparison, pictures: Iterable[Picture]) -> str:
 
 def summary_page(runs: Sequence[Run], pictures: Sequence[Picture]) -> str:
     """The page of runs in which nothing was trained: what their strategies have to show."""
-    return render(", ".join(run.name for run in runs), "Nothing was trained.", pictures, runs)
+    return render(", ".join(run.name for run in runs), "Nothing was trained.", pictures, runs=runs)
 
 
 def tables_page(title: str, tables: Iterable[Table], pictures: Iterable[Picture]) -> str:
@@ -49,24 +50,10 @@ def tables_page(title: str, tables: Iterable[Table], pictures: Iterable[Picture]
     return render(title, "", [*tables, *pictures])
 
 
-def render(
-    title: str,
-    subject: str,
-    content: Sequence[Picture | Table],
-    runs: Sequence[Run] = (),
-    verdicts: Sequence[Difference] = (),
-    against: str | None = None,
-) -> str:
-    """The page: verdicts, figures and tables in their order, then how each run was made and is made again."""
-    return template().render(
-        title=title,
-        subject=subject,
-        content=content,
-        runs=runs,
-        verdicts=verdicts,
-        against=against,
-        version=__version__,
-    )
+def render(title: str, subject: str, content: Iterable[Picture | Table], **more: Any) -> str:
+    """The page of figures and tables in this order; `more` are runs, verdicts on them, and the reference of these."""
+    nothing = {"runs": (), "verdicts": (), "against": None}
+    return template().render(nothing | more, title=title, subject=subject, content=content, version=__version__)
 
 
 @cache
@@ -77,18 +64,10 @@ def template() -> Template:
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-        lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {
-        "commands": commands,
-        "cost": cost_in_words,
-        "inlined": inlined,
-        "seeds": seeds_in_words,
-        "sentence": sentence,
-        "tables": result_tables,
-        "versions": versions,
-    }
+    words = {"cost": cost_in_words, "seeds": seeds_in_words, "sentence": sentence, "versions": versions}
+    environment.filters |= {"commands": commands, "inlined": inlined, "tables": result_tables, **words}
     return environment.get_template("page.html.j2")
 
 

@@ -130,7 +130,7 @@ class Progress:
             result = done.get(id(job))
             best = bool(result and result.mean_loss == lowest)
             loss = loss_of(result) if result else ""
-            named = [optimizer_of(job)][:optimizers]
+            named = [job.optimizer.name if job.optimizer else "recipe's"][:optimizers]
             table.add_row(
                 *named, label(job), loss, result.status if result else "...", style="bold green" if best else ""
             )
@@ -181,11 +181,6 @@ def loss_of(result: JobResult) -> str:
     if result.at_least is not None:
         return f"> {result.at_least:.4f}"
     return f"{result.mean_loss:.4f}" if result.steps else ""
-
-
-def optimizer_of(job: SegmentJob) -> str:
-    """The name of a job's own optimizer."""
-    return job.optimizer.name if job.optimizer else "recipe's"
 
 
 def label(job: SegmentJob) -> str:

@@ -62,9 +62,8 @@ class Run:
     def changed(self) -> frozenset[str]:
         """The names of `others` that are not at their defaults."""
         known = self.identity
-        return frozenset(
-            {**known.training, **prefixed("optimizer", known.optimizer), **prefixed("divergence", known.divergence)}
-        )
+        tables = {**prefixed("optimizer", known.optimizer), **prefixed("divergence", known.divergence)}
+        return frozenset({*known.training, *tables})
 
 
 def read(store: str | Path, names: Iterable[str]) -> list[Run]:
@@ -119,23 +118,13 @@ def open_run(run: FinishedRun) -> Run:
     training = with_defaults(Training, known.training)
     optimizer = with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer)
     divergence = with_defaults(Divergence, known.divergence)
-    return Run(
-        run,
-        known,
-        strategy=with_defaults(parameters("strategy", known.command), known.strategy),
-        fixed={
-            **prefixed("workload", workload),
-            "training.steps": known.steps,
-            "the digest of data and code": known.content,
-        },
-        others={
-            "numerics": known.numerics,
-            "device": known.device,
-            **{name: value for name, value in training.items() if name not in ("steps", "seed", "device")},
-            **prefixed("optimizer", optimizer),
-            **prefixed("divergence", divergence),
-        },
-    )
+    strategy = with_defaults(parameters("strategy", known.command), known.strategy)
+    fixed = prefixed("workload", workload)
+    fixed |= {"training.steps": known.steps, "the digest of data and code": known.content}
+    others = {"numerics": known.numerics, "device": known.device}
+    others |= {name: value for name, value in training.items() if name not in ("steps", "seed", "device")}
+    others |= prefixed("optimizer", optimizer) | prefixed("divergence", divergence)
+    return Run(run, known, strategy, fixed, others)
 
 
 def prefixed(table: str, settings: Mapping[str, Any]) -> dict[str, Any]:

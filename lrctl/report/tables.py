@@ -22,7 +22,7 @@ def segment_table(segments: Sequence[Segment]) -> Table:
     shared = any(segment.frozen_loss is not None for segment in segments)
     notes = ("Eps was a share of each segment's progress over frozen weights; the table has it in nats.",) * shared
     return Table(
-        "What each segment chose", columns, tuple(map(segment_row, segments)), (*notes, *not_finished(segments))
+        "What each segment chose", columns, tuple(map(_segment_row, segments)), (*notes, *not_finished(segments))
     )
 
 
@@ -44,8 +44,7 @@ def result_tables(result: RunResult) -> list[Table]:
     return [*([segment_table(result.segments)] if result.segments else []), *result.tables]
 
 
-def segment_row(segment: Segment) -> tuple[str, ...]:
-    """The decision of one segment."""
+def _segment_row(segment: Segment) -> tuple[str, ...]:
     return (
         str(segment.k),
         f"{segment.start}-{segment.stop}",
@@ -86,15 +85,14 @@ def methods(comparison: Comparison) -> Table:
         "Losses at the end" + (", mean over seeds" if len(seeds) > 1 else f", seed {seeds[0]}"),
         ("method", "seeds", "train loss", "validation loss", "test loss", *shown),
         tuple(
-            method_row(method, each, method is comparison.reference and bool(comparison.differences))
+            _method_row(method, each, method is comparison.reference and bool(comparison.differences))
             for method in comparison.methods
         ),
         (note, *comparison.notes),
     )
 
 
-def method_row(method: Method, seeds: list[int], is_reference: bool) -> tuple[str, ...]:
-    """What one method reached."""
+def _method_row(method: Method, seeds: list[int], is_reference: bool) -> tuple[str, ...]:
     at = {curve.seed: number(curve.entry.test_loss) for curve in method.curves}
     return (
         method.label + (" (reference)" if is_reference else ""),
@@ -112,13 +110,12 @@ def differences(comparison: Comparison) -> Table:
     return Table(
         f"Test loss against {comparison.reference.label}",
         ("method", "shared seeds", "difference", "95 % interval", "by seed", "p (Holm)", "verdict"),
-        tuple(map(difference_row, comparison.differences)),
+        tuple(map(_difference_row, comparison.differences)),
         how_to_read(comparison),
     )
 
 
-def difference_row(found: Difference) -> tuple[str, ...]:
-    """How one method differs from the reference."""
+def _difference_row(found: Difference) -> tuple[str, ...]:
     return (
         found.label,
         str(len(found.seeds)),
