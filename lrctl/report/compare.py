@@ -21,7 +21,6 @@ from lrctl.storage.runs import existing
 FAMILY, COMMAND = "wsd", "baseline"
 """The usual reference: this family, else the best of what this command found."""
 
-
 MEASURES = (*LOSSES, "full_runs")
 
 
@@ -43,9 +42,11 @@ class Method:
 
     def to_json(self) -> dict[str, Any]:
         """The means, and what each run reached."""
-        about = [{"run": each.run.name, "seed": each.seed, "checkpoint": each.entry.checkpoint} for each in self.curves]
-        reached = [{name: getattr(each.entry, name) for name in MEASURES} for each in self.curves]
-        runs = [one | other for one, other in zip(about, reached, strict=True)]
+        runs = [
+            {"run": each.run.name, "seed": each.seed, "checkpoint": each.entry.checkpoint}
+            | {name: getattr(each.entry, name) for name in MEASURES}
+            for each in self.curves
+        ]
         return {"label": self.label, "mean": {name: self.mean(name) for name in MEASURES}, "runs": runs}
 
 
