@@ -115,10 +115,10 @@ def legend(figure: FigureBase, labels: Sequence[str], looks: Sequence[Look]) -> 
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], **look) for look in looks]
-    found = figure.legend(
+    box = figure.legend(
         handles, ["-"] * len(labels), loc="outside lower center", ncols=legend_columns(labels), handlelength=3.2
     )
-    for text, label in zip(found.get_texts(), labels, strict=True):
+    for text, label in zip(box.get_texts(), labels, strict=True):
         text.set(text=label, parse_math=False)
 
 
@@ -126,6 +126,6 @@ def with_description(svg: str, title: str, description: str) -> str:
     """The SVG with a title and a description, for those who do not see it."""
     from html import escape
 
-    told = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    return re.sub(r"(<svg [^>]*>)", lambda found: found[1] + told, svg, count=1)
+    return re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + texts, svg, count=1)

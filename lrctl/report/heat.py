@@ -79,9 +79,11 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     known = list(cells(chart))
     low, high, beyond = span([value for _, _, value in known])
     norm, colour = Normalize(low, high, clip=True), colours()
-    drawn = PatchCollection([Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in known], cmap=colour, norm=norm)
-    drawn.set(array=[value for _, _, value in known], linewidth=0)
-    axes.add_collection(drawn)
+    patches = PatchCollection(
+        [Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in known], cmap=colour, norm=norm
+    )
+    patches.set(array=[value for _, _, value in known], linewidth=0)
+    axes.add_collection(patches)
     best = min(value for _, _, value in known)
     for row, column, value in known:
         ink = DARK if luminance(colour(norm(value))) > BRIGHTER else BRIGHT
@@ -92,7 +94,7 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
             axes.text(
                 column, row, f"{value:#.4g}", color=ink, size=7.5, weight=weight, ha="center", va="center_baseline"
             )
-    bar = figure.colorbar(drawn, ax=axes, pad=0.015, aspect=30, fraction=0.04, extend="max" if beyond else "neither")
+    bar = figure.colorbar(patches, ax=axes, pad=0.015, aspect=30, fraction=0.04, extend="max" if beyond else "neither")
     bar.outline.set_visible(False)
     if bar.solids:
         bar.solids.set_edgecolor("face")  # or lines would show between the colours

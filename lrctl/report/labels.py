@@ -55,15 +55,15 @@ def settings(run: Run, runs: Sequence[Run]) -> list[str]:
     another command has the same. The schedule that a run was given differs by nature from seed to seed.
     """
     defaults = defaults_of(run.command)
-    shown = []
+    texts = []
     for name, value in run.strategy.items():
         if name in given_parameters(run.command):
             continue
         differs = any(each.command == run.command and each.strategy.get(name) != value for each in runs)
         common = any(each.command != run.command and each.strategy.get(name) == value for each in runs)
         if differs or (value != defaults.get(name) and not common):
-            shown.append(setting_text(name, value, defaults.get(name)))
-    return [text for text in shown if text]
+            texts.append(setting_text(name, value, defaults.get(name)))
+    return [text for text in texts if text]
 
 
 def defaults_of(command: str) -> dict[str, Any]:
@@ -105,8 +105,8 @@ def differs(name: str, runs: Sequence[Run]) -> bool:
 def suffix(names: Sequence[str], curve: Curve) -> str:
     """What a label says of these settings; those of the recipe's optimizer say nothing of a curve of another one."""
     own = curve.optimizer == curve.run.optimizer
-    shown = [name for name in names if name in curve.run.others and (own or not name.startswith("optimizer."))]
-    return "".join(f" {setting_text(name.rpartition('.')[2], curve.run.others[name])}" for name in shown)
+    own_names = [name for name in names if name in curve.run.others and (own or not name.startswith("optimizer."))]
+    return "".join(f" {setting_text(name.rpartition('.')[2], curve.run.others[name])}" for name in own_names)
 
 
 def with_command(curve: Curve, _: Sequence[Curve]) -> Curve:
@@ -124,9 +124,9 @@ def with_settings(curve: Curve, alike: Sequence[Curve], *, given: bool = False) 
     return with_more(curve, [setting_text(name, curve.made_with.get(name), defaults.get(name)) for name in names])
 
 
-def with_more(curve: Curve, shown: Sequence[str]) -> Curve:
+def with_more(curve: Curve, texts: Sequence[str]) -> Curve:
     """The curve with these words in its label: in the brackets that hold the command, if it has them."""
-    words = " ".join(filter(None, shown))
+    words = " ".join(filter(None, texts))
     if not words:
         return curve
     return replace(curve, label=f"{curve.label[:-1]} {words})" if curve.entry.name else f"{curve.label} {words}")

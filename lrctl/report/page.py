@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from lrctl._version import __version__
 from lrctl.contracts.table import Table
@@ -28,15 +27,15 @@ SENTENCES = 8
 
 def comparison_page(comparison: Comparison, pictures: Iterable[Picture]) -> str:
     """The page of a comparison."""
-    result, found = comparison.result, comparison.differences
+    result, differences = comparison.result, comparison.differences
     seeds = sorted({seed for method in comparison.methods for seed in method.seeds})
     return render(
         heading(comparison),
         f"{result.workload}, {result.steps} steps, {seeds_in_words(seeds)}.",
         [*pictures, *comparison_tables(comparison)],
         runs=comparison.runs,
-        verdicts=found if len(found) <= SENTENCES else (),
-        against=comparison.reference.label if found else None,
+        verdicts=differences if len(differences) <= SENTENCES else (),
+        against=comparison.reference.label if differences else None,
     )
 
 
@@ -73,14 +72,14 @@ def template() -> Template:
 
 def heading(comparison: Comparison) -> str:
     """What is compared with what."""
-    others = [found.label for found in comparison.differences]
+    others = [each.label for each in comparison.differences]
     if not others:
         return comparison.reference.label
     names = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
     return f"{names} against {comparison.reference.label}"
 
 
-def inlined(picture: Picture) -> Markup:
+def inlined(picture: Picture) -> str:
     """The SVG as part of the page: as wide as it, and in its colours, be they light or dark."""
     name, svg = picture.name, picture.svg[picture.svg.index("<svg") :]
     labelled = f' role="img" aria-labelledby="{name}-title {name}-desc"'
@@ -89,8 +88,7 @@ def inlined(picture: Picture) -> Markup:
     svg = svg.replace("<title>", f'<title id="{name}-title">').replace("<desc>", f'<desc id="{name}-desc">')
     for i, colour in enumerate(COLOURS):
         svg = svg.replace(colour, f"var(--line-{i})")
-    # Text in it was escaped when it was drawn.
-    return Markup(svg.replace(INK, "currentColor"))
+    return svg.replace(INK, "currentColor")
 
 
 def versions(run: Run) -> str:

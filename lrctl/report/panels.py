@@ -33,7 +33,7 @@ def panels(comparison: Comparison) -> list[Panel]:
         by_optimizer.setdefault(method.curves[0].optimizer, []).append(method)
     if sum(len(group) > 1 for group in by_optimizer.values()) < 2:
         return [Panel("", comparison.methods, comparison.reference)]
-    return [Panel(name, tuple(found), nearest(found, comparison.reference)) for name, found in by_optimizer.items()]
+    return [Panel(name, tuple(group), nearest(group, comparison.reference)) for name, group in by_optimizer.items()]
 
 
 def nearest(methods: Sequence[Method], reference: Method) -> Method:

@@ -115,21 +115,21 @@ def differences(comparison: Comparison) -> Table:
     )
 
 
-def _difference_row(found: Difference) -> tuple[str, ...]:
+def _difference_row(difference: Difference) -> tuple[str, ...]:
     return (
-        found.label,
-        str(len(found.seeds)),
-        signed(found.mean) if found.seeds else "",
-        interval(found.interval),
-        " ".join(sign(value) for value in found.values),
-        probability(found.p_holm),
-        found.verdict,
+        difference.label,
+        str(len(difference.seeds)),
+        signed(difference.mean) if difference.seeds else "",
+        interval(difference.interval),
+        " ".join(sign(value) for value in difference.values),
+        probability(difference.p_holm),
+        difference.verdict,
     )
 
 
 def how_to_read(comparison: Comparison) -> tuple[str, ...]:
     """What the table of differences says, and what it does not."""
-    tested = sum(found.p is not None for found in comparison.differences)
+    tested = sum(difference.p is not None for difference in comparison.differences)
     read = "Difference: the method's test loss minus the reference's on the same seed; below 0 the method is better. "
     if not tested:
         return (read + "One run says nothing about chance: compare over several seeds before you conclude.",)
@@ -150,16 +150,16 @@ def sign(value: float) -> str:
     return "-" if value < 0 else "+" if value > 0 else "0"
 
 
-def sentence(found: Difference, reference: str) -> str:
+def sentence(difference: Difference, reference: str) -> str:
     """What was found of a method, in words."""
-    if not found.seeds:
+    if not difference.seeds:
         return f"It was run with no seed that {reference} was run with."
-    if not math.isfinite(found.mean):
+    if not math.isfinite(difference.mean):
         return "A test loss is not finite, so there is no mean difference."
-    lower = sum(value < 0 for value in found.values)
-    way = "lower" if found.mean < 0 else "higher"
-    start = f"Its test loss is {abs(found.mean):.4f} {way} than that of {reference}"
-    if not found.interval:
-        return f"{start} on seed {found.seeds[0]}."
-    ends = interval(found.interval)
-    return f"{start} on average (95 % interval {ends}), and lower on {lower} of {len(found.seeds)} seeds."
+    lower = sum(value < 0 for value in difference.values)
+    way = "lower" if difference.mean < 0 else "higher"
+    start = f"Its test loss is {abs(difference.mean):.4f} {way} than that of {reference}"
+    if not difference.interval:
+        return f"{start} on seed {difference.seeds[0]}."
+    ends = interval(difference.interval)
+    return f"{start} on average (95 % interval {ends}), and lower on {lower} of {len(difference.seeds)} seeds."

@@ -121,7 +121,7 @@ def print_tables(tables: Sequence[Table]) -> None:
 def drawn(table: Table) -> rich_table.Table:
     """A table without lines."""
     columns = [rich_table.Column(name, overflow="fold") for name in table.columns]
-    found = rich_table.Table(*columns, box=None, pad_edge=False)
+    grid = rich_table.Table(*columns, box=None, pad_edge=False)
     for row in table.rows:
-        found.add_row(*row)
-    return found
+        grid.add_row(*row)
+    return grid
