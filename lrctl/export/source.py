@@ -53,7 +53,7 @@ def carried(schedule: Any, steps: int) -> tuple[tuple[str, ...], str]:
     needs = Needs({"lrctl", call.__module__.partition(".")[0]}, dict.fromkeys(RESERVED) | params)
     needs.take(lr, {**call.__globals__, **params})
     constants = [constant(name, value) for name, value in params.items()]
-    return tuple(sorted(needs.imports)), layout([*constants, *needs.definitions, unparsed(lr)])
+    return tuple(sorted(needs.imports)), layout([*constants, *needs.definitions, _unparsed(lr)])
 
 
 def tree_of(function: FunctionType) -> Any:
@@ -143,7 +143,7 @@ class Needs:
             tree = tree_of(value)
             tree.name = name
             self.take(tree, value.__globals__)
-            self.definitions.append(unparsed(tree))
+            self.definitions.append(_unparsed(tree))
         else:
             self.definitions.append(constant(name, value))
 
@@ -199,8 +199,7 @@ def constant(name: str, value: Any) -> str:
     return f"{name} = (\n{indent(lines, '    ')}\n)".replace(UNBROKEN, " ")
 
 
-def unparsed(tree: ast.AST) -> str:
-    """A syntax tree as source."""
+def _unparsed(tree: ast.AST) -> str:
     return ast.unparse(ast.fix_missing_locations(tree))
 
 

@@ -38,13 +38,12 @@ def row(experiment: Experiment, cell: Reproduced, *, printed: bool) -> tuple[str
     """A cell's numbers, each as the paper prints it and ours; or ours alone."""
     texts = [cell.cell.label]
     for name, path in experiment.columns.items():
-        texts += [as_text(cell.cell.printed.get(name, ""))] * printed
-        texts.append(cell.failure or as_text(cell.column(name, path)))
+        texts += [_as_text(cell.cell.printed.get(name, ""))] * printed
+        texts.append(cell.failure or _as_text(cell.column(name, path)))
     return tuple(texts)
 
 
-def as_text(value: Any) -> str:
-    """A number as it stands in a table."""
+def _as_text(value: Any) -> str:
     if value is None:
         return "not finite"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -42,15 +42,14 @@ def in_words(chart: Chart) -> Iterator[str]:
         if chart.kind == "bars":
             yield of + ", ".join(f"{value:g} from {low:g} to {high:g}" for low, high, value in bins(each) if value)
         elif chart.kind == "points":
-            yield of + ", ".join(point_in_words(chart, each, i) for i, y in enumerate(each.y) if is_number(y))
+            yield of + ", ".join(_point(chart, each, i) for i, y in enumerate(each.y) if is_number(y))
         elif (place := lowest(each.y)) is not None:
             ends = [i for i, y in enumerate(each.y) if is_number(y)]
             first, last, low = (f"{each.y[i]:g} at {tick(chart, each.x[i])}" for i in (ends[0], ends[-1], place))
             yield f"{each.label}: from {first} to {last}, lowest {low}"
 
 
-def point_in_words(chart: Chart, series: Series, i: int) -> str:
-    """A point, and its error bar if it has one."""
+def _point(chart: Chart, series: Series, i: int) -> str:
     text = f"{tick(chart, series.x[i])} {series.y[i]:g}"
     ends = (series.low[i], series.high[i]) if series.low else (None, None)
     return text + (f" ({ends[0]:g} to {ends[1]:g})" if all(map(is_number, ends)) else "")
@@ -66,14 +65,13 @@ def csv_rows(charts: Iterable[RunChart]) -> Iterator[tuple[str, ...]]:
     for run, chart in charts:
         for name, cells in zip(chart.rows, chart.cells, strict=True):
             for column, value in zip(chart.columns, cells, strict=True):
-                yield (run, chart.name, name, column, cell(value), "", "")
+                yield (run, chart.name, name, column, _cell(value), "", "")
         for each in chart.series:
             for i, x in enumerate(each.x):
-                at = chart.ticks[int(x)] if tick(chart, x) in chart.ticks else cell(x)
-                numbers = (cell(values[i]) if i < len(values) else "" for values in (each.y, each.low, each.high))
+                at = chart.ticks[int(x)] if tick(chart, x) in chart.ticks else _cell(x)
+                numbers = (_cell(values[i]) if i < len(values) else "" for values in (each.y, each.low, each.high))
                 yield (run, chart.name, each.label, at, *numbers)
 
 
-def cell(value: float | None) -> str:
-    """A number as it is, or nothing."""
+def _cell(value: float | None) -> str:
     return repr(float(value)) if is_number(value) else ""

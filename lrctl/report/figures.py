@@ -55,11 +55,10 @@ def comparison_picture(comparison: Comparison) -> Picture:
     references = " or ".join(panel.reference.label for panel in panels(comparison))
     left = f"Left: training loss minus that of {references}, by step, smoothed."
     svg = drawing.with_description(svg, f"Loss and LR of {names}", f"{left} Right: learning rate by step.")
-    return Picture("figure", png, svg, caption(comparison))
+    return Picture("figure", png, svg, _caption(comparison))
 
 
-def caption(comparison: Comparison) -> str:
-    """How to read the figure."""
+def _caption(comparison: Comparison) -> str:
     several = any(len(method.curves) > 1 for method in comparison.methods)
     right = "Right: the LR of each step." + " Thick lines are means, thin lines single seeds." * several
     if not comparison.differences:

@@ -34,7 +34,7 @@ def write(comparison: Comparison, folder: Path) -> dict[str, str]:
     """
     charts = charts_of(comparison.runs)
     drawn = [figures.comparison_picture(comparison), *pictures(charts)]
-    curves: Files = {"curves": ("curves.csv", as_csv(CURVES, curve_rows(comparison)))}
+    curves: Files = {"curves": ("curves.csv", _as_csv(CURVES, curve_rows(comparison)))}
     page = comparison_page(comparison, drawn)
     return write_files(folder, page, drawn, curves | chart_file(charts) | data_files(comparison.runs))
 
@@ -63,7 +63,7 @@ def write_tables(title: str, tables: Sequence[Table], charts: Sequence[Chart], f
 
 def chart_file(charts: Sequence[RunChart]) -> Files:
     """The numbers of charts; no file where there are none."""
-    return {"charts": ("charts.csv", as_csv(COLUMNS, csv_rows(charts)))} if charts else {}
+    return {"charts": ("charts.csv", _as_csv(COLUMNS, csv_rows(charts)))} if charts else {}
 
 
 def write_files(folder: Path, page: str, drawn: Sequence[Picture], tables: Files) -> dict[str, str]:
@@ -87,8 +87,7 @@ def write_files(folder: Path, page: str, drawn: Sequence[Picture], tables: Files
     return {what: str(folder / name) for what, (name, _) in files.items()}
 
 
-def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """A table as CSV."""
+def _as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -117,4 +116,4 @@ def data_files(runs: Sequence[Run]) -> Files:
     for each in (each for run in runs for each in run.result.data):
         columns.setdefault(each.name, each.columns)
         rows.setdefault(each.name, {}).update(dict.fromkeys(each.rows))
-    return {name: (f"{name}.csv", as_csv(columns[name], rows[name])) for name in rows}
+    return {name: (f"{name}.csv", _as_csv(columns[name], rows[name])) for name in rows}

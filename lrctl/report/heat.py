@@ -88,7 +88,7 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     for row, column, value in known:
         ink = DARK if luminance(colour(norm(value))) > BRIGHTER else BRIGHT
         if column == lowest(chart.cells[row]):
-            frame(axes, row, column, ink, THICK if value == best else THIN)
+            _frame(axes, row, column, ink, THICK if value == best else THIN)
         if len(chart.columns) <= LABELLED:
             weight = "bold" if value == best else "normal"
             axes.text(
@@ -101,11 +101,10 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     bar.ax.tick_params(length=0)
     bar.ax.yaxis.set_major_formatter("{x:g}")
     label(axes, chart)
-    key(figure)
+    _explain_frames(figure)
 
 
-def key(figure: SubFigure) -> None:
-    """What the frames mean."""
+def _explain_frames(figure: SubFigure) -> None:
     from matplotlib.patches import Rectangle
 
     frames = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, linewidth=width) for width in (THIN, THICK)]
@@ -118,8 +117,7 @@ def luminance(colour: Any) -> float:
     return float(0.2126 * r + 0.7152 * g + 0.0722 * b)
 
 
-def frame(axes: Axes, row: int, column: int, ink: str, width: float) -> None:
-    """A frame within a cell."""
+def _frame(axes: Axes, row: int, column: int, ink: str, width: float) -> None:
     from matplotlib.patches import Rectangle
 
     axes.add_patch(Rectangle((column - 0.45, row - 0.39), 0.9, 0.78, fill=False, edgecolor=ink, linewidth=width))

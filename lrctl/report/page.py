@@ -30,7 +30,7 @@ def comparison_page(comparison: Comparison, pictures: Iterable[Picture]) -> str:
     result, differences = comparison.result, comparison.differences
     seeds = sorted({seed for method in comparison.methods for seed in method.seeds})
     return render(
-        heading(comparison),
+        _heading(comparison),
         f"{result.workload}, {result.steps} steps, {seeds_in_words(seeds)}.",
         [*pictures, *comparison_tables(comparison)],
         runs=comparison.runs,
@@ -70,8 +70,7 @@ def template() -> Template:
     return environment.get_template("page.html.j2")
 
 
-def heading(comparison: Comparison) -> str:
-    """What is compared with what."""
+def _heading(comparison: Comparison) -> str:
     others = [each.label for each in comparison.differences]
     if not others:
         return comparison.reference.label

@@ -62,7 +62,7 @@ class Run:
     def changed(self) -> frozenset[str]:
         """The names of `others` that are not at their defaults."""
         known = self.identity
-        tables = {**prefixed("optimizer", known.optimizer), **prefixed("divergence", known.divergence)}
+        tables = {**_prefixed("optimizer", known.optimizer), **_prefixed("divergence", known.divergence)}
         return frozenset({*known.training, *tables})
 
 
@@ -119,16 +119,15 @@ def open_run(run: FinishedRun) -> Run:
     optimizer = with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer)
     divergence = with_defaults(Divergence, known.divergence)
     strategy = with_defaults(parameters("strategy", known.command), known.strategy)
-    fixed = prefixed("workload", workload)
+    fixed = _prefixed("workload", workload)
     fixed |= {"training.steps": known.steps, "the digest of data and code": known.content}
     others = {"numerics": known.numerics, "device": known.device}
     others |= {name: value for name, value in training.items() if name not in ("steps", "seed", "device")}
-    others |= prefixed("optimizer", optimizer) | prefixed("divergence", divergence)
+    others |= _prefixed("optimizer", optimizer) | _prefixed("divergence", divergence)
     return Run(run, known, strategy, fixed, others)
 
 
-def prefixed(table: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by their dotted keys."""
+def _prefixed(table: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{table}.{name}": value for name, value in settings.items()}
 
 
