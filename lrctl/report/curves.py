@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.run_result import LOSSES, RunResult
+from lrctl.contracts.run_result import LOSSES
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.report.runs import Run
 
@@ -59,7 +59,7 @@ def trained(runs: Sequence[Run]) -> list[Curve]:
 
     A schedule that one run was given and another has found counts once: training it again gave the same losses.
     """
-    curves = [curve(run, entry) for run in runs for entry in by_optimizer(run.result)]
+    curves = [each for run in runs for each in curves_of(run)]
     known = {outcome(each) for each in curves if not each.entry.given}
     return [each for each in curves if not (each.entry.given and outcome(each) in known)]
 
@@ -69,8 +69,8 @@ def handed_over_curve(run: Run, curves: Sequence[Curve]) -> Curve:
 
     Where it is none of the entries of its results it is the first of them: they stand best first.
     """
-    known = by_optimizer(run.result)
-    best = curve(run, next((each for each in known if each.checkpoint == run.result.checkpoint), known[0]))
+    own = curves_of(run)
+    best = next((each for each in own if each.entry.checkpoint == run.result.checkpoint), own[0])
     name, key = best.entry.name, best.entry.checkpoint
     alike = [c for c in curves if c.seed == best.seed and (c.entry.checkpoint == key or outcome(c) == outcome(best))]
     return max(alike, key=lambda each: (each.entry.name == name, each.run is run, each.entry.checkpoint == key))
@@ -81,13 +81,14 @@ def outcome(curve: Curve) -> tuple[float, ...]:
     return (curve.seed, *(getattr(curve.entry, loss) for loss in LOSSES))
 
 
-def by_optimizer(result: RunResult) -> list[TrainedRun]:
-    """What was trained from the first step to the last, as its strategy has it, but runs of one optimizer together."""
-    trained = result.trained
+def curves_of(run: Run) -> list[Curve]:
+    """What a run trained from the first step to the last, in its strategy's order, but each optimizer's together."""
+    trained = run.result.trained
     # What was handed over stands first, whatever its optimizer: it does not say which optimizer is the first.
-    others = [each for each in trained if each.checkpoint != result.checkpoint]
+    others = [each for each in trained if each.checkpoint != run.result.checkpoint]
     order = list(dict.fromkeys(each.optimizer for each in (*others, *trained)))
-    return sorted(trained, key=lambda each: order.index(each.optimizer))
+    ordered = sorted(trained, key=lambda each: order.index(each.optimizer))
+    return [Curve(run, each.name or run.command, each) for each in ordered]
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:
@@ -97,8 +98,3 @@ def seeds_in_words(seeds: Sequence[int]) -> str:
     ('seed 3', 'seeds 0, 1')
     """
     return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
-
-
-def curve(run: Run, entry: TrainedRun) -> Curve:
-    """The curve of an entry of a run's results, or of what the run handed over."""
-    return Curve(run, entry.name or run.command, entry)

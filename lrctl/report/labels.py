@@ -8,12 +8,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from lrctl.contracts.canonical import listed
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
 from lrctl.report.curves import Curve
-from lrctl.report.runs import Run, parameters, value_text
+from lrctl.report.runs import Run, parameters, value_text, with_defaults
 
 
 def labelled(curves: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
@@ -54,7 +53,7 @@ def settings(run: Run, runs: Sequence[Run]) -> list[str]:
     They are those that differ between runs of this command, and those that are not at their default, unless a run of
     another command has the same. The schedule that a run was given differs by nature from seed to seed.
     """
-    defaults = defaults_of(run.command)
+    defaults = with_defaults(parameters("strategy", run.command), {})
     texts = []
     for name, value in run.strategy.items():
         if name in given_parameters(run.command):
@@ -64,11 +63,6 @@ def settings(run: Run, runs: Sequence[Run]) -> list[str]:
         if differs or (value != defaults.get(name) and not common):
             texts.append(setting_text(name, value, defaults.get(name)))
     return [text for text in texts if text]
-
-
-def defaults_of(command: str) -> dict[str, Any]:
-    """The defaults of a strategy's parameters."""
-    return {field.name: listed(field.default) for field in fields_of(parameters("strategy", command))}
 
 
 def given_parameters(command: str) -> set[str]:
@@ -119,7 +113,8 @@ def with_settings(curve: Curve, alike: Sequence[Curve], *, given: bool = False) 
 
     Those that are the schedule that its run was given, or all others.
     """
-    defaults, are_given = defaults_of(curve.run.command), given_parameters(curve.run.command)
+    command = curve.run.command
+    defaults, are_given = with_defaults(parameters("strategy", command), {}), given_parameters(command)
     names = [name for name in differing_parameters(alike) if (name in are_given) is given]
     return with_more(curve, [setting_text(name, curve.made_with.get(name), defaults.get(name)) for name in names])
 
