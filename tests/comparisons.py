@@ -37,6 +37,12 @@ def fill(store: Path, seeds: Sequence[int] = SEEDS) -> Path:
     return store
 
 
+def a_result(**changes: Any) -> RunResult:
+    """A result without a search."""
+    told = {"command": "semilocal", "run": "mine", "workload": "linear-regression", "seed": 3, "steps": 10}
+    return RunResult(**{**told, "schedule": None, **changes})
+
+
 def result_of(store: Path, name: str) -> RunResult:
     """The result of a run."""
     found = Store(store).run_result(name)

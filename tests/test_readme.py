@@ -93,7 +93,7 @@ def test_the_example_of_a_scheduler_runs(tmp_path: Path, monkeypatch: pytest.Mon
     found = PiecewiseLinear(((0, 0.0), (60, 0.01), (600, 0.0)))
     (tmp_path / "schedule.json").write_text(schedule_text(found, 600))
     names: dict[str, Any] = {}
-    exec(block("ScheduleLR").replace(".lrctl/runs/semilocal-1fc7dd98/schedule.json", "schedule.json"), names)
+    exec(re.sub(r"\.lrctl/runs/[\w-]+/schedule\.json", "schedule.json", block("ScheduleLR")), names)
     used = []
     for _ in range(600):
         used.append(names["optimizer"].param_groups[0]["lr"])

@@ -12,7 +12,7 @@ STORE = Path(".lrctl")
 GIVEN = "RUN|schedule.json"
 
 Runs = Annotated[
-    list[str], typer.Argument(metavar="RUN...", help="Names of finished runs, such as semilocal-1fc7dd98.")
+    list[str], typer.Argument(metavar="RUN...", help="Names of finished runs, such as semilocal-6f15d975.")
 ]
 Against = Annotated[
     str | None,

@@ -13,7 +13,7 @@ from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, Against, AsJson, Runs, Where
 
 if TYPE_CHECKING:
-    from lrctl.report.curves import Run
+    from lrctl.report.runs import Run
 
 
 @reported()
@@ -35,11 +35,12 @@ def report(
 
     Of runs in which nothing was trained it has what they sum up.
     """
-    from lrctl.report import compare, curves, files, tables, terminal
+    from lrctl.report import compare, files, tables, terminal
+    from lrctl.report.runs import untrained
 
-    if against is None and (summed_up := curves.untrained(store, runs)):
+    if against is None and (summed_up := untrained(store, runs)):
         written = files.write_summary(summed_up, folder_of(summed_up, out))
-        shown = [table for run in summed_up for table in tables.of_result(run.result)]
+        shown = [table for run in summed_up for table in tables.result_tables(run.result)]
         document: dict[str, Any] = {"runs": [run.name for run in summed_up]}
     else:
         found = compare.compare(store, runs, against)

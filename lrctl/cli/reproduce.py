@@ -17,7 +17,7 @@ from lrctl.cli.options import STORE, AsJson, Debug, Quiet, Where
 
 def known_papers() -> str:
     """The papers that bundled recipes are from."""
-    from lrctl.papers.reproduce import papers
+    from lrctl.papers.experiments import papers
 
     return "|".join(papers())
 
@@ -56,7 +56,9 @@ def reproduce(
     """
     from lrctl.contracts.canonical import finite
     from lrctl.engine.executors import Executors
-    from lrctl.papers import reproduce as papers
+    from lrctl.papers import experiments as papers
+    from lrctl.papers.reproduce import Reproduction
+    from lrctl.papers.side_by_side import side_by_side_chart, side_by_side_table
     from lrctl.recipe import parse as recipes
     from lrctl.report import files, progress, terminal
 
@@ -66,13 +68,13 @@ def reproduce(
         print_plan(wanted, scale, overrides, store, as_json=as_json)
         return
     tables, charts, runs = [], [], []
-    for group in papers.together(wanted):
+    for group in papers.by_table(wanted):
         with progress.shown(quiet=quiet), redirect_stdout(sys.stderr), closing(Executors()) as executors:
-            ran = papers.Reproduction(scale, store, overrides, executors)
+            ran = Reproduction(scale, store, overrides, executors)
             done = [(each, one) for each in group for one in ran.run(each)]
-        tables.append(papers.beside(group, [one for _, one in done], scale))
-        charts += [chart for chart in [papers.drawn(group[0], [one for _, one in done])] if chart]
-        runs += [{"recipe": each.recipe, "cell": one.cell.label, "run": one.ours("run")} for each, one in done]
+        tables.append(side_by_side_table(group, [one for _, one in done], scale))
+        charts += [chart for chart in [side_by_side_chart(group[0], [one for _, one in done])] if chart]
+        runs += [{"recipe": each.recipe, "cell": one.cell.label, "run": one.at("run")} for each, one in done]
         if not as_json:
             terminal.print_tables([tables[-1]])
     written = files.write_tables(f"{paper}, scale {scale}", tables, charts, out) if out else {}
@@ -100,7 +102,7 @@ def chosen(wanted: list[Any], only: list[str]) -> list[Any]:
 def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path, *, as_json: bool) -> None:
     """What the experiments would take: one row each, without measuring a step."""
     from lrctl.contracts.table import Table
-    from lrctl.papers import reproduce as papers
+    from lrctl.papers import experiments as papers
     from lrctl.planning import estimate
     from lrctl.report import terminal
 

@@ -134,7 +134,7 @@ class RunResult:
         """
         if document["format"] != FORMAT:
             raise ValueError(f"format: must be {FORMAT!r}, got {document['format']!r}")
-        named = {f.name for f in fields(cls)} | {"format"}
+        named = {f.name for f in fields(cls)} - {"summary"} | {"format"}
         schedule = document["schedule"]
         return cls(
             **{name: document[name] for name in PLAIN},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,15 @@ def number(loss: float | None) -> str:
 def signed(value: float) -> str:
     """A difference of losses."""
     return f"{value:+.4f}" if math.isfinite(value) else "not finite"
+
+
+def interval(ends: Sequence[float] | None, ended: Callable[[float], str] = signed) -> str:
+    """An interval of differences or, with `number`, of losses.
+
+    >>> interval((-0.5, 0.25)), interval((1.0, 2.0), number), interval(None)
+    ('-0.5000 to +0.2500', '1.0000 to 2.0000', 'none')
+    """
+    return "none" if ends is None else " to ".join(map(ended, ends))
 
 
 def probability(p: float | None) -> str:

@@ -1,40 +1,21 @@
 """A schedule as plain Python that needs no lrctl: its family's own formula, with the parameters as constants.
 
-The formula is the source of the family's `__call__` and of the functions that it calls. What comes out is run and
-compared with the schedule at every step: a formula that cannot be carried, or is not equal, becomes a table of LRs.
+What comes out is run and compared with the schedule at every step: a formula that cannot be carried, or is not equal,
+becomes a table of LRs.
 """
 
 from __future__ import annotations
 
-import ast
-import builtins
-import inspect
 import math
 import struct
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from importlib import import_module
-from textwrap import dedent, fill, indent
-from types import FunctionType, ModuleType
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lrctl.errors import UsageError
-
-RESERVED = frozenset(
-    {"lr", "LRS", "TABLE", "LambdaLR", "Scheduler", "make_scheduler", "configure", "schedule", "np", "jnp"}
-)
-"""Names that a formula may not have: exports define them."""
-
-WIDTH = 100
-UNBROKEN = "\0"
-"""Stands for a space at which a line is not broken. No literal holds this character: its repr is an escape."""
+from lrctl.export.source import NotCarriedError, carried, constant, layout
 
 LOOK_UP = "def lr(step):\n    return LRS[min(int(step), STEPS)]"
-
-
-class NotCarriedError(Exception):
-    """A formula cannot be carried; says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +45,7 @@ def formula(schedule: Any, steps: int, where: str) -> Formula:
         imports, body = carried(schedule, steps)
         check_equal("\n".join((*imports, body)), lrs)
     except NotCarriedError as reason:
-        return Formula((), laid_out([constant("STEPS", steps), constant("LRS", lrs), LOOK_UP]), lrs, str(reason))
+        return Formula((), layout([constant("STEPS", steps), constant("LRS", lrs), LOOK_UP]), lrs, str(reason))
     return Formula(imports, body, lrs)
 
 
@@ -98,193 +79,3 @@ def check_equal(source: str, lrs: Sequence[float]) -> None:
         raise NotCarriedError(f"by itself it fails with {type(error).__name__}: {error}") from error
     if struct.pack(f"{len(given)}d", *given) != struct.pack(f"{len(given)}d", *lrs, lrs[-1]):
         raise NotCarriedError("by itself it gives other LRs")
-
-
-def carried(schedule: Any, steps: int) -> tuple[tuple[str, ...], str]:
-    """The imports and the source of a family's formula.
-
-    Raises:
-        NotCarriedError: it is more than plain fields, functions of its package and the standard library.
-    """
-    call = type(schedule).__call__
-    if not isinstance(call, FunctionType):
-        raise NotCarriedError("its __call__ is not a plain method")
-    tree = tree_of(call)
-    self_, *arguments = [argument.arg for argument in (*tree.args.posonlyargs, *tree.args.args)]
-    if len(arguments) != 1:
-        raise NotCarriedError("its __call__ takes more than the step")
-    reader = Fields(self_, {f.name for f in fields(schedule)})
-    tree = reader.visit(tree)
-    used = {f.name.upper(): getattr(schedule, f.name) for f in fields(schedule) if f.name in reader.used}
-    params = {"STEPS": steps} | used
-    if params["STEPS"] != steps:
-        raise NotCarriedError(f"it is made for {params['STEPS']} steps")
-    body = tree.body[1:] if ast.get_docstring(tree) else tree.body
-    lr: Any = ast.parse(f"def lr({arguments[0]}):\n    {arguments[0]} = min({arguments[0]}, STEPS)").body[0]
-    lr.body += body
-    needs = Needs({"lrctl", call.__module__.partition(".")[0]}, dict.fromkeys(RESERVED) | params)
-    needs.take(lr, {**call.__globals__, **params})
-    constants = [constant(name, value) for name, value in params.items()]
-    return tuple(sorted(needs.imports)), laid_out([*constants, *needs.definitions, text_of(lr)])
-
-
-def tree_of(function: FunctionType) -> Any:
-    """The syntax tree of a function, without annotations and with the first line of its docstring."""
-    try:
-        (tree,) = ast.parse(dedent(inspect.getsource(function))).body
-    except (OSError, SyntaxError, ValueError) as error:
-        raise NotCarriedError(f"the source of {function.__name__} cannot be read: {error}") from error
-    if not isinstance(tree, ast.FunctionDef):
-        raise NotCarriedError(f"{function.__name__} is not a plain function")
-    return Plain().visit(tree)
-
-
-class Plain(ast.NodeTransformer):
-    """Drops annotations, and all of a docstring but its first line."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """A function without the type of what it returns."""
-        node.returns = None
-        if text := ast.get_docstring(node):
-            node.body[0] = ast.Expr(ast.Constant(text.partition("\n")[0]))
-        return self.generic_visit(node)
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        """An argument without its type."""
-        return ast.arg(node.arg)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        """An assignment without its type."""
-        return self.generic_visit(ast.Assign([node.target], node.value)) if node.value else None
-
-
-@dataclass(slots=True)
-class Fields(ast.NodeTransformer):
-    """Turns `self.peak_lr` into `PEAK_LR`, and notes that it is used."""
-
-    self_: str
-    fields: set[str]
-    used: set[str] = field(default_factory=set)
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """A field of self becomes a constant."""
-        if not (isinstance(node.value, ast.Name) and node.value.id == self.self_):
-            return self.generic_visit(node)
-        if node.attr not in self.fields:
-            raise NotCarriedError(f"it uses {self.self_}.{node.attr}, which is not a field")
-        self.used.add(node.attr)
-        return ast.Name(node.attr.upper(), node.ctx)
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        """Self by itself cannot become anything."""
-        if node.id == self.self_:
-            raise NotCarriedError(f"it hands {self.self_} on")
-        return node
-
-
-@dataclass(slots=True)
-class Needs:
-    """What a formula needs: imports, and the definitions of its packages in the order in which they must stand.
-
-    Attributes:
-        found: what each name stands for; a name cannot stand for two things.
-    """
-
-    packages: set[str]
-    found: dict[str, Any]
-    imports: set[str] = field(default_factory=set)
-    definitions: list[str] = field(default_factory=list)
-
-    def take(self, tree: ast.AST, namespace: Mapping[str, Any]) -> None:
-        """Take in what the code `tree` names and `namespace` holds."""
-        for name in free_names(tree):
-            if name in namespace:
-                self.add(name, namespace[name])
-            elif not hasattr(builtins, name):
-                raise NotCarriedError(f"nothing at the top of its module is called {name}")
-
-    def add(self, name: str, value: Any) -> None:
-        """Take in what `name` stands for."""
-        if name in self.found:
-            if self.found[name] is not value:
-                raise NotCarriedError(f"two things in it are called {name}")
-            return
-        self.found[name] = value
-        module = value.__name__ if isinstance(value, ModuleType) else ""
-        if inspect.isroutine(value) or isinstance(value, type):
-            module = value.__module__ or ""
-        package = module.partition(".")[0]
-        if package.lstrip("_") in sys.stdlib_module_names:
-            self.imports.add(import_of(name, value, module))
-        elif isinstance(value, FunctionType) and package in self.packages:
-            tree = tree_of(value)
-            tree.name = name
-            self.take(tree, value.__globals__)
-            self.definitions.append(text_of(tree))
-        else:
-            self.definitions.append(constant(name, value))
-
-
-def free_names(tree: ast.AST) -> list[str]:
-    """The names that a function reads and does not bind within itself, in the order in which they are met.
-
-    >>> free_names(ast.parse("def f(x): return [a * x for a in B]"))
-    ['B']
-    """
-    _, *nodes = ast.walk(tree)
-    if any(isinstance(node, ast.Import | ast.ImportFrom | ast.Global) for node in nodes):
-        raise NotCarriedError("a function of it imports something")
-    bound = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    bound |= {node.name for node in nodes if isinstance(getattr(node, "name", None), str)}  # type: ignore[attr-defined]
-    read = [node.id for node in nodes if isinstance(node, ast.Name)]
-    return [name for name in dict.fromkeys(read) if name not in bound]
-
-
-def import_of(name: str, value: Any, module: str) -> str:
-    """The statement that imports a module or function of the standard library under `name`.
-
-    >>> from bisect import bisect_right
-    >>> import_of("bisect_right", bisect_right, "_bisect")
-    'from bisect import bisect_right'
-    """
-    if isinstance(value, ModuleType):
-        return f"import {module}" if name == module else f"import {module} as {name}"
-    home, own = module.lstrip("_"), value.__qualname__
-    if getattr(import_module(home), own, None) is not value:
-        raise NotCarriedError(f"{name} of the standard library cannot be imported by its name")
-    return f"from {home} import {own}" + ("" if own == name else f" as {name}")
-
-
-def constant(name: str, value: Any) -> str:
-    """An assignment of a literal; a long tuple is wrapped.
-
-    >>> constant("KNOTS", ((0, 0.0), (10, 0.5)))
-    'KNOTS = ((0, 0.0), (10, 0.5))'
-    """
-    try:
-        same = ast.literal_eval(repr(value)) == value
-    except (ValueError, SyntaxError):
-        same = False
-    if not same:
-        raise NotCarriedError(f"{name} is {type(value).__name__}, which cannot be written as a literal")
-    line = f"{name} = {value!r}"
-    if len(line) <= WIDTH or not isinstance(value, tuple):
-        return line
-    items = " ".join(f"{item!r},".replace(" ", UNBROKEN) for item in value)
-    lines = fill(items, WIDTH - 4, break_on_hyphens=False, break_long_words=False)
-    return f"{name} = (\n{indent(lines, '    ')}\n)".replace(UNBROKEN, " ")
-
-
-def text_of(tree: ast.AST) -> str:
-    """A syntax tree as source."""
-    return ast.unparse(ast.fix_missing_locations(tree))
-
-
-def laid_out(definitions: Sequence[str]) -> str:
-    """Definitions one after another, with two empty lines around functions."""
-    lines = ""
-    for before, text in zip(["", *definitions], definitions, strict=False):
-        apart = "def " in (before[:4], text[:4])
-        lines += ("\n\n\n" if apart else "\n") * bool(before) + text
-    return lines

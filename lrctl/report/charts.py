@@ -1,38 +1,22 @@
-"""The charts that strategies add to their results, as figures and as rows of a CSV file."""
+"""The charts that strategies add to their results, as figures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.chart import Chart, Series
-from lrctl.report.curves import Run
-from lrctl.report.figures import (
-    COLOURS,
-    HEIGHT,
-    INK,
-    Look,
-    Picture,
-    described,
-    legend,
-    legend_rows,
-    look_of,
-    rendered,
-    stacked,
-)
-from lrctl.report.heat import heat, heat_height, lowest
+from lrctl.contracts.chart import Chart
+from lrctl.report import drawing
+from lrctl.report.chart_text import RunChart, bins, in_words, is_number
+from lrctl.report.drawing import Look, Picture
+from lrctl.report.heat import heat, heat_height
+from lrctl.report.runs import Run
 from lrctl.report.scales import fit, name_columns, numbers, slant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
-
-SearchResult = tuple[str, Chart]
-"""The name of a run, empty where there is none, and one of its charts."""
-
-COLUMNS = ("run", "chart", "series", "x", "y", "low", "high")
-"""Of the CSV file. A cell of a heat map has its row as the series and its column as x."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -40,11 +24,11 @@ FEW = 24
 """Up to as many points of a line each has a mark."""
 
 
-def of_runs(runs: Sequence[Run]) -> list[SearchResult]:
+def charts_of(runs: Sequence[Run]) -> list[RunChart]:
     """The charts of runs, those of one name together; one without a single number is left out."""
-    found = [(run.name, chart) for run in runs for chart in run.result.charts if is_drawable(chart)]
-    names = list(dict.fromkeys(chart.name for _, chart in found))
-    return sorted(found, key=lambda each: names.index(each[1].name))
+    charts = [(run.name, chart) for run in runs for chart in run.result.charts if is_drawable(chart)]
+    names = list(dict.fromkeys(chart.name for _, chart in charts))
+    return sorted(charts, key=lambda each: names.index(each[1].name))
 
 
 def is_drawable(chart: Chart) -> bool:
@@ -52,34 +36,29 @@ def is_drawable(chart: Chart) -> bool:
     return any(map(is_number, (value for part in (*chart.cells, *(s.y for s in chart.series)) for value in part)))
 
 
-def is_number(value: float | None) -> bool:
-    """Whether there is something to draw."""
-    return value is not None and math.isfinite(value)
-
-
-def pictures(found: Iterable[SearchResult]) -> list[Picture]:
+def pictures(charts: Iterable[RunChart]) -> list[Picture]:
     """A figure for each name of a chart, with the charts of that name one below the other."""
-    by_name: dict[str, list[SearchResult]] = {}
-    for run, chart in found:
+    by_name: dict[str, list[RunChart]] = {}
+    for run, chart in charts:
         by_name.setdefault(chart.name, []).append((run, chart))
     return [picture(name, group) for name, group in by_name.items()]
 
 
-def picture(name: str, found: Sequence[SearchResult]) -> Picture:
+def picture(name: str, charts: Sequence[RunChart]) -> Picture:
     """Charts one below the other; the same ones always give the same bytes."""
-    png, svg = rendered(lambda figure: paint(figure, found), name)
-    runs = ", ".join(run for run, _ in found if run)
-    title = found[0][1].title + (f" of {runs}" if runs else "")
-    told = "; ".join((f"{run}: " if run else "") + ", ".join(tell(chart)) for run, chart in found)
-    captions = " ".join(dict.fromkeys(chart.caption for _, chart in found if chart.caption))
-    return Picture(name, png, described(svg, title, told), captions)
+    png, svg = drawing.render(lambda figure: paint(figure, charts), name)
+    runs = ", ".join(run for run, _ in charts if run)
+    title = charts[0][1].title + (f" of {runs}" if runs else "")
+    words = "; ".join((f"{run}: " if run else "") + ", ".join(in_words(chart)) for run, chart in charts)
+    captions = " ".join(dict.fromkeys(chart.caption for _, chart in charts if chart.caption))
+    return Picture(name, png, drawing.with_description(svg, title, words), captions)
 
 
-def paint(figure: Figure, found: Sequence[SearchResult]) -> None:
+def paint(figure: Figure, charts: Sequence[RunChart]) -> None:
     """A part of the figure for each chart, as high as it needs."""
-    for part, (run, chart) in zip(stacked(figure, [height(chart) for _, chart in found]), found, strict=True):
+    for part, (run, chart) in zip(drawing.stacked(figure, [height(chart) for _, chart in charts]), charts, strict=True):
         paint_chart(part, chart)
-        part.axes[0].set_title(chart.title + (f" of {run}" if len(found) > 1 and run else ""), parse_math=False)
+        part.axes[0].set_title(chart.title + (f" of {run}" if len(charts) > 1 and run else ""), parse_math=False)
 
 
 def height(chart: Chart) -> float:
@@ -87,10 +66,10 @@ def height(chart: Chart) -> float:
     if chart.kind == "heat":
         return heat_height(chart)
     labels = [each.label for each in chart.series]
-    of_legend = 0.2 * legend_rows(labels) if len(labels) > 1 else 0.0
+    of_legend = 0.2 * drawing.legend_rows(labels) if len(labels) > 1 else 0.0
     if is_list(chart):
         return 1.1 + max(0.27, 0.16 * len(labels)) * len(chart.ticks) + of_legend
-    return (0.8 if chart.kind == "bars" else 1.0) * HEIGHT + of_legend + slant(chart.ticks)
+    return (0.8 if chart.kind == "bars" else 1.0) * drawing.HEIGHT + of_legend + slant(chart.ticks)
 
 
 def is_list(chart: Chart) -> bool:
@@ -109,18 +88,18 @@ def paint_chart(figure: SubFigure, chart: Chart) -> None:
     axes.set_xlabel(across, parse_math=False)
     axes.set_ylabel(up, parse_math=False)
     if len(looks) > 1:
-        legend(figure, [each.label for each in chart.series], looks)
+        drawing.legend(figure, [each.label for each in chart.series], looks)
 
 
 def lines(axes: Axes, chart: Chart) -> list[Look]:
     """Lines with their bands; or stairs, without."""
     fit(axes, log_x=chart.log_x, log_y=chart.log_y)
-    looks = [look_of(place) for place in range(len(chart.series))]
+    looks = [drawing.look_of(place) for place in range(len(chart.series))]
     for each, look in zip(chart.series, looks, strict=True):
         x, y = numbers(each.x, chart.log_x), numbers(each.y, chart.log_y)
         stairs = chart.kind == "steps"
         axes.plot(x, y, **look, drawstyle="steps-post" if stairs else "default")
-        marked = [i for i in range(len(y)) if alone(y, i) or (len(y) <= FEW and not stairs)]
+        marked = [i for i in range(len(y)) if is_isolated(y, i) or (len(y) <= FEW and not stairs)]
         axes.plot(x[marked], y[marked], "o", color=look["color"], markersize=4)
         if each.low and not stairs:
             low, high = numbers(each.low, chart.log_y), numbers(each.high, chart.log_y)
@@ -132,7 +111,7 @@ def lines(axes: Axes, chart: Chart) -> list[Look]:
     return looks
 
 
-def alone(y: Any, i: int) -> bool:
+def is_isolated(y: Any, i: int) -> bool:
     """Whether a value stands between gaps, so that no line goes through it."""
     return all(not 0 <= place < len(y) or not math.isfinite(y[place]) for place in (i - 1, i + 1))
 
@@ -145,7 +124,7 @@ def points(axes: Axes, chart: Chart) -> list[Look]:
     for place, each in enumerate(chart.series):
         x = numbers(each.x, chart.log_x and not listed) + apart * (place - (len(chart.series) - 1) / 2)
         y = numbers(each.y, chart.log_y)
-        look = {"color": look_of(place)["color"], "marker": MARKERS[place % len(MARKERS)], "linestyle": "none"}
+        look = {"color": drawing.look_of(place)["color"], "marker": MARKERS[place % len(MARKERS)], "linestyle": "none"}
         for at, low, high in zip(x, each.low, each.high, strict=True) if each.low else ():
             if is_number(low) and is_number(high):
                 ends, stay = [low, high], [at, at]
@@ -164,7 +143,9 @@ def bars(axes: Axes, chart: Chart) -> list[Look]:
     from matplotlib.ticker import MaxNLocator
 
     fit(axes, log_x=chart.log_x, log_y=chart.log_y)
-    looks: list[Look] = [{"color": look_of(place)["color"], "linewidth": 6} for place in range(len(chart.series))]
+    looks: list[Look] = [
+        {"color": drawing.look_of(place)["color"], "linewidth": 6} for place in range(len(chart.series))
+    ]
     for each, look in zip(chart.series, looks, strict=True):
         if len(looks) > 1:
             y = numbers(each.y, chart.log_y)
@@ -173,71 +154,14 @@ def bars(axes: Axes, chart: Chart) -> list[Look]:
             continue
         for low, high, value in bins(each):
             gap = 0.0 if chart.log_x else 0.04 * (high - low)
-            axes.bar(low + gap, value, high - low - 2 * gap, align="edge", color=COLOURS[0 if low >= 0 else 1])
+            axes.bar(low + gap, value, high - low - 2 * gap, align="edge", color=drawing.COLOURS[0 if low >= 0 else 1])
     edges = [x for each in chart.series for x in each.x]
     if min(edges) < 0 < max(edges):
-        axes.axvline(0, color=INK, linewidth=1.2)
+        axes.axvline(0, color=drawing.INK, linewidth=1.2)
     axes.grid(visible=False, axis="x")
     if not chart.log_y and all(float(y).is_integer() for each in chart.series for _, _, y in bins(each)):
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     return looks
 
 
-def bins(series: Series) -> list[tuple[float, float, float]]:
-    """Each bar's ends and its value."""
-    found = zip(series.x, series.x[1:], series.y, strict=False)
-    return [(low, high, y) for low, high, y in found if y is not None and math.isfinite(y)]
-
-
 PAINTERS = {"lines": lines, "steps": lines, "points": points, "bars": bars}
-
-
-def tell(chart: Chart) -> Iterator[str]:
-    """What a chart shows, for those who do not see it."""
-    for name, cells in zip(chart.rows, chart.cells, strict=True):
-        if (place := lowest(cells)) is not None:
-            yield f"{name}: lowest {cells[place]:g} at {chart.columns[place]}"
-    for each in chart.series:
-        of = f"{each.label}: " if len(chart.series) > 1 else ""
-        if chart.kind == "bars":
-            yield of + ", ".join(f"{value:g} from {low:g} to {high:g}" for low, high, value in bins(each) if value)
-        elif chart.kind == "points":
-            yield of + ", ".join(point(chart, each, i) for i, y in enumerate(each.y) if is_number(y))
-        elif (place := lowest(each.y)) is not None:
-            ends = [i for i, y in enumerate(each.y) if is_number(y)]
-            first, last, low = (f"{each.y[i]:g} at {named(chart, each.x[i])}" for i in (ends[0], ends[-1], place))
-            yield f"{each.label}: from {first} to {last}, lowest {low}"
-
-
-def point(chart: Chart, series: Series, i: int) -> str:
-    """A point, and its error bar if it has one."""
-    found = f"{named(chart, series.x[i])} {series.y[i]:g}"
-    ends = (series.low[i], series.high[i]) if series.low else (None, None)
-    return found + (f" ({ends[0]:g} to {ends[1]:g})" if all(map(is_number, ends)) else "")
-
-
-def named(chart: Chart, x: float) -> str:
-    """The name that stands at x, or the number."""
-    return chart.ticks[int(x)] if float(x).is_integer() and 0 <= x < len(chart.ticks) else f"{x:g}"
-
-
-def rows(found: Iterable[SearchResult]) -> Iterator[tuple[str, ...]]:
-    """The numbers of charts as rows of `COLUMNS`. The last edge of bars has a row without a value."""
-    for run, chart in found:
-        for name, cells in zip(chart.rows, chart.cells, strict=True):
-            for column, value in zip(chart.columns, cells, strict=True):
-                yield (run, chart.name, name, column, written(value), "", "")
-        for each in chart.series:
-            for i, x in enumerate(each.x):
-                at = chart.ticks[int(x)] if named(chart, x) in chart.ticks else written(x)
-                yield (run, chart.name, each.label, at, *(written(part(i, of)) for of in (each.y, each.low, each.high)))
-
-
-def part(i: int, of: Sequence[float | None]) -> float | None:
-    """The value at i, or None where there is none."""
-    return of[i] if i < len(of) else None
-
-
-def written(value: float | None) -> str:
-    """A number as it is, or nothing."""
-    return repr(float(value)) if value is not None and math.isfinite(value) else ""

@@ -11,12 +11,15 @@ from typing import Any
 
 from lrctl.analysis.statistics import LEVEL, holm, paired
 from lrctl.contracts.canonical import finite
-from lrctl.contracts.run_result import RunResult
+from lrctl.contracts.run_result import LOSSES, RunResult
 from lrctl.errors import unknown
 from lrctl.registry.registry import registry
-from lrctl.report.curves import Curve, Run, read, standing_for, told, trained
-from lrctl.report.labels import differing, given, labelled
+from lrctl.report.curves import Curve, handed_over_curve, trained
+from lrctl.report.labels import differing_settings, given_parameters, labelled
+from lrctl.report.runs import Run, read, value_text
 from lrctl.storage.runs import existing
+
+MEASURES = (*LOSSES, "full_runs")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,16 @@ class Method:
 
     def mean(self, name: str) -> float:
         """The mean over seeds of a loss or of `full_runs`; NaN if one is not finite."""
-        return fmean(getattr(curve, name) for curve in self.curves)
+        return fmean(getattr(curve.entry, name) for curve in self.curves)
+
+    def to_json(self) -> dict[str, Any]:
+        """The means, and what each run reached."""
+        runs = [
+            {"run": each.run.name, "seed": each.seed, "checkpoint": each.entry.checkpoint}
+            | {name: getattr(each.entry, name) for name in MEASURES}
+            for each in self.curves
+        ]
+        return {"label": self.label, "mean": {name: self.mean(name) for name in MEASURES}, "runs": runs}
 
 
 @dataclass(frozen=True)
@@ -91,29 +103,12 @@ class Comparison:
                 "workload": self.result.workload,
                 "steps": self.result.steps,
                 "reference": self.reference.label,
-                "methods": [
-                    {"label": method.label, "mean": summed_up(method), "runs": list(map(measured, method.curves))}
-                    for method in self.methods
-                ],
-                "differences": [asdict(found) | {"verdict": found.verdict} for found in self.differences],
+                "methods": [method.to_json() for method in self.methods],
+                "differences": [asdict(each) | {"verdict": each.verdict} for each in self.differences],
                 "notes": self.notes,
             }
         )
         return strict
-
-
-MEASURES = ("train_loss", "validation_loss", "test_loss", "full_runs")
-
-
-def summed_up(method: Method) -> dict[str, float]:
-    """The means of a method's measures."""
-    return {name: method.mean(name) for name in MEASURES}
-
-
-def measured(curve: Curve) -> dict[str, Any]:
-    """What one run of a method reached."""
-    values = {name: getattr(curve, name) for name in MEASURES}
-    return {"run": curve.run.name, "seed": curve.seed, "checkpoint": curve.key} | values
 
 
 def compare(store: str | Path, names: Sequence[str], against: str | None = None) -> Comparison:
@@ -124,21 +119,21 @@ def compare(store: str | Path, names: Sequence[str], against: str | None = None)
     """
     stored = {path.name for path in (existing(store).path / "runs").iterdir()}
     runs = read(store, [*names, against] if against in stored else names)
-    found = labelled(trained(runs), runs)
-    by_label = {curve.label: [each for each in found if each.label == curve.label] for curve in found}
+    curves = labelled(trained(runs), runs)
+    by_label = {curve.label: [each for each in curves if each.label == curve.label] for curve in curves}
     methods = [Method(label, tuple(sorted(group, key=lambda curve: curve.seed))) for label, group in by_label.items()]
-    reference = chosen(methods, called(runs, found, against))
+    reference = reference_of(methods, label_of(runs, curves, against))
     differences = [difference(method, reference) for method in methods if method is not reference]
-    return Comparison(tuple(runs), tuple(methods), reference, corrected(differences), tuple(notes(runs, methods)))
+    return Comparison(tuple(runs), tuple(methods), reference, with_holm(differences), tuple(notes(runs, methods)))
 
 
-def called(runs: Sequence[Run], found: Sequence[Curve], against: str | None) -> str | None:
+def label_of(runs: Sequence[Run], curves: Sequence[Curve], against: str | None) -> str | None:
     """The label that `against` stands for: that of what a run of this name found, else itself."""
     run = next((run for run in runs if run.name == against), None)
-    return standing_for(run, found).label if run else against
+    return handed_over_curve(run, curves).label if run else against
 
 
-def chosen(methods: Sequence[Method], against: str | None) -> Method:
+def reference_of(methods: Sequence[Method], against: str | None) -> Method:
     """The reference: what has the label `against`, else the best of the reference family, or command, or the first.
 
     The best is that with the lowest mean validation loss.
@@ -152,7 +147,7 @@ def chosen(methods: Sequence[Method], against: str | None) -> Method:
             raise unknown("method or run", against, [method.label for method in methods], "--against")
         return match[0]
     families, commands = (registry().marked(kind, "reference") for kind in ("schedule", "strategy"))
-    family = [method for method in methods if method.curves[0].family in families]
+    family = [method for method in methods if method.curves[0].entry.name in families]
     command = [method for method in methods if method.curves[0].run.command in commands]
     return min(family or command or methods[:1], key=validation_loss)
 
@@ -165,14 +160,14 @@ def validation_loss(method: Method) -> float:
 
 def difference(method: Method, reference: Method) -> Difference:
     """How a method's test loss differs from the reference's, seed by seed."""
-    others = {curve.seed: curve.test_loss for curve in reference.curves}
-    pairs = {c.seed: minus(c.test_loss, others[c.seed]) for c in method.curves if c.seed in others}
+    others = {curve.seed: curve.entry.test_loss for curve in reference.curves}
+    pairs = {c.seed: loss_difference(c.entry.test_loss, others[c.seed]) for c in method.curves if c.seed in others}
     values = tuple(pairs.values())
     interval, p = paired(values)
     return Difference(method.label, tuple(pairs), values, fmean(values) if values else math.nan, interval, p)
 
 
-def minus(loss: float, other: float) -> float:
+def loss_difference(loss: float, other: float) -> float:
     """The difference of two losses, of which one that is not finite is worse than any other."""
     worst, other_worst = not math.isfinite(loss), not math.isfinite(other)
     if worst or other_worst:
@@ -180,28 +175,28 @@ def minus(loss: float, other: float) -> float:
     return loss - other
 
 
-def corrected(found: Sequence[Difference]) -> tuple[Difference, ...]:
+def with_holm(differences: Sequence[Difference]) -> tuple[Difference, ...]:
     """The differences with Holm's correction."""
-    ps = holm([each.p for each in found])
-    return tuple(replace(each, p_holm=p) for each, p in zip(found, ps, strict=True))
+    ps = holm([each.p for each in differences])
+    return tuple(replace(each, p_holm=p) for each, p in zip(differences, ps, strict=True))
 
 
 def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
     """What the reader should know about the comparison."""
-    for name in differing(runs):
-        values = {run.name: told(run.others.get(name)) for run in runs}
+    for name in differing_settings(runs):
+        values = {run.name: value_text(run.others.get(name)) for run in runs}
         by_value = {value: [run for run in values if values[run] == value] for value in values.values()}
         yield f"The runs differ in {name}: " + ", ".join(f"{v} ({', '.join(r)})" for v, r in by_value.items()) + "."
     if any(method.seeds != methods[0].seeds for method in methods):
         yield "The methods were not all run on the same seeds: compare them by their differences, not by their means."
-    found = [curve for method in methods for curve in method.curves]
-    for curve in found:
-        if not math.isfinite(curve.test_loss):
+    curves = [curve for method in methods for curve in method.curves]
+    for curve in curves:
+        if not math.isfinite(curve.entry.test_loss):
             yield f"{curve.label}, seed {curve.seed}: the test loss is not finite; it counts as worse than any other."
-    for label in dict.fromkeys(curve.label for curve in found if curve.given):
+    for label in dict.fromkeys(curve.label for curve in curves if curve.entry.given):
         yield f"{label} is the schedule that each run was given, whatever search it came from."
-    if names := ", ".join(run.name for run in runs if run.strategy.keys() & given(run.command)):
+    if names := ", ".join(run.name for run in runs if run.strategy.keys() & given_parameters(run.command)):
         yield f"The cost leaves out what led to the schedules that runs were given: {names}."
-    reused = {c.run.name: c.run.result.cost.jobs_reused for c in found if not c.family}
+    reused = {c.run.name: c.run.result.cost.jobs_reused for c in curves if not c.entry.name}
     if counts := ", ".join(f"{name} {jobs}" for name, jobs in reused.items() if jobs):
         yield f"The cost leaves out jobs that other runs had trained: {counts}."

@@ -10,12 +10,14 @@ from pathlib import Path
 from lrctl.analysis.smoothing import smoothed
 from lrctl.contracts.chart import Chart
 from lrctl.contracts.table import Table
-from lrctl.report import charts, figures
+from lrctl.report import figures
+from lrctl.report.chart_text import COLUMNS, RunChart, csv_rows
+from lrctl.report.charts import charts_of, is_drawable, pictures
 from lrctl.report.compare import Comparison
-from lrctl.report.curves import Run
-from lrctl.report.figures import Picture
-from lrctl.report.page import page, summary_page, tables_page
+from lrctl.report.drawing import Picture
+from lrctl.report.page import comparison_page, summary_page, tables_page
 from lrctl.report.panels import panels
+from lrctl.report.runs import Run
 from lrctl.storage.files import aside, cannot_write
 
 Files = dict[str, tuple[str, bytes]]
@@ -28,62 +30,53 @@ def write(comparison: Comparison, folder: Path) -> dict[str, str]:
     """Write the report into a folder and return where each file is; the same comparison always gives the same bytes.
 
     Raises:
-        StoreError: the folder cannot be written, or a job or the charts of a run are missing or damaged.
+        StoreError: the folder cannot be written, or a job of a run is missing or damaged.
     """
-    found = charts.of_runs(comparison.runs)
-    drawn = [figures.drawn(comparison), *charts.pictures(found)]
-    curves: Files = {"curves": ("curves.csv", as_csv(CURVES, curve_rows(comparison)))}
-    tables = curves | numbers_of(found) | data_of(comparison.runs)
-    return written(folder, page_of(page(comparison, drawn)) | files_of(drawn) | tables)
+    charts = charts_of(comparison.runs)
+    drawn = [figures.comparison_picture(comparison), *pictures(charts)]
+    curves: Files = {"curves": ("curves.csv", _as_csv(CURVES, curve_rows(comparison)))}
+    page = comparison_page(comparison, drawn)
+    return write_files(folder, page, drawn, curves | chart_file(charts) | data_files(comparison.runs))
 
 
 def write_summary(runs: Sequence[Run], folder: Path) -> dict[str, str]:
     """Write the report of runs in which nothing was trained: what their strategies have to show.
 
     Raises:
-        StoreError: the folder cannot be written, or the charts of a run are damaged.
+        StoreError: the folder cannot be written.
     """
-    found = charts.of_runs(runs)
-    drawn = charts.pictures(found)
-    return written(folder, page_of(summary_page(runs, drawn)) | files_of(drawn) | numbers_of(found))
+    charts = charts_of(runs)
+    drawn = pictures(charts)
+    return write_files(folder, summary_page(runs, drawn), drawn, chart_file(charts))
 
 
-def write_tables(title: str, tables: Sequence[Table], drawn: Sequence[Chart], folder: Path) -> dict[str, str]:
+def write_tables(title: str, tables: Sequence[Table], charts: Sequence[Chart], folder: Path) -> dict[str, str]:
     """Write tables and charts that belong to no run, as a page, figures and CSV.
 
     Raises:
         StoreError: the folder cannot be written.
     """
-    found = [("", chart) for chart in drawn if charts.is_drawable(chart)]
-    made = charts.pictures(found)
-    return written(folder, page_of(tables_page(title, tables, made)) | files_of(made) | numbers_of(found))
+    of_no_run = [("", chart) for chart in charts if is_drawable(chart)]
+    drawn = pictures(of_no_run)
+    return write_files(folder, tables_page(title, tables, drawn), drawn, chart_file(of_no_run))
 
 
-def page_of(whole: str) -> Files:
-    """The page."""
-    return {"page": ("report.html", whole.encode())}
+def chart_file(charts: Sequence[RunChart]) -> Files:
+    """The numbers of charts; no file where there are none."""
+    return {"charts": ("charts.csv", _as_csv(COLUMNS, csv_rows(charts)))} if charts else {}
 
 
-def files_of(drawn: Iterable[Picture]) -> Files:
-    """Figures as files."""
-    found: Files = {}
-    for each in drawn:
-        found[f"{each.name}_svg"] = (f"{each.name}.svg", each.svg.encode())
-        found[f"{each.name}_png"] = (f"{each.name}.png", each.png)
-    return found
-
-
-def numbers_of(found: Sequence[charts.SearchResult]) -> Files:
-    """The numbers of charts."""
-    return {"charts": ("charts.csv", as_csv(charts.COLUMNS, charts.rows(found)))} if found else {}
-
-
-def written(folder: Path, files: Files) -> dict[str, str]:
-    """Write files and return where each is.
+def write_files(folder: Path, page: str, drawn: Sequence[Picture], tables: Files) -> dict[str, str]:
+    """Write all files and return where each is.
 
     Raises:
         StoreError: the folder cannot be written.
     """
+    files: Files = {"page": ("report.html", page.encode())}
+    for each in drawn:
+        files[f"{each.name}_svg"] = (f"{each.name}.svg", each.svg.encode())
+        files[f"{each.name}_png"] = (f"{each.name}.png", each.png)
+    files |= tables
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -94,8 +87,7 @@ def written(folder: Path, files: Files) -> dict[str, str]:
     return {what: str(folder / name) for what, (name, _) in files.items()}
 
 
-def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """A table as CSV."""
+def _as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -111,24 +103,17 @@ def curve_rows(comparison: Comparison) -> Iterator[tuple[object, ...]]:
     """
     for panel in panels(comparison):
         for curve in (curve for method in panel.methods for curve in method.curves):
-            smooth, difference = smoothed(curve.losses), figures.against(curve, panel.reference)
+            smooth, difference = smoothed(curve.losses), figures.smoothed_difference(curve, panel.reference)
             for step, (loss, lr) in enumerate(curve.history.tolist()):
-                yield (
-                    step,
-                    curve.label,
-                    curve.seed,
-                    f"{loss:.9g}",
-                    f"{smooth[step]:.9g}",
-                    "" if difference is None else f"{difference[step]:.9g}",
-                    repr(lr),
-                )
+                apart = "" if difference is None else f"{difference[step]:.9g}"
+                yield (step, curve.label, curve.seed, f"{loss:.9g}", f"{smooth[step]:.9g}", apart, repr(lr))
 
 
-def data_of(runs: Sequence[Run]) -> Files:
+def data_files(runs: Sequence[Run]) -> Files:
     """The rows that strategies recorded, in a file for each name."""
     columns: dict[str, tuple[str, ...]] = {}
     rows: dict[str, dict[tuple[str, ...], None]] = {}
     for each in (each for run in runs for each in run.result.data):
         columns.setdefault(each.name, each.columns)
         rows.setdefault(each.name, {}).update(dict.fromkeys(each.rows))
-    return {name: (f"{name}.csv", as_csv(columns[name], rows[name])) for name in rows}
+    return {name: (f"{name}.csv", _as_csv(columns[name], rows[name])) for name in rows}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.chart import Chart
-from lrctl.report.figures import INK
+from lrctl.report.chart_text import is_number, lowest
+from lrctl.report.drawing import INK
 from lrctl.report.scales import name_columns, slant
 
 if TYPE_CHECKING:
@@ -40,17 +40,11 @@ def heat_height(chart: Chart) -> float:
     return 1.7 + slant(chart.columns) + len(chart.rows) * min(0.3, max(0.1, 12 / len(chart.rows)))
 
 
-def lowest(cells: Sequence[float | None]) -> int | None:
-    """The place of the lowest number; None where there is none."""
-    found = [(value, place) for place, value in enumerate(cells) if value is not None and math.isfinite(value)]
-    return min(found)[1] if found else None
-
-
 def cells(chart: Chart) -> Iterator[tuple[int, int, float]]:
     """The row, column and value of each cell that has one."""
     for row, of in enumerate(chart.cells):
         for column, value in enumerate(of):
-            if value is not None and math.isfinite(value):
+            if is_number(value):
                 yield row, column, value
 
 
@@ -82,34 +76,35 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     from matplotlib.colors import Normalize
     from matplotlib.patches import Rectangle
 
-    found = list(cells(chart))
-    low, high, beyond = span([value for _, _, value in found])
+    known = list(cells(chart))
+    low, high, beyond = span([value for _, _, value in known])
     norm, colour = Normalize(low, high, clip=True), colours()
-    drawn = PatchCollection([Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in found], cmap=colour, norm=norm)
-    drawn.set(array=[value for _, _, value in found], linewidth=0)
-    axes.add_collection(drawn)
-    best = min(value for _, _, value in found)
-    for row, column, value in found:
+    patches = PatchCollection(
+        [Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in known], cmap=colour, norm=norm
+    )
+    patches.set(array=[value for _, _, value in known], linewidth=0)
+    axes.add_collection(patches)
+    best = min(value for _, _, value in known)
+    for row, column, value in known:
         ink = DARK if luminance(colour(norm(value))) > BRIGHTER else BRIGHT
         if column == lowest(chart.cells[row]):
-            frame(axes, row, column, ink, THICK if value == best else THIN)
+            _frame(axes, row, column, ink, THICK if value == best else THIN)
         if len(chart.columns) <= LABELLED:
             weight = "bold" if value == best else "normal"
             axes.text(
                 column, row, f"{value:#.4g}", color=ink, size=7.5, weight=weight, ha="center", va="center_baseline"
             )
-    bar = figure.colorbar(drawn, ax=axes, pad=0.015, aspect=30, fraction=0.04, extend="max" if beyond else "neither")
+    bar = figure.colorbar(patches, ax=axes, pad=0.015, aspect=30, fraction=0.04, extend="max" if beyond else "neither")
     bar.outline.set_visible(False)
     if bar.solids:
         bar.solids.set_edgecolor("face")  # or lines would show between the colours
     bar.ax.tick_params(length=0)
     bar.ax.yaxis.set_major_formatter("{x:g}")
     label(axes, chart)
-    key(figure)
+    _explain_frames(figure)
 
 
-def key(figure: SubFigure) -> None:
-    """What the frames mean."""
+def _explain_frames(figure: SubFigure) -> None:
     from matplotlib.patches import Rectangle
 
     frames = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, linewidth=width) for width in (THIN, THICK)]
@@ -122,8 +117,7 @@ def luminance(colour: Any) -> float:
     return float(0.2126 * r + 0.7152 * g + 0.0722 * b)
 
 
-def frame(axes: Axes, row: int, column: int, ink: str, width: float) -> None:
-    """A frame within a cell."""
+def _frame(axes: Axes, row: int, column: int, ink: str, width: float) -> None:
     from matplotlib.patches import Rectangle
 
     axes.add_patch(Rectangle((column - 0.45, row - 0.39), 0.9, 0.78, fill=False, edgecolor=ink, linewidth=width))

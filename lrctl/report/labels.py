@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from lrctl.contracts.canonical import listed
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
-from lrctl.report.curves import Curve, Run, parameters, told
+from lrctl.report.curves import Curve
+from lrctl.report.runs import Run, parameters, value_text, with_defaults
 
 
-def labelled(found: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
+def labelled(curves: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
     """The curves under the labels of their methods; a training run that is there twice counts once.
 
     A method is what was done alike: a family that was tuned in other ways on other seeds is several methods.
@@ -23,28 +23,28 @@ def labelled(found: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
     Raises:
         UsageError: two are the same method with the same seed.
     """
-    others = differing(runs)
-    named = [replace(curve, label=label(curve, runs) + suffix(others, curve)) for curve in found]
+    others = differing_settings(runs)
+    named = [replace(curve, label=label(curve, runs) + suffix(others, curve)) for curve in curves]
     named = without_copies(named)
-    for longer in (with_command, with_settings, with_given):
-        named = told_apart(named, longer)
+    for longer in (with_command, with_settings, partial(with_settings, given=True)):
+        named = disambiguated(named, longer)
     for a, b in clashes(named):
         where = f"run {a.run.name}" if a.run is b.run else f"runs {a.run.name} and {b.run.name}"
         raise UsageError(f"{where}: {a.label} is there twice with seed {a.seed}; a method is compared once per seed")
     return named
 
 
-def without_copies(found: list[Curve]) -> list[Curve]:
+def without_copies(curves: list[Curve]) -> list[Curve]:
     """The curves without those that stand for the same job as an earlier one, if that is enough to tell all apart."""
-    first = {(curve.label, curve.seed, curve.key): curve for curve in reversed(found)}
+    first = {(curve.label, curve.seed, curve.entry.checkpoint): curve for curve in reversed(curves)}
     unique = list(first.values())
     unclear = ambiguous(unique)
-    return [curve for curve in found if curve.label in unclear or any(curve is each for each in unique)]
+    return [curve for curve in curves if curve.label in unclear or any(curve is each for each in unique)]
 
 
 def label(curve: Curve, runs: Sequence[Run]) -> str:
     """The entry's name, or the command and its settings."""
-    return curve.family or " ".join([curve.run.command, *settings(curve.run, runs)])
+    return curve.entry.name or " ".join([curve.run.command, *settings(curve.run, runs)])
 
 
 def settings(run: Run, runs: Sequence[Run]) -> list[str]:
@@ -53,109 +53,113 @@ def settings(run: Run, runs: Sequence[Run]) -> list[str]:
     They are those that differ between runs of this command, and those that are not at their default, unless a run of
     another command has the same. The schedule that a run was given differs by nature from seed to seed.
     """
-    defaults = {field.name: listed(field.default) for field in fields_of(parameters("strategy", run.command))}
-    shown = []
+    defaults = with_defaults(parameters("strategy", run.command), {})
+    texts = []
     for name, value in run.strategy.items():
-        if name in given(run.command):
+        if name in given_parameters(run.command):
             continue
         differs = any(each.command == run.command and each.strategy.get(name) != value for each in runs)
         common = any(each.command != run.command and each.strategy.get(name) == value for each in runs)
         if differs or (value != defaults.get(name) and not common):
-            shown.append(spelt(name, value, defaults.get(name)))
-    return [text for text in shown if text]
+            texts.append(setting_text(name, value, defaults.get(name)))
+    return [text for text in texts if text]
 
 
-def given(command: str) -> set[str]:
+def given_parameters(command: str) -> set[str]:
     """The parameters of a strategy that are the schedule it works on."""
-    return {
-        f.name
-        for f in fields_of(parameters("strategy", command))
-        if any(isinstance(mark, GivenSchedule) for mark in f.marks)
-    }
+    fields = fields_of(parameters("strategy", command))
+    return {field.name for field in fields if any(isinstance(mark, GivenSchedule) for mark in field.marks)}
 
 
-def spelt(name: str, value: Any, default: Any = None) -> str:
+def setting_text(name: str, value: Any, default: Any = None) -> str:
     """A setting as part of a label; a switch that is off by default is named only where it is on.
 
-    >>> spelt("eps", 0.48), spelt("decay", True), spelt("decay", False), spelt("grid", [0.1, 1e-05])
-    ('eps=0.48', 'decay', '', 'grid=0.1,1e-05')
+    >>> setting_text("eps", 0.48), setting_text("decay", True), setting_text("grid", [0.1, 1e-05])
+    ('eps=0.48', 'decay', 'grid=0.1,1e-05')
     """
     if isinstance(value, bool):
         return name if value else f"{name}=off" if default else ""
-    return f"{name}={told(value)}"
+    return f"{name}={value_text(value)}"
 
 
-def differing(runs: Sequence[Run]) -> list[str]:
+def differing_settings(runs: Sequence[Run]) -> list[str]:
     """The names of the settings that should be the same in all runs and are not."""
     names = dict.fromkeys(name for run in runs for name in run.others)
-    return [name for name in names if len({json.dumps(run.others.get(name)) for run in runs}) > 1]
+    return [name for name in names if differs(name, runs)]
+
+
+def differs(name: str, runs: Sequence[Run]) -> bool:
+    """Whether a setting sets runs apart; an optimizer's default does not, beside optimizers that lack the setting."""
+    having = [run for run in runs if name in run.others]
+    if len({json.dumps(run.others[name]) for run in having}) > 1:
+        return True
+    return len(having) < len(runs) and any(name in run.changed for run in having)
 
 
 def suffix(names: Sequence[str], curve: Curve) -> str:
     """What a label says of these settings; those of the recipe's optimizer say nothing of a curve of another one."""
     own = curve.optimizer == curve.run.optimizer
-    shown = [name for name in names if name in curve.run.others and (own or not name.startswith("optimizer."))]
-    return "".join(f" {spelt(name.rpartition('.')[2], curve.run.others[name])}" for name in shown)
+    own_names = [name for name in names if name in curve.run.others and (own or not name.startswith("optimizer."))]
+    return "".join(f" {setting_text(name.rpartition('.')[2], curve.run.others[name])}" for name in own_names)
 
 
 def with_command(curve: Curve, _: Sequence[Curve]) -> Curve:
     """The curve with the command that found it in its label, where that is not its label already."""
-    return replace(curve, label=f"{curve.label} ({curve.run.command})") if curve.family else curve
+    return replace(curve, label=f"{curve.label} ({curve.run.command})") if curve.entry.name else curve
 
 
-def with_settings(curve: Curve, alike: Sequence[Curve]) -> Curve:
-    """The curve with those parameters of its command in its label that differ among the curves of that label."""
-    defaults = {field.name: listed(field.default) for field in fields_of(parameters("strategy", curve.run.command))}
-    names = [name for name in unlike(alike) if name not in given(curve.run.command)]
-    return with_more(curve, [spelt(name, curve.made_with.get(name), defaults.get(name)) for name in names])
+def with_settings(curve: Curve, alike: Sequence[Curve], *, given: bool = False) -> Curve:
+    """The curve with those parameters of its command in its label that differ among the curves of that label.
+
+    Those that are the schedule that its run was given, or all others.
+    """
+    command = curve.run.command
+    defaults, are_given = with_defaults(parameters("strategy", command), {}), given_parameters(command)
+    names = [name for name in differing_parameters(alike) if (name in are_given) is given]
+    return with_more(curve, [setting_text(name, curve.made_with.get(name), defaults.get(name)) for name in names])
 
 
-def with_given(curve: Curve, alike: Sequence[Curve]) -> Curve:
-    """The curve with the schedule that its run was given in its label."""
-    names = [name for name in unlike(alike) if name in given(curve.run.command)]
-    return with_more(curve, [spelt(name, curve.made_with.get(name)) for name in names])
-
-
-def with_more(curve: Curve, shown: Sequence[str]) -> Curve:
+def with_more(curve: Curve, texts: Sequence[str]) -> Curve:
     """The curve with these words in its label: in the brackets that hold the command, if it has them."""
-    words = " ".join(filter(None, shown))
+    words = " ".join(filter(None, texts))
     if not words:
         return curve
-    return replace(curve, label=f"{curve.label[:-1]} {words})" if curve.family else f"{curve.label} {words}")
+    return replace(curve, label=f"{curve.label[:-1]} {words})" if curve.entry.name else f"{curve.label} {words}")
 
 
-def told_apart(found: list[Curve], longer: Callable[[Curve, Sequence[Curve]], Curve]) -> list[Curve]:
+def disambiguated(curves: list[Curve], longer: Callable[[Curve, Sequence[Curve]], Curve]) -> list[Curve]:
     """The curves with longer labels where one label stands for two curves of a seed, or for two methods."""
-    unclear = {label: [each for each in found if each.label == label] for label in ambiguous(found)}
-    return [longer(curve, unclear[curve.label]) if curve.label in unclear else curve for curve in found]
+    unclear = {label: [each for each in curves if each.label == label] for label in ambiguous(curves)}
+    return [longer(curve, unclear[curve.label]) if curve.label in unclear else curve for curve in curves]
 
 
-def ambiguous(found: Sequence[Curve]) -> set[str]:
+def ambiguous(curves: Sequence[Curve]) -> set[str]:
     """The labels that stand for two curves of a seed, or for curves that were not made alike."""
-    groups = {curve.label: [each for each in found if each.label == curve.label] for curve in found}
+    groups = {curve.label: [each for each in curves if each.label == curve.label] for curve in curves}
     return {label for label, group in groups.items() if clashes(group) or not made_alike(group)}
 
 
-def made_alike(found: Sequence[Curve]) -> bool:
+def made_alike(curves: Sequence[Curve]) -> bool:
     """Whether curves are of one command with the same parameters, but for the schedules that the runs were given."""
-    commands = {curve.run.command for curve in found}
-    return len(commands) == 1 and set(unlike(found)) <= given(commands.pop())
+    commands = {curve.run.command for curve in curves}
+    return len(commands) == 1 and set(differing_parameters(curves)) <= given_parameters(commands.pop())
 
 
-def unlike(found: Sequence[Curve]) -> list[str]:
+def differing_parameters(curves: Sequence[Curve]) -> list[str]:
     """The parameters of a command in which these curves were made unlike."""
-    names = dict.fromkeys(name for curve in found for name in curve.made_with)
-    return [name for name in names if len({parameter(curve, name) for curve in found}) > 1]
+    names = dict.fromkeys(name for curve in curves for name in curve.made_with)
+    return [name for name in names if len({parameter(curve, name) for curve in curves}) > 1]
 
 
 def parameter(curve: Curve, name: str) -> str:
     """The value of a parameter, as far as it decided this curve: of a list that names its family, no more than that."""
     value = curve.made_with.get(name)
-    return json.dumps([curve.family] if isinstance(value, list) and curve.family in value else value)
+    return json.dumps([curve.entry.name] if isinstance(value, list) and curve.entry.name in value else value)
 
 
-def clashes(found: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
+def clashes(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
     """Pairs of curves with the same label and seed."""
-    counts = Counter((curve.label, curve.seed) for curve in found)
-    groups = [[c for c in found if (c.label, c.seed) == place] for place, count in counts.items() if count > 1]
-    return [(group[0], group[1]) for group in groups]
+    groups: dict[tuple[str, int], list[Curve]] = {}
+    for curve in curves:
+        groups.setdefault((curve.label, curve.seed), []).append(curve)
+    return [(group[0], group[1]) for group in groups.values() if len(group) > 1]

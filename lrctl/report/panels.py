@@ -33,10 +33,11 @@ def panels(comparison: Comparison) -> list[Panel]:
         by_optimizer.setdefault(method.curves[0].optimizer, []).append(method)
     if sum(len(group) > 1 for group in by_optimizer.values()) < 2:
         return [Panel("", comparison.methods, comparison.reference)]
-    return [Panel(name, tuple(found), nearest(found, comparison.reference)) for name, found in by_optimizer.items()]
+    return [Panel(name, tuple(group), nearest(group, comparison.reference)) for name, group in by_optimizer.items()]
 
 
-def nearest(found: Sequence[Method], reference: Method) -> Method:
+def nearest(methods: Sequence[Method], reference: Method) -> Method:
     """The reference, or what is most like it."""
-    alike = (method for method in found if method.curves[0].schedule == reference.curves[0].schedule)
-    return reference if any(method is reference for method in found) else next(alike, found[0])
+    family = reference.curves[0].entry.schedule.family
+    alike = (method for method in methods if method.curves[0].entry.schedule.family == family)
+    return reference if any(method is reference for method in methods) else next(alike, methods[0])

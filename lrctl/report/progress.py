@@ -64,7 +64,7 @@ class Progress:
     run: RunSpec | None = None
     done: dict[int, JobResult] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
-    told: set[Segment] = field(default_factory=set)
+    announced: set[Segment] = field(default_factory=set)
     jobs: int = 0
     reused: int = 0
     stopped: int = 0
@@ -109,8 +109,8 @@ class Progress:
     def tell(self, batch: Batch) -> None:
         """One line per decision that was not told yet."""
         for segment in batch.trace:
-            if segment not in self.told:
-                self.told.add(segment)
+            if segment not in self.announced:
+                self.announced.add(segment)
                 prefix = batch.title.rpartition(": ")[0]
                 line = decision(segment)
                 self.console.print(Text(f"{prefix}: {line}" if prefix else line), soft_wrap=True)
@@ -131,14 +131,12 @@ class Progress:
             result = done.get(id(job))
             best = bool(result and result.mean_loss == lowest)
             loss = loss_of(result) if result else ""
-            named = [optimizer_of(job)][:optimizers]
+            named = [job.optimizer.name if job.optimizer else "recipe's"][:optimizers]
             table.add_row(
                 *named, label(job), loss, result.status if result else "...", style="bold green" if best else ""
             )
-        shown = (
-            "" if part == slice(0, len(batch.jobs)) else f" (rows {part.start + 1}-{part.stop} of {len(batch.jobs)})"
-        )
-        return Group(Text(batch.title + shown, "bold"), table, Text(self.totals(batch)))
+        rows = "" if part == slice(0, len(batch.jobs)) else f" (rows {part.start + 1}-{part.stop} of {len(batch.jobs)})"
+        return Group(Text(batch.title + rows, "bold"), table, Text(self.totals(batch)))
 
     def totals(self, batch: Batch) -> str:
         """Jobs, steps, cost and the time left at this pace."""
@@ -171,10 +169,10 @@ def window(done: Sequence[bool], room: int) -> slice:
     (slice(25, 35, None), slice(0, 2, None))
     """
     count = len(done)
-    shown = min(count, max(1, room))
+    fitting = min(count, max(1, room))
     at = done.index(False) if False in done else count
-    start = max(0, min(at - shown // 2, count - shown))
-    return slice(start, start + shown)
+    start = max(0, min(at - fitting // 2, count - fitting))
+    return slice(start, start + fitting)
 
 
 def loss_of(result: JobResult) -> str:
@@ -182,11 +180,6 @@ def loss_of(result: JobResult) -> str:
     if result.at_least is not None:
         return f"> {result.at_least:.4f}"
     return f"{result.mean_loss:.4f}" if result.steps else ""
-
-
-def optimizer_of(job: SegmentJob) -> str:
-    """The name of a job's own optimizer."""
-    return job.optimizer.name if job.optimizer else "recipe's"
 
 
 def label(job: SegmentJob) -> str:

@@ -32,8 +32,8 @@ def numbers(values: Sequence[float | None], log: bool = False) -> np.ndarray[Any
     """Values as an array: NaN, which is a gap, for None, what is not finite, and what a logarithmic scale lacks."""
     import numpy as np
 
-    found = [math.nan if v is None or not math.isfinite(v) or (log and v <= 0) else float(v) for v in values]
-    return np.array(found, dtype="f8")
+    floats = [math.nan if v is None or not math.isfinite(v) or (log and v <= 0) else float(v) for v in values]
+    return np.array(floats, dtype="f8")
 
 
 def fit(axes: Axes, *, log_x: bool, log_y: bool) -> None:

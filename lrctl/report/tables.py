@@ -9,7 +9,7 @@ from lrctl.analysis.statistics import LEVEL
 from lrctl.contracts.result import Status
 from lrctl.contracts.run_result import Cost, RunResult
 from lrctl.contracts.strategy import Segment
-from lrctl.contracts.table import Table, number, probability, signed
+from lrctl.contracts.table import Table, interval, number, probability, signed
 from lrctl.report.compare import Comparison, Difference, Method
 
 MANY = 5
@@ -22,7 +22,7 @@ def segment_table(segments: Sequence[Segment]) -> Table:
     shared = any(segment.frozen_loss is not None for segment in segments)
     notes = ("Eps was a share of each segment's progress over frozen weights; the table has it in nats.",) * shared
     return Table(
-        "What each segment chose", columns, tuple(map(segment_row, segments)), (*notes, *not_finished(segments))
+        "What each segment chose", columns, tuple(map(_segment_row, segments)), (*notes, *not_finished(segments))
     )
 
 
@@ -39,13 +39,12 @@ def not_finished(segments: Sequence[Segment]) -> list[str]:
     ]
 
 
-def of_result(result: RunResult) -> list[Table]:
+def result_tables(result: RunResult) -> list[Table]:
     """What a person is shown of one run: the decisions of its search, and the tables that its strategy made."""
     return [*([segment_table(result.segments)] if result.segments else []), *result.tables]
 
 
-def segment_row(segment: Segment) -> tuple[str, ...]:
-    """The decision of one segment."""
+def _segment_row(segment: Segment) -> tuple[str, ...]:
     return (
         str(segment.k),
         f"{segment.start}-{segment.stop}",
@@ -58,11 +57,13 @@ def segment_row(segment: Segment) -> tuple[str, ...]:
     )
 
 
-def told_cost(cost: Cost) -> str:
+def cost_in_words(cost: Cost) -> str:
     """What a search took, in words."""
-    scored = f" and {cost.scored_batches} batches scored" if cost.scored_batches else ""
+    parts = [f"{cost.steps_trained} steps trained"]
+    parts += [f"{cost.extra_forwards} more forward passes"] * bool(cost.extra_forwards)
+    parts += [f"{cost.scored_batches} batches scored"] * bool(cost.scored_batches)
     return (
-        f"{cost.jobs} jobs ({cost.jobs_reused} reused), {cost.steps_trained} steps trained{scored} = "
+        f"{cost.jobs} jobs ({cost.jobs_reused} reused), {' and '.join(parts)} = "
         f"{cost.full_runs:.1f} full runs, {cost.seconds:.0f} s"
     )
 
@@ -84,16 +85,15 @@ def methods(comparison: Comparison) -> Table:
         "Losses at the end" + (", mean over seeds" if len(seeds) > 1 else f", seed {seeds[0]}"),
         ("method", "seeds", "train loss", "validation loss", "test loss", *shown),
         tuple(
-            method_row(method, each, method is comparison.reference and bool(comparison.differences))
+            _method_row(method, each, method is comparison.reference and bool(comparison.differences))
             for method in comparison.methods
         ),
         (note, *comparison.notes),
     )
 
 
-def method_row(method: Method, seeds: list[int], is_reference: bool) -> tuple[str, ...]:
-    """What one method reached."""
-    at = {curve.seed: number(curve.test_loss) for curve in method.curves}
+def _method_row(method: Method, seeds: list[int], is_reference: bool) -> tuple[str, ...]:
+    at = {curve.seed: number(curve.entry.test_loss) for curve in method.curves}
     return (
         method.label + (" (reference)" if is_reference else ""),
         str(len(method.curves)),
@@ -110,32 +110,31 @@ def differences(comparison: Comparison) -> Table:
     return Table(
         f"Test loss against {comparison.reference.label}",
         ("method", "shared seeds", "difference", "95 % interval", "by seed", "p (Holm)", "verdict"),
-        tuple(map(difference_row, comparison.differences)),
+        tuple(map(_difference_row, comparison.differences)),
         how_to_read(comparison),
     )
 
 
-def difference_row(found: Difference) -> tuple[str, ...]:
-    """How one method differs from the reference."""
+def _difference_row(difference: Difference) -> tuple[str, ...]:
     return (
-        found.label,
-        str(len(found.seeds)),
-        signed(found.mean) if found.seeds else "",
-        f"{signed(found.interval[0])} to {signed(found.interval[1])}" if found.interval else "none",
-        " ".join(sign(value) for value in found.values),
-        probability(found.p_holm),
-        found.verdict,
+        difference.label,
+        str(len(difference.seeds)),
+        signed(difference.mean) if difference.seeds else "",
+        interval(difference.interval),
+        " ".join(sign(value) for value in difference.values),
+        probability(difference.p_holm),
+        difference.verdict,
     )
 
 
 def how_to_read(comparison: Comparison) -> tuple[str, ...]:
     """What the table of differences says, and what it does not."""
-    tested = sum(found.p is not None for found in comparison.differences)
+    tested = sum(difference.p is not None for difference in comparison.differences)
     read = "Difference: the method's test loss minus the reference's on the same seed; below 0 the method is better. "
     if not tested:
         return (read + "One run says nothing about chance: compare over several seeds before you conclude.",)
     correction = f"Holm's correction over {tested} comparisons" if tested > 1 else "one comparison, so uncorrected"
-    interval = (
+    ends = (
         "The interval is the paired t interval over the shared seeds, of each comparison alone; it takes the "
         "differences for draws from one normal distribution, and with few seeds it is wide."
     )
@@ -143,7 +142,7 @@ def how_to_read(comparison: Comparison) -> tuple[str, ...]:
         f"The verdict rests on p of the paired t test, at most {LEVEL:g} ({correction}). It speaks for this workload, "
         "data and run length only."
     )
-    return (read + "By seed: - lower, + higher, 0 equal.", interval, verdict)
+    return (read + "By seed: - lower, + higher, 0 equal.", ends, verdict)
 
 
 def sign(value: float) -> str:
@@ -151,16 +150,16 @@ def sign(value: float) -> str:
     return "-" if value < 0 else "+" if value > 0 else "0"
 
 
-def sentence(found: Difference, reference: str) -> str:
+def sentence(difference: Difference, reference: str) -> str:
     """What was found of a method, in words."""
-    if not found.seeds:
+    if not difference.seeds:
         return f"It was run with no seed that {reference} was run with."
-    if not math.isfinite(found.mean):
+    if not math.isfinite(difference.mean):
         return "A test loss is not finite, so there is no mean difference."
-    lower = sum(value < 0 for value in found.values)
-    way = "lower" if found.mean < 0 else "higher"
-    told = f"Its test loss is {abs(found.mean):.4f} {way} than that of {reference}"
-    if not found.interval:
-        return f"{told} on seed {found.seeds[0]}."
-    low, high = map(signed, found.interval)
-    return f"{told} on average (95 % interval {low} to {high}), and lower on {lower} of {len(found.seeds)} seeds."
+    lower = sum(value < 0 for value in difference.values)
+    way = "lower" if difference.mean < 0 else "higher"
+    start = f"Its test loss is {abs(difference.mean):.4f} {way} than that of {reference}"
+    if not difference.interval:
+        return f"{start} on seed {difference.seeds[0]}."
+    ends = interval(difference.interval)
+    return f"{start} on average (95 % interval {ends}), and lower on {lower} of {len(difference.seeds)} seeds."

@@ -15,8 +15,8 @@ from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.table import Table, number
 from lrctl.registry.schedules import rebuilt
-from lrctl.report.curves import told_seeds
-from lrctl.report.tables import of_result, told_cost
+from lrctl.report.curves import seeds_in_words
+from lrctl.report.tables import cost_in_words, result_tables
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "  ...:::#"
@@ -35,13 +35,13 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
     console = stdout()
     blocks = BLOCKS if console.encoding.startswith("utf") else ASCII_BLOCKS
     family = result.schedule.family if result.schedule else "no schedule"
-    trained = f" on {result.workload}, {told_seeds(result.seeds)}" if result.cost.jobs else f": {family}"
+    trained = f" on {result.workload}, {seeds_in_words(result.seeds)}" if result.cost.jobs else f": {family}"
     console.print(Text.assemble((result.command, "bold"), f"{trained}, {result.steps} steps\n"))
     if result.schedule:
         schedule = rebuilt(result.schedule, f"run {result.run}")
         if not isinstance(schedule, AdaptiveSchedule):
             console.print("\n".join(plot(schedule, result.steps, blocks)) + "\n")
-    for each in of_result(result):
+    for each in result_tables(result):
         console.print(Text(each.caption, "bold"), drawn(each), *each.notes, "", sep="\n")
     if result.checkpoint:
         console.print(
@@ -49,7 +49,7 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
             f"validation loss {number(result.validation_loss)}, test loss {number(result.test_loss)}"
         )
     if result.cost.jobs:
-        console.print(f"cost: {told_cost(result.cost)}")
+        console.print(f"cost: {cost_in_words(result.cost)}")
     for name in ("schedule", "checkpoint"):
         if files[name]:
             console.print(f"{name + ':':11} {files[name]}")
@@ -109,7 +109,7 @@ def print_tables(tables: Sequence[Table]) -> None:
 def drawn(table: Table) -> rich_table.Table:
     """A table without lines."""
     columns = [rich_table.Column(name, overflow="fold") for name in table.columns]
-    found = rich_table.Table(*columns, box=None, pad_edge=False)
+    grid = rich_table.Table(*columns, box=None, pad_edge=False)
     for row in table.rows:
-        found.add_row(*row)
-    return found
+        grid.add_row(*row)
+    return grid

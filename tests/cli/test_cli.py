@@ -15,7 +15,7 @@ from command_line import Lrctl
 from lrctl.cli import COMMANDS
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
-from lrctl.papers.reproduce import papers
+from lrctl.papers.experiments import papers
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
 

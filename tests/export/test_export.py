@@ -27,6 +27,7 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.errors import UsageError
 from lrctl.export.export import TARGETS, export
 from lrctl.registry.registry import registry
+from lrctl.storage.files import write_signed
 from lrctl.storage.runs import finished
 
 HILL = PiecewiseLinear(((0, 0.0), (4, 0.3), (9, 0.0), (12, 0.1)))
@@ -492,9 +493,8 @@ def test_an_adaptive_schedule_is_exported_by_the_run_that_used_it(
 ) -> None:
     installed(families=PLUGIN)
     document = searches.search(tmp_path / ".lrctl")
-    result = Path(document["files"]["result"])
     adaptive = {"family": "shrinking", "params": {"lr": 0.5}}
-    result.write_text(json.dumps(json.loads(result.read_text()) | {"schedule": adaptive}))
+    write_signed(Path(document["files"]["result"]), document | {"schedule": adaptive})
     done = lrctl("export", document["run"], "--to", "json")
     assert done.document["lr"] == finished(tmp_path / ".lrctl", document["run"]).history()["lr"].tolist()
     (tmp_path / "s.json").write_text(json.dumps(DOCUMENT | {"schedule": adaptive}))

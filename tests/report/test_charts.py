@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -17,14 +18,17 @@ from typing import Any, cast
 import pytest
 from PIL import Image
 
+from comparisons import a_result
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series
-from lrctl.errors import StoreError
+from lrctl.contracts.run_result import RunResult
 from lrctl.report import charts, heat
-from lrctl.report.curves import Run
-from lrctl.report.figures import COLOURS, INK, look_of
+from lrctl.report.drawing import COLOURS, INK, look_of
 from lrctl.report.files import write_tables
+from lrctl.report.runs import Run
 from lrctl.report.scales import numbers
+from lrctl.storage.files import write_signed
+from lrctl.storage.store import Store
 
 ODD = "a<b> & $x^2$"
 NAN, INF = math.nan, math.inf
@@ -105,7 +109,7 @@ def test_a_line_has_a_gap_and_a_staircase_has_stairs() -> None:
 
 def test_a_value_between_gaps_is_a_dot() -> None:
     y = [NAN, 1.0, NAN, 2.0, 3.0]
-    assert [charts.alone(y, i) for i in (1, 3, 4)] == [True, False, False]
+    assert [charts.is_isolated(y, i) for i in (1, 3, 4)] == [True, False, False]
 
 
 def test_a_dozen_lines_look_different_and_the_next_dozen_are_thinner() -> None:
@@ -163,15 +167,14 @@ def test_the_colours_tell_apart_what_is_worth_a_look(values: tuple[float, ...], 
     assert heat.span(values) == expected
 
 
-def run(name: str, *found: Chart, **document: Any) -> Run:
-    """A run whose result has these charts, as the store gives it back."""
-    whole = finite({"charts": [asdict(chart) for chart in found]} | document)
-    return cast("Run", SimpleNamespace(name=name, finished=SimpleNamespace(document=whole)))
+def run(name: str, *found: Chart) -> Run:
+    """A run whose result has these charts."""
+    return cast("Run", SimpleNamespace(name=name, result=a_result(charts=found)))
 
 
 def test_charts_of_one_name_are_drawn_one_below_the_other() -> None:
     one, other = CHARTS["bars"], replace(CHARTS["bars"], caption="Read it so.")
-    found = charts.of_runs([run("first", one, CHARTS["steps"]), run("none"), run("second", other)])
+    found = charts.charts_of([run("first", one, CHARTS["steps"]), run("none"), run("second", other)])
     assert [(name, chart.name) for name, chart in found] == [("first", "bars"), ("second", "bars"), ("first", "steps")]
     both, alone = charts.pictures(found)
     assert {f"{ODD} of first", f"{ODD} of second"} <= texts(both.svg)
@@ -185,11 +188,11 @@ def test_a_chart_without_a_number_is_left_out() -> None:
     empty = replace(CHARTS["lines"], series=(Series("a", X, (None, NAN, INF, None)),))
     blank = replace(CHARTS["heat"], cells=((None,) * 3,) * 3)
     bare = Chart("bare", "t", "bars", "x", "y")
-    assert charts.of_runs([run("a", empty, blank, bare), run("b")]) == []
+    assert charts.charts_of([run("a", empty, blank, bare), run("b")]) == []
 
 
 DAMAGED: dict[str, Any] = {
-    "no list": [3],
+    "no list": 3,
     "a path as its name": [asdict(CHARTS["lines"]) | {"name": "../lines"}],
     "the name of the report's figure": [asdict(CHARTS["lines"]) | {"name": "figure"}],
     "another kind": [asdict(CHARTS["lines"]) | {"kind": "pie"}],
@@ -199,9 +202,12 @@ DAMAGED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
-def test_charts_that_cannot_be_read_are_one_sentence(damaged: Any) -> None:
-    with pytest.raises(StoreError, match=r"run odd: its charts are damaged: .*; run the search again"):
-        charts.of_runs([run("odd", charts=damaged)])
+def test_a_result_with_charts_that_cannot_be_read_is_none(damaged: Any, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.run("odd").mkdir()
+    for found, is_result in (([], True), (damaged, False)):
+        write_signed(store.run("odd") / "result.json", a_result().to_json() | {"charts": found})
+        assert (store.run_result("odd") is not None) is is_result
 
 
 UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
@@ -223,7 +229,8 @@ def test_numbers_that_do_not_fit_together_are_refused(make: Callable[[], Any], s
 
 @pytest.mark.parametrize("case", CHARTS)
 def test_a_chart_comes_back_from_its_document(case: str) -> None:
-    (back,) = charts.read(run("a", CHARTS[case]))
+    document = json.loads(json.dumps(a_result(charts=(CHARTS[case],)).to_json()))
+    (back,) = RunResult.from_json(document).charts
     assert finite(asdict(back)) == finite(asdict(CHARTS[case]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -18,7 +19,7 @@ import comparisons
 from command_line import Lrctl
 from comparisons import ALL, LOCALS, SEARCHES, document, made_by_hand, seeded
 from lrctl.analysis.statistics import paired
-from lrctl.report.compare import Difference, corrected, minus
+from lrctl.report.compare import Difference, loss_difference, with_holm
 from lrctl.report.tables import sentence
 
 NAN, INF = math.nan, math.inf
@@ -72,12 +73,12 @@ HOLM = {
 
 @pytest.mark.parametrize(("ps", "expected"), HOLM.values(), ids=HOLM)
 def test_holm(ps: list[float | None], expected: list[float | None]) -> None:
-    assert [found.p_holm for found in corrected(with_p(*ps))] == pytest.approx(expected)
+    assert [found.p_holm for found in with_holm(with_p(*ps))] == pytest.approx(expected)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_raises_p_keeps_its_order_and_is_never_stricter_than_bonferroni(ps: list[float]) -> None:
-    found = [each.p_holm or 0.0 for each in corrected(with_p(*ps))]
+    found = [each.p_holm or 0.0 for each in with_holm(with_p(*ps))]
     assert all(p <= adjusted <= min(1.0, len(ps) * p) for p, adjusted in zip(ps, found, strict=True))
     order = sorted(range(len(ps)), key=ps.__getitem__)
     assert [found[i] for i in order] == sorted(found)
@@ -89,7 +90,7 @@ def test_holm_raises_p_keeps_its_order_and_is_never_stricter_than_bonferroni(ps:
     ids=str,
 )
 def test_a_loss_that_is_not_finite_is_worse_than_any_other(a: float, b: float, expected: float) -> None:
-    assert minus(a, b) == pytest.approx(expected, nan_ok=True)
+    assert loss_difference(a, b) == pytest.approx(expected, nan_ok=True)
 
 
 VERDICTS = {
@@ -141,9 +142,9 @@ def test_the_numbers_are_those_of_the_documents(lrctl: Lrctl, store: Path) -> No
         assert [run[name] for name in losses] == [whole[name] for name in losses]
         assert run["full_runs"] == whole["cost"]["full_runs"]
     for run in found["wsd"]:
-        (entry,) = (e for e in document(store, run["run"])["results"] if e["family"] == "wsd")
+        (entry,) = (e for e in document(store, run["run"])["results"] if e["name"] == "wsd")
         assert (run["test_loss"], run["checkpoint"]) == (entry["test_loss"], entry["checkpoint"])
-        assert run["full_runs"] == entry["runs"]
+        assert run["full_runs"] == entry["full_runs"]
 
 
 def test_the_differences_are_the_paired_t_test_of_the_test_loss(lrctl: Lrctl, store: Path) -> None:
@@ -221,7 +222,7 @@ def test_the_reference_can_be_chosen(
 
 def test_a_run_is_a_reference_though_copies_of_its_results_are_compared(lrctl: Lrctl, store: Path) -> None:
     best, second = document(store, "baseline-0")["results"]
-    other = {"name": "other", "family": "other", "checkpoint": "f" * 64, "test_loss": 0.9}
+    other = {"name": "other", "checkpoint": "f" * 64, "test_loss": 0.9}
     for entries in ([best, second], [best, second | other], [second]):
         name = made_by_hand(store, "baseline-0", "refound", results=entries)
         found = compared(lrctl, store, "baseline-0", name, "--against", name)
@@ -232,10 +233,11 @@ def given_a_schedule(store: Path, name: str, seed: int = 0, **changes: Any) -> s
     """A run like those of `fit-closed-form`, that trained what the semi-local search of its seed had found."""
     whole = document(store, f"semilocal-{seed}")
     losses = {f"{which}_loss": whole[f"{which}_loss"] for which in ("train", "validation", "test")}
-    entry = {"name": "found", "family": "piecewise-linear", "given": True, "checkpoint": "f" * 64, "runs": 1} | losses
-    recipe = {"[strategy.baseline]": f"[strategy.fit-closed-form]\nsource = 'of {name}'"}
+    entry = {"name": "found", "schedule": whole["schedule"], "given": True, "checkpoint": "f" * 64, "full_runs": 1}
+    identity = {"command": "fit-closed-form", "strategy": {"source": f"of {name}"}}
+    results = [entry | losses | changes]
     return made_by_hand(
-        store, f"baseline-{seed}", name, recipe, command="fit-closed-form", results=[entry | changes], checkpoint="f"
+        store, f"baseline-{seed}", name, identity, command="fit-closed-form", results=results, checkpoint="f"
     )
 
 
@@ -257,7 +259,7 @@ def test_a_schedule_that_was_given_says_so_and_that_its_search_is_not_in_the_cos
 
 
 def test_a_family_tuned_in_another_way_on_another_seed_is_another_method(lrctl: Lrctl, store: Path) -> None:
-    name = made_by_hand(store, "baseline-1", "by-train", {'metric = "validation"': 'metric = "train"'})
+    name = made_by_hand(store, "baseline-1", "by-train", {"strategy": {"metric": "train"}})
     found = compared(lrctl, store, "baseline-0", name)
     assert {method["label"] for method in found["methods"]} == {
         f"{family} (baseline metric={metric})" for family in ("wsd", "linear") for metric in ("validation", "train")
@@ -281,7 +283,7 @@ def test_a_run_is_called_as_its_folder_is_now(lrctl: Lrctl, store: Path, tmp_pat
 def test_without_wsd_the_reference_is_the_best_baseline_by_validation_loss(lrctl: Lrctl, store: Path) -> None:
     entry = document(store, "baseline-0")["results"][0]
     entries = [
-        entry | {"name": name, "family": name, "validation_loss": validation, "test_loss": test}
+        entry | {"name": name, "validation_loss": validation, "test_loss": test}
         for name, validation, test in (("low", 0.5, 0.7), ("lost", None, 0.1), ("lowest", 0.4, 0.9))
     ]
     name = made_by_hand(store, "baseline-0", "others", results=entries)
@@ -301,26 +303,25 @@ def test_a_loss_that_is_not_finite_is_told_and_ends_the_statement(lrctl: Lrctl, 
 
 
 def test_other_settings_of_the_optimizer_make_another_method_and_a_note(lrctl: Lrctl, store: Path) -> None:
-    name = made_by_hand(
-        store, "local-0", "decayed", {"[divergence]": "[optimizer]\nweight_decay = 0.5\n\n[divergence]"}
-    )
+    name = made_by_hand(store, "local-0", "decayed", {"optimizer": {"weight_decay": 0.5}})
     found = compared(lrctl, store, "local-0", name)
     one, other = (method["label"] for method in found["methods"])
     assert other == f"{one} weight_decay=0.5"
     assert found["notes"][0] == "The runs differ in optimizer.weight_decay: none (local-0), 0.5 (decayed)."
 
 
-UNLIKE = {
-    "workload": ({'name = "linear-regression"': 'name = "other"'}, "workload.name: linear-regression and other"),
-    "its parameters": ({"dim = 4": "dim = 5"}, "workload.dim: 4 and 5"),
-    "steps": ({"steps = 24": "steps = 30"}, "training.steps: 24 and 30"),
-    "data": ({"content ": f"content {'a' * 64}"}, "the digest of data and code: none and #"),
+UNLIKE: dict[str, tuple[dict[str, Any], str]] = {
+    "workload": ({"workload": {"name": "other"}}, "workload.name: linear-regression and other"),
+    "its parameters": ({"workload": {"dim": 5}}, "workload.dim: 4 and 5"),
+    "a parameter at its default": ({"workload": {"batch_size": 5}}, "workload.batch_size: 8 and 5"),
+    "steps": ({"training": {"steps": 30}}, "training.steps: 24 and 30"),
+    "data": ({"content": "a" * 64}, "the digest of data and code: none and #"),
 }
 
 
 @pytest.mark.parametrize(("change", "said"), UNLIKE.values(), ids=UNLIKE)
 def test_runs_of_different_experiments_are_not_compared(
-    change: dict[str, str], said: str, lrctl: Lrctl, store: Path
+    change: dict[str, Any], said: str, lrctl: Lrctl, store: Path
 ) -> None:
     name = made_by_hand(store, "local-0", "unlike", change)
     done = lrctl("compare", "semilocal-0", name, "--store", store)
@@ -371,16 +372,24 @@ def test_a_store_that_is_not_there_is_refused_and_not_made(lrctl: Lrctl, tmp_pat
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize(
-    "text", [None, "not [TOML", "[training]\nsteps = 24\n", "workload = 3\ntraining = 3\n"], ids=str
-)
-def test_a_damaged_recipe_is_a_failure_of_the_store(text: str | None, lrctl: Lrctl, store: Path) -> None:
-    recipe = store / "runs" / made_by_hand(store, "local-0", "damaged") / "recipe.toml"
-    recipe.unlink() if text is None else recipe.write_text(text)
+DAMAGES: dict[str, Callable[[str], str] | None] = {
+    "missing": None,
+    "not JSON": lambda text: text[:-9],
+    "of another kind": lambda _: "[]",
+    "changed": lambda text: text.replace('"steps": 24', '"steps": 25'),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_identity_is_a_failure_of_the_store(
+    damage: Callable[[str], str] | None, lrctl: Lrctl, store: Path
+) -> None:
+    identity = store / "runs" / made_by_hand(store, "local-0", "damaged") / "identity.json"
+    identity.write_text(damage(identity.read_text())) if damage else identity.unlink()
     done = lrctl("compare", "damaged", "--store", store)
     assert (done.code, done.error) == (
         1,
-        "error: run damaged: its recipe.toml is missing or damaged; run the search again",
+        "error: run damaged: its identity.json is missing or damaged; run the search again",
     )
 
 

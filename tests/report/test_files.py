@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 
 import comparisons
 from command_line import Lrctl
 from comparisons import ALL, BASELINES, LOCALS, SEARCHES, document, made_by_hand
+from lrctl.contracts.table import Table
+from lrctl.report.page import tables_page, template
 from lrctl.storage.store import Store
 from searches import forkserver
 
@@ -166,6 +169,18 @@ def test_the_commands_on_the_page_make_it_again(
     (again,) = (tmp_path / ".lrctl").glob("runs/*/report")
     for name in FILES - {"report.html"}:  # it has the time that the searches took
         assert (again / name).read_bytes() == (tmp_path / "report" / name).read_bytes(), name
+
+
+def test_html_in_titles_tables_and_notes_comes_out_escaped() -> None:
+    odd = "<img src=x onerror=alert(1)>&\"'"
+    text = tables_page(odd, [Table(odd, (odd,), ((odd,),), (odd,))], [])
+    assert "<img" not in text
+    assert html.unescape(text).count(odd) == 7, "title, heading, label, caption, column, row, note"
+
+
+def test_a_page_that_lacks_something_is_an_error() -> None:
+    with pytest.raises(UndefinedError):
+        template().render(title="alone")
 
 
 def test_a_report_that_is_there_is_replaced(lrctl: Lrctl, store: Path, tmp_path: Path) -> None:

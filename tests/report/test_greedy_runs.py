@@ -125,18 +125,10 @@ def test_it_is_compared_with_other_searches_of_the_recipe(
 
 
 def test_settings_of_the_recipe_s_optimizer_say_nothing_of_others(lrctl: Lrctl, store: Path) -> None:
-    sets = {"[divergence]": '[optimizer]\nname = "adamw"\nweight_decay = 0.5\n\n[divergence]'}
-    made_by_hand(store, "both", "decayed", sets)
+    made_by_hand(store, "both", "decayed", {"optimizer": {"name": "adamw", "weight_decay": 0.5}})
     labels = [method["label"] for method in compared(lrctl, store, "decayed", "local")["methods"]]
     assert labels[:3] == [f"{label} name=adamw weight_decay=0.5" for label in METHODS[:3]]
     assert labels[3:6] == METHODS[3:]
-
-
-def test_forward_passes_beyond_the_steps_are_told(lrctl: Lrctl, store: Path) -> None:
-    name = made_by_hand(store, "both", "searched", cost=document(store, "both")["cost"] | {"extra_forwards": 70})
-    said = "The cost counts steps, and leaves out the forward passes with which schedules tried LRs: searched 70."
-    assert said in compared(lrctl, store, name, "third")["notes"]
-    assert not any("forward" in note for note in compared(lrctl, store, "both")["notes"])
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -209,9 +201,9 @@ def test_the_rows_are_summed_up_again_as_they_were(lrctl: Lrctl, store: Path, re
 def test_a_row_that_did_not_finish_is_empty_there_and_summed_up_as_such(
     lrctl: Lrctl, store: Path, tmp_path: Path
 ) -> None:
-    first, *others = document(store, "both")["rows"]
-    lost = first | {"losses": [*first["losses"][:2], None]}
-    made_by_hand(store, "both", "lost", rows=[lost, *others])
+    (data,) = document(store, "both")["data"]
+    first, *others = data["rows"]
+    made_by_hand(store, "both", "lost", data=[data | {"rows": [[*first[:-1], ""], *others]}])
     lrctl("report", "lost", "both", "--store", store, "--out", tmp_path)
     rows = read(tmp_path / "rows.csv")
     assert [rows[0][name] == "" for name in ("delta10", "delta50", "delta100")] == [False, False, True]

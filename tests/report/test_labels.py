@@ -6,15 +6,21 @@ from typing import Any, cast
 
 import pytest
 
+from comparisons import a_result
+from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import UsageError
-from lrctl.report.curves import Curve, Run
-from lrctl.report.labels import labelled, spelt
+from lrctl.report.curves import Curve
+from lrctl.report.labels import labelled, setting_text
+from lrctl.report.runs import Run
+from lrctl.storage.identity import RunIdentity
 from lrctl.storage.runs import FinishedRun
 
 
 def a_run(name: str, command: str = "semilocal", seed: int = 0, weight_decay: float = 0.1, **strategy: Any) -> Run:
-    document = {"run": name, "command": command, "seed": seed}
-    return Run(FinishedRun(cast("Any", None), name, document), strategy, {}, {"optimizer.weight_decay": weight_decay})
+    finished = FinishedRun(cast("Any", None), name, a_result(run=name, command=command, seed=seed))
+    identity = RunIdentity(command, 1, None, None, {}, {}, {}, {}, strategy)
+    return Run(finished, identity, strategy, {}, {"optimizer.weight_decay": weight_decay})
 
 
 def labels(*runs: Run, entries: dict[str, list[str]] | None = None) -> list[str]:
@@ -23,12 +29,7 @@ def labels(*runs: Run, entries: dict[str, list[str]] | None = None) -> list[str]
         Curve(
             run,
             entry,
-            entry,
-            f"{run.name} {run.command} {i}",
-            *(1.0, 1.0, 1.0, 1.0),
-            seed=run.finished.document["seed"],
-            optimizer=run.optimizer,
-            made_with=run.strategy,
+            TrainedRun(entry, ScheduleRecord("wsd", {}), f"{run.name} {run.command} {i}", *(1.0, 1.0, 1.0, 1.0)),
         )
         for run in runs
         for i, entry in enumerate((entries or {}).get(run.name, [""]))
@@ -139,4 +140,4 @@ def test_a_method_is_there_once_per_seed() -> None:
     ids=str,
 )
 def test_a_setting_is_spelt_as_briefly_as_it_can_be(value: Any, default: Any, text: str) -> None:
-    assert spelt("on", value, default) == text
+    assert setting_text("on", value, default) == text

@@ -16,7 +16,7 @@ import comparisons
 from comparisons import ALL, SEARCHES, SEEDS, document, made_by_hand, seeded
 from lrctl.contracts.chart import Chart, Series
 from lrctl.report.compare import compare
-from lrctl.report.figures import COLOURS
+from lrctl.report.drawing import COLOURS
 from lrctl.report.files import write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -57,7 +57,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         BAD,
         workload=f"{BAD}.py:X",
         notes=[BAD],
-        results=[entry | {"name": BAD, "family": BAD}],
+        results=[entry | {"name": BAD}],
         tables=[{"caption": BAD, "columns": [BAD], "rows": [[BAD]], "notes": [BAD]}],
         charts=[asdict(BARS) | {"title": BAD, "caption": BAD, "x": BAD}],
     )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
+from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.strategy import TrainedRun
 from lrctl.report.compare import Comparison, Method
 from lrctl.report.curves import Curve
 from lrctl.report.panels import panels
+from lrctl.report.runs import Run
 
 
 def method(label: str) -> Method:
     """A method called `optimizer schedule`."""
     optimizer, schedule = label.split()
-    none: Any = cast("Any", None)
-    curve = Curve(none, label, label, "key", 1.0, 1.0, 1.0, 1.0, 0, optimizer, {}, schedule=schedule)
-    return Method(label, (curve,))
+    entry = TrainedRun(label, ScheduleRecord(schedule, {}), "key", 1.0, 1.0, 1.0, 1.0, seed=0, optimizer=optimizer)
+    return Method(label, (Curve(cast("Run", None), label, entry),))
 
 
 TOGETHER: dict[str, tuple[list[str], str, dict[str, list[str]]]] = {

@@ -12,7 +12,9 @@ import pytest
 from rich.console import Console
 
 from command_line import Lrctl
+from comparisons import a_result
 from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.optimizers import SGD, AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Observation
@@ -147,7 +149,7 @@ def test_the_observer_is_gone_after_a_search_that_failed(lrctl: Lrctl) -> None:
 
 def test_notes_are_shown_last_and_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.shown():
-        registry().manager.hook.search_finished(document={"notes": ["LR [0.1] fell", "[/b]"]})
+        registry().manager.hook.search_finished(result=a_result(notes=("LR [0.1] fell", "[/b]")))
     assert capsys.readouterr().err == "note: LR [0.1] fell\nnote: [/b]\n"
 
 
@@ -193,18 +195,17 @@ def test_where_whole_runs_are_trained_each_round_is_told_once(capsys: pytest.Cap
     observer = progress.Progress(Console(stderr=True))
     job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))
     for title in ("peak_lr of wsd", "peak_lr of wsd", "warmup of wsd"):
-        observer.batch_started(Batch(title, [job], judge=False), 0, RunSpec(20))
+        observer.batch_started(Batch(title, [job], judge=False), RunSpec(20))
     assert capsys.readouterr().err == "peak_lr of wsd\nwarmup of wsd\n"
     assert observer.batch is not None
-    observer.job_finished(job, JobResult("key", "ok", 2.0, steps=10))
+    observer.job_finished(job, JobResult("key", "ok", 2.0, steps=10), reused=False)
     assert "left" not in observer.totals(observer.batch)
 
 
 def whole_runs(count: int) -> list[SegmentJob]:
     """Jobs of two optimizers."""
     return [
-        SegmentJob(0, 10, Linear(10, 0.1), evaluate=("test",), optimizer={"name": ("adamw", "sgd")[i % 2]})
-        for i in range(count)
+        SegmentJob(0, 10, Linear(10, 0.1), evaluate=("test",), optimizer=(AdamW(), SGD())[i % 2]) for i in range(count)
     ]
 
 
@@ -219,8 +220,8 @@ def drawn_table(observer: progress.Progress) -> list[str]:
 def test_a_row_of_whole_runs_tells_optimizer_schedule_and_loss() -> None:
     observer = progress.Progress(Console(stderr=True, height=24))
     jobs = whole_runs(2)
-    observer.batch_started(Batch("seed 3", jobs, judge=False), 0, RunSpec(10))
-    observer.job_finished(jobs[1], JobResult("key", "ok", 2.0, steps=10))
+    observer.batch_started(Batch("seed 3", jobs, judge=False), RunSpec(10))
+    observer.job_finished(jobs[1], JobResult("key", "ok", 2.0, steps=10), reused=False)
     title, head, first, second, totals = drawn_table(observer)
     assert (title, head.split()) == ("seed 3", ["optimizer", "schedule", "mean", "loss", "status"])
     assert first.split() == ["adamw", "linear", "peak_lr=0.1", "..."]
@@ -231,7 +232,7 @@ def test_a_row_of_whole_runs_tells_optimizer_schedule_and_loss() -> None:
 def test_without_optimizers_of_their_own_the_column_is_left_out() -> None:
     observer = progress.Progress(Console(stderr=True, height=24))
     job = SegmentJob(0, 10, Linear(10, 0.1), evaluate=("test",))
-    observer.batch_started(Batch("seed 3", [job], judge=False), 0, RunSpec(10))
+    observer.batch_started(Batch("seed 3", [job], judge=False), RunSpec(10))
     assert drawn_table(observer)[1:3] == ["schedule            mean loss  status", "linear peak_lr=0.1             ..."]
 
 
@@ -241,9 +242,9 @@ def test_without_optimizers_of_their_own_the_column_is_left_out() -> None:
 def test_a_long_table_shows_the_rows_at_work_and_the_totals_on_a_small_terminal(finished: int, shown: str) -> None:
     observer = progress.Progress(Console(stderr=True, height=20))
     jobs = whole_runs(60)
-    observer.batch_started(Batch("seed 3", jobs, judge=False), 0, RunSpec(10))
+    observer.batch_started(Batch("seed 3", jobs, judge=False), RunSpec(10))
     for i, job in enumerate(jobs[:finished]):
-        observer.job_finished(job, JobResult(f"key {i}", "ok", 2.0, steps=10))
+        observer.job_finished(job, JobResult(f"key {i}", "ok", 2.0, steps=10), reused=False)
     lines = drawn_table(observer)
     assert lines[0] == f"seed 3 (rows {shown} of 60)"
     assert len(lines) == 19, "the screen has 20 lines, one of them for the cursor"
@@ -256,12 +257,12 @@ def test_each_decision_is_told_once_with_the_search_it_belongs_to(capsys: pytest
     segment = Segment(1, 0, 10, 0.25, 0.0, (Candidate(0.1, 2.0, "ok", "key"),), 0.1, 0.5)
     job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))
     for title in ("eps [1]: segment 2 of 3", "eps [1]: segment 3 of 3"):
-        observer.batch_started(Batch(title, [job], (segment,)), 1, RunSpec(20))
-        observer.job_finished(job, JobResult(title, "ok", 2.0, steps=10))
+        observer.batch_started(Batch(title, [job], (segment,)), RunSpec(20))
+        observer.job_finished(job, JobResult(title, "ok", 2.0, steps=10), reused=True)
     assert capsys.readouterr().err == (
         "eps [1]: segment 1: steps 0-10, LR 0 -> 0.1, mean loss 2.0000, eps 0.25 nats, margin 0.5\n"
     )
-    observer.job_finished(job, JobResult("key", "ok", 2.0, steps=10))
+    observer.job_finished(job, JobResult("key", "ok", 2.0, steps=10), reused=False)
     assert observer.batch is not None
     assert observer.totals(observer.batch).startswith("3 jobs (2 reused), 30 steps = 1.5 full runs, 0 s")
 
@@ -269,8 +270,8 @@ def test_each_decision_is_told_once_with_the_search_it_belongs_to(capsys: pytest
 def test_a_stopped_job_shows_what_its_loss_would_at_least_have_been() -> None:
     observer = progress.Progress(Console(stderr=True, height=24))
     job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.1),)))
-    observer.batch_started(Batch("segment 2 of 3", [job]), 0, RunSpec(20))
-    observer.job_finished(job, JobResult("key", "stopped", steps=7, at_least=2.5))
+    observer.batch_started(Batch("segment 2 of 3", [job]), RunSpec(20))
+    observer.job_finished(job, JobResult("key", "stopped", steps=7, at_least=2.5), reused=False)
     _, _, row, totals = drawn_table(observer)
     assert row.split() == ["0.1", ">", "2.5000", "stopped"]
     assert totals.startswith("1 jobs (0 reused, 1 stopped), 7 steps")
@@ -280,9 +281,9 @@ def test_jobs_that_a_later_round_names_again_count_once() -> None:
     observer = progress.Progress(Console(stderr=True, height=24))
     jobs = [SegmentJob(0, 10, PiecewiseLinear(((0, lr),))) for lr in (0.1, 0.2)]
     first, second = (JobResult(str(job.schedule), "ok", 2.0, steps=10) for job in jobs)
-    observer.batch_started(Batch("segment 2 of 3", jobs[:1]), 0, RunSpec(20))
-    observer.job_finished(jobs[0], first)
-    observer.batch_started(Batch("segment 2 of 3", jobs), 1, RunSpec(20))
-    observer.job_finished(jobs[0], first)
-    observer.job_finished(jobs[1], second)
+    observer.batch_started(Batch("segment 2 of 3", jobs[:1]), RunSpec(20))
+    observer.job_finished(jobs[0], first, reused=False)
+    observer.batch_started(Batch("segment 2 of 3", jobs), RunSpec(20))
+    observer.job_finished(jobs[0], first, reused=True)
+    observer.job_finished(jobs[1], second, reused=False)
     assert drawn_table(observer)[-1].startswith("2 jobs (0 reused), 20 steps")

@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
-from typing import Any
+import math
+from dataclasses import replace
 
 import pytest
 
+from comparisons import a_result
 from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.run_result import Cost
+from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
 from lrctl.contracts.table import Table
 from lrctl.report import terminal
 
 FILES = {"schedule": "a [b]/schedule.json", "checkpoint": "a [b]/a.safetensors", "result": "a [b]/result.json"}
-CANDIDATES = [
-    {"lr": 0.1, "mean_loss": 2.0, "status": "ok", "key": "a"},
-    {"lr": 0.2, "mean_loss": None, "status": "diverged", "key": "b"},
-]
+CANDIDATES = (Candidate(0.1, 2.0, "ok", "a"), Candidate(0.2, math.inf, "diverged", "b"))
+RAMP = ScheduleRecord("piecewise-linear", {"knots": [[0, 0.0], [10, 0.1]]})
+FOUND = a_result(
+    schedule=RAMP,
+    train_loss=1.5,
+    validation_loss=1.25,
+    test_loss=1.125,
+    segments=(Segment(1, 0, 10, 0.25, 0.0, CANDIDATES, chosen=0.1, margin=math.inf),),
+    checkpoint="a",
+    cost=Cost(jobs=2, steps_trained=20, full_runs=2.0, seconds=0.5),
+)
+"""After a search of one segment."""
 
 
-def document(**changes: Any) -> dict[str, Any]:
-    """A result document after a search of one segment."""
-    segment = {"k": 1, "start": 0, "stop": 10, "eps": 0.25, "lr_start": 0.0, "candidates": CANDIDATES}
-    return {
-        "command": "semilocal",
-        "run": "mine",
-        "status": "done",
-        "workload": "linear-regression",
-        "seed": 3,
-        "steps": 10,
-        "schedule": {"family": "piecewise-linear", "params": {"knots": [[0, 0.0], [10, 0.1]]}},
-        "train_loss": 1.5,
-        "validation_loss": 1.25,
-        "test_loss": 1.125,
-        "segments": [segment | {"chosen": 0.1, "margin": None, "notes": []}],
-        "checkpoint": "a",
-        "cost": {"jobs": 2, "jobs_reused": 0, "steps_trained": 20, "full_runs": 2.0, "seconds": 0.5},
-        "notes": [],
-        "files": FILES,
-    } | changes
+def trained(seed: int | None) -> TrainedRun:
+    """An entry among the results."""
+    return TrainedRun("wsd", RAMP, "a", 1.5, 1.25, 1.125, 1.0, seed=seed)
 
 
 def test_the_plot_of_a_ramp_rises_to_its_top() -> None:
@@ -57,7 +52,7 @@ def test_the_plot_of_a_schedule_that_is_always_0_is_empty() -> None:
 
 def test_a_summary_shows_what_the_strategy_shows(capsys: pytest.CaptureFixture[str]) -> None:
     made = Table("Every [eps]", ("eps", "loss"), (("0.5", "1.2500"), ("1", "not finite")), ("Found [b]0.5.",))
-    terminal.print_summary(document(tables=[asdict(made)]))
+    terminal.print_summary(replace(FOUND, tables=(made,)), FILES)
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     at = lines.index("Every [eps]")
     assert lines[at : at + 6] == ["Every [eps]", "eps  loss", "0.5  1.2500", "1    not finite", "Found [b]0.5.", ""]
@@ -66,32 +61,27 @@ def test_a_summary_shows_what_the_strategy_shows(capsys: pytest.CaptureFixture[s
 def test_a_summary_can_be_written_where_only_ascii_is(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", out)
-    terminal.print_summary(document())
+    terminal.print_summary(FOUND, FILES)
     out.flush()
 
 
 SEEDS = {
-    "the run's": ({}, "on linear-regression, seed 3, 10 steps"),
-    "of results that have none": ({"results": [{"name": "wsd"}]}, "on linear-regression, seed 3, 10 steps"),
-    "of results": (
-        {"results": [{"seed": 1}, {"seed": 0}, {"seed": 1}]},
-        "on linear-regression, seeds 0, 1, 10 steps",
-    ),
+    "the run's": ([], "on linear-regression, seed 3, 10 steps"),
+    "of results that have none": ([None], "on linear-regression, seed 3, 10 steps"),
+    "of results": ([1, 0, 1], "on linear-regression, seeds 0, 1, 10 steps"),
 }
 
 
-@pytest.mark.parametrize(("changes", "said"), SEEDS.values(), ids=SEEDS)
+@pytest.mark.parametrize(("seeds", "said"), SEEDS.values(), ids=SEEDS)
 def test_a_summary_names_the_seeds_that_were_trained(
-    changes: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+    seeds: list[int | None], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    terminal.print_summary(document(**changes))
+    terminal.print_summary(replace(FOUND, results=tuple(map(trained, seeds))), FILES)
     assert capsys.readouterr().out.splitlines()[0] == f"semilocal {said}"
 
 
 def test_a_summary_of_a_run_that_found_no_schedule_has_no_files_of_one(capsys: pytest.CaptureFixture[str]) -> None:
-    untrained = {"jobs": 0, "jobs_reused": 0, "steps_trained": 0, "full_runs": 0.0, "seconds": 0.1}
-    files = {"schedule": None, "checkpoint": None, "result": "result.json"}
-    terminal.print_summary(document(schedule=None, checkpoint=None, segments=[], cost=untrained, files=files))
+    terminal.print_summary(a_result(), {"schedule": None, "checkpoint": None, "result": "result.json"})
     assert capsys.readouterr().out.split("\n") == [
         "semilocal: no schedule, 10 steps",
         "",
@@ -101,7 +91,7 @@ def test_a_summary_of_a_run_that_found_no_schedule_has_no_files_of_one(capsys: p
 
 
 def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_summary(document())
+    terminal.print_summary(FOUND, FILES)
     out = capsys.readouterr().out
     assert "semilocal on linear-regression, seed 3, 10 steps" in out
     assert "train loss 1.5000 (smoothed), validation loss 1.2500, test loss 1.1250" in out
@@ -113,7 +103,7 @@ def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.Captur
 
 
 def test_a_search_without_segments_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:
-    terminal.print_summary(document(segments=[]))
+    terminal.print_summary(replace(FOUND, segments=()), FILES)
     assert "margin" not in capsys.readouterr().out
 
 

@@ -16,9 +16,14 @@ import pytest
 
 import searches
 from command_line import Lrctl
-from lrctl.contracts.result import JobResult
+from comparisons import a_result
+from lrctl.contracts.result import JobRecord
+from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
 from lrctl.engine import session
+from lrctl.engine.job_runner import JobRunner
 from lrctl.storage import gc, listing
+from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import STALE, Store
 from searches import facts, small
 
@@ -37,7 +42,7 @@ def put(store: Store, name: str, run: str, parent: str | None = None, age: float
     key, before = KEYS[name], KEYS[parent] if parent else None
     digests = {"losses": store.put_losses(key, np.ones(2), [0.1] * 2)}
     store.checkpoint(key).write_bytes(b"weights")
-    store.put_result(JobResult(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
+    store.put_record(JobRecord(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
     for kind in ("jobs", "losses", "checkpoints"):
         os.utime(store.path / kind / f"{key}{gc.KINDS[kind]}", times=(time.time() - age,) * 2)
 
@@ -51,9 +56,26 @@ def left(store: Store) -> dict[str, str]:
 # What goes
 
 
-def finish(store: Store, run: str, **document: Any) -> None:
-    store.begin(run, "", {})
-    store.finish(run, {"run": run, **document}, {})
+IDENTITY = RunIdentity("semilocal", 1, None, None, {"steps": 10}, {}, {}, {"name": "linear-regression"}, {})
+
+
+def begin(store: Store, run: str) -> None:
+    store.begin(run, IDENTITY, "", {})
+
+
+def finish(store: Store, run: str, **result: Any) -> None:
+    begin(store, run)
+    store.finish(a_result(run=run, **result))
+
+
+def naming(key: str) -> tuple[Segment, ...]:
+    """Decisions that name a job as a candidate."""
+    return (Segment(1, 0, 2, 0.0, 0.0, (Candidate(0.1, 1.0, "ok", key),), 0.1, 0.0),)
+
+
+def result_of(key: str | None) -> TrainedRun:
+    """What a search trained to the end of job `key`."""
+    return TrainedRun("wsd", ScheduleRecord("wsd", {}), key, 1.0, 1.0, 1.0, 1.0)
 
 
 def one_finished(store: Store) -> None:
@@ -63,7 +85,7 @@ def one_finished(store: Store) -> None:
 
 
 def one_unfinished(store: Store) -> None:
-    store.begin("r", "", {})
+    begin(store, "r")
     put(store, "a", "r")
     put(store, "b", "r", "a")
 
@@ -76,21 +98,21 @@ def one_removed(store: Store) -> None:
 def reused_from_a_removed_one(store: Store) -> None:
     for name, parent in (("a", None), ("b", "a"), ("c", "a"), ("d", "b")):
         put(store, name, "gone", parent)
-    finish(store, "r", checkpoint=KEYS["b"], segments=[{"candidates": [{"key": KEYS["c"]}]}])
+    finish(store, "r", checkpoint=KEYS["b"], segments=naming(KEYS["c"]))
 
 
 def continued_by_an_unfinished_one(store: Store) -> None:
     put(store, "a", "gone")
     put(store, "b", "gone", "a")
     put(store, "c", "gone")
-    store.begin("r", "", {})
+    begin(store, "r")
     put(store, "d", "r", "b")
 
 
 def several_results(store: Store) -> None:
     for name in "abc":
         put(store, name, "gone")
-    finish(store, "r", checkpoint=KEYS["a"], results=[{"checkpoint": KEYS["b"]}, {"checkpoint": None}])
+    finish(store, "r", checkpoint=KEYS["a"], results=(result_of(KEYS["b"]), result_of(None)))
 
 
 def nothing_trained(store: Store) -> None:
@@ -99,7 +121,7 @@ def nothing_trained(store: Store) -> None:
 
 
 def young_beside_an_unfinished_one(store: Store) -> None:
-    store.begin("r", "", {})
+    begin(store, "r")
     put(store, "a", "gone", age=0)
     put(store, "b", "gone")
 
@@ -160,9 +182,9 @@ def test_whatever_is_being_written_stays(tmp_path: Path) -> None:
 
 def test_what_stopped_jobs_left_goes_as_results_do(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    finish(store, "r", checkpoint=None, segments=[{"candidates": [{"key": KEYS["c"]}]}])
+    finish(store, "r", checkpoint=None, segments=naming(KEYS["c"]))
     for name, run in (("a", "r"), ("b", "gone"), ("c", "gone")):
-        store.put_result(JobResult(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
+        store.put_record(JobRecord(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
     assert gc.collect(store)["freed"]["stopped"]["files"] == 1
     assert left(store)["stopped"] == "ac"
     (row,) = listing.runs(store)
@@ -193,7 +215,7 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
     searches.search(place, small(strategy__semilocal__eps=0.0), name="shared")
     run_batch, count = session.Session.run_batch, 0
 
-    def run_batch_and_collect(self: session.Session, batch: Any) -> Any:
+    def run_and_collect(self: session.Session, batch: Any) -> Any:
         nonlocal count
         results = run_batch(self, batch)
         count += 1
@@ -203,7 +225,7 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
             gc.collect(Store(place))
         return results
 
-    monkeypatch.setattr(session.Session, "run_batch", run_batch_and_collect)
+    monkeypatch.setattr(session.Session, "run_batch", run_and_collect)
     assert searches.found(searches.search(place)) == expected
 
 
@@ -238,7 +260,7 @@ def test_gc_says_what_it_leaves_for_now(lrctl: Lrctl, place: Path) -> None:
 def interrupted(place: Path, monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> None:
     """Leave a search after its first batch."""
     with monkeypatch.context() as patch:
-        patch.setattr(session.Session, "clean_up", stop_after(1))
+        patch.setattr(JobRunner, "clean_up", stop_after(1))
         with pytest.raises(KeyboardInterrupt):
             searches.search(place, small(**overrides), name="begun")
 
@@ -335,7 +357,7 @@ def test_an_unfinished_run_is_shown_as_what_it_is(lrctl: Lrctl, place: Path, mon
     assert shown.code == 0
     first, _, *recipe = shown.out.splitlines()
     assert first.startswith("begun is not finished; its command continues it: lrctl semilocal --recipe ")
-    assert recipe[0].startswith("# numerics")
+    assert recipe[0] == "[training]"
     document = lrctl("runs", "show", "begun", "--json").document
     assert (document["status"], document["command"], document["steps"]) == ("unfinished", "semilocal", 24)
     assert "[strategy.semilocal]" in document["recipe"]
@@ -367,7 +389,7 @@ class Terminal(io.StringIO):
 def test_whoever_sits_at_a_terminal_is_asked(
     answer: str, stays: bool, lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Store(place).begin("r", "", {})
+    begin(Store(place), "r")
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     done = lrctl("runs", "remove", "r")
     assert (done.code, Store(place).run("r").exists()) == (0, stays)
@@ -407,7 +429,7 @@ BAD: dict[str, tuple[str, str]] = {
 def test_a_bad_command_changes_nothing_and_says_what_to_do(
     command: str, message: str, lrctl: Lrctl, place: Path
 ) -> None:
-    Store(place).begin("begun", "", {})
+    begin(Store(place), "begun")
     done = lrctl(*command.split())
     assert (done.code, done.out) == (2, "")
     assert done.error.startswith(message)

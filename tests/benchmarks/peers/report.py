@@ -11,7 +11,7 @@ from benchmarks.peers.records import Record
 from lrctl.analysis.statistics import paired
 from lrctl.contracts.table import number, signed
 from lrctl.report.charts import MARKERS
-from lrctl.report.figures import COLOURS, described, rendered
+from lrctl.report.drawing import COLOURS, render, with_description
 from lrctl.report.scales import fit
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def cells(row: Row, reference: str) -> list[str]:
 def svg(found: Sequence[Row], title: str) -> str:
     """Test loss against steps trained as an SVG, with what it shows in words for those who do not see it."""
     told = "; ".join(f"{row.contender}: {number(row.test_loss)} after {row.steps_trained:,.0f} steps" for row in found)
-    return described(rendered(lambda figure: paint(figure, found, title), "peers")[1], title, told)
+    return with_description(render(lambda figure: paint(figure, found, title), "peers")[1], title, told)
 
 
 def paint(figure: Figure, found: Sequence[Row], title: str) -> None:

@@ -1,0 +1,129 @@
+"""The experiments of a paper, as recipes tell them.
+
+What a paper did stands in recipes that have a table `[paper]`:
+
+    [paper]
+    name = "semi-local"                       # `lrctl reproduce NAME`
+    table = "Table 5, 10 segments"            # what the cells are
+    command = "semilocal"                     # the strategy, unless a cell names another
+    columns = {train = "train_loss"}          # a printed number, and where ours is in the result document
+    cells = [{label = "eps 0.06", set = {"strategy.semilocal.eps" = 0.06}, printed = {train = 3.165}}]
+    # A cell may have its own `command`, and be given the schedule that another cell found: `given = "RECIPE#LABEL"`.
+    row = 1                                   # its place, where several recipes make one table
+    scales = ["tiny", "paper"]                # at which scales it is run
+    tiny = {recipe = "quickstart", set = {}}  # what is trained at scale tiny instead, and what else is changed
+
+At scale `tiny` the strategies' own tables are kept, and everything else is that of a small recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from lrctl.contracts import params as fields
+from lrctl.errors import unknown
+from lrctl.recipe import files as recipe_file
+from lrctl.recipe import parse as recipes
+from lrctl.recipe.schema import Recipe
+
+Scale = Literal["tiny", "paper"]
+
+TINY = "quickstart"
+"""The recipe that is trained at scale tiny, unless another is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of a paper's table, or a few that belong together: what is run, and what is printed.
+
+    `columns` tells where our numbers are, if they are elsewhere than those of the other cells.
+    """
+
+    label: str
+    printed: Any = field(default_factory=dict)
+    set: Any = field(default_factory=dict)
+    command: str = ""
+    given: str = ""
+    columns: Any = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    """What is trained in place of the paper's model, and the recipe keys that are changed for it."""
+
+    recipe: str = TINY
+    set: Any = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A recipe's `[paper]` table."""
+
+    name: str
+    table: str
+    cells: Any
+    command: str = ""
+    columns: Any = field(default_factory=lambda: {"train": "train_loss", "eval": "test_loss"})
+    scales: tuple[str, ...] = ("tiny", "paper")
+    tiny: Any = field(default_factory=dict)
+    row: int = 0
+    recipe: str = ""
+
+
+def papers() -> list[str]:
+    """The papers that bundled recipes are from."""
+    return sorted({each.name for each in every_experiment()})
+
+
+def every_experiment() -> list[Experiment]:
+    """The experiments of all papers, in the order of their recipes' names."""
+    return [each for name in recipe_file.bundled() if (each := experiment_in(name))]
+
+
+def experiments(paper: str, scale: Scale) -> list[Experiment]:
+    """The experiments of a paper that are run at a scale, in the order of their recipes' names.
+
+    Raises:
+        UsageError: no recipe is of that paper, or its table is not as it should be.
+    """
+    every = every_experiment()
+    if paper not in (known := {each.name for each in every}):
+        raise unknown("paper", paper, known, f"lrctl reproduce {paper}")
+    return [each for each in every if each.name == paper and scale in each.scales]
+
+
+def experiment_in(recipe: str) -> Experiment | None:
+    """What a bundled recipe says of a paper; None if it says nothing.
+
+    Raises:
+        UsageError: a key is unknown or missing.
+    """
+    table = recipe_file.parse(recipe_file.bundled()[recipe]).get("paper")
+    if table is None:
+        return None
+    where = f"{recipe}: paper"
+    read: Experiment = fields.build(Experiment, {**table, "recipe": recipe}, where)
+    cells = tuple(fields.build(Cell, each, f"{where}.cells[{i}]") for i, each in enumerate(read.cells))
+    return replace(read, cells=cells, tiny=fields.build(Smaller, read.tiny, f"{where}.tiny"))
+
+
+def by_table(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
+    """The experiments of each table of the paper, by their rows; tables in the order of the first of each."""
+    tables: dict[str, list[Experiment]] = {}
+    for each in experiments:
+        tables.setdefault(each.table, []).append(each)
+    return [sorted(table, key=lambda each: each.row) for table in tables.values()]
+
+
+def recipe_of(experiment: Experiment, cell: Cell, scale: Scale, overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe of a cell; `overrides` are the user's own."""
+    if scale == "paper":
+        return recipes.read(experiment.recipe, {**cell.set, **overrides})
+    tables: dict[str, Any] = {}
+    for layer in recipe_file.layers(experiment.recipe):
+        tables = recipe_file.merge(layer.tables, tables)
+    own = tables.get("strategy", {}).items()
+    strategy = {f"strategy.{name}.{key}": value for name, table in own for key, value in table.items()}
+    return recipes.read(experiment.tiny.recipe, {**strategy, **experiment.tiny.set, **cell.set, **overrides})

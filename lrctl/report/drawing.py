@@ -1,0 +1,131 @@
+"""What all figures of a report have in common: ink, colours, lines, legends, and how they become PNG and SVG."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, FigureBase, SubFigure
+
+INK = "#1b1e23"
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b87a00", "#3a97d4")
+"""Of Okabe and Ito, told apart by the colour-blind too; the last two are darker, to stand out from white."""
+
+STYLES = ("-", (0, (6, 2)), (0, (6, 2, 1.5, 2)), (0, (1.5, 1.5)))
+"""As many as are told apart in print; with the colours, twelve lines look different."""
+
+LOOK: Any = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlepad": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.alpha": 0.15,
+    "grid.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+}
+
+HEIGHT = 4.0
+"""Of two panels in inches, without their legend; their width is 10."""
+
+Look = dict[str, Any]
+"""How a line is drawn: its colour, style and width."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that was drawn, and how to read it."""
+
+    name: str
+    png: bytes
+    svg: str
+    caption: str = ""
+
+
+def render(paint: Callable[[Figure], None], name: str) -> tuple[bytes, str]:
+    """A figure as PNG and as SVG; what is painted alike always gives the same bytes.
+
+    The name tells the parts of figures on one page apart.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(LOOK | {"svg.hashsalt": f"lrctl {name}"}), without_font_warnings():
+        figure = Figure(figsize=(10, HEIGHT), layout="constrained")
+        paint(figure)
+        png, svg = BytesIO(), BytesIO()
+        figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
+        figure.set_layout_engine("none")  # it stays as it was laid out: doing it again takes as long as drawing
+        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return png.getvalue(), svg.getvalue().decode()
+
+
+@contextmanager
+def without_font_warnings() -> Iterator[None]:
+    """Text in a script that the font lacks is no reason to warn: the SVG and the tables have it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def stacked(figure: Figure, heights: Sequence[float]) -> Sequence[SubFigure]:
+    """Parts of a figure one below the other, each of its height in inches."""
+    figure.set_figheight(sum(heights))
+    return [*figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]]
+
+
+def look_of(place: int) -> Look:
+    """The look of the line at this place, from 0; from the thirteenth on they are thinner."""
+    width = 1.8 if place < math.lcm(len(COLOURS), len(STYLES)) else 1.0
+    return {"color": COLOURS[place % len(COLOURS)], "linestyle": STYLES[place % len(STYLES)], "linewidth": width}
+
+
+def legend_columns(labels: Sequence[str]) -> int:
+    """How many labels have room beside each other."""
+    return max(1, min(len(labels), 120 // (max(map(len, labels)) + 8)))
+
+
+def legend_rows(labels: Sequence[str]) -> int:
+    """How many lines of text the legend takes."""
+    return math.ceil(len(labels) / legend_columns(labels))
+
+
+def legend(figure: FigureBase, labels: Sequence[str], looks: Sequence[Look]) -> None:
+    """One legend below what is drawn; labels are shown as they are, not as formulas."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], **look) for look in looks]
+    box = figure.legend(
+        handles, ["-"] * len(labels), loc="outside lower center", ncols=legend_columns(labels), handlelength=3.2
+    )
+    for text, label in zip(box.get_texts(), labels, strict=True):
+        text.set(text=label, parse_math=False)
+
+
+def with_description(svg: str, title: str, description: str) -> str:
+    """The SVG with a title and a description, for those who do not see it."""
+    from html import escape
+
+    texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    return re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + texts, svg, count=1)
