@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -18,10 +19,12 @@ from torch import Tensor, nn
 from lrctl import testing
 from lrctl.contracts import params as fields
 from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import Failure, JobResult
+from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Scope, UpdateContext
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult
+from lrctl.engine.worker import attempt
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
 from lrctl_schedules.constant import Constant, ConstantWithWarmup
@@ -184,14 +187,14 @@ def test_a_built_in_workload_keeps_its_contract(
 def test_a_built_in_executor_keeps_its_contract(name: str, tmp_path: Path) -> None:
     part = registry().get("executor", name)
     params = fields.build(part.params, {"workers": 1} if name == "processes" else {}, name)
-    testing.check_executor(part.target(params, tmp_path), SPEC, JOBS)
+    testing.check_executor(part.target(params, partial(attempt, tmp_path)), SPEC, JOBS)
 
 
 SPEC = replace(
     testing.SPEC,
     workload="linear-regression",
     workload_params={"dim": 2, "batch_size": 4, "noise": 0.1},
-    optimizer={"name": "adamw", "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1},
+    optimizer=AdamW(),
 )
 JOBS = [SegmentJob(0, 3, PiecewiseLinear(((0, lr),))) for lr in (0.1, 0.2)]
 
@@ -454,7 +457,7 @@ def flat(params: Any, run: RunSpec) -> Search:
 
 def forgetful(params: Any, run: RunSpec) -> Search:
     found = yield from flat(params, run)
-    return replace(found, summary=(("n", next(count)),))
+    return replace(found, summary={"n": next(count)})
 
 
 def wavering(params: Any, run: RunSpec) -> Search:
@@ -584,18 +587,18 @@ class Fake:
     """A sound executor that runs nothing."""
 
     closed: int = 0
-    change: Callable[[list[JobResult]], list[JobResult]] = field(default=lambda results: results)
+    change: Callable[[list[JobRecord]], list[JobRecord]] = field(default=lambda results: results)
     closes: int = 2
 
-    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobResult]:
-        yield from self.change([JobResult(job.key(spec), "ok", 1.0) for job in jobs])
+    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
+        yield from self.change([JobRecord(job.key(spec), "ok", 1.0) for job in jobs])
 
     def close(self) -> None:
         self.closed += 1
         assert self.closed <= self.closes, "closed too often"
 
 
-def fail_last(results: list[JobResult]) -> list[JobResult]:
+def fail_last(results: list[JobRecord]) -> list[JobRecord]:
     return [*results[:-1], replace(results[-1], status="failed", failure=Failure("ValueError", "why"))]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lrctl.contracts.run_result import RunResult
 from lrctl.errors import UsageError
 from lrctl.papers import reproduce
 from lrctl.papers.reproduce import Cell, Experiment, Reproduced, Reproduction, Smaller
@@ -54,7 +55,7 @@ def test_at_scale_tiny_another_model_is_trained_with_the_same_strategy() -> None
     cell = wanted.cells[1]
     paper, tiny = (reproduce.recipe_of(wanted, cell, scale, {}) for scale in ("paper", "tiny"))
     quickstart = recipes.read("quickstart")
-    assert paper.workload.params["d_model"] == 768
+    assert paper.workload.params.d_model == 768
     assert tiny.workload == quickstart.workload
     assert tiny.training == quickstart.training
     assert tiny.params("semilocal").segments == paper.params("semilocal").segments == 4
@@ -65,7 +66,7 @@ def test_at_scale_tiny_another_model_is_trained_with_the_same_strategy() -> None
 def test_cells_are_run_and_laid_beside_what_is_printed(two_recipes: Path) -> None:
     (wanted,) = reproduce.experiments("ours", "tiny")
     done = Reproduction("tiny", two_recipes / "store", {"executor.name": "serial"}).run(wanted)
-    assert [each.document["steps"] for each in done if each.document] == [16, 16, 16]
+    assert [each.result.steps for each in done if each.result] == [16, 16, 16]
     table = reproduce.beside([wanted], done, "tiny")
     assert table.columns == (" ", "train, printed", "train, ours", "eval, printed", "eval, ours")
     assert [row[:2] for row in table.rows] == [("a", "1.5"), ("b", "1.25"), ("local", "3")]
@@ -81,10 +82,11 @@ def test_cells_are_run_and_laid_beside_what_is_printed(two_recipes: Path) -> Non
 def test_a_cell_is_given_what_another_found_stretched_to_its_own_length(two_recipes: Path) -> None:
     wanted = next(each for each in reproduce.experiments("ours", "paper") if each.recipe == "stretched")
     (done,) = Reproduction("paper", two_recipes / "store", {"executor.name": "serial"}).run(wanted)
-    assert done.document
-    assert done.document["steps"] == 40
-    assert done.document["schedule"]["family"] == "piecewise-linear"
-    assert done.document["schedule"]["params"]["knots"][-1][0] == 40
+    assert done.result
+    assert done.result.schedule
+    assert done.result.steps == 40
+    assert done.result.schedule.family == "piecewise-linear"
+    assert done.result.schedule.params["knots"][-1][0] == 40
 
 
 def test_a_cell_that_diverges_says_so_and_the_others_go_on(two_recipes: Path) -> None:
@@ -93,8 +95,8 @@ def test_a_cell_that_diverges_says_so_and_the_others_go_on(two_recipes: Path) ->
     cells = tuple(Cell(name, {}, {**settings, "strategy.baseline.grid": [lr]}) for name, lr in lrs.items())
     wanted = Experiment("ours", "t", cells, "baseline", recipe="smoke", tiny=Smaller("smoke"))
     first, second = Reproduction("tiny", two_recipes / "store", {"executor.name": "serial"}).run(wanted)
-    assert (first.failure, first.document) == ("diverged", None)
-    assert second.document
+    assert (first.failure, first.result) == ("diverged", None)
+    assert second.result
     assert reproduce.beside([wanted], [first, second], "tiny").rows[0][2] == "diverged"
 
 
@@ -111,10 +113,15 @@ def test_a_wrong_key_names_the_cell(two_recipes: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "found"), [("a", 1), ("b.0.c", 2), ("b.1.c", None), ("b.x", None), ("a.b", None), ("none", None)]
+    ("path", "found"),
+    [("a", 1), ("b.0.c", 2), ("b.1.c", None), ("b.x", None), ("a.b", None), ("none", None), ("train_loss", 0.5)],
 )
 def test_ours_is_found_by_its_path(path: str, found: Any) -> None:
-    assert Reproduced(Cell(""), {"a": 1, "b": [{"c": 2}]}).ours(path) == found
+    summary = {"a": 1, "b": [{"c": 2}]}
+    result = RunResult(
+        command="local", run="r", workload="w", seed=0, steps=1, schedule=None, summary=summary, train_loss=0.5
+    )
+    assert Reproduced(Cell(""), result).ours(path) == found
 
 
 def test_kendalls_tau_tells_whether_orders_agree() -> None:

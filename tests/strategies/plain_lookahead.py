@@ -32,14 +32,14 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
             break
         tried[further] = probe(rises[0], further)
     top = min(tried, key=lambda each: tried[each])
+    if tried[top] == math.inf:
+        return None
     limited = any(lr > top for lr in tried) and not tried[min(lr for lr in tried if lr > top)] < begin
     if limited:
         for _ in range(3):
             between = math.sqrt(top * min(lr for lr in tried if lr > top))
             tried[between] = probe(rises[0], between)
             top = min(tried, key=lambda each: tried[each])
-    if tried[top] == math.inf:
-        return None
     by_rise: dict[int, float] = {}
     for rise in rises:
         by_rise.setdefault(rise, probe(rise, top))

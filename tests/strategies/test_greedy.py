@@ -10,6 +10,7 @@ import pytest
 import transformers
 
 from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.optimizers import OPTIMIZERS
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch, SearchResult
 from lrctl.errors import UsageError
@@ -37,7 +38,7 @@ def summary(found: SearchResult) -> dict[str, Any]:
 
 
 def optimizer_of(job: SegmentJob) -> str:
-    return str(job.optimizer["name"]) if job.optimizer else "recipe"
+    return job.optimizer.name if job.optimizer else "recipe"
 
 
 def first_lr(schedule: Any) -> float:
@@ -154,8 +155,8 @@ def test_the_best_run_of_greedylr_is_handed_over() -> None:
     )
     best = next(j for j in batches[1].jobs if isinstance(j.schedule, Greedy) and optimizer_of(j) == "sgd")
     assert found.schedule == best.schedule
-    assert summary(found)["results"][0]["checkpoint"] == found.checkpoint
-    assert (summary(found)["results"][0]["optimizer"], summary(found)["results"][0]["seed"]) == ("sgd", 4)
+    assert found.results[0].checkpoint == found.checkpoint
+    assert (found.results[0].optimizer, found.results[0].seed) == ("sgd", 4)
 
 
 def test_nothing_is_handed_over_where_every_run_of_greedylr_diverged() -> None:
@@ -326,4 +327,4 @@ def test_recorded_rows_are_summed_up_without_training(tmp_path: Path) -> None:
 
 
 def test_a_problem_for_tests_has_every_optimizer() -> None:
-    assert run_spec(STEPS).optimizers["sgd"]["momentum"] == 0.0
+    assert run_spec(STEPS).optimizers == {name: kind() for name, kind in OPTIMIZERS.items()}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lrctl.contracts.job import SegmentJob
@@ -76,6 +76,9 @@ def test_it_is_a_sound_strategy() -> None:
     check_strategy(lookahead, Lookahead(score_on="validation", budget=3), steps=300)
 
 
+@example(496, 0.6, 495, (1e-3, 3.33e-3, 1e-2), 1.2, (0.4, 0.7, 0.85, 0.95), (0.1,)).via(
+    "all first LRs diverge, but not one between two of them"
+)
 @settings(max_examples=300, deadline=None)
 @given(
     seed=st.integers(0, 10**6),

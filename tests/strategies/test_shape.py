@@ -26,7 +26,6 @@ from strategies.shape_landscapes import (
     searched,
     seed_of,
     setting,
-    summary,
 )
 
 # What is tried
@@ -152,8 +151,8 @@ def test_choices_are_made_by_the_metric_that_is_asked_for() -> None:
     by_validation, by_train = results(script), results(script, metric="train")
     least, most = (choice(s.b for s in drawn(shapes=3)) for choice in (min, max))
     assert (by_validation.schedule.b, by_train.schedule.b) == (least, most)
-    assert summary(by_validation)["chosen_by"] == "validation loss"
-    assert summary(by_train)["chosen_by"] == "training loss"
+    assert by_validation.chosen_by == "validation loss"
+    assert by_train.chosen_by == "training loss"
 
 
 # The grid of base LRs
@@ -237,8 +236,8 @@ def test_the_run_of_the_first_fresh_seed_is_handed_over() -> None:
     found, batches = searched(lambda s, seed: 1 + off_lr(s) + {4: -0.5}.get(seed, 0.0))
     job = key_of(found, batches)
     assert (job.seed, job.schedule, job.evaluate) == (3, found.schedule, ("validation", "test"))
-    assert summary(found)["results"][0]["checkpoint"] == found.checkpoint
-    assert summary(found)["results"][0]["seed"] == 3
+    assert found.results[0].checkpoint == found.checkpoint
+    assert found.results[0].seed == 3
 
 
 def test_a_run_that_diverged_is_not_handed_over() -> None:

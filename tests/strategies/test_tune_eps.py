@@ -54,7 +54,7 @@ def test_the_best_eps_and_policy_are_handed_over_and_named() -> None:
     found, _, tried = tune(0.02)
     summary = dict(found.summary)
     assert tried[summary["eps"], summary["decay"]] == min(tried.values())
-    assert summary["chosen_by"] == "validation loss"
+    assert found.chosen_by == "validation loss"
 
 
 def test_a_person_is_shown_every_eps_and_the_one_found() -> None:
