@@ -23,12 +23,12 @@ def register_strategies(register: Register) -> None:
     from lrctl_strategies.lookahead.search import lookahead
     from lrctl_strategies.semilocal.params import Local, SemiLocal
     from lrctl_strategies.semilocal.search import local
-    from lrctl_strategies.semilocal.tune_eps import tunable
+    from lrctl_strategies.semilocal.tune_eps import semilocal_strategy
     from lrctl_strategies.shape.params import ShapeSearch
     from lrctl_strategies.shape.search import shape
 
     register(
-        tunable,
+        semilocal_strategy,
         name="semilocal",
         params=SemiLocal,
         help="semi-local search: per segment, the largest LR whose loss is within eps of the best",

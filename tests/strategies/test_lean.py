@@ -21,7 +21,7 @@ from lrctl_strategies.grids import ratios
 from lrctl_strategies.semilocal.lean import first_of, next_of
 from lrctl_strategies.semilocal.params import Local, SemiLocal
 from lrctl_strategies.semilocal.search import local, semilocal
-from lrctl_strategies.semilocal.tune_eps import tunable
+from lrctl_strategies.semilocal.tune_eps import semilocal_strategy
 from searches import search, smoke
 
 
@@ -208,7 +208,7 @@ def test_stopping_does_not_change_the_path_even_with_several_minima(seed: int, e
 def test_it_keeps_the_contract(unit: Literal["nats", "progress"]) -> None:
     check_strategy(semilocal, SemiLocal(0.4, unit, lean=True))
     check_strategy(local, Local(lean=True))
-    check_strategy(tunable, SemiLocal(0.4, unit, tune_eps=True, lean=True))
+    check_strategy(semilocal_strategy, SemiLocal(0.4, unit, tune_eps=True, lean=True))
 
 
 def test_the_document_says_which_candidates_were_skipped(tmp_path: Path) -> None:

@@ -282,7 +282,7 @@ def test_runs_that_diverge_here_and_there_are_no_reason_to_crash() -> None:
     )
     (against,) = setting(found)["against"]
     assert math.isnan(against["difference"])
-    assert (against["interval"], against["p"], against["verdict"]) == (None, None, "no difference shown")
+    assert (against["interval"], against["p"], against["verdict"]) == (None, None, "not finite: no statement")
 
 
 def test_when_everything_diverged_the_error_says_what_to_change() -> None:

@@ -16,8 +16,9 @@ from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.testing import Scripted
 from lrctl_strategies.shape.params import FAMILIES, ShapeSearch
 from lrctl_strategies.shape.search import shape
+from lrctl_strategies.shape.settings import Setting
 from lrctl_strategies.shape.space import space
-from lrctl_strategies.shape.trials import Bench, Setting
+from lrctl_strategies.shape.trials import Trials
 from lrctl_workloads.regression.exact import ExactRegression, ExactRegressionParams
 from searches import search, smoke
 from strategies.shape_landscapes import summary
@@ -84,10 +85,10 @@ def test_a_refined_shape_is_at_least_as_good_as_the_drawn_one(small: Any) -> Non
 def test_no_small_change_makes_a_refined_shape_better(small: Any, name: str) -> None:
     entry = by_name(small)[name]
     family = space(name, 12)
-    bench = Bench(RunSpec(12, exact=exact()), Setting("", 12), "validation", GRID)
+    trials = Trials(RunSpec(12, exact=exact()), Setting("", 12), "validation", GRID)
     refined, base_lr = family.shape(entry["searched"]), entry["schedule"]["params"]["peak_lr"]
     near = [(refined, base_lr * f) for f in (1.01, 0.99)] + [(s, base_lr) for s in family.neighbours(refined, 0.01)]
-    assert min(bench.losses_at(near)) > entry["test_loss"] * (1 - 1e-6)
+    assert min(trials.losses_at(near)) > entry["test_loss"] * (1 - 1e-6)
 
 
 def test_the_result_is_strict_json_with_a_table_and_a_chart(small: Any) -> None:
