@@ -303,6 +303,14 @@ def test_halving_finds_the_same_winner_in_fewer_runs() -> None:
     assert halved.notes[-1] == "shapes that successive halving gave up on have the score that they had then"
 
 
+def test_a_third_goes_on_rounded_up_and_at_least_as_many_as_are_trained_again() -> None:
+    for top, expected in ((1, [10, 4, 2]), (3, [10, 4, 3])):
+        _, batches = searched(bowl(b=0.5), shapes=10, halving=True, top=top)
+        by_title = {batch.title: {at_one(job.schedule) for job in batch.jobs} for batch in batches}
+        rounds = ("all shapes, some base LRs", "the better shapes, all base LRs", "the best shapes, all seeds")
+        assert [len(by_title[title]) for title in rounds] == expected
+
+
 @pytest.mark.parametrize("top", [1, 5, 12])
 def test_halving_never_leaves_fewer_shapes_than_are_trained_again(top: int) -> None:
     _, batches = searched(bowl(b=0.5), shapes=12, halving=True, top=top)

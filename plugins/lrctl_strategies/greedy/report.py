@@ -23,7 +23,7 @@ NEXT = "lrctl report RUN for the loss and LR histories; lrctl baseline for sched
 
 @dataclass(frozen=True, slots=True)
 class EntryResult:
-    """A run that was trained. `losses` are the smoothed training losses at each stage."""
+    """A run that was trained."""
 
     entry: Entry
     result: JobResult

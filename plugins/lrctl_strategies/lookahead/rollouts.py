@@ -127,14 +127,11 @@ class Rollouts:
 
     def cost(self, wanted: Sequence[Knots]) -> float:
         """Full runs that these schedules would still cost together."""
-        missing = {knots[:n] for knots in wanted for n in range(2, len(knots) + 1) if self.new(knots[:n])}
+        # A set: what two of them share is trained once.
+        missing = {knots[:n] for knots in wanted for n in range(2, len(knots) + 1) if knots[:n] not in self.keys}
         scored = sum(knots[-1][0] == self.steps for knots in missing)
         trained = sum(knots[-1][0] - knots[-2][0] for knots in missing)
         return (trained + FORWARD * self.judge.score_batches * scored) / self.steps
-
-    def new(self, knots: Knots) -> bool:
-        """Whether no job has trained up to there."""
-        return knots not in self.keys
 
     def roll(self, moves: Sequence[tuple[str, Sequence[float]]]) -> Work[list[Rollout]]:
         """Train runs, each from the last knot up to which it is known; several go side by side."""
@@ -145,7 +142,7 @@ class Rollouts:
         scores: dict[Knots, float] = {}
         whole = len(self.at) + 2
         for n in range(2, whole + 1):
-            parts = [knots for knots in dict.fromkeys(each[:n] for each in wanted) if self.new(knots)]
+            parts = [knots for knots in dict.fromkeys(each[:n] for each in wanted) if knots not in self.keys]
             jobs = [self.job(knots) for knots in parts]
             if jobs:
                 results = yield Batch(title, jobs, keep=self.needed(wanted), judge=False)
