@@ -122,6 +122,14 @@ def test_the_verdict_comes_from_the_seeds(leads: dict[int, float], verdict: str)
     assert pair["seeds"] == list(leads)
 
 
+@pytest.mark.parametrize(("others", "verdict"), [(1, "better"), (2, "no difference shown")])
+def test_p_is_corrected_for_the_number_of_comparisons(others: int, verdict: str) -> None:
+    found, _ = compared(by_seed({0: 0.35, 1: 0.5, 2: 0.65}), against=("cosine", "linear")[:others], seeds=(0, 1, 2))
+    for pair in summary(found)["pairs"]:
+        assert pair["p"] == pytest.approx(0.0287, abs=1e-4)
+        assert (pair["p_holm"], pair["verdict"]) == (pytest.approx(others * pair["p"]), verdict)
+
+
 def test_a_run_of_another_schedule_that_diverges_is_not_counted_against_it() -> None:
     found, _ = compared(
         lambda job: math.inf if "Linear" in type(job.schedule).__name__ else 1.0, against=("linear", "cosine")

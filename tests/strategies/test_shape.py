@@ -267,6 +267,18 @@ def test_the_comparison_with_tuned_schedules_is_on_seeds_that_ranked_neither() -
     assert against["difference"] == pytest.approx(0)
 
 
+@pytest.mark.parametrize(("others", "verdict"), [(1, "better"), (2, "no difference shown")])
+def test_p_is_corrected_for_the_number_of_families_compared_with(others: int, verdict: str) -> None:
+    leads = {6: 0.35, 7: 0.5, 8: 0.65}
+    found, _ = searched(
+        lambda s, seed: bowl()(s, seed) + (type(s).__name__ != "Rex") * leads.get(seed, 0.5),
+        against=("cosine", "linear")[:others],
+    )
+    for against in setting(found)["against"]:
+        assert against["difference"] == pytest.approx(-0.5)
+        assert (against["p"], against["verdict"]) == (pytest.approx(others * 0.0287, abs=2e-4), verdict)
+
+
 def test_grid_shapes_that_are_the_same_count_once() -> None:
     """In 10 steps a warmup of 5 % or 10 % is at most one step, which is none."""
     found, _ = searched(bowl(), run_spec(10), against=("cosine",), top=3)
