@@ -16,8 +16,7 @@ from lrctl.registry.registry import registry
 from lrctl.testing import SPEC, play
 from lrctl_strategies.baseline.params import Baseline
 from lrctl_strategies.baseline.search import baseline
-from lrctl_strategies.grids import GEOMETRIC
-from lrctl_strategies.tuning.tuning import extended
+from lrctl_strategies.grids import GEOMETRIC, extended
 
 STEPS = 40
 Landscape = Callable[[Any], float]

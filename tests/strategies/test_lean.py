@@ -17,7 +17,7 @@ from lrctl.contracts.strategy import Tolerance
 from lrctl.planning.estimate import estimate
 from lrctl.storage.identity import RunIdentity
 from lrctl.testing import Landscape, check_strategy, play
-from lrctl_strategies.grids import ratios
+from lrctl_strategies.semilocal.candidates import ratios
 from lrctl_strategies.semilocal.lean import first_of, next_of
 from lrctl_strategies.semilocal.params import Local, SemiLocal
 from lrctl_strategies.semilocal.search import local, semilocal

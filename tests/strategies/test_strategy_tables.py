@@ -9,7 +9,8 @@ import pytest
 
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import TrainedRun
-from lrctl_strategies.tuning.tables import best_of_each, closed_forms
+from lrctl_strategies.closed_form.report import closed_forms
+from lrctl_strategies.tuning.tables import best_of_each
 
 
 def entry(family: str, *, given: bool = False, **params: Any) -> TrainedRun:

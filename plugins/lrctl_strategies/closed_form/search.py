@@ -12,7 +12,7 @@ from typing import Any
 
 from lrctl.contracts.axes import scalable, stretch
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, params_of
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
 from lrctl.contracts.strategy import RunSpec, Search, SearchResult
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
@@ -20,10 +20,10 @@ from lrctl.registry.schedules import parse_schedule
 from lrctl_strategies.closed_form.fitting import Fit, fit, rank
 from lrctl_strategies.closed_form.params import FitClosedForm
 from lrctl_strategies.closed_form.prediction import measured, predicted
+from lrctl_strategies.closed_form.report import closed_forms, entry
 from lrctl_strategies.families import check_tunable, every_tunable
 from lrctl_strategies.tuning.side_by_side import SideBySide
 from lrctl_strategies.tuning.start import start
-from lrctl_strategies.tuning.tables import closed_forms
 from lrctl_strategies.tuning.tuning import PEAK, Tuning, value_of
 
 FOUND = "found"
@@ -94,17 +94,6 @@ def given(p: FitClosedForm, run: RunSpec) -> Any:
     if not any(schedule(step) for step in range(run.steps)):
         raise UsageError(f"source: over {run.steps} steps the schedule is 0 at every step, so there is nothing to fit")
     return schedule
-
-
-def entry(fitted: Fit) -> dict[str, Any]:
-    """A fit as a row of the table."""
-    return {
-        "family": fitted.family,
-        "params": params_of(fitted.schedule),
-        "error": fitted.error,
-        "parameters": len(fitted.parameters),
-        "fitted": list(fitted.parameters),
-    }
 
 
 def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> list[Tuning]:

@@ -57,6 +57,7 @@ def hold(rollouts: Rollouts, lr: float) -> Work[int | None]:
     Returns how often it was; None if only the first could be tried.
     """
     moves = [(f"hold {lr:.3g} until step {step}", [lr] * n) for n, step in enumerate(rollouts.at[1:], 2)]
+    # Side by side, since the first says nothing before there is a second to compare it with.
     first = moves[: 2 if rollouts.affords([lrs for _, lrs in moves[:2]]) else 1]
     scores = [rollout.score for rollout in (yield from rollouts.roll(first))]
     while len(scores) > 1 and scores[-1] < min(scores[:-1]) and (more := moves[len(scores) : len(scores) + 1]):

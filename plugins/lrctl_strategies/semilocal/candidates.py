@@ -10,9 +10,30 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, Tolerance, Work
-from lrctl_strategies.grids import likely_first, ratios
 from lrctl_strategies.semilocal.lean import first_of, next_of
 from lrctl_strategies.semilocal.params import SemiLocal, allowed
+
+
+def ratios(n: int) -> list[float]:
+    """The 2n ratios 0/1, 1/2, ..., (n-1)/n, 1, n/(n-1), ..., 3/2, 2/1, ascending (paper, section 3.2.1).
+
+    >>> ratios(3)
+    [0.0, 0.5, 0.6666666666666666, 1.0, 1.5, 2.0]
+    """
+    return [i / (i + 1) for i in range(n)] + [1.0] + [(i + 1) / i for i in range(n - 1, 0, -1)]
+
+
+def likely_first(count: int, start: float) -> list[int]:
+    """The places of ascending candidates, those first whose loss is likely to be the lowest.
+
+    Of ratios to the LR `start` that is the lowest, LR 0: a falling LR gains most at once. Of an absolute grid, where
+    `start` is 0, it lies above the middle.
+
+    >>> likely_first(4, 1e-3), likely_first(9, 0.0)
+    ([0, 1, 2, 3], [6, 5, 7, 4, 8, 3, 2, 1, 0])
+    """
+    likely = 0.0 if start else 0.75 * (count - 1)
+    return sorted(range(count), key=lambda place: abs(place - likely))
 
 
 def candidates(p: SemiLocal, lr: float) -> list[float]:

@@ -60,6 +60,7 @@ def boundaries(segments: int, steps: int) -> list[int]:
         raise UsageError(
             f"segments: {segments} is more than the run's {steps} steps; lower --segments or raise --steps"
         )
+    # In whole numbers: no boundary hangs on how a float is rounded.
     return [k * steps // segments for k in range(segments + 1)]
 
 

@@ -45,6 +45,7 @@ class TriedEps:
                 self.failed = error
                 return math.inf
             assert found.schedule is not None
+            # No step is left to train: the job evaluates its parent's weights.
             end = SegmentJob(
                 self.run.steps, self.run.steps, found.schedule, found.checkpoint, evaluate=(SPLIT,), checkpoint=False
             )

@@ -11,7 +11,7 @@ from lrctl_strategies.intervals import band
 from lrctl_strategies.shape.tables import named
 
 if TYPE_CHECKING:
-    from lrctl_strategies.shape.result import RankedFamily, SettingResult
+    from lrctl_strategies.shape.result import SettingResult
 
 POINTS = 200
 """At how many points of the run a shape is drawn."""
@@ -41,12 +41,8 @@ def of_settings(results: Sequence[SettingResult], documents: Sequence[Document])
 
 def of_family(name: str, results: Sequence[SettingResult]) -> Chart:
     """One family's best shape in each setting."""
-    ranked: list[tuple[str, RankedFamily]] = [
-        (each.setting.label, next(family for family in each.ranked if family.name == name)) for each in results
-    ]
-    return shapes(
-        stem(f"shapes-{name}"), f"The best shape of {name} in each setting", [(a, b.shape) for a, b in ranked]
-    )
+    best = [(each.setting.label, next(one.shape for one in each.ranked if one.name == name)) for each in results]
+    return shapes(stem(f"shapes-{name}"), f"The best shape of {name} in each setting", best)
 
 
 def shapes(name: str, title: str, labelled: Sequence[tuple[str, Any]]) -> Chart:

@@ -110,24 +110,15 @@ def again(
 
     The best of many scores is partly luck; with fresh seeds that luck is gone.
     """
-    kept = {
-        name: sorted(each, key=lambda shape: trials.score(shape, seeds).loss)[: p.top] for name, each in shapes.items()
-    }
-    yield from trials.try_out(
-        "the best shapes with fresh seeds",
-        [
-            Trial(shape, trials.score(shape, seeds).base_lr, seed)
-            for each in kept.values()
-            for shape in each
-            if math.isfinite(trials.score(shape, seeds).loss)
-            for seed in fresh
-        ],
-        last=True,
-    )
+    scores = {shape: trials.score(shape, seeds) for each in shapes.values() for shape in each}
+    kept = {name: sorted(each, key=lambda shape: scores[shape].loss)[: p.top] for name, each in shapes.items()}
+    sound = [shape for each in kept.values() for shape in each if math.isfinite(scores[shape].loss)]
+    afresh = [Trial(shape, scores[shape].base_lr, seed) for shape in sound for seed in fresh]
+    yield from trials.try_out("the best shapes with fresh seeds", afresh, last=True)
     ranked = []
     for name, each in kept.items():
         best = min(each, key=lambda shape: trials.score(shape, fresh).loss)
-        before = trials.score(best, seeds)
+        before = scores[best]
         ranked.append(
             RankedFamily(
                 space=spaces[name],

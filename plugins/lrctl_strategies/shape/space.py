@@ -122,17 +122,17 @@ def space(text: str, steps: int, flag: str = "--family") -> Space:
     name, _, settings = text.partition(":")
     where = f"{flag} {text}"
     family = check_tunable(name, flag)
-    each = [part.strip() for part in settings.split(",") if part.strip()]
-    for given in each:
-        if given.partition("=")[0].strip() in ("steps", "peak_lr"):
-            raise UsageError(f"{where}: {given}: every shape runs for --steps, and is tried at each base LR of --grid")
-    asked = [part.partition("=")[0].strip() for part in each if part.partition("=")[2].strip() == SEARCHED]
+    given = {part.partition("=")[0].strip(): part.strip() for part in settings.split(",") if part.strip()}
+    for parameter, part in given.items():
+        if parameter in ("steps", "peak_lr"):
+            raise UsageError(f"{where}: {part}: every shape runs for --steps, and is tried at each base LR of --grid")
+    asked = [parameter for parameter, part in given.items() if part.partition("=")[2].strip() == SEARCHED]
     hints = get_type_hints(family)
     ranges = {parameter: axis for parameter, axis in axes(family).items() if hints[parameter] is float}
     for parameter in asked:
         if parameter not in ranges:
             raise unknown("parameter to search", parameter, ranges, where)
-    told = parsed(",".join(part for part in each if part.partition("=")[0].strip() not in asked), family, where)
+    told = parsed(",".join(part for parameter, part in given.items() if parameter not in asked), family, where)
     fixed = in_fractions(family) | told
     free = {
         parameter: replace(axis, low=axis.draw[0], high=axis.draw[1]) if axis.draw else axis

@@ -10,9 +10,9 @@ from typing import Any
 
 from lrctl.analysis.statistics import holm, paired, verdict
 from lrctl.contracts.strategy import Work
+from lrctl_strategies.grids import rounded
 from lrctl_strategies.shape.space import Space
 from lrctl_strategies.shape.trials import Trials
-from lrctl_strategies.tuning.tuning import rounded
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from lrctl.contracts.axes import Axis, with_peak
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, Work
+from lrctl_strategies.grids import extended
 from lrctl_strategies.shape.settings import Setting
-from lrctl_strategies.tuning.tuning import extended
 from lrctl_strategies.unit_cube import lrs_at
 
 FARTHEST = 8

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from lrctl.contracts.strategy import SearchResult, Work
 from lrctl.errors import NoValidCandidateError
+from lrctl_strategies.grids import rounded
 from lrctl_strategies.tuning.prefixes import train_all
 from lrctl_strategies.tuning.tables import best_of_each
-from lrctl_strategies.tuning.tuning import PEAK, Tuning, rounded, value_of
+from lrctl_strategies.tuning.tuning import PEAK, Tuning, value_of
 
 EXTENSIONS = 8
 """How often a grid is extended."""
