@@ -19,7 +19,10 @@ from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
 from lrctl.testing import play
+from lrctl_strategies.closed_form.convex_bound import bound
+from lrctl_strategies.closed_form.fitting import fit
 from lrctl_strategies.closed_form.params import FitClosedForm
+from lrctl_strategies.closed_form.prediction import predicted
 from lrctl_strategies.closed_form.search import fit_closed_form
 from lrctl_strategies.families import every_tunable
 from searches import search, smoke
@@ -262,6 +265,15 @@ def test_the_prediction_ranks_by_the_bound_and_sets_the_peak() -> None:
     assert [e["bound"] for e in fits] == sorted(e["bound"] for e in fits)
     assert fits[0]["params"]["peak_lr"] == peak(found.schedule)
     assert batches == []
+
+
+def test_each_fit_is_predicted_at_the_peak_that_is_best_for_it_where_the_schedule_is_best_as_it_is() -> None:
+    fits = [fit(family, HUMP, STEPS) for family in ("triangle", "constant", "linear")]
+    factors = [
+        bound([schedule(step) for step in range(STEPS)])[1]
+        for schedule in (HUMP, *(row.fit.schedule for row in predicted(fits, HUMP, STEPS, None)))
+    ]
+    assert factors == pytest.approx([factors[0]] * 4)
 
 
 def test_a_schedule_predicts_itself_to_be_as_good_as_itself() -> None:

@@ -323,6 +323,14 @@ def test_a_third_goes_on_rounded_up_and_at_least_as_many_as_are_trained_again() 
         assert [len(by_title[title]) for title in rounds] == expected
 
 
+def test_halving_tries_all_seeds_at_the_best_base_lr_and_both_its_neighbours() -> None:
+    _, batches = searched(bowl(), halving=True, grid=(1e-4, 1e-3, 1e-2, 1e-1, 1.0))
+    (last,) = (batch for batch in batches if batch.title == "the best shapes, all seeds")
+    assert {(job.schedule.peak_lr, job.seed) for job in jobs([last])} == {
+        (lr, seed) for lr in (1e-3, 1e-2, 1e-1) for seed in (1, 2)
+    }
+
+
 @pytest.mark.parametrize("top", [1, 5, 12])
 def test_halving_never_leaves_fewer_shapes_than_are_trained_again(top: int) -> None:
     _, batches = searched(bowl(b=0.5), shapes=12, halving=True, top=top)
