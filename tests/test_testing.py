@@ -457,7 +457,7 @@ def flat(params: Any, run: RunSpec) -> Search:
 
 def forgetful(params: Any, run: RunSpec) -> Search:
     found = yield from flat(params, run)
-    return replace(found, summary=(("n", next(count)),))
+    return replace(found, summary={"n": next(count)})
 
 
 def wavering(params: Any, run: RunSpec) -> Search:

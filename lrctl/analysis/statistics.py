@@ -37,6 +37,23 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     return found
 
 
+def verdict(mean: float, p: float | None, n: int) -> str:
+    """What n paired differences, of which less is better, say: `better`, `worse`, or why nothing is shown.
+
+    A difference is shown where p is at most `LEVEL`: p = `LEVEL` itself is enough.
+
+    Args:
+        mean: of the differences.
+        p: as `paired` gives it, with `holm` where there are several; None: nothing can be said.
+        n: how many differences there are, one for each seed.
+    """
+    if p is None:
+        return ("no shared seed", "one seed", "not finite")[min(n, 2)] + ": no statement"
+    if p > LEVEL:
+        return "no difference shown"
+    return "better" if mean < 0 else "worse"
+
+
 def sign_test(positive: int, negative: int) -> float:
     """The p value of the two-sided sign test: that both signs are equally likely. Zeros are to be left out.
 

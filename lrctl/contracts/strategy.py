@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from lrctl.contracts.chart import Chart
 from lrctl.contracts.exact import Exact
@@ -247,7 +247,11 @@ class GivenSchedule:
     stretch: str = ""
 
 
-Search = Generator[Batch, list[JobResult], SearchResult]
+T = TypeVar("T")
+Work = Generator[Batch, list[JobResult], T]
+"""A part of a search, such as `Work[float]`: it asks for batches, is sent their results, and returns what it names."""
+
+Search = Work[SearchResult]
 
 
 class Strategy(Protocol):
@@ -265,10 +269,24 @@ class Strategy(Protocol):
 
 def drive(search: Search, run_batch: Callable[[Batch], list[JobResult]]) -> SearchResult:
     """Run a search to its end: each batch it asks for is answered with one result per job, in order."""
-    results: Any = None
-    while True:
-        try:
-            batch = search.send(results)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        results = run_batch(batch)
+    moved = advance(search)
+    while isinstance(moved, Batch):
+        moved = advance(search, run_batch(moved))
+    return moved
+
+
+def advance(search: Search, results: list[JobResult] | None = None) -> Batch | SearchResult:
+    """The next batch that a search asks for once it is sent these results (None: it begins), or what it found."""
+    try:
+        return search.send(results)  # type: ignore[arg-type]  # a generator begins with None
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def relayed(
+    search: Search, moved: Batch | SearchResult, change: Callable[[Batch], Batch] = lambda batch: batch
+) -> Search:
+    """A search whose last move was `moved`, from there on; each batch is changed on its way."""
+    while isinstance(moved, Batch):
+        moved = advance(search, (yield change(moved)))
+    return moved

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.run_result import Cost, RunResult
-from lrctl.contracts.strategy import Search, SearchResult
+from lrctl.contracts.strategy import Search, SearchResult, advance, relayed
 from lrctl.engine.executors import Executors
 from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import environment, prepare
@@ -175,18 +175,5 @@ def is_whole(run: FinishedRun) -> bool:
 
 def begun(search: Search) -> SearchResult | Search:
     """A search after its first move: what it found if it trains nothing, else the search to go on with."""
-    try:
-        first = next(search)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-
-    def onward() -> Search:
-        batch = first
-        while True:
-            results = yield batch
-            try:
-                batch = search.send(results)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-
-    return onward()
+    moved = advance(search)
+    return moved if isinstance(moved, SearchResult) else relayed(search, moved)

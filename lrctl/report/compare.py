@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from lrctl.analysis.statistics import LEVEL, holm, paired
+from lrctl.analysis.statistics import holm, paired, verdict
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.run_result import LOSSES, RunResult
 from lrctl.errors import unknown
@@ -71,13 +71,7 @@ class Difference:
     @property
     def verdict(self) -> str:
         """What the test loss says of the method; nothing where there is no test."""
-        if len(self.seeds) < 2:
-            return "one seed: no statement" if self.seeds else "no shared seed: no statement"
-        if self.p_holm is None:
-            return "not finite: no statement"
-        if self.p_holm > LEVEL:
-            return "no difference shown"
-        return "better" if self.mean < 0 else "worse"
+        return verdict(self.mean, self.p_holm, len(self.seeds))
 
 
 @dataclass(frozen=True)

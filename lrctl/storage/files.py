@@ -72,8 +72,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def signed(document: dict[str, Any]) -> dict[str, Any]:
-    """A document as strict JSON has it, with a digest of it."""
-    strict: dict[str, Any] = finite(document)
+    """A document as strict JSON has it, with a digest of it in place of the one it may have."""
+    strict: dict[str, Any] = finite({name: value for name, value in document.items() if name != "digest"})
     return strict | {"digest": digest(strict)}
 
 

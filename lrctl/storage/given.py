@@ -52,7 +52,9 @@ def settle(
             continue
         schedule, steps = schedule_given(store, source)
         settled[prefix + field.name] = schedule_text(schedule, steps)
-        settled.setdefault("training.steps", settled.get(prefix + marks[0].stretch) or steps)
+        stretched = settled.get(prefix + marks[0].stretch)
+        # A length that makes no sense is the strategy's to refuse, by the name that the user gave it.
+        settled.setdefault("training.steps", stretched if isinstance(stretched, int) and stretched > 0 else steps)
         if recipe is None and not is_file(source):
             recipe = str(finished(store, source).store.run(source) / "recipe.toml")
             # Of that recipe, what is trained counts, and not what was asked for then.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def register_strategies(register: Register) -> None:
     """Register the strategies; each is imported when it is first used."""
     register(
-        "lrctl_strategies.semilocal.tune_eps:tunable",
+        "lrctl_strategies.semilocal.tune_eps:semilocal_strategy",
         name="semilocal",
         params="lrctl_strategies.semilocal.params:SemiLocal",
         help="semi-local search: per segment, the largest LR whose loss is within eps of the best",

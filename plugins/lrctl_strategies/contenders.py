@@ -56,7 +56,7 @@ def parsed(settings: str, family: Any, where: str) -> dict[str, Any]:
         UsageError: a setting is unknown, is given no value, or a value of another type.
     """
     kinds = {field.name: field.type for field in declared.fields_of(family)}
-    found = {}
+    values = {}
     for each in filter(None, settings.split(",")):
         name, equals, value = (part.strip() for part in each.partition("="))
         if name in SHARED:
@@ -65,8 +65,8 @@ def parsed(settings: str, family: Any, where: str) -> dict[str, Any]:
             raise unknown("setting", name, kinds, where)
         if not equals or not value:
             raise UsageError(f"{where}: {name}: must be given a value, as in {name}=1")
-        found[name] = declared.convert(word(value), kinds[name], f"{where}: {name}")
-    return found
+        values[name] = declared.convert(word(value), kinds[name], f"{where}: {name}")
+    return values
 
 
 def word(value: str) -> Any:

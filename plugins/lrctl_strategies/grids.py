@@ -1,28 +1,48 @@
-"""The LRs that a segment tries."""
+"""Grids of LRs and of other parameters: those that are given, and how they go on."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from lrctl.contracts.axes import Axis
 
 GEOMETRIC = (1e-1, 3.33e-2, 1e-2, 3.33e-3, 1e-3, 3.33e-4, 1e-4, 3.33e-5, 1e-5)
 """The absolute LRs tried where there is no LR to start from (paper, section 3.2.1)."""
 
+FINEST = 10
+"""How often a grid can be refined: by then its factor is a thousandth."""
 
-def ratios(n: int) -> list[float]:
-    """The 2n ratios 0/1, 1/2, ..., (n-1)/n, 1, n/(n-1), ..., 3/2, 2/1, ascending (paper, section 3.2.1).
+Metric = Annotated[
+    Literal["validation", "train"], "the loss that choices are made by: validation, or the smoothed training loss"
+]
+PeakGrid = Annotated[tuple[float, ...], "base LRs; extended by its own factor while the best is on its edge"]
+Refine = Annotated[int, "at the end, try base LRs around the best so often, halving the grid's factor each time"]
 
-    >>> ratios(3)
-    [0.0, 0.5, 0.6666666666666666, 1.0, 1.5, 2.0]
+
+def check_grid(grid: Sequence[float], refine: int) -> None:
+    """Refuse a grid of base LRs that nothing can be tuned with.
+
+    Raises:
+        ValueError: names the parameter.
     """
-    return [i / (i + 1) for i in range(n)] + [1.0] + [(i + 1) / i for i in range(n - 1, 0, -1)]
+    if not grid or not all(lr > 0 for lr in grid):
+        raise ValueError(f"grid: must hold LRs greater than 0, got {list(grid)}")
+    if not 0 <= refine <= FINEST:
+        raise ValueError(f"refine: must be from 0 to {FINEST}, got {refine}")
 
 
-def likely_first(count: int, start: float) -> list[int]:
-    """The places of ascending candidates, those first whose loss is likely to be the lowest.
+def extended(values: Sequence[float], axis: Axis, *, up: bool) -> float:
+    """The value that goes on with an ascending grid beyond one of its ends, as its last two values do.
 
-    Of ratios to the LR `start` that is the lowest, LR 0: a falling LR gains most at once. Of an absolute grid, where
-    `start` is 0, it lies above the middle.
-
-    >>> likely_first(4, 1e-3), likely_first(9, 0.0)
-    ([0, 1, 2, 3], [6, 5, 7, 4, 8, 3, 2, 1, 0])
+    >>> extended([0.01, 0.0333, 0.1], Axis(0, 1, log=True), up=True), extended([0.0, 0.25, 0.5], Axis(0, 1), up=True)
+    (0.3, 0.75)
     """
-    likely = 0.0 if start else 0.75 * (count - 1)
-    return sorted(range(count), key=lambda place: abs(place - likely))
+    before, last = values[-2:] if up else (values[1], values[0])
+    value = last * last / before if axis.log and before else last + (last - before)
+    return min(axis.high, max(axis.low, rounded(value)))
+
+
+def rounded(value: float) -> float:
+    """A value to three significant digits, as people write a grid."""
+    return float(f"{value:.3g}")

@@ -24,7 +24,7 @@ from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
-from lrctl_workloads.text.gpt import Gpt, GptParams
+from lrctl_workloads.text.gpt import Gpt
 
 
 class OnStandIns(Gpt):
@@ -41,10 +41,10 @@ def task_of(recipe: Recipe, *, plain: bool) -> TrainSpec:
         training = replace(training, dtype="float32", compile=False)
     return TrainSpec(
         recipe.workload.name,
-        recipe.workload.params,
+        recipe.workload.changed,
         content="",
         seed=training.seed,
-        optimizer=recipe.named_optimizer,
+        optimizer=recipe.optimizer.settings,
         device=resolve_device(training.device),
         dtype=training.dtype,
         threads=training.threads,
@@ -64,7 +64,7 @@ def main() -> None:
     spec = task_of(
         recipe, plain=not torch.cuda.is_available() and not {"training.dtype", "training.compile"} & {*given}
     )
-    workload = OnStandIns(GptParams(**recipe.workload.params), spec.seed)
+    workload = OnStandIns(recipe.workload.params, spec.seed)
     with quiet_torch(spec.threads, spec.device):
         trained = train(workload, spec, SegmentJob(0, 1, PiecewiseLinear(((0, 1e-4),))))
     parameters = sum(tensor.numel() for tensor in trained.state["model"].values())

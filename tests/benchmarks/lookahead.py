@@ -23,10 +23,12 @@ import lrctl
 from lrctl.analysis.statistics import paired
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Batch
+from lrctl.engine.executors import Executors
+from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import prepare
 from lrctl.engine.session import Session
 from lrctl.recipe import parse as recipes
-from lrctl.registry.schedules import schedule_in
+from lrctl.storage.runs import finished
 from lrctl.storage.store import Store
 
 FIRST_FRESH = 1000
@@ -74,10 +76,12 @@ def searched(name: str, seed: int, fresh: int, store: str, own: dict[str, Any]) 
     }
     read = recipes.read(recipe, settings)
     seeds = range(FIRST_FRESH, FIRST_FRESH + fresh)
-    with closing(Session(Store(store), prepare(read), read)) as session:
+    place, spec = Store(store), prepare(read)
+    with closing(Executors()) as executors:
+        session = Session(JobRunner(place, spec, executors.get(read.executor, place, spec.device)), read)
         losses = {}
         for command, document in found.items():
-            schedule = schedule_in(document, command)
+            schedule = finished(store, document["run"]).rebuilt
             jobs = [
                 SegmentJob(0, document["steps"], schedule, evaluate=("test",), checkpoint=False, seed=s) for s in seeds
             ]

@@ -21,6 +21,7 @@ import torch
 
 from lrctl.contracts import params as fields
 from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.prepare import prepare
 from lrctl.engine.trainer import train
@@ -36,13 +37,14 @@ WARMUP = PiecewiseLinear(((0, 0.0), (STEPS, 1e-3)))
 
 def bare(workload: Any, spec: TrainSpec) -> None:
     """A training loop as one writes it by hand: the same model, data, kernel and LRs; a loss read at each step."""
+    assert isinstance(spec.optimizer, AdamW)
+    beta1, beta2 = spec.optimizer.betas
     model = workload.model()
-    settings: Any = spec.optimizer
     optimizer = torch.optim.AdamW(
         workload.param_groups(model),
-        betas=settings["betas"],
-        eps=settings["eps"],
-        weight_decay=settings["weight_decay"],
+        betas=(beta1, beta2),
+        eps=spec.optimizer.eps,
+        weight_decay=spec.optimizer.weight_decay,
         fused=True,
     )
     losses = []

@@ -23,7 +23,7 @@ from lrctl_schedules.smooth import SmoothNonMonotonic
 from lrctl_schedules.square_root import SquareRoot
 from lrctl_schedules.two_point import TwoPointLinear, TwoPointSpline
 from lrctl_schedules.warmup import Rise, Warmup, warmup_factor
-from lrctl_strategies.fitting import kinds
+from lrctl_strategies.closed_form.fitting import choices
 from schedules.near_optimal import NEW, RISES, WITH_WARMUP, drawn, told
 
 P = 0.3
@@ -84,7 +84,7 @@ def test_a_run_that_is_all_warmup_ends_at_the_peak(family: Any) -> None:
 
 @OF_EACH
 def test_nothing_fits_or_draws_the_shape_of_a_warmup(family: Any) -> None:
-    assert kinds(family) == {}
+    assert choices(family) == {}
     assert not {"rise", "rise_rate"} & axes(family).keys()
     assert Fixed() not in metadata(Warmup)
 

@@ -14,13 +14,13 @@ Score = Callable[[Line], float]
 def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | None:
     """The knots found and their score, with no budget; None if all first LRs or all whole runs diverged."""
     rises = [max(1, round(share * steps)) for share in p.rise]
-    short = max(1 + max(rises), round(p.probe * steps))
+    short = max(1 + max(rises), round(p.short_run * steps))
     begin = score(((0, 0.0),))
 
-    def probe(rise: int, lr: float) -> float:
+    def short_run(rise: int, lr: float) -> float:
         return score(((0, 0.0), (rise, lr), (short, 0.0)))
 
-    tried = {lr: probe(rises[0], lr) for lr in sorted(p.grid)}
+    tried = {lr: short_run(rises[0], lr) for lr in sorted(p.grid)}
     factor = (max(p.grid) / min(p.grid)) ** (1 / (len(tried) - 1)) if len(tried) > 1 else math.sqrt(10)
     while len(tried) < 12:
         lr = min(tried, key=lambda each: tried[each])
@@ -30,19 +30,19 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
             further = max(tried) * factor
         else:
             break
-        tried[further] = probe(rises[0], further)
+        tried[further] = short_run(rises[0], further)
     top = min(tried, key=lambda each: tried[each])
+    if tried[top] == math.inf:
+        return None
     limited = any(lr > top for lr in tried) and not tried[min(lr for lr in tried if lr > top)] < begin
     if limited:
         for _ in range(3):
             between = math.sqrt(top * min(lr for lr in tried if lr > top))
-            tried[between] = probe(rises[0], between)
+            tried[between] = short_run(rises[0], between)
             top = min(tried, key=lambda each: tried[each])
-    if tried[top] == math.inf:
-        return None
     by_rise: dict[int, float] = {}
     for rise in rises:
-        by_rise.setdefault(rise, probe(rise, top))
+        by_rise.setdefault(rise, short_run(rise, top))
     rise = min(by_rise, key=lambda each: by_rise[each])
     lr = 0.75 * top if limited else parabola(tried, top) * (short / steps) ** 0.3
     at = sorted({rise} | {round(share * steps) for share in p.knot if rise < round(share * steps) < steps})

@@ -16,8 +16,7 @@ from lrctl.registry.registry import registry
 from lrctl.testing import SPEC, play
 from lrctl_strategies.baseline.params import Baseline
 from lrctl_strategies.baseline.search import baseline
-from lrctl_strategies.grids import GEOMETRIC
-from lrctl_strategies.tuning.tuning import extended
+from lrctl_strategies.grids import GEOMETRIC, extended
 
 STEPS = 40
 Landscape = Callable[[Any], float]
@@ -26,10 +25,6 @@ Landscape = Callable[[Any], float]
 def tuned(landscape: Landscape, **params: Any) -> tuple[SearchResult, list[Batch]]:
     """Baselines on a landscape that gives the loss of whole runs; 1e9 stands for all other jobs."""
     return play(baseline, Baseline(**params), STEPS, lambda job: landscape(job.schedule) if job.evaluate else 1e9)
-
-
-def results(found: SearchResult) -> list[dict[str, Any]]:
-    return dict(found.summary)["results"]  # type: ignore[no-any-return]
 
 
 def bowl(peak: float, **best: float) -> Landscape:
@@ -45,13 +40,13 @@ def bowl(peak: float, **best: float) -> Landscape:
 
 def test_it_tunes_the_base_lr_then_warmup_then_decay() -> None:
     found, _ = tuned(bowl(3e-3, warmup=0.25, decay=0.05), family=("wsd",))
-    (entry,) = results(found)
-    assert {name: entry["params"][name] for name in ("peak_lr", "warmup", "decay")} == {
+    (entry,) = found.results
+    assert {name: entry.schedule.params[name] for name in ("peak_lr", "warmup", "decay")} == {
         "peak_lr": 3.33e-3,
         "warmup": 0.25,
         "decay": 0.05,
     }
-    assert [(t["parameter"], t["value"]) for t in entry["tried"]] == [
+    assert [(t["parameter"], t["value"]) for t in entry.details["tried"]] == [
         *(("peak_lr", lr) for lr in sorted(GEOMETRIC)),
         *(("warmup", share) for share in (0.0, 0.05, 0.1, 0.25, 0.5)),
         *(("decay", share) for share in (0.0, 0.05, 0.1, 0.25, 0.5)),
@@ -60,16 +55,16 @@ def test_it_tunes_the_base_lr_then_warmup_then_decay() -> None:
 
 def test_a_run_that_is_known_is_not_trained_again() -> None:
     found, batches = tuned(bowl(1e-3), family=("wsd",))
-    assert results(found)[0]["runs"] == 9 + 4 + 4
+    assert found.results[0].full_runs == 9 + 4 + 4
     assert sum(bool(job.evaluate) for batch in batches for job in batch.jobs) == 9 + 4 + 4
 
 
 def test_all_families_are_listed_best_first_and_the_best_is_handed_over() -> None:
     offset = {"WSD": 0.2, "Cosine": 0.1, "Linear": 0.3}
     found, _ = tuned(lambda s: bowl(1e-3)(s) + offset[type(s).__name__])
-    assert [entry["family"] for entry in results(found)] == ["cosine", "wsd", "linear"]
+    assert [entry.schedule.family for entry in found.results] == ["cosine", "wsd", "linear"]
     assert type(found.schedule).__name__ == "Cosine"
-    assert found.checkpoint == results(found)[0]["checkpoint"]
+    assert found.checkpoint == found.results[0].checkpoint
 
 
 @pytest.mark.parametrize(
@@ -79,22 +74,22 @@ def test_all_families_are_listed_best_first_and_the_best_is_handed_over() -> Non
 )
 def test_a_grid_is_extended_while_the_best_is_on_its_edge(best: float, expected: float, told: list[str]) -> None:
     found, _ = tuned(bowl(best), family=("triangle",))
-    assert results(found)[0]["params"]["peak_lr"] == pytest.approx(expected)
+    assert found.results[0].schedule.params["peak_lr"] == pytest.approx(expected)
     assert [note.rpartition(" ")[2] for note in found.notes] == told
     assert all("on the edge of its grid, so it was extended" in note for note in found.notes)
 
 
 def test_a_length_s_grid_is_extended_as_far_as_the_family_allows() -> None:
     found, _ = tuned(bowl(1e-3, warmup=0.0, decay=1.0), family=("wsd",))
-    (entry,) = results(found)
-    assert (entry["params"]["warmup"], entry["params"]["decay"]) == (0.0, 1.0)
+    (entry,) = found.results
+    assert (entry.schedule.params["warmup"], entry.schedule.params["decay"]) == (0.0, 1.0)
     assert [note.rpartition(" ")[2] for note in found.notes[:2]] == ["0.75", "1"]
     assert found.notes[2:] == ("wsd: the best decay, 1, is at the end of its range",)
 
 
 def test_a_refused_extension_is_told_once() -> None:
     found, _ = tuned(bowl(1e-3, warmup=0.25, decay=1.0), family=("wsd",))
-    assert results(found)[0]["params"]["decay"] == 0.75
+    assert found.results[0].schedule.params["decay"] == 0.75
     assert sum("decay 1 was left out" in note for note in found.notes) == 1
 
 
@@ -106,20 +101,20 @@ def test_what_is_told_is_told_once() -> None:
 
 def test_an_extension_without_end_ends_and_says_so() -> None:
     found, _ = tuned(lambda s: 1 / s.peak_lr, family=("triangle",))
-    assert results(found)[0]["runs"] == 9 + 8
+    assert found.results[0].full_runs == 9 + 8
     assert found.notes[-1] == "triangle: the best peak_lr is on the edge of its grid, and the grid ends there"
 
 
 def test_a_grid_of_one_value_is_that_value() -> None:
     found, _ = tuned(bowl(1e-3), family=("triangle",), grid=(0.5,), refine=2)
-    assert results(found)[0]["runs"] == 1
+    assert found.results[0].full_runs == 1
 
 
 def test_refining_halves_the_grid_s_factor_each_time() -> None:
     found, _ = tuned(bowl(2e-3), family=("triangle",), grid=(1e-4, 1e-3, 1e-2), refine=3)
-    tried = [t["value"] for t in results(found)[0]["tried"]]
+    tried = [t["value"] for t in found.results[0].details["tried"]]
     assert tried[3:] == [0.000316, 0.00316, 0.00178, 0.00562, 0.00133, 0.00237]
-    assert results(found)[0]["params"]["peak_lr"] == 0.00178
+    assert found.results[0].schedule.params["peak_lr"] == 0.00178
 
 
 @pytest.mark.parametrize(
@@ -132,9 +127,13 @@ def test_refining_halves_the_grid_s_factor_each_time() -> None:
 )
 def test_an_own_grid_replaces_that_of_the_family(axis: str, expected: dict[str, float]) -> None:
     found, _ = tuned(bowl(1e-3, warmup=0.28), family=("wsd", "cosine"), axis=(axis,))
-    assert {entry["family"]: entry["params"]["warmup"] for entry in results(found)} == expected
+    assert {entry.schedule.family: entry.schedule.params["warmup"] for entry in found.results} == expected
     ends = {
-        t["value"] for e in results(found) if e["family"] == "cosine" for t in e["tried"] if t["parameter"] == "end"
+        t["value"]
+        for e in found.results
+        if e.schedule.family == "cosine"
+        for t in e.details["tried"]
+        if t["parameter"] == "end"
     }
     assert ends >= {0.0, 0.5} if axis.startswith("cosine") else not ends
 
@@ -142,19 +141,22 @@ def test_an_own_grid_replaces_that_of_the_family(axis: str, expected: dict[str, 
 def test_a_family_s_own_grid_wins_over_the_general_one_wherever_it_stands() -> None:
     for axis in (("wsd.warmup=0.2", "warmup=0.05,0.3"), ("warmup=0.05,0.3", "wsd.warmup=0.2")):
         found, _ = tuned(bowl(1e-3), family=("wsd", "cosine"), axis=axis)
-        tried = {e["family"]: [t["value"] for t in e["tried"] if t["parameter"] == "warmup"] for e in results(found)}
+        tried = {
+            e.schedule.family: [t["value"] for t in e.details["tried"] if t["parameter"] == "warmup"]
+            for e in found.results
+        }
         assert tried == {"wsd": [0.2], "cosine": [0.05, 0.3]}
 
 
 def test_a_grid_that_is_given_in_two_parts_is_one_grid() -> None:
     found, _ = tuned(bowl(1e-3), family=("cosine",), axis=("warmup=0.2", "warmup=0.3,0.2"))
-    assert [t["value"] for t in results(found)[0]["tried"] if t["parameter"] == "warmup"] == [0.2, 0.3]
+    assert [t["value"] for t in found.results[0].details["tried"] if t["parameter"] == "warmup"] == [0.2, 0.3]
 
 
 def test_a_value_that_the_family_refuses_is_left_out_and_told() -> None:
     found, _ = tuned(bowl(1e-3, warmup=0.8), family=("wsd",), axis=("warmup=0.1,0.8", "decay=0.1,0.5"))
-    (entry,) = results(found)
-    assert (entry["params"]["warmup"], entry["params"]["decay"]) == (0.8, 0.1)
+    (entry,) = found.results
+    assert (entry.schedule.params["warmup"], entry.schedule.params["decay"]) == (0.8, 0.1)
     assert any(note.startswith("wsd: decay 0.5 was left out: warmup + decay") for note in found.notes)
 
 
@@ -163,19 +165,19 @@ def test_choices_are_made_by_the_metric_that_is_asked_for() -> None:
         return bowl(1e-3)(job.schedule)
 
     found, _ = play(baseline, Baseline(family=("triangle",), metric="train"), STEPS, losses)
-    assert dict(found.summary)["chosen_by"] == "training loss"
-    assert dict(tuned(bowl(1e-3))[0].summary)["chosen_by"] == "validation loss"
+    assert found.chosen_by == "training loss"
+    assert tuned(bowl(1e-3))[0].chosen_by == "validation loss"
 
 
 def test_a_family_whose_every_run_diverged_is_left_out_and_told() -> None:
     found, _ = tuned(lambda s: math.inf if type(s).__name__ == "WSD" else bowl(1e-3)(s), family=("wsd", "linear"))
-    assert [entry["family"] for entry in results(found)] == ["linear"]
+    assert [entry.schedule.family for entry in found.results] == ["linear"]
     assert found.notes == ("wsd: every run diverged, so it is left out; lower the LRs of --grid",)
 
 
 def test_a_diverged_run_is_never_chosen() -> None:
     found, _ = tuned(lambda s: math.inf if s.peak_lr > 2e-3 else 1 - s.peak_lr, family=("triangle",))
-    assert results(found)[0]["params"]["peak_lr"] == 1e-3
+    assert found.results[0].schedule.params["peak_lr"] == 1e-3
 
 
 def test_when_every_run_diverged_the_error_says_what_to_change() -> None:
@@ -226,12 +228,12 @@ def test_every_tunable_family_can_be_tuned() -> None:
     others = {part.name for part in registry().of("schedule")} - set(families)
     assert others == {"piecewise-linear", "greedy", "plateau", "hypergradient", "line-search"}
     found, _ = tuned(lambda s: 1 + sum(s(step) for step in range(STEPS)), family=families, grid=(0.1, 0.2))
-    assert {entry["family"] for entry in results(found)} == set(families)
+    assert {entry.schedule.family for entry in found.results} == set(families)
 
 
 def test_the_saving_of_shared_prefixes_is_stated() -> None:
     found, batches = tuned(bowl(1e-3, warmup=0.1), family=("wsd",))
-    sharing = dict(found.summary)["prefix_sharing"]
+    sharing = found.summary["prefix_sharing"]
     assert sharing["steps_separate"] == 17 * STEPS
     jobs = {job.key(SPEC): job for batch in batches for job in batch.jobs}
     assert sharing["steps"] == sum(job.stop - job.start for job in jobs.values())
@@ -243,7 +245,7 @@ def test_the_saving_of_shared_prefixes_is_stated() -> None:
 def test_a_person_is_shown_each_family_best_first() -> None:
     found, _ = tuned(lambda s: s.peak_lr + hasattr(s, "cooldown"), family=("wsd", "cosine"))
     (table,) = found.tables
-    assert [row[0] for row in table.rows] == [entry["name"] for entry in results(found)] == ["cosine", "wsd"]
+    assert [row[0] for row in table.rows] == [entry.name for entry in found.results] == ["cosine", "wsd"]
     assert table.notes[-1] == "The best by validation loss is handed over."
 
 

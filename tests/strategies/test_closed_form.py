@@ -19,7 +19,10 @@ from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
 from lrctl.testing import play
+from lrctl_strategies.closed_form.convex_bound import bound
+from lrctl_strategies.closed_form.fitting import fit
 from lrctl_strategies.closed_form.params import FitClosedForm
+from lrctl_strategies.closed_form.prediction import predicted
 from lrctl_strategies.closed_form.search import fit_closed_form
 from lrctl_strategies.families import every_tunable
 from searches import search, smoke
@@ -189,13 +192,13 @@ def test_the_python_interface_takes_a_run_s_name(run: str) -> None:
 
 
 def names(found: SearchResult) -> list[str]:
-    return sorted(entry["name"] for entry in dict(found.summary)["results"])
+    return sorted(entry.name for entry in found.results)
 
 
 def test_without_names_the_best_fits_are_tuned(only: Any) -> None:
     only("triangle", "constant", "quadratic", "cosine")
     found, _ = fitted(near(0.1), family=(), tune=True, top=2, baseline=())
-    fits = [entry["family"] for entry in dict(found.summary)["fits"]]
+    fits = [entry["family"] for entry in found.summary["fits"]]
     assert {name.partition(",")[0] for name in names(found)} == {"found", *fits[:2]}
 
 
@@ -207,7 +210,7 @@ def test_without_names_the_best_fits_are_tuned(only: Any) -> None:
 def test_a_person_is_shown_the_fits_and_what_was_trained(tune: bool, captions: list[str]) -> None:
     found, _ = fitted(near(0.1), tune=tune, baseline=())
     assert [table.caption for table in found.tables] == captions
-    assert [row[0] for row in found.tables[0].rows] == [entry["family"] for entry in dict(found.summary)["fits"]]
+    assert [row[0] for row in found.tables[0].rows] == [entry["family"] for entry in found.summary["fits"]]
 
 
 def test_named_families_are_all_tuned_beside_the_baselines() -> None:
@@ -223,20 +226,20 @@ def test_a_fit_with_a_shape_of_its_own_is_told_from_the_family() -> None:
 def test_the_found_schedule_is_trained_as_it_is() -> None:
     found, _ = fitted(near(0.2), tune=True, baseline=())
     assert found.schedule == HUMP
-    (entry,) = (entry for entry in dict(found.summary)["results"] if entry["name"] == "found")
-    assert entry["runs"] == 1
+    (entry,) = (entry for entry in found.results if entry.name == "found")
+    assert entry.full_runs == 1
 
 
 def test_the_peak_of_each_fit_is_searched_over_the_grid() -> None:
     found, _ = fitted(near(0.031), family=("triangle",), tune=True, baseline=())
-    (entry,) = (entry for entry in dict(found.summary)["results"] if entry["name"] == "triangle")
-    assert entry["params"]["peak_lr"] == 0.0333
-    assert entry["fit_error"] > 0
+    (entry,) = (entry for entry in found.results if entry.name == "triangle")
+    assert entry.schedule.params["peak_lr"] == 0.0333
+    assert entry.details["fit_error"] > 0
 
 
 def test_a_stretched_schedule_has_the_same_shape_and_its_peak_tuned() -> None:
     found, _ = fitted(lambda s: abs(max(s(t) for t in range(101)) - 0.03), steps=100, stretch=100)
-    assert [entry["name"] for entry in dict(found.summary)["results"]] == ["found"]
+    assert [entry.name for entry in found.results] == ["found"]
     assert isinstance(found.schedule, PiecewiseLinear)
     assert found.schedule == with_peak(PiecewiseLinear(((0, 0.0), (45, 0.2), (100, 0.02))), 0.0333)
 
@@ -244,7 +247,7 @@ def test_a_stretched_schedule_has_the_same_shape_and_its_peak_tuned() -> None:
 def test_stretching_from_the_command_line_sets_the_run_s_length(lrctl: Lrctl, run: str) -> None:
     done = lrctl("fit-closed-form", run, "--family", "triangle", "--stretch", "60", *SMALL)
     assert done.document["steps"] == 60
-    assert done.document["results"][0]["runs"] >= 3
+    assert done.document["results"][0]["full_runs"] >= 3
 
 
 def test_measured_gradient_norms_decide_the_prediction(lrctl: Lrctl, run: str) -> None:
@@ -258,17 +261,26 @@ def test_measured_gradient_norms_decide_the_prediction(lrctl: Lrctl, run: str) -
 
 def test_the_prediction_ranks_by_the_bound_and_sets_the_peak() -> None:
     found, batches = fitted(predict=True)
-    fits = dict(found.summary)["fits"]
+    fits = found.summary["fits"]
     assert [e["bound"] for e in fits] == sorted(e["bound"] for e in fits)
     assert fits[0]["params"]["peak_lr"] == peak(found.schedule)
     assert batches == []
+
+
+def test_each_fit_is_predicted_at_the_peak_that_is_best_for_it_where_the_schedule_is_best_as_it_is() -> None:
+    fits = [fit(family, HUMP, STEPS) for family in ("triangle", "constant", "linear")]
+    factors = [
+        bound([schedule(step) for step in range(STEPS)])[1]
+        for schedule in (HUMP, *(row.fit.schedule for row in predicted(fits, HUMP, STEPS, None)))
+    ]
+    assert factors == pytest.approx([factors[0]] * 4)
 
 
 def test_a_schedule_predicts_itself_to_be_as_good_as_itself() -> None:
     own = registry().get("schedule", "triangle").target(steps=STEPS, peak_lr=0.3)
     p = FitClosedForm(source=schedule_text(own, STEPS), family=("triangle",), predict=True)
     found, _ = play(fit_closed_form, p, STEPS, lambda _: 1.0)
-    (entry,) = dict(found.summary)["fits"]
+    (entry,) = found.summary["fits"]
     assert entry["bound"] == pytest.approx(1)
     assert entry["params"]["peak_lr"] == pytest.approx(0.3)
 

@@ -13,8 +13,10 @@ from lrctl.contracts.axes import axes
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import Schedule
 from lrctl.registry.registry import registry
+from lrctl_strategies.closed_form.fitting import Fit, choices, combined, fit, rank
+from lrctl_strategies.closed_form.least_squares import base_lr
 from lrctl_strategies.families import every_tunable
-from lrctl_strategies.fitting import Fit, base_lr, combined, fit, kinds, rank, scaled
+from lrctl_strategies.unit_cube import scaled
 
 STEPS = 120
 FOUND = (0, 0.01, 0.0125, 0.0125, 0.00625, 0.00417, 0.00278, 0.00139, 0.00208, 0, 0.001)
@@ -37,14 +39,14 @@ def samples(schedule: Schedule) -> Any:
     return np.array([schedule(step) for step in range(STEPS)])
 
 
-def member(family: str, kind: int, point: list[float], peak: float) -> Any:
+def member(family: str, choice: int, point: list[float], peak: float) -> Any:
     """A member of a family, with shape parameters at a point of the unit cube; None if the family refuses it."""
     target = registry().get("schedule", family).target
-    choices = list(combined(kinds(target)))
-    free = [(name, axis) for name, axis in axes(target).items() if name not in kinds(target)]
+    variants = list(combined(choices(target)))
+    free = [(name, axis) for name, axis in axes(target).items() if name not in choices(target)]
     values = {name: scaled(axis, u) for (name, axis), u in zip(free, point, strict=False)}
     try:
-        return target(steps=STEPS, peak_lr=peak, **choices[kind % len(choices)], **values)
+        return target(steps=STEPS, peak_lr=peak, **variants[choice % len(variants)], **values)
     except ValueError:
         return None
 
@@ -56,12 +58,12 @@ HARD = {"step": 0.12, "cyclical": 0.25, "cosine-with-restarts": 0.2, "smooth-non
 @pytest.mark.parametrize("family", every_tunable())
 @settings(max_examples=3, deadline=None, derandomize=True)
 @given(
-    kind=st.integers(0, 20),
+    choice=st.integers(0, 20),
     point=st.lists(st.floats(0.05, 0.6), min_size=6, max_size=6),
     peak=st.floats(1e-6, 10),
 )
-def test_a_family_s_own_samples_are_fitted_again(family: str, kind: int, point: list[float], peak: float) -> None:
-    own = member(family, kind, point, peak)
+def test_a_family_s_own_samples_are_fitted_again(family: str, choice: int, point: list[float], peak: float) -> None:
+    own = member(family, choice, point, peak)
     if own is None:
         return
     found = fit(family, own, STEPS)

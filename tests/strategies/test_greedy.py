@@ -10,6 +10,7 @@ import pytest
 
 from cases import each_of
 from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.optimizers import OPTIMIZERS
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch, SearchResult
 from lrctl.errors import UsageError
@@ -37,7 +38,7 @@ def summary(found: SearchResult) -> dict[str, Any]:
 
 
 def optimizer_of(job: SegmentJob) -> str:
-    return str(job.optimizer["name"]) if job.optimizer else "recipe"
+    return job.optimizer.name if job.optimizer else "recipe"
 
 
 def first_lr(schedule: Any) -> float:
@@ -121,6 +122,14 @@ def test_the_verdict_comes_from_the_seeds(leads: dict[int, float], verdict: str)
     assert pair["seeds"] == list(leads)
 
 
+@pytest.mark.parametrize(("others", "verdict"), [(1, "better"), (2, "no difference shown")])
+def test_p_is_corrected_for_the_number_of_comparisons(others: int, verdict: str) -> None:
+    found, _ = compared(by_seed({0: 0.35, 1: 0.5, 2: 0.65}), against=("cosine", "linear")[:others], seeds=(0, 1, 2))
+    for pair in summary(found)["pairs"]:
+        assert pair["p"] == pytest.approx(0.0287, abs=1e-4)
+        assert (pair["p_holm"], pair["verdict"]) == (pytest.approx(others * pair["p"]), verdict)
+
+
 def test_a_run_of_another_schedule_that_diverges_is_not_counted_against_it() -> None:
     found, _ = compared(
         lambda job: math.inf if "Linear" in type(job.schedule).__name__ else 1.0, against=("linear", "cosine")
@@ -156,8 +165,8 @@ def test_the_best_run_of_greedylr_is_handed_over() -> None:
     )
     best = next(j for j in batches[1].jobs if isinstance(j.schedule, Greedy) and optimizer_of(j) == "sgd")
     assert found.schedule == best.schedule
-    assert summary(found)["results"][0]["checkpoint"] == found.checkpoint
-    assert (summary(found)["results"][0]["optimizer"], summary(found)["results"][0]["seed"]) == ("sgd", 4)
+    assert found.results[0].checkpoint == found.checkpoint
+    assert (found.results[0].optimizer, found.results[0].seed) == ("sgd", 4)
 
 
 def test_nothing_is_handed_over_where_every_run_of_greedylr_diverged() -> None:
@@ -330,4 +339,4 @@ def test_recorded_rows_are_summed_up_without_training(tmp_path: Path) -> None:
 
 
 def test_a_problem_for_tests_has_every_optimizer() -> None:
-    assert run_spec(STEPS).optimizers["sgd"]["momentum"] == 0.0
+    assert run_spec(STEPS).optimizers == {name: kind() for name, kind in OPTIMIZERS.items()}

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Tolerance
 from lrctl.planning.estimate import estimate
+from lrctl.storage.identity import RunIdentity
 from lrctl.testing import Landscape, check_strategy, play
-from lrctl_strategies.grids import ratios
+from lrctl_strategies.semilocal.candidates import ratios
 from lrctl_strategies.semilocal.lean import first_of, next_of
 from lrctl_strategies.semilocal.params import Local, SemiLocal
 from lrctl_strategies.semilocal.search import local, semilocal
-from lrctl_strategies.semilocal.tune_eps import tunable
+from lrctl_strategies.semilocal.tune_eps import semilocal_strategy
 from searches import search, smoke
 
 
@@ -205,7 +206,7 @@ def test_stopping_does_not_change_the_path_even_with_several_minima(seed: int, e
 def test_it_keeps_the_contract(unit: Literal["nats", "progress"]) -> None:
     check_strategy(semilocal, SemiLocal(0.4, unit, lean=True))
     check_strategy(local, Local(lean=True))
-    check_strategy(tunable, SemiLocal(0.4, unit, tune_eps=True, lean=True))
+    check_strategy(semilocal_strategy, SemiLocal(0.4, unit, tune_eps=True, lean=True))
 
 
 def test_the_document_says_which_candidates_were_skipped(tmp_path: Path) -> None:
@@ -222,9 +223,11 @@ def test_the_document_says_which_candidates_were_skipped(tmp_path: Path) -> None
 
 
 def test_only_a_lean_search_has_a_name_of_its_own() -> None:
-    assert "lean" not in smoke().frozen("semilocal")
-    assert "lean = true" in smoke(strategy__semilocal__lean=True).frozen("semilocal")
-    assert "lean = true" in smoke(strategy__local__lean=True).frozen("local")
+    assert "lean" not in RunIdentity.of("semilocal", smoke(), None).strategy
+    for command in ("semilocal", "local"):
+        recipe = smoke(**{f"strategy__{command}__lean": True})
+        assert RunIdentity.of(command, recipe, None).strategy["lean"] is True
+        assert "lean = true" in recipe.to_toml(command)
 
 
 @pytest.mark.parametrize("lean", [False, True], ids=["whole", "lean"])

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch, SearchResult
 from lrctl.errors import NoValidCandidateError, UsageError
@@ -76,6 +76,9 @@ def test_it_is_a_sound_strategy() -> None:
     check_strategy(lookahead, Lookahead(score_on="validation", budget=3), steps=300)
 
 
+@example(496, 0.6, 495, (1e-3, 3.33e-3, 1e-2), 1.2, (0.4, 0.7, 0.85, 0.95), (0.1,)).via(
+    "all first LRs diverge, but not one between two of them"
+)
 @given(
     seed=st.integers(0, 10**6),
     diverging=st.sampled_from([0.0, 0.0, 0.2, 0.6]),
@@ -181,8 +184,8 @@ def test_every_lr_is_at_most_the_largest_allowed() -> None:
 def test_the_grid_is_extended_both_ways() -> None:
     for best in (1e-5, 0.3):
         found, _ = looked(valley(level(best)), **FREE)
-        probes = {each["lr"]: each["score"] for each in summary(found)["probes"]}
-        assert min(probes) < best < max(probes)
+        scores = {each["lr"]: each["score"] for each in summary(found)["short_runs"]}
+        assert min(scores) < best < max(scores)
 
 
 def test_a_score_on_validation_asks_for_no_reserved_batches() -> None:
@@ -190,6 +193,18 @@ def test_a_score_on_validation_asks_for_no_reserved_batches() -> None:
     jobs = [job for batch in batches for job in batch.jobs]
     assert not any(job.score_batches for job in jobs)
     assert {job.evaluate for job in jobs} == {(), ("validation",)}
+
+
+@pytest.mark.parametrize("budget", [5.3 + 0.1 * i for i in range(30)], ids="{:.1f}".format)
+def test_the_budget_counts_scores_as_forward_passes(budget: float) -> None:
+    """Here a score costs half a full run, so that a rollout that is cheap to train is not cheap."""
+    found, batches = looked(valley(level(3e-3)), budget=budget, score_batches=300)
+    jobs = {job.key(SPEC): job for batch in batches for job in batch.jobs}.values()
+    spent = sum(job.stop - job.start + FORWARD * job.score_batches for job in jobs) / STEPS
+    first, *others = summary(found)["rollouts"]
+    assert summary(found)["full_runs"] == pytest.approx(spent)
+    assert first["full_runs"] > 5.2
+    assert all(other["full_runs"] <= budget + 1e-9 for other in others)
 
 
 def test_nothing_is_ever_chosen_by_test_data() -> None:
@@ -222,7 +237,7 @@ def test_too_short_a_run_is_refused(steps: int) -> None:
         ({"grid": ()}, "grid: must hold LRs"),
         ({"grid": (1e-3, -1.0)}, "grid: must hold LRs"),
         ({"max_lr": 1e-9}, "max_lr: no LR of the grid"),
-        ({"probe": 1.0}, "probe: must be greater than 0 and less than 1"),
+        ({"short_run": 1.0}, "short_run: must be greater than 0 and less than 1"),
         ({"rise": (0.2,)}, "rise: must hold shares"),
         ({"knot": (0.05,)}, "knot: must hold shares"),
         ({"ratio": 1.0}, "ratio: must be greater than 1"),

@@ -108,7 +108,7 @@ def test_results_with_shared_prefixes_are_those_of_separate_runs_bit_for_bit(tmp
         results = separate.run_batch(Batch("apart", jobs))
     for schedule, result in zip(schedules, results, strict=True):
         run = ended[schedule]
-        assert shared.store.history(run.key).tobytes() == separate.store.history(result.key).tobytes()
+        assert shared.runner.store.history(run.key).tobytes() == separate.runner.store.history(result.key).tobytes()
         assert (run.train_loss, run.validation_loss, run.test_loss) == (
             result.train_loss,
             result.metrics["validation"]["loss"],

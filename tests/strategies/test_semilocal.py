@@ -16,9 +16,11 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.testing import Landscape, check_strategy, play
-from lrctl_strategies.grids import GEOMETRIC, ratios
+from lrctl_strategies.grids import GEOMETRIC
+from lrctl_strategies.semilocal.candidates import ratios
+from lrctl_strategies.semilocal.choice import largest_within, margin
 from lrctl_strategies.semilocal.params import Local, SemiLocal
-from lrctl_strategies.semilocal.search import largest_within, local, margin, semilocal
+from lrctl_strategies.semilocal.search import local, semilocal
 from strategies.plain_algorithm1 import algorithm1
 
 

@@ -26,7 +26,6 @@ from strategies.shape_landscapes import (
     searched,
     seed_of,
     setting,
-    summary,
 )
 
 # What is tried
@@ -152,8 +151,8 @@ def test_choices_are_made_by_the_metric_that_is_asked_for() -> None:
     by_validation, by_train = results(script), results(script, metric="train")
     least, most = (choice(s.b for s in drawn(shapes=3)) for choice in (min, max))
     assert (by_validation.schedule.b, by_train.schedule.b) == (least, most)
-    assert summary(by_validation)["chosen_by"] == "validation loss"
-    assert summary(by_train)["chosen_by"] == "training loss"
+    assert by_validation.chosen_by == "validation loss"
+    assert by_train.chosen_by == "training loss"
 
 
 # The grid of base LRs
@@ -237,8 +236,8 @@ def test_the_run_of_the_first_fresh_seed_is_handed_over() -> None:
     found, batches = searched(lambda s, seed: 1 + off_lr(s) + {4: -0.5}.get(seed, 0.0))
     job = key_of(found, batches)
     assert (job.seed, job.schedule, job.evaluate) == (3, found.schedule, ("validation", "test"))
-    assert summary(found)["results"][0]["checkpoint"] == found.checkpoint
-    assert summary(found)["results"][0]["seed"] == 3
+    assert found.results[0].checkpoint == found.checkpoint
+    assert found.results[0].seed == 3
 
 
 def test_a_run_that_diverged_is_not_handed_over() -> None:
@@ -268,6 +267,18 @@ def test_the_comparison_with_tuned_schedules_is_on_seeds_that_ranked_neither() -
     assert against["difference"] == pytest.approx(0)
 
 
+@pytest.mark.parametrize(("others", "verdict"), [(1, "better"), (2, "no difference shown")])
+def test_p_is_corrected_for_the_number_of_families_compared_with(others: int, verdict: str) -> None:
+    leads = {6: 0.35, 7: 0.5, 8: 0.65}
+    found, _ = searched(
+        lambda s, seed: bowl()(s, seed) + (type(s).__name__ != "Rex") * leads.get(seed, 0.5),
+        against=("cosine", "linear")[:others],
+    )
+    for against in setting(found)["against"]:
+        assert against["difference"] == pytest.approx(-0.5)
+        assert (against["p"], against["verdict"]) == (pytest.approx(others * 0.0287, abs=2e-4), verdict)
+
+
 def test_grid_shapes_that_are_the_same_count_once() -> None:
     """In 10 steps a warmup of 5 % or 10 % is at most one step, which is none."""
     found, _ = searched(bowl(), run_spec(10), against=("cosine",), top=3)
@@ -283,7 +294,7 @@ def test_runs_that_diverge_here_and_there_are_no_reason_to_crash() -> None:
     )
     (against,) = setting(found)["against"]
     assert math.isnan(against["difference"])
-    assert (against["interval"], against["p"], against["verdict"]) == (None, None, "no difference shown")
+    assert (against["interval"], against["p"], against["verdict"]) == (None, None, "not finite: no statement")
 
 
 def test_when_everything_diverged_the_error_says_what_to_change() -> None:
@@ -302,6 +313,22 @@ def test_halving_finds_the_same_winner_in_fewer_runs() -> None:
     assert halved.schedule == plain.schedule
     assert len(jobs(fewer)) < len(jobs(every)) / 3
     assert halved.notes[-1] == "shapes that successive halving gave up on have the score that they had then"
+
+
+def test_a_third_goes_on_rounded_up_and_at_least_as_many_as_are_trained_again() -> None:
+    for top, expected in ((1, [10, 4, 2]), (3, [10, 4, 3])):
+        _, batches = searched(bowl(b=0.5), shapes=10, halving=True, top=top)
+        by_title = {batch.title: {at_one(job.schedule) for job in batch.jobs} for batch in batches}
+        rounds = ("all shapes, some base LRs", "the better shapes, all base LRs", "the best shapes, all seeds")
+        assert [len(by_title[title]) for title in rounds] == expected
+
+
+def test_halving_tries_all_seeds_at_the_best_base_lr_and_both_its_neighbours() -> None:
+    _, batches = searched(bowl(), halving=True, grid=(1e-4, 1e-3, 1e-2, 1e-1, 1.0))
+    (last,) = (batch for batch in batches if batch.title == "the best shapes, all seeds")
+    assert {(job.schedule.peak_lr, job.seed) for job in jobs([last])} == {
+        (lr, seed) for lr in (1e-3, 1e-2, 1e-1) for seed in (1, 2)
+    }
 
 
 @pytest.mark.parametrize("top", [1, 5, 12])

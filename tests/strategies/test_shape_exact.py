@@ -15,8 +15,9 @@ from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.testing import Scripted
 from lrctl_strategies.shape.params import FAMILIES, ShapeSearch
 from lrctl_strategies.shape.search import shape
+from lrctl_strategies.shape.settings import Setting
 from lrctl_strategies.shape.space import space
-from lrctl_strategies.shape.trials import Bench, Setting
+from lrctl_strategies.shape.trials import Trials
 from lrctl_workloads.regression.exact import ExactRegression, ExactRegressionParams
 from searches import search, smoke
 from strategies.shape_landscapes import summary
@@ -35,12 +36,12 @@ def searched(steps: int = 12, workload: ExactRegression | None = None, **params:
     ours = workload or exact()
     script = Scripted(lambda job: float(ours.expected_losses(np.array([job.lrs]))[0]))
     found = drive(shape(ShapeSearch(**{"grid": GRID} | params), RunSpec(steps, exact=ours)), script.run_batch)
-    assert len([job for batch in script.batches for job in batch.jobs]) == len(summary(found)["results"])
+    assert len([job for batch in script.batches for job in batch.jobs]) == len(found.results)
     return found
 
 
 def by_name(found: SearchResult) -> dict[str, Any]:
-    return {entry["name"]: entry for entry in summary(found)["results"]}
+    return {entry.name: entry.to_json() for entry in found.results}
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +54,9 @@ def test_the_optimum_is_below_every_family(small: Any) -> None:
     found = by_name(small)
     optimum = found.pop("optimum")
     assert set(found) == {*FAMILIES, "wsd"}
-    assert all(entry["loss"] > optimum["loss"] for entry in found.values())
-    assert all(entry["distance"] == entry["loss"] / optimum["loss"] - 1 for entry in found.values())
-    assert list(found) == sorted(found, key=lambda name: found[name]["loss"])
+    assert all(entry["test_loss"] > optimum["test_loss"] for entry in found.values())
+    assert all(entry["distance"] == entry["test_loss"] / optimum["test_loss"] - 1 for entry in found.values())
+    assert list(found) == sorted(found, key=lambda name: found[name]["test_loss"])
 
 
 def test_the_optimum_is_a_stationary_point_in_the_logarithms_of_the_lrs(small: Any) -> None:
@@ -69,24 +70,24 @@ def test_the_optimum_is_a_stationary_point_in_the_logarithms_of_the_lrs(small: A
 
 def test_the_optimum_does_not_depend_on_where_it_is_looked_for_from(small: Any) -> None:
     other = searched(family=("constant-with-warmup",), against=(), shapes=3, optimum=True, draw_seed=3)
-    assert by_name(other)["optimum"]["loss"] == pytest.approx(by_name(small)["optimum"]["loss"], rel=1e-6)
+    assert by_name(other)["optimum"]["test_loss"] == pytest.approx(by_name(small)["optimum"]["test_loss"], rel=1e-6)
 
 
 def test_a_refined_shape_is_at_least_as_good_as_the_drawn_one(small: Any) -> None:
     found = by_name(small)
     del found["optimum"]
-    assert all(entry["loss"] <= entry["drawn_loss"] for entry in found.values())
-    assert sum(entry["loss"] < entry["drawn_loss"] * 0.999 for entry in found.values()) >= 6
+    assert all(entry["test_loss"] <= entry["drawn_loss"] for entry in found.values())
+    assert sum(entry["test_loss"] < entry["drawn_loss"] * 0.999 for entry in found.values()) >= 6
 
 
 @pytest.mark.parametrize("name", ["rex", "square-root", "constant-with-warmup"])
 def test_no_small_change_makes_a_refined_shape_better(small: Any, name: str) -> None:
     entry = by_name(small)[name]
     family = space(name, 12)
-    bench = Bench(RunSpec(12, exact=exact()), Setting("", 12), "validation", GRID)
-    refined, base_lr = family.shape(entry["searched"]), entry["params"]["peak_lr"]
+    trials = Trials(RunSpec(12, exact=exact()), Setting("", 12), "validation", GRID)
+    refined, base_lr = family.shape(entry["searched"]), entry["schedule"]["params"]["peak_lr"]
     near = [(refined, base_lr * f) for f in (1.01, 0.99)] + [(s, base_lr) for s in family.neighbours(refined, 0.01)]
-    assert min(bench.losses_at(near)) > entry["loss"] * (1 - 1e-6)
+    assert min(trials.losses_at(near)) > entry["test_loss"] * (1 - 1e-6)
 
 
 def test_the_result_is_strict_json_with_a_table_and_a_chart(small: Any) -> None:
@@ -110,7 +111,7 @@ def test_without_the_optimum_the_best_family_is_handed_over() -> None:
 def test_the_grid_is_extended_to_where_the_losses_are_low() -> None:
     for grid in ((1e-4, 1e-3), (30.0, 100.0)):
         found = searched(family=("rex",), against=(), shapes=3, grid=grid)
-        assert by_name(found)["rex"]["loss"] < 0.006
+        assert by_name(found)["rex"]["test_loss"] < 0.006
 
 
 SMALLEST: dict[str, Any] = {"family": ("rex",), "against": (), "shapes": 2, "optimum": True}
@@ -149,8 +150,8 @@ def test_what_is_trained_at_the_end_has_the_computed_loss(tmp_path: Path) -> Non
     entries = {entry["name"]: entry for entry in document["results"]}
     scripted = by_name(searched(**names))
     for name, entry in entries.items():
-        assert entry["loss"] == pytest.approx(scripted[name]["loss"], rel=1e-6)
-    assert document["test_loss"] == entries["optimum"]["loss"]
+        assert entry["test_loss"] == pytest.approx(scripted[name]["test_loss"], rel=1e-6)
+    assert document["test_loss"] == entries["optimum"]["test_loss"]
     assert document["checkpoint"] == entries["optimum"]["checkpoint"]
 
 
@@ -158,7 +159,7 @@ def test_sixty_shapes_of_the_paper_s_problem_come_close_to_its_optimum() -> None
     wanted = {"rex": 0.0050, "square-root": 0.00515}
     found = by_name(searched(200, exact(128, 8), family=tuple(wanted), against=(), shapes=60, grid=LARGE[::4]))
     for name, least in wanted.items():
-        assert 0.004639 * 0.995 < found[name]["loss"] <= least, name
+        assert 0.004639 * 0.995 < found[name]["test_loss"] <= least, name
 
 
 BEST_OF_1500 = {
@@ -181,7 +182,7 @@ def test_the_paper_s_problem_in_full_size() -> None:
     families with five and seven parameters.
     """
     found = by_name(searched(200, exact(128, 8), shapes=1500, grid=LARGE, against=(), optimum=True))
-    assert found["optimum"]["loss"] == pytest.approx(0.004639, rel=0.005)
+    assert found["optimum"]["test_loss"] == pytest.approx(0.004639, rel=0.005)
     for name, least in BEST_OF_1500.items():
-        assert found["optimum"]["loss"] < found[name]["loss"] <= least, name
+        assert found["optimum"]["test_loss"] < found[name]["test_loss"] <= least, name
         assert found[name]["drawn_loss"] <= least * 1.1, name

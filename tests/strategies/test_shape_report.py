@@ -13,7 +13,9 @@ import pytest
 
 from command_line import Lrctl
 from lrctl.contracts.canonical import finite
+from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import SearchResult
+from lrctl.engine.job_runner import JobRunner
 from lrctl.planning.estimate import estimate
 from lrctl.storage.runs import finished
 from lrctl_strategies.intervals import band, of_median
@@ -142,7 +144,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_handed_over_is_a_run_that_was_chosen(store: Path) -> None:
     run = finished(store, "shape")
-    document, best = run.document, run.document["results"][0]
+    document, best = run.result.to_json(), run.result.results[0].to_json()
     assert document["checkpoint"] == best["checkpoint"]
     assert document["seed"] == best["seed"] == 2
     for loss in ("train_loss", "validation_loss", "test_loss"):
@@ -156,23 +158,21 @@ def test_an_interrupted_search_asks_for_the_same_jobs_again(store: Path, tmp_pat
     class StoppedError(Exception):
         pass
 
-    from lrctl.engine import session
+    whole, trained = JobRunner.take, []
 
-    whole, trained = session.Session.take, []
-
-    def stopping(self: Any, result: Any) -> None:
-        whole(self, result)
-        trained.append(result.key)
+    def stopping(self: JobRunner, record: JobRecord) -> None:
+        whole(self, record)
+        trained.append(record.key)
         if len(trained) == 7:
             raise StoppedError
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(session.Session, "take", stopping)
+        patched.setattr(JobRunner, "take", stopping)
         with pytest.raises(StoppedError):
             search(tmp_path, smoke(**TINY), "shape", name="shape")
     begun = facts(tmp_path)
     document = search(tmp_path, smoke(**TINY), "shape", name="shape")
-    assert found(document) == found(dict(finished(store, "shape").document))
+    assert found(document) == found(finished(store, "shape").result.to_json())
     assert facts(tmp_path).keys() == facts(store).keys()
     assert all(facts(tmp_path)[name] == fact for name, fact in begun.items())
     assert settled(search(tmp_path, smoke(**TINY), "shape", name="shape")) == settled(document)
@@ -180,9 +180,9 @@ def test_an_interrupted_search_asks_for_the_same_jobs_again(store: Path, tmp_pat
 
 def test_a_dry_run_says_what_it_takes_before_anything_is_trained(store: Path, tmp_path: Path) -> None:
     estimated = estimate("shape", smoke(**TINY), store=tmp_path)
-    took = finished(store, "shape").document["cost"]
+    took = finished(store, "shape").result.cost
     # The rehearsal's best base LR is far below this grid, which it therefore extends.
-    assert estimated["jobs"] >= took["jobs"]
+    assert estimated["jobs"] >= took.jobs
     assert estimated["steps"] == 8 * (estimated["jobs"] + 1)
     assert estimated["jobs_known"] == 0
 
@@ -226,7 +226,8 @@ def test_settings_of_the_optimizer_and_the_length_reach_the_training(tmp_path: P
 def test_without_a_run_of_the_recipe_s_own_length_there_is_no_schedule(tmp_path: Path, lrctl: Lrctl) -> None:
     overrides = TINY | {"strategy__shape__vary": ["steps=4"], "strategy__shape__sweep": 0}
     document = search(tmp_path, smoke(**overrides), "shape", name="other")
-    assert (document["schedule"], document["checkpoint"], document["results"]) == (None, None, [])
+    assert (document["schedule"], document["checkpoint"]) == (None, None)
+    assert "results" not in document
     assert lrctl("runs", "show", "other", "--store", tmp_path).code == 0
     done = lrctl("report", "other", "--store", tmp_path, "--out", tmp_path / "report")
     assert done.code == 0, done.err

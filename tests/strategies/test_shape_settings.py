@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def test_each_setting_is_a_search_of_its_own_with_its_own_optimizer() -> None:
     for value, (label, of) in zip((0.0, 0.1), titled.items(), strict=True):
         found = jobs(of)
         assert len(found) == 4 * 3 * 3 + 2 * 3, label
-        assert all(job.optimizer == {**dict(with_adamw().optimizers["adamw"]), "weight_decay": value} for job in found)
+        assert all(job.optimizer == replace(with_adamw().optimizers["adamw"], weight_decay=value) for job in found)
 
 
 def test_the_same_shapes_are_drawn_in_each_setting() -> None:
@@ -43,7 +44,7 @@ def test_the_same_shapes_are_drawn_in_each_setting() -> None:
 
 def test_beta1_and_beta2_are_the_two_values_of_one_setting() -> None:
     _, batches = searched(bowl(), with_adamw(), vary=("optimizer.beta1=0.8", "optimizer.beta2=0.9,0.95"))
-    assert {tuple(job.optimizer["betas"]) for job in jobs(batches) if job.optimizer} == {(0.8, 0.9), (0.8, 0.95)}
+    assert {job.optimizer.betas for job in jobs(batches) if job.optimizer} == {(0.8, 0.9), (0.8, 0.95)}
     assert list(by_title(batches)) == ["beta1=0.8, beta2=0.9", "beta1=0.8, beta2=0.95"]
 
 
@@ -60,12 +61,12 @@ def test_the_length_of_the_run_is_varied_and_the_recipes_own_is_handed_over() ->
     }
     assert [(d["setting"], d["steps"]) for d in summary(found)["settings"]] == [("steps=20", 20), ("steps=40", 40)]
     assert found.schedule.steps == STEPS
-    assert {e["name"] for e in summary(found)["results"]} == {"rex (steps=40)"}
+    assert {each.name for each in found.results} == {"rex (steps=40)"}
 
 
 def test_without_the_recipes_own_length_nothing_is_handed_over() -> None:
     found, _ = searched(bowl(), vary=("training.steps=10,20",))
-    assert (found.schedule, found.checkpoint, summary(found)["results"]) == (None, None, [])
+    assert (found.schedule, found.checkpoint, found.results) == (None, None, ())
     assert len(summary(found)["settings"]) == 2
 
 
@@ -73,7 +74,7 @@ def test_the_best_setting_is_handed_over_with_its_optimizer() -> None:
     found, batches = searched(bowl(), with_adamw(), vary=("optimizer.weight_decay=0.5",))
     (job,) = (job for job in jobs(batches) if job.key(SPEC) == found.checkpoint)
     assert job.optimizer
-    assert job.optimizer["weight_decay"] == 0.5
+    assert job.optimizer.weight_decay == 0.5
 
 
 def test_all_combinations_of_what_is_varied_are_searched() -> None:
@@ -94,14 +95,14 @@ def test_independent_weight_decay_is_what_the_update_has_at_the_peak_whatever_th
     _, batches = searched(bowl(), with_adamw(), vary=DECAYS, weight_decay="independent")
     for job in jobs(batches):
         assert job.optimizer
-        value = job.optimizer["weight_decay"] * job.schedule.peak_lr
+        value = job.optimizer.weight_decay * job.schedule.peak_lr
         assert value in (0.0, pytest.approx(0.1))
-    assert len({job.optimizer["weight_decay"] for job in jobs(batches) if job.optimizer}) == 1 + len(GRID)
+    assert len({job.optimizer.weight_decay for job in jobs(batches) if job.optimizer}) == 1 + len(GRID)
 
 
 def test_the_recipes_own_weight_decay_can_be_independent() -> None:
     _, batches = searched(bowl(), with_adamw(), weight_decay="independent")
-    products = [job.optimizer["weight_decay"] * job.schedule.peak_lr for job in jobs(batches) if job.optimizer]
+    products = [job.optimizer.weight_decay * job.schedule.peak_lr for job in jobs(batches) if job.optimizer]
     assert products == [pytest.approx(0.1)] * len(jobs(batches))
 
 

@@ -54,6 +54,14 @@ def test_better_is_what_is_better_beyond_the_error(spread: float, better: bool) 
     assert (high < 0) == better
 
 
+def test_p_is_corrected_for_the_number_of_values_tried() -> None:
+    leads = {3: 0.35, 4: 0.5, 5: 0.65}
+    found, _ = searched(lambda s, seed: 1 + off_lr(s) - (s.warmup == 0.3) * leads.get(seed, 0.0), **WARMUP, shapes=1)
+    point = points(found)[0.3]
+    assert point["p"] == pytest.approx(len(points(found)) * 0.0287, abs=4e-4)
+    assert not point["better"]
+
+
 def test_the_base_lr_is_tuned_anew_at_each_value() -> None:
     """Where the best base LR moves with the parameter, by more than the grid's factor."""
     found, _ = searched(lambda s, _: 1 + off_lr(s, 1e-2 * 10 ** round(10 * s.warmup)), **WARMUP, shapes=1, top=1)

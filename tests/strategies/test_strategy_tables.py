@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
-from lrctl_strategies.tuning.tables import best_of_each, closed_forms
+from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.strategy import TrainedRun
+from lrctl_strategies.closed_form.report import closed_forms
+from lrctl_strategies.tuning.tables import best_of_each
 
 
-def entry(family: str, *, origin: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
+def entry(family: str, *, given: bool = False, **params: Any) -> TrainedRun:
     """An entry of the results."""
-    losses = {"train_loss": 1.5, "validation_loss": None, "test_loss": 1.25}
-    return {"name": "a name", "family": family, "params": params, "runs": 4, **(origin or {}), **losses}
+    return TrainedRun("a name", ScheduleRecord(family, params), None, 1.5, math.nan, 1.25, full_runs=4, given=given)
 
 
 PARAMETERS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -47,12 +50,12 @@ COST = "Tuning runs: full runs of its grid search"
 
 
 @pytest.mark.parametrize(
-    ("origin", "said"),
-    [({}, f"{COST}."), ({"given": True}, f"{COST}, without what led to the schedule that was given.")],
+    ("given", "said"),
+    [(False, f"{COST}."), (True, f"{COST}, without what led to the schedule that was given.")],
     ids=["tuned", "given"],
 )
-def test_the_cost_of_tuning_says_what_it_leaves_out(origin: dict[str, Any], said: str) -> None:
-    assert best_of_each([entry("wsd", origin=origin)], ["And more."]).notes == (said, "And more.")
+def test_the_cost_of_tuning_says_what_it_leaves_out(given: bool, said: str) -> None:
+    assert best_of_each([entry("wsd", given=given)], ["And more."]).notes == (said, "And more.")
 
 
 FIT = {"family": "wsd", "params": {"peak_lr": 0.123456, "warmup": 4}, "error": 0.25, "parameters": 2}

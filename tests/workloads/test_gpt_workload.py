@@ -320,12 +320,3 @@ def test_max_tokens_takes_the_start_of_the_text(gpt: Gpt) -> None:
     part = other(gpt, max_tokens=20_000)
     np.testing.assert_array_equal(part.tokens.ids, gpt.tokens.ids[:20_000])
     assert part.prepare() != gpt.prepare()
-
-
-def test_parameters_that_were_added_later_leave_known_keys_as_they_were() -> None:
-    from lrctl.recipe import parse as recipe
-
-    later = {"max_tokens", "activation_checkpointing"}
-    assert not later & recipe.read("quickstart").workload.params.keys()
-    changed = recipe.read("quickstart", {"workload.max_tokens": 5, "workload.activation_checkpointing": True})
-    assert later <= changed.workload.params.keys()

@@ -3,39 +3,29 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import fields
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-import lrctl_workloads
+from lrctl.registry.registry import registry
 
-OWN = ["gpt", "images", "linear-regression", "exact-linear-regression"]
-TASKS = [
+WORKLOADS = [
+    *("gpt", "images", "linear-regression", "exact-linear-regression"),
     *("translation", "summarization", "question-answering", "token-classification"),
     *("image-classification", "segmentation"),
 ]
 
 
-def registered() -> dict[str, dict[str, Any]]:
-    parts: dict[str, dict[str, Any]] = {}
-
-    def register(build: Any, *, name: str, params: Any, help: str) -> None:  # noqa: A002
-        parts[name] = {"build": build, "params": params, "help": help}
-
-    lrctl_workloads.register_workloads(register)
-    return parts
-
-
 def test_the_workloads_have_their_names() -> None:
-    assert list(registered()) == [*OWN, *TASKS]
+    assert sorted(registry().names("workload")) == sorted(WORKLOADS)
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", WORKLOADS)
 def test_every_parameter_has_a_help_text_and_a_default(name: str) -> None:
-    part = registered()[name]
-    part["build"](part["params"](), 0)
-    hints = get_type_hints(part["params"], include_extras=True)
-    for field in fields(part["params"]):
+    part = registry().get("workload", name)
+    part.target(part.params(), 0)
+    hints = get_type_hints(part.params, include_extras=True)
+    for field in fields(part.params):
         hint = hints[field.name]
         assert get_origin(hint) is Annotated
         kind, text, *_ = get_args(hint)
@@ -43,12 +33,14 @@ def test_every_parameter_has_a_help_text_and_a_default(name: str) -> None:
         assert text
 
 
-def test_registering_and_building_imports_neither_torch_nor_numpy() -> None:
-    program = (
-        "import sys, lrctl_workloads as w\n"
-        "w.register_workloads(lambda build, *, name, params, help: build(params(), 0))\n"
-        "heavy = 'torch numpy datasets tiktoken tokenizers sklearn mlxtend'.split()\n"
-        "print([m for m in heavy if m in sys.modules])"
-    )
+def test_building_them_imports_nothing_heavy() -> None:
+    program = f"""
+import sys
+from lrctl.registry.registry import registry
+for part in [registry().get("workload", name) for name in {WORKLOADS}]:
+    part.target(part.params(), 0)
+heavy = "torch numpy datasets tiktoken tokenizers sklearn mlxtend transformers PIL".split()
+print([module for module in heavy if module in sys.modules])
+"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from lrctl_strategies.grids import GEOMETRIC
+from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, Refine, check_grid
 from lrctl_strategies.tuning.start import own_grid
-from lrctl_strategies.tuning.tuning import Metric, PeakGrid, Refine, check_grid
 
 
 @dataclass(frozen=True, slots=True)

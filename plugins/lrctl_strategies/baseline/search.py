@@ -22,5 +22,4 @@ def baseline(p: Baseline, run: RunSpec) -> Search:
     check_own_grids(p.axis, shapes)
     side_by_side = SideBySide(shapes, run.steps)
     yield from side_by_side.search(p.refine)
-    found = side_by_side.answer(p.metric)
-    return replace(found, next=NEXT)
+    return replace(side_by_side.answer(p.metric), next=NEXT)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.strategy import GivenSchedule
-from lrctl_strategies.grids import GEOMETRIC
-from lrctl_strategies.tuning.tuning import Metric, PeakGrid, Refine, check_grid
+from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, Refine, check_grid
 
 BASELINES = ("wsd", "cosine", "linear")
 """The families of the paper's Table 3."""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lrctl.contracts.axes import with_peak
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Schedule
-from lrctl.contracts.strategy import Batch, RunSpec
+from lrctl.contracts.strategy import Batch, RunSpec, Work
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.closed_form.convex_bound import bound
-from lrctl_strategies.fitting import Fit
+from lrctl_strategies.closed_form.fitting import Fit
 from lrctl_strategies.tuning.tuning import PEAK, value_of
-
-Measuring = Generator[Batch, list[JobResult], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,7 @@ class Predicted:
     bound: float
 
 
-def measured(schedule: Schedule, run: RunSpec) -> Measuring:
+def measured(schedule: Schedule, run: RunSpec) -> Work[tuple[float, ...]]:
     """The gradient norm at each step of a run with the schedule.
 
     Raises:

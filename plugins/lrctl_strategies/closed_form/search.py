@@ -12,18 +12,18 @@ from typing import Any
 
 from lrctl.contracts.axes import scalable, stretch
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, params_of
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
 from lrctl.contracts.strategy import RunSpec, Search, SearchResult
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import parse_schedule
+from lrctl_strategies.closed_form.fitting import Fit, fit, rank
 from lrctl_strategies.closed_form.params import FitClosedForm
 from lrctl_strategies.closed_form.prediction import measured, predicted
+from lrctl_strategies.closed_form.report import closed_forms, entry
 from lrctl_strategies.families import check_tunable, every_tunable
-from lrctl_strategies.fitting import Fit, fit, rank
 from lrctl_strategies.tuning.side_by_side import SideBySide
 from lrctl_strategies.tuning.start import start
-from lrctl_strategies.tuning.tables import closed_forms
 from lrctl_strategies.tuning.tuning import PEAK, Tuning, value_of
 
 FOUND = "found"
@@ -48,12 +48,9 @@ def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
         return SearchResult(fits[0].schedule, None, next=NEXT, summary=summary, notes=notes, tables=tables)
     side_by_side = SideBySide(shapes(p, schedule, fits, run.steps), run.steps)
     yield from side_by_side.search(p.refine)
-    found = side_by_side.answer(p.metric)
+    tuned = side_by_side.answer(p.metric)
     return replace(
-        found,
-        summary={**summary, **found.summary},
-        notes=(*notes, *found.notes),
-        tables=(*tables, *found.tables),
+        tuned, summary={**summary, **tuned.summary}, notes=(*notes, *tuned.notes), tables=(*tables, *tuned.tables)
     )
 
 
@@ -99,24 +96,13 @@ def given(p: FitClosedForm, run: RunSpec) -> Any:
     return schedule
 
 
-def entry(fitted: Fit) -> dict[str, Any]:
-    """A fit as a row of the table."""
-    return {
-        "family": fitted.family,
-        "params": params_of(fitted.schedule),
-        "error": fitted.error,
-        "parameters": len(fitted.parameters),
-        "fitted": list(fitted.parameters),
-    }
-
-
 def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> list[Tuning]:
     """What is trained: the schedule, the best fits and the baselines."""
     grid = tuple(sorted(p.grid))
     peaks = grid if p.stretch else (value_of(schedule, PEAK),)
-    found = Tuning(FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.metric, given=not p.stretch)
+    own = Tuning(FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.metric, given=not p.stretch)
     if not p.tune:
-        return [found]
+        return [own]
     best = [each for each in fits if p.family or each in fits[: p.top]]
     forms = [
         Tuning(named(each), each.family, each.schedule, {PEAK: grid}, p.metric, origin={"fit_error": each.error})
@@ -124,7 +110,7 @@ def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> 
     ]
     # A family without shape parameters is the same, fitted or not.
     others = [family for family in dict.fromkeys(p.baseline) if family not in {form.name for form in forms}]
-    return [found, *forms, *(start(family, steps, p.grid, p.metric, flag="--baseline") for family in others)]
+    return [own, *forms, *(start(family, steps, p.grid, p.metric, flag="--baseline") for family in others)]
 
 
 def named(fitted: Fit) -> str:

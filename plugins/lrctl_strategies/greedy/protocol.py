@@ -69,7 +69,7 @@ def summed_up(rows: Sequence[Row], margin: float) -> dict[str, Any]:
         "rows": len(rows),
         "did_not_finish": sum(row.beats[-1] == DNF for row in rows),
         "margin": margin,
-        "counts": counted(labels),
+        "counts": {name: labels.count(name) for name in LABELS} | {"sum": len(labels)},
         "overall": shares(labels),
         "final": shares(stages[-1])
         | {"ahead": ahead, "behind": behind, "sign_test": sign_test(ahead, behind) if ahead + behind else None},
@@ -83,11 +83,6 @@ def summed_up(rows: Sequence[Row], margin: float) -> dict[str, Any]:
         },
         "histogram": histogram(deltas),
     }
-
-
-def counted(labels: Sequence[str]) -> dict[str, int]:
-    """How often each label stands."""
-    return {name: labels.count(name) for name in LABELS} | {"sum": len(labels)}
 
 
 def shares(labels: Sequence[str]) -> dict[str, float | None]:

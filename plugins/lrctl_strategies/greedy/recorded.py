@@ -62,16 +62,16 @@ def printed(cells: Mapping[str, str], where: str, _margin: float) -> Row:
         if word.lower() not in known:
             raise UsageError(f"{where}: {name}: must be one of {', '.join((*LABELS, DNF))}, got {word!r}")
     delta = number(cells, DELTA, where)
-    found = tuple(known[word.lower()] for word in beats)
-    if (found[-1] == DNF) != math.isnan(delta):
+    labels = tuple(known[word.lower()] for word in beats)
+    if (labels[-1] == DNF) != math.isnan(delta):
         raise UsageError(
-            f"{where}: {BEATS[-1]} is {beats[-1]!r}, so {DELTA} must {'not ' * (found[-1] == DNF)}be given"
+            f"{where}: {BEATS[-1]} is {beats[-1]!r}, so {DELTA} must {'not ' * (labels[-1] == DNF)}be given"
         )
-    if found[-1] != DNF and found[-1].startswith("yes") != (delta > 0):
+    if labels[-1] != DNF and labels[-1].startswith("yes") != (delta > 0):
         raise UsageError(
             f"{where}: {BEATS[-1]} is {beats[-1]!r}, but {DELTA}, the other's loss minus GreedyLR's, is {delta:g}"
         )
-    return Row(found, delta, about(cells))
+    return Row(labels, delta, about(cells))
 
 
 def measured(cells: Mapping[str, str], where: str, margin: float) -> Row:

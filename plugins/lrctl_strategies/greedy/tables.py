@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from lrctl.analysis.statistics import LEVEL, holm, paired
+from lrctl.analysis.statistics import LEVEL, holm, paired, verdict
 from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.table import Table, probability, signed
 from lrctl_strategies.greedy.protocol import LABELS, STAGES, Row
@@ -21,10 +21,11 @@ def by_pair(rows: Sequence[Row]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.about["optimizer"], row.about["scheduler"]), []).append(row)
-    found = [over_seeds(*name, group) for name, group in groups.items()]
-    for each, p in zip(found, holm([each["p"] for each in found]), strict=True):
-        each |= {"p_holm": p, "verdict": verdict(each, p)}
-    return found
+    pairs = [over_seeds(*name, group) for name, group in groups.items()]
+    for each, p in zip(pairs, holm([each["p"] for each in pairs]), strict=True):
+        # A delta is the other's loss minus ours: above 0 GreedyLR is better.
+        each |= {"p_holm": p, "verdict": verdict(-each["mean"], p, len(each["seeds"]))}
+    return pairs
 
 
 def over_seeds(optimizer: str, scheduler: str, rows: Sequence[Row]) -> dict[str, Any]:
@@ -41,15 +42,6 @@ def over_seeds(optimizer: str, scheduler: str, rows: Sequence[Row]) -> dict[str,
         "interval": interval,
         "p": p,
     }
-
-
-def verdict(pair: Mapping[str, Any], p: float | None) -> str:
-    """What the seeds say of GreedyLR against one schedule."""
-    if p is None:
-        return "one seed: no statement" if len(pair["seeds"]) < 2 else "not finite: no statement"
-    if p > LEVEL:
-        return "no difference shown"
-    return "better" if pair["mean"] > 0 else "worse"
 
 
 def compared(pairs: Sequence[Mapping[str, Any]]) -> Table:

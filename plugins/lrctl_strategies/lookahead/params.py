@@ -23,7 +23,7 @@ class Lookahead:
     grid: Annotated[
         tuple[float, ...], "LRs of the short runs at first; up to 12 are tried while the best is on the edge"
     ] = (1e-3, 3.33e-3, 1e-2)
-    probe: Annotated[float, "length of the short runs, as a share of the run"] = 0.15
+    short_run: Annotated[float, "length of the short runs, as a share of the run"] = 0.15
     rise: Annotated[
         tuple[float, ...],
         "shares of the run in which the LR rises from 0, compared on short runs; --grid is tried with the first",
@@ -42,10 +42,10 @@ class Lookahead:
             raise ValueError(f"grid: must hold LRs greater than 0, got {list(self.grid)}")
         if self.max_lr is not None and not min(self.grid) <= self.max_lr:
             raise ValueError(f"max_lr: no LR of the grid is at most {self.max_lr:g}; raise it above {min(self.grid):g}")
-        if not 0 < self.probe < 1:
-            raise ValueError(f"probe: must be greater than 0 and less than 1, got {self.probe}")
-        if not self.rise or not all(0 < share < self.probe for share in self.rise):
-            raise ValueError(f"rise: must hold shares greater than 0 and less than probe, got {list(self.rise)}")
+        if not 0 < self.short_run < 1:
+            raise ValueError(f"short_run: must be greater than 0 and less than 1, got {self.short_run}")
+        if not self.rise or not all(0 < share < self.short_run for share in self.rise):
+            raise ValueError(f"rise: must hold shares greater than 0 and less than short_run, got {list(self.rise)}")
         if not self.knot or not all(max(self.rise) < share < 1 for share in self.knot):
             raise ValueError(f"knot: must hold shares above those of rise and below 1, got {list(self.knot)}")
         for name in ("ratio", "fine_ratio"):

@@ -15,12 +15,12 @@ from lrctl_strategies.lookahead.rollouts import Rollout, Rollouts, digits
 
 if TYPE_CHECKING:
     from lrctl_strategies.lookahead.params import Lookahead
-    from lrctl_strategies.lookahead.short_runs import Probes
+    from lrctl_strategies.lookahead.short_runs import ShortRuns
 
 NEXT = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
 
 
-def found(p: Lookahead, rollouts: Rollouts, probes: Probes) -> SearchResult:
+def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
     """The answer.
 
     Raises:
@@ -33,9 +33,9 @@ def found(p: Lookahead, rollouts: Rollouts, probes: Probes) -> SearchResult:
         )
     summary = {
         "score": best.score,
-        "untrained": finite(probes.untrained),
-        "limited_by_divergence": probes.limited,
-        "probes": [{"rise": r, "lr": lr, "score": finite(s)} for (r, lr), s in probes.scores.items()],
+        "untrained": finite(short.untrained),
+        "limited_by_divergence": short.limited,
+        "short_runs": [{"rise": r, "lr": lr, "score": finite(s)} for (r, lr), s in short.scores.items()],
         "rollouts": [entry(rollout) for rollout in rollouts.tried],
         "full_runs": rollouts.spent,
         "skipped": rollouts.skipped,
@@ -46,7 +46,7 @@ def found(p: Lookahead, rollouts: Rollouts, probes: Probes) -> SearchResult:
         chosen_by=by,
         next=NEXT,
         summary=summary,
-        notes=notes(p, rollouts, probes, best),
+        notes=notes(p, rollouts, short, best),
         tables=(every_rollout(rollouts, by),),
     )
 
@@ -62,16 +62,16 @@ def entry(rollout: Rollout) -> dict[str, Any]:
     }
 
 
-def notes(p: Lookahead, rollouts: Rollouts, probes: Probes, best: Rollout) -> tuple[str, ...]:
+def notes(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Rollout) -> tuple[str, ...]:
     """What the user should know about the answer."""
-    told, lrs = [], sorted(lr for _, lr in probes.scores)
-    if probes.lr == lrs[-1] and p.max_lr is not None:
-        told.append(f"the best of the short runs had LR {probes.lr:g}; --max-lr {p.max_lr:g} allowed no higher one")
-    elif probes.lr in (lrs[0], lrs[-1]):
-        told.append(f"the best of the short runs had LR {probes.lr:g}, the last that was tried; try another --grid")
-    if probes.failed is not None:
+    told, lrs = [], sorted(lr for _, lr in short.scores)
+    if short.lr == lrs[-1] and p.max_lr is not None:
+        told.append(f"the best of the short runs had LR {short.lr:g}; --max-lr {p.max_lr:g} allowed no higher one")
+    elif short.lr in (lrs[0], lrs[-1]):
+        told.append(f"the best of the short runs had LR {short.lr:g}, the last that was tried; try another --grid")
+    if short.failed is not None:
         told.append(
-            f"the short run with LR {probes.failed:.3g} ended no better than it had begun, and was the next above the "
+            f"the short run with LR {short.failed:.3g} ended no better than it had begun, and was the next above the "
             f"best one, so all is searched in steps of --fine-ratio {p.fine_ratio:g} below it"
         )
     if rollouts.skipped:
@@ -80,7 +80,7 @@ def notes(p: Lookahead, rollouts: Rollouts, probes: Probes, best: Rollout) -> tu
             f"--budget {p.budget:g} left out at least {rollouts.skipped} rollouts; a score costs {scoring:.2g} "
             "full runs, less with fewer --score-batches"
         )
-    if not best.score < probes.untrained:
+    if not best.score < short.untrained:
         told.append("the answer scores no better than the model before any training; lower --grid, or check the model")
     return tuple(told)
 

@@ -7,19 +7,16 @@ Every run is cut at every knot, whether its LR turns there or not, so that any o
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
-from lrctl.contracts.strategy import Batch
+from lrctl.contracts.strategy import Batch, Work
 from lrctl.contracts.table import number
 
 Knots = tuple[tuple[int, float], ...]
-Work = Generator[Batch, list[JobResult], None]
-Trying = Generator[Batch, list[JobResult], bool]
-Rolling = Generator[Batch, list[JobResult], list["Rollout"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ class Rollouts:
         """Whether the budget has room for all these runs, each given by the LRs at its first knots."""
         return self.spent + self.cost([self.knots(lrs) for lrs in runs]) <= self.budget
 
-    def attempt(self, move: str, lrs: Sequence[float]) -> Trying:
+    def attempt(self, move: str, lrs: Sequence[float]) -> Work[bool]:
         """Try a run unless it goes beyond the budget or the largest LR. Returns whether it is the best so far."""
         before = self.best
         if not all(map(self.allows, lrs)):
@@ -130,16 +127,13 @@ class Rollouts:
 
     def cost(self, wanted: Sequence[Knots]) -> float:
         """Full runs that these schedules would still cost together."""
-        missing = {knots[:n] for knots in wanted for n in range(2, len(knots) + 1) if self.new(knots[:n])}
+        # A set: what two of them share is trained once.
+        missing = {knots[:n] for knots in wanted for n in range(2, len(knots) + 1) if knots[:n] not in self.keys}
         scored = sum(knots[-1][0] == self.steps for knots in missing)
         trained = sum(knots[-1][0] - knots[-2][0] for knots in missing)
         return (trained + FORWARD * self.judge.score_batches * scored) / self.steps
 
-    def new(self, knots: Knots) -> bool:
-        """Whether no job has trained up to there."""
-        return knots not in self.keys
-
-    def roll(self, moves: Sequence[tuple[str, Sequence[float]]]) -> Rolling:
+    def roll(self, moves: Sequence[tuple[str, Sequence[float]]]) -> Work[list[Rollout]]:
         """Train runs, each from the last knot up to which it is known; several go side by side."""
         wanted = [self.knots(lrs) for _, lrs in moves]
         title = "; ".join(move for move, _ in moves)
@@ -148,7 +142,7 @@ class Rollouts:
         scores: dict[Knots, float] = {}
         whole = len(self.at) + 2
         for n in range(2, whole + 1):
-            parts = [knots for knots in dict.fromkeys(each[:n] for each in wanted) if self.new(knots)]
+            parts = [knots for knots in dict.fromkeys(each[:n] for each in wanted) if knots not in self.keys]
             jobs = [self.job(knots) for knots in parts]
             if jobs:
                 results = yield Batch(title, jobs, keep=self.needed(wanted), judge=False)

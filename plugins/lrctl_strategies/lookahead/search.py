@@ -10,15 +10,13 @@ No paper's method: what it is measured to give stands in recipes/README.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 
-from lrctl.contracts.result import JobResult
-from lrctl.contracts.strategy import Batch, RunSpec, Search
+from lrctl.contracts.strategy import RunSpec, Search, Work
 from lrctl.errors import UsageError
 from lrctl_strategies.lookahead.params import Lookahead
-from lrctl_strategies.lookahead.report import found
-from lrctl_strategies.lookahead.rollouts import Judge, Rollouts, Trying, Work
-from lrctl_strategies.lookahead.short_runs import MOST, Probes, scale, shortened
+from lrctl_strategies.lookahead.report import answer
+from lrctl_strategies.lookahead.rollouts import Judge, Rollouts
+from lrctl_strategies.lookahead.short_runs import MOST, ShortRuns, scale, shortened
 
 CHEAP = 1 / 3
 """Share of a run up to which a rollout counts as cheap: a late knot is tried at that price."""
@@ -27,18 +25,18 @@ CHEAP = 1 / 3
 def lookahead(p: Lookahead, run: RunSpec) -> Search:
     """Lookahead search: short runs for the scale, then whole ones from one wind-down to a better one."""
     rollouts = Rollouts(run.steps, Judge(p.score_batches if p.score_on == "training" else 0), p.budget, p.max_lr)
-    probes = Probes(*shortened(p, run.steps))
-    rollouts.at = knots(p, max(probes.rises), run.steps)  # refuses too short a run before anything is trained
-    lr = yield from scale(p, rollouts, probes)
-    rollouts.at = knots(p, probes.rise, run.steps)
+    short = ShortRuns(*shortened(p, run.steps))
+    rollouts.at = knots(p, max(short.rises), run.steps)  # refuses too short a run before anything is trained
+    lr = yield from scale(p, rollouts, short)
+    rollouts.at = knots(p, short.rise, run.steps)
     held = yield from hold(rollouts, lr)
-    ratio = p.fine_ratio if probes.limited else p.ratio
-    up = (probes.limited or held != 0) and math.isfinite(rollouts.best.score)
+    ratio = p.fine_ratio if short.limited else p.ratio
+    up = (short.limited or held != 0) and math.isfinite(rollouts.best.score)
     better = yield from lift(rollouts, ratio, up=up)
-    if not better and (probes.limited or held is None):
+    if not better and (short.limited or held is None):
         yield from lift(rollouts, ratio, up=not up)
-    yield from turn(rollouts, ratio, everywhere=probes.limited)
-    return found(p, rollouts, probes)
+    yield from turn(rollouts, ratio, everywhere=short.limited)
+    return answer(p, rollouts, short)
 
 
 def knots(p: Lookahead, rise: int, steps: int) -> tuple[int, ...]:
@@ -53,12 +51,13 @@ def knots(p: Lookahead, rise: int, steps: int) -> tuple[int, ...]:
     return tuple(sorted(at))
 
 
-def hold(rollouts: Rollouts, lr: float) -> Generator[Batch, list[JobResult], int | None]:
+def hold(rollouts: Rollouts, lr: float) -> Work[int | None]:
     """Hold the LR until the first knot, the second, ... while that is better.
 
     Returns how often it was; None if only the first could be tried.
     """
     moves = [(f"hold {lr:.3g} until step {step}", [lr] * n) for n, step in enumerate(rollouts.at[1:], 2)]
+    # Side by side, since the first says nothing before there is a second to compare it with.
     first = moves[: 2 if rollouts.affords([lrs for _, lrs in moves[:2]]) else 1]
     scores = [rollout.score for rollout in (yield from rollouts.roll(first))]
     while len(scores) > 1 and scores[-1] < min(scores[:-1]) and (more := moves[len(scores) : len(scores) + 1]):
@@ -69,7 +68,7 @@ def hold(rollouts: Rollouts, lr: float) -> Generator[Batch, list[JobResult], int
     return scores.index(min(scores)) if len(scores) > 1 else None
 
 
-def lift(rollouts: Rollouts, ratio: float, *, up: bool) -> Trying:
+def lift(rollouts: Rollouts, ratio: float, *, up: bool) -> Work[bool]:
     """Multiply all LRs while that is better, or divide them, which goes on while all runs diverged.
 
     Returns whether it was better.
@@ -84,7 +83,7 @@ def lift(rollouts: Rollouts, ratio: float, *, up: bool) -> Trying:
     return rollouts.best is not before
 
 
-def turn(rollouts: Rollouts, ratio: float, *, everywhere: bool) -> Work:
+def turn(rollouts: Rollouts, ratio: float, *, everywhere: bool) -> Work[None]:
     """Multiply, or else divide, the LR at one knot after the other, the last and cheapest first.
 
     Behind it the LRs are those of the best run, or the straight line to 0 where that had one. Unless `everywhere`, only

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lrctl.contracts.job import FORWARD
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import JobResult
-from lrctl.contracts.strategy import Batch
+from lrctl.contracts.strategy import Batch, Work
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl_strategies.lookahead.rollouts import Rollouts, Work
+from lrctl_strategies.lookahead.rollouts import Rollouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +35,7 @@ HELD = 0.75
 
 
 @dataclass(slots=True)
-class Probes:
+class ShortRuns:
     """The short runs: 0 to the LR over the rise, then in a straight line to 0.
 
     Attributes:
@@ -78,61 +77,61 @@ def shortened(p: Lookahead, steps: int) -> tuple[int, tuple[int, ...]]:
         UsageError: the whole run has no more.
     """
     rises = tuple(dict.fromkeys(max(1, round(share * steps)) for share in p.rise))
-    short = max(1 + max(rises), round(p.probe * steps))
-    if short >= steps:
+    stop = max(1 + max(rises), round(p.short_run * steps))
+    if stop >= steps:
         raise UsageError(f"steps: {steps} are too few for a lookahead search; raise --steps")
-    return short, rises
+    return stop, rises
 
 
-def scale(p: Lookahead, rollouts: Rollouts, probes: Probes) -> Generator[Batch, list[JobResult], float]:
-    """Try LRs, then rises, on short runs. Returns the LR for the whole run; `probes` takes in what was found.
+def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
+    """Try LRs, then rises, on short runs. Returns the LR for the whole run; `short` takes in what was found.
 
     Raises:
         NoValidCandidateError: every LR diverged.
     """
-    first = probes.rises[0]
-    yield from untrained(rollouts, probes)
-    yield from probe(rollouts, probes, [(first, lr) for lr in sorted(set(p.grid)) if rollouts.allows(lr)])
-    while (further := beyond(probes, first, factor(set(p.grid)))) is not None and rollouts.allows(further):
-        yield from probe(rollouts, probes, [(first, further)])
-    probes.lr = probes.best(first)
-    if not math.isfinite(probes.scores[first, probes.lr]):
+    first = short.rises[0]
+    yield from untrained(rollouts, short)
+    yield from train(rollouts, short, [(first, lr) for lr in sorted(set(p.grid)) if rollouts.allows(lr)])
+    while (further := beyond(short, first, factor(set(p.grid)))) is not None and rollouts.allows(further):
+        yield from train(rollouts, short, [(first, further)])
+    short.lr = short.best(first)
+    if not math.isfinite(short.scores[first, short.lr]):
         raise NoValidCandidateError(
-            f"first LRs: all {len(probes.scores)} diverged, down to {min(lr for _, lr in probes.scores):g}; lower "
+            f"first LRs: all {len(short.scores)} diverged, down to {min(lr for _, lr in short.scores):g}; lower "
             "--grid, and check the model and its data"
         )
-    above = min((lr for _, lr in probes.scores if lr > probes.lr), default=None)
-    if above is not None and not probes.scores[first, above] < probes.untrained:
-        probes.failed = above
-    for _ in range(BISECTIONS if probes.limited else 0):
-        higher = min(lr for _, lr in probes.scores if lr > probes.lr)
-        yield from probe(rollouts, probes, [(first, math.sqrt(probes.lr * higher))])
-        probes.lr = probes.best(first)
-    yield from probe(rollouts, probes, [(rise, probes.lr) for rise in probes.rises[1:]])
-    probes.rise = min(probes.rises, key=lambda rise: probes.scores[rise, probes.lr])
-    share = probes.stop / rollouts.steps
-    lr = HELD * probes.lr if probes.limited else vertex(probes.of(first)) * share**SHRINK
+    above = min((lr for _, lr in short.scores if lr > short.lr), default=None)
+    if above is not None and not short.scores[first, above] < short.untrained:
+        short.failed = above
+    for _ in range(BISECTIONS if short.limited else 0):
+        higher = min(lr for _, lr in short.scores if lr > short.lr)
+        yield from train(rollouts, short, [(first, math.sqrt(short.lr * higher))])
+        short.lr = short.best(first)
+    yield from train(rollouts, short, [(rise, short.lr) for rise in short.rises[1:]])
+    short.rise = min(short.rises, key=lambda rise: short.scores[rise, short.lr])
+    share = short.stop / rollouts.steps
+    lr = HELD * short.lr if short.limited else vertex(short.of(first)) * share**SHRINK
     return lr if rollouts.max_lr is None else min(lr, rollouts.max_lr)
 
 
-def untrained(rollouts: Rollouts, probes: Probes) -> Work:
+def untrained(rollouts: Rollouts, short: ShortRuns) -> Work[None]:
     """Score the model before any training."""
     job = rollouts.judge.job(0, 0, PiecewiseLinear(((0, 0.0),)), None)
     (result,) = yield Batch("the model before any training", [replace(job, checkpoint=False)], judge=False)
-    probes.untrained = rollouts.judge.score(result)
+    short.untrained = rollouts.judge.score(result)
     rollouts.spent_steps += FORWARD * rollouts.judge.score_batches
 
 
-def probe(rollouts: Rollouts, probes: Probes, wanted: Sequence[tuple[int, float]]) -> Work:
+def train(rollouts: Rollouts, short: ShortRuns, wanted: Sequence[tuple[int, float]]) -> Work[None]:
     """Train short runs, each given by its rise and LR."""
     if not wanted:
         return
-    stop = probes.stop
+    stop = short.stop
     ramps = [PiecewiseLinear(((0, 0.0), (rise, lr), (stop, 0.0))) for rise, lr in wanted]
     jobs = [replace(rollouts.judge.job(0, stop, ramp, None), checkpoint=False) for ramp in ramps]
     told = ", ".join(f"LR {lr:.3g} after {rise} steps" for rise, lr in wanted)
     results = yield Batch(f"short runs of {stop} steps: {told}", jobs, judge=False)
-    probes.scores |= {each: rollouts.judge.score(result) for each, result in zip(wanted, results, strict=True)}
+    short.scores |= {each: rollouts.judge.score(result) for each, result in zip(wanted, results, strict=True)}
     rollouts.spent_steps += len(jobs) * (stop + FORWARD * rollouts.judge.score_batches)
 
 
@@ -141,10 +140,10 @@ def factor(grid: Collection[float]) -> float:
     return (max(grid) / min(grid)) ** (1 / (len(grid) - 1)) if len(grid) > 1 else 10**0.5
 
 
-def beyond(probes: Probes, rise: int, step: float) -> float | None:
+def beyond(short: ShortRuns, rise: int, step: float) -> float | None:
     """The next LR outwards from the best one; None if that lies between others, or the grid was extended enough."""
-    scores = probes.of(rise)
-    best, low, high = probes.best(rise), min(scores), max(scores)
+    scores = short.of(rise)
+    best, low, high = short.best(rise), min(scores), max(scores)
     if len(scores) >= MOST:
         return None
     if best == low or not math.isfinite(scores[best]):

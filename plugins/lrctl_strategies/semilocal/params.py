@@ -19,8 +19,7 @@ Grid = Annotated[tuple[float, ...], "LRs tried where a segment starts at LR 0, a
 MaxLr = Annotated[float | None, "candidates above this LR are not tried"]
 
 Lean = Annotated[
-    bool,
-    "try only candidates around the lowest loss, and around the largest LR within eps: some 40 % of the cost",
+    bool, "try only candidates around the lowest loss, and around the largest LR within eps: some 40 % of the cost"
 ]
 
 

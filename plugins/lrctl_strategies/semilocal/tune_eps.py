@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.result import JobResult
-from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult
+from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Work, advance, relayed
 from lrctl.contracts.table import Table, number
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.semilocal.params import SemiLocal
@@ -19,7 +18,7 @@ SPLIT = "validation"
 
 
 @dataclass(slots=True)
-class Tried:
+class TriedEps:
     """What each (eps, decay) gave: its validation loss and the search's answer. `failed` is the last failure."""
 
     run: RunSpec
@@ -36,7 +35,7 @@ class Tried:
             raise self.failed
         return min(self.answers, key=lambda tried: self.answers[tried][0])
 
-    def loss(self, p: SemiLocal) -> Generator[Batch, list[JobResult], float]:
+    def loss(self, p: SemiLocal) -> Work[float]:
         """The validation loss after semi-local search with these parameters; +inf if the search failed."""
         if (p.eps, p.decay) not in self.answers:
             title = f"eps {p.eps:g} {policy(p.decay)}"
@@ -46,13 +45,9 @@ class Tried:
                 self.failed = error
                 return math.inf
             assert found.schedule is not None
+            # No step is left to train: the job evaluates its parent's weights.
             end = SegmentJob(
-                self.run.steps,
-                self.run.steps,
-                found.schedule,
-                found.checkpoint,
-                evaluate=(SPLIT,),
-                checkpoint=False,
+                self.run.steps, self.run.steps, found.schedule, found.checkpoint, evaluate=(SPLIT,), checkpoint=False
             )
             (result,) = yield Batch(f"{title}: {SPLIT} loss", [end], found.trace, self.kept())
             self.answers[p.eps, p.decay] = result.metrics[SPLIT]["loss"], found
@@ -64,7 +59,7 @@ class Tried:
         return frozenset({best} if best else {})
 
 
-def tunable(p: SemiLocal, run: RunSpec) -> Search:
+def semilocal_strategy(p: SemiLocal, run: RunSpec) -> Search:
     """Semi-local search, once with `p.eps` or, with `p.tune_eps`, with the best eps found."""
     return (yield from (tune_eps if p.tune_eps else semilocal)(p, run))
 
@@ -74,7 +69,7 @@ def tune_eps(p: SemiLocal, run: RunSpec) -> Search:
 
     Choices are made by validation loss. Work that two values of eps share is done once.
     """
-    tried = Tried(run)
+    tried = TriedEps(run)
     for decay in (False, True):
         guess = replace(p, decay=decay)
         yield from climb(tried, guess, lambda eps: 2 * eps)
@@ -99,7 +94,7 @@ def policy(decay: bool) -> str:
     return "decaying" if decay else "constant"
 
 
-def climb(tried: Tried, p: SemiLocal, move: Callable[[float], float]) -> Generator[Batch, list[JobResult], None]:
+def climb(tried: TriedEps, p: SemiLocal, move: Callable[[float], float]) -> Work[None]:
     """Move eps on while the validation loss falls."""
     loss = yield from tried.loss(p)
     while True:
@@ -110,12 +105,8 @@ def climb(tried: Tried, p: SemiLocal, move: Callable[[float], float]) -> Generat
         loss = further
 
 
-def retitled(inner: Search, title: str, keep: frozenset[str]) -> Search:
+def retitled(search: Search, title: str, keep: frozenset[str]) -> Search:
     """A search as it is, with batches that say which one they belong to and that keep more checkpoints."""
-    results: Any = None
-    while True:
-        try:
-            batch = inner.send(results)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        results = yield replace(batch, title=f"{title}: {batch.title}", keep=batch.keep | keep)
+    return relayed(
+        search, advance(search), lambda batch: replace(batch, title=f"{title}: {batch.title}", keep=batch.keep | keep)
+    )

@@ -11,7 +11,7 @@ from lrctl_strategies.intervals import band
 from lrctl_strategies.shape.tables import named
 
 if TYPE_CHECKING:
-    from lrctl_strategies.shape.result import Ranked, Searched
+    from lrctl_strategies.shape.result import SettingResult
 
 POINTS = 200
 """At how many points of the run a shape is drawn."""
@@ -22,37 +22,33 @@ MAPPED = 16
 Document = Mapping[str, Any]
 
 
-def of_search(found: Searched, document: Document) -> tuple[Chart, ...]:
+def of_search(searched: SettingResult, document: Document) -> tuple[Chart, ...]:
     """The charts of a search in one setting."""
-    overlaid = shapes("shapes", "The best shapes", [(each.name, each.shape) for each in found.ranked])
-    drawn = (families(document), overlaid, ecdf(document), heat(found))
+    overlaid = shapes("shapes", "The best shapes", [(each.name, each.shape) for each in searched.ranked])
+    drawn = (families(document), overlaid, ecdf(document), heat(searched))
     return (*drawn, sweeps(document)) if document["sweeps"] else drawn
 
 
-def of_settings(found: Sequence[Searched], documents: Sequence[Document]) -> tuple[Chart, ...]:
+def of_settings(results: Sequence[SettingResult], documents: Sequence[Document]) -> tuple[Chart, ...]:
     """The charts of a search in several settings."""
-    best = [(f"{each.setting.label}: {each.best.name}", each.best.shape) for each in found]
+    best = [(f"{each.setting.label}: {each.best.name}", each.best.shape) for each in results]
     return (
         losses(documents),
         shapes("shapes", "The best shape in each setting", best),
-        *(of_family(name, found) for name in dict.fromkeys(each.best.name for each in found)),
+        *(of_family(name, results) for name in dict.fromkeys(each.best.name for each in results)),
     )
 
 
-def of_family(name: str, found: Sequence[Searched]) -> Chart:
+def of_family(name: str, results: Sequence[SettingResult]) -> Chart:
     """One family's best shape in each setting."""
-    ranked: list[tuple[str, Ranked]] = [
-        (each.setting.label, next(family for family in each.ranked if family.name == name)) for each in found
-    ]
-    return shapes(
-        stem(f"shapes-{name}"), f"The best shape of {name} in each setting", [(a, b.shape) for a, b in ranked]
-    )
+    best = [(each.setting.label, next(one.shape for one in each.ranked if one.name == name)) for each in results]
+    return shapes(stem(f"shapes-{name}"), f"The best shape of {name} in each setting", best)
 
 
-def shapes(name: str, title: str, found: Sequence[tuple[str, Any]]) -> Chart:
+def shapes(name: str, title: str, labelled: Sequence[tuple[str, Any]]) -> Chart:
     """Shapes over the run, one on the other."""
     series = []
-    for label, shape in found:
+    for label, shape in labelled:
         # An update's LR is that of the step's beginning; the value at the end of the run belongs to none.
         at = [i / POINTS * (shape.steps - 1) for i in range(POINTS + 1)]
         series.append(Series(label, tuple(step / shape.steps for step in at), tuple(map(shape, at))))
@@ -63,13 +59,17 @@ def shapes(name: str, title: str, found: Sequence[tuple[str, Any]]) -> Chart:
 def families(document: Document) -> Chart:
     """The loss of each family with fresh seeds, with its interval."""
     each = document["families"]
-    loss = tuple(finite(family["loss"]) for family in each)
-    low, high = (tuple(family["interval"][i] if family["interval"] else None for family in each) for i in (0, 1))
     told = "The median over fresh seeds with its 95 % bootstrap interval, best first. Tuned: on the family's own grid."
-    place = tuple(map(float, range(len(each))))
-    series = (Series("fresh seeds", place, loss, low, high),)
+    series = (with_intervals("fresh seeds", each),)
     ticks = tuple(family["name"] for family in each)
     return Chart("families", "Families, best first", "points", "", "loss", told, series, ticks=ticks)
+
+
+def with_intervals(name: str, families: Sequence[Document]) -> Series:
+    """The losses of families side by side, with their intervals."""
+    place = tuple(map(float, range(len(families))))
+    low, high = (tuple(each["interval"][i] if each["interval"] else None for each in families) for i in (0, 1))
+    return Series(name, place, tuple(finite(each["loss"]) for each in families), low, high)
 
 
 def ecdf(document: Document) -> Chart:
@@ -93,15 +93,13 @@ def ecdf(document: Document) -> Chart:
     return Chart("ecdf", title, "steps", "score", "share of shapes", told, tuple(series))
 
 
-def heat(found: Searched) -> Chart:
+def heat(searched: SettingResult) -> Chart:
     """The median loss of the best shapes at each base LR."""
-    scored = [
-        (found.bench.rated(shape, found.seeds), name, shape) for name, each in found.shapes.items() for shape in each
-    ]
+    trials, seeds = searched.trials, searched.seeds
+    scored = [(trials.rated(shape, seeds), name, shape) for name, each in searched.shapes.items() for shape in each]
     best = sorted((each for each in scored if math.isfinite(each[0].loss)), key=lambda each: each[0].loss)[:MAPPED]
-    tried = {lr for _, _, shape in best for lr, of in found.bench.losses[shape].items() if of.keys() & set(found.seeds)}
-    lrs = sorted(tried)
-    cells = tuple(tuple(found.bench.median_at(shape, lr, found.seeds) for lr in lrs) for _, _, shape in best)
+    lrs = sorted({lr for _, _, shape in best for lr, of in trials.losses[shape].items() if of.keys() & set(seeds)})
+    cells = tuple(tuple(trials.median_at(shape, lr, seeds) for lr in lrs) for _, _, shape in best)
     rows = tuple(f"{place}. {name}" for place, (_, name, _) in enumerate(best, 1))
     told = f"The median loss of the {len(best)} best shapes at each base LR; blank where it diverged or was not tried."
     columns = tuple(f"{lr:.3g}" for lr in lrs)
@@ -121,19 +119,9 @@ def sweeps(document: Document) -> Chart:
 
 def losses(documents: Sequence[Document]) -> Chart:
     """The loss of the best shape and of the tuned ones in each setting."""
-    place = tuple(map(float, range(len(documents))))
     best = [each["best"] for each in documents]
     tuned = {name: [named(each, name) for each in documents] for name in documents[0]["references"]}
-    series = tuple(
-        Series(
-            name,
-            place,
-            tuple(finite(each["loss"]) for each in found),
-            tuple(each["interval"][0] if each["interval"] else None for each in found),
-            tuple(each["interval"][1] if each["interval"] else None for each in found),
-        )
-        for name, found in {"best shape": best, **tuned}.items()
-    )
+    series = tuple(with_intervals(name, in_each) for name, in_each in {"best shape": best, **tuned}.items())
     told = "The median over fresh seeds with its 95 % bootstrap interval, in each setting."
     ticks = tuple(each["setting"] for each in documents)
     return Chart("settings", "Loss in each setting", "lines", "", "loss", told, series, ticks=ticks)

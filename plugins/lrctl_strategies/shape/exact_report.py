@@ -13,55 +13,48 @@ from lrctl.contracts.table import Table
 from lrctl.registry.schedules import recorded
 from lrctl_strategies.shape.charts import shapes
 from lrctl_strategies.shape.tables import settings
-from lrctl_strategies.shape.trials import Bench
+from lrctl_strategies.shape.trials import Trials
 
 if TYPE_CHECKING:
     from lrctl_strategies.shape.params import ShapeSearch
-    from lrctl_strategies.shape.result import Best
+    from lrctl_strategies.shape.result import RefinedFamily
 
 OPTIMUM = "optimum"
 
 
 def answer(
     p: ShapeSearch,
-    bench: Bench,
-    found: Sequence[Best],
+    trials: Trials,
+    refined: Sequence[RefinedFamily],
     lrs: Sequence[float] | None,
     schedules: Sequence[Any],
     results: Sequence[JobResult],
 ) -> SearchResult:
     """The families, best first, and how far each is from the optimum, if that was looked for."""
     least = results[0].metrics["test"]["loss"] if lrs else None
-    entries = tuple(entry(p, *each, least) for each in zip(named(found, lrs), schedules, results, strict=True))
-    runs = sum(len(by_lr) for by_lr in bench.losses.values())
-    best = results[0]
+    trained = zip([*[None] * bool(lrs), *refined], schedules, results, strict=True)
+    entries = tuple(entry(p, *each, least) for each in trained)
+    runs = sum(len(by_lr) for by_lr in trials.losses.values())
     return SearchResult(
         schedules[0],
-        best.key,
+        results[0].key,
         results=entries,
         chosen_by="the loss, which is exact",
         next="lrctl report RUN for the figures",
         summary={**({"optimum_loss": least} if lrs else {}), "runs_computed": runs},
         tables=(table(entries, runs, p.shapes, least),),
-        charts=(overlaid(found, lrs),),
+        charts=(overlaid(refined, lrs),),
     )
 
 
-def named(found: Sequence[Best], lrs: Sequence[float] | None) -> list[tuple[str, Best | None]]:
-    """The names of what was trained, in order."""
-    first: list[tuple[str, Best | None]] = [(OPTIMUM, None)] if lrs else []
-    return first + [(best.name, best) for best in found]
-
-
 def entry(
-    p: ShapeSearch, name: tuple[str, Best | None], schedule: Any, result: JobResult, least: float | None
+    p: ShapeSearch, best: RefinedFamily | None, schedule: Any, result: JobResult, least: float | None
 ) -> TrainedRun:
-    """A family's best shape, or the optimum, as the results have it."""
-    title, best = name
+    """A family's best shape, or the optimum (None), as the results have it."""
     loss = result.metrics["test"]["loss"]
     searched = {"drawn_loss": best.drawn_loss, "searched": best.space.values(best.shape)} if best else {}
     return TrainedRun(
-        title,
+        best.name if best else OPTIMUM,
         recorded(schedule),
         result.key,
         train_loss=result.mean_loss if result.train_loss is None else result.train_loss,
@@ -93,9 +86,9 @@ def table(entries: Sequence[TrainedRun], runs: int, shapes: int, least: float | 
     return Table("The best shape of each family", columns, rows, told)
 
 
-def overlaid(found: Sequence[Best], lrs: Sequence[float] | None) -> Chart:
+def overlaid(refined: Sequence[RefinedFamily], lrs: Sequence[float] | None) -> Chart:
     """The best schedules, one on the other."""
-    best = shapes("schedules", "The best schedules", [(best.name, best.schedule) for best in found])
+    best = shapes("schedules", "The best schedules", [(best.name, best.schedule) for best in refined])
     drawn = replace(best, y="LR", caption="The LR over the run of what is best in each family.")
     if not lrs:
         return drawn

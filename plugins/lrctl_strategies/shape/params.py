@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lrctl_strategies.grids import GEOMETRIC
+from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, check_grid
 from lrctl_strategies.shape import samplers
 from lrctl_strategies.shape.settings import axis
-from lrctl_strategies.tuning.tuning import Metric, PeakGrid, check_grid
 
 FAMILIES = (
     "constant-with-warmup",

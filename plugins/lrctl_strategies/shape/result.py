@@ -6,28 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lrctl.contracts.axes import with_peak
+from lrctl_strategies.shape.settings import Setting
 from lrctl_strategies.shape.space import Space
 from lrctl_strategies.shape.sweep import Sweep
-from lrctl_strategies.shape.trials import Bench, Setting
+from lrctl_strategies.shape.trials import Trials
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """A family's best shape, by the losses with fresh seeds.
-
-    Attributes:
-        score: by which the shape was picked, from the seeds of the search.
-        loss: median with fresh seeds at the same base LR.
-        drawn: how many shapes of the family were scored.
-    """
+@dataclass(frozen=True, kw_only=True)
+class FamilyBest:
+    """The best shape of a family, at its best base LR, and the loss there."""
 
     space: Space
     shape: Any
     base_lr: float
-    score: float
     loss: float
-    drawn: int
-    edge: bool = False
 
     @property
     def name(self) -> str:
@@ -40,25 +32,51 @@ class Ranked:
         return with_peak(self.shape, self.base_lr)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RankedFamily(FamilyBest):
+    """A family's best shape, by the median loss with fresh seeds.
+
+    Attributes:
+        score: by which the shape was picked, from the seeds of the search at the same base LR.
+        drawn: how many shapes of the family were scored.
+        edge: the base LR is the lowest or highest that was tried.
+    """
+
+    score: float
+    drawn: int
+    edge: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinedFamily(FamilyBest):
+    """A family's best shape, once no small change makes it better.
+
+    Attributes:
+        drawn_loss: of the best of the shapes that were drawn, at the best base LR of the grid.
+    """
+
+    drawn_loss: float
+
+
 @dataclass
-class Searched:
+class SettingResult:
     """What the search came to in one setting: the families, best first, and all that was measured."""
 
-    bench: Bench
+    trials: Trials
     spaces: dict[str, Space]
     shapes: dict[str, list[Any]]
     seeds: tuple[int, ...]
     fresh: tuple[int, ...]
-    ranked: list[Ranked]
+    ranked: list[RankedFamily]
     sweeps: list[Sweep] = field(default_factory=list)
 
     @property
-    def best(self) -> Ranked:
+    def best(self) -> RankedFamily:
         """The best of the families that were searched; those to compare with do not count."""
         return next(each for each in self.ranked if not each.space.reference)
 
     @property
-    def references(self) -> list[Ranked]:
+    def references(self) -> list[RankedFamily]:
         """The families to compare with, the best first."""
         return [each for each in self.ranked if each.space.reference]
 
@@ -70,26 +88,4 @@ class Searched:
     @property
     def setting(self) -> Setting:
         """What was searched in."""
-        return self.bench.setting
-
-
-@dataclass(frozen=True)
-class Best:
-    """A family's best shape.
-
-    Attributes:
-        drawn_loss: of the best of the shapes that were drawn, at the best base LR of the grid.
-        loss: after the refinement.
-    """
-
-    name: str
-    space: Space
-    shape: Any
-    base_lr: float
-    loss: float
-    drawn_loss: float
-
-    @property
-    def schedule(self) -> Any:
-        """The shape at its base LR."""
-        return with_peak(self.shape, self.base_lr)
+        return self.trials.setting

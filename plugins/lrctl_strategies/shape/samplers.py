@@ -93,10 +93,13 @@ def sampler(name: Name, space: Space, seed: int) -> Sampler:
     """The sampler of that name for a family.
 
     Raises:
-        MissingError: it is Optuna's, and Optuna is not installed.
+        MissingError: it is Optuna's, and Optuna or what it needs is not installed.
     """
-    if name == "cmaes":
-        check_cmaes()
+    # Optuna imports it only once its CMA-ES has something to learn from, in the middle of a search.
+    if name == "cmaes" and find_spec("cmaes") is None:
+        raise MissingError(
+            "--sampler cmaes: it needs the package cmaes, which is not installed; run: pip install cmaes"
+        )
     # A family with one shape only has nothing to learn.
     return Random(space, seed) if name == "random" or not space.free else Optuna(space, seed, name)
 
@@ -114,18 +117,6 @@ def imported() -> Any:
             "--sampler: all but random are Optuna's, which is not installed; run: pip install 'lrctl[optuna]'"
         ) from error
     return optuna
-
-
-def check_cmaes() -> None:
-    """Refuse to begin without the package that Optuna imports only once its CMA-ES has something to learn from.
-
-    Raises:
-        MissingError: it is not installed.
-    """
-    if find_spec("cmaes") is None:
-        raise MissingError(
-            "--sampler cmaes: it needs the package cmaes, which is not installed; run: pip install cmaes"
-        )
 
 
 def word(name: str) -> int:

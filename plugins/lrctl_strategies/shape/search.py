@@ -6,22 +6,21 @@ Source: "What do near-optimal learning rate schedules look like?" (arXiv 2603.10
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from lrctl.contracts.result import JobResult
-from lrctl.contracts.strategy import Batch, RunSpec, Search
+from lrctl.contracts.strategy import RunSpec, Search, Work
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl_strategies.shape import report as shape_report
 from lrctl_strategies.shape import samplers
 from lrctl_strategies.shape.exact import exact
 from lrctl_strategies.shape.halving import in_full, rate
 from lrctl_strategies.shape.params import ShapeSearch
-from lrctl_strategies.shape.result import Ranked, Searched
-from lrctl_strategies.shape.settings import settings
+from lrctl_strategies.shape.report import answer
+from lrctl_strategies.shape.result import RankedFamily, SettingResult
+from lrctl_strategies.shape.settings import Setting, settings
 from lrctl_strategies.shape.space import Space, nothing_drawn, reference, space
 from lrctl_strategies.shape.sweep import sweep
-from lrctl_strategies.shape.trials import Bench, Measuring, Setting, Trial
+from lrctl_strategies.shape.trials import Trial, Trials
 
 
 def shape(p: ShapeSearch, run: RunSpec) -> Search:
@@ -33,54 +32,48 @@ def shape(p: ShapeSearch, run: RunSpec) -> Search:
             "--optimum: the loss of this workload's runs cannot be computed without training; try the recipe "
             "shape-linear-regression"
         )
-    searched: list[Searched] = []
+    results: list[SettingResult] = []
     for setting in settings(p.vary, run, independent=p.weight_decay == "independent"):
-        searched += [(yield from search(p, run, setting))]
-    return shape_report.answer(p, run, searched)
+        results += [(yield from search(p, run, setting))]
+    return answer(p, run, results)
 
 
-Searching = Generator[Batch, list[JobResult], Searched]
-
-
-def search(p: ShapeSearch, run: RunSpec, setting: Setting) -> Searching:
+def search(p: ShapeSearch, run: RunSpec, setting: Setting) -> Work[SettingResult]:
     """The method in one setting: draw, cross with base LRs and seeds, score, train the best again, sweep around them.
 
     Raises:
         NoValidCandidateError: the best shape of every family diverged.
     """
-    bench = Bench(run, setting, p.metric, tuple(sorted(set(p.grid))))
+    trials = Trials(run, setting, p.metric, tuple(sorted(set(p.grid))))
     seeds = tuple(range(run.seed, run.seed + p.seeds))
     fresh = tuple(range(seeds[-1] + 1, seeds[-1] + 1 + p.fresh_seeds))
     spaces = {text: space(text, setting.steps) for text in dict.fromkeys(p.family)}
     references = [reference(text, setting.steps) for text in dict.fromkeys(p.against)]
-    shapes = yield from draw(p, bench, spaces, seeds)
+    shapes = yield from draw(p, trials, spaces, seeds)
     shapes |= {each.name: list(dict.fromkeys(each.gridded())) for each in references}
     # Never by halving: a weak reference would flatter what is compared with it.
-    yield from in_full(bench, [shape for each in references for shape in shapes[each.name]], seeds)
+    yield from in_full(trials, [shape for each in references for shape in shapes[each.name]], seeds)
     spaces |= {each.name: each for each in references}
-    ranked = yield from again(p, bench, spaces, shapes, seeds, fresh)
-    found = Searched(bench, spaces, shapes, seeds, fresh, ranked)
-    if not math.isfinite(found.best.loss):
+    ranked = yield from again(p, trials, spaces, shapes, seeds, fresh)
+    searched = SettingResult(trials, spaces, shapes, seeds, fresh, ranked)
+    if not math.isfinite(searched.best.loss):
         raise NoValidCandidateError("the best shape of every family diverged; lower the base LRs of --grid")
-    yield from compare(bench, found)
-    if p.sweep and found.best.space.free:
-        best = found.best
-        found.sweeps = yield from sweep(bench, best.space, best.shape, best.base_lr, p.sweep, fresh)
-    return found
+    yield from compare(searched)
+    if p.sweep and searched.best.space.free:
+        best = searched.best
+        searched.sweeps = yield from sweep(trials, best.space, best.shape, best.base_lr, p.sweep, fresh)
+    return searched
 
 
-def compare(bench: Bench, found: Searched) -> Measuring:
+def compare(searched: SettingResult) -> Work[None]:
     """Train the best shape and those to compare with again, with seeds that neither picked nor ranked any of them."""
-    compared = [found.best, *(each for each in found.references if math.isfinite(each.loss))]
-    trials = [Trial(each.shape, each.base_lr, seed) for each in compared for seed in found.unseen]
+    compared = [searched.best, *(each for each in searched.references if math.isfinite(each.loss))]
+    again = [Trial(each.shape, each.base_lr, seed) for each in compared for seed in searched.unseen]
     if len(compared) > 1:
-        yield from bench.try_out("the best shape against tuned ones", trials, last=True)
+        yield from searched.trials.try_out("the best shape against tuned ones", again, last=True)
 
 
-Drawing = Generator[Batch, list[JobResult], dict[str, list[Any]]]
-
-
-def draw(p: ShapeSearch, bench: Bench, spaces: dict[str, Space], seeds: Sequence[int]) -> Drawing:
+def draw(p: ShapeSearch, trials: Trials, spaces: dict[str, Space], seeds: Sequence[int]) -> Work[dict[str, list[Any]]]:
     """Draw shapes of each family and score them; a sampler that learns is told the scores as they come.
 
     Raises:
@@ -92,11 +85,11 @@ def draw(p: ShapeSearch, bench: Bench, spaces: dict[str, Space], seeds: Sequence
     while drawn < p.shapes:
         n = min(min(source.at_once or p.shapes for source in sources.values()), p.shapes - drawn)
         asked = {name: source.ask(n) for name, source in sources.items()}
-        found = {name: [spaces[name].at(point) for point in points] for name, points in asked.items()}
-        kept = {name: [shape for shape in each if shape is not None] for name, each in found.items()}
-        yield from rate(p, bench, kept, seeds)
-        for name, each in found.items():
-            sources[name].tell(asked[name], [bench.rated(shape, seeds).loss for shape in each])
+        members = {name: [spaces[name].at(point) for point in points] for name, points in asked.items()}
+        kept = {name: [shape for shape in each if shape is not None] for name, each in members.items()}
+        yield from rate(p, trials, kept, seeds)
+        for name, each in members.items():
+            sources[name].tell(asked[name], [trials.rated(shape, seeds).loss for shape in each])
             shapes[name] = list(dict.fromkeys([*shapes[name], *kept[name]]))
         drawn += n
     for name, kept_of in shapes.items():
@@ -105,38 +98,36 @@ def draw(p: ShapeSearch, bench: Bench, spaces: dict[str, Space], seeds: Sequence
     return shapes
 
 
-Ranking = Generator[Batch, list[JobResult], list[Ranked]]
-
-
 def again(
     p: ShapeSearch,
-    bench: Bench,
+    trials: Trials,
     spaces: dict[str, Space],
     shapes: dict[str, list[Any]],
     seeds: Sequence[int],
     fresh: Sequence[int],
-) -> Ranking:
+) -> Work[list[RankedFamily]]:
     """Train the best shapes of each family with fresh seeds, and rank the families by that.
 
     The best of many scores is partly luck; with fresh seeds that luck is gone.
     """
-    kept = {
-        name: sorted(each, key=lambda shape: bench.score(shape, seeds).loss)[: p.top] for name, each in shapes.items()
-    }
-    yield from bench.try_out(
-        "the best shapes with fresh seeds",
-        [
-            Trial(shape, bench.score(shape, seeds).base_lr, seed)
-            for each in kept.values()
-            for shape in each
-            if math.isfinite(bench.score(shape, seeds).loss)
-            for seed in fresh
-        ],
-        last=True,
-    )
+    scores = {shape: trials.score(shape, seeds) for each in shapes.values() for shape in each}
+    kept = {name: sorted(each, key=lambda shape: scores[shape].loss)[: p.top] for name, each in shapes.items()}
+    sound = [shape for each in kept.values() for shape in each if math.isfinite(scores[shape].loss)]
+    afresh = [Trial(shape, scores[shape].base_lr, seed) for shape in sound for seed in fresh]
+    yield from trials.try_out("the best shapes with fresh seeds", afresh, last=True)
     ranked = []
     for name, each in kept.items():
-        best = min(each, key=lambda shape: bench.score(shape, fresh).loss)
-        before, now = bench.score(best, seeds), bench.score(best, fresh)
-        ranked.append(Ranked(spaces[name], best, before.base_lr, before.loss, now.loss, len(shapes[name]), before.edge))
+        best = min(each, key=lambda shape: trials.score(shape, fresh).loss)
+        before = scores[best]
+        ranked.append(
+            RankedFamily(
+                space=spaces[name],
+                shape=best,
+                base_lr=before.base_lr,
+                loss=trials.score(best, fresh).loss,
+                score=before.loss,
+                drawn=len(shapes[name]),
+                edge=before.edge,
+            )
+        )
     return sorted(ranked, key=lambda each: each.loss)

@@ -5,16 +5,37 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import UsageError, unknown
-from lrctl_strategies.shape.trials import Setting
 
 BETAS = {"beta1": 0, "beta2": 1}
 """Names for the two settings that are one list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a search is repeated for.
+
+    Attributes:
+        label: such as `weight_decay=0.1`; empty where nothing is varied.
+        optimizer: in place of the recipe's; None leaves it as it is.
+        independent: the weight decay is that of an update at the peak, whatever the base LR; else it is times the LR.
+    """
+
+    label: str
+    steps: int
+    optimizer: OptimizerSettings | None = None
+    independent: bool = False
+
+    def optimizer_at(self, base_lr: float) -> OptimizerSettings | None:
+        """The optimizer of a run with this base LR."""
+        if self.optimizer is None or not self.independent:
+            return self.optimizer
+        return replace(self.optimizer, weight_decay=self.optimizer.weight_decay / base_lr)
 
 
 def settings(texts: Sequence[str], run: RunSpec, *, independent: bool = False) -> list[Setting]:
@@ -42,15 +63,17 @@ def axis(text: str) -> tuple[str, tuple[float, ...]]:
     key, equals, values = text.partition("=")
     key = key.strip().removeprefix("training.")
     try:
-        found = tuple(dict.fromkeys(float(value) for value in values.split(",") if value.strip()))
+        numbers = tuple(dict.fromkeys(float(value) for value in values.split(",") if value.strip()))
     except ValueError:
-        found = ()
-    if not (equals and found and all(map(math.isfinite, found)) and (key == "steps" or key.startswith("optimizer."))):
+        numbers = ()
+    if not (
+        equals and numbers and all(map(math.isfinite, numbers)) and (key == "steps" or key.startswith("optimizer."))
+    ):
         raise ValueError(
             "vary: must be steps or a setting of the optimizer, with numbers, such as optimizer.weight_decay=0,0.1, "
             f"got {text!r}"
         )
-    return key, found
+    return key, numbers
 
 
 def setting(values: Mapping[str, float], run: RunSpec, *, independent: bool) -> Setting:

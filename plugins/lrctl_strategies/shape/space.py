@@ -6,7 +6,6 @@ A shape is a family's member with `peak_lr` 1; at a base LR it is the same membe
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, get_type_hints
@@ -15,7 +14,7 @@ from lrctl.contracts.axes import Axis, axes
 from lrctl.errors import UsageError, unknown
 from lrctl_strategies.contenders import parsed
 from lrctl_strategies.families import check_tunable, in_fractions
-from lrctl_strategies.fitting import scaled
+from lrctl_strategies.unit_cube import placed, scaled
 
 Point = tuple[float, ...]
 
@@ -103,18 +102,6 @@ class Space:
                     yield other
 
 
-def placed(axis: Axis, value: float) -> float:
-    """Where in [0, 1] a value of an axis stands: the inverse of `scaled`.
-
-    >>> placed(Axis(0, 0.5), 0.25), placed(Axis(0.01, 1.0, log=True), 1.0)
-    (0.5, 1.0)
-    """
-    low, high, at = axis.low, axis.high, value
-    if axis.log:
-        low, high, at = math.log(low), math.log(high), math.log(value) if value > 0 else -math.inf
-    return min(1.0, max(0.0, (at - low) / (high - low)))
-
-
 def reference(text: str, steps: int) -> Space:
     """The family that `--against` names.
 
@@ -135,17 +122,17 @@ def space(text: str, steps: int, flag: str = "--family") -> Space:
     name, _, settings = text.partition(":")
     where = f"{flag} {text}"
     family = check_tunable(name, flag)
-    each = [part.strip() for part in settings.split(",") if part.strip()]
-    for given in each:
-        if given.partition("=")[0].strip() in ("steps", "peak_lr"):
-            raise UsageError(f"{where}: {given}: every shape runs for --steps, and is tried at each base LR of --grid")
-    asked = [part.partition("=")[0].strip() for part in each if part.partition("=")[2].strip() == SEARCHED]
+    given = {part.partition("=")[0].strip(): part.strip() for part in settings.split(",") if part.strip()}
+    for parameter, part in given.items():
+        if parameter in ("steps", "peak_lr"):
+            raise UsageError(f"{where}: {part}: every shape runs for --steps, and is tried at each base LR of --grid")
+    asked = [parameter for parameter, part in given.items() if part.partition("=")[2].strip() == SEARCHED]
     hints = get_type_hints(family)
     ranges = {parameter: axis for parameter, axis in axes(family).items() if hints[parameter] is float}
     for parameter in asked:
         if parameter not in ranges:
             raise unknown("parameter to search", parameter, ranges, where)
-    told = parsed(",".join(part for part in each if part.partition("=")[0].strip() not in asked), family, where)
+    told = parsed(",".join(part for parameter, part in given.items() if parameter not in asked), family, where)
     fixed = in_fractions(family) | told
     free = {
         parameter: replace(axis, low=axis.draw[0], high=axis.draw[1]) if axis.draw else axis
@@ -155,12 +142,12 @@ def space(text: str, steps: int, flag: str = "--family") -> Space:
     lengths = [parameter for parameter, axis in ranges.items() if axis.length and parameter not in fixed]
     if lengths and fixed.get("lengths") == "steps":
         raise UsageError(f"{where}: lengths are searched as fractions; with lengths=steps set {lengths[0]} too")
-    found = Space(text, family, steps, fixed, free)
+    made = Space(text, family, steps, fixed, free)
     try:
-        found.shape({})
+        made.shape({})
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
-    return found
+    return made
 
 
 def nothing_drawn(space: Space) -> UsageError:

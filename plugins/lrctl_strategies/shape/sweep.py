@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from lrctl.analysis.statistics import LEVEL, holm, paired
-from lrctl.contracts.result import JobResult
-from lrctl.contracts.strategy import Batch
+from lrctl.analysis.statistics import holm, paired, verdict
+from lrctl.contracts.strategy import Work
+from lrctl_strategies.grids import rounded
 from lrctl_strategies.shape.space import Space
-from lrctl_strategies.shape.trials import Bench
-from lrctl_strategies.tuning.tuning import rounded
-
-Sweeping = Generator[Batch, list[JobResult], list["Sweep"]]
+from lrctl_strategies.shape.trials import Trials
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """A shape with another value of one parameter, and by how much its loss is lower or higher than the winner's.
 
     `interval` is the 95 % t interval of that difference over the seeds, if there are at least two and no run diverged;
@@ -32,11 +29,7 @@ class Point:
     difference: float
     interval: tuple[float, float] | None
     p: float | None
-
-    @property
-    def better(self) -> bool:
-        """Whether the shape is better beyond the error."""
-        return self.difference < 0 and self.p is not None and self.p < LEVEL
+    better: bool
 
 
 @dataclass(frozen=True)
@@ -46,36 +39,39 @@ class Sweep:
     parameter: str
     value: float
     loss: float
-    points: tuple[Point, ...]
+    points: tuple[SweepPoint, ...]
 
 
-def sweep(bench: Bench, space: Space, winner: Any, base_lr: float, points: int, seeds: Sequence[int]) -> Sweeping:
+def sweep(
+    trials: Trials, space: Space, winner: Any, base_lr: float, points: int, seeds: Sequence[int]
+) -> Work[list[Sweep]]:
     """Vary each searched parameter over its range, with the base LR tuned anew for each value, and for the winner."""
     swept = {name: list(dict.fromkeys(space.swept(winner, name, points))) for name in space.free}
     swept = {name: each for name, each in swept.items() if each}
     every = [winner, *(shape for each in swept.values() for shape in each)]
-    yield from bench.measure("sweeps around the best shape", every, near(bench, base_lr), seeds)
-    yield from bench.extend(every, seeds)
+    yield from trials.measure("sweeps around the best shape", every, near(trials, base_lr), seeds)
+    yield from trials.extend(every, seeds)
     compared = [(name, shape) for name, each in swept.items() for shape in each]
-    differences = [of_seeds(bench, shape, winner, seeds) for _, shape in compared]
+    differences = [of_seeds(trials, shape, winner, seeds) for _, shape in compared]
     tested = list(map(paired, differences))
     corrected = holm([p for _, p in tested])
-    found: dict[str, list[Point]] = {name: [] for name in swept}
+    by_name: dict[str, list[SweepPoint]] = {name: [] for name in swept}
     for (name, shape), d, (interval, _), p in zip(compared, differences, tested, corrected, strict=True):
-        score = bench.score(shape, seeds)
-        found[name].append(Point(getattr(shape, name), score.base_lr, score.loss, fmean(d), interval, p))
-    loss = bench.score(winner, seeds).loss
-    return [Sweep(name, getattr(winner, name), loss, tuple(each)) for name, each in found.items()]
+        score = trials.score(shape, seeds)
+        better = verdict(fmean(d), p, len(seeds)) == "better"
+        by_name[name].append(SweepPoint(getattr(shape, name), score.base_lr, score.loss, fmean(d), interval, p, better))
+    loss = trials.score(winner, seeds).loss
+    return [Sweep(name, getattr(winner, name), loss, tuple(each)) for name, each in by_name.items()]
 
 
-def near(bench: Bench, base_lr: float) -> list[float]:
+def near(trials: Trials, base_lr: float) -> list[float]:
     """A base LR, and one step of the grid to either side."""
-    factor = (bench.grid[-1] / bench.grid[0]) ** (1 / (len(bench.grid) - 1))
+    factor = (trials.grid[-1] / trials.grid[0]) ** (1 / (len(trials.grid) - 1))
     return [rounded(base_lr / factor), base_lr, rounded(base_lr * factor)]
 
 
-def of_seeds(bench: Bench, shape: Any, winner: Any, seeds: Sequence[int]) -> list[float]:
+def of_seeds(trials: Trials, shape: Any, winner: Any, seeds: Sequence[int]) -> list[float]:
     """A shape's loss minus the winner's for each seed, both at their best base LRs; +inf where one diverged."""
-    ours, theirs = (bench.losses[each][bench.score(each, seeds).base_lr] for each in (shape, winner))
+    ours, theirs = (trials.losses[each][trials.score(each, seeds).base_lr] for each in (shape, winner))
     differences = [ours[seed] - theirs[seed] for seed in seeds]
     return [each if math.isfinite(each) else math.inf for each in differences]

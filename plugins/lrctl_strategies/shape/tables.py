@@ -15,12 +15,12 @@ Document = Mapping[str, Any]
 def of_setting(document: Document) -> list[Table]:
     """The ranked families, the best one against those to compare with, and the sweeps around it."""
     of = f", {document['setting']}" if document["setting"] else ""
-    found = [ranked(document, of)]
+    shown = [ranked(document, of)]
     if document["against"]:
-        found.append(compared(document, of))
+        shown.append(compared(document, of))
     if document["sweeps"]:
-        found.append(sweeps(document, of))
-    return found
+        shown.append(sweeps(document, of))
+    return shown
 
 
 def ranked(document: Document, of: str) -> Table:
@@ -88,7 +88,7 @@ def sweeps(document: Document, of: str) -> Table:
         None: "The error is not known, so nothing can be said: that takes two or more fresh seeds that do not diverge.",
     }[document["near_optimal"]]
     notes = (
-        f"The base LR was tuned anew for each value. Better: p below {LEVEL:g} by Holm's correction over all values.",
+        f"The base LR was tuned anew for each value. Better: p at most {LEVEL:g} by Holm's correction over all values.",
         "The seeds are those that ranked the families, which favours the best shape a little.",
     )
     return Table(f"One parameter at a time{of}", columns, tuple(rows), (*notes, ending))

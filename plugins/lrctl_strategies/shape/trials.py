@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from lrctl.contracts.axes import Axis, with_peak
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.result import JobResult
-from lrctl.contracts.strategy import Batch, RunSpec
-from lrctl_strategies.fitting import lrs as lrs_of
-from lrctl_strategies.tuning.tuning import extended
-
-Measuring = Generator[Batch, list[JobResult], None]
+from lrctl.contracts.strategy import Batch, RunSpec, Work
+from lrctl_strategies.grids import extended
+from lrctl_strategies.shape.settings import Setting
+from lrctl_strategies.unit_cube import lrs_at
 
 FARTHEST = 8
 """How often the grid of base LRs is extended at most."""
@@ -25,28 +23,6 @@ TOGETHER = 10_000
 """How many runs an exact workload is asked for at a time."""
 
 UNBOUNDED = Axis(0.0, math.inf, log=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What a search is repeated for.
-
-    Attributes:
-        label: such as `weight_decay=0.1`; empty where nothing is varied.
-        optimizer: in place of the recipe's; None leaves it as it is.
-        independent: the weight decay is that of an update at the peak, whatever the base LR; else it is times the LR.
-    """
-
-    label: str
-    steps: int
-    optimizer: OptimizerSettings | None = None
-    independent: bool = False
-
-    def optimizer_at(self, base_lr: float) -> OptimizerSettings | None:
-        """The optimizer of a run with this base LR."""
-        if self.optimizer is None or not self.independent:
-            return self.optimizer
-        return replace(self.optimizer, weight_decay=self.optimizer.weight_decay / base_lr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +52,7 @@ class Score:
 
 
 @dataclass(slots=True)
-class Bench:
+class Trials:
     """The losses of every trial so far, in one setting.
 
     Where the workload tells a run's loss without training it is asked; seeds make no difference then.
@@ -99,12 +75,12 @@ class Bench:
 
     def measure(
         self, title: str, shapes: Iterable[Any], lrs: Sequence[float], seeds: Sequence[int], *, last: bool = False
-    ) -> Measuring:
+    ) -> Work[None]:
         """Cross shapes with base LRs and seeds, and measure what is not known yet, with `last` the test loss too."""
         trials = [Trial(shape, lr, seed) for shape in dict.fromkeys(shapes) for lr in lrs for seed in seeds]
         yield from self.try_out(title, trials, last=last)
 
-    def try_out(self, title: str, trials: Iterable[Trial], *, last: bool = False) -> Measuring:
+    def try_out(self, title: str, trials: Iterable[Trial], *, last: bool = False) -> Work[None]:
         """Train the trials whose losses are not known yet."""
         missing = [trial for trial in dict.fromkeys(trials) if not self.known(trial, last)]
         if self.run.exact:
@@ -137,7 +113,7 @@ class Bench:
         every = np.arange(self.setting.steps)
         for trial in trials:
             if trial.shape not in self.lrs:
-                self.lrs[trial.shape] = lrs_of(trial.shape, every)
+                self.lrs[trial.shape] = lrs_at(trial.shape, every)
         for first in range(0, len(trials), TOGETHER):
             some = trials[first : first + TOGETHER]
             lrs = np.array([trial.base_lr * self.lrs[trial.shape] for trial in some])
@@ -191,7 +167,7 @@ class Bench:
         found = median([of[seed] for seed in seeds if seed in of] or [math.inf])
         return found if math.isfinite(found) else None
 
-    def extend(self, shapes: Sequence[Any], seeds: Sequence[int]) -> Measuring:
+    def extend(self, shapes: Sequence[Any], seeds: Sequence[int]) -> Work[None]:
         """Try base LRs beyond the edge for each shape whose best one is on it, until none is."""
         for _ in range(FARTHEST):
             further = [trial for shape in shapes for trial in self.beyond(shape, seeds)]

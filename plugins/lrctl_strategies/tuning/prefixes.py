@@ -7,18 +7,16 @@ is cut into segments gives the same bits as the uninterrupted one, sharing chang
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Schedule
-from lrctl.contracts.strategy import Batch
+from lrctl.contracts.strategy import Batch, Work
 
 LEAST = 0.01
 """Share of the run below which a common prefix is not worth a checkpoint: most families begin at LR 0."""
-
-Training = Generator[Batch, list[JobResult], tuple[dict[Schedule, "Ended"], dict[str, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,9 @@ def grow(runs: Sequence[Sequence[float]], members: tuple[int, ...], start: int, 
     return (Edge(start, stop, members, after),)
 
 
-def train_all(groups: Sequence[Sequence[Schedule]], steps: int, title: str) -> Training:
+def train_all(
+    groups: Sequence[Sequence[Schedule]], steps: int, title: str
+) -> Work[tuple[dict[Schedule, Ended], dict[str, int]]]:
     """Train a run with each schedule and evaluate it, level by level of the trees that the groups form.
 
     Runs share prefixes within their group only: so a group's jobs, and their keys, do not depend on the other groups.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lrctl.contracts.result import JobResult
-from lrctl.contracts.strategy import Batch, SearchResult
+from lrctl.contracts.strategy import SearchResult, Work
 from lrctl.errors import NoValidCandidateError
+from lrctl_strategies.grids import rounded
 from lrctl_strategies.tuning.prefixes import train_all
 from lrctl_strategies.tuning.tables import best_of_each
-from lrctl_strategies.tuning.tuning import PEAK, Tuning, rounded, value_of
+from lrctl_strategies.tuning.tuning import PEAK, Tuning, value_of
 
 EXTENSIONS = 8
 """How often a grid is extended."""
-
-Work = Generator[Batch, list[JobResult], None]
 
 
 @dataclass(slots=True)
@@ -31,7 +29,7 @@ class SideBySide:
     steps: int
     trained: dict[str, int] = field(default_factory=dict)
 
-    def search(self, refine: int = 0) -> Work:
+    def search(self, refine: int = 0) -> Work[None]:
         """Tune each shape: parameter by parameter, then the base LR more finely."""
         for stage in range(max(len(shape.grids) for shape in self.shapes)):
             alive = [shape for shape in self.shapes if stage == 0 or shape.best]
@@ -40,7 +38,7 @@ class SideBySide:
             around = [(s, PEAK, neighbours(s, halving)) for s in self.shapes if s.best]
             yield from self.run(around, f"{PEAK}, refined {halving} of {refine}")
 
-    def tune(self, wanted: Sequence[tuple[Tuning, str]]) -> Work:
+    def tune(self, wanted: Sequence[tuple[Tuning, str]]) -> Work[None]:
         """Tune one parameter of each shape over its grid, extended while the best value is on its edge."""
         by_name = {name: [shape.name for shape, other in wanted if other == name] for _, name in wanted}
         title = ", ".join(f"{name} of {', '.join(shapes)}" for name, shapes in by_name.items())
@@ -59,7 +57,7 @@ class SideBySide:
                 told = "and the grid ends there" if extension == EXTENSIONS else f"so it was extended to {value:g}"
                 shape.notes.append(f"{shape.name}: the best {name} is on the edge of its grid, {told}")
 
-    def run(self, ask: Sequence[tuple[Tuning, str, Sequence[float]]], title: str) -> Work:
+    def run(self, ask: Sequence[tuple[Tuning, str, Sequence[float]]], title: str) -> Work[None]:
         """Train each shape with these values of a parameter; what is known already is not trained again."""
         wanted = [(shape, shape.vary(name, values)) for shape, name, values in ask]
         known = {run.schedule: run for shape in self.shapes for _, _, run in shape.tried}

@@ -11,12 +11,7 @@ from lrctl_strategies.tuning.tuning import PEAK, Tuning
 
 
 def start(
-    family: str,
-    steps: int,
-    grid: Sequence[float],
-    metric: str,
-    axis: Sequence[str] = (),
-    flag: str = "--family",
+    family: str, steps: int, grid: Sequence[float], metric: str, axis: Sequence[str] = (), flag: str = "--family"
 ) -> Tuning:
     """A family, which `flag` named, before its first run; `axis` holds grids of the user's own.
 

@@ -1,8 +1,8 @@
-"""What people are shown of schedules that were tuned or fitted, as tables."""
+"""What people are shown of schedules that were tuned, as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING
 from typing import Any
 
@@ -46,32 +46,6 @@ def telling(schedule: ScheduleRecord) -> Iterator[tuple[str, Any]]:
             isinstance(value, float | int | str) and value != defaults.get(name, value)
         ):
             yield name, value
-
-
-def closed_forms(fits: Sequence[Mapping[str, Any]]) -> Table:
-    """The families fitted to a schedule, the best first: a row per family."""
-    predicted = any("bound" in entry for entry in fits)
-    rows = (
-        (
-            entry["family"],
-            *([f"{entry['bound']:.4f}"] if predicted else []),
-            f"{entry['error']:.4f}",
-            str(entry["parameters"]),
-            " ".join(f"{name}={setting(entry['params'][name])}" for name in entry["fitted"]),
-        )
-        for entry in fits
-    )
-    notes = [
-        "Error: the root mean square of the difference over that of the schedule itself; 0 is the same schedule.",
-        "Each fitted parameter makes it smaller, which says nothing of how well the schedule trains.",
-    ]
-    if predicted:
-        notes += [
-            "Bound: from convex optimisation, at the shape's best peak_lr, over that of the schedule itself; below 1",
-            "predicts a better shape. Deep networks are not convex: it is a guess.",
-        ]
-    columns = ("family", *(["bound"] if predicted else []), "error", "parameters", "fitted")
-    return Table("Closed forms of the schedule", columns, tuple(rows), tuple(notes))
 
 
 def setting(value: Any) -> str:

@@ -5,34 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from lrctl.contracts.axes import Axis, axes, with_peak
 from lrctl.contracts.schedule import ScheduleRecord, params_of
 from lrctl.contracts.strategy import TrainedRun
+from lrctl_strategies.grids import extended
 from lrctl_strategies.tuning.prefixes import Ended
 
 PEAK = "peak_lr"
-FINEST = 10
-"""How often a grid can be refined: by then its factor is a thousandth."""
-
-Metric = Annotated[
-    Literal["validation", "train"], "the loss that choices are made by: validation, or the smoothed training loss"
-]
-PeakGrid = Annotated[tuple[float, ...], "base LRs; extended by its own factor while the best is on its edge"]
-Refine = Annotated[int, "at the end, try base LRs around the best so often, halving the grid's factor each time"]
-
-
-def check_grid(grid: Sequence[float], refine: int) -> None:
-    """Refuse a grid of base LRs that nothing can be tuned with.
-
-    Raises:
-        ValueError: names the parameter.
-    """
-    if not grid or not all(lr > 0 for lr in grid):
-        raise ValueError(f"grid: must hold LRs greater than 0, got {list(grid)}")
-    if not 0 <= refine <= FINEST:
-        raise ValueError(f"refine: must be from 0 to {FINEST}, got {refine}")
 
 
 @dataclass(slots=True)
@@ -100,7 +81,11 @@ class Tuning:
 
     def entry(self, best: Ended) -> TrainedRun:
         """The shape's entry in the results."""
-        tried = [{"parameter": name, "value": value, **losses(run)} for name, value, run in self.tried]
+        losses = ("train_loss", "validation_loss", "test_loss")
+        tried = [
+            {"parameter": name, "value": value, **{loss: getattr(run, loss) for loss in losses}}
+            for name, value, run in self.tried
+        ]
         return TrainedRun(
             self.name,
             ScheduleRecord(self.family, params_of(best.schedule)),
@@ -112,11 +97,6 @@ class Tuning:
             given=self.given,
             details={**self.origin, "tried": tried},
         )
-
-
-def losses(run: Ended) -> dict[str, float]:
-    """The losses of a run as the results name them."""
-    return {"train_loss": run.train_loss, "validation_loss": run.validation_loss, "test_loss": run.test_loss}
 
 
 def replaced(schedule: Any, name: str, value: float) -> Any:
@@ -133,19 +113,3 @@ def value_of(schedule: Any, name: str) -> float:
     """The value of a schedule's parameter; the peak of a piecewise-linear one is its largest LR."""
     value: float = getattr(schedule, name) if hasattr(schedule, name) else max(lr for _, lr in schedule.knots)
     return value
-
-
-def extended(values: Sequence[float], axis: Axis, *, up: bool) -> float:
-    """The value that goes on with an ascending grid beyond one of its ends, as its last two values do.
-
-    >>> extended([0.01, 0.0333, 0.1], Axis(0, 1, log=True), up=True), extended([0.0, 0.25, 0.5], Axis(0, 1), up=True)
-    (0.3, 0.75)
-    """
-    before, last = values[-2:] if up else (values[1], values[0])
-    value = last * last / before if axis.log and before else last + (last - before)
-    return min(axis.high, max(axis.low, rounded(value)))
-
-
-def rounded(value: float) -> float:
-    """A value to three significant digits, as people write a grid."""
-    return float(f"{value:.3g}")

@@ -53,7 +53,7 @@ class Run:
         """Go on to step `stop`, each update with the LR of its step."""
         if isinstance(self.optimizer, Switched):
             self.optimizer.train()
-        clip_norm = (self.spec.optimizer or {}).get("clip_norm", 0.0)
+        clip_norm = self.spec.optimizer.clip_norm if self.spec.optimizer else 0.0
         self.model.train()
         for step in range(self.step, stop):
             backward(self.workload, self.model, self.spec, batch_of(self.workload, self.spec, step))

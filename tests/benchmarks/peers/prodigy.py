@@ -5,8 +5,6 @@ As its README asks: the LR stays at 1, `d_coef` is tuned, and there is no schedu
 
 from __future__ import annotations
 
-from typing import Any
-
 from prodigyopt import Prodigy
 
 from benchmarks.peers.contest import Contest, Outcome
@@ -19,8 +17,7 @@ START = (1.0, 3.33, 0.3)
 
 def run(contest: Contest, cosine: bool) -> Outcome:
     """Tune `d_coef`."""
-    settings: dict[str, Any] = {**(contest.spec.optimizer or {})}
-    kept = {name: settings[name] for name in ("betas", "eps", "weight_decay")}
+    kept = {name: getattr(contest.spec.optimizer, name) for name in ("betas", "eps", "weight_decay")}
     family = registry().get("schedule", "cosine" if cosine else "constant").target
     schedule = family(steps=contest.steps, peak_lr=1.0, **({"warmup": 0.0} if cosine else {}))
 

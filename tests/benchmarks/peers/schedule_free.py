@@ -6,8 +6,6 @@ As its README asks: warmup, an LR from where a scheduled one would be to ten tim
 
 from __future__ import annotations
 
-from typing import Any
-
 from schedulefree import AdamWScheduleFree
 
 from benchmarks.peers.contest import Contest, Outcome
@@ -20,8 +18,7 @@ WARMUP = 0.1
 
 def run(contest: Contest) -> Outcome:
     """Tune the LR."""
-    settings: dict[str, Any] = {**(contest.spec.optimizer or {})}
-    kept = {name: settings[name] for name in ("betas", "eps", "weight_decay")}
+    kept = {name: getattr(contest.spec.optimizer, name) for name in ("betas", "eps", "weight_decay")}
     warmup = round(WARMUP * contest.steps)
 
     def plan(lr: float) -> Plan:

@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ import torch
 
 from lrctl.errors import MissingError, UsageError
 from lrctl.recipe.workloads import load_workload
-from lrctl.registry.registry import registry
 from lrctl_workloads.data.hub import Repository
 from workloads.finetune import tiny_models as tiny
 
@@ -188,28 +185,6 @@ def test_only_so_many_examples_are_used(made: Callable[..., Any]) -> None:
     encoded = made(train_examples=10, held_out_examples=2).encoded
     sizes = {part: encoded.size(part) for part in ("training", "validation", "test", "score")}
     assert sizes == {"training": 10, "validation": 2, "test": 2, "score": 2}
-
-
-@pytest.mark.parametrize("task", tiny.ABLE)
-def test_every_parameter_has_a_help_text_and_a_default(task: str) -> None:
-    part = registry().get("workload", task)
-    part.target(part.params(), 0)
-    hints = get_type_hints(part.params, include_extras=True)
-    for field in fields(part.params):
-        assert get_origin(hints[field.name]) is Annotated
-        kind, text, *_ = get_args(hints[field.name])
-        assert isinstance(field.default, kind)
-        assert text
-
-
-def test_registering_and_building_imports_neither_torch_nor_transformers() -> None:
-    program = (
-        "import sys, lrctl_workloads as w\n"
-        "w.register_workloads(lambda build, *, name, params, help: build(params(), 0))\n"
-        "print([m for m in 'torch numpy datasets transformers PIL'.split() if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_without_transformers_an_error_says_how_to_install_it(

@@ -1,4 +1,4 @@
-"""Families of schedules fitted to a given schedule by least squares.
+"""The member of a family that is nearest to a schedule.
 
 For given shape parameters the best base LR has a closed form: with target y and shape s of peak 1, <y, s> / <s, s>.
 The shape parameters are found by bounded optimisation from several starts.
@@ -6,22 +6,19 @@ The shape parameters are found by bounded optimisation from several starts.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.axes import Axis, Fixed, axes, metadata
-from lrctl.contracts.schedule import Schedule
-from lrctl.registry.registry import registry
-from lrctl_strategies.families import in_fractions
+from lrctl.contracts.axes import Axis
+from lrctl_strategies.unit_cube import lrs_at, scaled
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
-    Point = Sequence[float] | Array
+    Coordinates = Sequence[float] | Array
 
 STARTS = 64
 """Points of the parameters' range that are looked at first."""
@@ -37,63 +34,6 @@ TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """A family fitted to a schedule.
-
-    Attributes:
-        schedule: the family's member that is nearest.
-        error: root mean square of the difference over the root mean square of the target; 0 is an exact fit, 1 is no
-            better than LR 0.
-        parameters: the fitted parameters, by name. Each of them makes a small error easier.
-    """
-
-    family: str
-    schedule: Any
-    error: float
-    parameters: tuple[str, ...]
-
-
-def rank(fits: Sequence[Fit]) -> list[Fit]:
-    """The smallest error first; of equal ones, to `TOLERANCE`, the one with fewer parameters."""
-    return sorted(fits, key=lambda fit: (round(fit.error / TOLERANCE), len(fit.parameters), fit.error))
-
-
-def fit(family: str, schedule: Schedule, steps: int) -> Fit:
-    """The member of a registered family that is nearest to a schedule over steps 0 to `steps` - 1.
-
-    Raises:
-        ValueError: the schedule is 0 at every step, or the family refuses every shape that was looked at.
-    """
-    import numpy as np
-
-    target = np.array([schedule(step) for step in range(steps)])
-    if not target.any():
-        raise ValueError("the schedule is 0 at every step, so there is nothing to fit")
-    shape = registry().get("schedule", family).target
-    whole = [f.name for f in fields(shape) if get_type_hints(shape)[f.name] is int]
-    free = {name: axis for name, axis in axes(shape).items() if name not in [*kinds(shape), *whole]}
-    fixed = in_fractions(shape)
-    error, nearest = best_fit([Shape(shape, steps, fixed | kind, free) for kind in combined(kinds(shape))], target)
-    return Fit(family, nearest, error, ("peak_lr", *kinds(shape), *free))
-
-
-def kinds(family: Any) -> dict[str, tuple[Any, ...]]:
-    """The parameters with a few values only, and these: words, and whole numbers that have a grid.
-
-    Neither what lengths are in nor what is `Fixed` tells one fit from another.
-    """
-    hints, marked = get_type_hints(family), get_type_hints(family, include_extras=True)
-    found = {f.name: get_args(hints[f.name]) for f in fields(family) if get_origin(hints[f.name]) is Literal}
-    found |= {name: axis.grid for name, axis in axes(family).items() if hints[name] is int and axis.grid}
-    return {name: each for name, each in found.items() if name != "lengths" and Fixed() not in metadata(marked[name])}
-
-
-def combined(values: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    """Every combination of one value for each name."""
-    return (dict(zip(values, choice, strict=True)) for choice in itertools.product(*values.values()))
-
-
-@dataclass(frozen=True, slots=True)
 class Shape:
     """A family with some parameters fixed and others free, as a function of a point in the unit cube."""
 
@@ -102,45 +42,25 @@ class Shape:
     fixed: dict[str, Any]
     free: dict[str, Axis]
 
-    def at(self, point: Point, peak_lr: float = 1.0) -> Any:
+    def at(self, point: Coordinates, peak_lr: float = 1.0) -> Any:
         """The family's member at a point: each coordinate goes from 0 at its axis's `low` to 1 at its `high`."""
         values = {name: scaled(axis, u) for (name, axis), u in zip(self.free.items(), point, strict=True)}
         return self.family(steps=self.steps, peak_lr=peak_lr, **self.fixed, **values)
 
-    def residual(self, point: Point, at: Array, target: Array) -> Array:
+    def residual(self, point: Coordinates, at: Array, target: Array) -> Array:
         """Target minus the shape at its best base LR; the target itself where the family refuses the point."""
         try:
-            shape = lrs(self.at(point), at)
+            shape = lrs_at(self.at(point), at)
         except (ValueError, ArithmeticError):
             return target
         base = base_lr(target, shape)
         return target - base * shape if math.isfinite(base) else target
 
-    def error(self, point: Point, at: Array, target: Array) -> float:
+    def error(self, point: Coordinates, at: Array, target: Array) -> float:
         """The root mean square of the residual over that of the target."""
         import numpy as np
 
         return float(np.linalg.norm(self.residual(point, at, target[at])) / np.linalg.norm(target[at]))
-
-
-def scaled(axis: Axis, u: float) -> float:
-    """The value of an axis at `u` in [0, 1].
-
-    >>> scaled(Axis(0, 0.5), 0.5), scaled(Axis(0.01, 1.0, log=True), 1.0)
-    (0.25, 1.0)
-    """
-    u = min(1.0, max(0.0, float(u)))
-    if axis.log:
-        return min(axis.high, max(axis.low, math.exp((1 - u) * math.log(axis.low) + u * math.log(axis.high))))
-    return (1 - u) * axis.low + u * axis.high
-
-
-def lrs(schedule: Schedule, at: Array) -> Array:
-    """The LRs at these steps. A family that is faster at many steps at once has a method `lrs` for it."""
-    import numpy as np
-
-    steps = at.tolist()
-    return np.array(schedule.lrs(steps) if hasattr(schedule, "lrs") else [schedule(step) for step in steps])
 
 
 def base_lr(target: Array, shape: Array) -> float:
@@ -160,7 +80,7 @@ def best_fit(shapes: Sequence[Shape], target: Array) -> tuple[float, Any]:
         ends = [snapped(reach(start, fine, target), fine, target) for start in best(ends)]
     (end,) = best(ends, 1)
     every = np.arange(len(target))
-    base = base_lr(target, lrs(end.shape.at(end.point), every))
+    base = base_lr(target, lrs_at(end.shape.at(end.point), every))
     return end.shape.error(end.point, every, target), end.shape.at(end.point, base)
 
 
@@ -169,7 +89,7 @@ class Reached:
     """A point of a shape's parameters, and the error there."""
 
     shape: Shape
-    point: Point
+    point: Coordinates
     error: float
 
 
@@ -216,7 +136,7 @@ def snapped(end: Reached, at: Array, target: Array) -> Reached:
     return end
 
 
-def starts(shape: Shape) -> Iterator[Point]:
+def starts(shape: Shape) -> Iterator[Coordinates]:
     """Points of the unit cube, evenly spread, the same ones each time."""
     from scipy.stats import qmc
 

@@ -1,0 +1,137 @@
+"""What a comparison of GreedyLR comes to: its results, rows and data, and the run that is handed over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.schedule import params_of
+from lrctl.contracts.strategy import SearchResult, TrainedRun
+from lrctl.contracts.table import DataFile
+from lrctl.registry.schedules import recorded
+from lrctl_strategies.greedy import tables
+from lrctl_strategies.greedy.entries import OWN, Entry
+from lrctl_strategies.greedy.params import GREEDY
+from lrctl_strategies.greedy.protocol import Row, label, minus, summed_up
+from lrctl_strategies.greedy.recorded import DELTAS
+
+NEXT = "lrctl report RUN for the loss and LR histories; lrctl baseline for schedules whose LR is tuned"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryResult:
+    """A run that was trained."""
+
+    entry: Entry
+    result: JobResult
+
+    @property
+    def losses(self) -> tuple[float, ...]:
+        """The smoothed training losses at each stage."""
+        return self.result.stage_losses
+
+    @property
+    def validation_loss(self) -> float:
+        """What may be chosen by; +inf for a run whose training loss is not finite."""
+        loss = self.result.metrics["validation"]["loss"]
+        return loss if math.isfinite(loss) and math.isfinite(self.losses[-1]) else math.inf
+
+
+def answer(ran: Sequence[EntryResult], left_out: Sequence[str], margin: float) -> SearchResult:
+    """The comparison, with the best run of GreedyLR handed over."""
+    compared = [(pair, row(*pair, margin)) for pair in pairs(ran)]
+    rows = [each for _, each in compared]
+    over_seeds = tables.by_pair(rows)
+    lost = [each.entry.name == GREEDY for each in ran if not math.isfinite(each.losses[-1])]
+    diverged = {"greedy": sum(lost), "others": len(lost) - sum(lost)}
+    summary = summed_up(rows, margin)
+    best, notes = handed_over(ran)
+    return SearchResult(
+        best.entry.schedule if best else None,
+        best.result.key if best else None,
+        results=tuple(result_of(each) for each in sorted(ran, key=lambda each: each is not best)),
+        chosen_by="validation loss, among the runs of GreedyLR",
+        next=NEXT,
+        summary={
+            "rows": [json_of(each, *pair) for pair, each in compared],
+            "pairs": over_seeds,
+            "summary": summary,
+            "runs_diverged": diverged,
+        },
+        data=(as_csv(compared),),
+        tables=(tables.compared(over_seeds), *tables.summary(summary, diverged)),
+        notes=(*left_out, *notes),
+        charts=tables.histogram(summary),
+    )
+
+
+def pairs(ran: Sequence[EntryResult]) -> list[tuple[EntryResult, EntryResult]]:
+    """GreedyLR and another schedule, with the same optimizer and seed."""
+    first = {(each.entry.optimizer, each.entry.seed): each for each in ran if each.entry.name == GREEDY}
+    return [(first[e.entry.optimizer, e.entry.seed], e) for e in ran if e.entry.name != GREEDY]
+
+
+def row(ours: EntryResult, other: EntryResult, margin: float) -> Row:
+    """GreedyLR and another schedule as a row of the protocol."""
+    deltas = [minus(theirs, mine) for theirs, mine in zip(other.losses, ours.losses, strict=True)]
+    about = {"optimizer": other.entry.optimizer, "scheduler": other.entry.name, "seed": other.entry.seed}
+    return Row(tuple(label(delta, margin) for delta in deltas), deltas[-1], about)
+
+
+def json_of(row: Row, ours: EntryResult, other: EntryResult) -> dict[str, Any]:
+    """A row as the result document has it, with the losses at each stage and the cost of the forward passes."""
+    return {
+        **row.about,
+        "initial_lr": params_of(ours.entry.schedule)["initial_lr"],
+        "greedy_losses": list(ours.losses),
+        "losses": list(other.losses),
+        "beats": list(row.beats),
+        "delta": row.delta,
+        "forwards_per_step": 1 + other.result.extra_forwards / other.result.steps,
+    }
+
+
+def as_csv(compared: Sequence[tuple[tuple[EntryResult, EntryResult], Row]]) -> DataFile:
+    """What was compared, and by how much the other's loss was higher at each stage, as `--from-csv` reads it."""
+    columns = ("optimizer", "scheduler", "seed", "initial_lr", *DELTAS)
+    rows = []
+    for (ours, other), each in compared:
+        deltas = (minus(theirs, mine) for theirs, mine in zip(other.losses, ours.losses, strict=True))
+        about = (*each.about.values(), params_of(ours.entry.schedule)["initial_lr"])
+        rows.append((*map(str, about), *("" if math.isnan(delta) else repr(delta) for delta in deltas)))
+    return DataFile("rows", columns, tuple(rows))
+
+
+def result_of(ran: EntryResult) -> TrainedRun:
+    """A run's entry in the results."""
+    return TrainedRun(
+        f"{ran.entry.optimizer} {ran.entry.name}",
+        recorded(ran.entry.schedule),
+        ran.result.key,
+        train_loss=ran.losses[-1],
+        validation_loss=ran.result.metrics["validation"]["loss"],
+        test_loss=ran.result.metrics["test"]["loss"],
+        full_runs=1,
+        seed=ran.entry.seed,
+        optimizer=None if ran.entry.optimizer == OWN else ran.entry.optimizer,
+    )
+
+
+def handed_over(ran: Sequence[EntryResult]) -> tuple[EntryResult | None, list[str]]:
+    """The run of GreedyLR with the lowest validation loss, and what is to be said of it and of those that diverged."""
+    ours = [each for each in ran if each.entry.name == GREEDY]
+    best = min(ours, key=lambda each: each.validation_loss)
+    lost = [f"{e.entry.optimizer} {e.entry.name} (seed {e.entry.seed})" for e in ran if not math.isfinite(e.losses[-1])]
+    notes = [f"did not finish: {', '.join(lost)}; a lower --initial-lr may help"] if lost else []
+    if not math.isfinite(best.validation_loss):
+        return None, [*notes, "every run of GreedyLR diverged, so no schedule is handed over; lower --initial-lr"]
+    schedule = best.entry.schedule
+    low, high = (f"{bound[0]:.3g}" for bound in schedule.bounds[1:])
+    notes.append(
+        f"GreedyLR began with LR {schedule.initial_lr:g} and was kept from {low} to {high} "
+        f"with {best.entry.optimizer}, whose run is handed over; --greedy relative_max_lr=... sets the bound"
+    )
+    return best, notes
