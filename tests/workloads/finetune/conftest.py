@@ -12,7 +12,7 @@ from workloads.finetune import tiny_models as tiny
 pytest.importorskip("transformers")
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def as_in_a_job() -> Iterator[None]:
     with quiet_torch(1):
         yield
