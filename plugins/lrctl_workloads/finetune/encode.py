@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from lrctl.errors import unknown
 from lrctl_workloads.data.tables import reading
-from lrctl_workloads.finetune.encoded import Sample, chunks, compact
+from lrctl_workloads.finetune.encoded import chunks, compact
 from lrctl_workloads.finetune.labels import Labels, declared_by
-from lrctl_workloads.finetune.sources import Row, Source
+from lrctl_workloads.finetune.params import TaskParams
+from lrctl_workloads.finetune.sources import Source
 from lrctl_workloads.finetune.split import partition, subsets
-
-if TYPE_CHECKING:
-    from lrctl_workloads.finetune.params import TaskParams
-    from lrctl_workloads.finetune.task import Task
+from lrctl_workloads.finetune.task import Row, Sample, Task
 
 CHUNK = 256
 """How many rows are encoded at a time."""

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from lrctl_workloads.data.cache import cached
+from lrctl_workloads.finetune.task import Sample
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.int64]]
 
 T = TypeVar("T")
-
-Sample = Mapping[str, Any]
-"""A sample's columns: token ids and other whole numbers of 32 bits as a list, or the bytes of a file."""
 
 PART, LABELS = "part", "label_names"
 """Columns beside those of the samples. The last row has nothing but the names of the labels, known at the end."""

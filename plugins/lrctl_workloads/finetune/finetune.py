@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,26 +13,47 @@ from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
 from lrctl_workloads.data.cache import is_cached
 from lrctl_workloads.evaluation import check_split, evaluating, score_rows
+from lrctl_workloads.finetune import params as parameters
 from lrctl_workloads.finetune.encode import encode
 from lrctl_workloads.finetune.encoded import Encoded, cached_as, chunks, encoded
+from lrctl_workloads.finetune.image_classification import ImageClassification
 from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.packages import package
+from lrctl_workloads.finetune.params import TaskParams
+from lrctl_workloads.finetune.pretrained import Pretrained
+from lrctl_workloads.finetune.question_answering import QuestionAnswering
+from lrctl_workloads.finetune.segmentation import Segmentation
+from lrctl_workloads.finetune.seq2seq import Seq2Seq
 from lrctl_workloads.finetune.sources import Source
+from lrctl_workloads.finetune.task import Batch, Counts, Task
 from lrctl_workloads.finetune.tensors import IGNORED, UNLABELLED
+from lrctl_workloads.finetune.token_classification import TokenClassification
 from lrctl_workloads.param_groups import matrices_decay
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from lrctl_workloads.finetune.params import TaskParams
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.task import Batch, Counts, Task
+TASKS: dict[type[TaskParams], tuple[str, Callable[[Any, Pretrained], Task]]] = {
+    parameters.TranslationParams: ("translation", Seq2Seq),
+    parameters.SummarizationParams: ("summarization", Seq2Seq),
+    parameters.QuestionAnsweringParams: ("question-answering", QuestionAnswering),
+    parameters.TokenClassificationParams: ("token-classification", TokenClassification),
+    parameters.ImageClassificationParams: ("image-classification", ImageClassification),
+    parameters.SegmentationParams: ("segmentation", Segmentation),
+}
 
 FORMAT = 2
 """Raised when samples are chosen or encoded otherwise than before."""
 NOT_ENCODED = ("model", "data", "pretrained", "batch_size", "augment")
 """Parameters that do not change how rows are encoded, or are named by a digest."""
+
+
+def fine_tuning(params: TaskParams, seed: int) -> FineTuning:
+    """The workload of the task whose parameters these are."""
+    name, task = TASKS[type(params)]
+    pretrained = Pretrained(params.model, params.pretrained)
+    return FineTuning(params, seed, name, task(params, pretrained), pretrained)
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,17 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError
 from lrctl_workloads.finetune.packages import package
+from lrctl_workloads.finetune.params import ImageClassificationParams, SegmentationParams
+from lrctl_workloads.finetune.pretrained import Pretrained
+from lrctl_workloads.finetune.task import Generator, Random, Row
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.task import Random
 
 LEAST_AREA = 0.08
 """A random crop has at least this share of the image's area."""
@@ -76,11 +76,31 @@ class ImageInput:
         """An image, or the part of it in a box, at the model's size."""
         return image.resize((self.width, self.height), self.resample, box)
 
-    def noise(self, n: int, random: torch.Generator) -> Tensor:
+    def noise(self, n: int, random: Generator) -> Tensor:
         """Made-up images: float32, shape (n, channels, height, width)."""
         import torch
 
         return torch.randn(n, len(self.mean), self.height, self.width, generator=random)
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """What tasks on images have in common."""
+
+    params: ImageClassificationParams | SegmentationParams
+    pretrained: Pretrained
+
+    outputs = 0
+
+    @cached_property
+    def input(self) -> ImageInput:
+        return ImageInput.of(self.pretrained, self.params.image_size)
+
+    def image(self, row: Row) -> Any:
+        return image_of(row[self.params.image_column], "workload.image_column")
+
+    def key(self, row: Row) -> bytes:
+        return bytes(self.image(row).tobytes())
 
 
 def image_of(value: Any, where: str, mode: str | None = "RGB") -> Any:

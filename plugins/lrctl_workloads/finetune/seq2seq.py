@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.errors import UsageError, unknown
+from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.params import SummarizationParams, TranslationParams
-from lrctl_workloads.finetune.sources import Row, text_of
+from lrctl_workloads.finetune.pretrained import Pretrained
+from lrctl_workloads.finetune.sources import text_of
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Random, Row, Sample
 from lrctl_workloads.finetune.tensors import IGNORED, attention_mask, padded, padding_token, random_tokens, share
-
-if TYPE_CHECKING:
-    import torch
-
-    from lrctl_workloads.finetune.encoded import Sample
-    from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.task import Batch, Counts, Random
 
 
 @dataclass(frozen=True)
@@ -27,16 +22,10 @@ class Seq2Seq:
 
     Rows without source or target are left out. A batch has `input_ids` and `attention_mask`, shape (rows,
     max_source_tokens), and `labels`, shape (rows, max_target_tokens), all int64; labels of padding are -100.
-
-    Attributes:
-        names: the parameters that name source and target: columns, or keys of one column.
-        column: the column that holds both; "" is none.
     """
 
     params: TranslationParams | SummarizationParams
     pretrained: Pretrained
-    names: tuple[str, str]
-    column: str = ""
 
     auto_class = "AutoModelForSeq2SeqLM"
     model_types = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
@@ -52,8 +41,17 @@ class Seq2Seq:
         return tokenizer
 
     @property
+    def names(self) -> tuple[str, str]:
+        """The parameters that name source and target: columns, or keys of one column."""
+        return ("source", "target") if isinstance(self.params, TranslationParams) else ("text_column", "summary_column")
+
+    @property
+    def column(self) -> str:
+        """The column that holds both; "" is none."""
+        return self.params.column if isinstance(self.params, TranslationParams) else ""
+
+    @property
     def columns(self) -> tuple[str, ...]:
-        """The parameter of the one column, or those of both."""
         return ("column",) if self.column else self.names
 
     def pair(self, row: Row) -> tuple[str, str]:
@@ -95,8 +93,7 @@ class Seq2Seq:
             "labels": padded([sample["target"] for sample in samples], p.max_target_tokens, IGNORED),
         }
 
-    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:  # noqa: ARG002
-        """Tokens at random."""
+    def stand_in(self, config: Any, labels: int, random: Generator) -> Batch:  # noqa: ARG002
         p = self.params
         ids = random_tokens(config, (p.batch_size, p.max_source_tokens), random)
         targets = random_tokens(config, (p.batch_size, p.max_target_tokens), random)

@@ -12,8 +12,6 @@ from lrctl_workloads.data.cache import files_digest
 from lrctl_workloads.data.hub import HubDataset
 from lrctl_workloads.data.tables import FORMATS, reading, stream
 
-Row = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Source:

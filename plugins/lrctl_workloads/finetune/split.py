@@ -10,7 +10,7 @@ from typing import Any
 
 from lrctl.errors import unknown
 from lrctl_workloads.finetune.params import TaskParams
-from lrctl_workloads.finetune.sources import Row
+from lrctl_workloads.finetune.task import Row
 
 SHARES = 20
 """A part that is cut out of the training split gets about one in so many of its rows."""

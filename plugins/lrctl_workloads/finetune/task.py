@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from lrctl_workloads.finetune.labels import Labels
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor
 
-    from lrctl_workloads.finetune.encoded import Sample
-    from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.sources import Row
-
-    Batch = dict[str, Tensor]
-    Counts = dict[str, Tensor]
-    Random = np.random.RandomState
+Row = Mapping[str, Any]
+Sample = Mapping[str, Any]
+"""A sample's columns: token ids and other whole numbers of 32 bits as a list, or the bytes of a file."""
+Batch: TypeAlias = "dict[str, Tensor]"
+Counts: TypeAlias = "dict[str, Tensor]"
+Random: TypeAlias = "np.random.RandomState"
+Generator: TypeAlias = "torch.Generator"
 
 
 class Task(Protocol):
@@ -54,7 +56,7 @@ class Task(Protocol):
         """Samples as tensors of shapes that are always the same; augmented where there are random numbers."""
         ...
 
-    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:
+    def stand_in(self, config: Any, labels: int, random: Generator) -> Batch:
         """A batch of made-up values."""
         ...
 

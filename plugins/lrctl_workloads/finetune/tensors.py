@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+from lrctl_workloads.finetune.task import Batch, Generator, Sample
 
-    from lrctl_workloads.finetune.encoded import Sample
-    from lrctl_workloads.finetune.task import Batch
+if TYPE_CHECKING:
+    from torch import Tensor
 
 IGNORED = -100
 """The label of what has none: transformers leaves it out of the loss."""
@@ -45,7 +43,7 @@ def text_inputs(samples: list[Sample], length: int, tokenizer: Any) -> Batch:
     return batch
 
 
-def random_tokens(config: Any, shape: tuple[int, int], random: torch.Generator) -> Tensor:
+def random_tokens(config: Any, shape: tuple[int, int], random: Generator) -> Tensor:
     """Token ids at random."""
     import torch
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.errors import UsageError
+from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.params import TokenClassificationParams
+from lrctl_workloads.finetune.pretrained import Pretrained
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Random, Row, Sample
 from lrctl_workloads.finetune.tensors import IGNORED, padded, random_tokens, share, text_inputs
-
-if TYPE_CHECKING:
-    import torch
-
-    from lrctl_workloads.finetune.encoded import Sample
-    from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.sources import Row
-    from lrctl_workloads.finetune.task import Batch, Counts, Random
 
 WITH_SPACE = ("bloom", "gpt2", "roberta", "deberta")
 """Models whose tokenizers take words only if these begin with a space."""
@@ -43,7 +37,6 @@ class TokenClassification:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The model's tokenizer."""
         space = self.pretrained.config().model_type in WITH_SPACE
         return self.pretrained.fast_tokenizer(**({"add_prefix_space": True} if space else {}))
 
@@ -77,8 +70,7 @@ class TokenClassification:
         labels = padded([sample["labels"] for sample in samples], self.params.max_tokens, IGNORED)
         return text_inputs(samples, self.params.max_tokens, self.tokenizer) | {"labels": labels}
 
-    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:
-        """Tokens at random, with labels at random."""
+    def stand_in(self, config: Any, labels: int, random: Generator) -> Batch:
         import torch
 
         ids = random_tokens(config, (self.params.batch_size, self.params.max_tokens), random)
@@ -86,7 +78,6 @@ class TokenClassification:
         return {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": drawn}
 
     def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:  # noqa: ARG002
-        """The batch."""
         return batch
 
     def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:
