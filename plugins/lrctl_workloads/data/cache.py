@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from lrctl.errors import UsageError
 
 LARGE = 2**26
 """A file of more bytes than this is read for its digest once in a process, unless it changes."""
+PAUSE = 0.5
+"""Seconds between two attempts to lock."""
 
 
 def folder() -> Path:
@@ -119,3 +123,35 @@ def put(path: Path, write: Callable[[BinaryIO], object]) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, wait: Callable[[], object]) -> Iterator[None]:
+    """Hold a lock for the block; `wait` is called once if another process holds it.
+
+    The system gives it free when its holder ends, in whatever way.
+    """
+    with path.open("ab") as file:
+        if not try_lock(file):
+            wait()
+            while not try_lock(file):
+                time.sleep(PAUSE)
+        yield
+
+
+def try_lock(file: BinaryIO) -> bool:
+    """Whether the file could be locked for as long as it is open."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if not isinstance(error, BlockingIOError | PermissionError):
+            raise
+        return False
+    return True

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
 from lrctl_workloads.data.cache import is_cached
-from lrctl_workloads.evaluation import check_split, evaluating, score_rows
+from lrctl_workloads.data.packages import package
 from lrctl_workloads.finetune import params as parameters
 from lrctl_workloads.finetune.encode import encode
 from lrctl_workloads.finetune.encoded import Encoded, cached_as, chunks, encoded
 from lrctl_workloads.finetune.image_classification import ImageClassification
 from lrctl_workloads.finetune.labels import Labels
-from lrctl_workloads.finetune.packages import package
 from lrctl_workloads.finetune.params import TaskParams
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.question_answering import QuestionAnswering
@@ -28,7 +27,7 @@ from lrctl_workloads.finetune.sources import Source
 from lrctl_workloads.finetune.task import Batch, Counts, Task
 from lrctl_workloads.finetune.tensors import IGNORED, UNLABELLED
 from lrctl_workloads.finetune.token_classification import TokenClassification
-from lrctl_workloads.param_groups import matrices_decay
+from lrctl_workloads.network import check_split, evaluating, matrices_decay, score_rows
 
 if TYPE_CHECKING:
     import torch

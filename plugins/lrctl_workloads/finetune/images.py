@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import UsageError
-from lrctl_workloads.finetune.packages import package
+from lrctl_workloads.data.packages import package
 from lrctl_workloads.finetune.params import ImageClassificationParams, SegmentationParams
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.task import Generator, Random, Row

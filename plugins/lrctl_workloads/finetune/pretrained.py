@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl_workloads.data.cache import files_digest
 from lrctl_workloads.data.hub import COMMIT, Repository, first_line
-from lrctl_workloads.finetune.packages import INSTALL, package
+from lrctl_workloads.data.packages import INSTALL, package
 
 if TYPE_CHECKING:
     import torch

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
-from lrctl_workloads.evaluation import check_split, evaluating, score_rows
 from lrctl_workloads.images import cifar
 from lrctl_workloads.images.data import FORMATS, ImageFormat, Images, Part, images, mean_and_deviation, ready
-from lrctl_workloads.param_groups import matrices_decay
+from lrctl_workloads.network import check_split, evaluating, matrices_decay, score_rows
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.cache import sha256
-from lrctl_workloads.data.packaged import packaged
+from lrctl_workloads.data.packages import packaged
 from lrctl_workloads.images import cifar, idx
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-from lrctl_workloads.evaluation import check_split
+from lrctl_workloads.network import check_split
 
 if TYPE_CHECKING:
     import numpy as np

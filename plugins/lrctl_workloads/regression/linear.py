@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from lrctl_workloads.evaluation import check_split
+from lrctl_workloads.network import check_split
 
 if TYPE_CHECKING:
     import torch

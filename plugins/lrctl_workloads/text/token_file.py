@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lrctl.errors import UsageError
-from lrctl_workloads.data.cache import digest_file, folder, intact, put, sha256, writable
-from lrctl_workloads.data.lock import locked
+from lrctl_workloads.data.cache import digest_file, folder, intact, locked, put, sha256, writable
 
 if TYPE_CHECKING:
     import numpy as np

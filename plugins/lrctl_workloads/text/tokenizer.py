@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.cache import cached, sha256
-from lrctl_workloads.data.packaged import packaged
+from lrctl_workloads.data.packages import packaged
 
 if TYPE_CHECKING:
     import tiktoken
