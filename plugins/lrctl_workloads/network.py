@@ -38,21 +38,13 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
 
 
 def check_split(split: str) -> None:
-    """Refuse a split that is not for evaluation.
-
-    Raises:
-        ValueError: the split is neither `validation` nor `test`.
-    """
+    """Refuse a split that is not for evaluation."""
     if split not in ("validation", "test"):
         raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
 
 
 def score_rows(i: int, batch_size: int, reserve: int, workload: str, remedy: str) -> range:
-    """Which of the samples that are reserved for scoring batch i holds.
-
-    Raises:
-        UsageError: there is no batch i.
-    """
+    """Which of the samples that are reserved for scoring batch i holds."""
     n = reserve // batch_size
     if not 0 <= i < n:
         raise UsageError(

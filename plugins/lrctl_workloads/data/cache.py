@@ -54,11 +54,7 @@ def is_cached(name: str) -> bool:
 
 @contextmanager
 def writable() -> Iterator[None]:
-    """Make the cache folder for the block, which writes in it.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
+    """Make the cache folder for the block, which writes in it."""
     try:
         folder().mkdir(parents=True, exist_ok=True)
         yield
@@ -70,7 +66,6 @@ def writable() -> Iterator[None]:
 
 
 def digest_file(path: Path) -> Path:
-    """Where the digest of a cached file is kept."""
     return path.with_name(f"{path.name}.sha256")
 
 
@@ -101,7 +96,6 @@ def sha256(path: Path) -> str:
 
 @lru_cache(maxsize=1024)
 def remembered(path: Path, _inode: int, _size: int, _changed: int) -> str:
-    """The sha256 of a file that has not changed since it was last read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -55,7 +55,6 @@ class Repository:
         return facts if COMMIT.fullmatch(str(facts.get("commit"))) else {}
 
     def note(self, **facts: Any) -> None:
-        """Record facts beside those that are recorded already."""
         said = json.dumps({"name": self.repo, **self.recorded(), **facts}) + "\n"
         with writable():
             put(self.record, lambda file: file.write(said.encode()))
@@ -76,12 +75,7 @@ class Repository:
         return str(commit)
 
     def ask(self, revision: str | None) -> Any:
-        """What the hub says of a revision: one small request, made once, that shows whether it answers.
-
-        Raises:
-            UsageError: there is no such repository or revision, or it is not shown without a login.
-            MissingError: the hub cannot be reached.
-        """
+        """What the hub says of a revision: one small request, made once, that shows whether it answers."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -96,7 +90,6 @@ class Repository:
             raise self.out_of_reach(error) from error
 
     def out_of_reach(self, error: Exception) -> MissingError:
-        """The error for what cannot be fetched now."""
         return MissingError(
             f"{self.where} could not be fetched from the hub ({first_line(error)}); connect to the network and "
             "give the same command again, or give local files"
@@ -129,12 +122,7 @@ class HubDataset:
         return {"data_dir" if converted else "name": self.config or None}
 
     def stream(self, split: str | None = None) -> Any:
-        """The rows of a split, or those of every split by its name, as a stream; with the library's own errors.
-
-        Raises:
-            UsageError: there is no such data set, or a local folder has its name.
-            MissingError: the hub cannot be reached.
-        """
+        """The rows of a split, or those of every split by its name, as a stream; with the library's own errors."""
         repository, repo = self.repository, self.repository.repo
         if Path(repo).is_dir():  # which the library would take instead
             raise UsageError(

@@ -13,11 +13,7 @@ INSTALL = "run: pip install 'lrctl[transformers]'"
 
 
 def package(name: str) -> Any:
-    """A package that only fine-tuning needs, or a module of it.
-
-    Raises:
-        MissingError: it is not installed.
-    """
+    """A package that only fine-tuning needs, or a module of it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -26,12 +26,7 @@ def stream(files: Sequence[Path], split: str = "train") -> Any:
 
 @contextmanager
 def reading(where: str, hub: HubDataset | None) -> Iterator[None]:
-    """Tell what is wrong with the data that the block reads, from the hub or, if there is none, from local files.
-
-    Raises:
-        UsageError: the data cannot be read.
-        MissingError: the hub cannot be reached.
-    """
+    """Tell what is wrong with the data that the block reads, from the hub or, if there is none, from local files."""
     try:
         yield
     except LrctlError:
@@ -56,5 +51,4 @@ def file_digest(file: Path) -> str:
 
 
 def unreadable(file: Path, error: OSError) -> UsageError:
-    """The error for a file that cannot be read."""
     return UsageError(f"workload.path: '{file}' cannot be read ({error.strerror}); check its permissions")

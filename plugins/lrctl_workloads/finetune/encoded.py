@@ -42,7 +42,6 @@ class Encoded:
     digest: str
 
     def size(self, part: str) -> int:
-        """How many samples a part has."""
         return len(self.rows[part])
 
     def samples(self, part: str, numbers: Iterable[int]) -> list[Sample]:
@@ -72,7 +71,6 @@ def encoded(key: str, samples: Callable[[], Iterable[tuple[str, Sample]]], label
 
 
 def cached_as(key: str) -> str:
-    """The name in the cache of the data set of that key."""
     return f"encoded-{hashlib.sha256(key.encode()).hexdigest()[:32]}.arrow"
 
 

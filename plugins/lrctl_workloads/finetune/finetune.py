@@ -88,7 +88,6 @@ class FineTuning:
         return hashlib.sha256(f"{self.encoded.digest} {self.first_state}".encode()).hexdigest()
 
     def check_model(self) -> None:
-        """Refuse a model that cannot do the task."""
         found = self.pretrained.config().model_type
         able = getattr(package("transformers.models.auto.modeling_auto"), self.task.model_types)
         if found not in able:
@@ -105,7 +104,6 @@ class FineTuning:
         return bool(known) and here and is_cached(cached_as(self.encoded_as))
 
     def stand_in(self, step: int) -> Batch:
-        """Made-up values in place of batch `step`; needs the model's configuration, and not its weights."""
         import torch
 
         config = self.pretrained.config()
@@ -116,11 +114,7 @@ class FineTuning:
         return 0
 
     def model(self) -> torch.nn.Module:
-        """The model: from its weights, where these are wanted and `prepare` has fetched them, else fresh.
-
-        Raises:
-            UsageError: its files are not those that `prepare` found.
-        """
+        """The model: from its weights, where these are wanted and `prepare` has fetched them, else fresh."""
         prepared = "first_state" in vars(self)
         if prepared and self.first_state != self.pretrained.digest():
             raise UsageError(
@@ -136,7 +130,6 @@ class FineTuning:
         return int(self.task.outputs or labels or getattr(self.params, "labels", 0) or config.num_labels)
 
     def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
-        """Weight decay for matrices, embeddings and convolutions; biases and norms go without."""
         return matrices_decay(model)
 
     def batch(self, step: int) -> Batch:
@@ -149,11 +142,7 @@ class FineTuning:
         return self.task.batch(self.encoded.samples("training", rows), random)
 
     def score_batch(self, i: int) -> Batch:
-        """Batch i of the samples reserved for scoring, always the same.
-
-        Raises:
-            UsageError: there is no batch i.
-        """
+        """Batch i of the samples reserved for scoring, always the same."""
         reserve, remedy = self.encoded.size("score"), "raise workload.held_out_examples"
         rows = score_rows(i, self.params.batch_size, reserve, self.name, remedy)
         return self.task.batch(self.encoded.samples("score", rows), None)
@@ -174,9 +163,6 @@ class FineTuning:
         """`loss` and the task's metrics over the whole split, with the model in evaluation mode.
 
         The loss is the mean over what the model's own is the mean of: tokens, words, windows, images or pixels.
-
-        Raises:
-            ValueError: the split is neither `validation` nor `test`.
         """
         check_split(split)
         total, device = 0.0, next(model.parameters()).device

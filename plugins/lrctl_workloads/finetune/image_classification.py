@@ -39,7 +39,6 @@ class ImageClassification(ImageTask):
             yield [{"image": to_png(small), "label": [labels.number(row[self.params.label_column])]}]
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:
-        """Images, cropped, and labels."""
         import torch
 
         images = [from_png(sample["image"]) for sample in samples]
@@ -64,7 +63,6 @@ class ImageClassification(ImageTask):
         return batch
 
     def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:  # noqa: ARG002
-        """Images, and those classified right."""
         import torch
 
         right = output.logits.argmax(-1) == batch["labels"]

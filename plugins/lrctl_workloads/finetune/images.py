@@ -116,14 +116,12 @@ def image_of(value: Any, where: str, mode: str | None = "RGB") -> Any:
 
 
 def to_png(image: Any) -> bytes:
-    """An image as the bytes of a file."""
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
 
 
 def from_png(content: bytes) -> Any:
-    """The inverse of `to_png`."""
     image = package("PIL.Image").open(io.BytesIO(content))
     image.load()
     return image

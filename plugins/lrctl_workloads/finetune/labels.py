@@ -27,7 +27,6 @@ class Labels:
     highest: int = -1
 
     def number(self, label: Any) -> int:
-        """The number of a label."""
         if isinstance(label, str):
             if label not in self.names:
                 self.names.append(label)

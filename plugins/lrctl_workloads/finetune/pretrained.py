@@ -41,13 +41,11 @@ class Pretrained:
 
     @property
     def local(self) -> Path | None:
-        """The folder, if it is one."""
         path = Path(self.name).expanduser()
         return path if path.is_dir() else None
 
     @cached_property
     def repository(self) -> Repository:
-        """The model on the hub."""
         found = NAME.fullmatch(self.name)
         if not found:
             raise UsageError(
@@ -57,12 +55,7 @@ class Pretrained:
         return Repository("model", found[1], found[2] or "", f"workload.model: '{self.name}'")
 
     def digest(self) -> str:
-        """What names the state of everything that is used: the files' sha256, or the hub's commit.
-
-        Raises:
-            MissingError: the commit is not known, and the hub cannot be reached.
-            UsageError: there is no such model.
-        """
+        """What names the state of everything that is used: the files' sha256, or the hub's commit."""
         if self.local is None:
             return self.repository.commit() + ("" if self.weights else " fresh")
         used = [
@@ -117,7 +110,6 @@ class Pretrained:
         return path
 
     def download(self, weights: bool) -> Path:
-        """Fetch the files from the hub, without the weights if these are not wanted."""
         from huggingface_hub import snapshot_download
 
         repository = self.repository
@@ -143,7 +135,6 @@ class Pretrained:
         return config
 
     def tokenizer(self, **settings: Any) -> Any:
-        """The model's tokenizer."""
         return self.load("AutoTokenizer", "tokenizer", **settings)
 
     def fast_tokenizer(self, **settings: Any) -> Any:
@@ -161,7 +152,6 @@ class Pretrained:
         return self.load("AutoImageProcessor", "image processor")
 
     def load(self, auto: str, what: str, **settings: Any) -> Any:
-        """A part of the model."""
         transformers, path = package("transformers"), self.parts
         try:
             with quiet(), self.no_code():

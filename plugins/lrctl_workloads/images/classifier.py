@@ -118,11 +118,7 @@ class ImageClassifier:
         return self.images.digest
 
     def ready(self) -> bool:
-        """Whether the images can be read at once.
-
-        Raises:
-            UsageError: the path is of no use.
-        """
+        """Whether the images can be read at once."""
         return ready(self.params.data, self.params.path)
 
     def stand_in(self, step: int) -> Batch:
@@ -160,11 +156,7 @@ class ImageClassifier:
         return self.take(training, drawn(self.seed, step, self.params.batch_size, len(training)))
 
     def score_batch(self, i: int) -> Batch:
-        """Batch i of the images reserved for scoring, always the same.
-
-        Raises:
-            UsageError: there is no batch i.
-        """
+        """Batch i of the images reserved for scoring, always the same."""
         reserve = self.images.parts["score"]
         rows = score_rows(i, self.params.batch_size, len(reserve), "images", "smaller ones")
         return self.take(reserve, slice(rows.start, rows.stop))
@@ -181,9 +173,6 @@ class ImageClassifier:
 
         Returns:
             `loss` in nats per image, without label smoothing, and `accuracy`, the share of images classified right.
-
-        Raises:
-            ValueError: the split is neither `validation` nor `test`.
         """
         check_split(split)
         from torch.nn import functional as F  # noqa: N812

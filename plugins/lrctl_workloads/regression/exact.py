@@ -34,8 +34,6 @@ TOGETHER = 256
 
 @dataclass(frozen=True)
 class ExactRegressionParams:
-    """Parameters of the `exact-linear-regression` workload."""
-
     dim: Annotated[int, "D: number of eigenvalues, 1, 1/2, ..., 1/D"] = 128
     batch_size: Annotated[int, "B: samples in a batch; the fewer, the more noise"] = 8
 
@@ -148,10 +146,6 @@ class ExactRegression:
         return loss
 
     def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
-        """The expected loss: data that were held out have the same.
-
-        Raises:
-            ValueError: the split is neither `validation` nor `test`.
-        """
+        """The expected loss: data that were held out have the same."""
         check_split(split)
         return {"loss": float(self.loss(model, self.batch(0)))}

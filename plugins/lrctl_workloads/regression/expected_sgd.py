@@ -22,7 +22,6 @@ class ExpectedSGD(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One expected step with the LR of each group."""
         assert closure is None
         for group in self.param_groups:
             for q in group["params"]:

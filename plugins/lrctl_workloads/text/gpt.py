@@ -32,8 +32,6 @@ PIECE = 2**16
 
 @dataclass(frozen=True)
 class GptParams:
-    """Parameters of the `gpt` workload: the text, the model, the batch."""
-
     path: Annotated[
         str,
         "text file, folder of .txt files, .jsonl or .parquet file or folder of them, or hub:OWNER/NAME[/CONFIG]"
@@ -87,7 +85,6 @@ class Gpt:
         return "tokens" in self.__dict__ or ready(self.corpus, self.params.tokenizer)
 
     def stand_in(self, step: int) -> Batch:
-        """A batch of random tokens."""
         import torch
 
         draws, shape = torch.Generator().manual_seed(self.seed * 1_000_003 + step), self.params
@@ -134,7 +131,6 @@ class Gpt:
         return np.asarray(np.log(counts / counts.sum()))
 
     def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
-        """Weight decay for matrices and embeddings only; biases and norms go without."""
         return matrices_decay(model)
 
     def batch(self, step: int) -> Batch:
@@ -143,11 +139,7 @@ class Gpt:
         return self.take(training[drawn(self.seed, step, self.params.batch_size, len(training))])
 
     def score_batch(self, i: int) -> Batch:
-        """Batch i of the windows reserved for scoring, in the order of the text.
-
-        Raises:
-            UsageError: there is no batch i.
-        """
+        """Batch i of the windows reserved for scoring, in the order of the text."""
         reserve = self.windows.parts["score"]
         rows = score_rows(i, self.params.batch_size, len(reserve), "gpt", "take a longer text")
         return self.take(reserve[rows])
@@ -164,9 +156,6 @@ class Gpt:
 
         Returns:
             `loss` in nats per token, `perplexity` = exp(loss), and `bits_per_byte` of their text.
-
-        Raises:
-            ValueError: the split is neither `validation` nor `test`.
         """
         check_split(split)
         chosen = self.windows.shuffled(split, max(1, self.params.eval_tokens // self.params.context))
@@ -196,7 +185,6 @@ class Gpt:
         return total / len(chosen)
 
     def take(self, numbers: np.ndarray[Any, Any]) -> Batch:
-        """Inputs and targets of the windows with these numbers."""
         import torch
 
         rows = torch.from_numpy(self.windows.rows[numbers].astype("int64"))
@@ -214,5 +202,4 @@ class Gpt:
 
     @cached_property
     def windows(self) -> Windows:
-        """The tokens as windows, for training, validation, test and scoring."""
         return windows(self.tokens.ids, self.params.context, self.params.batch_size)

@@ -31,9 +31,7 @@ class Texts(Protocol):
     """Documents in an order that never changes."""
 
     @property
-    def name(self) -> str:
-        """What errors and progress call them."""
-        ...
+    def name(self) -> str: ...
 
     def texts(self, skip: int) -> Iterable[str]:
         """All documents but the first `skip`, the empty ones too."""
@@ -85,7 +83,6 @@ class State:
             return None
 
     def write(self, path: Path) -> None:
-        """Put the state into a file."""
         pieces = [astuple(piece) for piece in self.pieces]
         document = {"format": FORMAT, "dtype": self.dtype, "complete": self.complete, "pieces": pieces}
         put(path, lambda file: file.write(json.dumps(document).encode()))
@@ -222,7 +219,6 @@ def ids_of(text: str, encoding: tiktoken.Encoding, dtype: str) -> Array:
 
 
 def flush(file: BinaryIO) -> None:
-    """Have all that was written on the disk."""
     file.flush()
     os.fsync(file.fileno())
 

@@ -81,7 +81,6 @@ def from_ranks(name: str, ranks: dict[bytes, int]) -> tiktoken.Encoding:
 
 
 def bpe_size(name: str) -> int:
-    """The SIZE of `bpe:SIZE`."""
     size = name.removeprefix("bpe:")
     if not re.fullmatch(r"[0-9]{1,9}", size) or int(size) < SMALLEST:
         raise UsageError(

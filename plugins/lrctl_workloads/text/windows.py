@@ -117,9 +117,6 @@ def windows(ids: Array, context: int, batch_size: int) -> Windows:
     Windows are assigned in blocks of neighbours: of each 20 blocks in a row one is for validation, one for
     test, one for scoring and 17 for training. So every part sees the whole corpus, however it drifts. A block
     has 64 windows, or fewer where the corpus would not fill 20 of them.
-
-    Raises:
-        UsageError: a part would not fill one batch.
     """
     import numpy as np
 
