@@ -41,7 +41,8 @@ def encode_rows(
     splits: Mapping[str, Iterable[Row]], task: Task, params: TaskParams, labels: Labels
 ) -> Iterator[tuple[str, Sample]]:
     """The samples of the rows that are used, with their parts; only rows that may be used are encoded."""
-    limited = subsets(params)
+    held_out = dict.fromkeys(("validation", "test", "score"), params.held_out_examples)
+    limited = {part: Subset(n) for part, n in (held_out | {"training": params.train_examples}).items() if n}
     rows = partition(splits, params, task.key)
     slots = ((part, limited[part].slot(number) if part in limited else [], row) for part, number, row in rows)
     for chunk in chunks((each for each in slots if each[1] is not None), CHUNK):
@@ -90,12 +91,10 @@ def partition(
     Of the training split, rows with equal keys go to one part, so that no text or image is in two of them.
     """
     parts = parts_of(splits, params)
-    for part in ("validation", "test"):
-        if part in parts:
-            yield from ((part, number, row) for number, row in enumerate(splits[parts[part]]))
     cut = [part for part in ("validation", "test", "score") if part not in parts]
-    for number, row in enumerate(splits[parts["training"]]):
-        yield part_of(key(row), cut), number, row
+    for part in ("validation", "test", "training"):
+        for number, row in enumerate(splits[parts[part]] if part in parts else ()):
+            yield part_of(key(row), cut) if part == "training" else part, number, row
 
 
 def part_of(key: bytes, parts: list[str]) -> str:
@@ -130,9 +129,3 @@ class Subset:
         """What was made of the rows that are used, in the order of their ranks: shuffled, that is."""
         for _, _, samples in sorted(self.lowest, reverse=True):
             yield from samples
-
-
-def subsets(params: TaskParams) -> dict[str, Subset]:
-    """The choice of rows of each part; none where all are used."""
-    chosen = {part: Subset(params.held_out_examples) for part in ("validation", "test", "score")}
-    return chosen | ({"training": Subset(params.train_examples)} if params.train_examples else {})

@@ -129,8 +129,7 @@ class FineTuning:
         """How many labels the model is to have, given how many the data has; 0 is not known."""
         return int(self.task.outputs or labels or getattr(self.params, "labels", 0) or config.num_labels)
 
-    def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
-        return matrices_decay(model)
+    param_groups = staticmethod(matrices_decay)
 
     def batch(self, step: int) -> Batch:
         """The batch of update `step`: shuffled epochs of the training samples, cut into batches."""

@@ -30,26 +30,20 @@ BILINEAR = 2
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """How a model wants its images.
-
-    Attributes:
-        height: in pixels.
-        width: in pixels.
-        mean: what is subtracted from each channel, of values from 0 to 1.
-        deviation: what each channel is divided by then.
-        resample: the number of Pillow's method to resize with.
-    """
+    """How a model wants its images: of height and width in pixels, less a mean, over a deviation."""
 
     height: int
     width: int
     mean: tuple[float, ...]
+    """What is subtracted from each channel, of values from 0 to 1."""
     deviation: tuple[float, ...]
     resample: int
+    """The number of Pillow's method to resize with."""
 
     @classmethod
     def of(cls, pretrained: Pretrained, size: int) -> ImageInput:
         """What a model's processor says; `size` is another height and width, unless it is 0."""
-        processor = pretrained.processor()
+        processor = pretrained.load("AutoImageProcessor", "image processor")
         given = dict(getattr(processor, "size", None) or {})
         height, width = (size or given.get(name) or given.get("shortest_edge") for name in ("height", "width"))
         if not (height and width):

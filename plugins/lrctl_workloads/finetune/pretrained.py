@@ -147,10 +147,6 @@ class Pretrained:
             )
         return tokenizer
 
-    def processor(self) -> Any:
-        """What says how the model wants its images."""
-        return self.load("AutoImageProcessor", "image processor")
-
     def load(self, auto: str, what: str, **settings: Any) -> Any:
         transformers, path = package("transformers"), self.parts
         try:

@@ -44,7 +44,6 @@ class QuestionAnswering:
         return text_of(row[self.params.context_column], "workload.context_column").encode()
 
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:  # noqa: ARG002 - there are none
-        """The windows of each text."""
         p = self.params
         questions = [text_of(row[p.question_column], "workload.question_column").lstrip() for row in rows]
         texts = [text_of(row[p.context_column], "workload.context_column") for row in rows]

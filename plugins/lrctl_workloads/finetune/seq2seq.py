@@ -67,7 +67,6 @@ class Seq2Seq:
         return source, target
 
     def key(self, row: Row) -> bytes:
-        """The source."""
         return self.pair(row)[0].encode()
 
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:  # noqa: ARG002 - there are none
@@ -85,7 +84,6 @@ class Seq2Seq:
         return iter(samples)
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
-        """Sources and targets."""
         p, sources = self.params, [sample["source"] for sample in samples]
         return {
             "input_ids": padded(sources, p.max_source_tokens, padding_token(self.tokenizer)),

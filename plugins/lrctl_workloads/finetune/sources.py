@@ -21,18 +21,15 @@ class Source:
 
     @property
     def local(self) -> Path | None:
-        """The file or folder, if it is one."""
         path = Path(self.name).expanduser()
         return path if path.exists() else None
 
     @property
     def where(self) -> str:
-        """The parameter and what it says, for errors."""
         return f"workload.data: '{self.name}'"
 
     @property
     def hub(self) -> HubDataset | None:
-        """The data set of the hub, if it is not local."""
         return HubDataset.parse(self.name, self.where) if self.local is None else None
 
     def digest(self) -> str:

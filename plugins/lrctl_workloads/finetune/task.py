@@ -24,50 +24,34 @@ Generator: TypeAlias = "torch.Generator"
 class Task(Protocol):
     """A task. It has the parameters and the model's name, and loads its tokenizer or processor when it needs it."""
 
-    @property
-    def auto_class(self) -> str:
-        """The class of transformers that builds a model for the task."""
-        ...
-
-    @property
-    def model_types(self) -> str:
-        """The table of transformers that names the models that can do the task."""
-        ...
-
-    @property
-    def outputs(self) -> int:
-        """How many labels the model has whatever the data; 0: those of the data, or as many as it has."""
-        ...
+    auto_class: str
+    """The class of transformers that builds a model for the task."""
+    model_types: str
+    """The table of transformers that names the models that can do the task."""
+    outputs: int
+    """How many labels the model has whatever the data; 0: those of the data, or as many as it has."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The parameters that name a column which rows must have."""
-        ...
 
     def key(self, row: Row) -> bytes:
         """What two rows have in common that must not be in two parts of the data."""
-        ...
 
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
         """The samples of each row; none for one that cannot be learned from."""
-        ...
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:
         """Samples as tensors of shapes that are always the same; augmented where there are random numbers."""
-        ...
 
     def stand_in(self, config: Any, labels: int, random: Generator) -> Batch:
         """A batch of made-up values."""
-        ...
 
     def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:
         """What the model is called with."""
-        ...
 
     def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:
         """What is added up over an evaluation; `n` is what the batch's mean loss is the mean of."""
-        ...
 
     def metrics(self, counts: Counts) -> dict[str, float]:
         """Metrics of what was added up."""
-        ...

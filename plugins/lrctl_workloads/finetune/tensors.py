@@ -44,7 +44,6 @@ def text_inputs(samples: list[Sample], length: int, tokenizer: Any) -> Batch:
 
 
 def random_tokens(config: Any, shape: tuple[int, int], random: Generator) -> Tensor:
-    """Token ids at random."""
     import torch
 
     sizes = [getattr(config, name, None) for name in ("vocab_size", "src_vocab_size", "tgt_vocab_size")]

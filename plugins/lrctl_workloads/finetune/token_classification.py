@@ -41,7 +41,6 @@ class TokenClassification:
         return self.pretrained.fast_tokenizer(**({"add_prefix_space": True} if space else {}))
 
     def key(self, row: Row) -> bytes:
-        """The words."""
         return "\n".join(map(str, row[self.params.tokens_column] or ())).encode()
 
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
@@ -66,7 +65,6 @@ class TokenClassification:
         return iter(samples)
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
-        """Texts, and the labels of their tokens."""
         labels = padded([sample["labels"] for sample in samples], self.params.max_tokens, IGNORED)
         return text_inputs(samples, self.params.max_tokens, self.tokenizer) | {"labels": labels}
 

@@ -109,7 +109,6 @@ def decoded(images: CifarSet, split: str, parquet: list[Path], where: str) -> Ar
 
 
 def encoded(images: CifarSet, table: Any, where: str) -> Iterator[Array]:
-    """Each image as a row."""
     import numpy as np
     from datasets import Image
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
@@ -31,8 +31,6 @@ EVALUATED = 500
 
 @dataclass(frozen=True)
 class ImagesParams:
-    """Parameters of the `images` workload: the images, the model, the batch."""
-
     data: Annotated[
         Literal["digits", "mnist-5k", "fashion-mnist", "cifar10", "cifar100"],
         "digits (1,797 of 8x8), mnist-5k (5,000 of 28x28), fashion-mnist (70,000 of 28x28, from the Debian package "
@@ -86,7 +84,6 @@ class ImagesParams:
 
     @property
     def format(self) -> ImageFormat:
-        """What is known of the images without reading them."""
         return FORMATS[self.data]
 
 
@@ -139,16 +136,13 @@ class ImageClassifier:
         return cifar.HUB_IMAGES * (math.prod(p.format.shape) + 1)
 
     def model(self) -> torch.nn.Module:
-        """A new network, with fresh weights from torch's random numbers."""
         from lrctl_workloads.images import models
 
         p, build = self.params, getattr(models, self.params.model)
         network: torch.nn.Module = build(p.format.shape, p.format.classes, p.width, p.layers, p.dropout)
         return network
 
-    def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
-        """Weight decay for matrices and convolutions only; biases and norms go without."""
-        return matrices_decay(model)
+    param_groups = staticmethod(matrices_decay)
 
     def batch(self, step: int) -> Batch:
         """The batch of update `step`: shuffled epochs of the training images, cut into batches."""
@@ -189,7 +183,6 @@ class ImageClassifier:
         return {"loss": loss / len(part), "accuracy": right / len(part)}
 
     def take(self, part: Part, places: Array | slice) -> Batch:
-        """Images, scaled, and labels at these places of a part."""
         import torch
 
         pixels, labels = part.take(places)

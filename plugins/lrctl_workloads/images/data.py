@@ -6,6 +6,7 @@ import gzip
 import io
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.workload import epoch_order
@@ -22,17 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """What is known of a data set's images without reading them.
-
-    Attributes:
-        shape: channels, height and width.
-        classes: how many kinds of image there are.
-        brightest: the largest value of a pixel.
-    """
+    """What is known of a data set's images without reading them."""
 
     shape: tuple[int, int, int]
+    """Channels, height and width."""
     classes: int = 10
     brightest: int = 255
+    """The largest value of a pixel."""
 
 
 FORMATS = {
@@ -91,7 +88,6 @@ class Part:
     numbers: Array
 
     def __len__(self) -> int:
-        """How many images there are."""
         return len(self.numbers)
 
     def take(self, places: Array | slice) -> tuple[Array, Array]:
@@ -157,12 +153,11 @@ def ready(data: str, path: str) -> bool:
 
 def partition(table: Array, shares: dict[str, float], rest: str = "training") -> dict[str, Part]:
     """The rows of a table in an order that is shuffled but never changes, cut into parts; `rest` gets what is left."""
-    order, parts, first = epoch_order(0, 0, len(table)), {}, 0
-    for name, share in shares.items():
-        end = first + int(share * len(table))
-        parts[name] = Part(table, order[first:end])
-        first = end
-    return parts | {rest: Part(table, order[first:])}
+    import numpy as np
+
+    ends = [*accumulate(int(share * len(table)) for share in shares.values())]
+    pieces = np.split(epoch_order(0, 0, len(table)), ends)
+    return {name: Part(table, numbers) for name, numbers in zip([*shares, rest], pieces, strict=True)}
 
 
 def packaged_table(data: str) -> tuple[Array, None, str]:

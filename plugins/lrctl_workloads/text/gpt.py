@@ -130,8 +130,7 @@ class Gpt:
             counts += np.bincount(piece.ravel(), minlength=len(counts))
         return np.asarray(np.log(counts / counts.sum()))
 
-    def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
-        return matrices_decay(model)
+    param_groups = staticmethod(matrices_decay)
 
     def batch(self, step: int) -> Batch:
         """The batch of update `step`: shuffled epochs of the training windows, cut into batches."""

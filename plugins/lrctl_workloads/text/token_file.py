@@ -35,7 +35,6 @@ class Texts(Protocol):
 
     def texts(self, skip: int) -> Iterable[str]:
         """All documents but the first `skip`, the empty ones too."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
