@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lrctl.errors import UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from torch import Tensor
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Batch: TypeAlias = "tuple[Tensor, Tensor]"
+"""Inputs and what is to be predicted of them."""
 
 
 def matrices_decay(model: torch.nn.Module) -> list[dict[str, Any]]:

@@ -22,20 +22,17 @@ TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A model or data set of the hub.
-
-    Attributes:
-        kind: which of the two it is.
-        repo: `OWNER/NAME`, or `NAME` for old models.
-        revision: a commit, branch or tag. "" is what `main` is when it is first used on this machine: that commit is
-            recorded in the cache folder and kept to.
-        where: the parameter that names it and what it says, for errors.
-    """
+    """A model or data set of the hub."""
 
     kind: Literal["model", "dataset"]
     repo: str
+    """`OWNER/NAME`, or `NAME` for old models."""
     revision: str
+    """A commit, branch or tag. "" is what `main` is when it is first used on this machine: that commit is recorded in
+    the cache folder and kept to.
+    """
     where: str = field(compare=False)
+    """The parameter that names it and what it says, for errors."""
 
     @property
     def record(self) -> Path:

@@ -6,15 +6,11 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from lrctl_workloads.data.cache import cached
 from lrctl_workloads.finetune.task import Sample
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[np.int64]]
+from lrctl_workloads.network import Array
 
 T = TypeVar("T")
 
@@ -27,18 +23,14 @@ CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A data set, encoded.
-
-    Attributes:
-        table: the columns of the samples, a `datasets.Dataset`.
-        rows: `training`, `validation`, `test`, `score` -> the rows of its samples, in the order they were made.
-        labels: the names of the labels, if the data has labels.
-        digest: of all of it.
-    """
+    """A data set, encoded."""
 
     table: Any
+    """The columns of the samples, a `datasets.Dataset`."""
     rows: Mapping[str, Array]
+    """`training`, `validation`, `test`, `score` -> the rows of its samples, in the order they were made."""
     labels: tuple[str, ...]
+    """The names of the labels, if the data has labels."""
     digest: str
 
     def size(self, part: str) -> int:

@@ -18,7 +18,6 @@ from lrctl_workloads.finetune.encode import encode
 from lrctl_workloads.finetune.encoded import Encoded, cached_as, chunks, encoded
 from lrctl_workloads.finetune.image_classification import ImageClassification
 from lrctl_workloads.finetune.labels import Labels
-from lrctl_workloads.finetune.params import TaskParams
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.question_answering import QuestionAnswering
 from lrctl_workloads.finetune.segmentation import Segmentation
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-TASKS: dict[type[TaskParams], tuple[str, Callable[[Any, Pretrained], Task]]] = {
+TASKS: dict[type[parameters.TaskParams], tuple[str, Callable[[Any, Pretrained], Task]]] = {
     parameters.TranslationParams: ("translation", Seq2Seq),
     parameters.SummarizationParams: ("summarization", Seq2Seq),
     parameters.QuestionAnsweringParams: ("question-answering", QuestionAnswering),
@@ -48,7 +47,7 @@ NOT_ENCODED = ("model", "data", "pretrained", "batch_size", "augment")
 """Parameters that do not change how rows are encoded, or are named by a digest."""
 
 
-def fine_tuning(params: TaskParams, seed: int) -> FineTuning:
+def fine_tuning(params: parameters.TaskParams, seed: int) -> FineTuning:
     """The workload of the task whose parameters these are."""
     name, task = TASKS[type(params)]
     pretrained = Pretrained(params.model, params.pretrained)
@@ -63,7 +62,7 @@ class FineTuning:
     and scoring is the same for every seed.
     """
 
-    params: TaskParams
+    params: parameters.TaskParams
     seed: int
     name: str
     task: Task
@@ -184,7 +183,7 @@ class FineTuning:
     def encoded_as(self) -> str:
         """What decides the encoded samples, for the cache."""
         chosen = {name: value for name, value in asdict(self.params).items() if name not in NOT_ENCODED}
-        parts = type(self.pretrained)(self.params.model, weights=False).digest()
+        parts = Pretrained(self.params.model, weights=False).digest()
         return json.dumps([FORMAT, self.name, chosen, parts, Source(self.params.data).digest()], sort_keys=True)
 
     @cached_property

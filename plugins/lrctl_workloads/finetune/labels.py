@@ -10,19 +10,14 @@ from lrctl.errors import UsageError
 
 @dataclass(slots=True)
 class Labels:
-    """Turns the labels that rows have into numbers from 0.
-
-    Attributes:
-        where: the parameter that names the column and what it says, for errors.
-        limit: how many labels there may be; 0 is any number.
-        names: those that the data set declares, and then those that are met, in the order of the rows.
-        declared: how many the data set declares.
-        highest: the highest number met.
-    """
+    """Turns the labels that rows have into numbers from 0."""
 
     where: str
+    """The parameter that names the column and what it says, for errors."""
     limit: int = 0
+    """How many labels there may be; 0 is any number."""
     names: list[str] = field(default_factory=list)
+    """Those that the data set declares, and then those that are met, in the order of the rows."""
     declared: int = 0
     highest: int = -1
 

@@ -29,15 +29,12 @@ WEIGHTS = (*LOADED, ".h5", ".msgpack", ".onnx", ".ot", ".pt", ".pth")
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model as transformers' `from_pretrained` takes it, always in one state.
-
-    Attributes:
-        name: a folder, or the hub's NAME, OWNER/NAME or either with @REVISION.
-        weights: whether its weights are wanted, or its architecture with fresh ones.
-    """
+    """A model as transformers' `from_pretrained` takes it, always in one state."""
 
     name: str
+    """A folder, or the hub's NAME, OWNER/NAME or either with @REVISION."""
     weights: bool
+    """Whether its weights are wanted, or its architecture with fresh ones."""
 
     @property
     def local(self) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from lrctl_workloads.finetune.params import QuestionAnsweringParams
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.sources import text_of
 from lrctl_workloads.finetune.task import Batch, Counts, Generator, Random, Row, Sample
-from lrctl_workloads.finetune.tensors import padded, random_tokens, share, text_inputs
+from lrctl_workloads.finetune.tensors import padded, random_tokens, share, text_inputs, token_columns
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class QuestionAnswering:
         """The text, which has several questions."""
         return text_of(row[self.params.context_column], "workload.context_column").encode()
 
-    def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:  # noqa: ARG002 - there are none
+    def encode(self, rows: list[Row], labels: Labels) -> list[list[Sample]]:  # noqa: ARG002 - there are none
         p = self.params
         questions = [text_of(row[p.question_column], "workload.question_column").lstrip() for row in rows]
         texts = [text_of(row[p.context_column], "workload.context_column") for row in rows]
@@ -68,7 +68,7 @@ class QuestionAnswering:
         answers = [answer_of(row[p.answers_column]) for row in rows]
         for window, i in enumerate(encoding["overflow_to_sample_mapping"]):
             samples[i].append(self.sample(encoding, window, answers[i]))
-        return iter(samples)
+        return samples
 
     def sample(self, encoding: Any, window: int, answer: tuple[int, int] | None) -> Sample:
         """A window, with the tokens at which the answer begins and ends."""
@@ -77,8 +77,7 @@ class QuestionAnswering:
         special = self.tokenizer.cls_token_id
         none = ids.index(special) if special in ids else 0
         first, last = span(encoding["offset_mapping"][window], inside, answer) or (none, none)
-        columns = [name for name in ("input_ids", "token_type_ids") if name in encoding]
-        return {**{name: encoding[name][window] for name in columns}, "answer": [first, last]}
+        return token_columns(encoding, window) | {"answer": [first, last]}
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
         """Windows, and the first and last token of each answer."""

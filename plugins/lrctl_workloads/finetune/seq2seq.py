@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -69,7 +69,7 @@ class Seq2Seq:
     def key(self, row: Row) -> bytes:
         return self.pair(row)[0].encode()
 
-    def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:  # noqa: ARG002 - there are none
+    def encode(self, rows: list[Row], labels: Labels) -> list[list[Sample]]:  # noqa: ARG002 - there are none
         """Token ids of source and target, each cut to its length."""
         p, pairs = self.params, [self.pair(row) for row in rows]
         kept = [i for i, pair in enumerate(pairs) if all(text.strip() for text in pair)]
@@ -81,7 +81,7 @@ class Seq2Seq:
             ids = (encoded_sources["input_ids"], encoded_targets["input_ids"])
             for i, source, target in zip(kept, *ids, strict=True):
                 samples[i] = [{"source": source, "target": target}] if source and target else []
-        return iter(samples)
+        return samples
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
         p, sources = self.params, [sample["source"] for sample in samples]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from lrctl_workloads.finetune.labels import Labels
@@ -38,7 +38,7 @@ class Task(Protocol):
     def key(self, row: Row) -> bytes:
         """What two rows have in common that must not be in two parts of the data."""
 
-    def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
+    def encode(self, rows: list[Row], labels: Labels) -> Iterable[list[Sample]]:
         """The samples of each row; none for one that cannot be learned from."""
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:

@@ -34,6 +34,11 @@ def padding_token(tokenizer: Any) -> int:
     return 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
 
 
+def token_columns(encoding: Any, i: int) -> dict[str, list[int]]:
+    """The token ids of an encoded text and, if the tokenizer has them, their types."""
+    return {name: encoding[name][i] for name in ("input_ids", "token_type_ids") if name in encoding}
+
+
 def text_inputs(samples: list[Sample], length: int, tokenizer: Any) -> Batch:
     """Token ids, mask and, if the tokenizer has them, types: int64, shape (samples, length)."""
     ids = [sample["input_ids"] for sample in samples]

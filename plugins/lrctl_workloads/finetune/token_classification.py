@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.params import TokenClassificationParams
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.task import Batch, Counts, Generator, Random, Row, Sample
-from lrctl_workloads.finetune.tensors import IGNORED, padded, random_tokens, share, text_inputs
+from lrctl_workloads.finetune.tensors import IGNORED, padded, random_tokens, share, text_inputs, token_columns
 
 WITH_SPACE = ("bloom", "gpt2", "roberta", "deberta")
 """Models whose tokenizers take words only if these begin with a space."""
@@ -43,7 +43,7 @@ class TokenClassification:
     def key(self, row: Row) -> bytes:
         return "\n".join(map(str, row[self.params.tokens_column] or ())).encode()
 
-    def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
+    def encode(self, rows: list[Row], labels: Labels) -> list[list[Sample]]:
         """Token ids and labels of each text that has words."""
         p = self.params
         texts = [list(map(str, row[p.tokens_column] or ())) for row in rows]
@@ -59,10 +59,9 @@ class TokenClassification:
             )
             for number, i in enumerate(kept):
                 targets = labels_of(encoding.word_ids(number), tags[i])
-                names = [name for name in ("input_ids", "token_type_ids") if name in encoding]
                 if any(label != IGNORED for label in targets):
-                    samples[i] = [{**{name: encoding[name][number] for name in names}, "labels": targets}]
-        return iter(samples)
+                    samples[i] = [token_columns(encoding, number) | {"labels": targets}]
+        return samples
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
         labels = padded([sample["labels"] for sample in samples], self.params.max_tokens, IGNORED)

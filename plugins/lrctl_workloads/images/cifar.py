@@ -6,17 +6,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from lrctl.errors import UsageError
 from lrctl_workloads.data.cache import cached, is_cached
 from lrctl_workloads.data.hub import HubDataset
 from lrctl_workloads.data.tables import file_digest, reading, stream
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+from lrctl_workloads.network import Array
 
 SIDE = 32
 

@@ -12,15 +12,11 @@ from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
 from lrctl_workloads.images import cifar
 from lrctl_workloads.images.data import FORMATS, ImageFormat, Images, Part, images, mean_and_deviation, ready
-from lrctl_workloads.network import check_split, evaluating, matrices_decay, score_rows
+from lrctl_workloads.network import Array, Batch, check_split, evaluating, matrices_decay, score_rows
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-    from lrctl_workloads.images.data import Array
-
-    Batch = tuple[Tensor, Tensor]
 
 WITH_PATH = ("cifar10", "cifar100", "fashion-mnist")
 """Data sets that can be read from somewhere else."""

@@ -7,18 +7,13 @@ import io
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.cache import sha256
 from lrctl_workloads.data.packages import packaged
 from lrctl_workloads.images import cifar, idx
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+from lrctl_workloads.network import Array
 
 
 @dataclass(frozen=True)
@@ -77,15 +72,12 @@ PACKAGED = {
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the images of a table.
-
-    Attributes:
-        table: a row for each image: its pixels, channel by channel, and its label; shape (images, pixels + 1), uint8.
-        numbers: the rows that belong to this part, shape (images in the part,), int64.
-    """
+    """Some of the images of a table."""
 
     table: Array
+    """A row for each image: its pixels, channel by channel, and its label; shape (images, pixels + 1), uint8."""
     numbers: Array
+    """The rows that belong to this part, shape (images in the part,), int64."""
 
     def __len__(self) -> int:
         return len(self.numbers)

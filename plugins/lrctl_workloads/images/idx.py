@@ -6,14 +6,9 @@ import gzip
 import hashlib
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import MissingError, UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+from lrctl_workloads.network import Array
 
 PACKAGE = "dataset-fashion-mnist"
 FOLDER = Path("/usr/share/datasets/fashion-mnist")

@@ -19,14 +19,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-from lrctl_workloads.network import check_split
+from lrctl_workloads.network import Array, check_split
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import Tensor
-
-    Array = np.ndarray[Any, np.dtype[np.float64]]
 
 TOGETHER = 256
 """How many runs go through their steps together: their state of 128 numbers each then fits into a core's cache."""

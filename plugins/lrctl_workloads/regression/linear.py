@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from lrctl_workloads.network import check_split
+from lrctl_workloads.network import Batch, check_split
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-    Batch = tuple[Tensor, Tensor]
 
 STREAMS = {"truth": 0, "training": 1, "score": 2, "validation": 3, "test": 4}
 """Each use of random numbers has a stream of its own, so no two share a draw."""

@@ -29,20 +29,18 @@ BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents in a fixed order.
-
-    Attributes:
-        path: "" is the packaged corpus: 249 annual messages of US presidents since 1790, 12.2 MB, public
-            domain. Else a text file (one document), a folder whose `.txt` files are the documents, in the
-            order of their names, a `.jsonl` or `.parquet` file (each row is one), a folder of several of these, or
-            `hub:OWNER/NAME[/CONFIG][@REVISION]`, the `train` split of a data set of the Hugging Face hub.
-        text_column: the column of a table that holds the text.
-        max_tokens: only the first so many tokens are wanted; 0: all.
-    """
+    """Documents in a fixed order."""
 
     path: str = ""
+    """Empty is the packaged corpus: 249 annual messages of US presidents since 1790, 12.2 MB, public domain. Else a
+    text file (one document), a folder whose `.txt` files are the documents, in the order of their names, a `.jsonl` or
+    `.parquet` file (each row is one), a folder of several of these, or `hub:OWNER/NAME[/CONFIG][@REVISION]`, the
+    `train` split of a data set of the Hugging Face hub.
+    """
     text_column: str = "text"
+    """The column of a table that holds the text."""
     max_tokens: int = 0
+    """Only the first so many tokens are wanted; 0: all."""
 
     @property
     def name(self) -> str:

@@ -6,20 +6,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from lrctl.contracts.workload import drawn
-from lrctl_workloads.network import check_split, evaluating, matrices_decay, score_rows
+from lrctl_workloads.network import Array, Batch, check_split, evaluating, matrices_decay, score_rows
 from lrctl_workloads.text.corpus import Corpus
 from lrctl_workloads.text.tokenizer import vocabulary
 from lrctl_workloads.text.windows import Tokens, Windows, ready, tokens, windows
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import Tensor
-
-    Batch = tuple[Tensor, Tensor]
 
 LOGITS = 2**22
 """How many logits an evaluation holds in memory at a time, unless a training batch has more."""
@@ -116,7 +113,7 @@ class Gpt:
         return vocabulary(self.params.tokenizer)
 
     @cached_property
-    def log_frequencies(self) -> np.ndarray[Any, Any]:
+    def log_frequencies(self) -> Array:
         """log((count + 1) / total) of each token in the training windows, (vocabulary,); exp sums to 1.
 
         Counted once, in pieces: a copy of all training windows may not fit into memory.
@@ -166,12 +163,12 @@ class Gpt:
             "bits_per_byte": nats / math.log(2) / max(1, text_bytes),
         }
 
-    def text_bytes(self, chosen: np.ndarray[Any, Any]) -> int:
+    def text_bytes(self, chosen: Array) -> int:
         """Bytes of text that the targets of these windows stand for; counted in pieces."""
         pieces = (self.windows.rows[chosen[first : first + PIECE], 1:] for first in range(0, len(chosen), PIECE))
         return sum(int(self.tokens.lengths[piece].sum()) for piece in pieces)
 
-    def mean_loss(self, model: torch.nn.Module, chosen: np.ndarray[Any, Any]) -> float:
+    def mean_loss(self, model: torch.nn.Module, chosen: Array) -> float:
         """Nats per token over these windows."""
         device, total = next(model.parameters()).device, 0.0
         logits = self.params.context * self.vocabulary
@@ -183,7 +180,7 @@ class Gpt:
                 total += float(loss) * len(inputs)
         return total / len(chosen)
 
-    def take(self, numbers: np.ndarray[Any, Any]) -> Batch:
+    def take(self, numbers: Array) -> Batch:
         import torch
 
         rows = torch.from_numpy(self.windows.rows[numbers].astype("int64"))

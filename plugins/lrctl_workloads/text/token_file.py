@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lrctl.errors import UsageError
 from lrctl_workloads.data.cache import digest_file, folder, intact, locked, put, sha256, writable
+from lrctl_workloads.network import Array
 
 if TYPE_CHECKING:
     import numpy as np
     import tiktoken
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 FORMAT = "lrctl-tokens/1"
 PIECE = 2**24
@@ -39,31 +38,25 @@ class Texts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What is done after a whole piece.
-
-    Attributes:
-        documents: how many were read, from the first of all.
-        tokens: how many were written, from the first of all.
-        sha256: of this piece's own bytes.
-    """
+    """What is done after a whole piece."""
 
     documents: int
+    """How many were read, from the first of all."""
     tokens: int
+    """How many were written, from the first of all."""
     sha256: str
+    """Of this piece's own bytes."""
 
 
 @dataclass(slots=True)
 class State:
-    """How far a token file is made. Written after each piece, aside and renamed: it tells of whole pieces only.
-
-    Attributes:
-        dtype: the type of a token, as numpy spells it.
-        complete: whether the last piece was the last of the text.
-    """
+    """How far a token file is made. Written after each piece, aside and renamed: it tells of whole pieces only."""
 
     dtype: str
+    """The type of a token, as numpy spells it."""
     pieces: list[Piece] = field(default_factory=list)
     complete: bool = False
+    """Whether the last piece was the last of the text."""
 
     @property
     def last(self) -> Piece:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.cache import cached, sha256
 from lrctl_workloads.data.packages import packaged
+from lrctl_workloads.text.corpus import Corpus
 
 if TYPE_CHECKING:
     import tiktoken
-
-    from lrctl_workloads.text.corpus import Corpus
 
 END = "<|endoftext|>"
 """The token after each document."""
