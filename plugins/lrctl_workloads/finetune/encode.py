@@ -11,10 +11,9 @@ from typing import Any
 from lrctl.errors import unknown
 from lrctl_workloads.data.tables import reading
 from lrctl_workloads.finetune.encoded import chunks, compact
-from lrctl_workloads.finetune.labels import Labels, declared_by
 from lrctl_workloads.finetune.params import TaskParams
 from lrctl_workloads.finetune.sources import Source
-from lrctl_workloads.finetune.task import Row, Sample, Task
+from lrctl_workloads.finetune.task import Labels, Row, Sample, Task
 
 CHUNK = 256
 """How many rows are encoded at a time."""
@@ -64,6 +63,15 @@ def with_columns(rows: Iterable[Row], columns: Mapping[str, str], data: str) -> 
                 if column not in row:
                     raise unknown("column", column, row, f"workload.{parameter}: '{data}'")
         yield row
+
+
+def declared_by(feature: Any) -> list[str]:
+    """The names of the labels that a column's type declares, alone or in lists; empty if it declares none."""
+    while feature is not None:
+        if names := getattr(feature, "names", None):
+            return list(names)
+        feature = getattr(feature, "feature", None)
+    return []
 
 
 def parts_of(splits: Mapping[str, Any], params: TaskParams) -> dict[str, str]:

@@ -86,14 +86,12 @@ def write(file: BinaryIO, samples: Iterator[tuple[str, Sample]], labels: Callabl
 
 
 def compact(sample: Sample) -> Sample:
-    """The same sample in less memory."""
     import numpy as np
 
     return {name: np.asarray(row, np.int32) if isinstance(row, list) else row for name, row in sample.items()}
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Items in lists of so many, the last one shorter."""
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk

@@ -17,13 +17,12 @@ from lrctl_workloads.finetune import params as parameters
 from lrctl_workloads.finetune.encode import encode
 from lrctl_workloads.finetune.encoded import Encoded, cached_as, chunks, encoded
 from lrctl_workloads.finetune.image_classification import ImageClassification
-from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.question_answering import QuestionAnswering
 from lrctl_workloads.finetune.segmentation import Segmentation
 from lrctl_workloads.finetune.seq2seq import Seq2Seq
 from lrctl_workloads.finetune.sources import Source
-from lrctl_workloads.finetune.task import Batch, Counts, Task
+from lrctl_workloads.finetune.task import Batch, Counts, Labels, Task
 from lrctl_workloads.finetune.tensors import IGNORED, UNLABELLED
 from lrctl_workloads.finetune.token_classification import TokenClassification
 from lrctl_workloads.network import check_split, evaluating, matrices_decay, score_rows
@@ -48,7 +47,6 @@ NOT_ENCODED = ("model", "data", "pretrained", "batch_size", "augment")
 
 
 def fine_tuning(params: parameters.TaskParams, seed: int) -> FineTuning:
-    """The workload of the task whose parameters these are."""
     name, task = TASKS[type(params)]
     pretrained = Pretrained(params.model, params.pretrained)
     return FineTuning(params, seed, name, task(params, pretrained), pretrained)

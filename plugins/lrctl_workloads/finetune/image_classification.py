@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrctl_workloads.finetune.images import ImageTask, centre, from_png, mirrored, random_box, to_png
-from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.params import ImageClassificationParams
-from lrctl_workloads.finetune.task import Batch, Counts, Generator, Random, Row, Sample
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Labels, Random, Row, Sample
 from lrctl_workloads.finetune.tensors import share
 
 

@@ -131,12 +131,9 @@ class Pretrained:
         config.dtype = package("torch").float32
         return config
 
-    def tokenizer(self, **settings: Any) -> Any:
-        return self.load("AutoTokenizer", "tokenizer", **settings)
-
     def fast_tokenizer(self, **settings: Any) -> Any:
         """The model's tokenizer, of the kind that knows where in a text each token stands."""
-        tokenizer = self.tokenizer(**settings)
+        tokenizer = self.load("AutoTokenizer", "tokenizer", **settings)
         if not tokenizer.is_fast:
             raise UsageError(
                 f"workload.model: the tokenizer of '{self.name}' does not tell where its tokens come from (it is not a "

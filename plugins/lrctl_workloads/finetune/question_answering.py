@@ -9,11 +9,10 @@ from typing import Any
 
 from lrctl.errors import UsageError
 from lrctl_workloads.data.hub import first_line
-from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.params import QuestionAnsweringParams
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.sources import text_of
-from lrctl_workloads.finetune.task import Batch, Counts, Generator, Random, Row, Sample
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Labels, Random, Row, Sample
 from lrctl_workloads.finetune.tensors import padded, random_tokens, share, text_inputs, token_columns
 
 
@@ -80,7 +79,6 @@ class QuestionAnswering:
         return token_columns(encoding, window) | {"answer": [first, last]}
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
-        """Windows, and the first and last token of each answer."""
         answers = padded([sample["answer"] for sample in samples], 2, 0)
         tokens = text_inputs(samples, self.params.max_tokens, self.tokenizer)
         return tokens | {"start_positions": answers[:, 0], "end_positions": answers[:, 1]}

@@ -9,9 +9,8 @@ from typing import Any
 from lrctl.errors import UsageError
 from lrctl_workloads.data.packages import package
 from lrctl_workloads.finetune.images import ImageTask, from_png, image_of, mirrored, to_png
-from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.params import SegmentationParams
-from lrctl_workloads.finetune.task import Batch, Counts, Generator, Random, Row, Sample
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Labels, Random, Row, Sample
 from lrctl_workloads.finetune.tensors import UNLABELLED, share
 
 

@@ -8,11 +8,10 @@ from functools import cached_property
 from typing import Any
 
 from lrctl.errors import UsageError, unknown
-from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.params import SummarizationParams, TranslationParams
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.sources import text_of
-from lrctl_workloads.finetune.task import Batch, Counts, Generator, Random, Row, Sample
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Labels, Random, Row, Sample
 from lrctl_workloads.finetune.tensors import IGNORED, attention_mask, padded, padding_token, random_tokens, share
 
 
@@ -34,7 +33,7 @@ class Seq2Seq:
     @cached_property
     def tokenizer(self) -> Any:
         """The model's tokenizer, set to the languages where it knows several."""
-        tokenizer = self.pretrained.tokenizer()
+        tokenizer = self.pretrained.load("AutoTokenizer", "tokenizer")
         for name, code in (("src_lang", "source_code"), ("tgt_lang", "target_code")):
             if value := getattr(self.params, code, ""):
                 setattr(tokenizer, name, value)
@@ -70,7 +69,6 @@ class Seq2Seq:
         return self.pair(row)[0].encode()
 
     def encode(self, rows: list[Row], labels: Labels) -> list[list[Sample]]:  # noqa: ARG002 - there are none
-        """Token ids of source and target, each cut to its length."""
         p, pairs = self.params, [self.pair(row) for row in rows]
         kept = [i for i, pair in enumerate(pairs) if all(text.strip() for text in pair)]
         samples: list[list[Sample]] = [[] for _ in rows]

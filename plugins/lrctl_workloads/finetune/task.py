@@ -1,11 +1,12 @@
-"""Contract: what a task adds to fine-tuning: how its rows become samples, batches and metrics."""
+"""Contract: what a task adds to fine-tuning: how its rows become samples, batches and metrics; and labels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from lrctl_workloads.finetune.labels import Labels
+from lrctl.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,44 @@ Batch: TypeAlias = "dict[str, Tensor]"
 Counts: TypeAlias = "dict[str, Tensor]"
 Random: TypeAlias = "np.random.RandomState"
 Generator: TypeAlias = "torch.Generator"
+
+
+@dataclass(slots=True)
+class Labels:
+    """Turns the labels that rows have into numbers from 0."""
+
+    where: str
+    """The parameter that names the column and what it says, for errors."""
+    limit: int = 0
+    """How many labels there may be; 0 is any number."""
+    names: list[str] = field(default_factory=list)
+    """Those that the data set declares, and then those that are met, in the order of the rows."""
+    declared: int = 0
+    highest: int = -1
+
+    def number(self, label: Any) -> int:
+        if isinstance(label, str):
+            if label not in self.names:
+                self.names.append(label)
+            number = self.names.index(label)
+        elif isinstance(label, int) and label >= 0:
+            number = int(label)
+        else:
+            raise UsageError(
+                f"{self.where}: a label must be a name or a number from 0, got {label!r}; take another split"
+            )
+        limit = self.limit or self.declared
+        if limit and number >= limit:
+            raise UsageError(
+                f"{self.where}: label {label!r} is more than the {limit} labels there are; set workload.labels higher"
+            )
+        self.highest = max(self.highest, number)
+        return number
+
+    def listed(self) -> list[str]:
+        """Every label's name; those that have none are called by their number."""
+        n = max(self.limit, len(self.names), self.highest + 1)
+        return [self.names[i] if i < len(self.names) else str(i) for i in range(n)]
 
 
 class Task(Protocol):

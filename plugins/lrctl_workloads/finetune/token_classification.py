@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from lrctl.errors import UsageError
-from lrctl_workloads.finetune.labels import Labels
 from lrctl_workloads.finetune.params import TokenClassificationParams
 from lrctl_workloads.finetune.pretrained import Pretrained
-from lrctl_workloads.finetune.task import Batch, Counts, Generator, Random, Row, Sample
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Labels, Random, Row, Sample
 from lrctl_workloads.finetune.tensors import IGNORED, padded, random_tokens, share, text_inputs, token_columns
 
 WITH_SPACE = ("bloom", "gpt2", "roberta", "deberta")
@@ -44,7 +43,6 @@ class TokenClassification:
         return "\n".join(map(str, row[self.params.tokens_column] or ())).encode()
 
     def encode(self, rows: list[Row], labels: Labels) -> list[list[Sample]]:
-        """Token ids and labels of each text that has words."""
         p = self.params
         texts = [list(map(str, row[p.tokens_column] or ())) for row in rows]
         tags = [[labels.number(tag) for tag in row[p.tags_column] or ()] for row in rows]

@@ -119,7 +119,6 @@ class ExactRegression:
         return model
 
     def optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        """What moves the state by one expected step of SGD."""
         import torch
 
         from lrctl_workloads.regression.expected_sgd import ExpectedSGD

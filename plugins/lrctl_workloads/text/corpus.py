@@ -78,7 +78,7 @@ class Corpus:
             return [f"hub {repository.repo} {hub.config} {repository.commit()} {self.text_column}"]
         if not self.is_table:
             return [*map(file_digest, self.files)]
-        describe = self.described if self.is_folder else file_digest
+        describe = self.described if Path(self.path).expanduser().is_dir() else file_digest
         return [*map(describe, self.files), f"{self.files[0].suffix} {self.text_column}"]
 
     def described(self, file: Path) -> str:
@@ -112,11 +112,6 @@ class Corpus:
         )
 
     @property
-    def is_folder(self) -> bool:
-        """Whether it is all that a folder holds."""
-        return not self.path or Path(self.path).expanduser().is_dir()
-
-    @property
     def is_table(self) -> bool:
         """Whether each row is a document, and not each file."""
         return self.files[0].suffix in TABLES
@@ -128,7 +123,6 @@ class Corpus:
         return map(decoded, islice(self.files, skip, None))
 
     def rows(self, skip: int) -> Iterator[dict[str, Any]]:
-        """The rows of tables but for the first `skip`, one after another."""
         hub = self.hub
         with reading(self.where, hub):
             table = hub.stream("train") if hub else stream(self.files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lrctl.errors import UsageError
+from lrctl.registry.observers import notify
 from lrctl_workloads.data.cache import digest_file, folder, intact, locked, put, sha256, writable
 from lrctl_workloads.network import Array
 
@@ -100,7 +102,7 @@ def token_file(name: str, texts: Texts, encoding: Callable[[], tiktoken.Encoding
     digest = intact(path)
     if digest is None:
         waiting = f"waiting for another process to tokenise {texts.name}"
-        with writable(), locked(aside(path, "lock"), lambda: report(waiting, 0, 0)):
+        with writable(), locked(aside(path, "lock"), lambda: notify("preparing", what=waiting, done=0, total=0)):
             digest = intact(path) or make(path, texts, encoding(), max_tokens)
     return path, digest
 
@@ -137,8 +139,6 @@ def make(path: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int)
 
 def header(tokens: int, dtype: np.dtype[Any]) -> bytes:
     """The first bytes of an `.npy` file of so many tokens; numpy makes them as long for any number."""
-    import io
-
     import numpy as np
 
     file = io.BytesIO()
@@ -186,7 +186,7 @@ def append(
             state.write(record)
             digest, recorded = hashlib.sha256(), tokens
         if time.monotonic() - reported >= PAUSE:
-            report(title, tokens, max_tokens)
+            notify("preparing", what=title, done=tokens, total=max_tokens)
             reported = time.monotonic()
     flush(file)
     state.pieces.append(Piece(documents, tokens, digest.hexdigest()))
@@ -213,10 +213,3 @@ def ids_of(text: str, encoding: tiktoken.Encoding, dtype: str) -> Array:
 def flush(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def report(what: str, done: int, total: int) -> None:
-    """Tell who looks on how far it is; in a process where nobody does, nothing happens."""
-    from lrctl.registry.observers import notify
-
-    notify("preparing", what=what, done=done, total=total)
