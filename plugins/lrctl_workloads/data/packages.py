@@ -22,10 +22,7 @@ def package(name: str) -> Any:
 
 
 def packaged(package: str, path: str) -> Path | None:
-    """Where an installed package has a file or folder; None if it has not, or is not installed.
-
-    It is never imported.
-    """
+    """Where an installed package has a file or folder; None if it has not, or is not installed. Imports nothing."""
     try:
         found = Path(str(distribution(package).locate_file(path)))
     except PackageNotFoundError:

@@ -43,12 +43,10 @@ class Encoded:
 
 
 def encoded(key: str, samples: Callable[[], Iterable[tuple[str, Sample]]], labels: Callable[[], list[str]]) -> Encoded:
-    """The data set of that key, encoded: as it was made before, else made of these samples.
+    """The data set of that key, encoded: as it was made before, else made of samples, each with its part.
 
-    Args:
-        key: tells the content: whoever makes it makes the same, so that several processes may do it at once.
-        samples: each with the part it belongs to.
-        labels: the labels' names, known when the samples have been made.
+    The key tells the content: whoever makes it makes the same, so that several processes may do it at once. The names
+    of the labels are known when the samples have been made.
     """
     import numpy as np
     from datasets import Dataset

@@ -156,10 +156,7 @@ class FineTuning:
         return float(labels.ne(UNLABELLED if "pixel_values" in batch else IGNORED).sum())
 
     def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
-        """`loss` and the task's metrics over the whole split, with the model in evaluation mode.
-
-        The loss is the mean over what the model's own is the mean of: tokens, words, windows, images or pixels.
-        """
+        """The task's metrics, and `loss`, the mean over tokens, words, windows, images or pixels as the model's own."""
         check_split(split)
         total, device = 0.0, next(model.parameters()).device
         sums: dict[str, Any] = {}

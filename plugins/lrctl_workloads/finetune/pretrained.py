@@ -65,12 +65,7 @@ class Pretrained:
         return self.local is not None or self.fetched(weights) is not None
 
     def folder(self, *, weights: bool) -> Path:
-        """The folder that holds the files, fetched from the hub unless they are there.
-
-        Raises:
-            MissingError: they are not there, and the hub cannot be reached.
-            UsageError: there is no such model, or the folder holds no weights.
-        """
+        """The folder that holds the files, fetched from the hub unless they are there."""
         if self.local and weights and not any(path.suffix in LOADED for path in self.local.iterdir()):
             raise UsageError(
                 f"workload.model: the folder '{self.name}' holds no weights ({' or '.join(LOADED)}); give one that "

@@ -42,12 +42,7 @@ class Source:
         return files_digest((path for path in self.local.rglob("*") if path.is_file()), self.local)
 
     def splits(self) -> dict[str, Any]:
-        """Every split by name: the rows as a stream, which leaves no second copy of the data on the disk.
-
-        Raises:
-            MissingError: the hub cannot be reached.
-            UsageError: the data cannot be read.
-        """
+        """Every split by name: the rows as a stream, which leaves no second copy of the data on the disk."""
         hub = self.hub
         with reading(self.where, hub):
             return dict(hub.stream() if hub else self.local_splits())

@@ -39,11 +39,8 @@ def cifar(data: str, path: str) -> tuple[Array, Array | None, str]:
     """The training split, the test split if there is one, and a digest of both.
 
     Images are decoded once, then mapped from the cache. A split is a row for each image: 3 * 32 * 32 pixels,
-    channel by channel, and the label; uint8.
-
-    Args:
-        data: `cifar10` or `cifar100`.
-        path: "" is the hub's; else a parquet file, or a folder of files named train*.parquet and test*.parquet.
+    channel by channel, and the label; uint8. The path is "" for the hub's, else a parquet file, or a folder of files
+    named train*.parquet and test*.parquet.
     """
     import numpy as np
 

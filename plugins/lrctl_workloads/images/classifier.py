@@ -159,11 +159,7 @@ class ImageClassifier:
         return F.cross_entropy(model(images).float(), labels, label_smoothing=self.params.label_smoothing)
 
     def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
-        """Metrics over all images of the split, with the model in evaluation mode; the mode is put back.
-
-        Returns:
-            `loss` in nats per image, without label smoothing, and `accuracy`, the share of images classified right.
-        """
+        """`loss` in nats per image, without label smoothing, and `accuracy`, the share of images classified right."""
         check_split(split)
         from torch.nn import functional as F  # noqa: N812
 
@@ -201,5 +197,4 @@ class ImageClassifier:
     @cached_property
     def images(self) -> Images:
         """The images in their parts; read on first use, so that an unused workload costs nothing."""
-        found = images(self.params.data, self.params.path)
-        return found.with_training(self.params.train_images) if self.params.train_images else found
+        return images(self.params.data, self.params.path, self.params.train_images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import accumulate
 
@@ -95,23 +95,9 @@ class Images:
     parts: dict[str, Part]
     digest: str
 
-    def with_training(self, n: int) -> Images:
-        """The same with only `n` of the training images, always the same ones."""
-        training = self.parts["training"]
-        if n > len(training):
-            raise UsageError(
-                f"workload.train_images: must be at most {len(training)}, the number of training images, got {n}"
-            )
-        return replace(self, parts=self.parts | {"training": replace(training, numbers=training.numbers[:n])})
 
-
-def images(data: str, path: str) -> Images:
-    """The images of a data set; `path` is for those that are not in a Python package.
-
-    Raises:
-        MissingError: they are not on this machine.
-        UsageError: they cannot be read, are not the expected ones, or too few.
-    """
+def images(data: str, path: str, train_images: int = 0) -> Images:
+    """The images of a data set; `path` is for those that are not in a Python package."""
     table, own_test, digest = read(data, path)
     parts = partition(table, SHARES if own_test is None else SHARES_BESIDE_TEST)
     if own_test is not None:
@@ -122,6 +108,13 @@ def images(data: str, path: str) -> Images:
             f"workload.path: '{path}' holds too few images: {len(table)} to split leave none for {shortest}; "
             "give some hundreds"
         )
+    training = parts["training"]
+    if train_images > len(training):
+        raise UsageError(
+            f"workload.train_images: must be at most {len(training)}, the number of training images, got {train_images}"
+        )
+    if train_images:
+        parts["training"] = Part(table, training.numbers[:train_images])
     return Images(parts, digest)
 
 

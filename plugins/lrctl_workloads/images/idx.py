@@ -28,10 +28,8 @@ SIDE, CLASSES = 28, 10
 def fashion_mnist(path: str) -> tuple[Array, Array, str]:
     """The training split, the test split, and a digest of both.
 
-    A split is a row for each image: 28 * 28 pixels and the label; uint8.
-
-    Args:
-        path: "" is the Debian package; else a folder with the four files, gzipped or not. MNIST's have the same form.
+    A split is a row for each image: 28 * 28 pixels and the label; uint8. The path is "" for the Debian package, else a
+    folder with the four files, gzipped or not. MNIST's have the same form.
     """
     contents = [unpacked(find(name, path)) for name in SHA256]
     digests = [hashlib.sha256(content).hexdigest() for content in contents]

@@ -60,10 +60,6 @@ class Corpus:
 
         Of the files' bytes; but of the names, sizes and times of change of a folder of tables, which may be too large
         to read twice; and of the commit of a data set of the hub. The column and `max_tokens` enter where they matter.
-
-        Raises:
-            UsageError: the corpus is missing or cannot be read, or the packaged one is not the expected one.
-            MissingError: it has to be fetched, and cannot be.
         """
         if self.path:
             whole = hashlib.sha256("\n".join(self.contents()).encode()).hexdigest()

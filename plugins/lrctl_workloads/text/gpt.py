@@ -148,10 +148,9 @@ class Gpt:
         return F.cross_entropy(model(inputs).flatten(0, 1).float(), targets.flatten())
 
     def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
-        """Metrics over `eval_tokens` tokens of the split, from all over the text and always the same.
+        """`loss` in nats per token, `perplexity` = exp(loss), and `bits_per_byte` of their text.
 
-        Returns:
-            `loss` in nats per token, `perplexity` = exp(loss), and `bits_per_byte` of their text.
+        They are over `eval_tokens` tokens of the split, from all over the text and always the same.
         """
         check_split(split)
         chosen = self.windows.shuffled(split, max(1, self.params.eval_tokens // self.params.context))

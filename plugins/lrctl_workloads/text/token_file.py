@@ -89,14 +89,8 @@ def token_file(name: str, texts: Texts, encoding: Callable[[], tiktoken.Encoding
     that, or all if `max_tokens` is 0. Killed at any byte and begun again, it goes on from the last whole piece and
     ends with the same bytes. Of several processes one makes it, and the others wait.
 
-    Args:
-        name: must tell the texts, the encoding and `max_tokens`.
-        texts: are read one by one, and only if the file is to be made.
-        encoding: called only if the file is to be made.
-        max_tokens: at least 0.
-
-    Raises:
-        UsageError: the texts cannot be read or are empty, or the cache folder cannot be written.
+    The name must tell the texts, the encoding and `max_tokens`. The texts are read one by one; they and the encoding
+    are asked for only if the file is to be made.
     """
     path = folder() / name
     digest = intact(path)

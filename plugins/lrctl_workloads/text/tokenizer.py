@@ -45,16 +45,10 @@ RANKS_SHA256 = "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930
 
 
 def encoding(name: str, corpus: Corpus) -> tiktoken.Encoding:
-    """The tokenizer of that name.
+    """The tokenizer `bytes`; `bpe:SIZE`, where SIZE counts all tokens, the end of text included; or tiktoken's `name`.
 
-    Args:
-        name: `bytes`; `bpe:SIZE`, where SIZE counts all tokens, the end of text included; or tiktoken's name.
-        corpus: what a BPE is trained on: all of it, held-out parts too, as the split is made of tokens. Of a corpus
-            with `max_tokens` it is the documents that are about so many tokens.
-
-    Raises:
-        UsageError: there is no such tokenizer, or the corpus is too small for it.
-        MissingError: its ranks or the `tokenizers` package are not here, and cannot be fetched.
+    A BPE is trained on all of the corpus, held-out parts too, as the split is made of tokens. Of a corpus with
+    `max_tokens` it is the documents that are about so many tokens.
     """
     if name == "bytes":
         return from_ranks(name, {bytes([byte]): byte for byte in range(256)})

@@ -56,12 +56,7 @@ class Windows:
 
 
 def tokens(corpus: Corpus, tokenizer: str) -> Tokens:
-    """The corpus as tokens; done once, then mapped from the cache.
-
-    Raises:
-        UsageError: the corpus cannot be read or is empty, or there is no such tokenizer.
-        MissingError: the corpus or the tokenizer has to be fetched, and cannot be.
-    """
+    """The corpus as tokens; done once, then mapped from the cache."""
     import numpy as np
 
     ids_name, lengths_name = names(corpus, tokenizer)
