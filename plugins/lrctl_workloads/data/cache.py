@@ -87,7 +87,6 @@ def recorded(path: Path) -> str | None:
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file in hex, whatever its size."""
     about = path.stat()
     # A small file is always read: it may change twice within one tick of the file system's clock.
     read = remembered if about.st_size > LARGE else remembered.__wrapped__

@@ -129,7 +129,6 @@ class FineTuning:
     param_groups = staticmethod(matrices_decay)
 
     def batch(self, step: int) -> Batch:
-        """The batch of update `step`: shuffled epochs of the training samples, cut into batches."""
         import numpy as np
 
         rows = drawn(self.seed, step, self.params.batch_size, self.encoded.size("training"))
@@ -138,7 +137,6 @@ class FineTuning:
         return self.task.batch(self.encoded.samples("training", rows), random)
 
     def score_batch(self, i: int) -> Batch:
-        """Batch i of the samples reserved for scoring, always the same."""
         reserve, remedy = self.encoded.size("score"), "raise workload.held_out_examples"
         rows = score_rows(i, self.params.batch_size, reserve, self.name, remedy)
         return self.task.batch(self.encoded.samples("score", rows), None)

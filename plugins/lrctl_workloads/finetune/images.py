@@ -79,8 +79,6 @@ class ImageInput:
 
 @dataclass(frozen=True)
 class ImageTask:
-    """What tasks on images have in common."""
-
     params: ImageClassificationParams | SegmentationParams
     pretrained: Pretrained
 

@@ -58,12 +58,10 @@ def cifar(data: str, path: str) -> tuple[Array, Array | None, str]:
 
 
 def ready(data: str, path: str) -> bool:
-    """Whether the images have been decoded already."""
     return all(is_cached(cached_as(data, split, parquet)) for split, parquet in files(SETS[data], path).items())
 
 
 def cached_as(data: str, split: str, parquet: list[Path]) -> str:
-    """The name of a split in the cache, which tells what it was made of."""
     key = hashlib.sha256("\n".join([split, *map(file_digest, parquet)]).encode()).hexdigest()[:32]
     return f"{data}-{key}.npy"
 

@@ -111,11 +111,9 @@ class ImageClassifier:
         return self.images.digest
 
     def ready(self) -> bool:
-        """Whether the images can be read at once."""
         return ready(self.params.data, self.params.path)
 
     def stand_in(self, step: int) -> Batch:
-        """Noise in place of batch `step`, with labels at random."""
         import torch
 
         p, random = self.params, torch.Generator().manual_seed(step)
@@ -141,12 +139,10 @@ class ImageClassifier:
     param_groups = staticmethod(matrices_decay)
 
     def batch(self, step: int) -> Batch:
-        """The batch of update `step`: shuffled epochs of the training images, cut into batches."""
         training = self.images.parts["training"]
         return self.take(training, drawn(self.seed, step, self.params.batch_size, len(training)))
 
     def score_batch(self, i: int) -> Batch:
-        """Batch i of the images reserved for scoring, always the same."""
         reserve = self.images.parts["score"]
         rows = score_rows(i, self.params.batch_size, len(reserve), "images", "smaller ones")
         return self.take(reserve, slice(rows.start, rows.stop))

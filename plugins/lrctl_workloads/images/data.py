@@ -128,7 +128,6 @@ def read(data: str, path: str) -> tuple[Array, Array | None, str]:
 
 
 def ready(data: str, path: str) -> bool:
-    """Whether the images can be read at once; looks, and fetches nothing."""
     if data in cifar.SETS:
         return cifar.ready(data, path)
     if data == "fashion-mnist":

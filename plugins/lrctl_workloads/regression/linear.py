@@ -51,7 +51,6 @@ class LinearRegression:
         return model
 
     def batch(self, step: int) -> Batch:
-        """The batch of update `step`, drawn from (seed, step)."""
         return self.draw("training", step, self.params.batch_size)
 
     def score_batch(self, i: int) -> Batch:

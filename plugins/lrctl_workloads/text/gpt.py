@@ -130,7 +130,6 @@ class Gpt:
     param_groups = staticmethod(matrices_decay)
 
     def batch(self, step: int) -> Batch:
-        """The batch of update `step`: shuffled epochs of the training windows, cut into batches."""
         training = self.windows.parts["training"]
         return self.take(training[drawn(self.seed, step, self.params.batch_size, len(training))])
 

@@ -40,12 +40,10 @@ class Texts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What is done after a whole piece."""
+    """What is done after a whole piece: documents read and tokens written, both from the first of all."""
 
     documents: int
-    """How many were read, from the first of all."""
     tokens: int
-    """How many were written, from the first of all."""
     sha256: str
     """Of this piece's own bytes."""
 

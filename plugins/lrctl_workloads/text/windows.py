@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import UsageError
@@ -60,12 +60,10 @@ def tokens(corpus: Corpus, tokenizer: str) -> Tokens:
     import numpy as np
 
     ids_name, lengths_name = names(corpus, tokenizer)
-
-    def write_lengths(file: BinaryIO) -> None:
-        np.save(file, byte_lengths(encoding(tokenizer, corpus)))
-
     ids, ids_digest = token_file(ids_name, corpus, lambda: encoding(tokenizer, corpus), corpus.max_tokens)
-    lengths, lengths_digest = cached(lengths_name, write_lengths)
+    lengths, lengths_digest = cached(
+        lengths_name, lambda file: np.save(file, byte_lengths(encoding(tokenizer, corpus)))
+    )
     digest = hashlib.sha256(f"{ids_digest} {lengths_digest}".encode()).hexdigest()
     # Plain views: numpy's own class for mapped files makes each indexing slow.
     return Tokens(np.asarray(np.load(ids, mmap_mode="r")), np.load(lengths), digest)
