@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -30,7 +29,6 @@ class Encoded:
     rows: Mapping[str, Array]
     """`training`, `validation`, `test`, `score` -> the rows of its samples, in the order they were made."""
     labels: tuple[str, ...]
-    """The names of the labels, if the data has labels."""
     digest: str
 
     def size(self, part: str) -> int:
@@ -42,26 +40,22 @@ class Encoded:
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def encoded(key: str, samples: Callable[[], Iterable[tuple[str, Sample]]], labels: Callable[[], list[str]]) -> Encoded:
-    """The data set of that key, encoded: as it was made before, else made of samples, each with its part.
+def encoded(name: str, samples: Callable[[], Iterable[tuple[str, Sample]]], labels: Callable[[], list[str]]) -> Encoded:
+    """The data set of that name in the cache: as it was made before, else made of samples, each with its part.
 
-    The key tells the content: whoever makes it makes the same, so that several processes may do it at once. The names
+    The name tells the content: whoever makes it makes the same, so that several processes may do it at once. The names
     of the labels are known when the samples have been made.
     """
     import numpy as np
     from datasets import Dataset
     from pyarrow import compute
 
-    path, digest = cached(cached_as(key), lambda file: write(file, iter(samples()), labels))
+    path, digest = cached(name, lambda file: write(file, iter(samples()), labels))
     table = Dataset.from_file(str(path))
     part = table.data.column(PART)
     rows = {name: np.flatnonzero(compute.equal(part, name).fill_null(False)) for name in PARTS}
     names = table[-1][LABELS]
     return Encoded(table.remove_columns([PART, LABELS]), rows, tuple(names), digest)
-
-
-def cached_as(key: str) -> str:
-    return f"encoded-{hashlib.sha256(key.encode()).hexdigest()[:32]}.arrow"
 
 
 def write(file: BinaryIO, samples: Iterator[tuple[str, Sample]], labels: Callable[[], list[str]]) -> None:

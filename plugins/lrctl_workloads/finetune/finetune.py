@@ -15,7 +15,7 @@ from lrctl_workloads.data.cache import is_cached
 from lrctl_workloads.data.packages import package
 from lrctl_workloads.finetune import params as parameters
 from lrctl_workloads.finetune.encode import encode
-from lrctl_workloads.finetune.encoded import Encoded, cached_as, chunks, encoded
+from lrctl_workloads.finetune.encoded import Encoded, chunks, encoded
 from lrctl_workloads.finetune.image_classification import ImageClassification
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.question_answering import QuestionAnswering
@@ -97,8 +97,7 @@ class FineTuning:
         """Whether the data is encoded and the model is on this machine; looks, and fetches nothing."""
         source = Source(self.params.data)
         known = source.hub is None or source.hub.repository.recorded()
-        here = self.pretrained.is_here(weights=False) and self.pretrained.is_here(weights=self.params.pretrained)
-        return bool(known) and here and is_cached(cached_as(self.encoded_as))
+        return bool(known) and self.pretrained.is_here(weights=self.params.pretrained) and is_cached(self.encoded_as)
 
     def stand_in(self, step: int) -> Batch:
         import torch
@@ -174,10 +173,11 @@ class FineTuning:
 
     @property
     def encoded_as(self) -> str:
-        """What decides the encoded samples, for the cache."""
+        """The name of the encoded samples in the cache, which tells what decides them."""
         chosen = {name: value for name, value in asdict(self.params).items() if name not in NOT_ENCODED}
         parts = Pretrained(self.params.model, weights=False).digest()
-        return json.dumps([FORMAT, self.name, chosen, parts, Source(self.params.data).digest()], sort_keys=True)
+        key = json.dumps([FORMAT, self.name, chosen, parts, Source(self.params.data).digest()], sort_keys=True)
+        return f"encoded-{hashlib.sha256(key.encode()).hexdigest()[:32]}.arrow"
 
     @cached_property
     def encoded(self) -> Encoded:

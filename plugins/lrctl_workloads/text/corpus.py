@@ -38,7 +38,6 @@ class Corpus:
     `train` split of a data set of the Hugging Face hub.
     """
     text_column: str = "text"
-    """The column of a table that holds the text."""
     max_tokens: int = 0
     """Only the first so many tokens are wanted; 0: all."""
 

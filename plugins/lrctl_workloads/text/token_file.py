@@ -140,22 +140,19 @@ def header(tokens: int, dtype: np.dtype[Any]) -> bytes:
 
 def resume(file: BinaryIO, state: State | None, dtype: np.dtype[Any]) -> State:
     """The state that the file is really in: the pieces whose bytes are there; what is behind them is cut off."""
-    if state is None or state.dtype != dtype.str:
-        state = State(dtype.str)
-    sound, tokens = 0, 0
+    sound = State(dtype.str)
     file.seek(len(header(0, dtype)))
-    for piece in state.pieces:
-        content = file.read((piece.tokens - tokens) * dtype.itemsize)
+    for piece in state.pieces if state and state.dtype == dtype.str else ():
+        content = file.read((piece.tokens - sound.last.tokens) * dtype.itemsize)
         if hashlib.sha256(content).hexdigest() != piece.sha256:
             break
-        sound, tokens = sound + 1, piece.tokens
-    complete = state.complete and sound == len(state.pieces)
-    state = State(dtype.str, state.pieces[:sound], complete)
+        sound.pieces.append(piece)
+    sound.complete = state is not None and state.complete and sound.pieces == state.pieces
     file.seek(0)
-    file.write(header(tokens, dtype))
-    file.truncate(len(header(0, dtype)) + tokens * dtype.itemsize)
+    file.write(header(sound.last.tokens, dtype))
+    file.truncate(file.tell() + sound.last.tokens * dtype.itemsize)
     file.seek(0, os.SEEK_END)
-    return state
+    return sound
 
 
 def append(
