@@ -11,14 +11,17 @@ from lrctl.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from torch import Tensor
 
+# Names of types, for modules that must not import numpy and torch themselves.
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Module: TypeAlias = "torch.nn.Module"
+Optimizer: TypeAlias = "torch.optim.Optimizer"
+Tensor: TypeAlias = "torch.Tensor"
 Batch: TypeAlias = "tuple[Tensor, Tensor]"
 """Inputs and what is to be predicted of them."""
 
 
-def matrices_decay(model: torch.nn.Module) -> list[dict[str, Any]]:
+def matrices_decay(model: Module) -> list[dict[str, Any]]:
     """Two param groups: weight decay for matrices, embeddings and convolutions; biases and norms go without.
 
     That is the rule of transformers' `Trainer`, but for batch norms, which decay there.
@@ -30,7 +33,7 @@ def matrices_decay(model: torch.nn.Module) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
+def evaluating(model: Module) -> Iterator[None]:
     """Evaluation mode without gradients, for the length of a block; the mode is put back."""
     import torch
 

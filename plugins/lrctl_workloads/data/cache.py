@@ -33,9 +33,6 @@ def cached(name: str, write: Callable[[BinaryIO], None]) -> tuple[Path, str]:
 
     The name must tell the content: whoever makes the file makes the same bytes, so that several processes may
     do it at once. The digest lies beside the file and is checked each time.
-
-    Raises:
-        UsageError: the cache folder cannot be written.
     """
     path = folder() / name
     digest = intact(path)

@@ -57,12 +57,7 @@ class Repository:
             put(self.record, lambda file: file.write(said.encode()))
 
     def commit(self) -> str:
-        """The commit that is used; unless it is given, asks the hub the first time, and records the answer.
-
-        Raises:
-            UsageError: the hub has no such repository, or the cache folder cannot be written.
-            MissingError: the hub cannot be reached.
-        """
+        """The commit that is used; unless it is given, asks the hub the first time, and records the answer."""
         if known := self.recorded().get("commit"):
             return str(known)
         commit = self.ask(self.revision or None).sha

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
@@ -25,11 +25,7 @@ from lrctl_workloads.finetune.sources import Source
 from lrctl_workloads.finetune.task import Batch, Counts, Labels, Task
 from lrctl_workloads.finetune.tensors import IGNORED, UNLABELLED
 from lrctl_workloads.finetune.token_classification import TokenClassification
-from lrctl_workloads.network import check_split, evaluating, matrices_decay, score_rows
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+from lrctl_workloads.network import Module, Tensor, check_split, evaluating, matrices_decay, score_rows
 
 TASKS: dict[type[parameters.TaskParams], tuple[str, Callable[[Any, Pretrained], Task]]] = {
     parameters.TranslationParams: ("translation", Seq2Seq),
@@ -109,7 +105,7 @@ class FineTuning:
         """0: how long texts and how large images are is not known before they are read."""
         return 0
 
-    def model(self) -> torch.nn.Module:
+    def model(self) -> Module:
         """The model: from its weights, where these are wanted and `prepare` has fetched them, else fresh."""
         prepared = "first_state" in vars(self)
         if prepared and self.first_state != self.pretrained.digest():
@@ -140,7 +136,7 @@ class FineTuning:
         rows = score_rows(i, self.params.batch_size, reserve, self.name, remedy)
         return self.task.batch(self.encoded.samples("score", rows), None)
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
+    def loss(self, model: Module, batch: Batch) -> Tensor:
         """The model's own loss, in nats."""
         loss: Tensor = model(**self.task.inputs(model, batch)).loss.float()
         return loss
@@ -152,7 +148,7 @@ class FineTuning:
             return float(len(next(iter(batch.values()))))
         return float(labels.ne(UNLABELLED if "pixel_values" in batch else IGNORED).sum())
 
-    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
+    def evaluate(self, model: Module, split: str) -> Mapping[str, float]:
         """The task's metrics, and `loss`, the mean over tokens, words, windows, images or pixels as the model's own."""
         check_split(split)
         total, device = 0.0, next(model.parameters()).device

@@ -7,16 +7,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.errors import UsageError
 from lrctl_workloads.data.packages import package
 from lrctl_workloads.finetune.params import ImageClassificationParams, SegmentationParams
 from lrctl_workloads.finetune.pretrained import Pretrained
 from lrctl_workloads.finetune.task import Generator, Random, Row
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from lrctl_workloads.network import Tensor
 
 LEAST_AREA = 0.08
 """A random crop has at least this share of the image's area."""

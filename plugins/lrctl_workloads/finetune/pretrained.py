@@ -9,15 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl_workloads.data.cache import files_digest
 from lrctl_workloads.data.hub import COMMIT, Repository, first_line
 from lrctl_workloads.data.packages import INSTALL, package
-
-if TYPE_CHECKING:
-    import torch
+from lrctl_workloads.network import Module
 
 NAME = re.compile(r"((?:[\w.-]+/)?[\w.-]+)(?:@([\w./-]+))?")
 SMALL = ["*.json", "*.txt", "*.model", "*.tiktoken"]
@@ -167,7 +165,7 @@ class Pretrained:
                 "never does; take a model that transformers itself knows"
             ) from error
 
-    def build(self, auto: str, config: Any, *, weights: bool) -> torch.nn.Module:
+    def build(self, auto: str, config: Any, *, weights: bool) -> Module:
         """The model itself: from its weights, with fresh ones where a layer has none that fit, or all fresh."""
         model_class, settings = getattr(package("transformers"), auto), {"config": config, "trust_remote_code": False}
         with quiet(), self.no_code():
@@ -176,7 +174,7 @@ class Pretrained:
                 model = model_class.from_pretrained(path, ignore_mismatched_sizes=True, **settings)
             else:
                 model = model_class.from_config(**settings)
-        built: torch.nn.Module = model.float()
+        built: Module = model.float()
         return built
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from lrctl.errors import UsageError
+from lrctl_workloads.network import Tensor
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from torch import Tensor
 
 Row = Mapping[str, Any]
 Sample = Mapping[str, Any]

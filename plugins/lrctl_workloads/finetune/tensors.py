@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl_workloads.finetune.task import Batch, Generator, Sample
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from lrctl_workloads.network import Tensor
 
 IGNORED = -100
 """The label of what has none: transformers leaves it out of the loss."""

@@ -6,17 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
 from lrctl_workloads.images import cifar
 from lrctl_workloads.images.data import FORMATS, ImageFormat, Images, Part, images, mean_and_deviation, ready
-from lrctl_workloads.network import Array, Batch, check_split, evaluating, matrices_decay, score_rows
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+from lrctl_workloads.network import Array, Batch, Module, Tensor, check_split, evaluating, matrices_decay, score_rows
 
 WITH_PATH = ("cifar10", "cifar100", "fashion-mnist")
 """Data sets that can be read from somewhere else."""
@@ -129,11 +125,11 @@ class ImageClassifier:
             return 0
         return cifar.HUB_IMAGES * (math.prod(p.format.shape) + 1)
 
-    def model(self) -> torch.nn.Module:
+    def model(self) -> Module:
         from lrctl_workloads.images import models
 
         p, build = self.params, getattr(models, self.params.model)
-        network: torch.nn.Module = build(p.format.shape, p.format.classes, p.width, p.layers, p.dropout)
+        network: Module = build(p.format.shape, p.format.classes, p.width, p.layers, p.dropout)
         return network
 
     param_groups = staticmethod(matrices_decay)
@@ -147,14 +143,14 @@ class ImageClassifier:
         rows = score_rows(i, self.params.batch_size, len(reserve), "images", "smaller ones")
         return self.take(reserve, slice(rows.start, rows.stop))
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
+    def loss(self, model: Module, batch: Batch) -> Tensor:
         """Mean cross entropy in nats per image, with the labels smoothed."""
         from torch.nn import functional as F  # noqa: N812
 
         images, labels = batch
         return F.cross_entropy(model(images).float(), labels, label_smoothing=self.params.label_smoothing)
 
-    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
+    def evaluate(self, model: Module, split: str) -> Mapping[str, float]:
         """`loss` in nats per image, without label smoothing, and `accuracy`, the share of images classified right."""
         check_split(split)
         from torch.nn import functional as F  # noqa: N812

@@ -17,13 +17,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from lrctl_workloads.network import Array, check_split
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+from lrctl_workloads.network import Array, Module, Optimizer, Tensor, check_split
 
 TOGETHER = 256
 """How many runs go through their steps together: their state of 128 numbers each then fits into a core's cache."""
@@ -110,7 +106,7 @@ class ExactRegression:
                 onward = onward * kept**2 + lrs[step] ** 2 * passed
         return float(q[-1].mean() / 2), derivative
 
-    def model(self) -> torch.nn.Module:
+    def model(self) -> Module:
         """The state q as a module with one parameter, float64, shape (dim,), all 1."""
         import torch
 
@@ -118,7 +114,7 @@ class ExactRegression:
         model.register_parameter("q", torch.nn.Parameter(torch.ones(self.params.dim, dtype=torch.float64)))
         return model
 
-    def optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
+    def optimizer(self, model: Module) -> Optimizer:
         import torch
 
         from lrctl_workloads.regression.expected_sgd import ExpectedSGD
@@ -135,13 +131,13 @@ class ExactRegression:
         """No data either: a score is the loss itself."""
         return self.batch(i)
 
-    def loss(self, model: torch.nn.Module, batch: Tensor) -> Tensor:  # noqa: ARG002
+    def loss(self, model: Module, batch: Tensor) -> Tensor:  # noqa: ARG002
         """The expected loss, mean(q) / 2."""
         q: Any = model.q
         loss: Tensor = q.mean() / 2
         return loss
 
-    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
+    def evaluate(self, model: Module, split: str) -> Mapping[str, float]:
         """The expected loss: data that were held out have the same."""
         check_split(split)
         return {"loss": float(self.loss(model, self.batch(0)))}

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from lrctl_workloads.network import Batch, check_split
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+from lrctl_workloads.network import Batch, Module, Tensor, check_split
 
 STREAMS = {"truth": 0, "training": 1, "score": 2, "validation": 3, "test": 4}
 """Each use of random numbers has a stream of its own, so no two share a draw."""
@@ -42,7 +38,7 @@ class LinearRegression:
     params: LinearRegressionParams
     seed: int
 
-    def model(self) -> torch.nn.Module:
+    def model(self) -> Module:
         """A linear map without a bias, all weights 0."""
         import torch
 
@@ -57,12 +53,12 @@ class LinearRegression:
         """Batch i of a stream that is used for scoring only; it never ends."""
         return self.draw("score", i, self.params.batch_size)
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
+    def loss(self, model: Module, batch: Batch) -> Tensor:
         x, y = batch
         error: Tensor = model(x).squeeze(-1) - y
         return 0.5 * error.square().mean()
 
-    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
+    def evaluate(self, model: Module, split: str) -> Mapping[str, float]:
         """The loss on 1024 samples of the split, always the same."""
         import torch
 

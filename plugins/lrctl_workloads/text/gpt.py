@@ -6,17 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from lrctl.contracts.workload import drawn
-from lrctl_workloads.network import Array, Batch, check_split, evaluating, matrices_decay, score_rows
+from lrctl_workloads.network import Array, Batch, Module, Tensor, check_split, evaluating, matrices_decay, score_rows
 from lrctl_workloads.text.corpus import Corpus
 from lrctl_workloads.text.tokenizer import vocabulary
 from lrctl_workloads.text.windows import Tokens, Windows, ready, tokens, windows
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
 
 LOGITS = 2**22
 """How many logits an evaluation holds in memory at a time, unless a training batch has more."""
@@ -94,7 +90,7 @@ class Gpt:
             return 0
         return self.params.max_tokens * (2 if self.vocabulary <= 2**16 else 4)
 
-    def model(self) -> torch.nn.Module:
+    def model(self) -> Module:
         """A new decoder, with fresh weights from torch's random numbers.
 
         An output bias starts at the log frequencies of the tokens; at 0 as long as the text is not `ready()`.
@@ -139,14 +135,14 @@ class Gpt:
         rows = score_rows(i, self.params.batch_size, len(reserve), "gpt", "take a longer text")
         return self.take(reserve[rows])
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
+    def loss(self, model: Module, batch: Batch) -> Tensor:
         """Mean cross entropy in nats per token."""
         from torch.nn import functional as F  # noqa: N812
 
         inputs, targets = batch
         return F.cross_entropy(model(inputs).flatten(0, 1).float(), targets.flatten())
 
-    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
+    def evaluate(self, model: Module, split: str) -> Mapping[str, float]:
         """`loss` in nats per token, `perplexity` = exp(loss), and `bits_per_byte` of their text.
 
         They are over `eval_tokens` tokens of the split, from all over the text and always the same.
@@ -166,7 +162,7 @@ class Gpt:
         pieces = (self.windows.rows[chosen[first : first + PIECE], 1:] for first in range(0, len(chosen), PIECE))
         return sum(int(self.tokens.lengths[piece].sum()) for piece in pieces)
 
-    def mean_loss(self, model: torch.nn.Module, chosen: Array) -> float:
+    def mean_loss(self, model: Module, chosen: Array) -> float:
         """Nats per token over these windows."""
         device, total = next(model.parameters()).device, 0.0
         logits = self.params.context * self.vocabulary
