@@ -47,7 +47,6 @@ def evaluating(model: Module) -> Iterator[None]:
 
 
 def check_split(split: str) -> None:
-    """Refuse a split that is not for evaluation."""
     if split not in ("validation", "test"):
         raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
 

@@ -108,11 +108,16 @@ def put(path: Path, write: Callable[[BinaryIO], object]) -> None:
     try:
         with aside.open("xb") as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
+            flush(file)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def flush(file: BinaryIO) -> None:
+    """Have all that was written on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 @contextmanager

@@ -43,10 +43,9 @@ class Repository:
     def recorded(self) -> dict[str, Any]:
         """What is known without asking the hub; empty unless the commit is. A revision that is one needs no record."""
         try:
-            facts = json.loads(self.record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            facts = dict(json.loads(self.record.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):  # No record, or a damaged one.
             facts = {}
-        facts = facts if isinstance(facts, dict) else {}
         if COMMIT.fullmatch(self.revision):
             facts["commit"] = self.revision
         return facts if COMMIT.fullmatch(str(facts.get("commit"))) else {}

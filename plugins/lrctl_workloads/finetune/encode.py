@@ -10,13 +10,11 @@ from typing import Any
 
 from lrctl.errors import unknown
 from lrctl_workloads.data.tables import reading
-from lrctl_workloads.finetune.encoded import chunks, compact
+from lrctl_workloads.finetune.encoded import CHUNK, chunks, compact
 from lrctl_workloads.finetune.params import TaskParams
 from lrctl_workloads.finetune.sources import Source
 from lrctl_workloads.finetune.task import Labels, Row, Sample, Task
 
-CHUNK = 256
-"""How many rows are encoded at a time."""
 SHARES = 20
 """A part that is cut out of the training split gets about one in so many of its rows."""
 VALIDATION, TEST = ("validation", "valid", "dev", "val"), ("test",)

@@ -17,7 +17,7 @@ PART, LABELS = "part", "label_names"
 """Columns beside those of the samples. The last row has nothing but the names of the labels, known at the end."""
 PARTS = ("training", "validation", "test", "score")
 CHUNK = 256
-"""How many samples are written at a time."""
+"""How many rows are encoded, and how many samples written, at a time."""
 
 
 @dataclass(frozen=True, slots=True)

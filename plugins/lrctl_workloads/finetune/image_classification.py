@@ -29,7 +29,6 @@ class ImageClassification(ImageTask):
     columns = ("image_column", "label_column")
 
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
-        """Each image as a file in memory, with its label."""
         for row in rows:
             image = self.image(row)
             smallest = min(1.0, max(self.input.height / image.height, self.input.width / image.width))

@@ -70,7 +70,6 @@ class QuestionAnswering:
         return samples
 
     def sample(self, encoding: Any, window: int, answer: tuple[int, int] | None) -> Sample:
-        """A window, with the tokens at which the answer begins and ends."""
         ids = encoding["input_ids"][window]
         inside = [i for i, sequence in enumerate(encoding.sequence_ids(window)) if sequence == 1]
         special = self.tokenizer.cls_token_id

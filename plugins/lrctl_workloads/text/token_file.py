@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lrctl.errors import UsageError
 from lrctl.registry.observers import notify
-from lrctl_workloads.data.cache import digest_file, folder, intact, locked, put, sha256, writable
+from lrctl_workloads.data.cache import digest_file, flush, folder, intact, locked, put, sha256, writable
 from lrctl_workloads.network import Array
 
 if TYPE_CHECKING:
@@ -197,8 +197,3 @@ def ids_of(text: str, encoding: tiktoken.Encoding, dtype: str) -> Array:
         ids = encoding.encode_to_numpy(paired, disallowed_special=())
     ended: Array = np.append(ids, np.uint32(encoding.eot_token)).astype(dtype)
     return ended
-
-
-def flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
