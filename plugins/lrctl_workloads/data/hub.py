@@ -22,20 +22,17 @@ TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A model or data set of the hub.
-
-    Attributes:
-        kind: which of the two it is.
-        repo: `OWNER/NAME`, or `NAME` for old models.
-        revision: a commit, branch or tag. "" is what `main` is when it is first used on this machine: that commit is
-            recorded in the cache folder and kept to.
-        where: the parameter that names it and what it says, for errors.
-    """
+    """A model or data set of the hub."""
 
     kind: Literal["model", "dataset"]
     repo: str
+    """`OWNER/NAME`, or `NAME` for old models."""
     revision: str
+    """A commit, branch or tag. "" is what `main` is when it is first used on this machine: that commit is recorded in
+    the cache folder and kept to.
+    """
     where: str = field(compare=False)
+    """The parameter that names it and what it says, for errors."""
 
     @property
     def record(self) -> Path:
@@ -46,27 +43,20 @@ class Repository:
     def recorded(self) -> dict[str, Any]:
         """What is known without asking the hub; empty unless the commit is. A revision that is one needs no record."""
         try:
-            facts = json.loads(self.record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            facts = dict(json.loads(self.record.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):  # No record, or a damaged one.
             facts = {}
-        facts = facts if isinstance(facts, dict) else {}
         if COMMIT.fullmatch(self.revision):
             facts["commit"] = self.revision
         return facts if COMMIT.fullmatch(str(facts.get("commit"))) else {}
 
     def note(self, **facts: Any) -> None:
-        """Record facts beside those that are recorded already."""
         said = json.dumps({"name": self.repo, **self.recorded(), **facts}) + "\n"
         with writable():
             put(self.record, lambda file: file.write(said.encode()))
 
     def commit(self) -> str:
-        """The commit that is used; unless it is given, asks the hub the first time, and records the answer.
-
-        Raises:
-            UsageError: the hub has no such repository, or the cache folder cannot be written.
-            MissingError: the hub cannot be reached.
-        """
+        """The commit that is used; unless it is given, asks the hub the first time, and records the answer."""
         if known := self.recorded().get("commit"):
             return str(known)
         commit = self.ask(self.revision or None).sha
@@ -76,12 +66,7 @@ class Repository:
         return str(commit)
 
     def ask(self, revision: str | None) -> Any:
-        """What the hub says of a revision: one small request, made once, that shows whether it answers.
-
-        Raises:
-            UsageError: there is no such repository or revision, or it is not shown without a login.
-            MissingError: the hub cannot be reached.
-        """
+        """What the hub says of a revision: one small request, made once, that shows whether it answers."""
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -96,7 +81,6 @@ class Repository:
             raise self.out_of_reach(error) from error
 
     def out_of_reach(self, error: Exception) -> MissingError:
-        """The error for what cannot be fetched now."""
         return MissingError(
             f"{self.where} could not be fetched from the hub ({first_line(error)}); connect to the network and "
             "give the same command again, or give local files"
@@ -129,12 +113,7 @@ class HubDataset:
         return {"data_dir" if converted else "name": self.config or None}
 
     def stream(self, split: str | None = None) -> Any:
-        """The rows of a split, or those of every split by its name, as a stream; with the library's own errors.
-
-        Raises:
-            UsageError: there is no such data set, or a local folder has its name.
-            MissingError: the hub cannot be reached.
-        """
+        """The rows of a split, or those of every split by its name, as a stream; with the library's own errors."""
         repository, repo = self.repository, self.repository.repo
         if Path(repo).is_dir():  # which the library would take instead
             raise UsageError(

@@ -26,12 +26,7 @@ def stream(files: Sequence[Path], split: str = "train") -> Any:
 
 @contextmanager
 def reading(where: str, hub: HubDataset | None) -> Iterator[None]:
-    """Tell what is wrong with the data that the block reads, from the hub or, if there is none, from local files.
-
-    Raises:
-        UsageError: the data cannot be read.
-        MissingError: the hub cannot be reached.
-    """
+    """Tell what is wrong with the data that the block reads, from the hub or, if there is none, from local files."""
     try:
         yield
     except LrctlError:
@@ -49,12 +44,14 @@ def reading(where: str, hub: HubDataset | None) -> Iterator[None]:
 
 def file_digest(file: Path) -> str:
     """The sha256 of a file that the user named in `workload.path`."""
-    try:
+    with readable(file):
         return sha256(file)
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Tell which file of `workload.path` the block could not read."""
+    try:
+        yield
     except OSError as error:
-        raise unreadable(file, error) from error
-
-
-def unreadable(file: Path, error: OSError) -> UsageError:
-    """The error for a file that cannot be read."""
-    return UsageError(f"workload.path: '{file}' cannot be read ({error.strerror}); check its permissions")
+        raise UsageError(f"workload.path: '{file}' cannot be read ({error.strerror}); check its permissions") from error

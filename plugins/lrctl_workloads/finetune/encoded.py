@@ -2,49 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from lrctl_workloads.data.cache import cached
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[np.int64]]
+from lrctl_workloads.finetune.task import Sample
+from lrctl_workloads.network import Array
 
 T = TypeVar("T")
-
-Sample = Mapping[str, Any]
-"""A sample's columns: token ids and other whole numbers of 32 bits as a list, or the bytes of a file."""
 
 PART, LABELS = "part", "label_names"
 """Columns beside those of the samples. The last row has nothing but the names of the labels, known at the end."""
 PARTS = ("training", "validation", "test", "score")
 CHUNK = 256
-"""How many samples are written at a time."""
+"""How many rows are encoded, and how many samples written, at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A data set, encoded.
-
-    Attributes:
-        table: the columns of the samples, a `datasets.Dataset`.
-        rows: `training`, `validation`, `test`, `score` -> the rows of its samples, in the order they were made.
-        labels: the names of the labels, if the data has labels.
-        digest: of all of it.
-    """
+    """A data set, encoded."""
 
     table: Any
+    """The columns of the samples, a `datasets.Dataset`."""
     rows: Mapping[str, Array]
+    """`training`, `validation`, `test`, `score` -> the rows of its samples, in the order they were made."""
     labels: tuple[str, ...]
     digest: str
 
     def size(self, part: str) -> int:
-        """How many samples a part has."""
         return len(self.rows[part])
 
     def samples(self, part: str, numbers: Iterable[int]) -> list[Sample]:
@@ -53,29 +40,22 @@ class Encoded:
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def encoded(key: str, samples: Callable[[], Iterable[tuple[str, Sample]]], labels: Callable[[], list[str]]) -> Encoded:
-    """The data set of that key, encoded: as it was made before, else made of these samples.
+def encoded(name: str, samples: Callable[[], Iterable[tuple[str, Sample]]], labels: Callable[[], list[str]]) -> Encoded:
+    """The data set of that name in the cache: as it was made before, else made of samples, each with its part.
 
-    Args:
-        key: tells the content: whoever makes it makes the same, so that several processes may do it at once.
-        samples: each with the part it belongs to.
-        labels: the labels' names, known when the samples have been made.
+    The name tells the content: whoever makes it makes the same, so that several processes may do it at once. The names
+    of the labels are known when the samples have been made.
     """
     import numpy as np
     from datasets import Dataset
     from pyarrow import compute
 
-    path, digest = cached(cached_as(key), lambda file: write(file, iter(samples()), labels))
+    path, digest = cached(name, lambda file: write(file, iter(samples()), labels))
     table = Dataset.from_file(str(path))
     part = table.data.column(PART)
     rows = {name: np.flatnonzero(compute.equal(part, name).fill_null(False)) for name in PARTS}
     names = table[-1][LABELS]
     return Encoded(table.remove_columns([PART, LABELS]), rows, tuple(names), digest)
-
-
-def cached_as(key: str) -> str:
-    """The name in the cache of the data set of that key."""
-    return f"encoded-{hashlib.sha256(key.encode()).hexdigest()[:32]}.arrow"
 
 
 def write(file: BinaryIO, samples: Iterator[tuple[str, Sample]], labels: Callable[[], list[str]]) -> None:
@@ -98,14 +78,12 @@ def write(file: BinaryIO, samples: Iterator[tuple[str, Sample]], labels: Callabl
 
 
 def compact(sample: Sample) -> Sample:
-    """The same sample in less memory."""
     import numpy as np
 
     return {name: np.asarray(row, np.int32) if isinstance(row, list) else row for name, row in sample.items()}
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Items in lists of so many, the last one shorter."""
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk

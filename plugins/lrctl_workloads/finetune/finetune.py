@@ -4,35 +4,48 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
 from lrctl_workloads.data.cache import is_cached
-from lrctl_workloads.evaluation import check_split, evaluating, score_rows
+from lrctl_workloads.data.packages import package
+from lrctl_workloads.finetune import params as parameters
 from lrctl_workloads.finetune.encode import encode
-from lrctl_workloads.finetune.encoded import Encoded, cached_as, chunks, encoded
-from lrctl_workloads.finetune.labels import Labels
-from lrctl_workloads.finetune.packages import package
+from lrctl_workloads.finetune.encoded import Encoded, chunks, encoded
+from lrctl_workloads.finetune.image_classification import ImageClassification
+from lrctl_workloads.finetune.pretrained import Pretrained
+from lrctl_workloads.finetune.question_answering import QuestionAnswering
+from lrctl_workloads.finetune.segmentation import Segmentation
+from lrctl_workloads.finetune.seq2seq import Seq2Seq
 from lrctl_workloads.finetune.sources import Source
+from lrctl_workloads.finetune.task import Batch, Counts, Labels, Task
 from lrctl_workloads.finetune.tensors import IGNORED, UNLABELLED
-from lrctl_workloads.param_groups import matrices_decay
+from lrctl_workloads.finetune.token_classification import TokenClassification
+from lrctl_workloads.network import Module, Tensor, check_split, evaluating, matrices_decay, score_rows
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from lrctl_workloads.finetune.params import TaskParams
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.task import Batch, Counts, Task
+TASKS: dict[type[parameters.TaskParams], tuple[str, Callable[[Any, Pretrained], Task]]] = {
+    parameters.TranslationParams: ("translation", Seq2Seq),
+    parameters.SummarizationParams: ("summarization", Seq2Seq),
+    parameters.QuestionAnsweringParams: ("question-answering", QuestionAnswering),
+    parameters.TokenClassificationParams: ("token-classification", TokenClassification),
+    parameters.ImageClassificationParams: ("image-classification", ImageClassification),
+    parameters.SegmentationParams: ("segmentation", Segmentation),
+}
 
 FORMAT = 2
 """Raised when samples are chosen or encoded otherwise than before."""
 NOT_ENCODED = ("model", "data", "pretrained", "batch_size", "augment")
 """Parameters that do not change how rows are encoded, or are named by a digest."""
+
+
+def fine_tuning(params: parameters.TaskParams, seed: int) -> FineTuning:
+    name, task = TASKS[type(params)]
+    pretrained = Pretrained(params.model, params.pretrained)
+    return FineTuning(params, seed, name, task(params, pretrained), pretrained)
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,7 @@ class FineTuning:
     and scoring is the same for every seed.
     """
 
-    params: TaskParams
+    params: parameters.TaskParams
     seed: int
     name: str
     task: Task
@@ -68,7 +81,6 @@ class FineTuning:
         return hashlib.sha256(f"{self.encoded.digest} {self.first_state}".encode()).hexdigest()
 
     def check_model(self) -> None:
-        """Refuse a model that cannot do the task."""
         found = self.pretrained.config().model_type
         able = getattr(package("transformers.models.auto.modeling_auto"), self.task.model_types)
         if found not in able:
@@ -81,11 +93,9 @@ class FineTuning:
         """Whether the data is encoded and the model is on this machine; looks, and fetches nothing."""
         source = Source(self.params.data)
         known = source.hub is None or source.hub.repository.recorded()
-        here = self.pretrained.is_here(weights=False) and self.pretrained.is_here(weights=self.params.pretrained)
-        return bool(known) and here and is_cached(cached_as(self.encoded_as))
+        return bool(known) and self.pretrained.is_here(weights=self.params.pretrained) and is_cached(self.encoded_as)
 
     def stand_in(self, step: int) -> Batch:
-        """Made-up values in place of batch `step`; needs the model's configuration, and not its weights."""
         import torch
 
         config = self.pretrained.config()
@@ -95,12 +105,8 @@ class FineTuning:
         """0: how long texts and how large images are is not known before they are read."""
         return 0
 
-    def model(self) -> torch.nn.Module:
-        """The model: from its weights, where these are wanted and `prepare` has fetched them, else fresh.
-
-        Raises:
-            UsageError: its files are not those that `prepare` found.
-        """
+    def model(self) -> Module:
+        """The model: from its weights, where these are wanted and `prepare` has fetched them, else fresh."""
         prepared = "first_state" in vars(self)
         if prepared and self.first_state != self.pretrained.digest():
             raise UsageError(
@@ -115,12 +121,9 @@ class FineTuning:
         """How many labels the model is to have, given how many the data has; 0 is not known."""
         return int(self.task.outputs or labels or getattr(self.params, "labels", 0) or config.num_labels)
 
-    def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
-        """Weight decay for matrices, embeddings and convolutions; biases and norms go without."""
-        return matrices_decay(model)
+    param_groups = staticmethod(matrices_decay)
 
     def batch(self, step: int) -> Batch:
-        """The batch of update `step`: shuffled epochs of the training samples, cut into batches."""
         import numpy as np
 
         rows = drawn(self.seed, step, self.params.batch_size, self.encoded.size("training"))
@@ -129,16 +132,11 @@ class FineTuning:
         return self.task.batch(self.encoded.samples("training", rows), random)
 
     def score_batch(self, i: int) -> Batch:
-        """Batch i of the samples reserved for scoring, always the same.
-
-        Raises:
-            UsageError: there is no batch i.
-        """
         reserve, remedy = self.encoded.size("score"), "raise workload.held_out_examples"
         rows = score_rows(i, self.params.batch_size, reserve, self.name, remedy)
         return self.task.batch(self.encoded.samples("score", rows), None)
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
+    def loss(self, model: Module, batch: Batch) -> Tensor:
         """The model's own loss, in nats."""
         loss: Tensor = model(**self.task.inputs(model, batch)).loss.float()
         return loss
@@ -150,14 +148,8 @@ class FineTuning:
             return float(len(next(iter(batch.values()))))
         return float(labels.ne(UNLABELLED if "pixel_values" in batch else IGNORED).sum())
 
-    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
-        """`loss` and the task's metrics over the whole split, with the model in evaluation mode.
-
-        The loss is the mean over what the model's own is the mean of: tokens, words, windows, images or pixels.
-
-        Raises:
-            ValueError: the split is neither `validation` nor `test`.
-        """
+    def evaluate(self, model: Module, split: str) -> Mapping[str, float]:
+        """The task's metrics, and `loss`, the mean over tokens, words, windows, images or pixels as the model's own."""
         check_split(split)
         total, device = 0.0, next(model.parameters()).device
         sums: dict[str, Any] = {}
@@ -177,10 +169,11 @@ class FineTuning:
 
     @property
     def encoded_as(self) -> str:
-        """What decides the encoded samples, for the cache."""
+        """The name of the encoded samples in the cache, which tells what decides them."""
         chosen = {name: value for name, value in asdict(self.params).items() if name not in NOT_ENCODED}
-        parts = type(self.pretrained)(self.params.model, weights=False).digest()
-        return json.dumps([FORMAT, self.name, chosen, parts, Source(self.params.data).digest()], sort_keys=True)
+        parts = Pretrained(self.params.model, weights=False).digest()
+        key = json.dumps([FORMAT, self.name, chosen, parts, Source(self.params.data).digest()], sort_keys=True)
+        return f"encoded-{hashlib.sha256(key.encode()).hexdigest()[:32]}.arrow"
 
     @cached_property
     def encoded(self) -> Encoded:

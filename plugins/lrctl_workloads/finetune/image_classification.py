@@ -5,25 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lrctl_workloads.finetune.images import ImageInput, centre, from_png, image_of, mirrored, random_box, to_png
+from lrctl_workloads.finetune.images import ImageTask, centre, from_png, mirrored, random_box, to_png
 from lrctl_workloads.finetune.params import ImageClassificationParams
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Labels, Random, Row, Sample
 from lrctl_workloads.finetune.tensors import share
-
-if TYPE_CHECKING:
-    import torch
-
-    from lrctl_workloads.finetune.encoded import Sample
-    from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.sources import Row
-    from lrctl_workloads.finetune.task import Batch, Counts, Random
 
 
 @dataclass(frozen=True)
-class ImageClassification:
+class ImageClassification(ImageTask):
     """A model that tells which label an image has.
 
     Images are stored no larger than the model needs them: so that the shorter side has its length. A training batch
@@ -32,28 +23,12 @@ class ImageClassification:
     """
 
     params: ImageClassificationParams
-    pretrained: Pretrained
 
     auto_class = "AutoModelForImageClassification"
     model_types = "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES"
-    outputs = 0
     columns = ("image_column", "label_column")
 
-    @cached_property
-    def input(self) -> ImageInput:
-        """How the model wants its images."""
-        return ImageInput.of(self.pretrained, self.params.image_size)
-
-    def image(self, row: Row) -> Any:
-        """The image of a row."""
-        return image_of(row[self.params.image_column], "workload.image_column")
-
-    def key(self, row: Row) -> bytes:
-        """The image."""
-        return bytes(self.image(row).tobytes())
-
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
-        """Each image as a file in memory, with its label."""
         for row in rows:
             image = self.image(row)
             smallest = min(1.0, max(self.input.height / image.height, self.input.width / image.width))
@@ -62,7 +37,6 @@ class ImageClassification:
             yield [{"image": to_png(small), "label": [labels.number(row[self.params.label_column])]}]
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:
-        """Images, cropped, and labels."""
         import torch
 
         images = [from_png(sample["image"]) for sample in samples]
@@ -76,8 +50,7 @@ class ImageClassification:
             return self.input.resized(image, centre(image.size, self.input.width / self.input.height))
         return mirrored([self.input.resized(image, random_box(image.size, random))], random)[0]
 
-    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:  # noqa: ARG002
-        """Noise, with labels at random."""
+    def stand_in(self, config: Any, labels: int, random: Generator) -> Batch:  # noqa: ARG002
         import torch
 
         n = self.params.batch_size
@@ -85,11 +58,9 @@ class ImageClassification:
         return {"pixel_values": pixels, "labels": torch.randint(labels, (n,), generator=random)}
 
     def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:  # noqa: ARG002
-        """The batch."""
         return batch
 
     def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:  # noqa: ARG002
-        """Images, and those classified right."""
         import torch
 
         right = output.logits.argmax(-1) == batch["labels"]

@@ -6,17 +6,15 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 from lrctl.errors import UsageError
-from lrctl_workloads.finetune.packages import package
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.task import Random
+from lrctl_workloads.data.packages import package
+from lrctl_workloads.finetune.params import ImageClassificationParams, SegmentationParams
+from lrctl_workloads.finetune.pretrained import Pretrained
+from lrctl_workloads.finetune.task import Generator, Random, Row
+from lrctl_workloads.network import Tensor
 
 LEAST_AREA = 0.08
 """A random crop has at least this share of the image's area."""
@@ -30,26 +28,20 @@ BILINEAR = 2
 
 @dataclass(frozen=True, slots=True)
 class ImageInput:
-    """How a model wants its images.
-
-    Attributes:
-        height: in pixels.
-        width: in pixels.
-        mean: what is subtracted from each channel, of values from 0 to 1.
-        deviation: what each channel is divided by then.
-        resample: the number of Pillow's method to resize with.
-    """
+    """How a model wants its images: of height and width in pixels, less a mean, over a deviation."""
 
     height: int
     width: int
     mean: tuple[float, ...]
+    """What is subtracted from each channel, of values from 0 to 1."""
     deviation: tuple[float, ...]
     resample: int
+    """The number of Pillow's method to resize with."""
 
     @classmethod
     def of(cls, pretrained: Pretrained, size: int) -> ImageInput:
         """What a model's processor says; `size` is another height and width, unless it is 0."""
-        processor = pretrained.processor()
+        processor = pretrained.load("AutoImageProcessor", "image processor")
         given = dict(getattr(processor, "size", None) or {})
         height, width = (size or given.get(name) or given.get("shortest_edge") for name in ("height", "width"))
         if not (height and width):
@@ -76,11 +68,29 @@ class ImageInput:
         """An image, or the part of it in a box, at the model's size."""
         return image.resize((self.width, self.height), self.resample, box)
 
-    def noise(self, n: int, random: torch.Generator) -> Tensor:
+    def noise(self, n: int, random: Generator) -> Tensor:
         """Made-up images: float32, shape (n, channels, height, width)."""
         import torch
 
         return torch.randn(n, len(self.mean), self.height, self.width, generator=random)
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    params: ImageClassificationParams | SegmentationParams
+    pretrained: Pretrained
+
+    outputs = 0
+
+    @cached_property
+    def input(self) -> ImageInput:
+        return ImageInput.of(self.pretrained, self.params.image_size)
+
+    def image(self, row: Row) -> Any:
+        return image_of(row[self.params.image_column], "workload.image_column")
+
+    def key(self, row: Row) -> bytes:
+        return bytes(self.image(row).tobytes())
 
 
 def image_of(value: Any, where: str, mode: str | None = "RGB") -> Any:
@@ -96,14 +106,12 @@ def image_of(value: Any, where: str, mode: str | None = "RGB") -> Any:
 
 
 def to_png(image: Any) -> bytes:
-    """An image as the bytes of a file."""
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
 
 
 def from_png(content: bytes) -> Any:
-    """The inverse of `to_png`."""
     image = package("PIL.Image").open(io.BytesIO(content))
     image.load()
     return image

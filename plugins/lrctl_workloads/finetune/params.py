@@ -66,8 +66,6 @@ class TaskParams:
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationParams(TaskParams):
-    """Parameters of the workload `translation`."""
-
     model: Model = "google/pegasus-x-base"
     data: Data = "wmt/wmt16/de-en"
     column: Annotated[str, "column that holds a text by language; empty: each language is a column"] = "translation"
@@ -82,8 +80,6 @@ class TranslationParams(TaskParams):
 
 @dataclass(frozen=True, kw_only=True)
 class SummarizationParams(TaskParams):
-    """Parameters of the workload `summarization`."""
-
     model: Model = "t5-base"
     data: Data = "EdinburghNLP/xsum"
     text_column: Annotated[str, "column of the texts"] = "document"
@@ -95,8 +91,6 @@ class SummarizationParams(TaskParams):
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionAnsweringParams(TaskParams):
-    """Parameters of the workload `question-answering`."""
-
     model: Model = "bert-base-uncased"
     data: Data = "rajpurkar/squad"
     question_column: Annotated[str, "column of the questions"] = "question"
@@ -117,8 +111,6 @@ class QuestionAnsweringParams(TaskParams):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenClassificationParams(TaskParams):
-    """Parameters of the workload `token-classification`."""
-
     model: Model = "bert-base-uncased"
     data: Data = "unimelb-nlp/wikiann/en"
     tokens_column: Annotated[str, "column of the words, a list for each text"] = "tokens"
@@ -130,8 +122,6 @@ class TokenClassificationParams(TaskParams):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageClassificationParams(TaskParams):
-    """Parameters of the workload `image-classification`."""
-
     model: Model = "microsoft/resnet-50"
     data: Data = "uoft-cs/cifar10"
     image_column: Annotated[str, "column of the images"] = "img"
@@ -143,8 +133,6 @@ class ImageClassificationParams(TaskParams):
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentationParams(TaskParams):
-    """Parameters of the workload `segmentation`."""
-
     model: Model = "nvidia/mit-b0"
     data: Data = "segments/sidewalk-semantic"
     image_column: Annotated[str, "column of the images"] = "pixel_values"

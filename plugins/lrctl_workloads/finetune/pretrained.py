@@ -9,15 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl_workloads.data.cache import files_digest
 from lrctl_workloads.data.hub import COMMIT, Repository, first_line
-from lrctl_workloads.finetune.packages import INSTALL, package
-
-if TYPE_CHECKING:
-    import torch
+from lrctl_workloads.data.packages import INSTALL, package
+from lrctl_workloads.network import Module
 
 NAME = re.compile(r"((?:[\w.-]+/)?[\w.-]+)(?:@([\w./-]+))?")
 SMALL = ["*.json", "*.txt", "*.model", "*.tiktoken"]
@@ -29,25 +27,20 @@ WEIGHTS = (*LOADED, ".h5", ".msgpack", ".onnx", ".ot", ".pt", ".pth")
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model as transformers' `from_pretrained` takes it, always in one state.
-
-    Attributes:
-        name: a folder, or the hub's NAME, OWNER/NAME or either with @REVISION.
-        weights: whether its weights are wanted, or its architecture with fresh ones.
-    """
+    """A model as transformers' `from_pretrained` takes it, always in one state."""
 
     name: str
+    """A folder, or the hub's NAME, OWNER/NAME or either with @REVISION."""
     weights: bool
+    """Whether its weights are wanted, or its architecture with fresh ones."""
 
     @property
     def local(self) -> Path | None:
-        """The folder, if it is one."""
         path = Path(self.name).expanduser()
         return path if path.is_dir() else None
 
     @cached_property
     def repository(self) -> Repository:
-        """The model on the hub."""
         found = NAME.fullmatch(self.name)
         if not found:
             raise UsageError(
@@ -57,12 +50,7 @@ class Pretrained:
         return Repository("model", found[1], found[2] or "", f"workload.model: '{self.name}'")
 
     def digest(self) -> str:
-        """What names the state of everything that is used: the files' sha256, or the hub's commit.
-
-        Raises:
-            MissingError: the commit is not known, and the hub cannot be reached.
-            UsageError: there is no such model.
-        """
+        """What names the state of everything that is used: the files' sha256, or the hub's commit."""
         if self.local is None:
             return self.repository.commit() + ("" if self.weights else " fresh")
         used = [
@@ -75,12 +63,7 @@ class Pretrained:
         return self.local is not None or self.fetched(weights) is not None
 
     def folder(self, *, weights: bool) -> Path:
-        """The folder that holds the files, fetched from the hub unless they are there.
-
-        Raises:
-            MissingError: they are not there, and the hub cannot be reached.
-            UsageError: there is no such model, or the folder holds no weights.
-        """
+        """The folder that holds the files, fetched from the hub unless they are there."""
         if self.local and weights and not any(path.suffix in LOADED for path in self.local.iterdir()):
             raise UsageError(
                 f"workload.model: the folder '{self.name}' holds no weights ({' or '.join(LOADED)}); give one that "
@@ -117,7 +100,6 @@ class Pretrained:
         return path
 
     def download(self, weights: bool) -> Path:
-        """Fetch the files from the hub, without the weights if these are not wanted."""
         from huggingface_hub import snapshot_download
 
         repository = self.repository
@@ -142,13 +124,9 @@ class Pretrained:
         config.dtype = package("torch").float32
         return config
 
-    def tokenizer(self, **settings: Any) -> Any:
-        """The model's tokenizer."""
-        return self.load("AutoTokenizer", "tokenizer", **settings)
-
     def fast_tokenizer(self, **settings: Any) -> Any:
         """The model's tokenizer, of the kind that knows where in a text each token stands."""
-        tokenizer = self.tokenizer(**settings)
+        tokenizer = self.load("AutoTokenizer", "tokenizer", **settings)
         if not tokenizer.is_fast:
             raise UsageError(
                 f"workload.model: the tokenizer of '{self.name}' does not tell where its tokens come from (it is not a "
@@ -156,12 +134,7 @@ class Pretrained:
             )
         return tokenizer
 
-    def processor(self) -> Any:
-        """What says how the model wants its images."""
-        return self.load("AutoImageProcessor", "image processor")
-
     def load(self, auto: str, what: str, **settings: Any) -> Any:
-        """A part of the model."""
         transformers, path = package("transformers"), self.parts
         try:
             with quiet(), self.no_code():
@@ -192,7 +165,7 @@ class Pretrained:
                 "never does; take a model that transformers itself knows"
             ) from error
 
-    def build(self, auto: str, config: Any, *, weights: bool) -> torch.nn.Module:
+    def build(self, auto: str, config: Any, *, weights: bool) -> Module:
         """The model itself: from its weights, with fresh ones where a layer has none that fit, or all fresh."""
         model_class, settings = getattr(package("transformers"), auto), {"config": config, "trust_remote_code": False}
         with quiet(), self.no_code():
@@ -201,7 +174,7 @@ class Pretrained:
                 model = model_class.from_pretrained(path, ignore_mismatched_sizes=True, **settings)
             else:
                 model = model_class.from_config(**settings)
-        built: torch.nn.Module = model.float()
+        built: Module = model.float()
         return built
 
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.errors import UsageError
 from lrctl_workloads.data.hub import first_line
 from lrctl_workloads.finetune.params import QuestionAnsweringParams
-from lrctl_workloads.finetune.sources import Row, text_of
-from lrctl_workloads.finetune.tensors import padded, random_tokens, share, text_inputs
-
-if TYPE_CHECKING:
-    import torch
-
-    from lrctl_workloads.finetune.encoded import Sample
-    from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.task import Batch, Counts, Random
+from lrctl_workloads.finetune.pretrained import Pretrained
+from lrctl_workloads.finetune.sources import text_of
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Labels, Random, Row, Sample
+from lrctl_workloads.finetune.tensors import padded, random_tokens, share, text_inputs, token_columns
 
 
 @dataclass(frozen=True)
@@ -42,15 +36,13 @@ class QuestionAnswering:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The model's tokenizer."""
         return self.pretrained.fast_tokenizer()
 
     def key(self, row: Row) -> bytes:
         """The text, which has several questions."""
         return text_of(row[self.params.context_column], "workload.context_column").encode()
 
-    def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:  # noqa: ARG002 - there are none
-        """The windows of each text."""
+    def encode(self, rows: list[Row], labels: Labels) -> list[list[Sample]]:  # noqa: ARG002 - there are none
         p = self.params
         questions = [text_of(row[p.question_column], "workload.question_column").lstrip() for row in rows]
         texts = [text_of(row[p.context_column], "workload.context_column") for row in rows]
@@ -75,27 +67,22 @@ class QuestionAnswering:
         answers = [answer_of(row[p.answers_column]) for row in rows]
         for window, i in enumerate(encoding["overflow_to_sample_mapping"]):
             samples[i].append(self.sample(encoding, window, answers[i]))
-        return iter(samples)
+        return samples
 
     def sample(self, encoding: Any, window: int, answer: tuple[int, int] | None) -> Sample:
-        """A window, with the tokens at which the answer begins and ends."""
         ids = encoding["input_ids"][window]
         inside = [i for i, sequence in enumerate(encoding.sequence_ids(window)) if sequence == 1]
-        start, end = span(encoding["offset_mapping"][window], inside, answer)
-        if start is None or end is None:
-            special = self.tokenizer.cls_token_id
-            start = end = ids.index(special) if special in ids else 0
-        columns = [name for name in ("input_ids", "token_type_ids") if name in encoding]
-        return {**{name: encoding[name][window] for name in columns}, "answer": [start, end]}
+        special = self.tokenizer.cls_token_id
+        none = ids.index(special) if special in ids else 0
+        first, last = span(encoding["offset_mapping"][window], inside, answer) or (none, none)
+        return token_columns(encoding, window) | {"answer": [first, last]}
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
-        """Windows, and the first and last token of each answer."""
         answers = padded([sample["answer"] for sample in samples], 2, 0)
         tokens = text_inputs(samples, self.params.max_tokens, self.tokenizer)
         return tokens | {"start_positions": answers[:, 0], "end_positions": answers[:, 1]}
 
-    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:  # noqa: ARG002
-        """Tokens at random, with answers of one token."""
+    def stand_in(self, config: Any, labels: int, random: Generator) -> Batch:  # noqa: ARG002
         import torch
 
         n, length = self.params.batch_size, self.params.max_tokens
@@ -104,7 +91,6 @@ class QuestionAnswering:
         return {"input_ids": ids, "attention_mask": ids * 0 + 1, "start_positions": places, "end_positions": places}
 
     def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:  # noqa: ARG002
-        """The batch."""
         return batch
 
     def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:  # noqa: ARG002
@@ -135,12 +121,9 @@ def answer_of(answers: Any) -> tuple[int, int] | None:
         ) from error
 
 
-def span(
-    offsets: list[tuple[int, int]], inside: list[int], answer: tuple[int, int] | None
-) -> tuple[int | None, int | None]:
+def span(offsets: list[tuple[int, int]], inside: list[int], answer: tuple[int, int] | None) -> tuple[int, int] | None:
     """The first and last token of the answer; None if it is not wholly in these tokens of the text."""
     if answer is None or not inside or offsets[inside[0]][0] > answer[0] or offsets[inside[-1]][1] < answer[1]:
-        return None, None
-    first = next((i for i in reversed(inside) if offsets[i][0] <= answer[0]), None)
-    last = next((i for i in inside if offsets[i][1] >= answer[1]), None)
-    return first, last
+        return None
+    first = next(i for i in reversed(inside) if offsets[i][0] <= answer[0])
+    return first, next(i for i in inside if offsets[i][1] >= answer[1])

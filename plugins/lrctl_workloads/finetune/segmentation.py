@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.errors import UsageError
-from lrctl_workloads.finetune.images import ImageInput, from_png, image_of, mirrored, to_png
-from lrctl_workloads.finetune.packages import package
+from lrctl_workloads.data.packages import package
+from lrctl_workloads.finetune.images import ImageTask, from_png, image_of, mirrored, to_png
 from lrctl_workloads.finetune.params import SegmentationParams
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Labels, Random, Row, Sample
 from lrctl_workloads.finetune.tensors import UNLABELLED, share
-
-if TYPE_CHECKING:
-    import torch
-
-    from lrctl_workloads.finetune.encoded import Sample
-    from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.sources import Row
-    from lrctl_workloads.finetune.task import Batch, Counts, Random
 
 
 @dataclass(frozen=True)
-class Segmentation:
+class Segmentation(ImageTask):
     """A model that labels pixels.
 
     Images and masks are stored at the model's size. A training batch mirrors half of them. A batch has
@@ -33,25 +24,10 @@ class Segmentation:
     """
 
     params: SegmentationParams
-    pretrained: Pretrained
 
     auto_class = "AutoModelForSemanticSegmentation"
     model_types = "MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES"
-    outputs = 0
     columns = ("image_column", "mask_column")
-
-    @cached_property
-    def input(self) -> ImageInput:
-        """How the model wants its images."""
-        return ImageInput.of(self.pretrained, self.params.image_size)
-
-    def image(self, row: Row) -> Any:
-        """The image of a row."""
-        return image_of(row[self.params.image_column], "workload.image_column")
-
-    def key(self, row: Row) -> bytes:
-        """The image."""
-        return bytes(self.image(row).tobytes())
 
     def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
         """Each image and its mask as files in memory; none for a mask without labels."""
@@ -92,8 +68,7 @@ class Segmentation:
         masks = torch.from_numpy(np.stack([np.asarray(mask) for _, mask in pairs])).long()
         return {"pixel_values": self.input.scaled([image for image, _ in pairs]), "labels": masks}
 
-    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:  # noqa: ARG002
-        """Noise, with labels at random."""
+    def stand_in(self, config: Any, labels: int, random: Generator) -> Batch:  # noqa: ARG002
         import torch
 
         pixels = self.input.noise(self.params.batch_size, random)

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.errors import UsageError, unknown
 from lrctl_workloads.finetune.params import SummarizationParams, TranslationParams
-from lrctl_workloads.finetune.sources import Row, text_of
+from lrctl_workloads.finetune.pretrained import Pretrained
+from lrctl_workloads.finetune.sources import text_of
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Labels, Random, Row, Sample
 from lrctl_workloads.finetune.tensors import IGNORED, attention_mask, padded, padding_token, random_tokens, share
-
-if TYPE_CHECKING:
-    import torch
-
-    from lrctl_workloads.finetune.encoded import Sample
-    from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.task import Batch, Counts, Random
 
 
 @dataclass(frozen=True)
@@ -27,16 +21,10 @@ class Seq2Seq:
 
     Rows without source or target are left out. A batch has `input_ids` and `attention_mask`, shape (rows,
     max_source_tokens), and `labels`, shape (rows, max_target_tokens), all int64; labels of padding are -100.
-
-    Attributes:
-        names: the parameters that name source and target: columns, or keys of one column.
-        column: the column that holds both; "" is none.
     """
 
     params: TranslationParams | SummarizationParams
     pretrained: Pretrained
-    names: tuple[str, str]
-    column: str = ""
 
     auto_class = "AutoModelForSeq2SeqLM"
     model_types = "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES"
@@ -45,15 +33,24 @@ class Seq2Seq:
     @cached_property
     def tokenizer(self) -> Any:
         """The model's tokenizer, set to the languages where it knows several."""
-        tokenizer = self.pretrained.tokenizer()
+        tokenizer = self.pretrained.load("AutoTokenizer", "tokenizer")
         for name, code in (("src_lang", "source_code"), ("tgt_lang", "target_code")):
             if value := getattr(self.params, code, ""):
                 setattr(tokenizer, name, value)
         return tokenizer
 
     @property
+    def names(self) -> tuple[str, str]:
+        """The parameters that name source and target: columns, or keys of one column."""
+        return ("source", "target") if isinstance(self.params, TranslationParams) else ("text_column", "summary_column")
+
+    @property
+    def column(self) -> str:
+        """The column that holds both; "" is none."""
+        return self.params.column if isinstance(self.params, TranslationParams) else ""
+
+    @property
     def columns(self) -> tuple[str, ...]:
-        """The parameter of the one column, or those of both."""
         return ("column",) if self.column else self.names
 
     def pair(self, row: Row) -> tuple[str, str]:
@@ -69,11 +66,9 @@ class Seq2Seq:
         return source, target
 
     def key(self, row: Row) -> bytes:
-        """The source."""
         return self.pair(row)[0].encode()
 
-    def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:  # noqa: ARG002 - there are none
-        """Token ids of source and target, each cut to its length."""
+    def encode(self, rows: list[Row], labels: Labels) -> list[list[Sample]]:  # noqa: ARG002 - there are none
         p, pairs = self.params, [self.pair(row) for row in rows]
         kept = [i for i, pair in enumerate(pairs) if all(text.strip() for text in pair)]
         samples: list[list[Sample]] = [[] for _ in rows]
@@ -84,10 +79,9 @@ class Seq2Seq:
             ids = (encoded_sources["input_ids"], encoded_targets["input_ids"])
             for i, source, target in zip(kept, *ids, strict=True):
                 samples[i] = [{"source": source, "target": target}] if source and target else []
-        return iter(samples)
+        return samples
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
-        """Sources and targets."""
         p, sources = self.params, [sample["source"] for sample in samples]
         return {
             "input_ids": padded(sources, p.max_source_tokens, padding_token(self.tokenizer)),
@@ -95,8 +89,7 @@ class Seq2Seq:
             "labels": padded([sample["target"] for sample in samples], p.max_target_tokens, IGNORED),
         }
 
-    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:  # noqa: ARG002
-        """Tokens at random."""
+    def stand_in(self, config: Any, labels: int, random: Generator) -> Batch:  # noqa: ARG002
         p = self.params
         ids = random_tokens(config, (p.batch_size, p.max_source_tokens), random)
         targets = random_tokens(config, (p.batch_size, p.max_target_tokens), random)

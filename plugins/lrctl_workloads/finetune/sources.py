@@ -12,8 +12,6 @@ from lrctl_workloads.data.cache import files_digest
 from lrctl_workloads.data.hub import HubDataset
 from lrctl_workloads.data.tables import FORMATS, reading, stream
 
-Row = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Source:
@@ -23,18 +21,15 @@ class Source:
 
     @property
     def local(self) -> Path | None:
-        """The file or folder, if it is one."""
         path = Path(self.name).expanduser()
         return path if path.exists() else None
 
     @property
     def where(self) -> str:
-        """The parameter and what it says, for errors."""
         return f"workload.data: '{self.name}'"
 
     @property
     def hub(self) -> HubDataset | None:
-        """The data set of the hub, if it is not local."""
         return HubDataset.parse(self.name, self.where) if self.local is None else None
 
     def digest(self) -> str:
@@ -47,12 +42,7 @@ class Source:
         return files_digest((path for path in self.local.rglob("*") if path.is_file()), self.local)
 
     def splits(self) -> dict[str, Any]:
-        """Every split by name: the rows as a stream, which leaves no second copy of the data on the disk.
-
-        Raises:
-            MissingError: the hub cannot be reached.
-            UsageError: the data cannot be read.
-        """
+        """Every split by name: the rows as a stream, which leaves no second copy of the data on the disk."""
         hub = self.hub
         with reading(self.where, hub):
             return dict(hub.stream() if hub else self.local_splits())

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from lrctl_workloads.finetune.encoded import Sample
-    from lrctl_workloads.finetune.task import Batch
+from lrctl_workloads.finetune.task import Batch, Generator, Sample
+from lrctl_workloads.network import Tensor
 
 IGNORED = -100
 """The label of what has none: transformers leaves it out of the loss."""
@@ -36,6 +32,11 @@ def padding_token(tokenizer: Any) -> int:
     return 0 if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
 
 
+def token_columns(encoding: Any, i: int) -> dict[str, list[int]]:
+    """The token ids of an encoded text and, if the tokenizer has them, their types."""
+    return {name: encoding[name][i] for name in ("input_ids", "token_type_ids") if name in encoding}
+
+
 def text_inputs(samples: list[Sample], length: int, tokenizer: Any) -> Batch:
     """Token ids, mask and, if the tokenizer has them, types: int64, shape (samples, length)."""
     ids = [sample["input_ids"] for sample in samples]
@@ -45,8 +46,7 @@ def text_inputs(samples: list[Sample], length: int, tokenizer: Any) -> Batch:
     return batch
 
 
-def random_tokens(config: Any, shape: tuple[int, int], random: torch.Generator) -> Tensor:
-    """Token ids at random."""
+def random_tokens(config: Any, shape: tuple[int, int], random: Generator) -> Tensor:
     import torch
 
     sizes = [getattr(config, name, None) for name in ("vocab_size", "src_vocab_size", "tgt_vocab_size")]

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.errors import UsageError
 from lrctl_workloads.finetune.params import TokenClassificationParams
-from lrctl_workloads.finetune.tensors import IGNORED, padded, random_tokens, share, text_inputs
-
-if TYPE_CHECKING:
-    import torch
-
-    from lrctl_workloads.finetune.encoded import Sample
-    from lrctl_workloads.finetune.labels import Labels
-    from lrctl_workloads.finetune.pretrained import Pretrained
-    from lrctl_workloads.finetune.sources import Row
-    from lrctl_workloads.finetune.task import Batch, Counts, Random
+from lrctl_workloads.finetune.pretrained import Pretrained
+from lrctl_workloads.finetune.task import Batch, Counts, Generator, Labels, Random, Row, Sample
+from lrctl_workloads.finetune.tensors import IGNORED, padded, random_tokens, share, text_inputs, token_columns
 
 WITH_SPACE = ("bloom", "gpt2", "roberta", "deberta")
 """Models whose tokenizers take words only if these begin with a space."""
@@ -43,16 +36,13 @@ class TokenClassification:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The model's tokenizer."""
         space = self.pretrained.config().model_type in WITH_SPACE
         return self.pretrained.fast_tokenizer(**({"add_prefix_space": True} if space else {}))
 
     def key(self, row: Row) -> bytes:
-        """The words."""
         return "\n".join(map(str, row[self.params.tokens_column] or ())).encode()
 
-    def encode(self, rows: list[Row], labels: Labels) -> Iterator[list[Sample]]:
-        """Token ids and labels of each text that has words."""
+    def encode(self, rows: list[Row], labels: Labels) -> list[list[Sample]]:
         p = self.params
         texts = [list(map(str, row[p.tokens_column] or ())) for row in rows]
         tags = [[labels.number(tag) for tag in row[p.tags_column] or ()] for row in rows]
@@ -67,18 +57,15 @@ class TokenClassification:
             )
             for number, i in enumerate(kept):
                 targets = labels_of(encoding.word_ids(number), tags[i])
-                names = [name for name in ("input_ids", "token_type_ids") if name in encoding]
                 if any(label != IGNORED for label in targets):
-                    samples[i] = [{**{name: encoding[name][number] for name in names}, "labels": targets}]
-        return iter(samples)
+                    samples[i] = [token_columns(encoding, number) | {"labels": targets}]
+        return samples
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:  # noqa: ARG002 - as it is
-        """Texts, and the labels of their tokens."""
         labels = padded([sample["labels"] for sample in samples], self.params.max_tokens, IGNORED)
         return text_inputs(samples, self.params.max_tokens, self.tokenizer) | {"labels": labels}
 
-    def stand_in(self, config: Any, labels: int, random: torch.Generator) -> Batch:
-        """Tokens at random, with labels at random."""
+    def stand_in(self, config: Any, labels: int, random: Generator) -> Batch:
         import torch
 
         ids = random_tokens(config, (self.params.batch_size, self.params.max_tokens), random)
@@ -86,7 +73,6 @@ class TokenClassification:
         return {"input_ids": ids, "attention_mask": ids * 0 + 1, "labels": drawn}
 
     def inputs(self, model: Any, batch: Batch) -> Mapping[str, Any]:  # noqa: ARG002
-        """The batch."""
         return batch
 
     def counts(self, output: Any, batch: Batch, names: tuple[str, ...]) -> Counts:

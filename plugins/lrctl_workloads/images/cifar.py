@@ -6,17 +6,13 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from lrctl.errors import UsageError
 from lrctl_workloads.data.cache import cached, is_cached
 from lrctl_workloads.data.hub import HubDataset
 from lrctl_workloads.data.tables import file_digest, reading, stream
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+from lrctl_workloads.network import Array
 
 SIDE = 32
 
@@ -43,11 +39,8 @@ def cifar(data: str, path: str) -> tuple[Array, Array | None, str]:
     """The training split, the test split if there is one, and a digest of both.
 
     Images are decoded once, then mapped from the cache. A split is a row for each image: 3 * 32 * 32 pixels,
-    channel by channel, and the label; uint8.
-
-    Args:
-        data: `cifar10` or `cifar100`.
-        path: "" is the hub's; else a parquet file, or a folder of files named train*.parquet and test*.parquet.
+    channel by channel, and the label; uint8. The path is "" for the hub's, else a parquet file, or a folder of files
+    named train*.parquet and test*.parquet.
     """
     import numpy as np
 
@@ -65,12 +58,10 @@ def cifar(data: str, path: str) -> tuple[Array, Array | None, str]:
 
 
 def ready(data: str, path: str) -> bool:
-    """Whether the images have been decoded already."""
     return all(is_cached(cached_as(data, split, parquet)) for split, parquet in files(SETS[data], path).items())
 
 
 def cached_as(data: str, split: str, parquet: list[Path]) -> str:
-    """The name of a split in the cache, which tells what it was made of."""
     key = hashlib.sha256("\n".join([split, *map(file_digest, parquet)]).encode()).hexdigest()[:32]
     return f"{data}-{key}.npy"
 
@@ -109,7 +100,6 @@ def decoded(images: CifarSet, split: str, parquet: list[Path], where: str) -> Ar
 
 
 def encoded(images: CifarSet, table: Any, where: str) -> Iterator[Array]:
-    """Each image as a row."""
     import numpy as np
     from datasets import Image
 

@@ -6,22 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from lrctl.contracts.workload import drawn
 from lrctl.errors import UsageError
-from lrctl_workloads.evaluation import check_split, evaluating, score_rows
 from lrctl_workloads.images import cifar
 from lrctl_workloads.images.data import FORMATS, ImageFormat, Images, Part, images, mean_and_deviation, ready
-from lrctl_workloads.param_groups import matrices_decay
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    from lrctl_workloads.images.data import Array
-
-    Batch = tuple[Tensor, Tensor]
+from lrctl_workloads.network import Array, Batch, Module, Tensor, check_split, evaluating, matrices_decay, score_rows
 
 WITH_PATH = ("cifar10", "cifar100", "fashion-mnist")
 """Data sets that can be read from somewhere else."""
@@ -32,8 +23,6 @@ EVALUATED = 500
 
 @dataclass(frozen=True)
 class ImagesParams:
-    """Parameters of the `images` workload: the images, the model, the batch."""
-
     data: Annotated[
         Literal["digits", "mnist-5k", "fashion-mnist", "cifar10", "cifar100"],
         "digits (1,797 of 8x8), mnist-5k (5,000 of 28x28), fashion-mnist (70,000 of 28x28, from the Debian package "
@@ -87,7 +76,6 @@ class ImagesParams:
 
     @property
     def format(self) -> ImageFormat:
-        """What is known of the images without reading them."""
         return FORMATS[self.data]
 
 
@@ -119,15 +107,9 @@ class ImageClassifier:
         return self.images.digest
 
     def ready(self) -> bool:
-        """Whether the images can be read at once.
-
-        Raises:
-            UsageError: the path is of no use.
-        """
         return ready(self.params.data, self.params.path)
 
     def stand_in(self, step: int) -> Batch:
-        """Noise in place of batch `step`, with labels at random."""
         import torch
 
         p, random = self.params, torch.Generator().manual_seed(step)
@@ -143,49 +125,33 @@ class ImageClassifier:
             return 0
         return cifar.HUB_IMAGES * (math.prod(p.format.shape) + 1)
 
-    def model(self) -> torch.nn.Module:
-        """A new network, with fresh weights from torch's random numbers."""
+    def model(self) -> Module:
         from lrctl_workloads.images import models
 
         p, build = self.params, getattr(models, self.params.model)
-        network: torch.nn.Module = build(p.format.shape, p.format.classes, p.width, p.layers, p.dropout)
+        network: Module = build(p.format.shape, p.format.classes, p.width, p.layers, p.dropout)
         return network
 
-    def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
-        """Weight decay for matrices and convolutions only; biases and norms go without."""
-        return matrices_decay(model)
+    param_groups = staticmethod(matrices_decay)
 
     def batch(self, step: int) -> Batch:
-        """The batch of update `step`: shuffled epochs of the training images, cut into batches."""
         training = self.images.parts["training"]
         return self.take(training, drawn(self.seed, step, self.params.batch_size, len(training)))
 
     def score_batch(self, i: int) -> Batch:
-        """Batch i of the images reserved for scoring, always the same.
-
-        Raises:
-            UsageError: there is no batch i.
-        """
         reserve = self.images.parts["score"]
         rows = score_rows(i, self.params.batch_size, len(reserve), "images", "smaller ones")
         return self.take(reserve, slice(rows.start, rows.stop))
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
+    def loss(self, model: Module, batch: Batch) -> Tensor:
         """Mean cross entropy in nats per image, with the labels smoothed."""
         from torch.nn import functional as F  # noqa: N812
 
         images, labels = batch
         return F.cross_entropy(model(images).float(), labels, label_smoothing=self.params.label_smoothing)
 
-    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
-        """Metrics over all images of the split, with the model in evaluation mode; the mode is put back.
-
-        Returns:
-            `loss` in nats per image, without label smoothing, and `accuracy`, the share of images classified right.
-
-        Raises:
-            ValueError: the split is neither `validation` nor `test`.
-        """
+    def evaluate(self, model: Module, split: str) -> Mapping[str, float]:
+        """`loss` in nats per image, without label smoothing, and `accuracy`, the share of images classified right."""
         check_split(split)
         from torch.nn import functional as F  # noqa: N812
 
@@ -201,7 +167,6 @@ class ImageClassifier:
         return {"loss": loss / len(part), "accuracy": right / len(part)}
 
     def take(self, part: Part, places: Array | slice) -> Batch:
-        """Images, scaled, and labels at these places of a part."""
         import torch
 
         pixels, labels = part.take(places)
@@ -224,5 +189,4 @@ class ImageClassifier:
     @cached_property
     def images(self) -> Images:
         """The images in their parts; read on first use, so that an unused workload costs nothing."""
-        found = images(self.params.data, self.params.path)
-        return found.with_training(self.params.train_images) if self.params.train_images else found
+        return images(self.params.data, self.params.path, self.params.train_images)

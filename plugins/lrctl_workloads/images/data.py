@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import gzip
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate
 
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.cache import sha256
-from lrctl_workloads.data.packaged import packaged
+from lrctl_workloads.data.packages import packaged
 from lrctl_workloads.images import cifar, idx
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+from lrctl_workloads.network import Array
 
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """What is known of a data set's images without reading them.
-
-    Attributes:
-        shape: channels, height and width.
-        classes: how many kinds of image there are.
-        brightest: the largest value of a pixel.
-    """
+    """What is known of a data set's images without reading them."""
 
     shape: tuple[int, int, int]
+    """Channels, height and width."""
     classes: int = 10
     brightest: int = 255
+    """The largest value of a pixel."""
 
 
 FORMATS = {
@@ -80,18 +72,14 @@ PACKAGED = {
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the images of a table.
-
-    Attributes:
-        table: a row for each image: its pixels, channel by channel, and its label; shape (images, pixels + 1), uint8.
-        numbers: the rows that belong to this part, shape (images in the part,), int64.
-    """
+    """Some of the images of a table."""
 
     table: Array
+    """A row for each image: its pixels, channel by channel, and its label; shape (images, pixels + 1), uint8."""
     numbers: Array
+    """The rows that belong to this part, shape (images in the part,), int64."""
 
     def __len__(self) -> int:
-        """How many images there are."""
         return len(self.numbers)
 
     def take(self, places: Array | slice) -> tuple[Array, Array]:
@@ -107,23 +95,9 @@ class Images:
     parts: dict[str, Part]
     digest: str
 
-    def with_training(self, n: int) -> Images:
-        """The same with only `n` of the training images, always the same ones."""
-        training = self.parts["training"]
-        if n > len(training):
-            raise UsageError(
-                f"workload.train_images: must be at most {len(training)}, the number of training images, got {n}"
-            )
-        return replace(self, parts=self.parts | {"training": replace(training, numbers=training.numbers[:n])})
 
-
-def images(data: str, path: str) -> Images:
-    """The images of a data set; `path` is for those that are not in a Python package.
-
-    Raises:
-        MissingError: they are not on this machine.
-        UsageError: they cannot be read, are not the expected ones, or too few.
-    """
+def images(data: str, path: str, train_images: int = 0) -> Images:
+    """The images of a data set; `path` is for those that are not in a Python package."""
     table, own_test, digest = read(data, path)
     parts = partition(table, SHARES if own_test is None else SHARES_BESIDE_TEST)
     if own_test is not None:
@@ -134,6 +108,13 @@ def images(data: str, path: str) -> Images:
             f"workload.path: '{path}' holds too few images: {len(table)} to split leave none for {shortest}; "
             "give some hundreds"
         )
+    training = parts["training"]
+    if train_images > len(training):
+        raise UsageError(
+            f"workload.train_images: must be at most {len(training)}, the number of training images, got {train_images}"
+        )
+    if train_images:
+        parts["training"] = Part(table, training.numbers[:train_images])
     return Images(parts, digest)
 
 
@@ -147,7 +128,6 @@ def read(data: str, path: str) -> tuple[Array, Array | None, str]:
 
 
 def ready(data: str, path: str) -> bool:
-    """Whether the images can be read at once; looks, and fetches nothing."""
     if data in cifar.SETS:
         return cifar.ready(data, path)
     if data == "fashion-mnist":
@@ -157,12 +137,11 @@ def ready(data: str, path: str) -> bool:
 
 def partition(table: Array, shares: dict[str, float], rest: str = "training") -> dict[str, Part]:
     """The rows of a table in an order that is shuffled but never changes, cut into parts; `rest` gets what is left."""
-    order, parts, first = epoch_order(0, 0, len(table)), {}, 0
-    for name, share in shares.items():
-        end = first + int(share * len(table))
-        parts[name] = Part(table, order[first:end])
-        first = end
-    return parts | {rest: Part(table, order[first:])}
+    import numpy as np
+
+    ends = [*accumulate(int(share * len(table)) for share in shares.values())]
+    pieces = np.split(epoch_order(0, 0, len(table)), ends)
+    return {name: Part(table, numbers) for name, numbers in zip([*shares, rest], pieces, strict=True)}
 
 
 def packaged_table(data: str) -> tuple[Array, None, str]:

@@ -6,14 +6,9 @@ import gzip
 import hashlib
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lrctl.errors import MissingError, UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+from lrctl_workloads.network import Array
 
 PACKAGE = "dataset-fashion-mnist"
 FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -33,10 +28,8 @@ SIDE, CLASSES = 28, 10
 def fashion_mnist(path: str) -> tuple[Array, Array, str]:
     """The training split, the test split, and a digest of both.
 
-    A split is a row for each image: 28 * 28 pixels and the label; uint8.
-
-    Args:
-        path: "" is the Debian package; else a folder with the four files, gzipped or not. MNIST's have the same form.
+    A split is a row for each image: 28 * 28 pixels and the label; uint8. The path is "" for the Debian package, else a
+    folder with the four files, gzipped or not. MNIST's have the same form.
     """
     contents = [unpacked(find(name, path)) for name in SHA256]
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
@@ -52,7 +45,6 @@ def fashion_mnist(path: str) -> tuple[Array, Array, str]:
 
 
 def find(name: str, path: str) -> Path:
-    """One of the four files, gzipped or not."""
     folder = Path(path).expanduser() if path else FOLDER
     for file in (folder / f"{name}.gz", folder / name):
         if file.is_file():
@@ -77,7 +69,6 @@ def ready(path: str) -> bool:
 
 
 def unpacked(file: Path) -> bytes:
-    """The content of a file, gzipped or not."""
     try:
         content = file.read_bytes()
         return gzip.decompress(content) if file.suffix == ".gz" else content

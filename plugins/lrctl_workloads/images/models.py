@@ -1,8 +1,13 @@
-"""Classifiers of small images: a plain CNN, an MLP, a CNN with max pooling, and a residual network. Imports torch."""
+"""Classifiers of small images: a plain CNN, an MLP, a CNN with max pooling, and a residual network. Imports torch.
+
+All take images, shape (batch, channels, height, width), to logits, shape (batch, classes). Their weights start as torch
+makes them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,32 +15,15 @@ from torch.nn import functional as F  # noqa: N812
 
 
 def cnn(shape: Sequence[int], classes: int, width: int, layers: int, dropout: float) -> nn.Sequential:
-    """Images, shape (batch, channels, height, width), to logits, shape (batch, classes).
-
-    Blocks of a 3x3 convolution, GroupNorm of one group, ReLU and 2x2 average pooling, which halves the sides
-    (rounded down); the first has `width` channels, each further one twice as many. Then dropout and a linear map.
-    Weights start as torch makes them.
-    """
-    channels, height, breadth = shape
-    blocks: list[nn.Module] = []
-    for block in range(layers):
-        out = width * 2**block
-        blocks += [nn.Conv2d(channels, out, 3, padding=1), nn.GroupNorm(1, out), nn.ReLU()]
-        # Not max pooling: its gradient on CUDA is a sum in no fixed order.
-        blocks += [nn.AvgPool2d(2)]
-        channels, height, breadth = out, height // 2, breadth // 2
-    head = nn.Linear(channels * height * breadth, classes)
-    return nn.Sequential(*blocks, nn.Flatten(), nn.Dropout(dropout), head)
+    """`convolutions` with GroupNorm of one group, ReLU and 2x2 average pooling; then dropout and a linear map."""
+    # Not max pooling: its gradient on CUDA is a sum in no fixed order.
+    blocks, units = convolutions(shape, width, layers, lambda out: [nn.GroupNorm(1, out), nn.ReLU(), nn.AvgPool2d(2)])
+    return nn.Sequential(*blocks, nn.Flatten(), nn.Dropout(dropout), nn.Linear(units, classes))
 
 
 def mlp(shape: Sequence[int], classes: int, width: int, layers: int, dropout: float) -> nn.Sequential:
-    """Images, shape (batch, channels, height, width), to logits, shape (batch, classes).
-
-    Hidden layers of 8 * width units, each a linear map, ReLU and dropout; then a linear map. Weights start as
-    torch makes them.
-    """
-    channels, height, breadth = shape
-    units = channels * height * breadth
+    """Hidden layers of 8 * width units, each a linear map, ReLU and dropout; then a linear map."""
+    units = math.prod(shape)
     hidden: list[nn.Module] = []
     for _ in range(layers):
         hidden += [nn.Linear(units, 8 * width), nn.ReLU(), nn.Dropout(dropout)]
@@ -44,38 +32,46 @@ def mlp(shape: Sequence[int], classes: int, width: int, layers: int, dropout: fl
 
 
 def convnet(shape: Sequence[int], classes: int, width: int, layers: int, dropout: float) -> nn.Sequential:
-    """Images, shape (batch, channels, height, width), to logits, shape (batch, classes).
+    """`convolutions` with ReLU and 2x2 max pooling; then a linear map to 8 * width units, ReLU, dropout, a linear map.
 
-    Blocks of a 3x3 convolution, ReLU and 2x2 max pooling, which halves the sides (rounded down); the first has
-    `width` channels, each further one twice as many. Then a linear map to 8 * width units, ReLU, dropout and a linear
-    map. With `width` 32 and `layers` 2 it is the CNN that "What do near-optimal learning rate schedules look like?"
-    (arXiv 2603.10301) trains on CIFAR-10: 1,070,794 parameters there. Weights start as torch makes them; how they
-    start in that paper is not known here.
+    With `width` 32 and `layers` 2 it is the CNN that "What do near-optimal learning rate schedules look like?"
+    (arXiv 2603.10301) trains on CIFAR-10: 1,070,794 parameters there. How weights start in that paper is not known
+    here.
 
     Max pooling's gradient on CUDA is a sum in no fixed order, of which torch warns. Windows that do not overlap, as
     here, give each pixel one term at most, so that the order cannot matter.
+    """
+    blocks, units = convolutions(shape, width, layers, lambda _: [nn.ReLU(), nn.MaxPool2d(2)])
+    dense = nn.Linear(units, 8 * width)
+    return nn.Sequential(*blocks, nn.Flatten(), dense, nn.ReLU(), nn.Dropout(dropout), nn.Linear(8 * width, classes))
+
+
+def convolutions(
+    shape: Sequence[int], width: int, layers: int, behind: Callable[[int], list[nn.Module]]
+) -> tuple[list[nn.Module], int]:
+    """Blocks of a 3x3 convolution and what comes `behind` it; and how many units come out.
+
+    The first has `width` channels, each further one twice as many. Each halves the sides (rounded down).
     """
     channels, height, breadth = shape
     blocks: list[nn.Module] = []
     for block in range(layers):
         out = width * 2**block
-        blocks += [nn.Conv2d(channels, out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        blocks += [nn.Conv2d(channels, out, 3, padding=1), *behind(out)]
         channels, height, breadth = out, height // 2, breadth // 2
-    dense = nn.Linear(channels * height * breadth, 8 * width)
-    return nn.Sequential(*blocks, nn.Flatten(), dense, nn.ReLU(), nn.Dropout(dropout), nn.Linear(8 * width, classes))
+    return blocks, channels * height * breadth
 
 
 def resnet(shape: Sequence[int], classes: int, width: int, layers: int, dropout: float) -> nn.Sequential:
-    """Images, shape (batch, channels, height, width), to logits, shape (batch, classes).
+    """The residual networks for small images of He et al. (2016), "Deep residual learning for image recognition".
 
-    The residual networks for small images of He et al. (2016), "Deep residual learning for image recognition",
-    section 4.2: a 3x3 convolution, three stages of `layers` blocks with `width`, 2 * width and 4 * width channels, of
+    Section 4.2: a 3x3 convolution, three stages of `layers` blocks with `width`, 2 * width and 4 * width channels, of
     which the second and third halve the sides (rounded up); the mean over all pixels, dropout and a linear map. With
     `width` 16 and `layers` 3 it is ResNet-20: 6 * layers + 2 layers, 269,722 parameters for CIFAR-10.
 
     In place of BatchNorm stands GroupNorm, with `width` channels in a group. BatchNorm makes an image's loss depend on
     the rest of its batch, and its running averages are a state beside the weights, which evaluations use and training
-    does not. Weights start as torch makes them.
+    does not.
     """
     blocks: list[nn.Module] = [nn.Conv2d(shape[0], width, 3, padding=1, bias=False), nn.GroupNorm(1, width), nn.ReLU()]
     channels = width
@@ -112,6 +108,5 @@ class PixelMean(nn.Module):
     """The mean over all pixels: shape (batch, channels, height, width) to (batch, channels)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The mean of each channel."""
         # Not AdaptiveAvgPool2d: its gradient on CUDA is a sum in no fixed order.
         return torch.mean(x, (2, 3))

@@ -17,16 +17,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-from lrctl_workloads.evaluation import check_split
-
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
-    from torch import Tensor
-
-    Array = np.ndarray[Any, np.dtype[np.float64]]
+from lrctl_workloads.network import Array, Module, Optimizer, Tensor, check_split
 
 TOGETHER = 256
 """How many runs go through their steps together: their state of 128 numbers each then fits into a core's cache."""
@@ -34,8 +27,6 @@ TOGETHER = 256
 
 @dataclass(frozen=True)
 class ExactRegressionParams:
-    """Parameters of the `exact-linear-regression` workload."""
-
     dim: Annotated[int, "D: number of eigenvalues, 1, 1/2, ..., 1/D"] = 128
     batch_size: Annotated[int, "B: samples in a batch; the fewer, the more noise"] = 8
 
@@ -115,7 +106,7 @@ class ExactRegression:
                 onward = onward * kept**2 + lrs[step] ** 2 * passed
         return float(q[-1].mean() / 2), derivative
 
-    def model(self) -> torch.nn.Module:
+    def model(self) -> Module:
         """The state q as a module with one parameter, float64, shape (dim,), all 1."""
         import torch
 
@@ -123,8 +114,7 @@ class ExactRegression:
         model.register_parameter("q", torch.nn.Parameter(torch.ones(self.params.dim, dtype=torch.float64)))
         return model
 
-    def optimizer(self, model: torch.nn.Module) -> torch.optim.Optimizer:
-        """What moves the state by one expected step of SGD."""
+    def optimizer(self, model: Module) -> Optimizer:
         import torch
 
         from lrctl_workloads.regression.expected_sgd import ExpectedSGD
@@ -141,17 +131,13 @@ class ExactRegression:
         """No data either: a score is the loss itself."""
         return self.batch(i)
 
-    def loss(self, model: torch.nn.Module, batch: Tensor) -> Tensor:  # noqa: ARG002
+    def loss(self, model: Module, batch: Tensor) -> Tensor:  # noqa: ARG002
         """The expected loss, mean(q) / 2."""
         q: Any = model.q
         loss: Tensor = q.mean() / 2
         return loss
 
-    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
-        """The expected loss: data that were held out have the same.
-
-        Raises:
-            ValueError: the split is neither `validation` nor `test`.
-        """
+    def evaluate(self, model: Module, split: str) -> Mapping[str, float]:
+        """The expected loss: data that were held out have the same."""
         check_split(split)
         return {"loss": float(self.loss(model, self.batch(0)))}

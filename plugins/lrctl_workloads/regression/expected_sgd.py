@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,13 +21,8 @@ class ExpectedSGD(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One expected step with the LR of each group."""
         assert closure is None
         for group in self.param_groups:
             for q in group["params"]:
-                self.move(q, group["lr"])
-
-    def move(self, q: Any, lr: float) -> None:
-        """One expected step of one state."""
-        eigenvalues = self.eigenvalues.to(q)
-        q.copy_((1 - lr * eigenvalues) ** 2 * q + lr**2 * self.noise * eigenvalues**2 * q.sum())
+                lr, eigenvalues = group["lr"], self.eigenvalues.to(q)
+                q.copy_((1 - lr * eigenvalues) ** 2 * q + lr**2 * self.noise * eigenvalues**2 * q.sum())

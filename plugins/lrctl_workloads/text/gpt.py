@@ -6,21 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from lrctl.contracts.workload import drawn
-from lrctl_workloads.evaluation import check_split, evaluating, score_rows
-from lrctl_workloads.param_groups import matrices_decay
+from lrctl_workloads.network import Array, Batch, Module, Tensor, check_split, evaluating, matrices_decay, score_rows
 from lrctl_workloads.text.corpus import Corpus
 from lrctl_workloads.text.tokenizer import vocabulary
 from lrctl_workloads.text.windows import Tokens, Windows, ready, tokens, windows
-
-if TYPE_CHECKING:
-    import numpy as np
-    import torch
-    from torch import Tensor
-
-    Batch = tuple[Tensor, Tensor]
 
 LOGITS = 2**22
 """How many logits an evaluation holds in memory at a time, unless a training batch has more."""
@@ -33,8 +25,6 @@ PIECE = 2**16
 
 @dataclass(frozen=True)
 class GptParams:
-    """Parameters of the `gpt` workload: the text, the model, the batch."""
-
     path: Annotated[
         str,
         "text file, folder of .txt files, .jsonl or .parquet file or folder of them, or hub:OWNER/NAME[/CONFIG]"
@@ -88,7 +78,6 @@ class Gpt:
         return "tokens" in self.__dict__ or ready(self.corpus, self.params.tokenizer)
 
     def stand_in(self, step: int) -> Batch:
-        """A batch of random tokens."""
         import torch
 
         draws, shape = torch.Generator().manual_seed(self.seed * 1_000_003 + step), self.params
@@ -101,29 +90,18 @@ class Gpt:
             return 0
         return self.params.max_tokens * (2 if self.vocabulary <= 2**16 else 4)
 
-    def model(self) -> torch.nn.Module:
+    def model(self) -> Module:
         """A new decoder, with fresh weights from torch's random numbers.
 
         An output bias starts at the log frequencies of the tokens; at 0 as long as the text is not `ready()`.
         """
         import torch
 
-        from lrctl_workloads.text.decoder import Decoder, DecoderConfig
+        from lrctl_workloads.text.decoder import Decoder
 
-        p = self.params
-        known = p.output_bias and self.ready()
+        known = self.params.output_bias and self.ready()
         bias = torch.from_numpy(self.log_frequencies).float() if known else torch.zeros(self.vocabulary)
-        config = DecoderConfig(
-            layers=p.layers,
-            heads=p.heads,
-            width=p.d_model,
-            context=p.context,
-            dropout=p.dropout,
-            output_bias=p.output_bias,
-            tie_embeddings=p.tie_embeddings,
-            activation_checkpointing=p.activation_checkpointing,
-        )
-        return Decoder(config, bias)
+        return Decoder(self.params, bias)
 
     @cached_property
     def vocabulary(self) -> int:
@@ -131,7 +109,7 @@ class Gpt:
         return vocabulary(self.params.tokenizer)
 
     @cached_property
-    def log_frequencies(self) -> np.ndarray[Any, Any]:
+    def log_frequencies(self) -> Array:
         """log((count + 1) / total) of each token in the training windows, (vocabulary,); exp sums to 1.
 
         Counted once, in pieces: a copy of all training windows may not fit into memory.
@@ -145,40 +123,29 @@ class Gpt:
             counts += np.bincount(piece.ravel(), minlength=len(counts))
         return np.asarray(np.log(counts / counts.sum()))
 
-    def param_groups(self, model: torch.nn.Module) -> list[dict[str, Any]]:
-        """Weight decay for matrices and embeddings only; biases and norms go without."""
-        return matrices_decay(model)
+    param_groups = staticmethod(matrices_decay)
 
     def batch(self, step: int) -> Batch:
-        """The batch of update `step`: shuffled epochs of the training windows, cut into batches."""
         training = self.windows.parts["training"]
         return self.take(training[drawn(self.seed, step, self.params.batch_size, len(training))])
 
     def score_batch(self, i: int) -> Batch:
-        """Batch i of the windows reserved for scoring, in the order of the text.
-
-        Raises:
-            UsageError: there is no batch i.
-        """
+        """Batch i of the windows reserved for scoring, in the order of the text."""
         reserve = self.windows.parts["score"]
         rows = score_rows(i, self.params.batch_size, len(reserve), "gpt", "take a longer text")
         return self.take(reserve[rows])
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> Tensor:
+    def loss(self, model: Module, batch: Batch) -> Tensor:
         """Mean cross entropy in nats per token."""
         from torch.nn import functional as F  # noqa: N812
 
         inputs, targets = batch
         return F.cross_entropy(model(inputs).flatten(0, 1).float(), targets.flatten())
 
-    def evaluate(self, model: torch.nn.Module, split: str) -> Mapping[str, float]:
-        """Metrics over `eval_tokens` tokens of the split, from all over the text and always the same.
+    def evaluate(self, model: Module, split: str) -> Mapping[str, float]:
+        """`loss` in nats per token, `perplexity` = exp(loss), and `bits_per_byte` of their text.
 
-        Returns:
-            `loss` in nats per token, `perplexity` = exp(loss), and `bits_per_byte` of their text.
-
-        Raises:
-            ValueError: the split is neither `validation` nor `test`.
+        They are over `eval_tokens` tokens of the split, from all over the text and always the same.
         """
         check_split(split)
         chosen = self.windows.shuffled(split, max(1, self.params.eval_tokens // self.params.context))
@@ -190,12 +157,12 @@ class Gpt:
             "bits_per_byte": nats / math.log(2) / max(1, text_bytes),
         }
 
-    def text_bytes(self, chosen: np.ndarray[Any, Any]) -> int:
+    def text_bytes(self, chosen: Array) -> int:
         """Bytes of text that the targets of these windows stand for; counted in pieces."""
         pieces = (self.windows.rows[chosen[first : first + PIECE], 1:] for first in range(0, len(chosen), PIECE))
         return sum(int(self.tokens.lengths[piece].sum()) for piece in pieces)
 
-    def mean_loss(self, model: torch.nn.Module, chosen: np.ndarray[Any, Any]) -> float:
+    def mean_loss(self, model: Module, chosen: Array) -> float:
         """Nats per token over these windows."""
         device, total = next(model.parameters()).device, 0.0
         logits = self.params.context * self.vocabulary
@@ -207,8 +174,7 @@ class Gpt:
                 total += float(loss) * len(inputs)
         return total / len(chosen)
 
-    def take(self, numbers: np.ndarray[Any, Any]) -> Batch:
-        """Inputs and targets of the windows with these numbers."""
+    def take(self, numbers: Array) -> Batch:
         import torch
 
         rows = torch.from_numpy(self.windows.rows[numbers].astype("int64"))
@@ -226,5 +192,4 @@ class Gpt:
 
     @cached_property
     def windows(self) -> Windows:
-        """The tokens as windows, for training, validation, test and scoring."""
         return windows(self.tokens.ids, self.params.context, self.params.batch_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import time
@@ -12,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from lrctl.errors import UsageError
-from lrctl_workloads.data.cache import digest_file, folder, intact, put, sha256, writable
-from lrctl_workloads.data.lock import locked
+from lrctl.registry.observers import notify
+from lrctl_workloads.data.cache import digest_file, flush, folder, intact, locked, put, sha256, writable
+from lrctl_workloads.network import Array
 
 if TYPE_CHECKING:
     import numpy as np
     import tiktoken
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 FORMAT = "lrctl-tokens/1"
 PIECE = 2**24
@@ -32,42 +32,31 @@ class Texts(Protocol):
     """Documents in an order that never changes."""
 
     @property
-    def name(self) -> str:
-        """What errors and progress call them."""
-        ...
+    def name(self) -> str: ...
 
     def texts(self, skip: int) -> Iterable[str]:
         """All documents but the first `skip`, the empty ones too."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What is done after a whole piece.
-
-    Attributes:
-        documents: how many were read, from the first of all.
-        tokens: how many were written, from the first of all.
-        sha256: of this piece's own bytes.
-    """
+    """What is done after a whole piece: documents read and tokens written, both from the first of all."""
 
     documents: int
     tokens: int
     sha256: str
+    """Of this piece's own bytes."""
 
 
 @dataclass(slots=True)
 class State:
-    """How far a token file is made. Written after each piece, aside and renamed: it tells of whole pieces only.
-
-    Attributes:
-        dtype: the type of a token, as numpy spells it.
-        complete: whether the last piece was the last of the text.
-    """
+    """How far a token file is made. Written after each piece, aside and renamed: it tells of whole pieces only."""
 
     dtype: str
+    """The type of a token, as numpy spells it."""
     pieces: list[Piece] = field(default_factory=list)
     complete: bool = False
+    """Whether the last piece was the last of the text."""
 
     @property
     def last(self) -> Piece:
@@ -86,7 +75,6 @@ class State:
             return None
 
     def write(self, path: Path) -> None:
-        """Put the state into a file."""
         pieces = [astuple(piece) for piece in self.pieces]
         document = {"format": FORMAT, "dtype": self.dtype, "complete": self.complete, "pieces": pieces}
         put(path, lambda file: file.write(json.dumps(document).encode()))
@@ -99,20 +87,14 @@ def token_file(name: str, texts: Texts, encoding: Callable[[], tiktoken.Encoding
     that, or all if `max_tokens` is 0. Killed at any byte and begun again, it goes on from the last whole piece and
     ends with the same bytes. Of several processes one makes it, and the others wait.
 
-    Args:
-        name: must tell the texts, the encoding and `max_tokens`.
-        texts: are read one by one, and only if the file is to be made.
-        encoding: called only if the file is to be made.
-        max_tokens: at least 0.
-
-    Raises:
-        UsageError: the texts cannot be read or are empty, or the cache folder cannot be written.
+    The name must tell the texts, the encoding and `max_tokens`. The texts are read one by one; they and the encoding
+    are asked for only if the file is to be made.
     """
     path = folder() / name
     digest = intact(path)
     if digest is None:
         waiting = f"waiting for another process to tokenise {texts.name}"
-        with writable(), locked(aside(path, "lock"), lambda: report(waiting, 0, 0)):
+        with writable(), locked(aside(path, "lock"), lambda: notify("preparing", what=waiting, done=0, total=0)):
             digest = intact(path) or make(path, texts, encoding(), max_tokens)
     return path, digest
 
@@ -149,8 +131,6 @@ def make(path: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int)
 
 def header(tokens: int, dtype: np.dtype[Any]) -> bytes:
     """The first bytes of an `.npy` file of so many tokens; numpy makes them as long for any number."""
-    import io
-
     import numpy as np
 
     file = io.BytesIO()
@@ -160,22 +140,19 @@ def header(tokens: int, dtype: np.dtype[Any]) -> bytes:
 
 def resume(file: BinaryIO, state: State | None, dtype: np.dtype[Any]) -> State:
     """The state that the file is really in: the pieces whose bytes are there; what is behind them is cut off."""
-    if state is None or state.dtype != dtype.str:
-        state = State(dtype.str)
-    sound, tokens = 0, 0
+    sound = State(dtype.str)
     file.seek(len(header(0, dtype)))
-    for piece in state.pieces:
-        content = file.read((piece.tokens - tokens) * dtype.itemsize)
+    for piece in state.pieces if state and state.dtype == dtype.str else ():
+        content = file.read((piece.tokens - sound.last.tokens) * dtype.itemsize)
         if hashlib.sha256(content).hexdigest() != piece.sha256:
             break
-        sound, tokens = sound + 1, piece.tokens
-    complete = state.complete and sound == len(state.pieces)
-    state = State(dtype.str, state.pieces[:sound], complete)
+        sound.pieces.append(piece)
+    sound.complete = state is not None and state.complete and sound.pieces == state.pieces
     file.seek(0)
-    file.write(header(tokens, dtype))
-    file.truncate(len(header(0, dtype)) + tokens * dtype.itemsize)
+    file.write(header(sound.last.tokens, dtype))
+    file.truncate(file.tell() + sound.last.tokens * dtype.itemsize)
     file.seek(0, os.SEEK_END)
-    return state
+    return sound
 
 
 def append(
@@ -198,7 +175,7 @@ def append(
             state.write(record)
             digest, recorded = hashlib.sha256(), tokens
         if time.monotonic() - reported >= PAUSE:
-            report(title, tokens, max_tokens)
+            notify("preparing", what=title, done=tokens, total=max_tokens)
             reported = time.monotonic()
     flush(file)
     state.pieces.append(Piece(documents, tokens, digest.hexdigest()))
@@ -220,16 +197,3 @@ def ids_of(text: str, encoding: tiktoken.Encoding, dtype: str) -> Array:
         ids = encoding.encode_to_numpy(paired, disallowed_special=())
     ended: Array = np.append(ids, np.uint32(encoding.eot_token)).astype(dtype)
     return ended
-
-
-def flush(file: BinaryIO) -> None:
-    """Have all that was written on the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def report(what: str, done: int, total: int) -> None:
-    """Tell who looks on how far it is; in a process where nobody does, nothing happens."""
-    from lrctl.registry.observers import notify
-
-    notify("preparing", what=what, done=done, total=total)

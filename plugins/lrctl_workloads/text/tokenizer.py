@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.cache import cached, sha256
-from lrctl_workloads.data.packaged import packaged
+from lrctl_workloads.data.packages import packaged
+from lrctl_workloads.text.corpus import Corpus
 
 if TYPE_CHECKING:
     import tiktoken
-
-    from lrctl_workloads.text.corpus import Corpus
 
 END = "<|endoftext|>"
 """The token after each document."""
@@ -46,16 +45,10 @@ RANKS_SHA256 = "306cd27f03c1a714eca7108e03d66b7dc042abe8c258b44c199a7ed9838dd930
 
 
 def encoding(name: str, corpus: Corpus) -> tiktoken.Encoding:
-    """The tokenizer of that name.
+    """The tokenizer `bytes`; `bpe:SIZE`, where SIZE counts all tokens, the end of text included; or tiktoken's `name`.
 
-    Args:
-        name: `bytes`; `bpe:SIZE`, where SIZE counts all tokens, the end of text included; or tiktoken's name.
-        corpus: what a BPE is trained on: all of it, held-out parts too, as the split is made of tokens. Of a corpus
-            with `max_tokens` it is the documents that are about so many tokens.
-
-    Raises:
-        UsageError: there is no such tokenizer, or the corpus is too small for it.
-        MissingError: its ranks or the `tokenizers` package are not here, and cannot be fetched.
+    A BPE is trained on all of the corpus, held-out parts too, as the split is made of tokens. Of a corpus with
+    `max_tokens` it is the documents that are about so many tokens.
     """
     if name == "bytes":
         return from_ranks(name, {bytes([byte]): byte for byte in range(256)})
@@ -81,7 +74,6 @@ def from_ranks(name: str, ranks: dict[bytes, int]) -> tiktoken.Encoding:
 
 
 def bpe_size(name: str) -> int:
-    """The SIZE of `bpe:SIZE`."""
     size = name.removeprefix("bpe:")
     if not re.fullmatch(r"[0-9]{1,9}", size) or int(size) < SMALLEST:
         raise UsageError(

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING
 
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import UsageError
 from lrctl_workloads.data.cache import cached, is_cached
+from lrctl_workloads.network import Array
+from lrctl_workloads.text.corpus import Corpus
 from lrctl_workloads.text.token_file import token_file
 from lrctl_workloads.text.tokenizer import END, OWN, encoding
 
 if TYPE_CHECKING:
-    import numpy as np
     import tiktoken
-
-    from lrctl_workloads.text.corpus import Corpus
-
-    Array = np.ndarray[Any, np.dtype[Any]]
 
 GROUP = 20
 HELD_OUT = {"validation": 3, "score": 10, "test": 17}
@@ -31,31 +28,25 @@ SMALL = 100_000_000
 
 @dataclass(frozen=True)
 class Tokens:
-    """A tokenised corpus.
-
-    Attributes:
-        ids: the documents one after another, each with the end of text behind it, shape (tokens,), uint16 or
-            uint32, mapped from the disk.
-        lengths: how many bytes of text each token stands for, shape (vocabulary,); 0 for the end of text.
-        digest: names all of this.
-    """
+    """A tokenised corpus."""
 
     ids: Array
+    """The documents one after another, each with the end of text behind it, shape (tokens,), uint16 or uint32, mapped
+    from the disk.
+    """
     lengths: Array
+    """How many bytes of text each token stands for, shape (vocabulary,); 0 for the end of text."""
     digest: str
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of tokens, cut without overlap, and the part each belongs to.
-
-    Attributes:
-        rows: shape (windows, context + 1): the first `context` tokens are inputs, the last `context` targets.
-        parts: `training`, `validation`, `test`, `score` -> the numbers of its windows, ascending, int64.
-    """
+    """Windows of tokens, cut without overlap, and the part each belongs to."""
 
     rows: Array
+    """Shape (windows, context + 1): the first `context` tokens are inputs, the last `context` targets."""
     parts: dict[str, Array]
+    """`training`, `validation`, `test`, `score` -> the numbers of its windows, ascending, int64."""
 
     def shuffled(self, part: str, n: int) -> Array:
         """The numbers of the first n windows of a part, or of all, in a shuffled order that never changes."""
@@ -65,21 +56,14 @@ class Windows:
 
 
 def tokens(corpus: Corpus, tokenizer: str) -> Tokens:
-    """The corpus as tokens; done once, then mapped from the cache.
-
-    Raises:
-        UsageError: the corpus cannot be read or is empty, or there is no such tokenizer.
-        MissingError: the corpus or the tokenizer has to be fetched, and cannot be.
-    """
+    """The corpus as tokens; done once, then mapped from the cache."""
     import numpy as np
 
     ids_name, lengths_name = names(corpus, tokenizer)
-
-    def write_lengths(file: BinaryIO) -> None:
-        np.save(file, byte_lengths(encoding(tokenizer, corpus)))
-
     ids, ids_digest = token_file(ids_name, corpus, lambda: encoding(tokenizer, corpus), corpus.max_tokens)
-    lengths, lengths_digest = cached(lengths_name, write_lengths)
+    lengths, lengths_digest = cached(
+        lengths_name, lambda file: np.save(file, byte_lengths(encoding(tokenizer, corpus)))
+    )
     digest = hashlib.sha256(f"{ids_digest} {lengths_digest}".encode()).hexdigest()
     # Plain views: numpy's own class for mapped files makes each indexing slow.
     return Tokens(np.asarray(np.load(ids, mmap_mode="r")), np.load(lengths), digest)
@@ -117,9 +101,6 @@ def windows(ids: Array, context: int, batch_size: int) -> Windows:
     Windows are assigned in blocks of neighbours: of each 20 blocks in a row one is for validation, one for
     test, one for scoring and 17 for training. So every part sees the whole corpus, however it drifts. A block
     has 64 windows, or fewer where the corpus would not fill 20 of them.
-
-    Raises:
-        UsageError: a part would not fill one batch.
     """
     import numpy as np
 
