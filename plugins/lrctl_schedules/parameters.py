@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-from lrctl.contracts.axes import Axis, Lengths
+from lrctl.contracts.axes import Axis, Fixed, Lengths
 from lrctl_schedules.checks import NonNegative, Range, check_parameters, check_phases
 
+Warmup = Annotated[
+    float,
+    "length of the linear warmup from LR 0",
+    Axis(0.0, 1.0, grid=(0.0, 0.05, 0.1, 0.25, 0.5), length=True, draw=(0.0, 0.3)),
+]
+Rise = Literal["linear", "cosine", "exponential", "polynomial"]
 LengthUnit = Annotated[Lengths, "what lengths are in: fraction (of the run) or steps"]
 Decay = Annotated[
     float,
@@ -32,6 +38,26 @@ class Scalable:
     def __post_init__(self) -> None:
         check_parameters(self)
         check_phases(self)
+
+
+@dataclass(frozen=True, slots=True)
+class WithWarmup(Scalable):
+    """A schedule with a linear warmup."""
+
+    warmup: Warmup = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class WithWarmupShape(WithWarmup):
+    """A schedule with a warmup of any shape: see `warmup_factor`."""
+
+    rise: Annotated[Rise, "shape of the warmup", Fixed()] = field(default="linear", kw_only=True)
+    rise_rate: Annotated[
+        float,
+        "how fast an exponential warmup rises, or the power of a polynomial one; the others have none",
+        Range(1e-3, 1e3),
+        Fixed(),
+    ] = field(default=3.0, kw_only=True)
 
 
 def per_group(value: PerGroup, groups: int = 1) -> list[float]:
