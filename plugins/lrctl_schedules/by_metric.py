@@ -22,11 +22,9 @@ class ByMetric:
 
     @property
     def scope(self) -> Scope:
-        """One LR for each param group if it began with such, else one for all parameters."""
         return "group" if isinstance(self.initial_lr, tuple) else "global"
 
     def __call__(self, _step: int, state: Any) -> Any:
-        """The LR for update `step`; one for each param group if it began with such."""
         return tuple(state["lrs"]) if self.scope == "group" else state["lrs"][0]
 
 

@@ -45,9 +45,9 @@ class Number(NamedTuple):
 
 
 @cache
-def words(family: Any) -> dict[str, Any]:
-    """The parameters of a family that are words, with the `Literal` of each."""
-    return {field.name: field.type for field in fields_of(family) if get_origin(field.type) is Literal}
+def words(family: Any) -> dict[str, tuple[str, ...]]:
+    """The parameters of a family that are words, with the choices of each."""
+    return {field.name: get_args(field.type) for field in fields_of(family) if get_origin(field.type) is Literal}
 
 
 @cache
@@ -70,7 +70,8 @@ def check_parameters(schedule: Any) -> None:
     family: Any = type(schedule)
     # Words first: what lengths are in decides their ranges.
     for name, choices in words(family).items():
-        check_choice(name, getattr(schedule, name), choices)
+        if (value := getattr(schedule, name)) not in choices:
+            raise ValueError(f"{name}: must be one of {', '.join(map(repr, choices))}, got {value!r}")
     for name, (kind, low, high, length, optional) in numbers(family).items():
         value = getattr(schedule, name)
         if not (optional and value is None):
@@ -101,7 +102,6 @@ def check_number(name: str, value: Any, low: float, high: float) -> None:
 
 
 def check_lrs(name: str, value: Any) -> None:
-    """Refuse what is neither an LR nor a tuple of them."""
     if value == ():
         raise ValueError(f"{name}: must hold an LR for each param group, got none")
     for each in value if isinstance(value, tuple) else (value,):
@@ -109,12 +109,5 @@ def check_lrs(name: str, value: Any) -> None:
 
 
 def check_whole(name: str, value: Any, low: float, high: float) -> None:
-    """Refuse what is not an int in [low, high]."""
     if type(value) is not int or not low <= value <= high:
         raise ValueError(f"{name}: must be a whole number from {low} to {high:g}, got {value!r}")
-
-
-def check_choice(name: str, value: Any, choices: Any) -> None:
-    """Refuse what is not one of the values of a `Literal`."""
-    if value not in get_args(choices):
-        raise ValueError(f"{name}: must be one of {', '.join(map(repr, get_args(choices)))}, got {value!r}")

@@ -87,7 +87,6 @@ class Greedy(ByMetric):
 
     @property
     def bounds(self) -> Bounds:
-        """The lower and the upper bound of the LR, for each param group."""
         first = per_group(self.initial_lr)
         low, high = ([share * lr for lr in first] for share in (self.relative_min_lr, self.relative_max_lr))
         return Bounds(
@@ -97,11 +96,9 @@ class Greedy(ByMetric):
         )
 
     def init(self) -> Any:
-        """The initial LRs, no best metric, and counters at 0."""
         return initial_state(per_group(self.initial_lr), self.reset_start)
 
     def update(self, state: Any, seen: Observation) -> Any:
-        """The state after a metric."""
         after = {**state, "lrs": list(state["lrs"])}
         metric = running_mean(after, seen.loss, self.window_size) if self.smooth else seen.loss
         VARIANTS[self.variant](self, after, metric)

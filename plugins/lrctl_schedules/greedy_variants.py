@@ -10,7 +10,7 @@ State = dict[str, Any]
 
 
 class Bounds(NamedTuple):
-    """The initial LR and the bounds of the LR of each param group."""
+    """Of the LR of each param group."""
 
     first: list[float]
     low: list[float]
@@ -126,12 +126,10 @@ def is_better(p: Any, metric: float, best: float | None) -> bool:
 
 
 def raise_lrs(p: Any, state: State) -> None:
-    """Divide each LR by the factor, up to its bound."""
     change_lrs(p, state, p.bounds.high, lambda lr, high: min(lr / p.factor, high), up=True)
 
 
 def lower_lrs(p: Any, state: State) -> None:
-    """Multiply each LR by the factor, down to its bound."""
     change_lrs(p, state, p.bounds.low, lambda lr, low: max(lr * p.factor, low), up=False)
 
 

@@ -42,8 +42,6 @@ class Scalable:
 
 @dataclass(frozen=True, slots=True)
 class WithWarmup(Scalable):
-    """A schedule with a linear warmup."""
-
     warmup: Warmup = 0.1
 
 

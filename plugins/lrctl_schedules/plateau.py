@@ -59,11 +59,9 @@ class Plateau(ByMetric):
         return Bounds(first, per_group(self.min_lr, len(first)), [0.0] * len(first))
 
     def init(self) -> Any:
-        """The initial LRs, no best metric, and counters at 0."""
         return initial_state(per_group(self.initial_lr))
 
     def update(self, state: Any, seen: Observation) -> Any:
-        """The state after a metric."""
         after = {**state, "lrs": list(state["lrs"])}
         authors(self, after, seen.loss)
         return after
