@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from lrctl._version import __version__
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.run_result import RunResult
-from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.errors import StoreError, UsageError
 from lrctl.registry.schedules import SCHEDULE_FORMAT
 from lrctl.storage.files import (
@@ -128,11 +127,7 @@ class Store:
         self.drop_checkpoints({key})
 
     def lineage(self, key: str | None) -> list[str]:
-        """The jobs that lead to this one, oldest first, itself last.
-
-        Raises:
-            StoreError: one of them is not known.
-        """
+        """The jobs that lead to this one, oldest first, itself last."""
         keys: list[str] = []
         while key is not None:
             keys.append(key)
@@ -193,11 +188,7 @@ class Store:
         return sorted(p.name for p in (self.path / "runs").iterdir() if p.is_dir() and not p.name.startswith("."))
 
     def run(self, name: str) -> Path:
-        """The folder of a run.
-
-        Raises:
-            UsageError: the name would lead out of `runs`.
-        """
+        """The folder of a run."""
         # A run's folder can be deleted, so this must never be another folder.
         if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(name.encode()) < 256:
             raise UsageError(f"--name {name!r}: must be the name of one folder, without a dot in front")
@@ -240,11 +231,7 @@ class Store:
         }
 
     def begin(self, name: str, identity: RunIdentity, recipe: str, environment: dict[str, Any]) -> None:
-        """Open a run with its identity, its recipe as TOML, and what it runs on.
-
-        Raises:
-            UsageError: there is a run of this name with other settings.
-        """
+        """Open a run with its identity, its recipe as TOML, and what it runs on."""
         frozen = self.run(name) / "recipe.toml"
         if self.identity(name) not in (None, identity):
             raise UsageError(
@@ -261,7 +248,9 @@ class Store:
     def finish(self, result: RunResult) -> None:
         """Close a run: its schedule if it has one, then its result: the fact that it is finished."""
         if result.schedule:
-            write_json(self.run(result.run) / "schedule.json", schedule_file(result, result.schedule))
+            document = {"format": SCHEDULE_FORMAT, "steps": result.steps, "schedule": asdict(result.schedule)}
+            made_by = {"lrctl": __version__, "command": result.command, "run": result.run}
+            write_json(self.run(result.run) / "schedule.json", document | {"made_by": made_by})
         for key in result.handed_over:
             self.handed_over(key).touch()
         write_signed(self.run(result.run) / "result.json", result.to_json())
@@ -274,9 +263,3 @@ class Store:
             others = [other for run in self.runs() if (other := self.run_result(run))]
             for key in result.handed_over.difference(*(other.handed_over for other in others)):
                 self.handed_over(key).unlink(missing_ok=True)
-
-
-def schedule_file(result: RunResult, schedule: ScheduleRecord) -> dict[str, Any]:
-    """The content of schedule.json: what a schedule is, for how many steps, and what made it."""
-    made_by = {"lrctl": __version__, "command": result.command, "run": result.run}
-    return {"format": SCHEDULE_FORMAT, "steps": result.steps, "schedule": asdict(schedule), "made_by": made_by}
