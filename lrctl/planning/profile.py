@@ -160,7 +160,6 @@ def extrapolated(costs: list[StepCost], length: int, of: Callable[[StepCost], fl
 
 
 def mean_seconds(profiler: Profiler, possible: int) -> float:
-    """Mean seconds of a step, over as many as there is time for."""
     warm_up, n = min(3, possible // 8), min(TIMED_STEPS, possible)
     for step in range(warm_up):
         profiler.step(step)

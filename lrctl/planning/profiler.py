@@ -86,7 +86,6 @@ class Profiler:
     scored: bool
 
     def batch(self, step: int) -> Any:
-        """The batch of a step, or one that stands in for it."""
         if self.stand_in and isinstance(self.workload, StandIn):
             seed_all(self.spec.seed, step, torch.device(self.spec.device))
             return self.workload.stand_in(step)
@@ -103,7 +102,6 @@ class Profiler:
         self.optimizer.zero_grad(set_to_none=True)
 
     def step_cost(self, batch: Any, length: int) -> StepCost:
-        """What a batch of that many rows takes, in one piece."""
         storages: dict[int, int] = {}
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -130,14 +128,12 @@ class Profiler:
         return memory.peak
 
     def evaluate(self, split: str) -> None:
-        """Evaluate a split as after training."""
         device = torch.device(self.spec.device)
         with frozen(self.model), precision(self.spec.dtype, device):
             seed_all(self.spec.seed, split, device)
             evaluate(self.workload, self.model, split)
 
     def evaluation_seconds(self, splits: tuple[str, ...]) -> float:
-        """Seconds that evaluating all splits takes."""
         began = self.now()
         for split in splits:
             self.evaluate(split)
@@ -171,7 +167,6 @@ class FirstPassDone(Exception):  # noqa: N818
 
 
 def set_up(workload: Workload, spec: TrainSpec, stand_in: bool, scored: bool) -> Profiler:
-    """A throw-away model on the device, in training mode."""
     device = torch.device(spec.device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -66,7 +66,6 @@ def parse(path: Path) -> dict[str, Any]:
 
 
 def extended(base: Any, folder: Path, source: str) -> Path:
-    """The file of the recipe that a recipe in `folder` extends."""
     where = f"{source}: extends"
     if not isinstance(base, str):
         raise UsageError(f"{where}: must be a recipe's name or a TOML file, got {base!r}")
@@ -130,12 +129,10 @@ def restart(tables: dict[str, Any], table: str, name: Any) -> None:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether `--recipe` was given a file rather than the name of a bundled recipe."""
     return name.endswith(".toml") or ("/" in name and name not in bundled())
 
 
 def find(name: str) -> Path:
-    """The file of a recipe given by name or path."""
     if name in bundled():
         return bundled()[name]
     if not is_file_name(name):

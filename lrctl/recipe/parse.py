@@ -43,7 +43,6 @@ def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *,
 
 
 def check(tables: Mapping[str, Any], source: str) -> Recipe:
-    """A recipe from raw tables."""
     for name, table in tables.items():
         if name not in TABLES:
             raise unknown("table", name, TABLES, f"{source}: [{name}]")
@@ -84,7 +83,6 @@ def check_workload(table: Mapping[str, Any], source: str) -> Choice:
 
 
 def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
-    """The optimizer table: a known name, and its settings."""
     where = f"{source}: optimizer"
     name, params = split_name({"name": AUTO, **table}, where)
     if name != AUTO and name not in OPTIMIZERS:
@@ -111,19 +109,16 @@ def check_plain(value: Any, where: str) -> None:
 
 def check_executor(table: Mapping[str, Any], source: str) -> Choice:
     """The executor table; `auto` takes the parameters of any built-in choice and is resolved by the session."""
-    name, params = split_name({"name": AUTO, **table}, f"{source}: executor")
-    if name == AUTO:
-        return Choice(name, fields.build(Auto, params, f"{source}: executor"))
-    if name not in (known := registry().names("executor")):
-        raise unknown("executor", name, [AUTO, *known], f"{source}: executor.name")
-    part = registry().get("executor", name)
-    return Choice(name, fields.build(part.params, params, f"{source}: executor"))
+    where = f"{source}: executor"
+    name, params = split_name({"name": AUTO, **table}, where)
+    if name not in (known := [AUTO, *registry().names("executor")]):
+        raise unknown("executor", name, known, f"{where}.name")
+    kind = Auto if name == AUTO else registry().get("executor", name).params
+    return Choice(name, fields.build(kind, params, where))
 
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """Parameters of the executor `auto`."""
-
     workers: Annotated[int, "worker processes; 0 is one per CPU core or GPU"] = 0
 
     def __post_init__(self) -> None:

@@ -95,12 +95,10 @@ class OptimizerChoice:
 
     @property
     def name(self) -> str:
-        """As the recipe has it."""
         return AUTO if self.auto else self.settings.name
 
     @property
     def changed(self) -> dict[str, Any]:
-        """The name, and the settings that are not at their defaults."""
         return {"name": self.name, **identity(self.settings)}
 
     @property

@@ -52,7 +52,6 @@ def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
 
 
 def load_class(file: str, name: str) -> Any:
-    """The class `name` of a Python file."""
     workload, path = f"{file}:{name}", Path(file).resolve()
     try:
         module = run_file(path, source_digest(workload))

@@ -71,7 +71,6 @@ def facts(files: Mapping[str, Sequence[Path]]) -> dict[str, Mapping[str, Any]]:
 
 
 def lineages(keys: Iterable[str], jobs: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """These jobs and all that led to them."""
     found: set[str] = set()
     for each in keys:
         key: Any = each
@@ -82,7 +81,6 @@ def lineages(keys: Iterable[str], jobs: Mapping[str, Mapping[str, Any]]) -> set[
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping | list):

@@ -70,5 +70,4 @@ class RunIdentity:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunIdentity:
-        """The inverse of `to_json`."""
         return cls(**{field.name: document[field.name] for field in fields(cls)})

@@ -36,12 +36,10 @@ class FinishedRun:
 
     @property
     def recipe(self) -> str:
-        """The recipe as TOML."""
         return self.store.recipe(self.name)
 
     @property
     def identity(self) -> RunIdentity:
-        """What decided its result."""
         found = self.store.identity(self.name)
         if found is None:
             raise StoreError(f"run {self.name}: its identity.json is missing or damaged; run the search again")
@@ -90,14 +88,12 @@ class FinishedRun:
 
 
 def existing(store: str | Path) -> Store:
-    """A store that is there already."""
     if not (Path(store) / "store.json").is_file():
         raise UsageError(f"--store {store}: there is no store; give the folder that a search kept its results in")
     return Store(store)
 
 
 def finished(store: str | Path, name: str) -> FinishedRun:
-    """A finished run by its name."""
     place = existing(store)
     if name not in place.runs():
         known = [run for run in place.runs() if place.run_result(run)]

@@ -41,11 +41,6 @@ def check_metric_settings(schedule: Any) -> None:
             check_lrs(name, bound)
             if isinstance(bound, tuple) and len(bound) != len(per_group(schedule.initial_lr)):
                 raise ValueError(f"{name}: must hold as many LRs as initial_lr does, got {len(bound)}")
-    check_bounds(schedule)
-
-
-def check_bounds(schedule: Any) -> None:
-    """Refuse bounds that exclude every LR; warn of those that exclude the initial one."""
     for lr, low, high in zip(*schedule.bounds, strict=True):
         if low > high > 0:
             raise ValueError(f"min_lr: must be at most max_lr, by param group, got {low:g} and {high:g} for LR {lr:g}")
@@ -54,5 +49,5 @@ def check_bounds(schedule: Any) -> None:
             way = "fall" if low > lr else "rise"
             warnings.warn(
                 f"{type(schedule).__name__}: {wrong} the initial LR, {lr:g}, which can therefore never {way}",
-                stacklevel=5,  # where the schedule is made
+                stacklevel=4,  # where the schedule is made
             )

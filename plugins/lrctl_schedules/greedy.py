@@ -99,7 +99,7 @@ class Greedy(ByMetric):
         return initial_state(per_group(self.initial_lr), self.reset_start)
 
     def update(self, state: Any, seen: Observation) -> Any:
-        after = {**state, "lrs": list(state["lrs"])}
+        after = dict(state)
         metric = running_mean(after, seen.loss, self.window_size) if self.smooth else seen.loss
         VARIANTS[self.variant](self, after, metric)
         return after

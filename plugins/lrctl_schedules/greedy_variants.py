@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 State = dict[str, Any]
@@ -117,28 +116,19 @@ def is_better(p: Any, metric: float, best: float | None) -> bool:
     """Whether a metric is better than the best so far; the first finite one is."""
     if not math.isfinite(metric) or best is None:
         return math.isfinite(metric)
-    down = p.mode == "min"
-    if p.threshold_mode == "rel":
-        limit: float = best * (1 - p.threshold if down else 1 + p.threshold)
-    else:
-        limit = best - p.threshold if down else best + p.threshold
-    return metric < limit if down else metric > limit
+    sign = -1 if p.mode == "min" else 1
+    limit: float = best * (1 + sign * p.threshold) if p.threshold_mode == "rel" else best + sign * p.threshold
+    return sign * metric > sign * limit
 
 
 def raise_lrs(p: Any, state: State) -> None:
-    change_lrs(p, state, p.bounds.high, lambda lr, high: min(lr / p.factor, high), up=True)
+    pairs = [(lr, min(lr / p.factor, high)) for lr, high in zip(state["lrs"], p.bounds.high, strict=True)]
+    state["lrs"] = [new if new - lr > p.eps else lr for lr, new in pairs]
 
 
 def lower_lrs(p: Any, state: State) -> None:
-    change_lrs(p, state, p.bounds.low, lambda lr, low: max(lr * p.factor, low), up=False)
-
-
-def change_lrs(p: Any, state: State, bounds: list[float], to: Callable[[float, float], float], *, up: bool) -> None:
-    """Change each LR, unless by no more than eps or the other way."""
-    for i, (lr, bound) in enumerate(zip(state["lrs"], bounds, strict=True)):
-        new = to(lr, bound)
-        if (new - lr if up else lr - new) > p.eps:
-            state["lrs"][i] = new
+    pairs = [(lr, max(lr * p.factor, low)) for lr, low in zip(state["lrs"], p.bounds.low, strict=True)]
+    state["lrs"] = [new if lr - new > p.eps else lr for lr, new in pairs]
 
 
 def reset_is_due(state: State) -> bool:

@@ -76,5 +76,4 @@ class LineSearch:
         return {"eta": eta, "lr": 0.0}
 
     def update(self, state: Any, _seen: Observation) -> Any:
-        """The state as it is: the LR is decided before the update."""
         return state

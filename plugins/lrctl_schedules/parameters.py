@@ -47,8 +47,6 @@ class WithWarmup(Scalable):
 
 @dataclass(frozen=True, slots=True)
 class WithWarmupShape(WithWarmup):
-    """A schedule with a warmup of any shape: see `warmup_factor`."""
-
     rise: Annotated[Rise, "shape of the warmup", Fixed()] = field(default="linear", kw_only=True)
     rise_rate: Annotated[
         float,

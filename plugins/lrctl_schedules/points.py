@@ -14,8 +14,6 @@ from lrctl_schedules.parameters import LengthUnit, Scalable, WithWarmupShape
 
 @dataclass(frozen=True, slots=True)
 class TwoPoint(WithWarmupShape):
-    """A warmup, then down through two points."""
-
     y1: Annotated[float, "LR at the first point, as a share of the peak", Axis(0.0, 1.0)] = 0.5
     d1: Annotated[float, "place of the first point, as a share of the run after the warmup", Axis(0.0, 1.0)] = 0.5
     d2: Annotated[float, "place of the second point, as a share of the run after the first", Axis(0.0, 1.0)] = 0.5
