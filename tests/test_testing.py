@@ -27,10 +27,9 @@ from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult
 from lrctl.engine.worker import attempt
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
-from lrctl_schedules.bends import Rex, SquareRoot
-from lrctl_schedules.cosine import Cosine, GeneralizedCosine
 from lrctl_schedules.cycles import CosineWithRestarts, Cyclical, OneCycle, Quadratic, Triangle
 from lrctl_schedules.decays import InverseSqrt, InverseTime, StepDecay
+from lrctl_schedules.falls import Cosine, GeneralizedCosine, Rex, SquareRoot
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
 from lrctl_schedules.line_search import LineSearch

@@ -6,7 +6,7 @@ from lrctl.registry.hookspecs import Register, hookimpl
 
 FAMILIES = {
     "wsd": ("wsd:WSD", "warmup, stable, decay: a linear warmup, the peak, and a cooldown of several shapes"),
-    "cosine": ("cosine:Cosine", "linear warmup, then half a cosine down"),
+    "cosine": ("falls:Cosine", "linear warmup, then half a cosine down"),
     "linear": ("linear:Linear", "linear warmup, then a straight line down"),
     "polynomial": ("linear:Polynomial", "linear warmup, then a power of what is left of the run"),
     "constant": ("linear:Constant", "the same LR at every step"),
@@ -19,10 +19,10 @@ FAMILIES = {
     "cosine-with-restarts": ("cycles:CosineWithRestarts", "linear warmup, then half cosines one after another"),
     "one-cycle": ("cycles:OneCycle", "from a low LR up to the peak, then down to a far lower one"),
     "cyclical": ("cycles:Cyclical", "straight up to the peak and straight down again, several times"),
-    "rex": ("bends:Rex", "linear warmup, then a fall that is slow at first and fast at the end"),
+    "rex": ("falls:Rex", "linear warmup, then a fall that is slow at first and fast at the end"),
     "power": ("wsd:Power", "linear warmup, the peak, a fall by a power law, and a cooldown to 0"),
-    "generalized-cosine": ("cosine:GeneralizedCosine", "warmup, then a power of half a cosine down"),
-    "square-root": ("bends:SquareRoot", "warmup, then an arc down: a quarter of a circle, or a power of it"),
+    "generalized-cosine": ("falls:GeneralizedCosine", "warmup, then a power of half a cosine down"),
+    "square-root": ("falls:SquareRoot", "warmup, then an arc down: a quarter of a circle, or a power of it"),
     "two-point-linear": ("points:TwoPointLinear", "warmup, then straight lines down through two points"),
     "two-point-spline": ("points:TwoPointSpline", "warmup, then a smooth curve down through two points"),
     "smooth-non-monotonic": ("points:SmoothNonMonotonic", "a smooth curve up and down through five points"),

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.checks import Range
 from lrctl_schedules.formulas import half_cosine, in_steps, linear_warmup, progress, round_if_close, with_floor
-from lrctl_schedules.parameters import LengthUnit, Scalable, WithWarmup
+from lrctl_schedules.parameters import LengthUnit, Range, Scalable, WithWarmup
 
 Anneal = Literal["cosine", "linear"]
 Cycles = Annotated[int, "cycles in the run; whole, not fitted continuously", Axis(1, 10, grid=(1, 2, 4, 8))]

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.checks import Range
 from lrctl_schedules.formulas import in_steps, linear_warmup, round_if_close
-from lrctl_schedules.parameters import LengthUnit, Scalable, WithWarmup
+from lrctl_schedules.parameters import LengthUnit, Range, Scalable, WithWarmup
 
 Timescale = Annotated[
     float,

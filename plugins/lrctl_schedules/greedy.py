@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from lrctl.contracts.schedule import Observation
-from lrctl_schedules.by_metric import ByMetric, Mode, ThresholdMode, check_metric_settings
-from lrctl_schedules.checks import Count, NonNegative, Range, check_parameters
-from lrctl_schedules.greedy_variants import Bounds, authors, hf, initial_state, paper, running_mean
-from lrctl_schedules.parameters import PerGroup, per_group
+from lrctl_schedules.by_metric import (
+    Bounds,
+    ByMetric,
+    Mode,
+    ThresholdMode,
+    authors,
+    check_metric_settings,
+    hf,
+    initial_state,
+    paper,
+    running_mean,
+)
+from lrctl_schedules.parameters import Count, NonNegative, PerGroup, Range, check_parameters, per_group
 
 Variant = Literal["hf", "authors", "paper"]
 

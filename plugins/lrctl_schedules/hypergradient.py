@@ -9,8 +9,7 @@ from typing import Annotated, Any
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.schedule import Observation, Scope, UpdateContext
 from lrctl.errors import UsageError
-from lrctl_schedules.checks import LARGEST, NonNegative, Range, check_lrs, check_parameters
-from lrctl_schedules.parameters import PerGroup, per_group
+from lrctl_schedules.parameters import LARGEST, NonNegative, PerGroup, Range, check_lrs, check_parameters, per_group
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from lrctl.contracts.optimizers import SGD, OptimizerSettings
 from lrctl.contracts.schedule import Observation, UpdateContext
-from lrctl_schedules.checks import NonNegative, Range, check_number, check_parameters
+from lrctl_schedules.parameters import NonNegative, Range, check_number, check_parameters
 
 
 @dataclass(frozen=True, slots=True)

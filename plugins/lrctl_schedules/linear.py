@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.checks import Range
 from lrctl_schedules.formulas import in_steps, linear_warmup, progress, warmup_factor, with_floor
-from lrctl_schedules.parameters import End, LengthUnit, Scalable, WithWarmup, WithWarmupShape
+from lrctl_schedules.parameters import End, LengthUnit, Range, Scalable, WithWarmup, WithWarmupShape
 
 
 @dataclass(frozen=True, slots=True)

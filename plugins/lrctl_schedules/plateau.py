@@ -6,10 +6,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from lrctl.contracts.schedule import Observation
-from lrctl_schedules.by_metric import ByMetric, Mode, ThresholdMode, check_metric_settings
-from lrctl_schedules.checks import Count, NonNegative, check_parameters
-from lrctl_schedules.greedy_variants import Bounds, authors, initial_state
-from lrctl_schedules.parameters import PerGroup, per_group
+from lrctl_schedules.by_metric import (
+    Bounds,
+    ByMetric,
+    Mode,
+    ThresholdMode,
+    authors,
+    check_metric_settings,
+    initial_state,
+)
+from lrctl_schedules.parameters import Count, NonNegative, PerGroup, check_parameters, per_group
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from lrctl.contracts.axes import Axis
-from lrctl_schedules.checks import Range
 from lrctl_schedules.formulas import half_cosine, in_steps, linear_warmup, progress, with_floor
-from lrctl_schedules.parameters import Decay, End, LengthUnit, WithWarmup
+from lrctl_schedules.parameters import Decay, End, LengthUnit, Range, WithWarmup
 
 Cooldown = Literal["linear", "1-sqrt", "cosine", "square", "exponential"]
 

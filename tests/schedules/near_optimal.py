@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from lrctl_schedules.bends import Rex, SquareRoot
-from lrctl_schedules.cosine import Cosine, GeneralizedCosine
+from lrctl_schedules.falls import Cosine, GeneralizedCosine, Rex, SquareRoot
 from lrctl_schedules.linear import ConstantWithWarmup
 from lrctl_schedules.points import SmoothNonMonotonic, TwoPointLinear, TwoPointSpline
 

@@ -18,9 +18,9 @@ from torch.optim.lr_scheduler import (
 )
 
 from cases import each_of
-from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.cycles import CosineWithRestarts, Cyclical, OneCycle
 from lrctl_schedules.decays import StepDecay
+from lrctl_schedules.falls import Cosine
 from lrctl_schedules.linear import Constant, Linear, Polynomial
 from schedules.agreement import P, assert_agrees, lrs
 

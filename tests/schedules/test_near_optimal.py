@@ -17,9 +17,8 @@ from cases import case
 from export.test_formula import imported
 from lrctl.contracts.axes import Fixed, axes, metadata
 from lrctl.export.export import export
-from lrctl_schedules.bends import SquareRoot
-from lrctl_schedules.cosine import GeneralizedCosine
 from lrctl_schedules.curves import merge_close_points, pchip, pchips
+from lrctl_schedules.falls import GeneralizedCosine, SquareRoot
 from lrctl_schedules.formulas import warmup_factor
 from lrctl_schedules.parameters import Rise, Warmup
 from lrctl_schedules.points import SmoothNonMonotonic, TwoPointLinear, TwoPointSpline

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from cases import case
-from lrctl_schedules.bends import Rex, SquareRoot
-from lrctl_schedules.cosine import Cosine, GeneralizedCosine
 from lrctl_schedules.cycles import CosineWithRestarts, Cyclical, OneCycle, Quadratic, Triangle
 from lrctl_schedules.decays import InverseSqrt, InverseTime, StepDecay
+from lrctl_schedules.falls import Cosine, GeneralizedCosine, Rex, SquareRoot
 from lrctl_schedules.linear import Constant, ConstantWithWarmup, Linear, Polynomial
 from lrctl_schedules.wsd import WSD, Power
 
