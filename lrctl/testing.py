@@ -246,7 +246,8 @@ def check_answer(found: SearchResult, jobs: dict[str, SegmentJob], steps: int) -
     assert found.schedule is not None, "the run ends with a checkpoint, but no schedule was found"
     if isinstance(found.schedule, AdaptiveSchedule):
         return
-    key, used = found.checkpoint, list[float]()
+    key: str | None = found.checkpoint
+    used: list[float] = []
     while key is not None:
         used = [*(jobs[key].lrs or ()), *used]
         key = jobs[key].parent
