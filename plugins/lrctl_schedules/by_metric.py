@@ -1,6 +1,6 @@
 """Schedules whose LRs change after a number of good or bad metrics: their settings, and how they take a metric in.
 
-There is a function for each variant of GreedyLR, which changes the state that it is given.
+That is a function for each variant of GreedyLR, which changes the state that it is given.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import warnings
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
-from lrctl.contracts.schedule import Scope
-from lrctl_schedules.parameters import PerGroup, check_lrs, per_group
+from lrctl.contracts.schedule import Observation, Scope
+from lrctl_schedules.parameters import PerGroup, check_lrs, check_parameters, per_group
 
 Mode = Literal["min", "max"]
 ThresholdMode = Literal["rel", "abs"]
@@ -32,6 +32,10 @@ class ByMetric:
 
     initial_lr: Annotated[PerGroup, "the LR to start from; a list is one for each param group"]
 
+    def __post_init__(self) -> None:
+        check_parameters(self)
+        check_metric_settings(self)
+
     @property
     def scope(self) -> Scope:
         return "group" if isinstance(self.initial_lr, tuple) else "global"
@@ -39,9 +43,29 @@ class ByMetric:
     def __call__(self, _step: int, state: Any) -> Any:
         return tuple(state["lrs"]) if self.scope == "group" else state["lrs"][0]
 
+    def init(self) -> Any:
+        p: Any = self
+        return {
+            "lrs": per_group(self.initial_lr),
+            "best": None,
+            **dict.fromkeys(("num_good_epochs", "num_bad_epochs", "cooldown_counter", "warmup_counter", "epoch"), 0),
+            "reset_counter": p.reset_start,
+            "window": [],
+            "sum": 0.0,
+        }
+
+    def update(self, state: Any, seen: Observation) -> Any:
+        p: Any = self
+        after = dict(state)
+        metric = running_mean(after, seen.loss, p.window_size) if p.smooth else seen.loss
+        VARIANTS[p.variant](p, after, metric)
+        return after
+
 
 def check_metric_settings(schedule: Any) -> None:
     """Refuse settings that metrics and LRs cannot have together; warn of bounds that exclude the initial LR."""
+    if type(schedule.smooth) is not bool:
+        raise ValueError(f"smooth: must be true or false, got {schedule.smooth!r}")
     check_lrs("initial_lr", schedule.initial_lr)
     if not 0 < schedule.factor < 1:
         raise ValueError(f"factor: must be greater than 0 and less than 1, got {schedule.factor!r}")
@@ -63,18 +87,6 @@ def check_metric_settings(schedule: Any) -> None:
                 f"{type(schedule).__name__}: {wrong} the initial LR, {lr:g}, which can therefore never {way}",
                 stacklevel=4,  # where the schedule is made
             )
-
-
-def initial_state(lrs: list[float], reset_start: int | None = None) -> State:
-    """The state at the beginning: the initial LRs, no best metric, and counters at 0."""
-    return {
-        "lrs": lrs,
-        "best": None,
-        **dict.fromkeys(("num_good_epochs", "num_bad_epochs", "cooldown_counter", "warmup_counter", "epoch"), 0),
-        "reset_counter": reset_start,
-        "window": [],
-        "sum": 0.0,
-    }
 
 
 def running_mean(state: State, metric: float, size: int) -> float:
@@ -151,6 +163,9 @@ def paper(p: Any, state: State, metric: float) -> None:
         lower_lrs(p, state)
     if p.reset_start and state["epoch"] > p.reset_start:
         state.update(lrs=p.bounds.first, num_good_epochs=0, num_bad_epochs=0, window=[], sum=0.0)
+
+
+VARIANTS = {"hf": hf, "authors": authors, "paper": paper}
 
 
 def count_metric(p: Any, state: State, metric: float) -> None:
