@@ -115,13 +115,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     """What a search whose strategy is `command` would take. Nothing is trained, and no data are fetched.
 
     A search that follows another path than the rehearsal can take somewhat more or fewer jobs. Jobs that are stopped
-    early are counted as whole ones.
-
-    Args:
-        command: a registered strategy's name.
-        recipe: from `lrctl.recipe.parse.read`.
-        store: where results of jobs may be known.
-        measure: False leaves time, memory and disk null, and is fast.
+    early are counted as whole ones. Without `measure` time, memory and disk are null, and it is fast.
 
     Returns:
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
@@ -131,9 +125,6 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         `checkpoint_bytes`, `peak_disk_bytes` of the checkpoints that exist at a time; `data_bytes` that are to be made
         ready first, 0 if none or unknown; `held_out_splits` that are evaluated; `notes` on how it was measured. What
         could not be measured is null, and a note says why.
-
-    Raises:
-        UsageError: the recipe, workload or device cannot be used.
     """
     part, params = registry().get("strategy", command), recipe.params(command)
     run_spec = recipe.run_spec

@@ -43,16 +43,11 @@ class StepCost:
 
 
 class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of the tensors that operations make in a block, on any device.
-
-    Attributes:
-        live: bytes of those that exist now.
-        peak: the most that existed at a time.
-    """
+    """Counts the bytes of the tensors that operations make in a block, on any device."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.live = self.peak = 0
+        self.live = self.peak = 0  # bytes of those that exist now, and the most that existed at a time
         self._sizes: dict[int, int] = {}
 
     def __torch_dispatch__(

@@ -31,21 +31,12 @@ class Layer:
 
 
 def layers(name: str) -> list[Layer]:
-    """A recipe given by name or file, after the recipe that it extends, if any, and so on: the first extends none.
-
-    Raises:
-        UsageError: one cannot be read, or extends what it may not.
-    """
+    """A recipe given by name or file, after the recipe that it extends, if any, and so on: the first extends none."""
     path = find(name)
     source = path.name if is_file_name(name) else name
     found: list[Layer] = []
     seen: list[Path] = []
-    while True:
-        if path.resolve() in seen:
-            loop = [layer.source for layer in found[seen.index(path.resolve()) :]]
-            raise UsageError(
-                f"{loop[-1]}: extends: {' -> '.join([*loop, loop[0]])} is a loop; one of them must extend nothing"
-            )
+    while path.resolve() not in seen:
         seen.append(path.resolve())
         tables = parse(path)
         base = tables.pop("extends", None)
@@ -54,6 +45,8 @@ def layers(name: str) -> list[Layer]:
         if base is None:
             return found[::-1]
         path, source = extended(base, path.parent, source), str(base)
+    loop = [layer.source for layer in found[seen.index(path.resolve()) :]]
+    raise UsageError(f"{loop[-1]}: extends: {' -> '.join([*loop, loop[0]])} is a loop; one of them must extend nothing")
 
 
 def parse(path: Path) -> dict[str, Any]:

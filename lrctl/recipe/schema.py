@@ -145,11 +145,7 @@ class Recipe:
         )
 
     def params(self, strategy: str) -> Any:
-        """The parameters of a strategy.
-
-        Raises:
-            UsageError: the recipe has no table for it, and not all its parameters have defaults.
-        """
+        """The parameters of a strategy."""
         if strategy in self.strategies:
             return self.strategies[strategy]
         part = registry().get("strategy", strategy)

@@ -34,9 +34,6 @@ def settle(
 
     The recipe of a run is taken where none is given, and the run's length is that of the schedule, stretched or not,
     where it is not given. A strategy that works on neither is left as it is.
-
-    Raises:
-        UsageError: there is no such file or run, or it holds no schedule.
     """
     settled = dict(overrides)
     prefix = f"strategy.{part.name}."

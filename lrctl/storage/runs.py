@@ -58,11 +58,7 @@ class FinishedRun:
 
     @property
     def schedule(self) -> Any:
-        """The schedule that the run found; that of an adaptive one is replayed from the LRs really used.
-
-        Raises:
-            UsageError: its family is not registered, or gives other LRs now than the run was trained with.
-        """
+        """The schedule that the run found; that of an adaptive one is replayed from the LRs really used."""
         schedule = self.rebuilt
         if isinstance(schedule, AdaptiveSchedule):
             if (scope := getattr(schedule, "scope", "global")) != "global":

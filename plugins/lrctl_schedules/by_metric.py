@@ -127,12 +127,10 @@ def hf(p: Any, state: State, metric: float) -> None:
 def authors(p: Any, state: State, metric: float) -> None:
     """The first author's class of 2023."""
     count_metric(p, state, metric)
-    if state["cooldown_counter"] > 0:
-        state["cooldown_counter"] -= 1
-        state["num_bad_epochs"] = 0
-    if state["warmup_counter"] > 0:
-        state["warmup_counter"] -= 1
-        state["num_good_epochs"] = 0
+    for counter, masked in (("cooldown_counter", "num_bad_epochs"), ("warmup_counter", "num_good_epochs")):
+        if state[counter] > 0:
+            state[counter] -= 1
+            state[masked] = 0
     if state["num_bad_epochs"] > p.patience:
         lower_lrs(p, state)
         state.update(cooldown_counter=p.cooldown, num_bad_epochs=0)

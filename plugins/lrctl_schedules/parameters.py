@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from functools import cache
 from types import NoneType
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from lrctl.contracts.axes import Axis, Fixed, Lengths
 from lrctl.contracts.params import fields_of
@@ -85,16 +85,6 @@ def per_group(value: PerGroup, groups: int = 1) -> list[float]:
     return [float(each) for each in value] if isinstance(value, tuple) else [float(value)] * groups
 
 
-class Number(NamedTuple):
-    """What a parameter that is a number may be: of a length in runs; None too where it is optional."""
-
-    type: type
-    low: float
-    high: float
-    length: bool
-    optional: bool
-
-
 @cache
 def words(family: Any) -> dict[str, tuple[str, ...]]:
     """The parameters of a family that are words, with the choices of each."""
@@ -102,9 +92,12 @@ def words(family: Any) -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def numbers(family: Any) -> dict[str, Number]:
-    """The parameters of a family that are numbers with a `Range`, or else an `Axis`."""
-    found = {}
+def numbers(family: Any) -> list[tuple[str, type, float, float, bool, bool]]:
+    """The parameters of a family that are numbers with a `Range`, or else an `Axis`.
+
+    Of each: name, type, least and greatest value (of a length in runs), whether it is a length, whether it may be None.
+    """
+    found = []
     for each in fields_of(family):
         marks = {type(mark): mark for mark in each.marks}
         allowed = marks.get(Range) or marks.get(Axis)
@@ -112,7 +105,7 @@ def numbers(family: Any) -> dict[str, Number]:
         if kind in (int, float) and allowed:
             high = allowed.high if kind is float else min(allowed.high, MOST_STEPS)
             length = Axis in marks and marks[Axis].length
-            found[each.name] = Number(kind, allowed.low, high, length, NoneType in others)
+            found.append((each.name, kind, allowed.low, high, length, NoneType in others))
     return found
 
 
@@ -123,7 +116,7 @@ def check_parameters(schedule: Any) -> None:
     for name, choices in words(family).items():
         if (value := getattr(schedule, name)) not in choices:
             raise ValueError(f"{name}: must be one of {', '.join(map(repr, choices))}, got {value!r}")
-    for name, (kind, low, high, length, optional) in numbers(family).items():
+    for name, kind, low, high, length, optional in numbers(family):
         value = getattr(schedule, name)
         if not (optional and value is None):
             run = run_length(schedule) if length else 1
