@@ -85,7 +85,7 @@ class Store:
         """The record of a job, or None if it is not known; one that is damaged, or its losses, is not known."""
         record = self._fact("jobs", key)
         written = record.digests.get("losses") if record else None
-        return None if written and files.file_digest(self._losses(key)) != written else record
+        return None if written is not None and files.file_digest(self._losses(key)) != written else record
 
     def stopped(self, key: str) -> JobRecord | None:
         """What is known of a job that was stopped: a bound of its mean loss; None if it was not, or was done since."""

@@ -19,7 +19,7 @@ State = dict[str, Any]
 
 
 class Bounds(NamedTuple):
-    """Of the LR of each param group."""
+    """Of each param group, the initial LR and the bounds of the LR."""
 
     first: list[float]
     low: list[float]

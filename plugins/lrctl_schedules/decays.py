@@ -98,10 +98,7 @@ class StepDecay(Scalable):
         float, "length between drops of the LR", Axis(0.05, 1.0, log=True, length=True), Range(1e-9, 1)
     ] = 1 / 3
     factor: Annotated[
-        float,
-        "what the LR is multiplied by at each drop",
-        Axis(0.01, 1.0, log=True, grid=(0.1, 0.3, 0.5)),
-        Range(0, 1),
+        float, "what the LR is multiplied by at each drop", Axis(0.01, 1.0, log=True, grid=(0.1, 0.3, 0.5)), Range(0, 1)
     ] = 0.1
     lengths: LengthUnit = "fraction"
 

@@ -40,9 +40,7 @@ Warmup = Annotated[
 Rise = Literal["linear", "cosine", "exponential", "polynomial"]
 LengthUnit = Annotated[Lengths, "what lengths are in: fraction (of the run) or steps"]
 Decay = Annotated[
-    float,
-    "length of the cooldown at the end of the run",
-    Axis(0.0, 1.0, grid=(0.0, 0.05, 0.1, 0.25, 0.5), length=True),
+    float, "length of the cooldown at the end of the run", Axis(0.0, 1.0, grid=(0.0, 0.05, 0.1, 0.25, 0.5), length=True)
 ]
 End = Annotated[float, "LR at the end of the run, as a share of the peak", Axis(0.0, 1.0, variant=True)]
 PerGroup = float | tuple[float, ...]
