@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
@@ -23,8 +25,6 @@ from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from lrctl.planning.profile import Measured
 
 MEASURED = (
@@ -62,7 +62,6 @@ class Rehearsal:
 
     @property
     def scored_batches(self) -> int:
-        """Batches that jobs are scored on."""
         return sum(job.score_batches for job in self.jobs.values())
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
@@ -81,16 +80,15 @@ class Rehearsal:
             loss = 0.0
         else:
             # A run to the end is known by its peak, a segment of a search by the LR it leads to.
-            lr = peak_of(job) if job.evaluate or job.score_batches else job.schedule(job.stop)
+            whole = job.evaluate or job.score_batches
+            lrs = [*(job.lrs or ()), *map(job.schedule, range(job.start))] if whole else [job.schedule(job.stop)]
+            lr = max(lrs, default=0.0)
             loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
+        made_up = JobResult(job.key(self.spec), "ok", loss, job.steps, score=loss)
         metrics = {split: {"loss": loss} for split in job.evaluate}
-        made_up = JobResult(job.key(self.spec), "ok", loss, job.steps)
-        norms = (1.0,) * made_up.steps if job.gradient_norms else None
-        train_loss = loss if job.evaluate else None
-        stages = (loss,) * len(job.stages)
-        return replace(
-            made_up, score=loss, metrics=metrics, gradient_norms=norms, train_loss=train_loss, stage_losses=stages
-        )
+        norms = (1.0,) * job.steps if job.gradient_norms else None
+        train_loss, stages = loss if job.evaluate else None, (loss,) * len(job.stages)
+        return replace(made_up, metrics=metrics, gradient_norms=norms, train_loss=train_loss, stage_losses=stages)
 
     def again(self, key: str | None) -> list[SegmentJob]:
         """The jobs that are trained again for the checkpoint that is handed over, where its job left none."""
@@ -101,25 +99,15 @@ class Rehearsal:
         return jobs
 
 
-def peak_of(job: SegmentJob) -> float:
-    """The highest LR of a run up to the end of a job."""
-    assert not isinstance(job.schedule, AdaptiveSchedule)
-    return max((*(job.lrs or ()), *map(job.schedule, range(job.start))), default=0.0)
-
-
 class Guess:
     """Stands for a workload whose runs have a closed form: computing them would take as long as the search."""
 
     def expected_losses(self, lrs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """1 for each run: (n, steps) to (n,)."""
-        import numpy as np
-
         return np.ones(len(lrs))
 
     def expected_gradient(self, lrs: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
         """1, and no slope: (steps,) to (steps,)."""
-        import numpy as np
-
         return 1.0, np.zeros(len(lrs))
 
 
@@ -127,13 +115,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     """What a search whose strategy is `command` would take. Nothing is trained, and no data are fetched.
 
     A search that follows another path than the rehearsal can take somewhat more or fewer jobs. Jobs that are stopped
-    early are counted as whole ones.
-
-    Args:
-        command: a registered strategy's name.
-        recipe: from `lrctl.recipe.parse.read`.
-        store: where results of jobs may be known.
-        measure: False leaves time, memory and disk null, and is fast.
+    early are counted as whole ones. Without `measure` time, memory and disk are null, and it is fast.
 
     Returns:
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
@@ -143,9 +125,6 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         `checkpoint_bytes`, `peak_disk_bytes` of the checkpoints that exist at a time; `data_bytes` that are to be made
         ready first, 0 if none or unknown; `held_out_splits` that are evaluated; `notes` on how it was measured. What
         could not be measured is null, and a note says why.
-
-    Raises:
-        UsageError: the recipe, workload or device cannot be used.
     """
     part, params = registry().get("strategy", command), recipe.params(command)
     run_spec = recipe.run_spec
@@ -157,27 +136,23 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     rehearsal = Rehearsal(rehearsed.spec)
     found = drive(moved, rehearsal.run_batch)
     again = rehearsal.again(found.checkpoint)
-    jobs = [job for job in rehearsal.jobs.values() if job.steps]
-    steps = sum(job.steps for job in [*jobs, *again]) - rehearsal.measuring
+    steps = sum(job.steps for job in [*rehearsal.jobs.values(), *again]) - rehearsal.measuring
     forwards = rehearsal.measuring + rehearsal.scored_batches
+    keys = [key for key, job in rehearsal.jobs.items() if job.steps]
     # Opening a folder that is not a store yet would make it one.
     place = Store(store) if (Path(store) / "store.json").is_file() else None
+    known = [key for key in keys if place.record(key) or place.stopped(key)] if place else []
     return {
         "command": command,
         "workload": recipe.workload.name,
-        "jobs": len(jobs),
-        "jobs_known": sum(place is not None and known(place, job.key(rehearsed.spec)) for job in jobs),
+        "jobs": len(keys),
+        "jobs_known": len(known),
         "steps": steps,
         "forwards": forwards,
         "full_runs": (steps + FORWARD * forwards) / recipe.training.steps,
         **costs(recipe, rehearsed, rehearsal, again, measure),
         "held_out_splits": list(SPLITS),
     }
-
-
-def known(place: Store, key: str) -> bool:
-    """Whether a job was trained before, to its end or until it could not be chosen any more."""
-    return place.record(key) is not None or place.stopped(key) is not None
 
 
 def costs(
@@ -192,9 +167,9 @@ def costs(
     if not measure:
         return found
     try:
-        if rehearsed.workload is None:
+        if (workload := rehearsed.workload) is None:
             raise MissingError(rehearsed.missing)
-        found["data_bytes"] = prepared_bytes(rehearsed)
+        found["data_bytes"] = workload.prepared_bytes() if isinstance(workload, StandIn) else 0
         measured = probe(rehearsed, scored=any(job.score_batches for job in rehearsal.jobs.values()))
     except MissingError as error:
         return found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
@@ -214,18 +189,8 @@ def costs(
     }
 
 
-def prepared_bytes(rehearsed: Rehearsed) -> int:
-    """How many bytes of data are to be made ready."""
-    return rehearsed.workload.prepared_bytes() if isinstance(rehearsed.workload, StandIn) else 0
-
-
 def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
-    """What training takes in one worker, measured on a throw-away model.
-
-    Raises:
-        UsageError: the workload cannot be trained.
-        MissingError: it needs something that is not here.
-    """
+    """What training takes in one worker, measured on a throw-away model."""
     from lrctl.engine.worker import quiet_torch
     from lrctl.planning.profile import measure
 

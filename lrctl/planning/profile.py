@@ -56,17 +56,8 @@ def measure(
 
     The batch is cut down first: to one row, then to two, four, and so on. Steps on whole batches, and an evaluation of
     all `splits`, are measured only where these show that it does not take long; else the time of a step is
-    extrapolated.
-
-    Args:
-        workload: what is trained.
-        spec: how it is trained.
-        stand_in: take made-up batches, since the data are not ready; then nothing is evaluated.
-        scored: the model is scored too, on batches like those that it is trained on.
-        splits: what an evaluation is of.
-
-    Raises:
-        UsageError: the batches cannot be cut into `spec.micro_batches`.
+    extrapolated. With `stand_in` batches are made up, since the data are not ready, and nothing is evaluated; with
+    `scored` the model is scored too, on batches like those that it is trained on.
     """
     profiler = set_up(workload, spec, stand_in, scored)
     notes = simplify(profiler)
@@ -160,7 +151,6 @@ def extrapolated(costs: list[StepCost], length: int, of: Callable[[StepCost], fl
 
 
 def mean_seconds(profiler: Profiler, possible: int) -> float:
-    """Mean seconds of a step, over as many as there is time for."""
     warm_up, n = min(3, possible // 8), min(TIMED_STEPS, possible)
     for step in range(warm_up):
         profiler.step(step)

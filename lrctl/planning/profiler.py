@@ -6,19 +6,22 @@ Imports torch.
 from __future__ import annotations
 
 import time
+import weakref
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import StandIn, Workload
 from lrctl.engine import optimizers
+from lrctl.engine.batches import tensors_in
 from lrctl.engine.lr_control import set_lr
 from lrctl.engine.passes import backward, batch_of, evaluate, frozen, loss_of, precision, seed_all
-from lrctl.planning.peak_memory import PeakMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,33 @@ class StepCost:
     forward: int
 
 
+class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of the tensors that operations make in a block, on any device."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = self.peak = 0  # bytes of those that exist now, and the most that existed at a time
+        self._sizes: dict[int, int] = {}
+
+    def __torch_dispatch__(
+        self, operation: Callable[..., Any], _types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = {tensor.untyped_storage().data_ptr() for tensor in tensors_in([args, kwargs or {}])}
+        result = operation(*args, **(kwargs or {}))
+        for tensor in tensors_in(result):
+            storage = tensor.untyped_storage()
+            place = storage.data_ptr()
+            if place not in given | self._sizes.keys():  # a view takes no memory of its own
+                self._sizes[place] = storage.nbytes()
+                self.live += storage.nbytes()
+                self.peak = max(self.peak, self.live)
+                weakref.finalize(storage, self._remove, place)
+        return result
+
+    def _remove(self, place: int) -> None:
+        self.live -= self._sizes.pop(place)
+
+
 @dataclass(slots=True)
 class Profiler:
     """Measures a throw-away model and its optimizer, with LR 0."""
@@ -51,26 +81,22 @@ class Profiler:
     scored: bool
 
     def batch(self, step: int) -> Any:
-        """The batch of a step, or one that stands in for it."""
         if self.stand_in and isinstance(self.workload, StandIn):
             seed_all(self.spec.seed, step, torch.device(self.spec.device))
             return self.workload.stand_in(step)
         return batch_of(self.workload, self.spec, step)
 
     def step(self, step: int) -> None:
-        """One update as in training."""
         backward(self.workload, self.model, self.spec, self.batch(step))
         self.update()
 
     def update(self) -> None:
-        """Clip, update the weights, and forget the gradients."""
         if self.spec.optimizer and self.spec.optimizer.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.spec.optimizer.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def step_cost(self, batch: Any, length: int) -> StepCost:
-        """What a batch of that many rows takes, in one piece."""
         storages: dict[int, int] = {}
 
         def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -97,14 +123,12 @@ class Profiler:
         return memory.peak
 
     def evaluate(self, split: str) -> None:
-        """Evaluate a split as after training."""
         device = torch.device(self.spec.device)
         with frozen(self.model), precision(self.spec.dtype, device):
             seed_all(self.spec.seed, split, device)
             evaluate(self.workload, self.model, split)
 
     def evaluation_seconds(self, splits: tuple[str, ...]) -> float:
-        """Seconds that evaluating all splits takes."""
         began = self.now()
         for split in splits:
             self.evaluate(split)
@@ -138,7 +162,6 @@ class FirstPassDone(Exception):  # noqa: N818
 
 
 def set_up(workload: Workload, spec: TrainSpec, stand_in: bool, scored: bool) -> Profiler:
-    """A throw-away model on the device, in training mode."""
     device = torch.device(spec.device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -22,36 +22,21 @@ NAMES = ("workload.name", "executor.name", "optimizer.name")
 class Layer:
     """The tables of one recipe, without those of the recipe it extends.
 
-    `refused` tells why the `file.py:Class` it names may not be run, if so.
+    `refused` tells why the `file.py:Class` it names may not be run, if so; None where it names no workload.
     """
 
     source: str
     tables: dict[str, Any]
-    refused: str
-
-    @property
-    def names_workload(self) -> bool:
-        """Whether it says which workload is trained."""
-        table = self.tables.get("workload")
-        return isinstance(table, dict) and "name" in table
+    refused: str | None
 
 
 def layers(name: str) -> list[Layer]:
-    """A recipe given by name or file, after the recipe that it extends, if any, and so on: the first extends none.
-
-    Raises:
-        UsageError: one cannot be read, or extends what it may not.
-    """
+    """A recipe given by name or file, after the recipe that it extends, if any, and so on: the first extends none."""
     path = find(name)
     source = path.name if is_file_name(name) else name
     found: list[Layer] = []
     seen: list[Path] = []
-    while True:
-        if path.resolve() in seen:
-            loop = [layer.source for layer in found[seen.index(path.resolve()) :]]
-            raise UsageError(
-                f"{loop[-1]}: extends: {' -> '.join([*loop, loop[0]])} is a loop; one of them must extend nothing"
-            )
+    while path.resolve() not in seen:
         seen.append(path.resolve())
         tables = parse(path)
         base = tables.pop("extends", None)
@@ -60,14 +45,11 @@ def layers(name: str) -> list[Layer]:
         if base is None:
             return found[::-1]
         path, source = extended(base, path.parent, source), str(base)
+    loop = [layer.source for layer in found[seen.index(path.resolve()) :]]
+    raise UsageError(f"{loop[-1]}: extends: {' -> '.join([*loop, loop[0]])} is a loop; one of them must extend nothing")
 
 
 def parse(path: Path) -> dict[str, Any]:
-    """The raw tables of a file.
-
-    Raises:
-        UsageError: it cannot be read, or is not TOML.
-    """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -77,11 +59,6 @@ def parse(path: Path) -> dict[str, Any]:
 
 
 def extended(base: Any, folder: Path, source: str) -> Path:
-    """The file of the recipe that a recipe in `folder` extends.
-
-    Raises:
-        UsageError: there is none, or it is a file outside of that folder.
-    """
     where = f"{source}: extends"
     if not isinstance(base, str):
         raise UsageError(f"{where}: must be a recipe's name or a TOML file, got {base!r}")
@@ -145,16 +122,10 @@ def restart(tables: dict[str, Any], table: str, name: Any) -> None:
 
 
 def is_file_name(name: str) -> bool:
-    """Whether `--recipe` was given a file rather than the name of a bundled recipe."""
     return name.endswith(".toml") or ("/" in name and name not in bundled())
 
 
 def find(name: str) -> Path:
-    """The file of a recipe given by name or path.
-
-    Raises:
-        UsageError: there is none.
-    """
     if name in bundled():
         return bundled()[name]
     if not is_file_name(name):
@@ -185,9 +156,11 @@ def hint(name: str, first: str = "") -> str:
     return f"{first}choose from: {', '.join(sorted(overview))}"
 
 
-def confine(table: Any, folder: Path, source: str) -> str:
-    """Resolve a recipe's `file.py:Class` against the recipe's folder; why it may not be run, if it lies outside."""
-    name = table.get("name") if isinstance(table, dict) else None
+def confine(table: Any, folder: Path, source: str) -> str | None:
+    """Resolve a recipe's `file.py:Class` against the recipe's folder: a `Layer.refused`."""
+    if not isinstance(table, dict) or "name" not in table:
+        return None
+    name = table["name"]
     if not isinstance(name, str) or not is_code(name):
         return ""
     file, _, cls = name.rpartition(":")

@@ -33,7 +33,7 @@ def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *,
         if tables:
             check(tables, source)  # so that a mistake is told of the file that it is in
         tables, source = merge(layer.tables, tables), layer.source
-        refused = layer.refused if layer.names_workload else refused
+        refused = refused if layer.refused is None else layer.refused
     if allow_code or "workload.name" in (overrides or {}):
         refused = ""
     # Names first: another workload or executor starts from its own defaults.
@@ -43,11 +43,6 @@ def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *,
 
 
 def check(tables: Mapping[str, Any], source: str) -> Recipe:
-    """A recipe from raw tables.
-
-    Raises:
-        UsageError: a table, key or value in it is not allowed.
-    """
     for name, table in tables.items():
         if name not in TABLES:
             raise unknown("table", name, TABLES, f"{source}: [{name}]")
@@ -67,7 +62,6 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
 
 
 def check_strategy(name: str, table: Any, source: str) -> Any:
-    """The parameters of a strategy from its table."""
     where = f"{source}: strategy.{name}"
     part = registry().get("strategy", name, where)
     if not isinstance(table, dict):
@@ -89,7 +83,6 @@ def check_workload(table: Mapping[str, Any], source: str) -> Choice:
 
 
 def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
-    """The optimizer table: a known name, and its settings."""
     where = f"{source}: optimizer"
     name, params = split_name({"name": AUTO, **table}, where)
     if name != AUTO and name not in OPTIMIZERS:
@@ -102,16 +95,11 @@ def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
 
 
 def named_in(params: Any) -> set[str]:
-    """The names of the parameters that a dataclass declares."""
     return {field.name for field in fields.fields_of(params)}
 
 
 def check_plain(value: Any, where: str) -> None:
-    """Refuse a value of TOML that JSON cannot hold: a date, a time, or a number that is not finite.
-
-    Raises:
-        UsageError: names the value.
-    """
+    """Refuse a value of TOML that JSON cannot hold: a date, a time, or a number that is not finite."""
     if isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             check_plain(item, f"{where}.{key}")
@@ -121,19 +109,16 @@ def check_plain(value: Any, where: str) -> None:
 
 def check_executor(table: Mapping[str, Any], source: str) -> Choice:
     """The executor table; `auto` takes the parameters of any built-in choice and is resolved by the session."""
-    name, params = split_name({"name": AUTO, **table}, f"{source}: executor")
-    if name == AUTO:
-        return Choice(name, fields.build(Auto, params, f"{source}: executor"))
-    if name not in (known := registry().names("executor")):
-        raise unknown("executor", name, [AUTO, *known], f"{source}: executor.name")
-    part = registry().get("executor", name)
-    return Choice(name, fields.build(part.params, params, f"{source}: executor"))
+    where = f"{source}: executor"
+    name, params = split_name({"name": AUTO, **table}, where)
+    if name not in (known := [AUTO, *registry().names("executor")]):
+        raise unknown("executor", name, known, f"{where}.name")
+    kind = Auto if name == AUTO else registry().get("executor", name).params
+    return Choice(name, fields.build(kind, params, where))
 
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """Parameters of the executor `auto`."""
-
     workers: Annotated[int, "worker processes; 0 is one per CPU core or GPU"] = 0
 
     def __post_init__(self) -> None:
@@ -142,7 +127,6 @@ class Auto:
 
 
 def split_name(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
-    """The `name` of a table and the rest of it."""
     name = table.get("name")
     if not isinstance(name, str):
         raise UsageError(f"{where}.name: must be a string, got {name!r}")
@@ -162,9 +146,6 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
     >>> parse_setting("training.steps=100"), parse_setting("workload.tokenizer=bytes")
     (('training.steps', 100), ('workload.tokenizer', 'bytes'))
-
-    Raises:
-        UsageError: there is no `=` or no table.
     """
     key, equals, value = text.partition("=")
     key = key.strip()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -11,7 +13,6 @@ from lrctl.contracts.exact import Exact
 from lrctl.contracts.optimizers import OPTIMIZERS, OptimizerSettings
 from lrctl.contracts.params import UNKEYED, build, identity
 from lrctl.contracts.strategy import RunSpec
-from lrctl.recipe import toml
 from lrctl.recipe.workloads import is_code, load_workload
 from lrctl.registry.registry import registry
 
@@ -95,12 +96,10 @@ class OptimizerChoice:
 
     @property
     def name(self) -> str:
-        """As the recipe has it."""
         return AUTO if self.auto else self.settings.name
 
     @property
     def changed(self) -> dict[str, Any]:
-        """The name, and the settings that are not at their defaults."""
         return {"name": self.name, **identity(self.settings)}
 
     @property
@@ -146,11 +145,7 @@ class Recipe:
         )
 
     def params(self, strategy: str) -> Any:
-        """The parameters of a strategy.
-
-        Raises:
-            UsageError: the recipe has no table for it, and not all its parameters have defaults.
-        """
+        """The parameters of a strategy."""
         if strategy in self.strategies:
             return self.strategies[strategy]
         part = registry().get("strategy", strategy)
@@ -159,7 +154,7 @@ class Recipe:
     def to_toml(self, strategy: str) -> str:
         """The recipe as TOML, with every value that decides the result of this strategy spelt out."""
         params = self.params(strategy)
-        return toml.tables(
+        return toml_tables(
             {
                 "training": asdict(self.training),
                 "optimizer": self.optimizer.table,
@@ -168,3 +163,32 @@ class Recipe:
                 f"strategy.{strategy}": {} if params is None else asdict(params),
             }
         )
+
+
+def toml_tables(content: Mapping[str, Mapping[str, Any]]) -> str:
+    """Tables as TOML. None is left out."""
+    lines: list[str] = []
+    for name, table in content.items():
+        if table:
+            entries = (f"{toml_key(k)} = {toml_value(v)}" for k, v in table.items() if v is not None)
+            lines += [f"[{name}]", *entries, ""]
+    return "\n".join(lines)
+
+
+def toml_key(key: str) -> str:
+    """A key as TOML: bare where that is allowed."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)
+
+
+def toml_value(item: Any) -> str:
+    """A value as TOML: JSON's spelling, but for tables and for the character 7F.
+
+    >>> toml_value({"a": [1, "b"]})
+    '{a = [1, "b"]}'
+    """
+    if isinstance(item, Mapping):
+        return "{" + ", ".join(f"{toml_key(k)} = {toml_value(v)}" for k, v in item.items()) + "}"
+    if isinstance(item, list | tuple):
+        return "[" + ", ".join(map(toml_value, item)) + "]"
+    # JSON's \u escapes go in pairs beyond U+FFFF, which TOML refuses.
+    return json.dumps(item, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -25,57 +25,44 @@ def is_code(workload: str) -> bool:
 
 
 def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
-    """Build a workload by its registered name or from the user's own file.
-
-    Raises:
-        UsageError: the file or class cannot be used, or the parameters do not fit it.
-    """
+    """Build a workload by its registered name or from the user's own file."""
+    where = f"workload {name}"
     if not is_code(name):
         part = registry().get("workload", name)
-        built: Workload = part.target(fields.build(part.params, params, f"workload {name}"), seed)
+        built: Workload = part.target(fields.build(part.params, params, where), seed)
         return built
     file, _, class_name = name.rpartition(":")
     cls = load_class(file, class_name)
     try:
         inspect.signature(cls).bind(seed=seed, **params)
     except TypeError as error:
-        raise UsageError(
-            f"workload {name}: {error}; the class is built as {cls.__name__}(seed=..., **params)"
-        ) from error
+        raise UsageError(f"{where}: {error}; the class is built as {cls.__name__}(seed=..., **params)") from error
     try:
         workload = cls(seed=seed, **params)
     except Exception as error:
-        raise UsageError(
-            f"workload {name}: building it raised {type(error).__name__}: {error}; --debug shows where"
-        ) from error
-    missing = [m for m in ("model", "batch", "loss", "evaluate") if not callable(getattr(workload, m, None))]
-    if missing:
-        raise UsageError(
-            f"workload {name}: the class has no method {', '.join(missing)}; see README.md, Your own model"
-        )
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{where}: building it raised {reason}; --debug shows where") from error
+    if missing := [m for m in ("model", "batch", "loss", "evaluate") if not callable(getattr(workload, m, None))]:
+        raise UsageError(f"{where}: the class has no method {', '.join(missing)}; see README.md, Your own model")
     return workload  # type: ignore[no-any-return]
 
 
 def load_class(file: str, name: str) -> Any:
-    """The class `name` of a Python file.
-
-    Raises:
-        UsageError: the file cannot be run, or has no such class.
-    """
-    workload = f"{file}:{name}"
+    workload, path = f"{file}:{name}", Path(file).resolve()
     try:
-        module = run_file(Path(file).resolve(), source_digest(workload))
+        module = run_file(path, source_digest(workload))
+    except UsageError:
+        raise
     except (Exception, SystemExit) as error:
-        if isinstance(error, UsageError):
-            raise
-        path = Path(file).resolve()
         raise UsageError(
             f"workload {workload}: {path.name}, line {line_of(error, path)}: {type(error).__name__}: "
             f"{getattr(error, 'msg', error)}; mend the file, --debug shows more"
         ) from error
-    if not isinstance(getattr(module, name, None), type):
-        raise unknown("class", name, classes_in(module), f"workload {workload}")
-    return getattr(module, name)
+    found = getattr(module, name, None)
+    if not isinstance(found, type):
+        own = (n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__)
+        raise unknown("class", name, own, f"workload {workload}")
+    return found
 
 
 @cache
@@ -113,17 +100,8 @@ def content_digest(name: str, workload: Workload) -> str:
     return source_digest(name) + (workload.prepare() if isinstance(workload, Prepared) else "")
 
 
-def classes_in(module: Any) -> Iterator[str]:
-    """Names of the classes that a module defines itself."""
-    return (n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__)
-
-
 def source_digest(name: str) -> str:
-    """Digest of the user's file behind `file.py:Class`; empty for a registered workload.
-
-    Raises:
-        UsageError: the file cannot be read.
-    """
+    """Digest of the user's file behind `file.py:Class`; empty for a registered workload."""
     if not is_code(name):
         return ""
     path = Path(name.rpartition(":")[0]).resolve()

@@ -253,9 +253,9 @@ def registry() -> Registry:
     found = Registry(manager)
     for entry in wanted(os.environ.get("LRCTL_PLUGINS")):
         try:
-            manager.register(entry.load(), name=module_name(entry))
+            manager.register(entry.load(), name=entry.module)
         except Exception as error:
-            found.set_aside(module_name(entry), error)
+            found.set_aside(entry.module, error)
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -272,11 +272,6 @@ def wanted(restriction: str | None) -> list[EntryPoint]:
     if restriction is None:
         return entries
     names = {name.strip() for name in restriction.split(",") if name.strip()}
-    for name in sorted(names - {word for entry in entries for word in (entry.name, module_name(entry))}):
+    for name in sorted(names - {word for entry in entries for word in (entry.name, entry.module)}):
         raise unknown("plugin", name, (e.name for e in entries if e.dist not in own), where=f"LRCTL_PLUGINS: {name}")
-    return [entry for entry in entries if entry.dist in own or names & {entry.name, module_name(entry)}]
-
-
-def module_name(entry: EntryPoint) -> str:
-    """A plugin's name for people: the module it imports."""
-    return entry.module
+    return [entry for entry in entries if entry.dist in own or names & {entry.name, entry.module}]

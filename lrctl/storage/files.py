@@ -52,7 +52,6 @@ def cannot_write(path: Path, error: Exception) -> StoreError:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file at once or not at all."""
     with aside(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

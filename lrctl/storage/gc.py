@@ -22,10 +22,6 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
 
     An unfinished run may be at work: while there is one, nothing younger than an hour goes, for it may be new and not
     yet named. A search that misses something in spite of that trains it again.
-
-    Args:
-        store: the store.
-        dry_run: only tell.
     """
     # In this order: a search opens its run before it writes the first file of a job.
     files = {kind: job_files(store, kind) for kind in KINDS}
@@ -71,7 +67,6 @@ def facts(files: Mapping[str, Sequence[Path]]) -> dict[str, Mapping[str, Any]]:
 
 
 def lineages(keys: Iterable[str], jobs: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """These jobs and all that led to them."""
     found: set[str] = set()
     for each in keys:
         key: Any = each
@@ -82,7 +77,6 @@ def lineages(keys: Iterable[str], jobs: Mapping[str, Mapping[str, Any]]) -> set[
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping | list):

@@ -15,11 +15,7 @@ from lrctl.storage.runs import finished
 
 
 def schedule_given(store: str | Path, source: str) -> tuple[Any, int]:
-    """The schedule that `RUN|schedule.json` stands for, and for how many steps it is.
-
-    Raises:
-        UsageError: there is no such file or run, or it holds no schedule.
-    """
+    """The schedule that `RUN|schedule.json` stands for, and for how many steps it is."""
     if is_file(source):
         return read_schedule(source)
     run = finished(store, source)
@@ -38,9 +34,6 @@ def settle(
 
     The recipe of a run is taken where none is given, and the run's length is that of the schedule, stretched or not,
     where it is not given. A strategy that works on neither is left as it is.
-
-    Raises:
-        UsageError: there is no such file or run, or it holds no schedule.
     """
     settled = dict(overrides)
     prefix = f"strategy.{part.name}."

@@ -59,23 +59,15 @@ class RunIdentity:
 
     @property
     def steps(self) -> int:
-        """Of a whole training run."""
         return int(self.training["steps"])
 
     @property
     def seed(self) -> int:
-        """Of the recipe."""
         return int(self.training.get("seed", 0))
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object."""
         return {"format": FORMAT, **asdict(self)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunIdentity:
-        """The inverse of `to_json`.
-
-        Raises:
-            KeyError: something is missing.
-        """
         return cls(**{field.name: document[field.name] for field in fields(cls)})

@@ -36,47 +36,29 @@ class FinishedRun:
 
     @property
     def recipe(self) -> str:
-        """The recipe as TOML."""
         return self.store.recipe(self.name)
 
     @property
     def identity(self) -> RunIdentity:
-        """What decided its result.
-
-        Raises:
-            StoreError: that is missing or damaged.
-        """
         found = self.store.identity(self.name)
         if found is None:
             raise StoreError(f"run {self.name}: its identity.json is missing or damaged; run the search again")
         return found
 
     def history(self, key: str | None = None) -> np.ndarray[Any, Any]:
-        """The loss and LR of every step of the run that ended with job `key` (default: the one handed over).
-
-        Raises:
-            StoreError: a job on the way is missing or damaged.
-        """
+        """The loss and LR of every step of the run that ended with job `key` (default: the one handed over)."""
         return self.store.history(key or self.result.checkpoint or "")
 
     @property
     def rebuilt(self) -> Any:
-        """The schedule as it stands in the result.
-
-        Raises:
-            UsageError: there is none, or its family is not registered.
-        """
+        """The schedule as it stands in the result."""
         if self.result.schedule is None:
             raise UsageError(f"run {self.name}: it found no schedule; `lrctl runs show` tells why")
         return rebuilt(self.result.schedule, f"run {self.name}")
 
     @property
     def schedule(self) -> Any:
-        """The schedule that the run found; that of an adaptive one is replayed from the LRs really used.
-
-        Raises:
-            UsageError: its family is not registered, or gives other LRs now than the run was trained with.
-        """
+        """The schedule that the run found; that of an adaptive one is replayed from the LRs really used."""
         schedule = self.rebuilt
         if isinstance(schedule, AdaptiveSchedule):
             if (scope := getattr(schedule, "scope", "global")) != "global":
@@ -102,22 +84,12 @@ class FinishedRun:
 
 
 def existing(store: str | Path) -> Store:
-    """A store that is there already.
-
-    Raises:
-        UsageError: there is none at that path.
-    """
     if not (Path(store) / "store.json").is_file():
         raise UsageError(f"--store {store}: there is no store; give the folder that a search kept its results in")
     return Store(store)
 
 
 def finished(store: str | Path, name: str) -> FinishedRun:
-    """A finished run by its name.
-
-    Raises:
-        UsageError: there is no such run, or it is not finished.
-    """
     place = existing(store)
     if name not in place.runs():
         known = [run for run in place.runs() if place.run_result(run)]

@@ -16,21 +16,9 @@ from typing import TYPE_CHECKING, Any
 from lrctl._version import __version__
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.run_result import RunResult
-from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.errors import StoreError, UsageError
 from lrctl.registry.schedules import SCHEDULE_FORMAT
-from lrctl.storage.files import (
-    ASIDE,
-    aside,
-    cannot_write,
-    file_digest,
-    read_json,
-    read_signed,
-    signed,
-    write_json,
-    write_signed,
-    write_text,
-)
+from lrctl.storage import files
 from lrctl.storage.identity import RunIdentity
 
 if TYPE_CHECKING:
@@ -61,36 +49,30 @@ class Store:
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"--store {self.path}: {error.strerror}; choose a folder that can be written") from error
-        if marker.exists():
-            self._check_format(marker)
-        else:
-            write_json(marker, {"format": FORMAT})
+        if not marker.exists():
+            files.write_json(marker, {"format": FORMAT})
+        if (found := (files.read_json(marker) or {}).get("format")) != FORMAT:
+            raise UsageError(
+                f"{marker}: the store's format is {found!r}, this lrctl reads {FORMAT!r}; "
+                "update lrctl or choose another --store"
+            )
         self._sweep()
 
     def _check_ours(self, marker: Path) -> None:
         """Refuse a folder with other things in it: files are deleted in a store."""
         if not self.path.is_dir() or marker.exists():
             return
-        others = [p.name for p in self.path.iterdir() if p.name not in FOLDERS and not p.name.startswith(ASIDE)]
+        others = [p.name for p in self.path.iterdir() if p.name not in FOLDERS and not p.name.startswith(files.ASIDE)]
         if others and not marker.exists():  # another process may have made it a store meanwhile
             raise UsageError(
                 f"--store {self.path}: the folder is not a store and holds other things ({sorted(others)[0]}, ...); "
                 "choose an empty or new folder"
             )
 
-    @staticmethod
-    def _check_format(marker: Path) -> None:
-        found = (read_json(marker) or {}).get("format")
-        if found != FORMAT:
-            raise UsageError(
-                f"{marker}: the store's format is {found!r}, this lrctl reads {FORMAT!r}; "
-                "update lrctl or choose another --store"
-            )
-
     def _sweep(self) -> None:
         """Delete what killed processes left aside, unless it may still be in use."""
         for pattern in ("", "jobs/", "stopped/", "losses/", "checkpoints/", "runs/*/", "runs/*/report/"):
-            for left in self.path.glob(f"{pattern}{ASIDE}*"):
+            for left in self.path.glob(f"{pattern}{files.ASIDE}*"):
                 try:
                     if left.is_file() and time.time() - left.stat().st_mtime > STALE:
                         left.unlink()
@@ -102,21 +84,21 @@ class Store:
     def record(self, key: str) -> JobRecord | None:
         """The record of a job, or None if it is not known; one that is damaged, or its losses, is not known."""
         record = self._fact("jobs", key)
-        damaged = record and "losses" in record.digests and file_digest(self._losses(key)) != record.digests["losses"]
-        return None if damaged else record
+        written = record.digests.get("losses") if record else None
+        return None if written is not None and files.file_digest(self._losses(key)) != written else record
 
     def stopped(self, key: str) -> JobRecord | None:
         """What is known of a job that was stopped: a bound of its mean loss; None if it was not, or was done since."""
         return self._fact("stopped", key)
 
     def _fact(self, folder: str, key: str) -> JobRecord | None:
-        document = read_signed(self.path / folder / f"{key}.json")
+        document = files.read_signed(self.path / folder / f"{key}.json")
         return JobRecord.from_json(document) if document and document.get("key") == key else None
 
     def put_record(self, record: JobRecord) -> None:
         """Record a job, the last write of it. What a stopped job gave is kept apart."""
         folder = "stopped" if record.status == "stopped" else "jobs"
-        write_signed(self.path / folder / f"{record.key}.json", record.to_json())
+        files.write_signed(self.path / folder / f"{record.key}.json", record.to_json())
         if folder == "jobs":
             (self.path / "stopped" / f"{record.key}.json").unlink(missing_ok=True)
 
@@ -128,11 +110,7 @@ class Store:
         self.drop_checkpoints({key})
 
     def lineage(self, key: str | None) -> list[str]:
-        """The jobs that lead to this one, oldest first, itself last.
-
-        Raises:
-            StoreError: one of them is not known.
-        """
+        """The jobs that lead to this one, oldest first, itself last."""
         keys: list[str] = []
         while key is not None:
             keys.append(key)
@@ -153,9 +131,9 @@ class Store:
 
         table = np.empty(len(losses), dtype=[("loss", "<f4"), ("lr", "<f8")])
         table["loss"], table["lr"] = losses, lrs
-        with aside(self._losses(key)) as temporary:
+        with files.aside(self._losses(key)) as temporary:
             np.save(temporary, table, allow_pickle=False)
-        return file_digest(self._losses(key)) or ""
+        return files.file_digest(self._losses(key)) or ""
 
     def losses(self, key: str) -> np.ndarray[Any, Any]:
         """The loss and LR of each step of one job: a structured array with fields `loss` and `lr`."""
@@ -189,15 +167,9 @@ class Store:
     # Runs
 
     def runs(self) -> list[str]:
-        """The names of all runs, finished or not."""
         return sorted(p.name for p in (self.path / "runs").iterdir() if p.is_dir() and not p.name.startswith("."))
 
     def run(self, name: str) -> Path:
-        """The folder of a run.
-
-        Raises:
-            UsageError: the name would lead out of `runs`.
-        """
         # A run's folder can be deleted, so this must never be another folder.
         if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(name.encode()) < 256:
             raise UsageError(f"--name {name!r}: must be the name of one folder, without a dot in front")
@@ -205,7 +177,7 @@ class Store:
 
     def run_result(self, name: str) -> RunResult | None:
         """The result of a run; None if the run is not finished, or its result is damaged."""
-        document = read_signed(self.run(name) / "result.json")
+        document = files.read_signed(self.run(name) / "result.json")
         try:
             return RunResult.from_json(document) if document else None
         except (KeyError, TypeError, ValueError):
@@ -213,7 +185,7 @@ class Store:
 
     def identity(self, name: str) -> RunIdentity | None:
         """What decides the result of a run; None if that is missing or damaged."""
-        document = read_signed(self.run(name) / "identity.json")
+        document = files.read_signed(self.run(name) / "identity.json")
         try:
             return RunIdentity.from_json(document) if document else None
         except KeyError:
@@ -228,7 +200,7 @@ class Store:
 
     def document(self, result: RunResult) -> dict[str, Any]:
         """The result of a finished run as `--json` prints it: signed, and with where its files are."""
-        return signed(result.to_json()) | {"files": self.files(result)}
+        return files.signed(result.to_json()) | {"files": self.files(result)}
 
     def files(self, result: RunResult) -> dict[str, str | None]:
         """Where a finished run's files are: None for a checkpoint or schedule that it does not have."""
@@ -240,11 +212,7 @@ class Store:
         }
 
     def begin(self, name: str, identity: RunIdentity, recipe: str, environment: dict[str, Any]) -> None:
-        """Open a run with its identity, its recipe as TOML, and what it runs on.
-
-        Raises:
-            UsageError: there is a run of this name with other settings.
-        """
+        """Open a run with its identity, its recipe as TOML, and what it runs on."""
         frozen = self.run(name) / "recipe.toml"
         if self.identity(name) not in (None, identity):
             raise UsageError(
@@ -253,18 +221,20 @@ class Store:
         try:
             self.run(name).mkdir(exist_ok=True)
         except OSError as error:
-            raise cannot_write(self.run(name), error) from error
-        write_text(frozen, recipe)
-        write_json(self.run(name) / "environment.json", environment)
-        write_signed(self.run(name) / "identity.json", identity.to_json())
+            raise files.cannot_write(self.run(name), error) from error
+        files.write_text(frozen, recipe)
+        files.write_json(self.run(name) / "environment.json", environment)
+        files.write_signed(self.run(name) / "identity.json", identity.to_json())
 
     def finish(self, result: RunResult) -> None:
         """Close a run: its schedule if it has one, then its result: the fact that it is finished."""
         if result.schedule:
-            write_json(self.run(result.run) / "schedule.json", schedule_file(result, result.schedule))
+            document = {"format": SCHEDULE_FORMAT, "steps": result.steps, "schedule": asdict(result.schedule)}
+            made_by = {"lrctl": __version__, "command": result.command, "run": result.run}
+            files.write_json(self.run(result.run) / "schedule.json", document | {"made_by": made_by})
         for key in result.handed_over:
             self.handed_over(key).touch()
-        write_signed(self.run(result.run) / "result.json", result.to_json())
+        files.write_signed(self.run(result.run) / "result.json", result.to_json())
 
     def remove_run(self, name: str) -> None:
         """Delete a run's folder, and the marks of what only it handed over; its jobs stay."""
@@ -274,9 +244,3 @@ class Store:
             others = [other for run in self.runs() if (other := self.run_result(run))]
             for key in result.handed_over.difference(*(other.handed_over for other in others)):
                 self.handed_over(key).unlink(missing_ok=True)
-
-
-def schedule_file(result: RunResult, schedule: ScheduleRecord) -> dict[str, Any]:
-    """The content of schedule.json: what a schedule is, for how many steps, and what made it."""
-    made_by = {"lrctl": __version__, "command": result.command, "run": result.run}
-    return {"format": SCHEDULE_FORMAT, "steps": result.steps, "schedule": asdict(schedule), "made_by": made_by}

@@ -33,8 +33,6 @@ GRACE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ProcessesParams:
-    """How many workers."""
-
     workers: Annotated[int, "worker processes; 0 is one per CPU core or GPU"] = 0
 
     def __post_init__(self) -> None:
@@ -64,7 +62,6 @@ class Processes:
     device: str = ""
 
     def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
-        """One result per job, as they finish; the first jobs are started first."""
         waiting = iter(jobs)  # a job is taken when a worker is free for it: only then is its limit known
         self.prepare(spec.device, len(jobs))
         while True:
@@ -75,7 +72,7 @@ class Processes:
             if not any(worker.job for worker in self.workers):
                 return
             ready = wait([worker.pipe for worker in self.workers if worker.job], LOOK)
-            for worker in self.workers:
+            for index, worker in enumerate(self.workers):
                 # A pipe stays open while a child of the worker's holds it, so the worker itself is looked at too.
                 if worker.job is None or (worker.pipe not in ready and worker.process.is_alive()):
                     continue
@@ -83,7 +80,6 @@ class Processes:
                 result = answer(worker)
                 if result is None:
                     result = died(worker, spec, job)
-                    index = self.workers.index(worker)
                     self.workers[index] = start(self.attempt, index, spec.device)
                 yield result
 
@@ -99,7 +95,6 @@ class Processes:
             self.workers.append(start(self.attempt, len(self.workers), device))
 
     def close(self) -> None:
-        """End all workers, whatever they do."""
         for worker in self.workers:
             worker.pipe.close()
             worker.process.terminate()
@@ -126,7 +121,6 @@ def answer(worker: Worker) -> JobRecord | None:
 
 
 def died(worker: Worker, spec: TrainSpec, job: SegmentJob) -> JobRecord:
-    """The result of a job whose worker is gone."""
     worker.process.join(GRACE)
     code = worker.process.exitcode
     reason = REASONS.get(code or 0, "")
@@ -135,7 +129,6 @@ def died(worker: Worker, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 
 
 def start(attempt: Attempt, index: int, device: str) -> Worker:
-    """Start worker number `index`."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     gpu = index % slots(device) if device == "cuda" else None

@@ -23,7 +23,6 @@ class Serial:
     attempt: Attempt
 
     def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
-        """One result per job, in order."""
         return (self.attempt(spec, job) for job in jobs)
 
     def close(self) -> None:

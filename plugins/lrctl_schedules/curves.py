@@ -10,6 +10,7 @@ and at the ends those of Moler 2004 (Numerical Computing with MATLAB, chapter 3)
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 Point = tuple[float, float]
@@ -71,17 +72,9 @@ def pchip(x: float, knots: Sequence[Point]) -> float:
 def pchips(xs: Iterable[float], knots: Sequence[Point]) -> list[float]:
     """`pchip` at several places, with the same bits; the slopes are worked out once."""
     pieces = [(knots[i - 1], knots[i], *slopes(knots, i)) for i in range(1, len(knots))]
-    (first, y_first), (last, y_last) = knots[0], knots[-1]
-    ys = []
-    for x in xs:
-        if x <= first or x >= last:
-            ys.append(y_first if x <= first else y_last)
-            continue
-        i = 0
-        while pieces[i][1][0] < x:
-            i += 1
-        ys.append(cubic(x, *pieces[i]))
-    return ys
+    (first, y_first), *_, (last, y_last) = knots
+    ends = [x for x, _ in knots[1:]]
+    return [y_first if x <= first else y_last if x >= last else cubic(x, *pieces[bisect_left(ends, x)]) for x in xs]
 
 
 def cubic(x: float, start: Point, end: Point, left: float, right: float) -> float:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from lrctl.contracts.schedule import Observation
-from lrctl_schedules.by_metric import ByMetric, Mode, ThresholdMode, check_metric_settings
-from lrctl_schedules.checks import Count, NonNegative, Range, check_parameters
-from lrctl_schedules.greedy_variants import Bounds, authors, hf, initial_state, paper, running_mean
-from lrctl_schedules.parameters import PerGroup, per_group
+from lrctl_schedules.by_metric import Bounds, ByMetric, Mode, ThresholdMode
+from lrctl_schedules.parameters import Count, NonNegative, PerGroup, Range, per_group
 
 Variant = Literal["hf", "authors", "paper"]
-
-VARIANTS = {"hf": hf, "authors": authors, "paper": paper}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +36,7 @@ class Greedy(ByMetric):
     rises; with smoothing it rises until its upper bound stops it, which makes `max_lr` the parameter that matters. A
     relative threshold is meant for positive metrics: of a negative best, a share below it lies above it.
 
+    >>> from lrctl.contracts.schedule import Observation
     >>> schedule = Greedy(initial_lr=0.1, patience=1, factor=0.5, smooth=False)
     >>> state = schedule.init()
     >>> for step, loss in enumerate((3.0, 2.0, 2.0, 2.0)):
@@ -79,15 +75,8 @@ class Greedy(ByMetric):
     window_size: Annotated[int, "how many metrics the mean is of", Range(1)] = 50
     reset_start: Annotated[int | None, "when everything is put back to the start; none: never", Range(0)] = 500
 
-    def __post_init__(self) -> None:
-        check_parameters(self)
-        if type(self.smooth) is not bool:
-            raise ValueError(f"smooth: must be true or false, got {self.smooth!r}")
-        check_metric_settings(self)
-
     @property
     def bounds(self) -> Bounds:
-        """The lower and the upper bound of the LR, for each param group."""
         first = per_group(self.initial_lr)
         low, high = ([share * lr for lr in first] for share in (self.relative_min_lr, self.relative_max_lr))
         return Bounds(
@@ -95,14 +84,3 @@ class Greedy(ByMetric):
             low if self.min_lr is None else per_group(self.min_lr, len(first)),
             high if self.max_lr is None else per_group(self.max_lr, len(first)),
         )
-
-    def init(self) -> Any:
-        """The initial LRs, no best metric, and counters at 0."""
-        return initial_state(per_group(self.initial_lr), self.reset_start)
-
-    def update(self, state: Any, seen: Observation) -> Any:
-        """The state after a metric."""
-        after = {**state, "lrs": list(state["lrs"])}
-        metric = running_mean(after, seen.loss, self.window_size) if self.smooth else seen.loss
-        VARIANTS[self.variant](self, after, metric)
-        return after

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.schedule import Observation, Scope, UpdateContext
 from lrctl.errors import UsageError
-from lrctl_schedules.checks import LARGEST, NonNegative, Range, check_lrs, check_parameters
-from lrctl_schedules.parameters import PerGroup, per_group
+from lrctl_schedules.parameters import LARGEST, NonNegative, PerGroup, Range, check_lrs, check_parameters, per_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +57,16 @@ class Hypergradient:
 
     @property
     def signed(self) -> bool:
-        """Whether the LR may become negative."""
         return self.bounds[0] < 0
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The lower and the upper bound of every LR."""
         return (
             -math.inf if self.min_lr is None else self.min_lr,
             math.inf if self.max_lr is None else self.max_lr,
         )
 
     def incompatible_with(self, optimizer: OptimizerSettings) -> str:
-        """Why it cannot work with an optimizer; empty if it can."""
         return "" if optimizer.name in ("sgd", "adam", "adamw") else "it needs sgd, adam or adamw"
 
     def init(self) -> Any:
@@ -78,14 +74,12 @@ class Hypergradient:
         return {"lrs": None}
 
     def __call__(self, _step: int, state: Any) -> Any:
-        """The LR for update `step`, or the LRs, by `scope`."""
         lrs = state["lrs"]
         if lrs is None:
             return self.initial_lr
         return lrs[0] if self.scope == "global" else tuple(lrs)
 
     def probe(self, state: Any, context: UpdateContext) -> Any:
-        """The state with the LRs of this update."""
         products = context.products(self.scope)
         lrs = per_group(self.initial_lr, len(products)) if state["lrs"] is None else state["lrs"]
         if len(lrs) != len(products):
@@ -93,7 +87,6 @@ class Hypergradient:
         return {"lrs": [self.bounded(lr + self.beta * product) for lr, product in zip(lrs, products, strict=True)]}
 
     def bounded(self, lr: Any) -> Any:
-        """An LR, or an array of them, within the bounds."""
         low, high = self.bounds
         return lr.clip(low, high) if self.scope == "element" else min(max(lr, low), high)
 

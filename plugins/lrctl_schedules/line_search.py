@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from lrctl.contracts.optimizers import SGD, OptimizerSettings
 from lrctl.contracts.schedule import Observation, UpdateContext
-from lrctl_schedules.checks import NonNegative, Range, check_number, check_parameters
+from lrctl_schedules.parameters import NonNegative, Range, check_number, check_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +52,16 @@ class LineSearch:
                 raise ValueError(f"{name}: must be greater than 0 and less than 1, got {getattr(self, name)!r}")
 
     def incompatible_with(self, optimizer: OptimizerSettings) -> str:
-        """Why it cannot work with an optimizer; empty if it can."""
         plain = isinstance(optimizer, SGD) and not (optimizer.momentum or optimizer.weight_decay)
         return "" if plain else "it tries gradient steps, and needs sgd without momentum and weight decay"
 
     def init(self) -> Any:
-        """Eta, and the LR of the update to come."""
         return {"eta": self.initial_lr, "lr": self.initial_lr}
 
     def __call__(self, _step: int, state: Any) -> float:
-        """The LR for update `step`."""
         return float(state["lr"])
 
     def probe(self, state: Any, context: UpdateContext) -> Any:
-        """The state with the LR of this update."""
         eta = min(self.max_lr, state["eta"] * self.gamma ** (1 / self.growth_steps))
         slope = context.slope()
         if not (math.isfinite(context.loss) and math.isfinite(slope)):
@@ -80,5 +76,4 @@ class LineSearch:
         return {"eta": eta, "lr": 0.0}
 
     def update(self, state: Any, _seen: Observation) -> Any:
-        """The state as it is: the LR is decided before the update."""
         return state

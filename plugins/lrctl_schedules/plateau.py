@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from lrctl.contracts.schedule import Observation
-from lrctl_schedules.by_metric import ByMetric, Mode, ThresholdMode, check_metric_settings
-from lrctl_schedules.checks import Count, NonNegative, check_parameters
-from lrctl_schedules.greedy_variants import Bounds, authors, initial_state
-from lrctl_schedules.parameters import PerGroup, per_group
+from lrctl_schedules.by_metric import Bounds, ByMetric, Mode, ThresholdMode
+from lrctl_schedules.parameters import Count, NonNegative, PerGroup, per_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +17,7 @@ class Plateau(ByMetric):
     LR becomes LR `factor`, at least `min_lr`; the next `cooldown` metrics do not count as bad. It never rises: GreedyLR
     of the variant `authors` without its other half. A metric that is not finite is bad.
 
+    >>> from lrctl.contracts.schedule import Observation
     >>> schedule = Plateau(initial_lr=0.5, patience=1)
     >>> state = schedule.init()
     >>> for step, loss in enumerate((3.0, 2.0, 2.0, 2.0)):
@@ -45,25 +43,13 @@ class Plateau(ByMetric):
     min_lr: Annotated[PerGroup, "lower bound of the LR"] = 0.0
     eps: Annotated[NonNegative, "a change of the LR that is not greater is not made"] = 1e-8
 
+    variant: ClassVar[str] = "authors"
+    smooth: ClassVar[bool] = False
     warmup: ClassVar[int] = 0
     reset_start: ClassVar[int | None] = None
-
-    def __post_init__(self) -> None:
-        check_parameters(self)
-        check_metric_settings(self)
 
     @property
     def bounds(self) -> Bounds:
         """The bounds of the LR of each param group; 0 above: it never rises."""
         first = per_group(self.initial_lr)
         return Bounds(first, per_group(self.min_lr, len(first)), [0.0] * len(first))
-
-    def init(self) -> Any:
-        """The initial LRs, no best metric, and counters at 0."""
-        return initial_state(per_group(self.initial_lr))
-
-    def update(self, state: Any, seen: Observation) -> Any:
-        """The state after a metric."""
-        after = {**state, "lrs": list(state["lrs"])}
-        authors(self, after, seen.loss)
-        return after

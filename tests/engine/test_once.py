@@ -15,7 +15,7 @@ from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch
 from lrctl.engine import prepare as preparing
 from lrctl.engine import trainer
-from lrctl.recipe import toml
+from lrctl.recipe import schema
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
@@ -39,7 +39,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     count(SemiLocal, "__post_init__")
     count(preparing, "content_digest")
-    count(toml, "tables")
+    count(schema, "toml_tables")
     return counts
 
 
@@ -47,7 +47,7 @@ def test_a_search_builds_its_parameters_prepares_its_data_and_spells_its_recipe_
     tmp_path: Path, counted: Counter[str]
 ) -> None:
     search(tmp_path, small())
-    assert counted == {"__post_init__": 1, "content_digest": 1, "tables": 1}
+    assert counted == {"__post_init__": 1, "content_digest": 1, "toml_tables": 1}
 
 
 def test_a_search_that_goes_on_prepares_its_data_once(tmp_path: Path, counted: Counter[str]) -> None:

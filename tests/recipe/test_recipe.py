@@ -15,8 +15,7 @@ from lrctl.contracts.optimizers import SGD, AdamW
 from lrctl.errors import UsageError
 from lrctl.recipe import files as recipe_file
 from lrctl.recipe import parse as recipes
-from lrctl.recipe import toml
-from lrctl.recipe.schema import Choice, OptimizerChoice, Training
+from lrctl.recipe.schema import Choice, OptimizerChoice, Training, toml_tables
 
 TEXT = """
 [training]
@@ -230,13 +229,13 @@ def test_a_string_survives_a_frozen_recipe(text: str, file: str, tmp_path: Path)
 
 @given(st.dictionaries(TEXTS, st.dictionaries(TEXTS, PLAIN, max_size=3), max_size=2))
 def test_tables_survive_toml(params: dict[str, dict[str, Any]]) -> None:
-    assert tomllib.loads(toml.tables({"workload": params, "training": {"steps": 1}})) == (
+    assert tomllib.loads(toml_tables({"workload": params, "training": {"steps": 1}})) == (
         {"training": {"steps": 1}} | ({"workload": params} if params else {})
     )
 
 
 def test_a_value_that_is_none_is_left_out_of_toml() -> None:
-    assert toml.tables({"a": {"x": None, "y": 1}, "b": {}}) == "[a]\ny = 1\n"
+    assert toml_tables({"a": {"x": None, "y": 1}, "b": {}}) == "[a]\ny = 1\n"
 
 
 def test_the_bundled_recipes_are_found_by_name() -> None:
