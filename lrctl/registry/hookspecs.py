@@ -41,7 +41,7 @@ def register_workloads(register: Register) -> None:
 
 @hookspec
 def register_executors(register: Register) -> None:
-    """Call `register(build, name=..., params=Dataclass, help=...)`; `build(params, store)` gives the executor."""
+    """Call `register(build, name=..., params=Dataclass, help=...)`; `build(params, attempt)` gives the executor."""
 
 
 @hookspec
