@@ -38,7 +38,6 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
 
 
 def version(show: bool) -> None:
-    """Print the version and stop."""
     if show:
         typer.echo(f"lrctl {__version__}")
         raise typer.Exit
@@ -54,7 +53,6 @@ def root(
 
 
 def application() -> Any:
-    """The command line with one command per registered strategy."""
     # The help of `lrctl` itself is plain: drawing its frames would import Rich, which takes longer than all the rest.
     app = typer.Typer(
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -70,7 +68,6 @@ def application() -> Any:
 
 
 def main() -> None:
-    """Run the command line."""
     warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
     signal.signal(signal.SIGTERM, terminate)
     with reported():

@@ -55,14 +55,12 @@ def flag_type(kind: Any) -> Any:
 
 
 def required(kind: Any) -> Any:
-    """The type that an optional one stands for, or the type itself."""
     if get_origin(kind) in (Union, types.UnionType) and types.NoneType in get_args(kind) and len(get_args(kind)) == 2:
         return next(each for each in get_args(kind) if each is not types.NoneType)
     return kind
 
 
 def shown(default: Any) -> str:
-    """A default as it is typed."""
     if isinstance(default, tuple) and default:
         return ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in default)
     if isinstance(default, bool):

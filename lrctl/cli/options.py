@@ -31,8 +31,6 @@ SHARED = "Every search"
 
 
 def shared_options() -> list[inspect.Parameter]:
-    """The options that every strategy command takes."""
-
     def option(name: str, kind: Any, text: str, default: Any = None, *flags: str, **more: Any) -> inspect.Parameter:
         declared = typer.Option(*flags, help=text, rich_help_panel=SHARED, show_default=False, **more)
         return inspect.Parameter(

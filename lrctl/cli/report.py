@@ -55,5 +55,4 @@ def report(
 
 
 def folder_of(runs: Sequence[Run], out: Path | None) -> Path:
-    """Where the files go."""
     return out or runs[0].finished.store.run(runs[0].name) / "report"

@@ -16,7 +16,6 @@ from lrctl.cli.options import STORE, AsJson, Debug, Quiet, Where
 
 
 def known_papers() -> str:
-    """The papers that bundled recipes are from."""
     from lrctl.papers.experiments import papers
 
     return "|".join(papers())
@@ -100,7 +99,6 @@ def chosen(wanted: list[Any], only: list[str]) -> list[Any]:
 
 
 def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path, *, as_json: bool) -> None:
-    """What the experiments would take: one row each, without measuring a step."""
     from lrctl.contracts.table import Table
     from lrctl.papers import experiments as papers
     from lrctl.planning import estimate
@@ -130,5 +128,4 @@ def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: 
 
 
 def cost(planned: dict[str, Any]) -> list[str]:
-    """The jobs and full runs of a cell."""
     return [str(planned["jobs"]), f"{planned['full_runs']:.1f}"]

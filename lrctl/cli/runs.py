@@ -112,11 +112,6 @@ def store_of(context: typer.Context, store: Path | None) -> Store:
 
 
 def check_known(store: Store, names: list[str]) -> None:
-    """Refuse names that no run has.
-
-    Raises:
-        UsageError: names the first of them, and the nearest run.
-    """
     for name in names:
         if name not in store.runs():
             raise unknown("run", name, store.runs(), f"{store.path}: {name}")
@@ -137,7 +132,6 @@ def confirmed(question: str) -> bool:
 
 
 def table(rows: list[dict[str, Any]]) -> Any:
-    """Runs as a table."""
     from lrctl.contracts.table import Table
 
     facts, losses = ("command", "workload", "seed", "steps"), ("train loss", "validation loss", "test loss")

@@ -19,7 +19,6 @@ from lrctl.registry.registry import Part, registry
 
 
 def search_commands() -> Iterator[Deferred]:
-    """A command per strategy."""
     for part in registry().load("strategy").values():
         yield Deferred(part.name, told(part), partial(search_command, part.name))
 
@@ -38,7 +37,6 @@ def search_command(name: str) -> Any:
 
 
 def told(part: Part) -> str:
-    """A part's help as a sentence."""
     return part.help[:1].upper() + part.help[1:] + "."
 
 
@@ -85,7 +83,6 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
 
 
 def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
-    """Print what a search would take."""
     from lrctl.planning import estimate as estimates
     from lrctl.report import terminal
 

@@ -40,7 +40,6 @@ class Exported:
 
     @property
     def record(self) -> ScheduleRecord:
-        """The schedule as JSON."""
         return recorded(self.schedule)
 
 
@@ -80,7 +79,6 @@ def as_csv(e: Exported) -> str:
 
 
 def as_json(e: Exported) -> str:
-    """The LR of each update, and what the schedule is."""
     made_by = {"lrctl": __version__, "source": e.source}
     document = {"steps": e.steps, "lr": e.formula.lrs[: e.steps], "schedule": asdict(e.record), "made_by": made_by}
     lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in document.items())

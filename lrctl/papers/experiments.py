@@ -59,8 +59,6 @@ class Smaller:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A recipe's `[paper]` table."""
-
     name: str
     table: str
     cells: Any
@@ -73,7 +71,6 @@ class Experiment:
 
 
 def papers() -> list[str]:
-    """The papers that bundled recipes are from."""
     return sorted({each.name for each in every_experiment()})
 
 

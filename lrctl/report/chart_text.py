@@ -16,7 +16,6 @@ COLUMNS = ("run", "chart", "series", "x", "y", "low", "high")
 
 
 def is_number(value: float | None) -> TypeGuard[float]:
-    """Whether there is something to draw."""
     return value is not None and math.isfinite(value)
 
 
@@ -27,13 +26,11 @@ def lowest(values: Sequence[float | None]) -> int | None:
 
 
 def bins(series: Series) -> list[tuple[float, float, float]]:
-    """Each bar's ends and its value."""
     bars = zip(series.x, series.x[1:], series.y, strict=False)
     return [(low, high, y) for low, high, y in bars if is_number(y)]
 
 
 def in_words(chart: Chart) -> Iterator[str]:
-    """What a chart shows, for those who do not see it."""
     for name, cells in zip(chart.rows, chart.cells, strict=True):
         if (place := lowest(cells)) is not None:
             yield f"{name}: lowest {cells[place]:g} at {chart.columns[place]}"

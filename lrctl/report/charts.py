@@ -32,7 +32,6 @@ def charts_of(runs: Sequence[Run]) -> list[RunChart]:
 
 
 def is_drawable(chart: Chart) -> bool:
-    """Whether a chart has a single number."""
     return any(map(is_number, (value for part in (*chart.cells, *(s.y for s in chart.series)) for value in part)))
 
 

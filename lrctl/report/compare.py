@@ -31,7 +31,6 @@ class Method:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds it was run with."""
         return [curve.seed for curve in self.curves]
 
     def mean(self, name: str) -> float:
@@ -39,7 +38,6 @@ class Method:
         return fmean(getattr(curve.entry, name) for curve in self.curves)
 
     def to_json(self) -> dict[str, Any]:
-        """The means, and what each run reached."""
         runs = [
             {"run": each.run.name, "seed": each.seed, "checkpoint": each.entry.checkpoint}
             | {name: getattr(each.entry, name) for name in MEASURES}
@@ -153,7 +151,6 @@ def validation_loss(method: Method) -> float:
 
 
 def difference(method: Method, reference: Method) -> Difference:
-    """How a method's test loss differs from the reference's, seed by seed."""
     others = {curve.seed: curve.entry.test_loss for curve in reference.curves}
     pairs = {c.seed: loss_difference(c.entry.test_loss, others[c.seed]) for c in method.curves if c.seed in others}
     values = tuple(pairs.values())
@@ -170,13 +167,11 @@ def loss_difference(loss: float, other: float) -> float:
 
 
 def with_holm(differences: Sequence[Difference]) -> tuple[Difference, ...]:
-    """The differences with Holm's correction."""
     ps = holm([each.p for each in differences])
     return tuple(replace(each, p_holm=p) for each, p in zip(differences, ps, strict=True))
 
 
 def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
-    """What the reader should know about the comparison."""
     for name in differing_settings(runs):
         values = {run.name: value_text(run.others.get(name)) for run in runs}
         by_value = {value: [run for run in values if values[run] == value] for value in values.values()}

@@ -50,7 +50,6 @@ class Curve:
 
     @property
     def losses(self) -> np.ndarray[Any, Any]:
-        """The training loss of every step."""
         return self.history["loss"].astype("f8")
 
 

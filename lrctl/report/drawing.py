@@ -101,12 +101,10 @@ def look_of(place: int) -> Look:
 
 
 def legend_columns(labels: Sequence[str]) -> int:
-    """How many labels have room beside each other."""
     return max(1, min(len(labels), 120 // (max(map(len, labels)) + 8)))
 
 
 def legend_rows(labels: Sequence[str]) -> int:
-    """How many lines of text the legend takes."""
     return math.ceil(len(labels) / legend_columns(labels))
 
 

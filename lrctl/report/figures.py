@@ -38,7 +38,6 @@ class Line:
 
 
 def smoothed_difference(curve: Curve, reference: Method) -> Series | None:
-    """The smoothed difference of the training losses of a curve and of the reference with the same seed."""
     other = next((each for each in reference.curves if each.seed == curve.seed), None)
     if other is None:
         return None
@@ -136,7 +135,6 @@ def plot(axes: Axes, series: Sequence[Series], look: Look) -> None:
 
 
 def mean(series: Sequence[Series]) -> Series:
-    """The mean over seeds; NaN where a seed's is."""
     import numpy as np
 
     means: Series = np.mean(series, axis=0)

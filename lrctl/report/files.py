@@ -62,7 +62,6 @@ def write_tables(title: str, tables: Sequence[Table], charts: Sequence[Chart], f
 
 
 def chart_file(charts: Sequence[RunChart]) -> Files:
-    """The numbers of charts; no file where there are none."""
     return {"charts": ("charts.csv", _as_csv(COLUMNS, csv_rows(charts)))} if charts else {}
 
 
@@ -110,7 +109,6 @@ def curve_rows(comparison: Comparison) -> Iterator[tuple[object, ...]]:
 
 
 def data_files(runs: Sequence[Run]) -> Files:
-    """The rows that strategies recorded, in a file for each name."""
     columns: dict[str, tuple[str, ...]] = {}
     rows: dict[str, dict[tuple[str, ...], None]] = {}
     for each in (each for run in runs for each in run.result.data):

@@ -41,7 +41,6 @@ def heat_height(chart: Chart) -> float:
 
 
 def cells(chart: Chart) -> Iterator[tuple[int, int, float]]:
-    """The row, column and value of each cell that has one."""
     for row, of in enumerate(chart.cells):
         for column, value in enumerate(of):
             if is_number(value):
@@ -124,7 +123,6 @@ def _frame(axes: Axes, row: int, column: int, ink: str, width: float) -> None:
 
 
 def label(axes: Axes, chart: Chart) -> None:
-    """The names of rows and columns, and an empty frame for each cell without a value."""
     from matplotlib.patches import Rectangle
 
     known = {(row, column) for row, column, _ in cells(chart)}

@@ -43,7 +43,6 @@ def without_copies(curves: list[Curve]) -> list[Curve]:
 
 
 def label(curve: Curve, runs: Sequence[Run]) -> str:
-    """The entry's name, or the command and its settings."""
     return curve.entry.name or " ".join([curve.run.command, *settings(curve.run, runs)])
 
 
@@ -83,7 +82,6 @@ def setting_text(name: str, value: Any, default: Any = None) -> str:
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:
-    """The names of the settings that should be the same in all runs and are not."""
     names = dict.fromkeys(name for run in runs for name in run.others)
     return [name for name in names if differs(name, runs)]
 
@@ -146,7 +144,6 @@ def made_alike(curves: Sequence[Curve]) -> bool:
 
 
 def differing_parameters(curves: Sequence[Curve]) -> list[str]:
-    """The parameters of a command in which these curves were made unlike."""
     names = dict.fromkeys(name for curve in curves for name in curve.made_with)
     return [name for name in names if len({parameter(curve, name) for curve in curves}) > 1]
 
@@ -158,7 +155,6 @@ def parameter(curve: Curve, name: str) -> str:
 
 
 def clashes(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
-    """Pairs of curves with the same label and seed."""
     groups: dict[tuple[str, int], list[Curve]] = {}
     for curve in curves:
         groups.setdefault((curve.label, curve.seed), []).append(curve)

@@ -26,7 +26,6 @@ SENTENCES = 8
 
 
 def comparison_page(comparison: Comparison, pictures: Iterable[Picture]) -> str:
-    """The page of a comparison."""
     result, differences = comparison.result, comparison.differences
     seeds = sorted({seed for method in comparison.methods for seed in method.seeds})
     return render(
@@ -40,12 +39,10 @@ def comparison_page(comparison: Comparison, pictures: Iterable[Picture]) -> str:
 
 
 def summary_page(runs: Sequence[Run], pictures: Sequence[Picture]) -> str:
-    """The page of runs in which nothing was trained: what their strategies have to show."""
     return render(", ".join(run.name for run in runs), "Nothing was trained.", pictures, runs=runs)
 
 
 def tables_page(title: str, tables: Iterable[Table], pictures: Iterable[Picture]) -> str:
-    """The page of tables and charts that belong to no run."""
     return render(title, "", [*tables, *pictures])
 
 
@@ -91,7 +88,6 @@ def inlined(picture: Picture) -> str:
 
 
 def versions(run: Run) -> str:
-    """What a run ran on."""
     ran_on = read_json(run.finished.store.run(run.name) / "environment.json") or {}
     return "\n".join(f"{name}: {value}" for name, value in ran_on.items())
 

@@ -37,7 +37,6 @@ def panels(comparison: Comparison) -> list[Panel]:
 
 
 def nearest(methods: Sequence[Method], reference: Method) -> Method:
-    """The reference, or what is most like it."""
     family = reference.curves[0].entry.schedule.family
     alike = (method for method in methods if method.curves[0].entry.schedule.family == family)
     return reference if any(method is reference for method in methods) else next(alike, methods[0])

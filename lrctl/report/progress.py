@@ -56,8 +56,6 @@ def shown(*, quiet: bool = False) -> Iterator[None]:
 
 @dataclass(slots=True, eq=False)  # pluggy wants plugins that can be hashed
 class Progress:
-    """An observer like any plugin's."""
-
     console: Console
     began: float = field(default_factory=time.monotonic)
     batch: Batch | None = None
@@ -107,7 +105,6 @@ class Progress:
             self.console.print(Text.assemble(("note:", "yellow"), f" {note}"), soft_wrap=True)
 
     def tell(self, batch: Batch) -> None:
-        """One line per decision that was not told yet."""
         for segment in batch.trace:
             if segment not in self.announced:
                 self.announced.add(segment)
@@ -139,7 +136,6 @@ class Progress:
         return Group(Text(batch.title + rows, "bold"), table, Text(self.totals(batch)))
 
     def totals(self, batch: Batch) -> str:
-        """Jobs, steps, cost and the time left at this pace."""
         assert self.run is not None
         spent = time.monotonic() - self.began
         job = batch.jobs[0]
@@ -209,7 +205,6 @@ def settings(schedule: object) -> Iterator[str]:
 
 
 def decision(segment: Segment) -> str:
-    """A decision in one line."""
     return (
         f"segment {segment.k}: steps {segment.start}-{segment.stop}, "
         f"LR {segment.lr_start:.3g} -> {segment.chosen:.3g}, "

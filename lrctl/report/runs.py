@@ -40,22 +40,18 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The run's name."""
         return self.finished.name
 
     @property
     def result(self) -> RunResult:
-        """What it came to."""
         return self.finished.result
 
     @property
     def command(self) -> str:
-        """The strategy that made it."""
         return self.identity.command
 
     @property
     def optimizer(self) -> str:
-        """The name of its recipe's."""
         return str(self.identity.optimizer.get("name", OWN))
 
     @property

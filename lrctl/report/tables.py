@@ -27,7 +27,6 @@ def segment_table(segments: Sequence[Segment]) -> Table:
 
 
 def not_finished(segments: Sequence[Segment]) -> list[str]:
-    """How many candidates were not trained to their end, in words."""
     statuses = [candidate.status for segment in segments for candidate in segment.candidates]
     reasons: dict[Status, str] = {
         "stopped": "were stopped early, since they could not be chosen any more",
@@ -58,7 +57,6 @@ def _segment_row(segment: Segment) -> tuple[str, ...]:
 
 
 def cost_in_words(cost: Cost) -> str:
-    """What a search took, in words."""
     parts = [f"{cost.steps_trained} steps trained"]
     parts += [f"{cost.extra_forwards} more forward passes"] * bool(cost.extra_forwards)
     parts += [f"{cost.scored_batches} batches scored"] * bool(cost.scored_batches)
@@ -74,7 +72,6 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
 
 
 def methods(comparison: Comparison) -> Table:
-    """A row per method: its losses, averaged over seeds, and what it cost."""
     seeds = sorted({seed for method in comparison.methods for seed in method.seeds})
     each = seeds if 1 < len(seeds) <= MANY else []
     shown = (*(f"seed {seed}" for seed in each), "full runs")
@@ -128,7 +125,6 @@ def _difference_row(difference: Difference) -> tuple[str, ...]:
 
 
 def how_to_read(comparison: Comparison) -> tuple[str, ...]:
-    """What the table of differences says, and what it does not."""
     tested = sum(difference.p is not None for difference in comparison.differences)
     read = "Difference: the method's test loss minus the reference's on the same seed; below 0 the method is better. "
     if not tested:
@@ -151,7 +147,6 @@ def sign(value: float) -> str:
 
 
 def sentence(difference: Difference, reference: str) -> str:
-    """What was found of a method, in words."""
     if not difference.seeds:
         return f"It was run with no seed that {reference} was run with."
     if not math.isfinite(difference.mean):

@@ -100,14 +100,12 @@ def print_estimate(estimate: Mapping[str, Any]) -> None:
 
 
 def print_tables(tables: Sequence[Table]) -> None:
-    """Tables with their captions and notes, on stdout."""
     console = stdout()
     for i, table in enumerate(tables):
         console.print(*[""][:i], Text(table.caption, "bold"), "", drawn(table), "", *table.notes, sep="\n")
 
 
 def drawn(table: Table) -> rich_table.Table:
-    """A table without lines."""
     columns = [rich_table.Column(name, overflow="fold") for name in table.columns]
     grid = rich_table.Table(*columns, box=None, pad_edge=False)
     for row in table.rows:
