@@ -37,6 +37,6 @@ def later(name: str, command: Callable[..., None] | typer.Typer) -> Deferred:
 
 
 def built(function: Callable[..., None]) -> Any:
-    app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+    app = typer.Typer(rich_markup_mode="rich", add_completion=False)
     app.command()(function)
     return typer.main.get_command(app)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import suppress
 
-import typer
-
 from lrctl.cli.exit import reported
-from lrctl.cli.options import AsJson
+from lrctl.cli.options import AsJson, print_json
 from lrctl.cli.search import search_command
 from lrctl.errors import UsageError
 from lrctl.registry.registry import KINDS, registry
@@ -28,7 +25,7 @@ def list_parts(as_json: AsJson = False) -> None:
             {"kind": p.kind, "name": p.name, "plugin": p.plugin, "help": p.help, "marks": sorted(p.marks)}
             for p in parts
         ]
-        typer.echo(json.dumps({"parts": rows, "broken": found.broken}, indent=1))
+        print_json({"parts": rows, "broken": found.broken})
         return
     from rich.console import Console
     from rich.markup import escape

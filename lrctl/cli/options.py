@@ -1,8 +1,9 @@
-"""Options and arguments that several commands take."""
+"""Options and arguments that several commands take, and what `--json` prints."""
 
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
 SHARED = "Every search"
+
+
+def print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=1, allow_nan=False))
 
 
 def shared_options() -> list[inspect.Parameter]:

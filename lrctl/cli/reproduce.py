@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import closing, redirect_stdout
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lrctl.cli.exit import reported
-from lrctl.cli.options import STORE, AsJson, Debug, Quiet, Where
+from lrctl.cli.options import STORE, AsJson, Debug, Quiet, Where, print_json
 
 
 def known_papers() -> str:
@@ -79,7 +78,7 @@ def reproduce(
     written = files.write_tables(f"{paper}, scale {scale}", tables, charts, out) if out else {}
     if as_json:
         document = {"paper": paper, "scale": scale, "runs": runs, "tables": [asdict(table) for table in tables]}
-        typer.echo(json.dumps(finite(document | {"files": written}), indent=1, allow_nan=False))
+        print_json(finite(document | {"files": written}))
     for path in written.values():
         typer.echo(f"wrote {path}", err=True)
 
@@ -116,7 +115,7 @@ def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: 
                 told = estimate.estimate(command, recipe, store=store, measure=False)
             planned.append({"recipe": each.recipe, "cell": cell.label, **told})
     if as_json:
-        typer.echo(json.dumps(planned, indent=1, allow_nan=False))
+        print_json(planned)
         return
     rows = tuple(
         (each["recipe"], each["cell"], each["command"], *([each["after"], ""] if "after" in each else cost(each)))

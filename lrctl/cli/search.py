@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
@@ -14,7 +13,7 @@ import typer
 
 from lrctl.cli.deferred import Deferred, built
 from lrctl.cli.exit import reported
-from lrctl.cli.options import shared_options
+from lrctl.cli.options import print_json, shared_options
 from lrctl.registry.registry import Part, registry
 
 
@@ -77,7 +76,7 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
         result = runs.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
     store = Store(options["store"])
     if options["as_json"]:
-        typer.echo(json.dumps(store.document(result), indent=1, allow_nan=False))
+        print_json(store.document(result))
     else:
         terminal.print_summary(result, store.files(result))
 
@@ -89,6 +88,6 @@ def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
     with redirect_stdout(sys.stderr):
         estimate = estimates.estimate(command, recipe, store=options["store"])
     if options["as_json"]:
-        typer.echo(json.dumps(estimate, indent=1, allow_nan=False))
+        print_json(estimate)
     else:
         terminal.print_estimate(estimate)
