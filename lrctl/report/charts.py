@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 
 from lrctl.contracts.chart import Chart
 from lrctl.report import drawing
 from lrctl.report.chart_text import RunChart, bins, in_words, is_number
-from lrctl.report.drawing import Look, Picture
+from lrctl.report.drawing import Look, Picture, fit, name_columns, numbers, slant
 from lrctl.report.heat import heat, heat_height
 from lrctl.report.runs import Run
-from lrctl.report.scales import fit, name_columns, numbers, slant
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -45,12 +44,11 @@ def pictures(charts: Iterable[RunChart]) -> list[Picture]:
 
 def picture(name: str, charts: Sequence[RunChart]) -> Picture:
     """Charts one below the other; the same ones always give the same bytes."""
-    png, svg = drawing.render(lambda figure: paint(figure, charts), name)
     runs = ", ".join(run for run, _ in charts if run)
     title = charts[0][1].title + (f" of {runs}" if runs else "")
     words = "; ".join((f"{run}: " if run else "") + ", ".join(in_words(chart)) for run, chart in charts)
     captions = " ".join(dict.fromkeys(chart.caption for _, chart in charts if chart.caption))
-    return Picture(name, png, drawing.with_description(svg, title, words), captions)
+    return drawing.picture(lambda figure: paint(figure, charts), name, title, words, captions)
 
 
 def paint(figure: Figure, charts: Sequence[RunChart]) -> None:
@@ -139,8 +137,6 @@ def points(axes: Axes, chart: Chart) -> list[Look]:
 
 def bars(axes: Axes, chart: Chart) -> list[Look]:
     """A bar for each value; where they are on both sides of 0, a line there and two colours."""
-    from matplotlib.ticker import MaxNLocator
-
     fit(axes, log_x=chart.log_x, log_y=chart.log_y)
     looks: list[Look] = [
         {"color": drawing.look_of(place)["color"], "linewidth": 6} for place in range(len(chart.series))

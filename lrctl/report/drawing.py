@@ -1,18 +1,23 @@
-"""What all figures of a report have in common: ink, colours, lines, legends, and how they become PNG and SVG."""
+"""What all figures of a report have in common: ink, colours, lines, scales, legends; how they become PNG and SVG."""
 
 from __future__ import annotations
 
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure, FigureBase, SubFigure
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure, FigureBase, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 INK = "#1b1e23"
 
@@ -48,6 +53,9 @@ LOOK: Any = {
 HEIGHT = 4.0
 """Of two panels in inches, without their legend; their width is 10."""
 
+ROOM = 90
+"""How many letters names may have to stand side by side."""
+
 Look = dict[str, Any]
 """How a line is drawn: its colour, style and width."""
 
@@ -62,30 +70,24 @@ class Picture:
     caption: str = ""
 
 
-def render(paint: Callable[[Figure], None], name: str) -> tuple[bytes, str]:
+def picture(paint: Callable[[Figure], None], name: str, title: str, description: str, caption: str = "") -> Picture:
     """A figure as PNG and as SVG; what is painted alike always gives the same bytes.
 
-    The name tells the parts of figures on one page apart.
+    The name tells the parts of figures on one page apart. Title and description are for those who do not see it.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(LOOK | {"svg.hashsalt": f"lrctl {name}"}), without_font_warnings():
+    # Text in a script that the font lacks is no reason to warn: the SVG and the tables have it.
+    with mpl.rc_context(LOOK | {"svg.hashsalt": f"lrctl {name}"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=(10, HEIGHT), layout="constrained")
         paint(figure)
         png, svg = BytesIO(), BytesIO()
         figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
         figure.set_layout_engine("none")  # it stays as it was laid out: doing it again takes as long as drawing
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return png.getvalue(), svg.getvalue().decode()
-
-
-@contextmanager
-def without_font_warnings() -> Iterator[None]:
-    """Text in a script that the font lacks is no reason to warn: the SVG and the tables have it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
+    texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    bare = re.sub(r"<metadata>.*?</metadata>\s*", "", svg.getvalue().decode(), flags=re.DOTALL)
+    described = re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + texts, bare, count=1)
+    return Picture(name, png.getvalue(), described, caption)
 
 
 def stacked(figure: Figure, heights: Sequence[float]) -> Sequence[SubFigure]:
@@ -110,8 +112,6 @@ def legend_rows(labels: Sequence[str]) -> int:
 
 def legend(figure: FigureBase, labels: Sequence[str], looks: Sequence[Look]) -> None:
     """One legend below what is drawn; labels are shown as they are, not as formulas."""
-    from matplotlib.lines import Line2D
-
     handles = [Line2D([], [], **look) for look in looks]
     box = figure.legend(
         handles, ["-"] * len(labels), loc="outside lower center", ncols=legend_columns(labels), handlelength=3.2
@@ -120,10 +120,36 @@ def legend(figure: FigureBase, labels: Sequence[str], looks: Sequence[Look]) -> 
         text.set(text=label, parse_math=False)
 
 
-def with_description(svg: str, title: str, description: str) -> str:
-    """The SVG with a title and a description, for those who do not see it."""
-    from html import escape
+def slant(names: Sequence[str]) -> float:
+    """By how much a chart grows, in inches, for names below it that have no room side by side."""
+    longest = max(map(len, names), default=0)
+    return 0.04 * longest if longest * len(names) > ROOM else 0.0
 
-    texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    return re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + texts, svg, count=1)
+
+def name_columns(axes: Axes, names: Sequence[str]) -> None:
+    """Names at x = 0, 1, 2, ..., slanted where they have no room."""
+    slanted: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if slant(names) else {}
+    axes.set_xticks(range(len(names)), names, parse_math=False, **slanted)
+
+
+def numbers(values: Sequence[float | None], log: bool = False) -> np.ndarray[Any, Any]:
+    """Values as an array: NaN, which is a gap, for None, what is not finite, and what a logarithmic scale lacks."""
+    floats = [math.nan if v is None or not math.isfinite(v) or (log and v <= 0) else float(v) for v in values]
+    return np.array(floats, dtype="f8")
+
+
+def fit(axes: Axes, *, log_x: bool, log_y: bool) -> None:
+    """Scales with plain numbers at their ticks."""
+    for axis, log in ((axes.xaxis, log_x), (axes.yaxis, log_y)):
+        if log:
+            logarithmic(axes, axis)
+        else:
+            axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter("{x:g}")
+
+
+def logarithmic(axes: Axes, axis: Axis) -> None:
+    """A logarithmic scale with ticks at 1, 2 and 5."""
+    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=16))
+    axis.set_minor_formatter(NullFormatter())

@@ -7,24 +7,57 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 
 from lrctl.analysis.smoothing import SMOOTHING, smoothed
 from lrctl.report import drawing
 from lrctl.report.compare import Comparison, Method
 from lrctl.report.curves import Curve
 from lrctl.report.drawing import Look, Picture
-from lrctl.report.panels import Panel, panels
 
-if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
-
-    Series = np.ndarray[Any, Any]
+Series = np.ndarray[Any, Any]
 
 SETTLED = 0.1
 """The share of the run's first steps that does not decide the range of the loss axis: there losses differ most."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Methods that are drawn together: all, or those of one optimizer.
+
+    Attributes:
+        optimizer: empty where the panel holds all methods.
+        reference: one of them, whose loss is subtracted from the others'.
+    """
+
+    optimizer: str
+    methods: tuple[Method, ...]
+    reference: Method
+
+
+def panels(comparison: Comparison) -> list[Panel]:
+    """A panel for each optimizer where at least two have several methods, else one for all.
+
+    The reference of a panel is that of the comparison if it is there, else the first method with a schedule of the same
+    family, else the first.
+    """
+    by_optimizer: dict[str, list[Method]] = {}
+    for method in comparison.methods:
+        by_optimizer.setdefault(method.curves[0].optimizer, []).append(method)
+    if sum(len(group) > 1 for group in by_optimizer.values()) < 2:
+        return [Panel("", comparison.methods, comparison.reference)]
+    return [Panel(name, tuple(group), nearest(group, comparison.reference)) for name, group in by_optimizer.items()]
+
+
+def nearest(methods: Sequence[Method], reference: Method) -> Method:
+    family = reference.curves[0].entry.schedule.family
+    alike = (method for method in methods if method.curves[0].entry.schedule.family == family)
+    return reference if any(method is reference for method in methods) else next(alike, methods[0])
 
 
 @dataclass(frozen=True)
@@ -41,20 +74,19 @@ def smoothed_difference(curve: Curve, reference: Method) -> Series | None:
     other = next((each for each in reference.curves if each.seed == curve.seed), None)
     if other is None:
         return None
-    import numpy as np
-
     with np.errstate(invalid="ignore"):  # where both diverged
         return smoothed(curve.losses - other.losses)
 
 
 def comparison_picture(comparison: Comparison) -> Picture:
     """The figure; the same comparison always gives the same bytes."""
-    png, svg = drawing.render(lambda figure: paint(figure, comparison), "figure")
     names = ", ".join(method.label for method in comparison.methods)
     references = " or ".join(panel.reference.label for panel in panels(comparison))
     left = f"Left: training loss minus that of {references}, by step, smoothed."
-    svg = drawing.with_description(svg, f"Loss and LR of {names}", f"{left} Right: learning rate by step.")
-    return Picture("figure", png, svg, _caption(comparison))
+    words = f"{left} Right: learning rate by step."
+    return drawing.picture(
+        lambda figure: paint(figure, comparison), "figure", f"Loss and LR of {names}", words, _caption(comparison)
+    )
 
 
 def _caption(comparison: Comparison) -> str:
@@ -82,8 +114,6 @@ def paint(figure: Figure, comparison: Comparison) -> None:
 
 def paint_panel(figure: SubFigure, panel: Panel, steps: int) -> None:
     """Losses on the left, LRs on the right, and one legend below them."""
-    from matplotlib.ticker import MaxNLocator
-
     left, right = figure.subplots(1, 2)
     drawn = lines(panel)
     for each in drawn:
@@ -135,16 +165,12 @@ def plot(axes: Axes, series: Sequence[Series], look: Look) -> None:
 
 
 def mean(series: Sequence[Series]) -> Series:
-    import numpy as np
-
     means: Series = np.mean(series, axis=0)
     return means
 
 
 def fit_losses(axes: Axes, series: Sequence[Series]) -> None:
     """The range of the loss axis: that of the means but for their first steps, which may leave it."""
-    import numpy as np
-
     settled = np.concatenate([each[int(SETTLED * len(each)) :] for each in series] or [np.zeros(1)])
     settled = settled[np.isfinite(settled)]
     low, high = min(settled, default=0.0), max(settled, default=0.0)

@@ -16,7 +16,6 @@ from lrctl.report.charts import charts_of, is_drawable, pictures
 from lrctl.report.compare import Comparison
 from lrctl.report.drawing import Picture
 from lrctl.report.page import comparison_page, summary_page, tables_page
-from lrctl.report.panels import panels
 from lrctl.report.runs import Run
 from lrctl.storage.files import aside, cannot_write
 
@@ -100,7 +99,7 @@ def curve_rows(comparison: Comparison) -> Iterator[tuple[object, ...]]:
     `difference` is the smoothed difference from the reference with the same seed, as in the figure; it is empty where
     the reference was not run with that seed.
     """
-    for panel in panels(comparison):
+    for panel in figures.panels(comparison):
         for curve in (curve for method in panel.methods for curve in method.curves):
             smooth, difference = smoothed(curve.losses), figures.smoothed_difference(curve, panel.reference)
             for step, (loss, lr) in enumerate(curve.history.tolist()):

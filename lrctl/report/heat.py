@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import Colormap, ListedColormap, Normalize
+from matplotlib.figure import SubFigure
+from matplotlib.patches import Rectangle
 
 from lrctl.contracts.chart import Chart
 from lrctl.report.chart_text import is_number, lowest
-from lrctl.report.drawing import INK
-from lrctl.report.scales import name_columns, slant
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
-    from matplotlib.figure import SubFigure
+from lrctl.report.drawing import INK, name_columns, slant
 
 DARK, BRIGHT = "#0b0d10", "#ffffff"
 """Of the text in cells, whatever the page is like."""
@@ -62,19 +63,12 @@ def span(values: Sequence[float]) -> tuple[float, float, bool]:
 
 def colours() -> Colormap:
     """Viridis without its ends, which are too near to the paper of a dark or a light page; the lowest is bright."""
-    import matplotlib as mpl
-    from matplotlib.colors import ListedColormap
-
     whole = mpl.colormaps["viridis"]
     return ListedColormap([whole(0.93 - 0.81 * i / (LEVELS - 1)) for i in range(LEVELS)])
 
 
 def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     """The map with its colour bar; the lowest of each row is framed, and that of all with a thick frame."""
-    from matplotlib.collections import PatchCollection
-    from matplotlib.colors import Normalize
-    from matplotlib.patches import Rectangle
-
     known = list(cells(chart))
     low, high, beyond = span([value for _, _, value in known])
     norm, colour = Normalize(low, high, clip=True), colours()
@@ -104,8 +98,6 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
 
 
 def _explain_frames(figure: SubFigure) -> None:
-    from matplotlib.patches import Rectangle
-
     frames = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, linewidth=width) for width in (THIN, THICK)]
     figure.legend(frames, ["lowest of the row", "lowest of all"], loc="outside lower center", ncols=2)
 
@@ -117,14 +109,10 @@ def luminance(colour: Any) -> float:
 
 
 def _frame(axes: Axes, row: int, column: int, ink: str, width: float) -> None:
-    from matplotlib.patches import Rectangle
-
     axes.add_patch(Rectangle((column - 0.45, row - 0.39), 0.9, 0.78, fill=False, edgecolor=ink, linewidth=width))
 
 
 def label(axes: Axes, chart: Chart) -> None:
-    from matplotlib.patches import Rectangle
-
     known = {(row, column) for row, column, _ in cells(chart)}
     for row in range(len(chart.rows)):
         for column in {*range(len(chart.columns))} - {c for r, c in known if r == row}:

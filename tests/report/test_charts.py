@@ -23,10 +23,9 @@ from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.run_result import RunResult
 from lrctl.report import charts, heat
-from lrctl.report.drawing import COLOURS, INK, look_of
+from lrctl.report.drawing import COLOURS, INK, look_of, numbers
 from lrctl.report.files import write_tables
 from lrctl.report.runs import Run
-from lrctl.report.scales import numbers
 from lrctl.storage.files import write_signed
 from lrctl.storage.store import Store
 
