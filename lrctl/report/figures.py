@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from lrctl.report.curves import Curve
 from lrctl.report.drawing import Look, Picture
 
 Series = np.ndarray[Any, Any]
+
+REFERENCE: Look = {"color": drawing.INK, "linestyle": "-", "linewidth": 1.2}
 
 SETTLED = 0.1
 """The share of the run's first steps that does not decide the range of the loss axis: there losses differ most."""
@@ -51,13 +54,12 @@ def panels(comparison: Comparison) -> list[Panel]:
         by_optimizer.setdefault(method.curves[0].optimizer, []).append(method)
     if sum(len(group) > 1 for group in by_optimizer.values()) < 2:
         return [Panel("", comparison.methods, comparison.reference)]
-    return [Panel(name, tuple(group), nearest(group, comparison.reference)) for name, group in by_optimizer.items()]
+    family = comparison.reference.curves[0].entry.schedule.family
 
+    def unlike(method: Method) -> tuple[bool, bool]:
+        return (method is not comparison.reference, method.curves[0].entry.schedule.family != family)
 
-def nearest(methods: Sequence[Method], reference: Method) -> Method:
-    family = reference.curves[0].entry.schedule.family
-    alike = (method for method in methods if method.curves[0].entry.schedule.family == family)
-    return reference if any(method is reference for method in methods) else next(alike, methods[0])
+    return [Panel(name, tuple(group), min(group, key=unlike)) for name, group in by_optimizer.items()]
 
 
 @dataclass(frozen=True)
@@ -106,16 +108,15 @@ def _caption(comparison: Comparison) -> str:
 
 def paint(figure: Figure, comparison: Comparison) -> None:
     """A row for each panel, one below the other; the figure grows with them and with their legends."""
-    rows = panels(comparison)
-    heights = [drawing.HEIGHT + 0.2 * drawing.legend_rows([each.label for each in lines(panel)]) for panel in rows]
-    for row, panel in zip(drawing.stacked(figure, heights), rows, strict=True):
-        paint_panel(row, panel, comparison.result.steps)
+    rows = [(panel, lines(panel)) for panel in panels(comparison)]
+    heights = [drawing.HEIGHT + 0.2 * drawing.legend_rows([each.label for each in drawn]) for _, drawn in rows]
+    for part, (panel, drawn) in zip(drawing.stacked(figure, heights), rows, strict=True):
+        paint_panel(part, panel, drawn, comparison.result.steps)
 
 
-def paint_panel(figure: SubFigure, panel: Panel, steps: int) -> None:
+def paint_panel(figure: SubFigure, panel: Panel, drawn: Sequence[Line], steps: int) -> None:
     """Losses on the left, LRs on the right, and one legend below them."""
     left, right = figure.subplots(1, 2)
-    drawn = lines(panel)
     for each in drawn:
         plot(left, each.losses, each.look)
         plot(right, each.lrs, each.look)
@@ -139,21 +140,16 @@ def paint_panel(figure: SubFigure, panel: Panel, steps: int) -> None:
 
 def lines(panel: Panel) -> list[Line]:
     """A line for each method; the reference is drawn in ink."""
-    others = [each for each in panel.methods if each is not panel.reference]
-    places = {id(method): place for place, method in enumerate(others)}
-    return [line(panel, method, places.get(id(method))) for method in panel.methods]
-
-
-def line(panel: Panel, method: Method, place: int | None) -> Line:
-    """A method's series and its look, by its place among those that are not the reference."""
-    if len(panel.methods) == 1:
-        losses = [smoothed(curve.losses) for curve in method.curves]
-    else:
-        differences = [smoothed_difference(curve, panel.reference) for curve in method.curves]
-        losses = [series for series in differences if series is not None]
-    look = {"color": drawing.INK, "linestyle": "-", "linewidth": 1.2} if place is None else drawing.look_of(place)
-    label = method.label + (" (reference)" if place is None and len(panel.methods) > 1 else "")
-    return Line(label, tuple(losses), tuple(curve.history["lr"] for curve in method.curves), look)
+    found, looks, alone = [], map(drawing.look_of, count()), len(panel.methods) == 1
+    for method in panel.methods:
+        losses = [smoothed(c.losses) if alone else smoothed_difference(c, panel.reference) for c in method.curves]
+        lrs = tuple(curve.history["lr"] for curve in method.curves)
+        known = tuple(series for series in losses if series is not None)
+        if method is panel.reference:
+            found.append(Line(method.label + " (reference)" * (not alone), known, lrs, REFERENCE))
+        else:
+            found.append(Line(method.label, known, lrs, next(looks)))
+    return found
 
 
 def plot(axes: Axes, series: Sequence[Series], look: Look) -> None:
