@@ -30,7 +30,6 @@ class Deferred(TyperCommand):
 
 
 def later(name: str, command: Callable[..., None] | typer.Typer) -> Deferred:
-    """A function with Typer's annotations, or a group of them, as a command that is not built yet."""
     if isinstance(command, typer.Typer):
         return Deferred(name, command.info.help, lambda: typer.main.get_command(command))
     return Deferred(name, inspect.getdoc(command), lambda: built(command))

@@ -71,7 +71,7 @@ def reproduce(
             ran = Reproduction(scale, store, overrides, executors)
             done = [(each, one) for each in group for one in ran.run(each)]
         tables.append(side_by_side_table(group, [one for _, one in done], scale))
-        charts += [chart for chart in [side_by_side_chart(group[0], [one for _, one in done])] if chart]
+        charts += side_by_side_chart(group[0], [one for _, one in done])
         runs += [{"recipe": each.recipe, "cell": one.cell.label, "run": one.at("run")} for each, one in done]
         if not as_json:
             terminal.print_tables([tables[-1]])
@@ -84,11 +84,7 @@ def reproduce(
 
 
 def chosen(wanted: list[Any], only: list[str]) -> list[Any]:
-    """The experiments of the recipes named, or all.
-
-    Raises:
-        UsageError: a recipe is none of them.
-    """
+    """The experiments of the recipes named, or all."""
     from lrctl.errors import unknown
 
     for name in only:
@@ -106,25 +102,17 @@ def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: 
     planned = []
     for each in wanted:
         for cell in each.cells:
-            command = cell.command or each.command
-            if cell.given:
-                planned.append({"recipe": each.recipe, "cell": cell.label, "command": command, "after": cell.given})
-                continue
-            with redirect_stdout(sys.stderr):
-                recipe = papers.recipe_of(each, cell, scale, overrides)
-                told = estimate.estimate(command, recipe, store=store, measure=False)
+            told: dict[str, Any] = {"command": cell.command, "after": cell.given}
+            if not cell.given:
+                with redirect_stdout(sys.stderr):
+                    recipe = papers.recipe_of(each, cell, scale, overrides)
+                    told = estimate.estimate(cell.command, recipe, store=store, measure=False)
             planned.append({"recipe": each.recipe, "cell": cell.label, **told})
     if as_json:
         print_json(planned)
         return
-    rows = tuple(
-        (each["recipe"], each["cell"], each["command"], *([each["after"], ""] if "after" in each else cost(each)))
-        for each in planned
-    )
+    takes = ([p["after"], ""] if "after" in p else [str(p["jobs"]), f"{p['full_runs']:.1f}"] for p in planned)
+    rows = tuple((p["recipe"], p["cell"], p["command"], *take) for p, take in zip(planned, takes, strict=True))
     note = "Work that cells have in common is done once; here each is counted as if it were alone."
     columns = ("recipe", "cell", "command", "jobs", "full runs")
     terminal.print_tables([Table("What it would take", columns, rows, (note,))])
-
-
-def cost(planned: dict[str, Any]) -> list[str]:
-    return [str(planned["jobs"]), f"{planned['full_runs']:.1f}"]

@@ -119,7 +119,6 @@ class Needs:
     definitions: list[str] = field(default_factory=list)
 
     def take(self, tree: ast.AST, namespace: Mapping[str, Any]) -> None:
-        """Take in what the code `tree` names and `namespace` holds."""
         for name in free_names(tree):
             if name in namespace:
                 self.add(name, namespace[name])
@@ -127,7 +126,6 @@ class Needs:
                 raise NotCarriedError(f"nothing at the top of its module is called {name}")
 
     def add(self, name: str, value: Any) -> None:
-        """Take in what `name` stands for."""
         if name in self.known:
             if self.known[name] is not value:
                 raise NotCarriedError(f"two things in it are called {name}")

@@ -75,8 +75,21 @@ def papers() -> list[str]:
 
 
 def every_experiment() -> list[Experiment]:
-    """The experiments of all papers, in the order of their recipes' names."""
-    return [each for name in recipe_file.bundled() if (each := experiment_in(name))]
+    """The experiments of all papers, in the order of their recipes' names.
+
+    Raises:
+        UsageError: a key is unknown or missing.
+    """
+    tables = {recipe: recipe_file.parse(path).get("paper") for recipe, path in recipe_file.bundled().items()}
+    return [read(recipe, table) for recipe, table in tables.items() if table is not None]
+
+
+def read(recipe: str, table: Mapping[str, Any]) -> Experiment:
+    where = f"{recipe}: paper"
+    found: Experiment = fields.build(Experiment, {**table, "recipe": recipe}, where)
+    commanded = [{"command": found.command, **cell} for cell in found.cells]
+    cells = tuple(fields.build(Cell, cell, f"{where}.cells[{i}]") for i, cell in enumerate(commanded))
+    return replace(found, cells=cells, tiny=fields.build(Smaller, found.tiny, f"{where}.tiny"))
 
 
 def experiments(paper: str, scale: Scale) -> list[Experiment]:
@@ -91,21 +104,6 @@ def experiments(paper: str, scale: Scale) -> list[Experiment]:
     return [each for each in every if each.name == paper and scale in each.scales]
 
 
-def experiment_in(recipe: str) -> Experiment | None:
-    """What a bundled recipe says of a paper; None if it says nothing.
-
-    Raises:
-        UsageError: a key is unknown or missing.
-    """
-    table = recipe_file.parse(recipe_file.bundled()[recipe]).get("paper")
-    if table is None:
-        return None
-    where = f"{recipe}: paper"
-    read: Experiment = fields.build(Experiment, {**table, "recipe": recipe}, where)
-    cells = tuple(fields.build(Cell, each, f"{where}.cells[{i}]") for i, each in enumerate(read.cells))
-    return replace(read, cells=cells, tiny=fields.build(Smaller, read.tiny, f"{where}.tiny"))
-
-
 def by_table(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
     """The experiments of each table of the paper, by their rows; tables in the order of the first of each."""
     tables: dict[str, list[Experiment]] = {}
@@ -115,7 +113,6 @@ def by_table(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
 
 
 def recipe_of(experiment: Experiment, cell: Cell, scale: Scale, overrides: Mapping[str, Any]) -> Recipe:
-    """The recipe of a cell; `overrides` are the user's own."""
     if scale == "paper":
         return recipes.read(experiment.recipe, {**cell.set, **overrides})
     tables: dict[str, Any] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -31,19 +31,16 @@ def charts_of(runs: Sequence[Run]) -> list[RunChart]:
 
 
 def is_drawable(chart: Chart) -> bool:
-    return any(map(is_number, (value for part in (*chart.cells, *(s.y for s in chart.series)) for value in part)))
+    return any(is_number(value) for part in (*chart.cells, *(each.y for each in chart.series)) for value in part)
 
 
-def pictures(charts: Iterable[RunChart]) -> list[Picture]:
+def pictures(charts: Sequence[RunChart]) -> list[Picture]:
     """A figure for each name of a chart, with the charts of that name one below the other."""
-    by_name: dict[str, list[RunChart]] = {}
-    for run, chart in charts:
-        by_name.setdefault(chart.name, []).append((run, chart))
-    return [picture(name, group) for name, group in by_name.items()]
+    names = dict.fromkeys(chart.name for _, chart in charts)
+    return [picture(name, [each for each in charts if each[1].name == name]) for name in names]
 
 
 def picture(name: str, charts: Sequence[RunChart]) -> Picture:
-    """Charts one below the other; the same ones always give the same bytes."""
     runs = ", ".join(run for run, _ in charts if run)
     title = charts[0][1].title + (f" of {runs}" if runs else "")
     words = "; ".join((f"{run}: " if run else "") + ", ".join(in_words(chart)) for run, chart in charts)
@@ -52,7 +49,6 @@ def picture(name: str, charts: Sequence[RunChart]) -> Picture:
 
 
 def paint(figure: Figure, charts: Sequence[RunChart]) -> None:
-    """A part of the figure for each chart, as high as it needs."""
     for part, (run, chart) in zip(drawing.stacked(figure, [height(chart) for _, chart in charts]), charts, strict=True):
         paint_chart(part, chart)
         part.axes[0].set_title(chart.title + (f" of {run}" if len(charts) > 1 and run else ""), parse_math=False)
@@ -75,7 +71,6 @@ def is_list(chart: Chart) -> bool:
 
 
 def paint_chart(figure: SubFigure, chart: Chart) -> None:
-    """A chart with its scales, and a legend below it where there are several series."""
     axes = figure.subplots()
     if chart.kind == "heat":
         heat(figure, axes, chart)

@@ -62,8 +62,6 @@ Look = dict[str, Any]
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that was drawn, and how to read it."""
-
     name: str
     png: bytes
     svg: str

@@ -42,6 +42,11 @@ class Panel:
     methods: tuple[Method, ...]
     reference: Method
 
+    @property
+    def labels(self) -> list[str]:
+        marked = self.reference if len(self.methods) > 1 else None
+        return [method.label + " (reference)" * (method is marked) for method in self.methods]
+
 
 def panels(comparison: Comparison) -> list[Panel]:
     """A panel for each optimizer where at least two have several methods, else one for all.
@@ -62,16 +67,6 @@ def panels(comparison: Comparison) -> list[Panel]:
     return [Panel(name, tuple(group), min(group, key=unlike)) for name, group in by_optimizer.items()]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One method in both panels: a series per seed. Without a reference on the same seed there is no difference."""
-
-    label: str
-    losses: tuple[Series, ...]
-    lrs: tuple[Series, ...]
-    look: Look
-
-
 def smoothed_difference(curve: Curve, reference: Method) -> Series | None:
     other = next((each for each in reference.curves if each.seed == curve.seed), None)
     if other is None:
@@ -81,7 +76,6 @@ def smoothed_difference(curve: Curve, reference: Method) -> Series | None:
 
 
 def comparison_picture(comparison: Comparison) -> Picture:
-    """The figure; the same comparison always gives the same bytes."""
     names = ", ".join(method.label for method in comparison.methods)
     references = " or ".join(panel.reference.label for panel in panels(comparison))
     left = f"Left: training loss minus that of {references}, by step, smoothed."
@@ -107,20 +101,23 @@ def _caption(comparison: Comparison) -> str:
 
 
 def paint(figure: Figure, comparison: Comparison) -> None:
-    """A row for each panel, one below the other; the figure grows with them and with their legends."""
-    rows = [(panel, lines(panel)) for panel in panels(comparison)]
-    heights = [drawing.HEIGHT + 0.2 * drawing.legend_rows([each.label for each in drawn]) for _, drawn in rows]
-    for part, (panel, drawn) in zip(drawing.stacked(figure, heights), rows, strict=True):
-        paint_panel(part, panel, drawn, comparison.result.steps)
+    rows = panels(comparison)
+    heights = [drawing.HEIGHT + 0.2 * drawing.legend_rows(panel.labels) for panel in rows]
+    for part, panel in zip(drawing.stacked(figure, heights), rows, strict=True):
+        paint_panel(part, panel, comparison.result.steps)
 
 
-def paint_panel(figure: SubFigure, panel: Panel, drawn: Sequence[Line], steps: int) -> None:
-    """Losses on the left, LRs on the right, and one legend below them."""
+def paint_panel(figure: SubFigure, panel: Panel, steps: int) -> None:
+    """A line for each method on both sides; the reference is drawn in ink."""
     left, right = figure.subplots(1, 2)
-    for each in drawn:
-        plot(left, each.losses, each.look)
-        plot(right, each.lrs, each.look)
-    alone = len(drawn) == 1
+    alone, looks, means = len(panel.methods) == 1, [], []
+    others = map(drawing.look_of, count())
+    for method in panel.methods:
+        looks.append(REFERENCE if method is panel.reference else next(others))
+        apart = [smoothed(c.losses) if alone else smoothed_difference(c, panel.reference) for c in method.curves]
+        if losses := [series for series in apart if series is not None]:
+            means.append(plot(left, losses, looks[-1]))
+        plot(right, [curve.history["lr"] for curve in method.curves], looks[-1])
     of = f", {panel.optimizer}" if panel.optimizer else ""
     left.set_title(
         "Train loss" + of if alone else f"Train loss minus that of {panel.reference.label}", parse_math=False
@@ -128,41 +125,23 @@ def paint_panel(figure: SubFigure, panel: Panel, drawn: Sequence[Line], steps: i
     right.set_title("Learning rate" + of, parse_math=False)
     left.set_ylabel(f"smoothed, {SMOOTHING:g} steps")
     if not alone:
-        fit_losses(left, [mean(each.losses) for each in drawn if each.losses])
+        fit_losses(left, means)
     if right.dataLim.ymin >= 0:  # that of a hypergradient may be negative
         right.set_ylim(bottom=0)
     for axes in (left, right):
         axes.set(xlabel="step", xlim=(0, steps))
         axes.yaxis.set_major_locator(MaxNLocator(6))
         axes.yaxis.set_major_formatter("{x:g}")
-    drawing.legend(figure, [each.label for each in drawn], [each.look for each in drawn])
+    drawing.legend(figure, panel.labels, looks)
 
 
-def lines(panel: Panel) -> list[Line]:
-    """A line for each method; the reference is drawn in ink."""
-    found, looks, alone = [], map(drawing.look_of, count()), len(panel.methods) == 1
-    for method in panel.methods:
-        losses = [smoothed(c.losses) if alone else smoothed_difference(c, panel.reference) for c in method.curves]
-        lrs = tuple(curve.history["lr"] for curve in method.curves)
-        known = tuple(series for series in losses if series is not None)
-        if method is panel.reference:
-            found.append(Line(method.label + " (reference)" * (not alone), known, lrs, REFERENCE))
-        else:
-            found.append(Line(method.label, known, lrs, next(looks)))
-    return found
-
-
-def plot(axes: Axes, series: Sequence[Series], look: Look) -> None:
-    """The mean over seeds, and, with several, a thin line for each."""
+def plot(axes: Axes, series: Sequence[Series], look: Look) -> Series:
+    """The mean over seeds, which it returns, and, with several, a thin line for each."""
     for each in series if len(series) > 1 else ():
         axes.plot(each, color=look["color"], linewidth=0.7, alpha=0.4)
-    if series:
-        axes.plot(mean(series), **look)
-
-
-def mean(series: Sequence[Series]) -> Series:
-    means: Series = np.mean(series, axis=0)
-    return means
+    mean: Series = np.mean(series, axis=0)
+    axes.plot(mean, **look)
+    return mean
 
 
 def fit_losses(axes: Axes, series: Sequence[Series]) -> None:

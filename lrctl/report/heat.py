@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
@@ -41,13 +41,6 @@ def heat_height(chart: Chart) -> float:
     return 1.7 + slant(chart.columns) + len(chart.rows) * min(0.3, max(0.1, 12 / len(chart.rows)))
 
 
-def cells(chart: Chart) -> Iterator[tuple[int, int, float]]:
-    for row, of in enumerate(chart.cells):
-        for column, value in enumerate(of):
-            if is_number(value):
-                yield row, column, value
-
-
 def span(values: Sequence[float]) -> tuple[float, float, bool]:
     """The values of the first and the last colour, and whether some are beyond the last.
 
@@ -69,7 +62,7 @@ def colours() -> Colormap:
 
 def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     """The map with its colour bar; the lowest of each row is framed, and that of all with a thick frame."""
-    known = list(cells(chart))
+    known = [(r, c, value) for r, of in enumerate(chart.cells) for c, value in enumerate(of) if is_number(value)]
     low, high, beyond = span([value for _, _, value in known])
     norm, colour = Normalize(low, high, clip=True), colours()
     patches = PatchCollection(
@@ -81,7 +74,7 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     for row, column, value in known:
         ink = DARK if luminance(colour(norm(value))) > BRIGHTER else BRIGHT
         if column == lowest(chart.cells[row]):
-            _frame(axes, row, column, ink, THICK if value == best else THIN)
+            frame(axes, row, column, 0.9, 0.78, edgecolor=ink, linewidth=THICK if value == best else THIN)
         if len(chart.columns) <= LABELLED:
             weight = "bold" if value == best else "normal"
             axes.text(
@@ -94,10 +87,6 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     bar.ax.tick_params(length=0)
     bar.ax.yaxis.set_major_formatter("{x:g}")
     label(axes, chart)
-    _explain_frames(figure)
-
-
-def _explain_frames(figure: SubFigure) -> None:
     frames = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, linewidth=width) for width in (THIN, THICK)]
     figure.legend(frames, ["lowest of the row", "lowest of all"], loc="outside lower center", ncols=2)
 
@@ -108,16 +97,15 @@ def luminance(colour: Any) -> float:
     return float(0.2126 * r + 0.7152 * g + 0.0722 * b)
 
 
-def _frame(axes: Axes, row: int, column: int, ink: str, width: float) -> None:
-    axes.add_patch(Rectangle((column - 0.45, row - 0.39), 0.9, 0.78, fill=False, edgecolor=ink, linewidth=width))
+def frame(axes: Axes, row: int, column: int, width: float, height: float, **look: Any) -> None:
+    axes.add_patch(Rectangle((column - width / 2, row - height / 2), width, height, fill=False, **look))
 
 
 def label(axes: Axes, chart: Chart) -> None:
-    known = {(row, column) for row, column, _ in cells(chart)}
-    for row in range(len(chart.rows)):
-        for column in {*range(len(chart.columns))} - {c for r, c in known if r == row}:
-            blank: dict[str, Any] = {"fill": False, "edgecolor": INK, "alpha": 0.35, "linewidth": 0.7}
-            axes.add_patch(Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, **blank))
+    for row, of in enumerate(chart.cells):
+        for column, value in enumerate(of):
+            if not is_number(value):
+                frame(axes, row, column, 0.94, 0.9, edgecolor=INK, alpha=0.35, linewidth=0.7)
     name_columns(axes, chart.columns)
     axes.set_yticks(range(len(chart.rows)), chart.rows, parse_math=False)
     axes.set(xlim=(-0.5, len(chart.columns) - 0.5), ylim=(len(chart.rows) - 0.5, -0.5))

@@ -75,7 +75,6 @@ def plot(
 
 
 def print_estimate(estimate: Mapping[str, Any]) -> None:
-    """What a search would take, for a person, on stdout."""
     jobs = f"about {estimate['jobs']} jobs ({estimate['jobs_known']} of them known already)"
     steps = f"{estimate['steps']} steps = {estimate['full_runs']:.1f} full runs"
     lines = [f"{estimate['command']} on {estimate['workload']}: {jobs}, {steps}"]

@@ -19,7 +19,7 @@ import comparisons
 from command_line import Lrctl
 from comparisons import ALL, LOCALS, SEARCHES, document, made_by_hand, seeded
 from lrctl.analysis.statistics import paired
-from lrctl.report.compare import Difference, loss_difference, with_holm
+from lrctl.report.compare import Difference, at_worst, with_holm
 from lrctl.report.tables import sentence
 
 NAN, INF = math.nan, math.inf
@@ -90,7 +90,7 @@ def test_holm_raises_p_keeps_its_order_and_is_never_stricter_than_bonferroni(ps:
     ids=str,
 )
 def test_a_loss_that_is_not_finite_is_worse_than_any_other(a: float, b: float, expected: float) -> None:
-    assert loss_difference(a, b) == pytest.approx(expected, nan_ok=True)
+    assert at_worst(a) - at_worst(b) == pytest.approx(expected, nan_ok=True)
 
 
 VERDICTS = {
