@@ -53,7 +53,6 @@ def _point(chart: Chart, series: Series, i: int) -> str:
 
 
 def tick(chart: Chart, x: float) -> str:
-    """The name that stands at x, or the number."""
     return chart.ticks[int(x)] if float(x).is_integer() and 0 <= x < len(chart.ticks) else f"{x:g}"
 
 

@@ -68,7 +68,6 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What the test loss says of the method; nothing where there is no test."""
         return verdict(self.mean, self.p_holm, len(self.seeds))
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
@@ -27,13 +26,12 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b87a00", "#3a97d4")
 STYLES = ("-", (0, (6, 2)), (0, (6, 2, 1.5, 2)), (0, (1.5, 1.5)))
 """As many as are told apart in print; with the colours, twelve lines look different."""
 
-LOOK: Any = {
+INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "grid.color", "xtick.color", "ytick.color")
+
+LOOK: Any = dict.fromkeys(INKED, INK) | {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlepad": 10,
@@ -43,9 +41,6 @@ LOOK: Any = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "grid.alpha": 0.15,
-    "grid.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
     "legend.frameon": False,
     "svg.fonttype": "none",
 }
@@ -138,16 +133,11 @@ def numbers(values: Sequence[float | None], log: bool = False) -> np.ndarray[Any
 
 def fit(axes: Axes, *, log_x: bool, log_y: bool) -> None:
     """Scales with plain numbers at their ticks."""
-    for axis, log in ((axes.xaxis, log_x), (axes.yaxis, log_y)):
+    for axis, scale, log in ((axes.xaxis, axes.set_xscale, log_x), (axes.yaxis, axes.set_yscale, log_y)):
         if log:
-            logarithmic(axes, axis)
+            scale("log")
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=16))
+            axis.set_minor_formatter(NullFormatter())
         else:
             axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
         axis.set_major_formatter("{x:g}")
-
-
-def logarithmic(axes: Axes, axis: Axis) -> None:
-    """A logarithmic scale with ticks at 1, 2 and 5."""
-    (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log")
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=16))
-    axis.set_minor_formatter(NullFormatter())

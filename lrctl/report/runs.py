@@ -17,9 +17,6 @@ from lrctl.registry.registry import registry
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.runs import FinishedRun, finished
 
-OWN = "recipe"
-"""What the optimizer of a run's recipe is called where it has no name."""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -52,7 +49,8 @@ class Run:
 
     @property
     def optimizer(self) -> str:
-        return str(self.identity.optimizer.get("name", OWN))
+        """The name of its recipe's, or `recipe` where that has none."""
+        return str(self.identity.optimizer.get("name", "recipe"))
 
     @property
     def changed(self) -> frozenset[str]:

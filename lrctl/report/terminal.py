@@ -31,7 +31,6 @@ def stdout() -> Console:
 
 
 def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
-    """A search's result for a person, on stdout."""
     console = stdout()
     blocks = BLOCKS if console.encoding.startswith("utf") else ASCII_BLOCKS
     family = result.schedule.family if result.schedule else "no schedule"
@@ -68,10 +67,9 @@ def plot(
     rows = [
         "".join(blocks[min(8, max(0, level - 8 * row))] for level in levels).rstrip() for row in reversed(range(height))
     ]
-    labels = [f"{top:8.2e}", *[""] * (height - 2), f"{0:8.2e}"]
-    return [f"{label:>8} |{row}" for label, row in zip(labels, rows, strict=True)] + [
-        " " * 9 + "0" + f"{steps} steps".rjust(width)
-    ]
+    labels = [f"{top:.2e}", *[""] * (height - 2), f"{0:.2e}"]
+    lines = [f"{label:>8} |{row}" for label, row in zip(labels, rows, strict=True)]
+    return [*lines, " " * 9 + "0" + f"{steps} steps".rjust(width)]
 
 
 def print_estimate(estimate: Mapping[str, Any]) -> None:
