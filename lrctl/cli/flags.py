@@ -51,6 +51,7 @@ def flag_type(kind: Any) -> Any:
 
 
 def required(kind: Any) -> Any:
+    """The type that an optional one stands for, or the type itself."""
     options = {*get_args(kind)} if get_origin(kind) in (Union, types.UnionType) else set()
     return (options - {types.NoneType}).pop() if types.NoneType in options and len(options) == 2 else kind
 

@@ -42,18 +42,20 @@ def in_words(chart: Chart) -> Iterator[str]:
             yield of + ", ".join(_point(chart, each, i) for i, y in enumerate(each.y) if is_number(y))
         elif (place := lowest(each.y)) is not None:
             ends = [i for i, y in enumerate(each.y) if is_number(y)]
-            first, last, low = (f"{each.y[i]:g} at {tick(chart, each.x[i])}" for i in (ends[0], ends[-1], place))
+            names = [tick(chart, x, f"{x:g}") for x in each.x]
+            first, last, low = (f"{each.y[i]:g} at {names[i]}" for i in (ends[0], ends[-1], place))
             yield f"{each.label}: from {first} to {last}, lowest {low}"
 
 
 def _point(chart: Chart, series: Series, i: int) -> str:
-    text = f"{tick(chart, series.x[i])} {series.y[i]:g}"
+    text = f"{tick(chart, series.x[i], f'{series.x[i]:g}')} {series.y[i]:g}"
     ends = (series.low[i], series.high[i]) if series.low else (None, None)
     return text + (f" ({ends[0]:g} to {ends[1]:g})" if all(map(is_number, ends)) else "")
 
 
-def tick(chart: Chart, x: float) -> str:
-    return chart.ticks[int(x)] if float(x).is_integer() and 0 <= x < len(chart.ticks) else f"{x:g}"
+def tick(chart: Chart, x: float, number: str) -> str:
+    """The name that stands at x, else the number."""
+    return chart.ticks[int(x)] if float(x).is_integer() and 0 <= x < len(chart.ticks) else number
 
 
 def csv_rows(charts: Iterable[RunChart]) -> Iterator[tuple[str, ...]]:
@@ -64,9 +66,8 @@ def csv_rows(charts: Iterable[RunChart]) -> Iterator[tuple[str, ...]]:
                 yield (run, chart.name, name, column, _cell(value), "", "")
         for each in chart.series:
             for i, x in enumerate(each.x):
-                at = chart.ticks[int(x)] if tick(chart, x) in chart.ticks else _cell(x)
                 numbers = (_cell(values[i]) if i < len(values) else "" for values in (each.y, each.low, each.high))
-                yield (run, chart.name, each.label, at, *numbers)
+                yield (run, chart.name, each.label, tick(chart, x, _cell(x)), *numbers)
 
 
 def _cell(value: float | None) -> str:
