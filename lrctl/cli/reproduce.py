@@ -61,7 +61,7 @@ def reproduce(
     from lrctl.report import files, progress, terminal
 
     overrides = dict(recipes.parse_setting(text) for text in settings or [])
-    wanted = chosen(papers.experiments(paper, scale), only or [])
+    wanted = papers.experiments(paper, scale, only or [])
     if dry_run:
         print_plan(wanted, scale, overrides, store, as_json=as_json)
         return
@@ -69,10 +69,11 @@ def reproduce(
     for group in papers.by_table(wanted):
         with progress.shown(quiet=quiet), redirect_stdout(sys.stderr), closing(Executors()) as executors:
             ran = Reproduction(scale, store, overrides, executors)
-            done = [(each, one) for each in group for one in ran.run(each)]
-        tables.append(side_by_side_table(group, [one for _, one in done], scale))
-        charts += side_by_side_chart(group[0], [one for _, one in done])
-        runs += [{"recipe": each.recipe, "cell": one.cell.label, "run": one.at("run")} for each, one in done]
+            done = [(each.recipe, one) for each in group for one in ran.run(each)]
+        cells = [one for _, one in done]
+        tables.append(side_by_side_table(group, cells, scale))
+        charts += side_by_side_chart(group[0], cells)
+        runs += [{"recipe": recipe, "cell": one.cell.label, "run": one.at("run")} for recipe, one in done]
         if not as_json:
             terminal.print_tables([tables[-1]])
     written = files.write_tables(f"{paper}, scale {scale}", tables, charts, out) if out else {}
@@ -81,16 +82,6 @@ def reproduce(
         print_json(finite(document | {"files": written}))
     for path in written.values():
         typer.echo(f"wrote {path}", err=True)
-
-
-def chosen(wanted: list[Any], only: list[str]) -> list[Any]:
-    """The experiments of the recipes named, or all."""
-    from lrctl.errors import unknown
-
-    for name in only:
-        if name not in (known := [each.recipe for each in wanted]):
-            raise unknown("recipe", name, known, f"--only {name}")
-    return [each for each in wanted if not only or each.recipe in only]
 
 
 def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path, *, as_json: bool) -> None:

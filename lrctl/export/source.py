@@ -13,9 +13,7 @@ from textwrap import dedent, fill, indent
 from types import FunctionType, ModuleType
 from typing import Any
 
-RESERVED = frozenset(
-    {"lr", "LRS", "TABLE", "LambdaLR", "Scheduler", "make_scheduler", "configure", "schedule", "np", "jnp"}
-)
+RESERVED = ("lr", "LRS", "TABLE", "LambdaLR", "Scheduler", "make_scheduler", "configure", "schedule", "np", "jnp")
 """Names that a formula may not have: exports define them."""
 
 WIDTH = 100

@@ -92,16 +92,20 @@ def read(recipe: str, table: Mapping[str, Any]) -> Experiment:
     return replace(found, cells=cells, tiny=fields.build(Smaller, found.tiny, f"{where}.tiny"))
 
 
-def experiments(paper: str, scale: Scale) -> list[Experiment]:
-    """The experiments of a paper that are run at a scale, in the order of their recipes' names.
+def experiments(paper: str, scale: Scale, only: Sequence[str] = ()) -> list[Experiment]:
+    """The experiments of a paper that are run at a scale, of `only` these recipes if any, in the order of their names.
 
     Raises:
-        UsageError: no recipe is of that paper, or its table is not as it should be.
+        UsageError: no recipe is of that paper, or its table is not as it should be; `only` names another recipe.
     """
     every = every_experiment()
     if paper not in (known := {each.name for each in every}):
         raise unknown("paper", paper, known, f"lrctl reproduce {paper}")
-    return [each for each in every if each.name == paper and scale in each.scales]
+    found = {each.recipe: each for each in every if each.name == paper and scale in each.scales}
+    for recipe in only:
+        if recipe not in found:
+            raise unknown("recipe", recipe, found, f"--only {recipe}")
+    return [each for recipe, each in found.items() if not only or recipe in only]
 
 
 def by_table(experiments: Sequence[Experiment]) -> list[list[Experiment]]:

@@ -36,21 +36,20 @@ def in_words(chart: Chart) -> Iterator[str]:
             yield f"{name}: lowest {cells[place]:g} at {chart.columns[place]}"
     for each in chart.series:
         of = f"{each.label}: " if len(chart.series) > 1 else ""
+        names = [tick(chart, x, f"{x:g}") for x in each.x]
+        known = [i for i, y in enumerate(each.y) if is_number(y)]
         if chart.kind == "bars":
             yield of + ", ".join(f"{value:g} from {low:g} to {high:g}" for low, high, value in bins(each) if value)
         elif chart.kind == "points":
-            yield of + ", ".join(_point(chart, each, i) for i, y in enumerate(each.y) if is_number(y))
+            yield of + ", ".join(f"{names[i]} {each.y[i]:g}{_ends(each, i)}" for i in known)
         elif (place := lowest(each.y)) is not None:
-            ends = [i for i, y in enumerate(each.y) if is_number(y)]
-            names = [tick(chart, x, f"{x:g}") for x in each.x]
-            first, last, low = (f"{each.y[i]:g} at {names[i]}" for i in (ends[0], ends[-1], place))
+            first, last, low = (f"{each.y[i]:g} at {names[i]}" for i in (known[0], known[-1], place))
             yield f"{each.label}: from {first} to {last}, lowest {low}"
 
 
-def _point(chart: Chart, series: Series, i: int) -> str:
-    text = f"{tick(chart, series.x[i], f'{series.x[i]:g}')} {series.y[i]:g}"
-    ends = (series.low[i], series.high[i]) if series.low else (None, None)
-    return text + (f" ({ends[0]:g} to {ends[1]:g})" if all(map(is_number, ends)) else "")
+def _ends(series: Series, i: int) -> str:
+    low, high = (series.low[i], series.high[i]) if series.low else (None, None)
+    return f" ({low:g} to {high:g})" if is_number(low) and is_number(high) else ""
 
 
 def tick(chart: Chart, x: float, number: str) -> str:

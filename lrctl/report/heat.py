@@ -63,14 +63,12 @@ def colours() -> Colormap:
 def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     """The map with its colour bar; the lowest of each row is framed, and that of all with a thick frame."""
     known = [(r, c, value) for r, of in enumerate(chart.cells) for c, value in enumerate(of) if is_number(value)]
-    low, high, beyond = span([value for _, _, value in known])
-    norm, colour = Normalize(low, high, clip=True), colours()
-    patches = PatchCollection(
-        [Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in known], cmap=colour, norm=norm
-    )
-    patches.set(array=[value for _, _, value in known], linewidth=0)
+    values = [value for _, _, value in known]
+    best, high, beyond = span(values)
+    norm, colour = Normalize(best, high, clip=True), colours()
+    rectangles = [Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in known]
+    patches = PatchCollection(rectangles, cmap=colour, norm=norm, array=values, linewidth=0)
     axes.add_collection(patches)
-    best = min(value for _, _, value in known)
     for row, column, value in known:
         ink = DARK if luminance(colour(norm(value))) > BRIGHTER else BRIGHT
         if column == lowest(chart.cells[row]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -26,7 +26,8 @@ def labelled(curves: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
     others = differing_settings(runs)
     named = without_copies([replace(curve, label=label(curve, runs, others)) for curve in curves])
     for longer in (with_command, with_settings, partial(with_settings, given=True)):
-        named = disambiguated(named, longer)
+        unclear = ambiguous(named)
+        named = [longer(each, unclear[each.label]) if each.label in unclear else each for each in named]
     for a, b in clashes(named):
         where = f"run {a.run.name}" if a.run is b.run else f"runs {a.run.name} and {b.run.name}"
         raise UsageError(f"{where}: {a.label} is there twice with seed {a.seed}; a method is compared once per seed")
@@ -118,12 +119,6 @@ def with_settings(curve: Curve, alike: Sequence[Curve], *, given: bool = False) 
     if not (words := " ".join(filter(None, texts))):
         return curve
     return replace(curve, label=f"{curve.label[:-1]} {words})" if curve.entry.name else f"{curve.label} {words}")
-
-
-def disambiguated(curves: list[Curve], longer: Callable[[Curve, Sequence[Curve]], Curve]) -> list[Curve]:
-    """The curves with longer labels where one label stands for two curves of a seed, or for two methods."""
-    unclear = ambiguous(curves)
-    return [longer(curve, unclear[curve.label]) if curve.label in unclear else curve for curve in curves]
 
 
 def by_label(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
