@@ -112,8 +112,10 @@ def compare(store: str | Path, names: Sequence[str], against: str | None = None)
     methods = [Method(label, tuple(sorted(group, key=lambda curve: curve.seed))) for label, group in groups]
     run = next((run for run in runs if run.name == against), None)  # it stands for what it found
     reference = reference_of(methods, handed_over_curve(run, curves).label if run else against)
-    differences = [difference(method, reference) for method in methods if method is not reference]
-    return Comparison(tuple(runs), tuple(methods), reference, with_holm(differences), tuple(notes(runs, methods)))
+    found = [difference(method, reference) for method in methods if method is not reference]
+    corrected = holm([each.p for each in found])
+    differences = tuple(replace(each, p_holm=p) for each, p in zip(found, corrected, strict=True))
+    return Comparison(tuple(runs), tuple(methods), reference, differences, tuple(notes(runs, methods)))
 
 
 def reference_of(methods: Sequence[Method], against: str | None) -> Method:
@@ -144,11 +146,6 @@ def difference(method: Method, reference: Method) -> Difference:
     values = tuple(pairs.values())
     interval, p = paired(values)
     return Difference(method.label, tuple(pairs), values, fmean(values) if values else math.nan, interval, p)
-
-
-def with_holm(differences: Sequence[Difference]) -> tuple[Difference, ...]:
-    ps = holm([each.p for each in differences])
-    return tuple(replace(each, p_holm=p) for each, p in zip(differences, ps, strict=True))
 
 
 def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
