@@ -13,17 +13,14 @@ from typing import Annotated, Any
 import typer
 
 from lrctl._version import __version__
-from lrctl.cli.compare import compare
 from lrctl.cli.deferred import later
 from lrctl.cli.exit import reported, terminate
 from lrctl.cli.export import export_schedule
-from lrctl.cli.gc import gc
-from lrctl.cli.list import list_parts
 from lrctl.cli.options import Debug
-from lrctl.cli.report import report
+from lrctl.cli.report import compare, report
 from lrctl.cli.reproduce import reproduce
-from lrctl.cli.runs import look_at_runs
-from lrctl.cli.search import search_commands
+from lrctl.cli.runs import gc, look_at_runs
+from lrctl.cli.search import list_parts, search_commands
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "compare": compare,
@@ -38,7 +35,6 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
 
 
 def version(show: bool) -> None:
-    """Print the version and stop."""
     if show:
         typer.echo(f"lrctl {__version__}")
         raise typer.Exit
@@ -54,12 +50,10 @@ def root(
 
 
 def application() -> Any:
-    """The command line with one command per registered strategy."""
     # The help of `lrctl` itself is plain: drawing its frames would import Rich, which takes longer than all the rest.
     app = typer.Typer(
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,
-        pretty_exceptions_enable=False,
         no_args_is_help=True,
     )
     app.callback()(root)
@@ -70,7 +64,6 @@ def application() -> Any:
 
 
 def main() -> None:
-    """Run the command line."""
     warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
     signal.signal(signal.SIGTERM, terminate)
     with reported():

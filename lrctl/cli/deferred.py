@@ -30,14 +30,12 @@ class Deferred(TyperCommand):
 
 
 def later(name: str, command: Callable[..., None] | typer.Typer) -> Deferred:
-    """A function with Typer's annotations, or a group of them, as a command that is not built yet."""
     if isinstance(command, typer.Typer):
         return Deferred(name, command.info.help, lambda: typer.main.get_command(command))
     return Deferred(name, inspect.getdoc(command), lambda: built(command))
 
 
 def built(function: Callable[..., None]) -> Any:
-    """The command of a function with Typer's annotations."""
-    app = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False)
+    app = typer.Typer(rich_markup_mode="rich", add_completion=False)
     app.command()(function)
     return typer.main.get_command(app)

@@ -38,7 +38,6 @@ def reported() -> Iterator[None]:
 
 
 def fail(message: str, code: int, details: str = "") -> NoReturn:
-    """End with one sentence on stderr, after the traceback if --debug asks for it."""
     if "--debug" in sys.argv:
         typer.echo(details or traceback.format_exc(), err=True)
     typer.echo(f"error: {message}", err=True)

@@ -41,28 +41,22 @@ def own_options(part: Part) -> list[inspect.Parameter]:
 
 
 def flag_type(kind: Any) -> Any:
-    """What Typer is told of a field's type: numbers are typed as a comma list, words by repeating the option.
-
-    Raises:
-        TypeError: a flag cannot have that type.
-    """
+    """What Typer is told of a field's type: numbers are typed as a comma list, words by repeating the option."""
     kind = required(kind)
-    if kind not in (int, float, str, bool) and get_origin(kind) not in (tuple, Literal):
-        raise TypeError(f"{kind} cannot be a flag; use int, float, str, bool, Literal[...] or tuple[..., ...]")
     if get_origin(kind) is tuple:
-        kind = list[str] if get_args(kind)[0] is str else str
+        return list[str] | None if get_args(kind)[0] is str else str | None
+    if kind not in (int, float, str, bool) and get_origin(kind) is not Literal:
+        raise TypeError(f"{kind} cannot be a flag; use int, float, str, bool, Literal[...] or tuple[..., ...]")
     return kind | None
 
 
 def required(kind: Any) -> Any:
     """The type that an optional one stands for, or the type itself."""
-    if get_origin(kind) in (Union, types.UnionType) and types.NoneType in get_args(kind) and len(get_args(kind)) == 2:
-        return next(each for each in get_args(kind) if each is not types.NoneType)
-    return kind
+    options = {*get_args(kind)} if get_origin(kind) in (Union, types.UnionType) else set()
+    return (options - {types.NoneType}).pop() if types.NoneType in options and len(options) == 2 else kind
 
 
 def shown(default: Any) -> str:
-    """A default as it is typed."""
     if isinstance(default, tuple) and default:
         return ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in default)
     if isinstance(default, bool):
@@ -71,30 +65,21 @@ def shown(default: Any) -> str:
 
 
 def given(part: Part, options: dict[str, Any]) -> dict[str, Any]:
-    """The strategy's own flags that were given, as recipe keys and values.
-
-    Raises:
-        UsageError: a comma list does not hold numbers.
-    """
+    """The strategy's own flags that were given, as recipe keys and values."""
     values = {}
     for field in fields.fields_of(part.params):
-        value = options[field.name]
+        value, kind = options[field.name], required(field.type)
         if value is None or value == []:
             continue
         if isinstance(value, list):
             value = [word for word in value if word]  # '' alone is none at all
-        elif get_origin(kind := required(field.type)) is tuple:
+        elif get_origin(kind) is tuple:
             value = split(value, get_args(kind)[0], f"--{field.name.replace('_', '-')}")
         values[f"strategy.{part.name}.{field.name}"] = value
     return values
 
 
 def split(text: str, kind: Any, flag: str) -> list[Any]:
-    """A comma list's items.
-
-    Raises:
-        UsageError: an item is not a `kind`.
-    """
     try:
         return [kind(item) for item in text.split(",") if item.strip()]
     except ValueError as error:

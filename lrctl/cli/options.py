@@ -1,8 +1,9 @@
-"""Options and arguments that several commands take."""
+"""Options and arguments that several commands take, and what `--json` prints."""
 
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,9 +31,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 SHARED = "Every search"
 
 
-def shared_options() -> list[inspect.Parameter]:
-    """The options that every strategy command takes."""
+def print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=1, allow_nan=False))
 
+
+def shared_options() -> list[inspect.Parameter]:
     def option(name: str, kind: Any, text: str, default: Any = None, *flags: str, **more: Any) -> inspect.Parameter:
         declared = typer.Option(*flags, help=text, rich_help_panel=SHARED, show_default=False, **more)
         return inspect.Parameter(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import closing, redirect_stdout
 from dataclasses import asdict
@@ -12,11 +11,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lrctl.cli.exit import reported
-from lrctl.cli.options import STORE, AsJson, Debug, Quiet, Where
+from lrctl.cli.options import STORE, AsJson, Debug, Quiet, Where, print_json
 
 
 def known_papers() -> str:
-    """The papers that bundled recipes are from."""
     from lrctl.papers.experiments import papers
 
     return "|".join(papers())
@@ -63,7 +61,7 @@ def reproduce(
     from lrctl.report import files, progress, terminal
 
     overrides = dict(recipes.parse_setting(text) for text in settings or [])
-    wanted = chosen(papers.experiments(paper, scale), only or [])
+    wanted = papers.experiments(paper, scale, only or [])
     if dry_run:
         print_plan(wanted, scale, overrides, store, as_json=as_json)
         return
@@ -71,36 +69,22 @@ def reproduce(
     for group in papers.by_table(wanted):
         with progress.shown(quiet=quiet), redirect_stdout(sys.stderr), closing(Executors()) as executors:
             ran = Reproduction(scale, store, overrides, executors)
-            done = [(each, one) for each in group for one in ran.run(each)]
-        tables.append(side_by_side_table(group, [one for _, one in done], scale))
-        charts += [chart for chart in [side_by_side_chart(group[0], [one for _, one in done])] if chart]
-        runs += [{"recipe": each.recipe, "cell": one.cell.label, "run": one.at("run")} for each, one in done]
+            done = [(each.recipe, one) for each in group for one in ran.run(each)]
+        cells = [one for _, one in done]
+        tables.append(side_by_side_table(group, cells, scale))
+        charts += side_by_side_chart(group[0], cells)
+        runs += [{"recipe": recipe, "cell": one.cell.label, "run": one.at("run")} for recipe, one in done]
         if not as_json:
             terminal.print_tables([tables[-1]])
     written = files.write_tables(f"{paper}, scale {scale}", tables, charts, out) if out else {}
     if as_json:
         document = {"paper": paper, "scale": scale, "runs": runs, "tables": [asdict(table) for table in tables]}
-        typer.echo(json.dumps(finite(document | {"files": written}), indent=1, allow_nan=False))
+        print_json(finite(document | {"files": written}))
     for path in written.values():
         typer.echo(f"wrote {path}", err=True)
 
 
-def chosen(wanted: list[Any], only: list[str]) -> list[Any]:
-    """The experiments of the recipes named, or all.
-
-    Raises:
-        UsageError: a recipe is none of them.
-    """
-    from lrctl.errors import unknown
-
-    for name in only:
-        if name not in (known := [each.recipe for each in wanted]):
-            raise unknown("recipe", name, known, f"--only {name}")
-    return [each for each in wanted if not only or each.recipe in only]
-
-
 def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path, *, as_json: bool) -> None:
-    """What the experiments would take: one row each, without measuring a step."""
     from lrctl.contracts.table import Table
     from lrctl.papers import experiments as papers
     from lrctl.planning import estimate
@@ -109,26 +93,17 @@ def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: 
     planned = []
     for each in wanted:
         for cell in each.cells:
-            command = cell.command or each.command
-            if cell.given:
-                planned.append({"recipe": each.recipe, "cell": cell.label, "command": command, "after": cell.given})
-                continue
-            with redirect_stdout(sys.stderr):
-                recipe = papers.recipe_of(each, cell, scale, overrides)
-                told = estimate.estimate(command, recipe, store=store, measure=False)
+            told: dict[str, Any] = {"command": cell.command, "after": cell.given}
+            if not cell.given:
+                with redirect_stdout(sys.stderr):
+                    recipe = papers.recipe_of(each, cell, scale, overrides)
+                    told = estimate.estimate(cell.command, recipe, store=store, measure=False)
             planned.append({"recipe": each.recipe, "cell": cell.label, **told})
     if as_json:
-        typer.echo(json.dumps(planned, indent=1, allow_nan=False))
+        print_json(planned)
         return
-    rows = tuple(
-        (each["recipe"], each["cell"], each["command"], *([each["after"], ""] if "after" in each else cost(each)))
-        for each in planned
-    )
+    takes = ([p["after"], ""] if "after" in p else [str(p["jobs"]), f"{p['full_runs']:.1f}"] for p in planned)
+    rows = tuple((p["recipe"], p["cell"], p["command"], *take) for p, take in zip(planned, takes, strict=True))
     note = "Work that cells have in common is done once; here each is counted as if it were alone."
     columns = ("recipe", "cell", "command", "jobs", "full runs")
     terminal.print_tables([Table("What it would take", columns, rows, (note,))])
-
-
-def cost(planned: dict[str, Any]) -> list[str]:
-    """The jobs and full runs of a cell."""
-    return [str(planned["jobs"]), f"{planned['full_runs']:.1f}"]

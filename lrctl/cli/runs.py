@@ -1,8 +1,7 @@
-"""`lrctl runs`: what lies in a store."""
+"""`lrctl runs` and `lrctl gc`: what lies in a store."""
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +11,11 @@ import typer
 
 from lrctl.analysis.units import size
 from lrctl.cli.exit import reported
-from lrctl.cli.options import STORE, AsJson, Where
+from lrctl.cli.options import STORE, AsJson, Where, print_json
 from lrctl.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from lrctl.storage.store import Store
-
-Names = Annotated[list[str], typer.Argument(metavar="RUN...", help="Names of runs, finished or not.")]
-
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 Inner = Annotated[Path | None, typer.Option("--store", file_okay=False, help="Where results are kept.")]
 
@@ -28,7 +23,6 @@ look_at_runs = typer.Typer(
     invoke_without_command=True,
     help="List the runs in the store; or show one, or remove some.",
     rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
     add_completion=False,
 )
 
@@ -52,7 +46,7 @@ def list_runs(context: typer.Context, as_json: AsJson = False, store: Inner = No
     place = store_of(context, store)
     rows = listing.runs(place)
     if as_json or context.obj[1]:
-        typer.echo(json.dumps({"runs": rows}, indent=1, allow_nan=False))
+        print_json({"runs": rows})
     elif rows:
         terminal.stdout().print(terminal.drawn(table(rows)))
     else:
@@ -82,7 +76,7 @@ def show(
         (shown,) = (row for row in listing.runs(place) if row["run"] == name)
         shown["recipe"] = place.recipe(name)
     if as_json or context.obj[1]:
-        typer.echo(json.dumps(shown, indent=1, allow_nan=False))
+        print_json(shown)
     elif result:
         terminal.print_summary(result, place.files(result))
     else:
@@ -92,7 +86,12 @@ def show(
 
 @look_at_runs.command()
 @reported()
-def remove(context: typer.Context, names: Names, yes: Yes = False, store: Inner = None) -> None:
+def remove(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names of runs, finished or not.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    store: Inner = None,
+) -> None:
     """Delete runs; `lrctl gc` then deletes what only they needed."""
     place = store_of(context, store)
     check_known(place, names)
@@ -112,22 +111,13 @@ def store_of(context: typer.Context, store: Path | None) -> Store:
 
 
 def check_known(store: Store, names: list[str]) -> None:
-    """Refuse names that no run has.
-
-    Raises:
-        UsageError: names the first of them, and the nearest run.
-    """
     for name in names:
         if name not in store.runs():
             raise unknown("run", name, store.runs(), f"{store.path}: {name}")
 
 
 def confirmed(question: str) -> bool:
-    """What the user answers; no answer is no.
-
-    Raises:
-        UsageError: there is nobody to ask.
-    """
+    """What the user answers; no answer is no."""
     if not sys.stdin.isatty():
         raise UsageError("lrctl runs remove: there is no terminal to ask on; give --yes to delete without being asked")
     try:
@@ -137,19 +127,40 @@ def confirmed(question: str) -> bool:
 
 
 def table(rows: list[dict[str, Any]]) -> Any:
-    """Runs as a table."""
+    from lrctl.contracts.run_result import LOSSES
     from lrctl.contracts.table import Table
 
-    facts, losses = ("command", "workload", "seed", "steps"), ("train loss", "validation loss", "test loss")
-    columns = ("run", "state", *facts, *losses, "full runs", "date", "disk")
+    formats = dict.fromkeys(("command", "workload", "seed", "steps"), "")
+    formats |= dict.fromkeys(LOSSES, ".4f") | {"full_runs": ".1f"}
+
+    def cells(row: dict[str, Any]) -> tuple[str, ...]:
+        facts = ("" if row[name] is None else format(row[name], spec) for name, spec in formats.items())
+        return (row["run"], row["status"], *facts, row["date"][:16].replace("T", " "), size(row["bytes"]))
+
+    columns = ("run", "state", *(name.replace("_", " ") for name in formats), "date", "disk")
     return Table("Runs", columns, tuple(map(cells, rows)))
 
 
-def cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """A run as a row of the table; what is not known is left empty."""
-    losses = (
-        "" if (loss := row[f"{name}_loss"]) is None else f"{loss:.4f}" for name in ("train", "validation", "test")
-    )
-    facts = ("" if row[name] is None else str(row[name]) for name in ("command", "workload", "seed", "steps"))
-    cost = "" if row["full_runs"] is None else f"{row['full_runs']:.1f}"
-    return (row["run"], row["status"], *facts, *losses, cost, row["date"][:16].replace("T", " "), size(row["bytes"]))
+@reported()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be deleted; delete nothing.")] = False,
+    as_json: AsJson = False,
+    store: Where = STORE,
+) -> None:
+    """Delete checkpoints, losses and results of jobs that no run in the store needs any more."""
+    from lrctl.storage.gc import collect
+    from lrctl.storage.runs import existing
+
+    found = collect(existing(store), dry_run=dry_run)
+    if as_json:
+        print_json(found)
+        return
+    for kind, count in found["freed"].items():
+        typer.echo(f"{kind + ':':<13}{count['files']:>6} files {size(count['bytes']):>10}")
+    typer.echo(f"{'would free' if dry_run else 'freed'} {found['files']} files, {size(found['bytes'])}")
+    if found["spared"]:
+        typer.echo(
+            f"{found['spared']} files stay for now: they are younger than an hour, and unfinished runs "
+            f"({', '.join(found['unfinished'])}) may be at work",
+            err=True,
+        )

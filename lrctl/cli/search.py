@@ -1,12 +1,11 @@
-"""One command per registered strategy: its flags are the fields of its parameters."""
+"""One command per registered strategy, whose flags are the fields of its parameters; `lrctl list` has all parts."""
 
 from __future__ import annotations
 
 import inspect
-import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from functools import partial
 from typing import Any
 
@@ -14,22 +13,17 @@ import typer
 
 from lrctl.cli.deferred import Deferred, built
 from lrctl.cli.exit import reported
-from lrctl.cli.options import shared_options
-from lrctl.registry.registry import Part, registry
+from lrctl.cli.options import AsJson, print_json, shared_options
+from lrctl.errors import UsageError
+from lrctl.registry.registry import KINDS, Part, registry
 
 
 def search_commands() -> Iterator[Deferred]:
-    """A command per strategy."""
     for part in registry().load("strategy").values():
         yield Deferred(part.name, told(part), partial(search_command, part.name))
 
 
 def search_command(name: str) -> Any:
-    """The command of a strategy.
-
-    Raises:
-        UsageError: the strategy cannot be used.
-    """
     part = registry().get("strategy", name)
     try:
         return built(search_function(part))
@@ -38,7 +32,6 @@ def search_command(name: str) -> Any:
 
 
 def told(part: Part) -> str:
-    """A part's help as a sentence."""
     return part.help[:1].upper() + part.help[1:] + "."
 
 
@@ -69,7 +62,6 @@ def search_function(part: Part) -> Callable[..., None]:
 
 
 def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
-    """Search, with progress on stderr and the result on stdout."""
     from lrctl.engine import run as runs
     from lrctl.report import progress, terminal
     from lrctl.storage.store import Store
@@ -79,19 +71,46 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
         result = runs.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
     store = Store(options["store"])
     if options["as_json"]:
-        typer.echo(json.dumps(store.document(result), indent=1, allow_nan=False))
+        print_json(store.document(result))
     else:
         terminal.print_summary(result, store.files(result))
 
 
 def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
-    """Print what a search would take."""
     from lrctl.planning import estimate as estimates
     from lrctl.report import terminal
 
     with redirect_stdout(sys.stderr):
         estimate = estimates.estimate(command, recipe, store=options["store"])
     if options["as_json"]:
-        typer.echo(json.dumps(estimate, indent=1, allow_nan=False))
+        print_json(estimate)
     else:
         terminal.print_estimate(estimate)
+
+
+@reported()
+def list_parts(as_json: AsJson = False) -> None:
+    """List every registered strategy, schedule, workload and executor, and the plugins that are broken."""
+    found = registry()
+    for name in found.names("strategy"):
+        with suppress(UsageError):  # its plugin is a row
+            search_command(name)
+    parts = [part for kind in KINDS for part in found.of(kind)]
+    if as_json:
+        rows = [
+            {"kind": p.kind, "name": p.name, "plugin": p.plugin, "help": p.help, "marks": sorted(p.marks)}
+            for p in parts
+        ]
+        print_json({"parts": rows, "broken": found.broken})
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("kind", "name", "plugin", "marks", "what it is", box=None, pad_edge=False)
+    for part in parts:
+        table.add_row(part.kind, part.name, part.plugin, ", ".join(sorted(part.marks)), escape(part.help))
+    for plugin, reason in found.broken.items():
+        table.add_row("[red]broken[/red]", "", plugin, "", escape(reason))
+    # One line per part for whoever reads the lines.
+    Console(width=None if sys.stdout.isatty() else 10_000).print(table)

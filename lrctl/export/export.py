@@ -6,13 +6,11 @@ stays as it is at the end from there on.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from textwrap import shorten
-from types import MappingProxyType
 from typing import Any
 
 from lrctl._version import __version__
@@ -32,27 +30,15 @@ class Exported:
         module: the name under which the file will be imported.
     """
 
-    schedule: Any
+    record: ScheduleRecord
     steps: int
     source: str
     module: str
     formula: Formula
 
-    @property
-    def record(self) -> ScheduleRecord:
-        """The schedule as JSON."""
-        return recorded(self.schedule)
-
 
 def export(schedule: Any, steps: int, to: str, *, source: str, module: str = "lr_schedule") -> str:
-    """The content of the file that gives a schedule to `to`, one of `TARGETS`.
-
-    Args:
-        schedule: a plain schedule.
-        steps: T, optimizer updates in the run.
-        to: who is to read it.
-        source: what the schedule is from, for the header: `run NAME`, or a file.
-        module: the name under which the user will import the file.
+    """The content of the file that gives a plain schedule to `to`, one of `TARGETS`.
 
     Raises:
         UsageError: there is no such target, the schedule is adaptive, or it gives something that is no LR.
@@ -64,23 +50,18 @@ def export(schedule: Any, steps: int, to: str, *, source: str, module: str = "lr
             f"{source}: the LRs of family {registry().family(schedule)} are decided during a run; "
             "export the run that used it by its name, and the LRs it used are replayed"
         )
-    return TARGETS[to](Exported(schedule, steps, source, module, formula(schedule, steps, source)))
+    lr = formula(schedule, steps, source)
+    return TARGETS[to](Exported(recorded(schedule), steps, source, module, lr))
 
 
 # Data
 
 
 def as_csv(e: Exported) -> str:
-    """A row per update: its number from 0, and its LR."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["step", "lr"])
-    rows.writerows(enumerate(e.formula.lrs[: e.steps]))
-    return text.getvalue()
+    return "step,lr\n" + "".join(f"{step},{lr!r}\n" for step, lr in enumerate(e.formula.lrs[: e.steps]))
 
 
 def as_json(e: Exported) -> str:
-    """The LR of each update, and what the schedule is."""
     made_by = {"lrctl": __version__, "source": e.source}
     document = {"steps": e.steps, "lr": e.formula.lrs[: e.steps], "schedule": asdict(e.record), "made_by": made_by}
     lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in document.items())
@@ -90,15 +71,11 @@ def as_json(e: Exported) -> str:
 # Code
 
 
-def code(title: str, usage: str, imports: str, functions: str) -> Callable[[Exported], str]:
-    """What writes a file of code for a framework: header, imports, formula, and the framework's own functions."""
-
-    def written(e: Exported) -> str:
-        top = "\n".join(e.formula.imports)
-        blocks = [header(e, title, usage), top, imports, e.formula.body, f"\n{functions.strip()}"]
-        return "\n\n".join(block for block in blocks if block) + "\n"
-
-    return written
+def code(title: str, usage: str, imports: str, functions: str, e: Exported) -> str:
+    """A file of code for a framework: header, imports, formula, and the framework's own functions."""
+    top = "\n".join(e.formula.imports)
+    blocks = [header(e, title, usage), top, imports, e.formula.body, f"\n{functions.strip()}"]
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def header(e: Exported, title: str, usage: str) -> str:
@@ -207,14 +184,12 @@ def schedule(count):
 
 LAMBDA_LR = "from torch.optim.lr_scheduler import LambdaLR"
 
-TARGETS: Mapping[str, Callable[[Exported], str]] = MappingProxyType(
-    {
-        "torch": code("PyTorch", TORCH_USAGE, LAMBDA_LR, TORCH),
-        "transformers": code("the Trainer of transformers", TRANSFORMERS_USAGE, LAMBDA_LR, TORCH),
-        "lightning": code("Lightning", LIGHTNING_USAGE, LAMBDA_LR, f"{TORCH}\n{LIGHTNING}"),
-        "optax": code("optax", OPTAX_USAGE, "import jax.numpy as jnp\nimport numpy as np", OPTAX),
-        "csv": as_csv,
-        "json": as_json,
-    }
-)
+TARGETS: Mapping[str, Callable[[Exported], str]] = {
+    "torch": partial(code, "PyTorch", TORCH_USAGE, LAMBDA_LR, TORCH),
+    "transformers": partial(code, "the Trainer of transformers", TRANSFORMERS_USAGE, LAMBDA_LR, TORCH),
+    "lightning": partial(code, "Lightning", LIGHTNING_USAGE, LAMBDA_LR, f"{TORCH}\n{LIGHTNING}"),
+    "optax": partial(code, "optax", OPTAX_USAGE, "import jax.numpy as jnp\nimport numpy as np", OPTAX),
+    "csv": as_csv,
+    "json": as_json,
+}
 """What a schedule can be exported to, and what writes it."""

@@ -66,11 +66,7 @@ def evaluated(schedule: Any, steps: int, where: str) -> tuple[float, ...]:
 
 
 def check_equal(source: str, lrs: Sequence[float]) -> None:
-    """Run a formula by itself and compare its bits with the schedule's, and one step beyond the end.
-
-    Raises:
-        NotCarriedError: it fails or gives other LRs.
-    """
+    """Run a formula by itself and compare its bits with the schedule's, and one step beyond the end."""
     alone: dict[str, Any] = {"__name__": "lr_schedule"}
     try:
         exec(source, alone)

@@ -13,9 +13,7 @@ from textwrap import dedent, fill, indent
 from types import FunctionType, ModuleType
 from typing import Any
 
-RESERVED = frozenset(
-    {"lr", "LRS", "TABLE", "LambdaLR", "Scheduler", "make_scheduler", "configure", "schedule", "np", "jnp"}
-)
+RESERVED = ("lr", "LRS", "TABLE", "LambdaLR", "Scheduler", "make_scheduler", "configure", "schedule", "np", "jnp")
 """Names that a formula may not have: exports define them."""
 
 WIDTH = 100
@@ -119,7 +117,6 @@ class Needs:
     definitions: list[str] = field(default_factory=list)
 
     def take(self, tree: ast.AST, namespace: Mapping[str, Any]) -> None:
-        """Take in what the code `tree` names and `namespace` holds."""
         for name in free_names(tree):
             if name in namespace:
                 self.add(name, namespace[name])
@@ -127,7 +124,6 @@ class Needs:
                 raise NotCarriedError(f"nothing at the top of its module is called {name}")
 
     def add(self, name: str, value: Any) -> None:
-        """Take in what `name` stands for."""
         if name in self.known:
             if self.known[name] is not value:
                 raise NotCarriedError(f"two things in it are called {name}")

@@ -59,8 +59,6 @@ class Smaller:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """A recipe's `[paper]` table."""
-
     name: str
     table: str
     cells: Any
@@ -73,40 +71,41 @@ class Experiment:
 
 
 def papers() -> list[str]:
-    """The papers that bundled recipes are from."""
     return sorted({each.name for each in every_experiment()})
 
 
 def every_experiment() -> list[Experiment]:
-    """The experiments of all papers, in the order of their recipes' names."""
-    return [each for name in recipe_file.bundled() if (each := experiment_in(name))]
-
-
-def experiments(paper: str, scale: Scale) -> list[Experiment]:
-    """The experiments of a paper that are run at a scale, in the order of their recipes' names.
-
-    Raises:
-        UsageError: no recipe is of that paper, or its table is not as it should be.
-    """
-    every = every_experiment()
-    if paper not in (known := {each.name for each in every}):
-        raise unknown("paper", paper, known, f"lrctl reproduce {paper}")
-    return [each for each in every if each.name == paper and scale in each.scales]
-
-
-def experiment_in(recipe: str) -> Experiment | None:
-    """What a bundled recipe says of a paper; None if it says nothing.
+    """The experiments of all papers, in the order of their recipes' names.
 
     Raises:
         UsageError: a key is unknown or missing.
     """
-    table = recipe_file.parse(recipe_file.bundled()[recipe]).get("paper")
-    if table is None:
-        return None
+    tables = {recipe: recipe_file.parse(path).get("paper") for recipe, path in recipe_file.bundled().items()}
+    return [read(recipe, table) for recipe, table in tables.items() if table is not None]
+
+
+def read(recipe: str, table: Mapping[str, Any]) -> Experiment:
     where = f"{recipe}: paper"
-    read: Experiment = fields.build(Experiment, {**table, "recipe": recipe}, where)
-    cells = tuple(fields.build(Cell, each, f"{where}.cells[{i}]") for i, each in enumerate(read.cells))
-    return replace(read, cells=cells, tiny=fields.build(Smaller, read.tiny, f"{where}.tiny"))
+    found: Experiment = fields.build(Experiment, {**table, "recipe": recipe}, where)
+    commanded = [{"command": found.command, **cell} for cell in found.cells]
+    cells = tuple(fields.build(Cell, cell, f"{where}.cells[{i}]") for i, cell in enumerate(commanded))
+    return replace(found, cells=cells, tiny=fields.build(Smaller, found.tiny, f"{where}.tiny"))
+
+
+def experiments(paper: str, scale: Scale, only: Sequence[str] = ()) -> list[Experiment]:
+    """The experiments of a paper that are run at a scale, of `only` these recipes if any, in the order of their names.
+
+    Raises:
+        UsageError: no recipe is of that paper, or its table is not as it should be; `only` names another recipe.
+    """
+    every = every_experiment()
+    if paper not in (known := {each.name for each in every}):
+        raise unknown("paper", paper, known, f"lrctl reproduce {paper}")
+    found = {each.recipe: each for each in every if each.name == paper and scale in each.scales}
+    for recipe in only:
+        if recipe not in found:
+            raise unknown("recipe", recipe, found, f"--only {recipe}")
+    return [each for recipe, each in found.items() if not only or recipe in only]
 
 
 def by_table(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
@@ -118,7 +117,6 @@ def by_table(experiments: Sequence[Experiment]) -> list[list[Experiment]]:
 
 
 def recipe_of(experiment: Experiment, cell: Cell, scale: Scale, overrides: Mapping[str, Any]) -> Recipe:
-    """The recipe of a cell; `overrides` are the user's own."""
     if scale == "paper":
         return recipes.read(experiment.recipe, {**cell.set, **overrides})
     tables: dict[str, Any] = {}

@@ -13,8 +13,7 @@ from lrctl.contracts.strategy import GivenSchedule
 from lrctl.engine import run
 from lrctl.engine.executors import Executors
 from lrctl.errors import LrctlError, MissingError, NoValidCandidateError, UsageError
-from lrctl.papers.experiments import Cell, Experiment, Scale, experiment_in, recipe_of
-from lrctl.recipe import files as recipe_file
+from lrctl.papers.experiments import Cell, Experiment, Scale, every_experiment, recipe_of
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt, schedule_text
@@ -60,14 +59,13 @@ class Reproduction:
         """
         for cell in experiment.cells:
             if not cell.given:  # a mistake should show before the first run
-                self._plain(experiment, cell).params(cell.command or experiment.command)
+                self._plain(experiment, cell).params(cell.command)
         return [self._reproduced(experiment, cell) for cell in experiment.cells]
 
     def _reproduced(self, experiment: Experiment, cell: Cell) -> Reproduced:
         try:
             recipe = self._given(experiment, cell) if cell.given else self._plain(experiment, cell)
-            command = cell.command or experiment.command
-            return Reproduced(cell, run.search(command, recipe, store=self.store, executors=self.executors))
+            return Reproduced(cell, run.search(cell.command, recipe, store=self.store, executors=self.executors))
         except MissingError as error:
             return Reproduced(cell, None, f"not here: {error}")
         except UsageError:
@@ -81,33 +79,23 @@ class Reproduction:
         return recipe_of(experiment, cell, self.scale, self.overrides)
 
     def _given(self, experiment: Experiment, cell: Cell) -> Recipe:
-        """The recipe of a cell with the schedule that another cell found; that one is run first.
-
-        Raises:
-            UsageError: there is no such cell.
-            LrctlError: it found nothing.
-        """
+        """The recipe of a cell with the schedule that another cell found; that one is run first."""
         source = self._reproduced(*source_of(experiment, cell))
         if source.result is None or source.result.schedule is None:
             raise LrctlError(f"{cell.given}: {source.failure}")
         own = {key: value for key, value in cell.set.items() if not key.startswith("strategy.")}
         steps = self._plain(experiment, Cell("", set=own)).training.steps
         text = schedule_text(rebuilt(source.result.schedule, cell.given), source.result.steps)
-        given = given_settings(cell.command or experiment.command, text, steps)
+        given = given_settings(cell.command, text, steps)
         return self._plain(experiment, replace(cell, set={**cell.set, **given}))
 
 
 def source_of(experiment: Experiment, cell: Cell) -> tuple[Experiment, Cell]:
-    """The cell whose schedule a cell is given, and its experiment.
-
-    Raises:
-        UsageError: there is no such cell.
-    """
-    name, _, label = cell.given.partition("#")
-    other = experiment_in(name) if name in recipe_file.bundled() else None
-    for each in other.cells if other else ():
-        if other and each.label == label:
-            return other, each
+    """The cell whose schedule a cell is given, and its experiment."""
+    for other in every_experiment():
+        for each in other.cells:
+            if f"{other.recipe}#{each.label}" == cell.given:
+                return other, each
     raise UsageError(f"{experiment.recipe}: paper: {cell.label}: given: there is no cell {cell.given!r}")
 
 
@@ -115,8 +103,9 @@ def given_settings(command: str, text: str, steps: int) -> dict[str, Any]:
     """The settings that give a schedule, as JSON text, to a strategy, stretched to these steps where it can be."""
     settings: dict[str, Any] = {}
     for each in fields.fields_of(registry().get("strategy", command).params):
-        for mark in (mark for mark in each.marks if isinstance(mark, GivenSchedule)):
-            settings[f"strategy.{command}.{each.name}"] = text
-            if mark.stretch:
-                settings[f"strategy.{command}.{mark.stretch}"] = steps
+        for mark in each.marks:
+            if isinstance(mark, GivenSchedule):
+                settings[f"strategy.{command}.{each.name}"] = text
+                if mark.stretch:
+                    settings[f"strategy.{command}.{mark.stretch}"] = steps
     return settings

@@ -72,8 +72,8 @@ def kendall(a: list[float], b: list[float]) -> float:
     return tau if math.isfinite(tau) else 0.0
 
 
-def side_by_side_chart(experiment: Experiment, cells: Sequence[Reproduced]) -> Chart | None:
-    """The printed numbers and ours over the cells; None where nothing is printed."""
+def side_by_side_chart(experiment: Experiment, cells: Sequence[Reproduced]) -> list[Chart]:
+    """The printed numbers and ours over the cells; no chart where nothing is printed."""
     x = tuple(map(float, range(len(cells))))
     series = []
     for name, path in experiment.columns.items():
@@ -82,9 +82,9 @@ def side_by_side_chart(experiment: Experiment, cells: Sequence[Reproduced]) -> C
             ours = tuple(finite(each.column(name, path)) for each in cells)
             series += [Series(f"{name}, printed", x, printed), Series(f"{name}, ours", x, ours)]
     if not series:
-        return None
+        return []
     name, caption, ticks = stem(experiment.recipe), "The numbers of the table above.", [e.cell.label for e in cells]
-    return Chart(name, experiment.table, "lines", "", "", caption, tuple(series), ticks=tuple(ticks))
+    return [Chart(name, experiment.table, "lines", "", "", caption, tuple(series), ticks=tuple(ticks))]
 
 
 def finite(value: Any) -> float | None:

@@ -16,7 +16,6 @@ COLUMNS = ("run", "chart", "series", "x", "y", "low", "high")
 
 
 def is_number(value: float | None) -> TypeGuard[float]:
-    """Whether there is something to draw."""
     return value is not None and math.isfinite(value)
 
 
@@ -27,37 +26,35 @@ def lowest(values: Sequence[float | None]) -> int | None:
 
 
 def bins(series: Series) -> list[tuple[float, float, float]]:
-    """Each bar's ends and its value."""
     bars = zip(series.x, series.x[1:], series.y, strict=False)
     return [(low, high, y) for low, high, y in bars if is_number(y)]
 
 
 def in_words(chart: Chart) -> Iterator[str]:
-    """What a chart shows, for those who do not see it."""
     for name, cells in zip(chart.rows, chart.cells, strict=True):
         if (place := lowest(cells)) is not None:
             yield f"{name}: lowest {cells[place]:g} at {chart.columns[place]}"
     for each in chart.series:
         of = f"{each.label}: " if len(chart.series) > 1 else ""
+        names = [tick(chart, x, f"{x:g}") for x in each.x]
+        known = [i for i, y in enumerate(each.y) if is_number(y)]
         if chart.kind == "bars":
             yield of + ", ".join(f"{value:g} from {low:g} to {high:g}" for low, high, value in bins(each) if value)
         elif chart.kind == "points":
-            yield of + ", ".join(_point(chart, each, i) for i, y in enumerate(each.y) if is_number(y))
+            yield of + ", ".join(f"{names[i]} {each.y[i]:g}{_ends(each, i)}" for i in known)
         elif (place := lowest(each.y)) is not None:
-            ends = [i for i, y in enumerate(each.y) if is_number(y)]
-            first, last, low = (f"{each.y[i]:g} at {tick(chart, each.x[i])}" for i in (ends[0], ends[-1], place))
+            first, last, low = (f"{each.y[i]:g} at {names[i]}" for i in (known[0], known[-1], place))
             yield f"{each.label}: from {first} to {last}, lowest {low}"
 
 
-def _point(chart: Chart, series: Series, i: int) -> str:
-    text = f"{tick(chart, series.x[i])} {series.y[i]:g}"
-    ends = (series.low[i], series.high[i]) if series.low else (None, None)
-    return text + (f" ({ends[0]:g} to {ends[1]:g})" if all(map(is_number, ends)) else "")
+def _ends(series: Series, i: int) -> str:
+    low, high = (series.low[i], series.high[i]) if series.low else (None, None)
+    return f" ({low:g} to {high:g})" if is_number(low) and is_number(high) else ""
 
 
-def tick(chart: Chart, x: float) -> str:
-    """The name that stands at x, or the number."""
-    return chart.ticks[int(x)] if float(x).is_integer() and 0 <= x < len(chart.ticks) else f"{x:g}"
+def tick(chart: Chart, x: float, number: str) -> str:
+    """The name that stands at x, else the number."""
+    return chart.ticks[int(x)] if float(x).is_integer() and 0 <= x < len(chart.ticks) else number
 
 
 def csv_rows(charts: Iterable[RunChart]) -> Iterator[tuple[str, ...]]:
@@ -68,9 +65,8 @@ def csv_rows(charts: Iterable[RunChart]) -> Iterator[tuple[str, ...]]:
                 yield (run, chart.name, name, column, _cell(value), "", "")
         for each in chart.series:
             for i, x in enumerate(each.x):
-                at = chart.ticks[int(x)] if tick(chart, x) in chart.ticks else _cell(x)
                 numbers = (_cell(values[i]) if i < len(values) else "" for values in (each.y, each.low, each.high))
-                yield (run, chart.name, each.label, at, *numbers)
+                yield (run, chart.name, each.label, tick(chart, x, _cell(x)), *numbers)
 
 
 def _cell(value: float | None) -> str:

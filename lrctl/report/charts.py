@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 
 from lrctl.contracts.chart import Chart
 from lrctl.report import drawing
 from lrctl.report.chart_text import RunChart, bins, in_words, is_number
-from lrctl.report.drawing import Look, Picture
+from lrctl.report.drawing import Look, Picture, fit, name_columns, numbers, slant
 from lrctl.report.heat import heat, heat_height
 from lrctl.report.runs import Run
-from lrctl.report.scales import fit, name_columns, numbers, slant
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -32,30 +31,24 @@ def charts_of(runs: Sequence[Run]) -> list[RunChart]:
 
 
 def is_drawable(chart: Chart) -> bool:
-    """Whether a chart has a single number."""
-    return any(map(is_number, (value for part in (*chart.cells, *(s.y for s in chart.series)) for value in part)))
+    return any(is_number(value) for part in (*chart.cells, *(each.y for each in chart.series)) for value in part)
 
 
-def pictures(charts: Iterable[RunChart]) -> list[Picture]:
+def pictures(charts: Sequence[RunChart]) -> list[Picture]:
     """A figure for each name of a chart, with the charts of that name one below the other."""
-    by_name: dict[str, list[RunChart]] = {}
-    for run, chart in charts:
-        by_name.setdefault(chart.name, []).append((run, chart))
-    return [picture(name, group) for name, group in by_name.items()]
+    names = dict.fromkeys(chart.name for _, chart in charts)
+    return [picture(name, [each for each in charts if each[1].name == name]) for name in names]
 
 
 def picture(name: str, charts: Sequence[RunChart]) -> Picture:
-    """Charts one below the other; the same ones always give the same bytes."""
-    png, svg = drawing.render(lambda figure: paint(figure, charts), name)
     runs = ", ".join(run for run, _ in charts if run)
     title = charts[0][1].title + (f" of {runs}" if runs else "")
     words = "; ".join((f"{run}: " if run else "") + ", ".join(in_words(chart)) for run, chart in charts)
     captions = " ".join(dict.fromkeys(chart.caption for _, chart in charts if chart.caption))
-    return Picture(name, png, drawing.with_description(svg, title, words), captions)
+    return drawing.picture(lambda figure: paint(figure, charts), name, title, words, captions)
 
 
 def paint(figure: Figure, charts: Sequence[RunChart]) -> None:
-    """A part of the figure for each chart, as high as it needs."""
     for part, (run, chart) in zip(drawing.stacked(figure, [height(chart) for _, chart in charts]), charts, strict=True):
         paint_chart(part, chart)
         part.axes[0].set_title(chart.title + (f" of {run}" if len(charts) > 1 and run else ""), parse_math=False)
@@ -78,7 +71,6 @@ def is_list(chart: Chart) -> bool:
 
 
 def paint_chart(figure: SubFigure, chart: Chart) -> None:
-    """A chart with its scales, and a legend below it where there are several series."""
     axes = figure.subplots()
     if chart.kind == "heat":
         heat(figure, axes, chart)
@@ -140,8 +132,6 @@ def points(axes: Axes, chart: Chart) -> list[Look]:
 
 def bars(axes: Axes, chart: Chart) -> list[Look]:
     """A bar for each value; where they are on both sides of 0, a line there and two colours."""
-    from matplotlib.ticker import MaxNLocator
-
     fit(axes, log_x=chart.log_x, log_y=chart.log_y)
     looks: list[Look] = [
         {"color": drawing.look_of(place)["color"], "linewidth": 6} for place in range(len(chart.series))

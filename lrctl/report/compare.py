@@ -15,7 +15,7 @@ from lrctl.contracts.run_result import LOSSES, RunResult
 from lrctl.errors import unknown
 from lrctl.registry.registry import registry
 from lrctl.report.curves import Curve, handed_over_curve, trained
-from lrctl.report.labels import differing_settings, given_parameters, labelled
+from lrctl.report.labels import by_label, differing_settings, given_parameters, labelled
 from lrctl.report.runs import Run, read, value_text
 from lrctl.storage.runs import existing
 
@@ -31,7 +31,6 @@ class Method:
 
     @property
     def seeds(self) -> list[int]:
-        """The seeds it was run with."""
         return [curve.seed for curve in self.curves]
 
     def mean(self, name: str) -> float:
@@ -39,7 +38,6 @@ class Method:
         return fmean(getattr(curve.entry, name) for curve in self.curves)
 
     def to_json(self) -> dict[str, Any]:
-        """The means, and what each run reached."""
         runs = [
             {"run": each.run.name, "seed": each.seed, "checkpoint": each.entry.checkpoint}
             | {name: getattr(each.entry, name) for name in MEASURES}
@@ -70,14 +68,11 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """What the test loss says of the method; nothing where there is no test."""
         return verdict(self.mean, self.p_holm, len(self.seeds))
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Methods, the one that the others are compared with, and how they differ from it."""
-
     runs: tuple[Run, ...]
     methods: tuple[Method, ...]
     reference: Method
@@ -111,72 +106,49 @@ def compare(store: str | Path, names: Sequence[str], against: str | None = None)
     Raises:
         UsageError: a run cannot be used, the runs cannot be compared, or nothing is called `against`.
     """
-    stored = {path.name for path in (existing(store).path / "runs").iterdir()}
-    runs = read(store, [*names, against] if against in stored else names)
+    runs = read(store, [*names, against] if against in existing(store).runs() else names)
     curves = labelled(trained(runs), runs)
-    by_label = {curve.label: [each for each in curves if each.label == curve.label] for curve in curves}
-    methods = [Method(label, tuple(sorted(group, key=lambda curve: curve.seed))) for label, group in by_label.items()]
-    reference = reference_of(methods, label_of(runs, curves, against))
-    differences = [difference(method, reference) for method in methods if method is not reference]
-    return Comparison(tuple(runs), tuple(methods), reference, with_holm(differences), tuple(notes(runs, methods)))
-
-
-def label_of(runs: Sequence[Run], curves: Sequence[Curve], against: str | None) -> str | None:
-    """The label that `against` stands for: that of what a run of this name found, else itself."""
-    run = next((run for run in runs if run.name == against), None)
-    return handed_over_curve(run, curves).label if run else against
+    groups = by_label(curves).items()
+    methods = [Method(label, tuple(sorted(group, key=lambda curve: curve.seed))) for label, group in groups]
+    run = next((run for run in runs if run.name == against), None)  # it stands for what it found
+    reference = reference_of(methods, handed_over_curve(run, curves).label if run else against)
+    found = [difference(method, reference) for method in methods if method is not reference]
+    corrected = holm([each.p for each in found])
+    differences = tuple(replace(each, p_holm=p) for each, p in zip(found, corrected, strict=True))
+    return Comparison(tuple(runs), tuple(methods), reference, differences, tuple(notes(runs, methods)))
 
 
 def reference_of(methods: Sequence[Method], against: str | None) -> Method:
     """The reference: what has the label `against`, else the best of the reference family, or command, or the first.
 
-    The best is that with the lowest mean validation loss.
-
-    Raises:
-        UsageError: nothing is called `against`.
+    The best is that with the lowest mean validation loss, never by the test loss.
     """
+    labels = [method.label for method in methods]
     if against is not None:
-        match = [method for method in methods if method.label == against]
-        if not match:
-            raise unknown("method or run", against, [method.label for method in methods], "--against")
-        return match[0]
+        if against not in labels:
+            raise unknown("method or run", against, labels, "--against")
+        return methods[labels.index(against)]
     families, commands = (registry().marked(kind, "reference") for kind in ("schedule", "strategy"))
     family = [method for method in methods if method.curves[0].entry.name in families]
     command = [method for method in methods if method.curves[0].run.command in commands]
-    return min(family or command or methods[:1], key=validation_loss)
+    return min(family or command or methods[:1], key=lambda method: at_worst(method.mean("validation_loss")))
 
 
-def validation_loss(method: Method) -> float:
-    """What a reference is chosen by: never by the test loss."""
-    mean = method.mean("validation_loss")
-    return mean if math.isfinite(mean) else math.inf
+def at_worst(loss: float) -> float:
+    """A loss, of which one that is not finite is worse than any other."""
+    return loss if math.isfinite(loss) else math.inf
 
 
 def difference(method: Method, reference: Method) -> Difference:
-    """How a method's test loss differs from the reference's, seed by seed."""
     others = {curve.seed: curve.entry.test_loss for curve in reference.curves}
-    pairs = {c.seed: loss_difference(c.entry.test_loss, others[c.seed]) for c in method.curves if c.seed in others}
+    shared = [curve for curve in method.curves if curve.seed in others]
+    pairs = {c.seed: at_worst(c.entry.test_loss) - at_worst(others[c.seed]) for c in shared}
     values = tuple(pairs.values())
     interval, p = paired(values)
     return Difference(method.label, tuple(pairs), values, fmean(values) if values else math.nan, interval, p)
 
 
-def loss_difference(loss: float, other: float) -> float:
-    """The difference of two losses, of which one that is not finite is worse than any other."""
-    worst, other_worst = not math.isfinite(loss), not math.isfinite(other)
-    if worst or other_worst:
-        return math.nan if worst and other_worst else math.inf if worst else -math.inf
-    return loss - other
-
-
-def with_holm(differences: Sequence[Difference]) -> tuple[Difference, ...]:
-    """The differences with Holm's correction."""
-    ps = holm([each.p for each in differences])
-    return tuple(replace(each, p_holm=p) for each, p in zip(differences, ps, strict=True))
-
-
 def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
-    """What the reader should know about the comparison."""
     for name in differing_settings(runs):
         values = {run.name: value_text(run.others.get(name)) for run in runs}
         by_value = {value: [run for run in values if values[run] == value] for value in values.values()}

@@ -30,12 +30,10 @@ class Curve:
 
     @property
     def seed(self) -> int:
-        """The entry's own, else that of its run."""
         return self.run.result.seed if self.entry.seed is None else self.entry.seed
 
     @property
     def optimizer(self) -> str:
-        """The entry's own, else that of its run's recipe."""
         return self.entry.optimizer or self.run.optimizer
 
     @property
@@ -50,7 +48,6 @@ class Curve:
 
     @property
     def losses(self) -> np.ndarray[Any, Any]:
-        """The training loss of every step."""
         return self.history["loss"].astype("f8")
 
 

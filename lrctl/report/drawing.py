@@ -1,18 +1,22 @@
-"""What all figures of a report have in common: ink, colours, lines, legends, and how they become PNG and SVG."""
+"""What all figures of a report have in common: ink, colours, lines, scales, legends; how they become PNG and SVG."""
 
 from __future__ import annotations
 
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure, FigureBase, SubFigure
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, FigureBase, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 INK = "#1b1e23"
 
@@ -22,13 +26,12 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b87a00", "#3a97d4")
 STYLES = ("-", (0, (6, 2)), (0, (6, 2, 1.5, 2)), (0, (1.5, 1.5)))
 """As many as are told apart in print; with the colours, twelve lines look different."""
 
-LOOK: Any = {
+INKED = ("text.color", "axes.edgecolor", "axes.labelcolor", "grid.color", "xtick.color", "ytick.color")
+
+LOOK: Any = dict.fromkeys(INKED, INK) | {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlepad": 10,
@@ -38,9 +41,6 @@ LOOK: Any = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "grid.alpha": 0.15,
-    "grid.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
     "legend.frameon": False,
     "svg.fonttype": "none",
 }
@@ -48,44 +48,39 @@ LOOK: Any = {
 HEIGHT = 4.0
 """Of two panels in inches, without their legend; their width is 10."""
 
+ROOM = 90
+"""How many letters names may have to stand side by side."""
+
 Look = dict[str, Any]
 """How a line is drawn: its colour, style and width."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that was drawn, and how to read it."""
-
     name: str
     png: bytes
     svg: str
     caption: str = ""
 
 
-def render(paint: Callable[[Figure], None], name: str) -> tuple[bytes, str]:
+def picture(paint: Callable[[Figure], None], name: str, title: str, description: str, caption: str = "") -> Picture:
     """A figure as PNG and as SVG; what is painted alike always gives the same bytes.
 
-    The name tells the parts of figures on one page apart.
+    The name tells the parts of figures on one page apart. Title and description are for those who do not see it.
     """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(LOOK | {"svg.hashsalt": f"lrctl {name}"}), without_font_warnings():
+    # Text in a script that the font lacks is no reason to warn: the SVG and the tables have it.
+    with mpl.rc_context(LOOK | {"svg.hashsalt": f"lrctl {name}"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=(10, HEIGHT), layout="constrained")
         paint(figure)
         png, svg = BytesIO(), BytesIO()
         figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
         figure.set_layout_engine("none")  # it stays as it was laid out: doing it again takes as long as drawing
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return png.getvalue(), svg.getvalue().decode()
-
-
-@contextmanager
-def without_font_warnings() -> Iterator[None]:
-    """Text in a script that the font lacks is no reason to warn: the SVG and the tables have it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
+    texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    bare = re.sub(r"<metadata>.*?</metadata>\s*", "", svg.getvalue().decode(), flags=re.DOTALL)
+    described = re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + texts, bare, count=1)
+    return Picture(name, png.getvalue(), described, caption)
 
 
 def stacked(figure: Figure, heights: Sequence[float]) -> Sequence[SubFigure]:
@@ -101,19 +96,15 @@ def look_of(place: int) -> Look:
 
 
 def legend_columns(labels: Sequence[str]) -> int:
-    """How many labels have room beside each other."""
     return max(1, min(len(labels), 120 // (max(map(len, labels)) + 8)))
 
 
 def legend_rows(labels: Sequence[str]) -> int:
-    """How many lines of text the legend takes."""
     return math.ceil(len(labels) / legend_columns(labels))
 
 
 def legend(figure: FigureBase, labels: Sequence[str], looks: Sequence[Look]) -> None:
     """One legend below what is drawn; labels are shown as they are, not as formulas."""
-    from matplotlib.lines import Line2D
-
     handles = [Line2D([], [], **look) for look in looks]
     box = figure.legend(
         handles, ["-"] * len(labels), loc="outside lower center", ncols=legend_columns(labels), handlelength=3.2
@@ -122,10 +113,31 @@ def legend(figure: FigureBase, labels: Sequence[str], looks: Sequence[Look]) -> 
         text.set(text=label, parse_math=False)
 
 
-def with_description(svg: str, title: str, description: str) -> str:
-    """The SVG with a title and a description, for those who do not see it."""
-    from html import escape
+def slant(names: Sequence[str]) -> float:
+    """By how much a chart grows, in inches, for names below it that have no room side by side."""
+    longest = max(map(len, names), default=0)
+    return 0.04 * longest if longest * len(names) > ROOM else 0.0
 
-    texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    return re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + texts, svg, count=1)
+
+def name_columns(axes: Axes, names: Sequence[str]) -> None:
+    """Names at x = 0, 1, 2, ..., slanted where they have no room."""
+    slanted: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if slant(names) else {}
+    axes.set_xticks(range(len(names)), names, parse_math=False, **slanted)
+
+
+def numbers(values: Sequence[float | None], log: bool = False) -> np.ndarray[Any, Any]:
+    """Values as an array: NaN, which is a gap, for None, what is not finite, and what a logarithmic scale lacks."""
+    floats = [math.nan if v is None or not math.isfinite(v) or (log and v <= 0) else float(v) for v in values]
+    return np.array(floats, dtype="f8")
+
+
+def fit(axes: Axes, *, log_x: bool, log_y: bool) -> None:
+    """Scales with plain numbers at their ticks."""
+    for axis, scale, log in ((axes.xaxis, axes.set_xscale, log_x), (axes.yaxis, axes.set_yscale, log_y)):
+        if log:
+            scale("log")
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=16))
+            axis.set_minor_formatter(NullFormatter())
+        else:
+            axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter("{x:g}")

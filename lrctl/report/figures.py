@@ -7,55 +7,82 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator
 
 from lrctl.analysis.smoothing import SMOOTHING, smoothed
 from lrctl.report import drawing
 from lrctl.report.compare import Comparison, Method
 from lrctl.report.curves import Curve
 from lrctl.report.drawing import Look, Picture
-from lrctl.report.panels import Panel, panels
 
-if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
+Series = np.ndarray[Any, Any]
 
-    Series = np.ndarray[Any, Any]
+REFERENCE: Look = {"color": drawing.INK, "linestyle": "-", "linewidth": 1.2}
 
 SETTLED = 0.1
 """The share of the run's first steps that does not decide the range of the loss axis: there losses differ most."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One method in both panels: a series per seed. Without a reference on the same seed there is no difference."""
+class Panel:
+    """Methods that are drawn together: all, or those of one optimizer.
 
-    label: str
-    losses: tuple[Series, ...]
-    lrs: tuple[Series, ...]
-    look: Look
+    Attributes:
+        optimizer: empty where the panel holds all methods.
+        reference: one of them, whose loss is subtracted from the others'.
+    """
+
+    optimizer: str
+    methods: tuple[Method, ...]
+    reference: Method
+
+    @property
+    def labels(self) -> list[str]:
+        marked = self.reference if len(self.methods) > 1 else None
+        return [method.label + " (reference)" * (method is marked) for method in self.methods]
+
+
+def panels(comparison: Comparison) -> list[Panel]:
+    """A panel for each optimizer where at least two have several methods, else one for all.
+
+    The reference of a panel is that of the comparison if it is there, else the first method with a schedule of the same
+    family, else the first.
+    """
+    by_optimizer: dict[str, list[Method]] = {}
+    for method in comparison.methods:
+        by_optimizer.setdefault(method.curves[0].optimizer, []).append(method)
+    if sum(len(group) > 1 for group in by_optimizer.values()) < 2:
+        return [Panel("", comparison.methods, comparison.reference)]
+    family = comparison.reference.curves[0].entry.schedule.family
+
+    def unlike(method: Method) -> tuple[bool, bool]:
+        return (method is not comparison.reference, method.curves[0].entry.schedule.family != family)
+
+    return [Panel(name, tuple(group), min(group, key=unlike)) for name, group in by_optimizer.items()]
 
 
 def smoothed_difference(curve: Curve, reference: Method) -> Series | None:
-    """The smoothed difference of the training losses of a curve and of the reference with the same seed."""
     other = next((each for each in reference.curves if each.seed == curve.seed), None)
     if other is None:
         return None
-    import numpy as np
-
     with np.errstate(invalid="ignore"):  # where both diverged
         return smoothed(curve.losses - other.losses)
 
 
 def comparison_picture(comparison: Comparison) -> Picture:
-    """The figure; the same comparison always gives the same bytes."""
-    png, svg = drawing.render(lambda figure: paint(figure, comparison), "figure")
     names = ", ".join(method.label for method in comparison.methods)
     references = " or ".join(panel.reference.label for panel in panels(comparison))
     left = f"Left: training loss minus that of {references}, by step, smoothed."
-    svg = drawing.with_description(svg, f"Loss and LR of {names}", f"{left} Right: learning rate by step.")
-    return Picture("figure", png, svg, _caption(comparison))
+    words = f"{left} Right: learning rate by step."
+    return drawing.picture(
+        lambda figure: paint(figure, comparison), "figure", f"Loss and LR of {names}", words, _caption(comparison)
+    )
 
 
 def _caption(comparison: Comparison) -> str:
@@ -74,23 +101,23 @@ def _caption(comparison: Comparison) -> str:
 
 
 def paint(figure: Figure, comparison: Comparison) -> None:
-    """A row for each panel, one below the other; the figure grows with them and with their legends."""
     rows = panels(comparison)
-    heights = [drawing.HEIGHT + 0.2 * drawing.legend_rows([each.label for each in lines(panel)]) for panel in rows]
-    for row, panel in zip(drawing.stacked(figure, heights), rows, strict=True):
-        paint_panel(row, panel, comparison.result.steps)
+    heights = [drawing.HEIGHT + 0.2 * drawing.legend_rows(panel.labels) for panel in rows]
+    for part, panel in zip(drawing.stacked(figure, heights), rows, strict=True):
+        paint_panel(part, panel, comparison.result.steps)
 
 
 def paint_panel(figure: SubFigure, panel: Panel, steps: int) -> None:
-    """Losses on the left, LRs on the right, and one legend below them."""
-    from matplotlib.ticker import MaxNLocator
-
+    """A line for each method on both sides; the reference is drawn in ink."""
     left, right = figure.subplots(1, 2)
-    drawn = lines(panel)
-    for each in drawn:
-        plot(left, each.losses, each.look)
-        plot(right, each.lrs, each.look)
-    alone = len(drawn) == 1
+    alone, looks, means = len(panel.methods) == 1, [], []
+    others = map(drawing.look_of, count())
+    for method in panel.methods:
+        looks.append(REFERENCE if method is panel.reference else next(others))
+        apart = [smoothed(c.losses) if alone else smoothed_difference(c, panel.reference) for c in method.curves]
+        if losses := [series for series in apart if series is not None]:
+            means.append(plot(left, losses, looks[-1]))
+        plot(right, [curve.history["lr"] for curve in method.curves], looks[-1])
     of = f", {panel.optimizer}" if panel.optimizer else ""
     left.set_title(
         "Train loss" + of if alone else f"Train loss minus that of {panel.reference.label}", parse_math=False
@@ -98,55 +125,27 @@ def paint_panel(figure: SubFigure, panel: Panel, steps: int) -> None:
     right.set_title("Learning rate" + of, parse_math=False)
     left.set_ylabel(f"smoothed, {SMOOTHING:g} steps")
     if not alone:
-        fit_losses(left, [mean(each.losses) for each in drawn if each.losses])
+        fit_losses(left, means)
     if right.dataLim.ymin >= 0:  # that of a hypergradient may be negative
         right.set_ylim(bottom=0)
     for axes in (left, right):
         axes.set(xlabel="step", xlim=(0, steps))
         axes.yaxis.set_major_locator(MaxNLocator(6))
         axes.yaxis.set_major_formatter("{x:g}")
-    drawing.legend(figure, [each.label for each in drawn], [each.look for each in drawn])
+    drawing.legend(figure, panel.labels, looks)
 
 
-def lines(panel: Panel) -> list[Line]:
-    """A line for each method; the reference is drawn in ink."""
-    others = [each for each in panel.methods if each is not panel.reference]
-    places = {id(method): place for place, method in enumerate(others)}
-    return [line(panel, method, places.get(id(method))) for method in panel.methods]
-
-
-def line(panel: Panel, method: Method, place: int | None) -> Line:
-    """A method's series and its look, by its place among those that are not the reference."""
-    if len(panel.methods) == 1:
-        losses = [smoothed(curve.losses) for curve in method.curves]
-    else:
-        differences = [smoothed_difference(curve, panel.reference) for curve in method.curves]
-        losses = [series for series in differences if series is not None]
-    look = {"color": drawing.INK, "linestyle": "-", "linewidth": 1.2} if place is None else drawing.look_of(place)
-    label = method.label + (" (reference)" if place is None and len(panel.methods) > 1 else "")
-    return Line(label, tuple(losses), tuple(curve.history["lr"] for curve in method.curves), look)
-
-
-def plot(axes: Axes, series: Sequence[Series], look: Look) -> None:
-    """The mean over seeds, and, with several, a thin line for each."""
+def plot(axes: Axes, series: Sequence[Series], look: Look) -> Series:
+    """The mean over seeds, which it returns, and, with several, a thin line for each."""
     for each in series if len(series) > 1 else ():
         axes.plot(each, color=look["color"], linewidth=0.7, alpha=0.4)
-    if series:
-        axes.plot(mean(series), **look)
-
-
-def mean(series: Sequence[Series]) -> Series:
-    """The mean over seeds; NaN where a seed's is."""
-    import numpy as np
-
-    means: Series = np.mean(series, axis=0)
-    return means
+    mean: Series = np.mean(series, axis=0)
+    axes.plot(mean, **look)
+    return mean
 
 
 def fit_losses(axes: Axes, series: Sequence[Series]) -> None:
     """The range of the loss axis: that of the means but for their first steps, which may leave it."""
-    import numpy as np
-
     settled = np.concatenate([each[int(SETTLED * len(each)) :] for each in series] or [np.zeros(1)])
     settled = settled[np.isfinite(settled)]
     low, high = min(settled, default=0.0), max(settled, default=0.0)

@@ -15,8 +15,7 @@ from lrctl.report.chart_text import COLUMNS, RunChart, csv_rows
 from lrctl.report.charts import charts_of, is_drawable, pictures
 from lrctl.report.compare import Comparison
 from lrctl.report.drawing import Picture
-from lrctl.report.page import comparison_page, summary_page, tables_page
-from lrctl.report.panels import panels
+from lrctl.report.page import comparison_page, page
 from lrctl.report.runs import Run
 from lrctl.storage.files import aside, cannot_write
 
@@ -34,45 +33,33 @@ def write(comparison: Comparison, folder: Path) -> dict[str, str]:
     """
     charts = charts_of(comparison.runs)
     drawn = [figures.comparison_picture(comparison), *pictures(charts)]
-    curves: Files = {"curves": ("curves.csv", _as_csv(CURVES, curve_rows(comparison)))}
-    page = comparison_page(comparison, drawn)
-    return write_files(folder, page, drawn, curves | chart_file(charts) | data_files(comparison.runs))
+    tables: Files = {"curves": ("curves.csv", _as_csv(CURVES, curve_rows(comparison)))}
+    tables |= chart_file(charts) | data_files(comparison.runs)
+    return write_files(folder, comparison_page(comparison, drawn), drawn, tables)
 
 
 def write_summary(runs: Sequence[Run], folder: Path) -> dict[str, str]:
-    """Write the report of runs in which nothing was trained: what their strategies have to show.
-
-    Raises:
-        StoreError: the folder cannot be written.
-    """
+    """Write the report of runs in which nothing was trained: what their strategies have to show."""
     charts = charts_of(runs)
     drawn = pictures(charts)
-    return write_files(folder, summary_page(runs, drawn), drawn, chart_file(charts))
+    html = page(", ".join(run.name for run in runs), "Nothing was trained.", drawn, runs=runs)
+    return write_files(folder, html, drawn, chart_file(charts))
 
 
 def write_tables(title: str, tables: Sequence[Table], charts: Sequence[Chart], folder: Path) -> dict[str, str]:
-    """Write tables and charts that belong to no run, as a page, figures and CSV.
-
-    Raises:
-        StoreError: the folder cannot be written.
-    """
+    """Write tables and charts that belong to no run, as a page, figures and CSV."""
     of_no_run = [("", chart) for chart in charts if is_drawable(chart)]
     drawn = pictures(of_no_run)
-    return write_files(folder, tables_page(title, tables, drawn), drawn, chart_file(of_no_run))
+    return write_files(folder, page(title, "", [*tables, *drawn]), drawn, chart_file(of_no_run))
 
 
 def chart_file(charts: Sequence[RunChart]) -> Files:
-    """The numbers of charts; no file where there are none."""
     return {"charts": ("charts.csv", _as_csv(COLUMNS, csv_rows(charts)))} if charts else {}
 
 
-def write_files(folder: Path, page: str, drawn: Sequence[Picture], tables: Files) -> dict[str, str]:
-    """Write all files and return where each is.
-
-    Raises:
-        StoreError: the folder cannot be written.
-    """
-    files: Files = {"page": ("report.html", page.encode())}
+def write_files(folder: Path, html: str, drawn: Sequence[Picture], tables: Files) -> dict[str, str]:
+    """Write all files and return where each is; a folder that cannot be written is a StoreError."""
+    files: Files = {"page": ("report.html", html.encode())}
     for each in drawn:
         files[f"{each.name}_svg"] = (f"{each.name}.svg", each.svg.encode())
         files[f"{each.name}_png"] = (f"{each.name}.png", each.png)
@@ -101,7 +88,7 @@ def curve_rows(comparison: Comparison) -> Iterator[tuple[object, ...]]:
     `difference` is the smoothed difference from the reference with the same seed, as in the figure; it is empty where
     the reference was not run with that seed.
     """
-    for panel in panels(comparison):
+    for panel in figures.panels(comparison):
         for curve in (curve for method in panel.methods for curve in method.curves):
             smooth, difference = smoothed(curve.losses), figures.smoothed_difference(curve, panel.reference)
             for step, (loss, lr) in enumerate(curve.history.tolist()):
@@ -110,7 +97,6 @@ def curve_rows(comparison: Comparison) -> Iterator[tuple[object, ...]]:
 
 
 def data_files(runs: Sequence[Run]) -> Files:
-    """The rows that strategies recorded, in a file for each name."""
     columns: dict[str, tuple[str, ...]] = {}
     rows: dict[str, dict[tuple[str, ...], None]] = {}
     for each in (each for run in runs for each in run.result.data):

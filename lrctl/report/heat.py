@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import Colormap, ListedColormap, Normalize
+from matplotlib.figure import SubFigure
+from matplotlib.patches import Rectangle
 
 from lrctl.contracts.chart import Chart
 from lrctl.report.chart_text import is_number, lowest
-from lrctl.report.drawing import INK
-from lrctl.report.scales import name_columns, slant
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
-    from matplotlib.figure import SubFigure
+from lrctl.report.drawing import INK, name_columns, slant
 
 DARK, BRIGHT = "#0b0d10", "#ffffff"
 """Of the text in cells, whatever the page is like."""
@@ -40,14 +41,6 @@ def heat_height(chart: Chart) -> float:
     return 1.7 + slant(chart.columns) + len(chart.rows) * min(0.3, max(0.1, 12 / len(chart.rows)))
 
 
-def cells(chart: Chart) -> Iterator[tuple[int, int, float]]:
-    """The row, column and value of each cell that has one."""
-    for row, of in enumerate(chart.cells):
-        for column, value in enumerate(of):
-            if is_number(value):
-                yield row, column, value
-
-
 def span(values: Sequence[float]) -> tuple[float, float, bool]:
     """The values of the first and the last colour, and whether some are beyond the last.
 
@@ -63,32 +56,23 @@ def span(values: Sequence[float]) -> tuple[float, float, bool]:
 
 def colours() -> Colormap:
     """Viridis without its ends, which are too near to the paper of a dark or a light page; the lowest is bright."""
-    import matplotlib as mpl
-    from matplotlib.colors import ListedColormap
-
     whole = mpl.colormaps["viridis"]
     return ListedColormap([whole(0.93 - 0.81 * i / (LEVELS - 1)) for i in range(LEVELS)])
 
 
 def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     """The map with its colour bar; the lowest of each row is framed, and that of all with a thick frame."""
-    from matplotlib.collections import PatchCollection
-    from matplotlib.colors import Normalize
-    from matplotlib.patches import Rectangle
-
-    known = list(cells(chart))
-    low, high, beyond = span([value for _, _, value in known])
-    norm, colour = Normalize(low, high, clip=True), colours()
-    patches = PatchCollection(
-        [Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in known], cmap=colour, norm=norm
-    )
-    patches.set(array=[value for _, _, value in known], linewidth=0)
+    known = [(r, c, value) for r, of in enumerate(chart.cells) for c, value in enumerate(of) if is_number(value)]
+    values = [value for _, _, value in known]
+    best, high, beyond = span(values)
+    norm, colour = Normalize(best, high, clip=True), colours()
+    rectangles = [Rectangle((c - 0.48, r - 0.46), 0.96, 0.92) for r, c, _ in known]
+    patches = PatchCollection(rectangles, cmap=colour, norm=norm, array=values, linewidth=0)
     axes.add_collection(patches)
-    best = min(value for _, _, value in known)
     for row, column, value in known:
         ink = DARK if luminance(colour(norm(value))) > BRIGHTER else BRIGHT
         if column == lowest(chart.cells[row]):
-            _frame(axes, row, column, ink, THICK if value == best else THIN)
+            frame(axes, row, column, 0.9, 0.78, edgecolor=ink, linewidth=THICK if value == best else THIN)
         if len(chart.columns) <= LABELLED:
             weight = "bold" if value == best else "normal"
             axes.text(
@@ -101,12 +85,6 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
     bar.ax.tick_params(length=0)
     bar.ax.yaxis.set_major_formatter("{x:g}")
     label(axes, chart)
-    _explain_frames(figure)
-
-
-def _explain_frames(figure: SubFigure) -> None:
-    from matplotlib.patches import Rectangle
-
     frames = [Rectangle((0, 0), 1, 1, fill=False, edgecolor=INK, linewidth=width) for width in (THIN, THICK)]
     figure.legend(frames, ["lowest of the row", "lowest of all"], loc="outside lower center", ncols=2)
 
@@ -117,21 +95,15 @@ def luminance(colour: Any) -> float:
     return float(0.2126 * r + 0.7152 * g + 0.0722 * b)
 
 
-def _frame(axes: Axes, row: int, column: int, ink: str, width: float) -> None:
-    from matplotlib.patches import Rectangle
-
-    axes.add_patch(Rectangle((column - 0.45, row - 0.39), 0.9, 0.78, fill=False, edgecolor=ink, linewidth=width))
+def frame(axes: Axes, row: int, column: int, width: float, height: float, **look: Any) -> None:
+    axes.add_patch(Rectangle((column - width / 2, row - height / 2), width, height, fill=False, **look))
 
 
 def label(axes: Axes, chart: Chart) -> None:
-    """The names of rows and columns, and an empty frame for each cell without a value."""
-    from matplotlib.patches import Rectangle
-
-    known = {(row, column) for row, column, _ in cells(chart)}
-    for row in range(len(chart.rows)):
-        for column in {*range(len(chart.columns))} - {c for r, c in known if r == row}:
-            blank: dict[str, Any] = {"fill": False, "edgecolor": INK, "alpha": 0.35, "linewidth": 0.7}
-            axes.add_patch(Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, **blank))
+    for row, of in enumerate(chart.cells):
+        for column, value in enumerate(of):
+            if not is_number(value):
+                frame(axes, row, column, 0.94, 0.9, edgecolor=INK, alpha=0.35, linewidth=0.7)
     name_columns(axes, chart.columns)
     axes.set_yticks(range(len(chart.rows)), chart.rows, parse_math=False)
     axes.set(xlim=(-0.5, len(chart.columns) - 0.5), ylim=(len(chart.rows) - 0.5, -0.5))

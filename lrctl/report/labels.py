@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -24,10 +24,10 @@ def labelled(curves: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
         UsageError: two are the same method with the same seed.
     """
     others = differing_settings(runs)
-    named = [replace(curve, label=label(curve, runs) + suffix(others, curve)) for curve in curves]
-    named = without_copies(named)
+    named = without_copies([replace(curve, label=label(curve, runs, others)) for curve in curves])
     for longer in (with_command, with_settings, partial(with_settings, given=True)):
-        named = disambiguated(named, longer)
+        unclear = ambiguous(named)
+        named = [longer(each, unclear[each.label]) if each.label in unclear else each for each in named]
     for a, b in clashes(named):
         where = f"run {a.run.name}" if a.run is b.run else f"runs {a.run.name} and {b.run.name}"
         raise UsageError(f"{where}: {a.label} is there twice with seed {a.seed}; a method is compared once per seed")
@@ -42,9 +42,16 @@ def without_copies(curves: list[Curve]) -> list[Curve]:
     return [curve for curve in curves if curve.label in unclear or any(curve is each for each in unique)]
 
 
-def label(curve: Curve, runs: Sequence[Run]) -> str:
-    """The entry's name, or the command and its settings."""
-    return curve.entry.name or " ".join([curve.run.command, *settings(curve.run, runs)])
+def label(curve: Curve, runs: Sequence[Run], others: Sequence[str]) -> str:
+    """The entry's name, or the command and its settings; then those of `others` that have a say in the curve.
+
+    The settings of the recipe's optimizer say nothing of a curve of another one.
+    """
+    texts = [curve.entry.name] if curve.entry.name else [curve.run.command, *settings(curve.run, runs)]
+    own = curve.optimizer == curve.run.optimizer
+    names = [name for name in others if name in curve.run.others and (own or not name.startswith("optimizer."))]
+    texts += [setting_text(name.rpartition(".")[2], curve.run.others[name]) for name in names]
+    return " ".join(filter(None, texts))
 
 
 def settings(run: Run, runs: Sequence[Run]) -> list[str]:
@@ -62,7 +69,7 @@ def settings(run: Run, runs: Sequence[Run]) -> list[str]:
         common = any(each.command != run.command and each.strategy.get(name) == value for each in runs)
         if differs or (value != defaults.get(name) and not common):
             texts.append(setting_text(name, value, defaults.get(name)))
-    return [text for text in texts if text]
+    return texts
 
 
 def given_parameters(command: str) -> set[str]:
@@ -83,7 +90,6 @@ def setting_text(name: str, value: Any, default: Any = None) -> str:
 
 
 def differing_settings(runs: Sequence[Run]) -> list[str]:
-    """The names of the settings that should be the same in all runs and are not."""
     names = dict.fromkeys(name for run in runs for name in run.others)
     return [name for name in names if differs(name, runs)]
 
@@ -96,13 +102,6 @@ def differs(name: str, runs: Sequence[Run]) -> bool:
     return len(having) < len(runs) and any(name in run.changed for run in having)
 
 
-def suffix(names: Sequence[str], curve: Curve) -> str:
-    """What a label says of these settings; those of the recipe's optimizer say nothing of a curve of another one."""
-    own = curve.optimizer == curve.run.optimizer
-    own_names = [name for name in names if name in curve.run.others and (own or not name.startswith("optimizer."))]
-    return "".join(f" {setting_text(name.rpartition('.')[2], curve.run.others[name])}" for name in own_names)
-
-
 def with_command(curve: Curve, _: Sequence[Curve]) -> Curve:
     """The curve with the command that found it in its label, where that is not its label already."""
     return replace(curve, label=f"{curve.label} ({curve.run.command})") if curve.entry.name else curve
@@ -111,32 +110,24 @@ def with_command(curve: Curve, _: Sequence[Curve]) -> Curve:
 def with_settings(curve: Curve, alike: Sequence[Curve], *, given: bool = False) -> Curve:
     """The curve with those parameters of its command in its label that differ among the curves of that label.
 
-    Those that are the schedule that its run was given, or all others.
+    Those that are the schedule that its run was given, or all others; in the brackets that hold the command, if any.
     """
     command = curve.run.command
     defaults, are_given = with_defaults(parameters("strategy", command), {}), given_parameters(command)
     names = [name for name in differing_parameters(alike) if (name in are_given) is given]
-    return with_more(curve, [setting_text(name, curve.made_with.get(name), defaults.get(name)) for name in names])
-
-
-def with_more(curve: Curve, texts: Sequence[str]) -> Curve:
-    """The curve with these words in its label: in the brackets that hold the command, if it has them."""
-    words = " ".join(filter(None, texts))
-    if not words:
+    texts = [setting_text(name, curve.made_with.get(name), defaults.get(name)) for name in names]
+    if not (words := " ".join(filter(None, texts))):
         return curve
     return replace(curve, label=f"{curve.label[:-1]} {words})" if curve.entry.name else f"{curve.label} {words}")
 
 
-def disambiguated(curves: list[Curve], longer: Callable[[Curve, Sequence[Curve]], Curve]) -> list[Curve]:
-    """The curves with longer labels where one label stands for two curves of a seed, or for two methods."""
-    unclear = {label: [each for each in curves if each.label == label] for label in ambiguous(curves)}
-    return [longer(curve, unclear[curve.label]) if curve.label in unclear else curve for curve in curves]
+def by_label(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
+    return {curve.label: [each for each in curves if each.label == curve.label] for curve in curves}
 
 
-def ambiguous(curves: Sequence[Curve]) -> set[str]:
-    """The labels that stand for two curves of a seed, or for curves that were not made alike."""
-    groups = {curve.label: [each for each in curves if each.label == curve.label] for curve in curves}
-    return {label for label, group in groups.items() if clashes(group) or not made_alike(group)}
+def ambiguous(curves: Sequence[Curve]) -> dict[str, list[Curve]]:
+    """The labels that stand for two curves of a seed, or for curves that were not made alike, and these curves."""
+    return {label: group for label, group in by_label(curves).items() if clashes(group) or not made_alike(group)}
 
 
 def made_alike(curves: Sequence[Curve]) -> bool:
@@ -146,7 +137,6 @@ def made_alike(curves: Sequence[Curve]) -> bool:
 
 
 def differing_parameters(curves: Sequence[Curve]) -> list[str]:
-    """The parameters of a command in which these curves were made unlike."""
     names = dict.fromkeys(name for curve in curves for name in curve.made_with)
     return [name for name in names if len({parameter(curve, name) for curve in curves}) > 1]
 
@@ -158,7 +148,6 @@ def parameter(curve: Curve, name: str) -> str:
 
 
 def clashes(curves: Sequence[Curve]) -> list[tuple[Curve, Curve]]:
-    """Pairs of curves with the same label and seed."""
     groups: dict[tuple[str, int], list[Curve]] = {}
     for curve in curves:
         groups.setdefault((curve.label, curve.seed), []).append(curve)

@@ -7,14 +7,13 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lrctl._version import __version__
 from lrctl.contracts.table import Table
 from lrctl.recipe.workloads import is_code
-from lrctl.report.compare import Comparison
+from lrctl.report.compare import Comparison, Difference
 from lrctl.report.curves import seeds_in_words
 from lrctl.report.drawing import COLOURS, INK, Picture
 from lrctl.report.runs import Run
@@ -26,11 +25,12 @@ SENTENCES = 8
 
 
 def comparison_page(comparison: Comparison, pictures: Iterable[Picture]) -> str:
-    """The page of a comparison."""
     result, differences = comparison.result, comparison.differences
     seeds = sorted({seed for method in comparison.methods for seed in method.seeds})
-    return render(
-        _heading(comparison),
+    others = [each.label for each in differences]
+    names = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    return page(
+        f"{names} against {comparison.reference.label}" if others else comparison.reference.label,
         f"{result.workload}, {result.steps} steps, {seeds_in_words(seeds)}.",
         [*pictures, *comparison_tables(comparison)],
         runs=comparison.runs,
@@ -39,20 +39,16 @@ def comparison_page(comparison: Comparison, pictures: Iterable[Picture]) -> str:
     )
 
 
-def summary_page(runs: Sequence[Run], pictures: Sequence[Picture]) -> str:
-    """The page of runs in which nothing was trained: what their strategies have to show."""
-    return render(", ".join(run.name for run in runs), "Nothing was trained.", pictures, runs=runs)
-
-
-def tables_page(title: str, tables: Iterable[Table], pictures: Iterable[Picture]) -> str:
-    """The page of tables and charts that belong to no run."""
-    return render(title, "", [*tables, *pictures])
-
-
-def render(title: str, subject: str, content: Iterable[Picture | Table], **more: Any) -> str:
-    """The page of figures and tables in this order; `more` are runs, verdicts on them, and the reference of these."""
-    nothing = {"runs": (), "verdicts": (), "against": None}
-    return template().render(nothing | more, title=title, subject=subject, content=content, version=__version__)
+def page(
+    title: str,
+    subject: str,
+    content: Iterable[Picture | Table],
+    runs: Sequence[Run] = (),
+    verdicts: Sequence[Difference] = (),
+    against: str | None = None,
+) -> str:
+    """The page of figures and tables in this order, and of runs; `against` is what the verdicts compare with."""
+    return template().render(locals(), version=__version__)
 
 
 @cache
@@ -65,17 +61,9 @@ def template() -> Template:
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    words = {"cost": cost_in_words, "seeds": seeds_in_words, "sentence": sentence, "versions": versions}
-    environment.filters |= {"commands": commands, "inlined": inlined, "tables": result_tables, **words}
+    words = {"cost": cost_in_words, "seeds": seeds_in_words, "tables": result_tables}
+    environment.filters |= words | {each.__name__: each for each in (commands, inlined, sentence, versions)}
     return environment.get_template("page.html.j2")
-
-
-def _heading(comparison: Comparison) -> str:
-    others = [each.label for each in comparison.differences]
-    if not others:
-        return comparison.reference.label
-    names = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-    return f"{names} against {comparison.reference.label}"
 
 
 def inlined(picture: Picture) -> str:
@@ -91,7 +79,6 @@ def inlined(picture: Picture) -> str:
 
 
 def versions(run: Run) -> str:
-    """What a run ran on."""
     ran_on = read_json(run.finished.store.run(run.name) / "environment.json") or {}
     return "\n".join(f"{name}: {value}" for name, value in ran_on.items())
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, field, is_dataclass
-from dataclasses import fields as dataclass_fields
+from contextlib import contextmanager, nullcontext
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -45,10 +44,7 @@ def shown(*, quiet: bool = False) -> Iterator[None]:
     # Twice a second: a table of 20 rows takes 7 ms to draw.
     live = Live(get_renderable=observer.table, console=console, refresh_per_second=2, transient=True)
     try:
-        if console.is_terminal:
-            with live:
-                yield
-        else:
+        with live if console.is_terminal else nullcontext():
             yield
     finally:
         manager.unregister(name="progress")
@@ -56,8 +52,6 @@ def shown(*, quiet: bool = False) -> Iterator[None]:
 
 @dataclass(slots=True, eq=False)  # pluggy wants plugins that can be hashed
 class Progress:
-    """An observer like any plugin's."""
-
     console: Console
     began: float = field(default_factory=time.monotonic)
     batch: Batch | None = None
@@ -65,7 +59,6 @@ class Progress:
     done: dict[int, JobResult] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
     announced: set[Segment] = field(default_factory=set)
-    jobs: int = 0
     reused: int = 0
     stopped: int = 0
     steps: int = 0
@@ -82,8 +75,12 @@ class Progress:
 
     @hookimpl
     def batch_started(self, batch: Batch, run: RunSpec) -> None:
-        """Say what was decided, and turn to the next batch."""
-        self.tell(batch)
+        prefix = batch.title.rpartition(": ")[0]
+        for segment in batch.trace:
+            if segment not in self.announced:
+                self.announced.add(segment)
+                line = decision(segment)
+                self.console.print(Text(f"{prefix}: {line}" if prefix else line), soft_wrap=True)
         if not batch.judge and not self.console.is_terminal and (self.batch is None or self.batch.title != batch.title):
             self.console.print(Text(batch.title), soft_wrap=True)
         self.batch, self.run, self.done = batch, run, {}
@@ -94,7 +91,6 @@ class Progress:
         self.done[id(job)] = result
         new = result.key not in self.counted
         self.counted.add(result.key)
-        self.jobs += new
         self.reused += new and reused
         self.steps += result.steps if new or not reused else 0
         self.stopped += result.status == "stopped" and not reused
@@ -105,15 +101,6 @@ class Progress:
         self.batch = None
         for note in result.notes:
             self.console.print(Text.assemble(("note:", "yellow"), f" {note}"), soft_wrap=True)
-
-    def tell(self, batch: Batch) -> None:
-        """One line per decision that was not told yet."""
-        for segment in batch.trace:
-            if segment not in self.announced:
-                self.announced.add(segment)
-                prefix = batch.title.rpartition(": ")[0]
-                line = decision(segment)
-                self.console.print(Text(f"{prefix}: {line}" if prefix else line), soft_wrap=True)
 
     def table(self) -> Group:
         """The batch at work: a row per job, as many as there is room for, and a line of totals."""
@@ -129,17 +116,14 @@ class Progress:
         part = window([id(job) in done for job in batch.jobs], self.console.height - ROUND_TABLE)
         for job in batch.jobs[part]:
             result = done.get(id(job))
-            best = bool(result and result.mean_loss == lowest)
-            loss = loss_of(result) if result else ""
+            loss, status = (loss_of(result), result.status) if result else ("", "...")
             named = [job.optimizer.name if job.optimizer else "recipe's"][:optimizers]
-            table.add_row(
-                *named, label(job), loss, result.status if result else "...", style="bold green" if best else ""
-            )
+            style = "bold green" if result and result.mean_loss == lowest else ""
+            table.add_row(*named, label(job), loss, status, style=style)
         rows = "" if part == slice(0, len(batch.jobs)) else f" (rows {part.start + 1}-{part.stop} of {len(batch.jobs)})"
         return Group(Text(batch.title + rows, "bold"), table, Text(self.totals(batch)))
 
     def totals(self, batch: Batch) -> str:
-        """Jobs, steps, cost and the time left at this pace."""
         assert self.run is not None
         spent = time.monotonic() - self.began
         job = batch.jobs[0]
@@ -148,7 +132,7 @@ class Progress:
         left = f", about {duration(spent * (1 - share) / share)} left" if 0 < share < 1 and batch.judge else ""
         stopped = f", {self.stopped} stopped" if self.stopped else ""
         return (
-            f"{self.jobs} jobs ({self.reused} reused{stopped}), {self.steps} steps = "
+            f"{len(self.counted)} jobs ({self.reused} reused{stopped}), {self.steps} steps = "
             f"{self.steps / self.run.steps:.1f} full runs, {duration(spent)}{left}"
         )
 
@@ -201,7 +185,7 @@ def family_of(schedule: object) -> str:
 
 def settings(schedule: object) -> Iterator[str]:
     """The numbers and words of a schedule that are not at their defaults; a whole number without one is a length."""
-    for each in dataclass_fields(schedule) if is_dataclass(schedule) else ():
+    for each in fields(schedule) if is_dataclass(schedule) else ():
         value = getattr(schedule, each.name)
         length = type(value) is int and each.default is MISSING
         if isinstance(value, int | float | str) and value != each.default and not length:
@@ -209,7 +193,6 @@ def settings(schedule: object) -> Iterator[str]:
 
 
 def decision(segment: Segment) -> str:
-    """A decision in one line."""
     return (
         f"segment {segment.k}: steps {segment.start}-{segment.stop}, "
         f"LR {segment.lr_start:.3g} -> {segment.chosen:.3g}, "

@@ -17,9 +17,6 @@ from lrctl.registry.registry import registry
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.runs import FinishedRun, finished
 
-OWN = "recipe"
-"""What the optimizer of a run's recipe is called where it has no name."""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -40,29 +37,26 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The run's name."""
         return self.finished.name
 
     @property
     def result(self) -> RunResult:
-        """What it came to."""
         return self.finished.result
 
     @property
     def command(self) -> str:
-        """The strategy that made it."""
         return self.identity.command
 
     @property
     def optimizer(self) -> str:
-        """The name of its recipe's."""
-        return str(self.identity.optimizer.get("name", OWN))
+        """The name of its recipe's, or `recipe` where that has none."""
+        return str(self.identity.optimizer.get("name", "recipe"))
 
     @property
     def changed(self) -> frozenset[str]:
         """The names of `others` that are not at their defaults."""
         known = self.identity
-        tables = {**_prefixed("optimizer", known.optimizer), **_prefixed("divergence", known.divergence)}
+        tables = _prefixed("optimizer", known.optimizer) | _prefixed("divergence", known.divergence)
         return frozenset({*known.training, *tables})
 
 
@@ -91,39 +85,27 @@ def read(store: str | Path, names: Iterable[str]) -> list[Run]:
 
 
 def untrained(store: str | Path, names: Iterable[str]) -> list[Run]:
-    """Finished runs in which nothing was trained, but whose strategies have something to show; none if one is another.
-
-    Raises:
-        UsageError: a run is not there or not finished.
-        StoreError: what decided a run's result is damaged.
-    """
+    """Finished runs in which nothing was trained, but whose strategies have something to show; else none."""
     runs = [finished(store, name) for name in dict.fromkeys(names)]
     summaries = all(run.result.tables and not run.result.trained for run in runs)
     return [open_run(run) for run in runs] if summaries else []
 
 
 def open_run(run: FinishedRun) -> Run:
-    """A finished run with what decided its result.
-
-    Raises:
-        UsageError: it ended before its time.
-        StoreError: what decided its result is damaged.
-    """
+    """A finished run with what decided its result; that it ended before its time is a UsageError."""
     if (status := run.result.status) != "done":
         raise UsageError(
             f"run {run.name}: it is not finished (status {status!r}); give its command again to continue it"
         )
     known = run.identity
-    workload = with_defaults(parameters("workload", known.workload["name"]), known.workload)
-    training = with_defaults(Training, known.training)
-    optimizer = with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer)
-    divergence = with_defaults(Divergence, known.divergence)
-    strategy = with_defaults(parameters("strategy", known.command), known.strategy)
-    fixed = _prefixed("workload", workload)
+    fixed = _prefixed("workload", with_defaults(parameters("workload", known.workload["name"]), known.workload))
     fixed |= {"training.steps": known.steps, "the digest of data and code": known.content}
+    training = with_defaults(Training, known.training).items()
     others = {"numerics": known.numerics, "device": known.device}
-    others |= {name: value for name, value in training.items() if name not in ("steps", "seed", "device")}
-    others |= _prefixed("optimizer", optimizer) | _prefixed("divergence", divergence)
+    others |= {name: value for name, value in training if name not in ("steps", "seed", "device")}
+    others |= _prefixed("optimizer", with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer))
+    others |= _prefixed("divergence", with_defaults(Divergence, known.divergence))
+    strategy = with_defaults(parameters("strategy", known.command), known.strategy)
     return Run(run, known, strategy, fixed, others)
 
 

@@ -7,36 +7,43 @@ from collections.abc import Sequence
 
 from lrctl.analysis.statistics import LEVEL
 from lrctl.contracts.result import Status
-from lrctl.contracts.run_result import Cost, RunResult
+from lrctl.contracts.run_result import LOSSES, Cost, RunResult
 from lrctl.contracts.strategy import Segment
 from lrctl.contracts.table import Table, interval, number, probability, signed
-from lrctl.report.compare import Comparison, Difference, Method
+from lrctl.report.compare import Comparison, Difference
 
 MANY = 5
 """With more seeds than these, the table has no column for each."""
 
 
 def segment_table(segments: Sequence[Segment]) -> Table:
-    """The decisions of a search: a row per segment, with the margin of each choice."""
-    columns = ("k", "steps", "LR at start", "LR at end", "mean loss", "lowest", "eps (nats)", "margin")
     shared = any(segment.frozen_loss is not None for segment in segments)
-    notes = ("Eps was a share of each segment's progress over frozen weights; the table has it in nats.",) * shared
-    return Table(
-        "What each segment chose", columns, tuple(map(_segment_row, segments)), (*notes, *not_finished(segments))
+    notes = ["Eps was a share of each segment's progress over frozen weights; the table has it in nats."] * shared
+    rows = tuple(
+        (
+            str(segment.k),
+            f"{segment.start}-{segment.stop}",
+            f"{segment.lr_start:.3g}",
+            f"{segment.chosen:.3g}",
+            number(segment.winner.mean_loss),
+            number(min(candidate.mean_loss for candidate in segment.candidates)),
+            f"{segment.eps:.3g}",
+            f"{segment.margin:.2g}",
+        )
+        for segment in segments
     )
+    columns = ("k", "steps", "LR at start", "LR at end", "mean loss", "lowest", "eps (nats)", "margin")
+    return Table("What each segment chose", columns, rows, (*notes, *not_finished(segments)))
 
 
 def not_finished(segments: Sequence[Segment]) -> list[str]:
-    """How many candidates were not trained to their end, in words."""
     statuses = [candidate.status for segment in segments for candidate in segment.candidates]
     reasons: dict[Status, str] = {
         "stopped": "were stopped early, since they could not be chosen any more",
         "skipped": "were not tried: the search was a lean one",
     }
-    counts = {status: statuses.count(status) for status in reasons}
-    return [
-        f"{counts[status]} of {len(statuses)} candidates {why}." for status, why in reasons.items() if counts[status]
-    ]
+    known = {status: why for status, why in reasons.items() if status in statuses}
+    return [f"{statuses.count(status)} of {len(statuses)} candidates {why}." for status, why in known.items()]
 
 
 def result_tables(result: RunResult) -> list[Table]:
@@ -44,21 +51,7 @@ def result_tables(result: RunResult) -> list[Table]:
     return [*([segment_table(result.segments)] if result.segments else []), *result.tables]
 
 
-def _segment_row(segment: Segment) -> tuple[str, ...]:
-    return (
-        str(segment.k),
-        f"{segment.start}-{segment.stop}",
-        f"{segment.lr_start:.3g}",
-        f"{segment.chosen:.3g}",
-        number(segment.winner.mean_loss),
-        number(min(candidate.mean_loss for candidate in segment.candidates)),
-        f"{segment.eps:.3g}",
-        f"{segment.margin:.2g}",
-    )
-
-
 def cost_in_words(cost: Cost) -> str:
-    """What a search took, in words."""
     parts = [f"{cost.steps_trained} steps trained"]
     parts += [f"{cost.extra_forwards} more forward passes"] * bool(cost.extra_forwards)
     parts += [f"{cost.scored_batches} batches scored"] * bool(cost.scored_batches)
@@ -69,66 +62,47 @@ def cost_in_words(cost: Cost) -> str:
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
-    """What the methods reached, and, where there are several, how they differ from the reference."""
     return [methods(comparison)] + ([differences(comparison)] if comparison.differences else [])
 
 
 def methods(comparison: Comparison) -> Table:
-    """A row per method: its losses, averaged over seeds, and what it cost."""
     seeds = sorted({seed for method in comparison.methods for seed in method.seeds})
-    each = seeds if 1 < len(seeds) <= MANY else []
-    shown = (*(f"seed {seed}" for seed in each), "full runs")
+    shown = seeds if 1 < len(seeds) <= MANY else []
+    rows = []
+    for method in comparison.methods:
+        at = {curve.seed: number(curve.entry.test_loss) for curve in method.curves}
+        marked = method is comparison.reference and comparison.differences
+        row = (method.label + (" (reference)" if marked else ""), str(len(method.curves)))
+        means = (number(method.mean(loss)) for loss in LOSSES)
+        rows.append((*row, *means, *(at.get(seed, "") for seed in shown), f"{method.mean('full_runs'):.1f}"))
+    losses = (loss.replace("_", " ") for loss in LOSSES)
     note = "Train loss is the last one after a Gaussian filter of 10 steps. Full runs are the cost in ordinary runs."
-    if each:
-        note = "The columns of single seeds hold the test loss. " + note
     return Table(
         "Losses at the end" + (", mean over seeds" if len(seeds) > 1 else f", seed {seeds[0]}"),
-        ("method", "seeds", "train loss", "validation loss", "test loss", *shown),
-        tuple(
-            _method_row(method, each, method is comparison.reference and bool(comparison.differences))
-            for method in comparison.methods
-        ),
-        (note, *comparison.notes),
-    )
-
-
-def _method_row(method: Method, seeds: list[int], is_reference: bool) -> tuple[str, ...]:
-    at = {curve.seed: number(curve.entry.test_loss) for curve in method.curves}
-    return (
-        method.label + (" (reference)" if is_reference else ""),
-        str(len(method.curves)),
-        number(method.mean("train_loss")),
-        number(method.mean("validation_loss")),
-        number(method.mean("test_loss")),
-        *(at.get(seed, "") for seed in seeds),
-        f"{method.mean('full_runs'):.1f}",
+        ("method", "seeds", *losses, *(f"seed {seed}" for seed in shown), "full runs"),
+        tuple(rows),
+        ("The columns of single seeds hold the test loss. " * bool(shown) + note, *comparison.notes),
     )
 
 
 def differences(comparison: Comparison) -> Table:
-    """A row per method other than the reference: the paired difference of its test loss, and the verdict."""
-    return Table(
-        f"Test loss against {comparison.reference.label}",
-        ("method", "shared seeds", "difference", "95 % interval", "by seed", "p (Holm)", "verdict"),
-        tuple(map(_difference_row, comparison.differences)),
-        how_to_read(comparison),
+    rows = tuple(
+        (
+            each.label,
+            str(len(each.seeds)),
+            signed(each.mean) if each.seeds else "",
+            interval(each.interval),
+            " ".join(map(sign, each.values)),
+            probability(each.p_holm),
+            each.verdict,
+        )
+        for each in comparison.differences
     )
-
-
-def _difference_row(difference: Difference) -> tuple[str, ...]:
-    return (
-        difference.label,
-        str(len(difference.seeds)),
-        signed(difference.mean) if difference.seeds else "",
-        interval(difference.interval),
-        " ".join(sign(value) for value in difference.values),
-        probability(difference.p_holm),
-        difference.verdict,
-    )
+    columns = ("method", "shared seeds", "difference", "95 % interval", "by seed", "p (Holm)", "verdict")
+    return Table(f"Test loss against {comparison.reference.label}", columns, rows, how_to_read(comparison))
 
 
 def how_to_read(comparison: Comparison) -> tuple[str, ...]:
-    """What the table of differences says, and what it does not."""
     tested = sum(difference.p is not None for difference in comparison.differences)
     read = "Difference: the method's test loss minus the reference's on the same seed; below 0 the method is better. "
     if not tested:
@@ -151,7 +125,6 @@ def sign(value: float) -> str:
 
 
 def sentence(difference: Difference, reference: str) -> str:
-    """What was found of a method, in words."""
     if not difference.seeds:
         return f"It was run with no seed that {reference} was run with."
     if not math.isfinite(difference.mean):

@@ -31,7 +31,6 @@ def stdout() -> Console:
 
 
 def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
-    """A search's result for a person, on stdout."""
     console = stdout()
     blocks = BLOCKS if console.encoding.startswith("utf") else ASCII_BLOCKS
     family = result.schedule.family if result.schedule else "no schedule"
@@ -68,14 +67,12 @@ def plot(
     rows = [
         "".join(blocks[min(8, max(0, level - 8 * row))] for level in levels).rstrip() for row in reversed(range(height))
     ]
-    labels = [f"{top:8.2e}", *[""] * (height - 2), f"{0:8.2e}"]
-    return [f"{label:>8} |{row}" for label, row in zip(labels, rows, strict=True)] + [
-        " " * 9 + "0" + f"{steps} steps".rjust(width)
-    ]
+    labels = [f"{top:.2e}", *[""] * (height - 2), f"{0:.2e}"]
+    lines = [f"{label:>8} |{row}" for label, row in zip(labels, rows, strict=True)]
+    return [*lines, " " * 9 + "0" + f"{steps} steps".rjust(width)]
 
 
 def print_estimate(estimate: Mapping[str, Any]) -> None:
-    """What a search would take, for a person, on stdout."""
     jobs = f"about {estimate['jobs']} jobs ({estimate['jobs_known']} of them known already)"
     steps = f"{estimate['steps']} steps = {estimate['full_runs']:.1f} full runs"
     lines = [f"{estimate['command']} on {estimate['workload']}: {jobs}, {steps}"]
@@ -100,14 +97,12 @@ def print_estimate(estimate: Mapping[str, Any]) -> None:
 
 
 def print_tables(tables: Sequence[Table]) -> None:
-    """Tables with their captions and notes, on stdout."""
     console = stdout()
     for i, table in enumerate(tables):
         console.print(*[""][:i], Text(table.caption, "bold"), "", drawn(table), "", *table.notes, sep="\n")
 
 
 def drawn(table: Table) -> rich_table.Table:
-    """A table without lines."""
     columns = [rich_table.Column(name, overflow="fold") for name in table.columns]
     grid = rich_table.Table(*columns, box=None, pad_edge=False)
     for row in table.rows:

@@ -76,8 +76,7 @@ def test_cells_are_run_and_laid_beside_what_is_printed(two_recipes: Path) -> Non
     assert [row[3] for row in table.rows] == ["2.5", "", ""]
     assert "Kendall" in table.notes[-1]
     assert "only the order" in table.notes[1]
-    chart = side_by_side_chart(wanted, done)
-    assert chart
+    (chart,) = side_by_side_chart(wanted, done)
     assert [series.label for series in chart.series] == ["train, printed", "train, ours", "eval, printed", "eval, ours"]
 
 
@@ -94,8 +93,8 @@ def test_a_cell_is_given_what_another_found_stretched_to_its_own_length(two_reci
 def test_a_cell_that_diverges_says_so_and_the_others_go_on(two_recipes: Path) -> None:
     settings = {"strategy.baseline.family": ["linear"], "strategy.baseline.axis": ["warmup=0"]}
     lrs = {"bad": 1e30, "good": 0.1}
-    cells = tuple(Cell(name, {}, {**settings, "strategy.baseline.grid": [lr]}) for name, lr in lrs.items())
-    wanted = Experiment("ours", "t", cells, "baseline", recipe="smoke", tiny=Smaller("smoke"))
+    cells = tuple(Cell(name, {}, {**settings, "strategy.baseline.grid": [lr]}, "baseline") for name, lr in lrs.items())
+    wanted = Experiment("ours", "t", cells, recipe="smoke", tiny=Smaller("smoke"))
     first, second = Reproduction("tiny", two_recipes / "store", {"executor.name": "serial"}).run(wanted)
     assert (first.failure, first.result) == ("diverged", None)
     assert second.result

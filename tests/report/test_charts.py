@@ -23,10 +23,10 @@ from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.run_result import RunResult
 from lrctl.report import charts, heat
-from lrctl.report.drawing import COLOURS, INK, look_of
+from lrctl.report.chart_text import csv_rows
+from lrctl.report.drawing import COLOURS, INK, look_of, numbers
 from lrctl.report.files import write_tables
 from lrctl.report.runs import Run
-from lrctl.report.scales import numbers
 from lrctl.storage.files import write_signed
 from lrctl.storage.store import Store
 
@@ -232,6 +232,12 @@ def test_a_chart_comes_back_from_its_document(case: str) -> None:
     document = json.loads(json.dumps(a_result(charts=(CHARTS[case],)).to_json()))
     (back,) = RunResult.from_json(document).charts
     assert finite(asdict(back)) == finite(asdict(CHARTS[case]))
+
+
+def test_a_name_that_looks_like_a_number_stands_at_its_own_place_only() -> None:
+    series = (Series("s", (0.5, 1.0, 2.0), (1.0, 1.0, 1.0)),)
+    chart = Chart("c", "t", "points", "", "", series=series, ticks=("0.5", "2"))
+    assert [row[3] for row in csv_rows([("", chart)])] == ["0.5", "2", "2.0"]
 
 
 def test_the_numbers_are_in_the_csv(tmp_path: Path) -> None:

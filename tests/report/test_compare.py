@@ -18,8 +18,8 @@ from scipy import stats
 import comparisons
 from command_line import Lrctl
 from comparisons import ALL, LOCALS, SEARCHES, document, made_by_hand, seeded
-from lrctl.analysis.statistics import paired
-from lrctl.report.compare import Difference, loss_difference, with_holm
+from lrctl.analysis.statistics import holm, paired
+from lrctl.report.compare import Difference, at_worst
 from lrctl.report.tables import sentence
 
 NAN, INF = math.nan, math.inf
@@ -59,10 +59,6 @@ def test_differences_that_are_all_equal_leave_no_doubt(value: float, p: float) -
     assert paired([value] * 3) == ((value, value), p)
 
 
-def with_p(*ps: float | None) -> list[Difference]:
-    return [Difference(str(i), (0, 1), (0.1, 0.2), 0.15, None, p) for i, p in enumerate(ps)]
-
-
 HOLM = {
     "one comparison": ([0.04], [0.04]),
     "three, by hand": ([0.04, 0.01, 0.03], [0.06, 0.03, 0.06]),
@@ -73,12 +69,12 @@ HOLM = {
 
 @pytest.mark.parametrize(("ps", "expected"), HOLM.values(), ids=HOLM)
 def test_holm(ps: list[float | None], expected: list[float | None]) -> None:
-    assert [found.p_holm for found in with_holm(with_p(*ps))] == pytest.approx(expected)
+    assert holm(ps) == pytest.approx(expected)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_raises_p_keeps_its_order_and_is_never_stricter_than_bonferroni(ps: list[float]) -> None:
-    found = [each.p_holm or 0.0 for each in with_holm(with_p(*ps))]
+    found = [p or 0.0 for p in holm(ps)]
     assert all(p <= adjusted <= min(1.0, len(ps) * p) for p, adjusted in zip(ps, found, strict=True))
     order = sorted(range(len(ps)), key=ps.__getitem__)
     assert [found[i] for i in order] == sorted(found)
@@ -90,7 +86,7 @@ def test_holm_raises_p_keeps_its_order_and_is_never_stricter_than_bonferroni(ps:
     ids=str,
 )
 def test_a_loss_that_is_not_finite_is_worse_than_any_other(a: float, b: float, expected: float) -> None:
-    assert loss_difference(a, b) == pytest.approx(expected, nan_ok=True)
+    assert at_worst(a) - at_worst(b) == pytest.approx(expected, nan_ok=True)
 
 
 VERDICTS = {

@@ -21,7 +21,7 @@ import comparisons
 from command_line import Lrctl
 from comparisons import ALL, BASELINES, LOCALS, SEARCHES, document, made_by_hand
 from lrctl.contracts.table import Table
-from lrctl.report.page import tables_page, template
+from lrctl.report.page import page, template
 from lrctl.storage.store import Store
 from searches import forkserver
 
@@ -173,7 +173,7 @@ def test_the_commands_on_the_page_make_it_again(
 
 def test_html_in_titles_tables_and_notes_comes_out_escaped() -> None:
     odd = "<img src=x onerror=alert(1)>&\"'"
-    text = tables_page(odd, [Table(odd, (odd,), ((odd,),), (odd,))], [])
+    text = page(odd, "", [Table(odd, (odd,), ((odd,),), (odd,))])
     assert "<img" not in text
     assert html.unescape(text).count(odd) == 7, "title, heading, label, caption, column, row, note"
 

@@ -51,6 +51,10 @@ RUNS = {
         [a_run("a", eps=0.1, segments=4), a_run("b", "local", segments=4), a_run("c", "baseline", segments=7)],
         ["semilocal eps=0.1", "local", "baseline segments=7"],
     ),
+    "a switch that is off leaves no space behind": (
+        [a_run("a", weight_decay=False), a_run("b", weight_decay=True)],
+        ["semilocal", "semilocal weight_decay"],
+    ),
     "seeds share a label": ([a_run("a"), a_run("b", seed=1)], ["semilocal", "semilocal"]),
     "another optimizer is another method": (
         [a_run("a"), a_run("b", weight_decay=0.0)],

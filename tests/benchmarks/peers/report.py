@@ -11,8 +11,7 @@ from benchmarks.peers.records import Record
 from lrctl.analysis.statistics import paired
 from lrctl.contracts.table import number, signed
 from lrctl.report.charts import MARKERS
-from lrctl.report.drawing import COLOURS, render, with_description
-from lrctl.report.scales import fit
+from lrctl.report.drawing import COLOURS, fit, picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +105,7 @@ def cells(row: Row, reference: str) -> list[str]:
 def svg(found: Sequence[Row], title: str) -> str:
     """Test loss against steps trained as an SVG, with what it shows in words for those who do not see it."""
     told = "; ".join(f"{row.contender}: {number(row.test_loss)} after {row.steps_trained:,.0f} steps" for row in found)
-    return with_description(render(lambda figure: paint(figure, found, title), "peers")[1], title, told)
+    return picture(lambda figure: paint(figure, found, title), "peers", title, told).svg
 
 
 def paint(figure: Figure, found: Sequence[Row], title: str) -> None:
