@@ -13,14 +13,17 @@ from typing import Annotated, Any
 import typer
 
 from lrctl._version import __version__
+from lrctl.cli.compare import compare
 from lrctl.cli.deferred import later
 from lrctl.cli.exit import reported, terminate
 from lrctl.cli.export import export_schedule
+from lrctl.cli.gc import gc
+from lrctl.cli.list import list_parts
 from lrctl.cli.options import Debug
-from lrctl.cli.report import compare, report
+from lrctl.cli.report import report
 from lrctl.cli.reproduce import reproduce
-from lrctl.cli.runs import gc, look_at_runs
-from lrctl.cli.search import list_parts, search_commands
+from lrctl.cli.runs import look_at_runs
+from lrctl.cli.search import search_commands
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "compare": compare,

@@ -1,4 +1,4 @@
-"""`lrctl compare`, and `lrctl report`, which draws too."""
+"""`lrctl report`: what `lrctl compare` tells, with figures, curves and a page."""
 
 from __future__ import annotations
 
@@ -13,25 +13,6 @@ from lrctl.cli.options import STORE, Against, AsJson, Runs, Where, print_json
 
 if TYPE_CHECKING:
     from lrctl.report.runs import Run
-
-
-@reported()
-def compare(runs: Runs, against: Against = None, as_json: AsJson = False, store: Where = STORE) -> None:
-    """Compare finished runs: losses, cost, and paired statistics over seeds.
-
-    Runs that differ in their seed alone are one method; its test loss is compared with the reference's, seed by seed.
-
-    The verdict is that of a paired t test at the 5 % level, with Holm's correction over the methods.
-
-    Over a few seeds the 95 % interval is wide, and one seed says nothing.
-    """
-    from lrctl.report import compare, tables, terminal
-
-    found = compare.compare(store, runs, against)
-    if as_json:
-        print_json(found.to_json())
-    else:
-        terminal.print_tables(tables.comparison_tables(found))
 
 
 @reported()

@@ -1,4 +1,4 @@
-"""`lrctl runs` and `lrctl gc`: what lies in a store."""
+"""`lrctl runs`: what lies in a store."""
 
 from __future__ import annotations
 
@@ -139,28 +139,3 @@ def table(rows: list[dict[str, Any]]) -> Any:
 
     columns = ("run", "state", *(name.replace("_", " ") for name in formats), "date", "disk")
     return Table("Runs", columns, tuple(map(cells, rows)))
-
-
-@reported()
-def gc(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be deleted; delete nothing.")] = False,
-    as_json: AsJson = False,
-    store: Where = STORE,
-) -> None:
-    """Delete checkpoints, losses and results of jobs that no run in the store needs any more."""
-    from lrctl.storage.gc import collect
-    from lrctl.storage.runs import existing
-
-    found = collect(existing(store), dry_run=dry_run)
-    if as_json:
-        print_json(found)
-        return
-    for kind, count in found["freed"].items():
-        typer.echo(f"{kind + ':':<13}{count['files']:>6} files {size(count['bytes']):>10}")
-    typer.echo(f"{'would free' if dry_run else 'freed'} {found['files']} files, {size(found['bytes'])}")
-    if found["spared"]:
-        typer.echo(
-            f"{found['spared']} files stay for now: they are younger than an hour, and unfinished runs "
-            f"({', '.join(found['unfinished'])}) may be at work",
-            err=True,
-        )

@@ -1,11 +1,11 @@
-"""One command per registered strategy, whose flags are the fields of its parameters; `lrctl list` has all parts."""
+"""One command per registered strategy, whose flags are the fields of its parameters."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from functools import partial
 from typing import Any
 
@@ -13,9 +13,8 @@ import typer
 
 from lrctl.cli.deferred import Deferred, built
 from lrctl.cli.exit import reported
-from lrctl.cli.options import AsJson, print_json, shared_options
-from lrctl.errors import UsageError
-from lrctl.registry.registry import KINDS, Part, registry
+from lrctl.cli.options import print_json, shared_options
+from lrctl.registry.registry import Part, registry
 
 
 def search_commands() -> Iterator[Deferred]:
@@ -86,31 +85,3 @@ def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
         print_json(estimate)
     else:
         terminal.print_estimate(estimate)
-
-
-@reported()
-def list_parts(as_json: AsJson = False) -> None:
-    """List every registered strategy, schedule, workload and executor, and the plugins that are broken."""
-    found = registry()
-    for name in found.names("strategy"):
-        with suppress(UsageError):  # its plugin is a row
-            search_command(name)
-    parts = [part for kind in KINDS for part in found.of(kind)]
-    if as_json:
-        rows = [
-            {"kind": p.kind, "name": p.name, "plugin": p.plugin, "help": p.help, "marks": sorted(p.marks)}
-            for p in parts
-        ]
-        print_json({"parts": rows, "broken": found.broken})
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table("kind", "name", "plugin", "marks", "what it is", box=None, pad_edge=False)
-    for part in parts:
-        table.add_row(part.kind, part.name, part.plugin, ", ".join(sorted(part.marks)), escape(part.help))
-    for plugin, reason in found.broken.items():
-        table.add_row("[red]broken[/red]", "", plugin, "", escape(reason))
-    # One line per part for whoever reads the lines.
-    Console(width=None if sys.stdout.isatty() else 10_000).print(table)

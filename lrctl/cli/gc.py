@@ -1,0 +1,36 @@
+"""`lrctl gc`: free what no run needs any more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lrctl.analysis.units import size
+from lrctl.cli.exit import reported
+from lrctl.cli.options import STORE, AsJson, Where, print_json
+
+
+@reported()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be deleted; delete nothing.")] = False,
+    as_json: AsJson = False,
+    store: Where = STORE,
+) -> None:
+    """Delete checkpoints, losses and results of jobs that no run in the store needs any more."""
+    from lrctl.storage.gc import collect
+    from lrctl.storage.runs import existing
+
+    found = collect(existing(store), dry_run=dry_run)
+    if as_json:
+        print_json(found)
+        return
+    for kind, count in found["freed"].items():
+        typer.echo(f"{kind + ':':<13}{count['files']:>6} files {size(count['bytes']):>10}")
+    typer.echo(f"{'would free' if dry_run else 'freed'} {found['files']} files, {size(found['bytes'])}")
+    if found["spared"]:
+        typer.echo(
+            f"{found['spared']} files stay for now: they are younger than an hour, and unfinished runs "
+            f"({', '.join(found['unfinished'])}) may be at work",
+            err=True,
+        )
