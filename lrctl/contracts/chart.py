@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
-
-from lrctl.contracts.canonical import tupled
+from typing import Literal, get_args
 
 Kind = Literal["lines", "steps", "points", "bars", "heat"]
 
@@ -103,10 +100,3 @@ class Chart:
                 f"chart {self.name}: cells must be {len(self.rows)} rows of {len(self.columns)}, got rows of "
                 f"{[len(row) for row in self.cells]}"
             )
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Chart:
-        """The inverse of `dataclasses.asdict`, for a document that was read back."""
-        values = {name: tupled(value) for name, value in document.items() if name != "series"}
-        series = tuple(Series(**{name: tupled(value) for name, value in each.items()}) for each in document["series"])
-        return cls(**values, series=series)
