@@ -1,4 +1,4 @@
-"""JSON with one spelling for each value, and digests of it."""
+"""JSON with one spelling for each value, digests of it, and dataclasses read back from it."""
 
 from __future__ import annotations
 

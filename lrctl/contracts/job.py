@@ -1,4 +1,4 @@
-"""The unit of work: train from one checkpoint over some steps with given LRs. Also its content key and result."""
+"""The unit of work: train from one checkpoint over some steps with given LRs. Also its content key."""
 
 from __future__ import annotations
 

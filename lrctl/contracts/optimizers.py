@@ -24,21 +24,6 @@ def check(settings: Any, *at_least_0: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class AdamW:
-    """Adam with decoupled weight decay, by torch's fused kernel."""
-
-    name: ClassVar[str] = "adamw"
-
-    betas: tuple[float, ...] = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: Decay = 0.1
-    clip_norm: ClipNorm = 0.0
-
-    def __post_init__(self) -> None:
-        check(self, "eps")
-
-
-@dataclass(frozen=True, slots=True)
 class Adam:
     """Adam, by torch's fused kernel; weight decay is part of the gradient."""
 
@@ -51,6 +36,15 @@ class Adam:
 
     def __post_init__(self) -> None:
         check(self, "eps")
+
+
+@dataclass(frozen=True, slots=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay, by torch's fused kernel."""
+
+    name: ClassVar[str] = "adamw"
+
+    weight_decay: Decay = 0.1
 
 
 @dataclass(frozen=True, slots=True)

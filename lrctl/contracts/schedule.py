@@ -1,9 +1,4 @@
-"""Contract: what a learning-rate schedule is. Also `PiecewiseLinear`, the form in which a search answers.
-
-A *tunable* family is one that grid searches, fits and stretching can handle: a dataclass with a field `steps` (T, the
-run's length) and a field `peak_lr`, in which the LR is linear. Its other parameters have defaults, and say by an `Axis`
-how they vary.
-"""
+"""Contract: what a learning-rate schedule is, one that is a function of the step or one that sees the run."""
 
 from __future__ import annotations
 
