@@ -15,7 +15,6 @@ from lrctl.errors import UsageError
 
 
 def to(batch: Any, device: torch.device) -> Any:
-    """A batch with its tensors on the device."""
     if device.type == "cpu":
         return batch
 
@@ -63,7 +62,7 @@ def pieces(batch: Any, n: int, where: str, weight: Callable[[Any], float | None]
 
 
 def mapped(batch: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """A batch with each of its tensors changed; whatever else is in it stays."""
+    """A batch, or what else holds tensors, with each of them changed; whatever else is in it stays."""
     if isinstance(batch, torch.Tensor):
         return change(batch)
     if isinstance(batch, Mapping):

@@ -40,8 +40,12 @@ class Direction:
     @torch.no_grad()
     def before(self) -> None:
         """Note what an update leaves no trace of: to be called before it, with its gradient in place."""
-        term = decayed if isinstance(self.optimizer, torch.optim.SGD) else itself  # Adam's state tells the rest
-        self._terms = [None if p.grad is None else term(group, p) for group, p in parameters(self.optimizer)]
+        sgd = isinstance(self.optimizer, torch.optim.SGD)
+        # Of Adam the state tells the rest: the parameter itself, without a copy, tells that it has a gradient.
+        self._terms = [
+            None if p.grad is None else decayed(group, p, p.grad) if sgd else p
+            for group, p in parameters(self.optimizer)
+        ]
 
     @torch.no_grad()
     def after(self) -> None:
@@ -54,7 +58,6 @@ class Direction:
 
 
 def parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[dict[str, Any], torch.Tensor]]:
-    """Each parameter with its group, in order."""
     return ((group, p) for group in optimizer.param_groups for p in group["params"])
 
 
@@ -69,15 +72,9 @@ def gradient(parameter: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
-def decayed(group: Mapping[str, Any], parameter: torch.Tensor) -> torch.Tensor:
-    """The gradient of a parameter with coupled weight decay, a tensor of its own."""
-    g = gradient(parameter)
+def decayed(group: Mapping[str, Any], parameter: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    """The gradient with coupled weight decay, a tensor of its own."""
     return g.add(parameter, alpha=group["weight_decay"]) if group["weight_decay"] else g.clone()
-
-
-def itself(_group: Mapping[str, Any], parameter: torch.Tensor) -> torch.Tensor:
-    """The parameter: enough to tell that it has a gradient, without a copy."""
-    return parameter
 
 
 def sgd(group: Mapping[str, Any], state: Mapping[str, Any], term: torch.Tensor) -> torch.Tensor:
@@ -89,7 +86,6 @@ def sgd(group: Mapping[str, Any], state: Mapping[str, Any], term: torch.Tensor) 
 
 
 def adam(group: Mapping[str, Any], state: Mapping[str, Any], term: torch.Tensor) -> torch.Tensor:
-    """The u of Adam after an update."""
     if not state:
         return torch.zeros_like(term)  # the update was skipped
     (beta1, beta2), t = group["betas"], float(state["step"])

@@ -13,6 +13,7 @@ from typing import Any, SupportsFloat
 import torch
 
 from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope
+from lrctl.engine.batches import mapped
 from lrctl.engine.direction import Direction, parameters, scaled
 from lrctl.engine.update_context import Again, LiveContext
 from lrctl.errors import UsageError
@@ -69,7 +70,7 @@ class Control:
         if state.get("schedule") is None or state.get("family", family) != family:
             return False
         each = [p for _, p in parameters(self.optimizer)]
-        self.memory = on(each[0].device, state["schedule"])
+        self.memory = mapped(state["schedule"], lambda array: array.to(each[0].device))
         if state.get("direction") is not None:
             self.direction = Direction(self.optimizer)
             self.direction.last = [u.to(p.device) for u, p in zip(state["direction"], each, strict=True)]
@@ -82,17 +83,17 @@ class Control:
             ValueError: the schedule gives an LR that is not finite, or negative without being `signed`.
             UsageError: the schedule asks for what the optimizer or `again` cannot give.
         """
-        if self.probing is not None:
-            context = LiveContext(self.optimizer, self.scales, self.schedule, step, float(loss), again, self.direction)
-            self.memory = self.probing.probe(self.memory, context)
-            self.direction, self.forwards = context.direction, self.forwards + context.forwards
-            lr = self.set(step)
-            if not any(self.lrs):
-                self.hold()
-            if self.direction:
-                self.direction.before()
-            return lr
-        return self.set(step)
+        if self.probing is None:
+            return self.set(step)
+        context = LiveContext(self.optimizer, self.scales, self.schedule, step, float(loss), again, self.direction)
+        self.memory = self.probing.probe(self.memory, context)
+        self.direction, self.forwards = context.direction, self.forwards + context.forwards
+        lr = self.set(step)
+        if not any(self.lrs):
+            self.hold()
+        if self.direction:
+            self.direction.before()
+        return lr
 
     @torch.no_grad()
     def hold(self) -> None:
@@ -104,10 +105,9 @@ class Control:
     def set(self, step: int) -> float:
         """Set the LRs of update `step` by what the schedule has seen so far."""
         if self.adaptive is None:
-            mean = float(self.schedule(step)) + 0.0  # type: ignore[call-arg]  # -0.0 is 0.0
-            self.apply([mean] * len(self.scales))
-            return mean
-        given = self.adaptive(step, self.memory)
+            given: Any = self.schedule(step) + 0.0  # type: ignore[call-arg]  # -0.0 is 0.0
+        else:
+            given = self.adaptive(step, self.memory)
         if is_number(given):
             mean = least = float(given)
             each = [mean] * len(self.scales)
@@ -124,14 +124,10 @@ class Control:
         for lr in (mean, least):
             if not (math.isfinite(lr) and (signed or lr >= 0)):
                 raise ValueError(f"{self.schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
-        self.apply(each)
-        return mean
-
-    def apply(self, each: Sequence[float]) -> None:
-        """Set the LR of each param group, times its scale."""
         self.lrs = [lr * scale for lr, scale in zip(each, self.scales, strict=True)]
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             set_lr(group, lr)
+        return mean
 
     def check(self) -> None:
         """Read the LRs back after an update: a wrapper or restore that resets them silently is a classic fault.
@@ -175,23 +171,12 @@ def family_of(schedule: Any) -> str:
 
 
 def scope_of(schedule: Any) -> Scope:
-    """What a schedule has an LR for."""
     scope: Scope = getattr(schedule, "scope", "global")
     return scope
 
 
 def is_number(given: Any) -> bool:
-    """Whether a schedule gave one LR, not several."""
     return not isinstance(given, tuple | list)
-
-
-def on(device: torch.device, state: Any) -> Any:
-    """A state with its tensors on a device."""
-    if isinstance(state, torch.Tensor):
-        return state.to(device)
-    if isinstance(state, dict):
-        return {name: on(device, value) for name, value in state.items()}
-    return type(state)(on(device, value) for value in state) if isinstance(state, list | tuple) else state
 
 
 def mean_and_least(arrays: Sequence[torch.Tensor]) -> tuple[float, float]:

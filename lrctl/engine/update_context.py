@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -53,11 +54,9 @@ class LiveContext:
         if scope == "element":
             return tuple(product.nan_to_num(0.0, 0.0, 0.0) for product in products)
         sums = torch.stack([product.sum().double() for product in products]).tolist()
-        by_group, start = [], 0
-        for group in self.optimizer.param_groups:
-            by_group.append(sum(sums[start : start + len(group["params"])]))
-            start += len(group["params"])
-        found = by_group if scope == "group" else [sum(sums)]
+        rest = iter(sums)
+        groups = [sum(islice(rest, len(group["params"]))) for group in self.optimizer.param_groups]
+        found = groups if scope == "group" else [sum(sums)]
         return tuple(value if math.isfinite(value) else 0.0 for value in found)
 
     @torch.no_grad()
