@@ -27,14 +27,8 @@ def build(workload: Workload, model: torch.nn.Module, settings: OptimizerSetting
             raise TypeError(f"{type(workload).__name__} has no method optimizer(model)")
         return workload.optimizer(model)
     groups: Any = workload.param_groups(model) if isinstance(workload, WithParamGroups) else model.parameters()
-    made: dict[str, Any] = {
-        "adamw": (torch.optim.AdamW, {"fused": True}),
-        "adam": (torch.optim.Adam, {"fused": True}),
-        "sgd": (torch.optim.SGD, {}),
-        "adagrad": (torch.optim.Adagrad, {}),
-        "adafactor": (torch.optim.Adafactor, {}),
-    }
-    kind, extra = made[settings.name]
     given = {name: value for name, value in asdict(settings).items() if name != "clip_norm"}
-    optimizer: torch.optim.Optimizer = kind(groups, **extra, **given)
+    fused = {"fused": True} if settings.name in ("adamw", "adam") else {}
+    # The settings are named as torch's classes are.
+    optimizer: torch.optim.Optimizer = getattr(torch.optim, type(settings).__name__)(groups, **fused, **given)
     return optimizer

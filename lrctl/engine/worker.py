@@ -64,18 +64,18 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
         start_from = parent_state(store, job)
         trained = train(workload, spec, job, start_from)
-    if trained.at_least is not None:
-        result = stopped(store, spec, job, trained)
-    else:
+    result, before = summarise(spec, job, trained), store.stopped(key)
+    if before and before.run == spec.run:
+        result = replace(result, discarded=before.steps + before.discarded)
+    if trained.at_least is None:
         first = check_same(store, key, trained, spec)
-        result = summarise(spec, job, trained)
         digests = {"losses": store.put_losses(key, trained.losses, trained.lrs)}
         if leaves_checkpoint(job, result.mean_loss):
             digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
-        discarded = first.discarded if first else discarded_before(store, spec, key)
-        run = first.run if first else spec.run
-        remade = remade_now(first, spec.run, result.steps)
-        result = replace(result, digests=digests, discarded=discarded, run=run, remade=remade)
+        result = replace(result, digests=digests)
+        if first:
+            remade = {**first.remade, spec.run: first.remade.get(spec.run, 0) + result.steps}
+            result = replace(result, discarded=first.discarded, run=first.run, remade=remade)
     store.put_record(result)
     return result
 
@@ -83,35 +83,6 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:
     """Whether a job with this mean loss writes a checkpoint: one that cannot be chosen does not."""
     return job.checkpoint and not job.cannot_be_chosen(mean_loss)
-
-
-def stopped(store: Store, spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
-    """The result of a job that was not trained to its end."""
-    key = job.key(spec)
-    return JobRecord(
-        key=key,
-        status="stopped",
-        steps=len(trained.losses),
-        seconds=trained.seconds,
-        parent=job.parent,
-        extra_forwards=trained.extra_forwards,
-        at_least=trained.at_least,
-        discarded=discarded_before(store, spec, key),
-        run=spec.run,
-    )
-
-
-def discarded_before(store: Store, spec: TrainSpec, key: str) -> int:
-    """The steps that this run trained for a job when it was stopped before."""
-    before = store.stopped(key)
-    return before.steps + before.discarded if before and before.run == spec.run else 0
-
-
-def remade_now(first: JobRecord | None, run: str, steps: int) -> dict[str, int]:
-    """The steps trained again for a checkpoint, by run, once `run` has trained these."""
-    if first is None:
-        return {}
-    return {**first.remade, run: first.remade.get(run, 0) + steps}
 
 
 def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload:
@@ -123,13 +94,12 @@ def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload:
     Raises:
         UsageError: it cannot be built, or its data or file is not what the search began with.
     """
-    content = spec.content if checked else None
-    return built(spec.workload, canonical_json(dict(spec.workload_params)), spec.seed, content)
+    params = canonical_json(dict(spec.workload_params))
+    return built(spec.workload, params, spec.seed, spec.content if checked else None)
 
 
 @lru_cache(maxsize=2)
 def built(name: str, params: str, seed: int, content: str | None) -> Workload:
-    """A workload from what decides it."""
     workload = loading.load_workload(name, json.loads(params), seed)
     found = loading.content_digest(name, workload)  # makes the data ready
     if content not in (None, found):
@@ -181,24 +151,32 @@ def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> Job
 
 
 def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
-    """The result of a job that was trained to its end, from its losses."""
+    """The result of a job from what training it gave; of one that was stopped that is a bound of its mean loss."""
     import numpy as np
 
+    record = JobRecord(
+        key=job.key(spec),
+        status="stopped",
+        steps=len(trained.losses),
+        seconds=trained.seconds,
+        parent=job.parent,
+        run=spec.run,
+        extra_forwards=trained.extra_forwards,
+        at_least=trained.at_least,
+    )
+    if trained.at_least is not None:
+        return record
     losses = trained.losses.astype(np.float64)
     good = losses[np.isfinite(losses)]
-    return JobRecord(
-        key=job.key(spec),
+    return replace(
+        record,
         status="ok",
         mean_loss=float(good.mean()) if len(good) else math.inf,
         non_finite=len(losses) - len(good),
         tail_loss=tail_mean(losses),
-        steps=len(losses),
-        seconds=trained.seconds,
-        parent=job.parent,
         score=trained.score,
         metrics=trained.metrics,
         gradient_norms=trained.gradient_norms,
-        extra_forwards=trained.extra_forwards,
     )
 
 
