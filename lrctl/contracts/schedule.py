@@ -20,7 +20,6 @@ class Schedule(Protocol):
 
     def __call__(self, step: float, /) -> float:
         """The LR at `step`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +50,15 @@ class AdaptiveSchedule(Protocol):
 
     def init(self) -> Any:
         """The state before the first update: anything JSON can hold."""
-        ...
 
     def __call__(self, step: int, state: Any, /) -> Any:
         """The LR for update `step`: a number; by group one for each param group, by element arrays of `UpdateContext`.
 
         A number stands for all of them alike, as before the first `probe`.
         """
-        ...
 
     def update(self, state: Any, seen: Observation, /) -> Any:
         """The state after update `seen.step`."""
-        ...
 
 
 @runtime_checkable
@@ -75,7 +71,6 @@ class Probing(AdaptiveSchedule, Protocol):
 
     def probe(self, state: Any, context: UpdateContext, /) -> Any:
         """The state by which the LR of update `context.step` is decided."""
-        ...
 
 
 class UpdateContext(Protocol):
@@ -105,11 +100,9 @@ class UpdateContext(Protocol):
         Raises:
             UsageError: the direction of this optimizer is not known.
         """
-        ...
 
     def slope(self) -> float:
         """How fast the loss falls at first along the gradient step: ||g||^2, by `lr_scale` where groups have one."""
-        ...
 
     def loss_at(self, lr: float) -> float:
         """The loss of the same batch after a gradient step with this LR: f(theta - lr g). Costs a forward pass.
@@ -117,7 +110,6 @@ class UpdateContext(Protocol):
         Raises:
             UsageError: the optimizer would take another step than that.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

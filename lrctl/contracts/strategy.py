@@ -252,7 +252,6 @@ class Strategy(Protocol):
 
     def __call__(self, params: Any, run: RunSpec, /) -> Search:
         """Start the search."""
-        ...
 
 
 def drive(search: Search, run_batch: Callable[[Batch], list[JobResult]]) -> SearchResult:

@@ -32,7 +32,6 @@ def rows(batch: Any) -> int | None:
 
 
 def cut(batch: Any, start: int, stop: int) -> Any:
-    """Rows [start, stop) of a batch, as views."""
     return mapped(batch, lambda tensor: tensor[start:stop])
 
 
@@ -40,9 +39,6 @@ def pieces(batch: Any, n: int, where: str, weight: Callable[[Any], float | None]
     """A batch cut into n pieces along its first dimension, each with its share of the batch's weight.
 
     The pieces are as long as each other, to within a row; the first is never shorter than another.
-
-    Raises:
-        UsageError: there are fewer rows than pieces, or the tensors of the batch share no first dimension.
     """
     length = rows(batch)
     if length is None:
@@ -74,7 +70,6 @@ def mapped(batch: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """All tensors in nested dicts, lists and tuples."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, Mapping | list | tuple):

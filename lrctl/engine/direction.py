@@ -21,9 +21,6 @@ class Direction:
     parameter without a gradient is not moved: its u is 0.
 
     This is torch's step. Adam-HD of Baydin et al. (2018) has eps / sqrt(1 - beta2^t) for eps, as older Adams do.
-
-    Raises:
-        UsageError: the direction of this optimizer is not known.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
@@ -49,7 +46,6 @@ class Direction:
 
     @torch.no_grad()
     def after(self) -> None:
-        """Take the direction of the update that was just done."""
         step = sgd if isinstance(self.optimizer, torch.optim.SGD) else adam
         self.last = [
             torch.zeros_like(p) if term is None else step(group, self.optimizer.state.get(p, {}), term)
@@ -62,7 +58,6 @@ def parameters(optimizer: torch.optim.Optimizer) -> Iterator[tuple[dict[str, Any
 
 
 def scaled(optimizer: torch.optim.Optimizer, scales: Sequence[float]) -> list[tuple[torch.Tensor, float]]:
-    """Each parameter with what its group's LR is scaled by."""
     groups = zip(optimizer.param_groups, scales, strict=True)
     return [(parameter, scale) for group, scale in groups for parameter in group["params"]]
 

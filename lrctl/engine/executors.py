@@ -26,7 +26,6 @@ def resolved(choice: Choice, device: str) -> Choice:
 
 
 def workers_of(choice: Choice, device: str) -> int:
-    """How many jobs an executor does at once on a device."""
     found = resolved(choice, device)
     if found.name in registry().marked("executor", "in_process"):
         return 1
@@ -40,7 +39,6 @@ class Executors:
     built: dict[str, Executor] = field(default_factory=dict)
 
     def get(self, choice: Choice, store: Store, device: str) -> Executor:
-        """The executor of that choice for a store."""
         choice = resolved(choice, device)
         key = canonical_json([choice.table, str(store.path.resolve()), device])
         if key not in self.built:
@@ -49,7 +47,6 @@ class Executors:
         return self.built[key]
 
     def close(self) -> None:
-        """Stop whatever still runs."""
         for executor in self.built.values():
             executor.close()
         self.built.clear()

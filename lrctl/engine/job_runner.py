@@ -46,7 +46,6 @@ class JobRunner:
     records: dict[str, JobRecord] = field(default_factory=dict)
 
     def meet(self, jobs: Sequence[SegmentJob]) -> list[str]:
-        """The keys of jobs that are asked for."""
         keys = [job.key(self.spec) for job in jobs]
         self.seen |= dict(zip(keys, jobs, strict=True))
         self.kept |= set(keys)
@@ -98,14 +97,12 @@ class JobRunner:
             tries, restores = again, restores + 1
 
     def take(self, record: JobRecord) -> None:
-        """Take the record of a job that was just trained."""
         if record.attempts > 1:
             self.store.put_record(record)
         self.records[record.key] = record
         self.tell(record.key, reused=False)
 
     def tell(self, key: str, *, reused: bool) -> None:
-        """Tell observers of a job."""
         notify("job_finished", job=self.seen[key], result=self.records[key].answer(), reused=reused)
 
     def restore(self, keys: set[str]) -> None:
@@ -128,12 +125,7 @@ class JobRunner:
 
 
 def give_up_on(record: JobRecord, tries: int) -> None:
-    """Raise the error of a failed job unless it is worth another attempt.
-
-    Raises:
-        JobFailedError: it has had all its attempts.
-        LrctlError: another attempt would meet the same error.
-    """
+    """Raise the error of a failed job unless it is worth another attempt."""
     failure = record.failure
     assert failure is not None
     if failure.kind in FINAL:

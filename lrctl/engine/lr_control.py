@@ -130,11 +130,7 @@ class Control:
         return mean
 
     def check(self) -> None:
-        """Read the LRs back after an update: a wrapper or restore that resets them silently is a classic fault.
-
-        Raises:
-            RuntimeError: something else has set the LR.
-        """
+        """Read the LRs back after an update: a wrapper or restore that resets them silently is a classic fault."""
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             if float(group["lr"]) != lr:
                 raise RuntimeError(f"the optimizer used LR {group['lr']} instead of {lr}; nothing else may set the LR")
@@ -166,7 +162,6 @@ class Control:
 
 
 def family_of(schedule: Any) -> str:
-    """What a state belongs to: the schedule's class."""
     return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
 
 

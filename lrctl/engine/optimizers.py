@@ -16,9 +16,6 @@ def build(workload: Workload, model: torch.nn.Module, settings: OptimizerSetting
     """The optimizer of `model`: the workload's own where `settings` is None, else the one that `settings` names.
 
     The LR is set at every step by the trainer, which clips too.
-
-    Raises:
-        TypeError: the settings are None and the workload has no optimizer.
     """
     import torch
 

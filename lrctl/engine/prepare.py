@@ -45,11 +45,7 @@ class Rehearsed:
 
 
 def rehearse(recipe: Recipe) -> Rehearsed:
-    """The spec of a recipe without making data ready that are not, unless the workload has no stand-ins for them.
-
-    Raises:
-        UsageError: the workload or device cannot be used, or the optimizer is settled twice.
-    """
+    """The spec of a recipe without making data ready that are not, unless the workload has no stand-ins for them."""
     workload = None
     try:
         workload = load(recipe)
@@ -62,22 +58,13 @@ def rehearse(recipe: Recipe) -> Rehearsed:
 
 
 def load(recipe: Recipe) -> Workload:
-    """The workload of a recipe.
-
-    Raises:
-        UsageError: it may not be run, or cannot be built.
-    """
     if recipe.refused:
         raise UsageError(recipe.refused)
     return load_workload(recipe.workload.name, recipe.workload.changed, recipe.training.seed)
 
 
 def spec_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpec:
-    """The spec of a recipe, with its device chosen.
-
-    Raises:
-        UsageError: the device cannot be used, or the optimizer is settled twice.
-    """
+    """The spec of a recipe, with its device chosen."""
     training, choice = recipe.training, recipe.workload
     brings_own = recipe.run_spec.optimizer is None if workload is None else isinstance(workload, WithOptimizer)
     own = brings_own and recipe.optimizer.auto
@@ -102,11 +89,7 @@ def spec_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpe
 
 
 def resolve_device(name: str) -> str:
-    """The device that `auto` stands for, or the one named if torch has it.
-
-    Raises:
-        UsageError: torch does not know it or cannot use it.
-    """
+    """The device that `auto` stands for, or the one named if torch has it."""
     import torch
 
     if name == "auto":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.run_result import Cost, RunResult
 from lrctl.contracts.strategy import Search, SearchResult, advance, relayed
@@ -77,7 +77,6 @@ class Run:
         return prepare(self.recipe)
 
     def identity(self, *, trains: bool) -> RunIdentity:
-        """What decides its result."""
         return RunIdentity.of(self.command, self.recipe, self.spec if trains else None)
 
     def finished_before(self) -> RunResult | None:
@@ -95,16 +94,14 @@ class Run:
         return None
 
     def carry_out(self, executors: Executors | None) -> RunResult:
-        """The result of a search that begins, or goes on."""
         began = time.monotonic()
         strategy, params = registry().get("strategy", self.command), self.recipe.params(self.command)
         moved = begun(strategy.target(params, self.recipe.run_spec))
+        name = self.open(trains=not isinstance(moved, SearchResult))
         if isinstance(moved, SearchResult):
-            name = self.open(trains=False)
-            result = self.result(name, moved, Ending(self.recipe.training.seed), Cost(), ())
+            result = self.result(name, moved, Ending(self.recipe.training.seed), Cost(), [])
             self.store.finish(result)
             return result
-        name = self.open(trains=True)
         spec = replace(self.spec, run=name)
         with closing(Executors()) if executors is None else nullcontext(executors) as kept:
             executor = kept.get(self.recipe.executor, self.store, spec.device)
@@ -112,8 +109,7 @@ class Run:
             try:
                 found = session.drive(moved)
                 ending = session.hand_over(found)
-                cost = session.cost(time.monotonic() - began)
-                result = self.result(name, found, ending, cost, tuple(session.notes))
+                result = self.result(name, found, ending, session.cost(time.monotonic() - began), session.notes)
                 self.store.finish(result)
                 session.keep(found.checkpoint)
             except BaseException:
@@ -127,12 +123,11 @@ class Run:
         name = self.name or identity.name
         if self.fresh:
             self.store.remove_run(name)
-        spec = self.spec if trains else None
-        self.store.begin(name, identity, self.recipe.to_toml(self.command), environment(spec))
+        surroundings = environment(self.spec if trains else None)
+        self.store.begin(name, identity, self.recipe.to_toml(self.command), surroundings)
         return name
 
-    def result(self, name: str, found: SearchResult, ending: Ending, cost: Cost, notes: tuple[str, ...]) -> RunResult:
-        """What the search came to."""
+    def result(self, name: str, found: SearchResult, ending: Ending, cost: Cost, notes: list[str]) -> RunResult:
         held_out = {split: finite(metrics["loss"]) for split, metrics in ending.metrics.items()}
         return RunResult(
             command=self.command,
@@ -157,11 +152,6 @@ class Run:
             next=found.next,
             summary=found.summary,
         )
-
-
-def finite(loss: float | None) -> float | None:
-    """A loss, or None where it is not finite."""
-    return loss if loss is not None and math.isfinite(loss) else None
 
 
 def is_whole(run: FinishedRun) -> bool:

@@ -68,11 +68,7 @@ class Session:
                 self.notes.append(f"the {split} loss was not finite before any training; check the model and its data")
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
-        """The results of a batch, in its order, with the diverged ones marked.
-
-        Raises:
-            JobFailedError: a job failed on every attempt.
-        """
+        """The results of a batch, in its order, with the diverged ones marked."""
         runner = self.runner
         runner.clean_up({job.parent for job in batch.jobs} | batch.keep)
         keys = runner.meet(batch.jobs)
@@ -87,7 +83,6 @@ class Session:
         return self.judged(batch, [runner.records[key] for key in keys])
 
     def judged(self, batch: Batch, records: Sequence[JobRecord]) -> list[JobResult]:
-        """What a strategy is answered with."""
         diverged: Sequence[bool] = [False] * len(records)
         if batch.judge:
             diverged, note = judge(self.recipe.divergence, batch.jobs, records)

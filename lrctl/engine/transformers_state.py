@@ -17,11 +17,7 @@ COUNTERS = ("num_good_epochs", "num_bad_epochs", "cooldown_counter", "warmup_cou
 
 
 def from_transformers(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The `state_dict` of transformers' GreedyLR as one of ours.
-
-    Raises:
-        UsageError: it is neither.
-    """
+    """The `state_dict` of transformers' GreedyLR as one of ours."""
     try:
         average = state.get("_streaming_avg", {"values": [], "sum": 0.0})
         window = [value for value in average["values"] if math.isfinite(value)]

@@ -45,7 +45,6 @@ class LiveContext:
 
     @torch.no_grad()
     def products(self, scope: Scope) -> tuple[Any, ...]:
-        """The gradient times the last update's direction; see `UpdateContext`."""
         if self.direction is None:
             self.direction = Direction(self.optimizer)
         each = scaled(self.optimizer, self.scales)
@@ -61,13 +60,11 @@ class LiveContext:
 
     @torch.no_grad()
     def slope(self) -> float:
-        """How fast the loss falls at first along the gradient step; see `UpdateContext`."""
         each = scaled(self.optimizer, self.scales)
         return float(torch.stack([wide(gradient(p)).square().sum().double() * scale for p, scale in each]).sum())
 
     @torch.no_grad()
     def loss_at(self, lr: float) -> float:
-        """The loss of the same batch after a gradient step with this LR; see `UpdateContext`."""
         check_plain(self.optimizer)
         if self.again is None:
             raise UsageError(f"{self.schedule!r}: it has to compute the loss of a batch again; give probe() a closure")
@@ -84,11 +81,7 @@ class LiveContext:
 
 
 def check_plain(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse an optimizer whose step is not the gradient step.
-
-    Raises:
-        UsageError: names what is asked for.
-    """
+    """Refuse an optimizer whose step is not the gradient step."""
     plain = isinstance(optimizer, torch.optim.SGD) and not any(
         group["momentum"] or group["weight_decay"] or group["maximize"] for group in optimizer.param_groups
     )

@@ -38,10 +38,8 @@ def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
         return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
 
 
-@lru_cache(maxsize=1)
-def opened(store: Path) -> Store:
-    """The store, opened once in each process."""
-    return Store(store)
+opened = lru_cache(maxsize=1)(Store)
+"""The store of a folder, opened once in each process."""
 
 
 def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
@@ -90,9 +88,6 @@ def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload:
 
     `checked` says whether the task has the seed that the search was prepared with: with another seed the data's digest
     may be another.
-
-    Raises:
-        UsageError: it cannot be built, or its data or file is not what the search began with.
     """
     params = canonical_json(dict(spec.workload_params))
     return built(spec.workload, params, spec.seed, spec.content if checked else None)
@@ -110,11 +105,7 @@ def built(name: str, params: str, seed: int, content: str | None) -> Workload:
 
 
 def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
-    """The state a job starts from; a damaged checkpoint is deleted, so that it will be made again.
-
-    Raises:
-        CheckpointError: it is missing or damaged.
-    """
+    """The state a job starts from; a damaged checkpoint is deleted, so that it will be made again."""
     from lrctl.storage import checkpoint
 
     if job.parent is None:
@@ -131,11 +122,7 @@ def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
 
 
 def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> JobRecord | None:
-    """The result of a job done before, which must have given the same losses; None if it was not.
-
-    Raises:
-        ReproducibilityError: it gave others.
-    """
+    """The result of a job done before, which must have given the same losses; None if it was not."""
     first = store.record(key)
     if first is None:
         return None
