@@ -8,7 +8,6 @@ from typing import Literal, get_args
 
 Kind = Literal["lines", "steps", "points", "bars", "heat"]
 
-NAME = re.compile(r"[a-z0-9-]+")
 TAKEN = "figure"
 """The name of a report's own figure."""
 
@@ -86,7 +85,7 @@ class Chart:
     ticks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name) or self.name == TAKEN:
+        if not re.fullmatch(r"[a-z0-9-]+", self.name) or self.name == TAKEN:
             raise ValueError(
                 f"chart {self.name!r}: its name must be lower-case letters, digits and hyphens, and not {TAKEN}"
             )

@@ -30,23 +30,22 @@ class Direction:
                 f"optimizer {type(optimizer).__name__}: its update direction is not known to hypergradient descent; "
                 "choose sgd, adam or adamw, without amsgrad or maximize"
             )
-        self.optimizer = optimizer
+        self.optimizer, self.sgd = optimizer, isinstance(optimizer, torch.optim.SGD)
         self.last: list[torch.Tensor] | None = None
         self._terms: list[torch.Tensor | None] = []
 
     @torch.no_grad()
     def before(self) -> None:
         """Note what an update leaves no trace of: to be called before it, with its gradient in place."""
-        sgd = isinstance(self.optimizer, torch.optim.SGD)
         # Of Adam the state tells the rest: the parameter itself, without a copy, tells that it has a gradient.
         self._terms = [
-            None if p.grad is None else decayed(group, p, p.grad) if sgd else p
+            None if p.grad is None else decayed(group, p, p.grad) if self.sgd else p
             for group, p in parameters(self.optimizer)
         ]
 
     @torch.no_grad()
     def after(self) -> None:
-        step = sgd if isinstance(self.optimizer, torch.optim.SGD) else adam
+        step = sgd if self.sgd else adam
         self.last = [
             torch.zeros_like(p) if term is None else step(group, self.optimizer.state.get(p, {}), term)
             for (group, p), term in zip(parameters(self.optimizer), self._terms, strict=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
 import torch
@@ -19,42 +18,33 @@ from lrctl.engine.update_context import Again, LiveContext
 from lrctl.errors import UsageError
 
 
-@dataclass(slots=True)
 class Control:
-    """Sets the LRs of an optimizer by a schedule of any kind.
+    """Sets the LRs of an optimizer by a schedule of any kind, each param group's times its scale.
 
     Attributes:
-        scales: what the schedule's LR is multiplied by for each param group.
         memory: the state of an adaptive schedule; None for any other.
         direction: the last update's direction, where the schedule has asked for products with it.
         forwards: how many forward passes the schedule has asked for.
         lrs: of each param group, as set last.
         elements: the LR of each element, by parameter, of a schedule by element.
         base: the LR that such a schedule begins with. The param groups keep it, see `spread`.
-        adaptive: the schedule, if it sees the run.
-        probing: the schedule, if it looks into each update.
     """
 
-    optimizer: torch.optim.Optimizer
-    schedule: Schedule | AdaptiveSchedule
-    scales: Sequence[float]
-    memory: Any = None
-    direction: Direction | None = None
-    forwards: int = 0
-    lrs: Sequence[float] = ()
-    elements: Sequence[torch.Tensor] | None = None
-    base: float = 0.0
-    adaptive: AdaptiveSchedule | None = None
-    probing: Probing | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, schedule: Schedule | AdaptiveSchedule, scales: Sequence[float]
+    ) -> None:
+        self.optimizer, self.schedule, self.scales = optimizer, schedule, scales
         # Asked once: to ask it of a protocol at every step is slow.
-        self.adaptive = self.schedule if isinstance(self.schedule, AdaptiveSchedule) else None
-        self.probing = self.schedule if isinstance(self.schedule, Probing) else None
-        if self.adaptive is not None:
-            self.memory = self.adaptive.init()
-            if scope_of(self.adaptive) == "element" and is_number(first := self.adaptive(0, self.memory)):
-                self.base = float(first)
+        self.adaptive = schedule if isinstance(schedule, AdaptiveSchedule) else None
+        self.probing = schedule if isinstance(schedule, Probing) else None
+        self.memory: Any = None if self.adaptive is None else self.adaptive.init()
+        self.direction: Direction | None = None
+        self.forwards, self.base = 0, 0.0
+        self.lrs: Sequence[float] = ()
+        self.elements: Sequence[torch.Tensor] | None = None
+        if self.adaptive is not None and scope_of(schedule) == "element":
+            first = self.adaptive(0, self.memory)
+            self.base = float(first) if is_number(first) else 0.0
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it: JSON values and tensors."""

@@ -128,6 +128,7 @@ class Run:
         return name
 
     def result(self, name: str, found: SearchResult, ending: Ending, cost: Cost, notes: list[str]) -> RunResult:
+        as_found = ("checkpoint", "tables", "charts", "data", "results", "chosen_by", "next", "summary")
         held_out = {split: finite(metrics["loss"]) for split, metrics in ending.metrics.items()}
         return RunResult(
             command=self.command,
@@ -141,16 +142,9 @@ class Run:
             test_loss=held_out.get("test"),
             metrics=ending.metrics,
             segments=found.trace,
-            checkpoint=found.checkpoint,
             cost=cost,
             notes=(*notes, *found.notes, *(note for segment in found.trace for note in segment.notes)),
-            tables=found.tables,
-            charts=found.charts,
-            data=found.data,
-            results=found.results,
-            chosen_by=found.chosen_by,
-            next=found.next,
-            summary=found.summary,
+            **{name: getattr(found, name) for name in as_found},
         )
 
 
