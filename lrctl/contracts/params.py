@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import types
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, dataclass
-from dataclasses import Field as DataclassField
-from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lrctl.errors import UsageError, unknown
@@ -39,7 +38,7 @@ def identity(built: Any) -> dict[str, Any]:
     """
     return {
         field.name: value
-        for field in dataclass_fields(built)
+        for field in dataclasses.fields(built)
         if field.metadata.get("in_key", True) and (value := getattr(built, field.name)) != default_of(field)
     }
 
@@ -49,10 +48,10 @@ def fields_of(params: Any) -> list[Field]:
     if params is None:
         return []
     hints = get_type_hints(params, include_extras=True)
-    return [field_of(each, hints[each.name]) for each in dataclass_fields(params) if each.init]
+    return [field_of(each, hints[each.name]) for each in dataclasses.fields(params) if each.init]
 
 
-def field_of(declared: DataclassField[Any], hint: Any) -> Field:
+def field_of(declared: dataclasses.Field[Any], hint: Any) -> Field:
     """One parameter, from a dataclass's field and its type hint."""
     kind, *extras = get_args(hint) if get_origin(hint) is Annotated else [hint]
     told = next((extra for extra in extras if isinstance(extra, str)), "")
@@ -60,7 +59,7 @@ def field_of(declared: DataclassField[Any], hint: Any) -> Field:
     return Field(declared.name, kind, default_of(declared), told, marks)
 
 
-def default_of(field: DataclassField[Any]) -> Any:
+def default_of(field: dataclasses.Field[Any]) -> Any:
     """The default of a dataclass's field, made if need be; MISSING if it has none."""
     return field.default if field.default_factory is MISSING else field.default_factory()
 

@@ -127,6 +127,11 @@ def params_of(schedule: object) -> dict[str, Any]:
     return {f.name: listed(getattr(schedule, f.name)) for f in fields(schedule)}
 
 
+def family_of(schedule: object) -> str:
+    """The full name of a schedule's class."""
+    return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
+
+
 def build_schedule(family: Any, params: Mapping[str, Any]) -> Any:
     """An instance of the dataclass `family` from JSON parameters (lists become tuples).
 

@@ -12,8 +12,8 @@ from lrctl.recipe.schema import Divergence
 
 def sound(rule: Divergence, record: JobRecord) -> bool:
     """Whether a job that was trained to its end has not diverged, whatever became of the others of its batch."""
-    rising = not record.tail_loss <= record.mean_loss + rule.margin
-    return math.isfinite(record.mean_loss) and record.non_finite <= rule.max_non_finite and not rising
+    few = math.isfinite(record.mean_loss) and record.non_finite <= rule.max_non_finite
+    return few and record.tail_loss <= record.mean_loss + rule.margin
 
 
 def judge(rule: Divergence, jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -> tuple[list[bool], str | None]:

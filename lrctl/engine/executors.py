@@ -19,9 +19,8 @@ def resolved(choice: Choice, device: str) -> Choice:
     if choice.name != AUTO:
         return choice
     workers = choice.params.workers or slots(device)
-    (name, *_), given = registry().marked("executor", "in_process"), {}
-    if workers > 1:
-        (name, *_), given = registry().marked("executor", "parallel"), {"workers": workers}
+    mark, given = ("parallel", {"workers": workers}) if workers > 1 else ("in_process", {})
+    name, *_ = registry().marked("executor", mark)
     return Choice(name, fields.build(registry().get("executor", name).params, given, f"executor {name}"))
 
 

@@ -11,10 +11,9 @@ from typing import Any, SupportsFloat
 
 import torch
 
-from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope
+from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope, family_of
 from lrctl.engine.batches import mapped
-from lrctl.engine.direction import Direction, parameters, scaled
-from lrctl.engine.update_context import Again, LiveContext
+from lrctl.engine.update_context import Again, Direction, LiveContext, parameters, scaled
 from lrctl.errors import UsageError
 
 
@@ -44,7 +43,7 @@ class Control:
         self.elements: Sequence[torch.Tensor] | None = None
         if self.adaptive is not None and scope_of(schedule) == "element":
             first = self.adaptive(0, self.memory)
-            self.base = float(first) if is_number(first) else 0.0
+            self.base = 0.0 if isinstance(first, tuple | list) else float(first)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it: JSON values and tensors."""
@@ -98,7 +97,7 @@ class Control:
             given: Any = self.schedule(step) + 0.0  # type: ignore[call-arg]  # -0.0 is 0.0
         else:
             given = self.adaptive(step, self.memory)
-        if is_number(given):
+        if not isinstance(given, tuple | list):
             mean = least = float(given)
             each = [mean] * len(self.scales)
         elif scope_of(self.schedule) == "element":
@@ -151,17 +150,9 @@ class Control:
             parameter.sub_((lr - self.base) * scale * u)
 
 
-def family_of(schedule: Any) -> str:
-    return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
-
-
 def scope_of(schedule: Any) -> Scope:
     scope: Scope = getattr(schedule, "scope", "global")
     return scope
-
-
-def is_number(given: Any) -> bool:
-    return not isinstance(given, tuple | list)
 
 
 def mean_and_least(arrays: Sequence[torch.Tensor]) -> tuple[float, float]:

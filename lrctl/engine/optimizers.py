@@ -1,15 +1,17 @@
-"""Optimizers by their settings. Torch is imported when one is built."""
+"""Optimizers by their settings.
+
+Imports torch.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.workload import WithOptimizer, WithParamGroups, Workload
-
-if TYPE_CHECKING:
-    import torch
 
 
 def build(workload: Workload, model: torch.nn.Module, settings: OptimizerSettings | None) -> torch.optim.Optimizer:
@@ -17,8 +19,6 @@ def build(workload: Workload, model: torch.nn.Module, settings: OptimizerSetting
 
     The LR is set at every step by the trainer, which clips too.
     """
-    import torch
-
     if settings is None:
         if not isinstance(workload, WithOptimizer):
             raise TypeError(f"{type(workload).__name__} has no method optimizer(model)")

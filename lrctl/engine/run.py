@@ -37,20 +37,8 @@ def search(
 ) -> RunResult:
     """Run the strategy `command` on a recipe.
 
-    The same search again continues where it stopped; a finished one returns its result at once.
-
-    Args:
-        command: a registered strategy's name.
-        recipe: from `lrctl.recipe.parse.read`.
-        store: the folder that holds jobs, checkpoints and runs.
-        name: of the run; by default the command and a hash of all that decides the result.
-        fresh: start over, whatever the store holds.
-        executors: keep the workers of this search for the next one; by default they are stopped.
-
-    Raises:
-        UsageError: the recipe, workload or name cannot be used.
-        NoValidCandidateError: every candidate of a choice diverged.
-        JobFailedError: a job failed on every attempt.
+    The same search again continues where it stopped; a finished one returns its result at once. `executors` keep the
+    workers of this search for the next one; by default they are stopped. The rest is as in `lrctl.search`.
     """
     place = Store(store)
     if name is not None:

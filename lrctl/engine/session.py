@@ -46,11 +46,7 @@ class Session:
     notes: list[str] = field(default_factory=list)
 
     def drive(self, search: Search) -> SearchResult:
-        """Run a search to its end; one that fails leaves no checkpoints behind.
-
-        Raises:
-            NoValidCandidateError: every candidate of a choice diverged.
-        """
+        """Run a search to its end; one that fails leaves no checkpoints behind."""
         if is_code(self.runner.spec.workload):
             self.sanity_check()
         try:
