@@ -10,11 +10,7 @@ Decay = Annotated[float, "weight decay"]
 
 
 def check(settings: Any, *at_least_0: str) -> None:
-    """Refuse settings that are negative, and betas that are no decay rates.
-
-    Raises:
-        ValueError: names the setting.
-    """
+    """Refuse settings that are negative, and betas that are no decay rates."""
     betas = getattr(settings, "betas", (0.0, 0.0))
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise ValueError(f"betas: must be two numbers in [0, 1), got {list(betas)}")

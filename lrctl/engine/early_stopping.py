@@ -38,7 +38,6 @@ class PartialMean:
     """A lower bound of a job's mean loss, from its losses so far; the bound holds since no loss is negative.
 
     Attributes:
-        job: it may be stopped above its `stop_above`.
         seen: how many losses were looked at.
         total: the sum of those that are finite: non-finite ones do not count in the mean either.
         negative: whether one of them was negative, so that nothing is known.

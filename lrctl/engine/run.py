@@ -111,8 +111,7 @@ class Run:
         name = self.name or identity.name
         if self.fresh:
             self.store.remove_run(name)
-        surroundings = environment(self.spec if trains else None)
-        self.store.begin(name, identity, self.recipe.to_toml(self.command), surroundings)
+        self.store.begin(name, identity, self.recipe.to_toml(self.command), environment(self.spec if trains else None))
         return name
 
     def result(self, name: str, found: SearchResult, ending: Ending, cost: Cost, notes: list[str]) -> RunResult:

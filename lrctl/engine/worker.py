@@ -46,10 +46,6 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     """Train a job from its parent's checkpoint; write its losses, its checkpoint and, last, its result.
 
     A job that another process has done meanwhile is not trained again. Of one that was stopped, only that is written.
-
-    Raises:
-        CheckpointError: the parent's checkpoint is missing or damaged.
-        ReproducibilityError: the job was done before and gave other losses.
     """
     from lrctl.engine.trainer import train
     from lrctl.storage import checkpoint
@@ -60,8 +56,7 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
         return known
     workload = workload_of(spec, checked=own_seed)
     with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
-        start_from = parent_state(store, job)
-        trained = train(workload, spec, job, start_from)
+        trained = train(workload, spec, job, parent_state(store, job))
     result, before = summarise(spec, job, trained), store.stopped(key)
     if before and before.run == spec.run:
         result = replace(result, discarded=before.steps + before.discarded)
