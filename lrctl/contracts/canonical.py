@@ -51,6 +51,8 @@ def from_json(kind: Any, value: Any) -> Any:
     if hasattr(kind, "__dataclass_fields__"):
         hints = hints_of(kind)
         return kind(**{name: from_json(hints[name], item) for name, item in dict(value).items()})
+    if isinstance(value, str | int | float):
+        return value  # most of what a record or a chart holds are numbers
     inner = [each for each in get_args(kind) if each is not NoneType]
     if NoneType in get_args(kind):
         return None if value is None else from_json(inner[0], value)
