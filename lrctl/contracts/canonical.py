@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -51,17 +51,21 @@ def from_json(kind: Any, value: Any) -> Any:
     if hasattr(kind, "__dataclass_fields__"):
         hints = hints_of(kind)
         return kind(**{name: from_json(hints[name], item) for name, item in dict(value).items()})
-    if isinstance(value, str | int | float):
-        return value  # most of what a record or a chart holds are numbers
-    inner = [each for each in get_args(kind) if each is not NoneType]
-    if NoneType in get_args(kind):
+    origin, optional, inner = parts_of(kind)
+    if optional:
         return None if value is None else from_json(inner[0], value)
-    if get_origin(kind) is tuple:
+    if origin is tuple:
         return tuple(from_json(inner[0], item) for item in value)
-    if get_origin(kind) is Mapping:
+    if origin is Mapping:
         return {name: from_json(inner[1], item) for name, item in dict(value).items()}
     return math.inf if kind is float and value is None else value
 
 
-hints_of = lru_cache(get_type_hints)
+hints_of = cache(get_type_hints)
 """The types of a dataclass's fields, looked up once."""
+
+
+@cache
+def parts_of(kind: Any) -> tuple[Any, bool, list[Any]]:
+    """What is generic in a type, whether it may be None, and its arguments but for that: looked up once."""
+    return get_origin(kind), NoneType in get_args(kind), [each for each in get_args(kind) if each is not NoneType]

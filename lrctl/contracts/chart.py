@@ -8,9 +8,6 @@ from typing import Literal, get_args
 
 Kind = Literal["lines", "steps", "points", "bars", "heat"]
 
-TAKEN = "figure"
-"""The name of a report's own figure."""
-
 
 def stem(name: str) -> str:
     """A name as a chart may have it: in lower case, with hyphens for all that is neither letter nor digit.
@@ -55,8 +52,8 @@ class Chart:
     """A figure of a report.
 
     Attributes:
-        name: of its files, such as `ecdf`: lower-case letters, digits and hyphens, but not `figure`. Charts of one
-            name, of several runs, are drawn one below the other.
+        name: of its files, such as `ecdf`: lower-case letters, digits and hyphens, but not `figure`, as
+            a report's own is named. Charts of one name, of several runs, are drawn one below the other.
         kind: `lines` through the points, with a band if the series have one; `steps`, each y from its x to the next,
             whose bands are in the CSV only; `points` with error bars; `bars` (a histogram, its bars below 0 in another
             colour); `heat`, a map of `cells` in which the lowest of each row and of all are marked.
@@ -85,9 +82,9 @@ class Chart:
     ticks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9-]+", self.name) or self.name == TAKEN:
+        if not re.fullmatch(r"[a-z0-9-]+", self.name) or self.name == "figure":
             raise ValueError(
-                f"chart {self.name!r}: its name must be lower-case letters, digits and hyphens, and not {TAKEN}"
+                f"chart {self.name!r}: its name must be lower-case letters, digits and hyphens, and not figure"
             )
         if self.kind not in get_args(Kind):
             raise ValueError(f"chart {self.name}: kind: must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")

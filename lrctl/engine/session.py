@@ -35,11 +35,7 @@ class Ending:
 
 @dataclass(slots=True)
 class Session:
-    """Carries a search out.
-
-    Attributes:
-        notes: what the user should know about the results.
-    """
+    """Carries a search out, and notes what the user should know about the results."""
 
     runner: JobRunner
     recipe: Recipe
