@@ -14,9 +14,8 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrctl.contracts.canonical import tupled
-from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, params_of
-from lrctl.engine.lr_control import Control, family_of, scope_of, set_lr
-from lrctl.engine.transformers_state import from_transformers
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of, params_of
+from lrctl.engine.lr_control import Control, scope_of, set_lr
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 
@@ -291,3 +290,38 @@ def named(name: str, settings: Mapping[str, Any], first: Sequence[float] = ()) -
 def detached(value: SupportsFloat) -> SupportsFloat:
     """A loss without what it was computed from."""
     return value.detach() if isinstance(value, torch.Tensor) else value
+
+
+def from_transformers(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The `state_dict` of the GreedyLR of Hugging Face transformers as one of ours.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    settings = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "warmup", "eps", "smooth")
+    counters = ("num_good_epochs", "num_bad_epochs", "cooldown_counter", "warmup_counter")
+    try:
+        average = state.get("_streaming_avg", {"values": [], "sum": 0.0})
+        window = [value for value in average["values"] if math.isfinite(value)]
+        return {
+            "last_epoch": state["last_epoch"],
+            "base_lrs": [1.0] * len(state["_last_lr"]),
+            "schedule": {
+                **{name: state[name] for name in counters},
+                "lrs": list(state["_last_lr"]),
+                "best": state["best"] if math.isfinite(state["best"]) else None,
+                "reset_counter": state["reset_start"],
+                "window": window,
+                "sum": average["sum"] if math.isfinite(average["sum"]) else math.fsum(window),
+                "epoch": 0,
+            },
+            "settings": {
+                **{name: state[name] for name in (*settings, "window_size")},
+                "initial_lr": state["_init_lrs"],
+                "min_lr": state["min_lrs"],
+                "max_lr": state["max_lrs"],
+                "reset_start": state["reset_start_original"],
+            },
+        }
+    except KeyError as error:
+        raise UsageError(f"GreedyLR: this is no state_dict of a GreedyLR: {error} is missing") from error

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
-
-from lrctl.contracts.canonical import tupled
+from typing import Literal, get_args
 
 Kind = Literal["lines", "steps", "points", "bars", "heat"]
-
-NAME = re.compile(r"[a-z0-9-]+")
-TAKEN = "figure"
-"""The name of a report's own figure."""
 
 
 def stem(name: str) -> str:
@@ -59,8 +52,8 @@ class Chart:
     """A figure of a report.
 
     Attributes:
-        name: of its files, such as `ecdf`: lower-case letters, digits and hyphens, but not `figure`. Charts of one
-            name, of several runs, are drawn one below the other.
+        name: of its files, such as `ecdf`: lower-case letters, digits and hyphens, but not `figure`, as
+            a report's own is named. Charts of one name, of several runs, are drawn one below the other.
         kind: `lines` through the points, with a band if the series have one; `steps`, each y from its x to the next,
             whose bands are in the CSV only; `points` with error bars; `bars` (a histogram, its bars below 0 in another
             colour); `heat`, a map of `cells` in which the lowest of each row and of all are marked.
@@ -89,9 +82,9 @@ class Chart:
     ticks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name) or self.name == TAKEN:
+        if not re.fullmatch(r"[a-z0-9-]+", self.name) or self.name == "figure":
             raise ValueError(
-                f"chart {self.name!r}: its name must be lower-case letters, digits and hyphens, and not {TAKEN}"
+                f"chart {self.name!r}: its name must be lower-case letters, digits and hyphens, and not figure"
             )
         if self.kind not in get_args(Kind):
             raise ValueError(f"chart {self.name}: kind: must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")
@@ -103,10 +96,3 @@ class Chart:
                 f"chart {self.name}: cells must be {len(self.rows)} rows of {len(self.columns)}, got rows of "
                 f"{[len(row) for row in self.cells]}"
             )
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Chart:
-        """The inverse of `dataclasses.asdict`, for a document that was read back."""
-        values = {name: tupled(value) for name, value in document.items() if name != "series"}
-        series = tuple(Series(**{name: tupled(value) for name, value in each.items()}) for each in document["series"])
-        return cls(**values, series=series)

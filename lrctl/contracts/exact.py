@@ -17,8 +17,6 @@ class Exact(Protocol):
 
     def expected_losses(self, lrs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """The loss after the last step of each of n runs, inf if it overflows: float64 (n, steps) to (n,)."""
-        ...
 
     def expected_gradient(self, lrs: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
         """The loss after one run's last step, and its gradient with respect to each LR: (steps,) to (steps,)."""
-        ...

@@ -29,11 +29,9 @@ class Executor(Protocol):
 
         A job is taken from `jobs` when it can start, not before: only then is its `stop_above` known.
         """
-        ...
 
     def close(self) -> None:
         """Stop at once whatever still runs, and free what the executor holds. May be called twice."""
-        ...
 
 
 def slots(device: str) -> int:

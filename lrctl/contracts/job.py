@@ -1,4 +1,4 @@
-"""The unit of work: train from one checkpoint over some steps with given LRs. Also its content key and result."""
+"""The unit of work: train from one checkpoint over some steps with given LRs. Also its content key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from lrctl.contracts.canonical import digest
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.params import UNKEYED, identity
-from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of
 
 NUMERICS = 2
 """Part of every key. Raised whenever the same job would give other numbers than before."""
@@ -141,8 +141,7 @@ class SegmentJob:
     def key(self, spec: TrainSpec) -> str:
         """The sha256 of canonical JSON of all that decides the result: equal work has an equal key."""
         if self.lrs is None:
-            family = type(self.schedule)
-            lrs: Any = {"family": f"{family.__module__}.{family.__qualname__}", "params": identity(self.schedule)}
+            lrs: Any = {"family": family_of(self.schedule), "params": identity(self.schedule)}
         else:
             lrs = hashlib.sha256(struct.pack(f"<{len(self.lrs)}d", *self.lrs)).hexdigest()
         own = {name: value for name, value in identity(self).items() if name != "schedule"}

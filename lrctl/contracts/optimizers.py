@@ -10,32 +10,13 @@ Decay = Annotated[float, "weight decay"]
 
 
 def check(settings: Any, *at_least_0: str) -> None:
-    """Refuse settings that are negative, and betas that are no decay rates.
-
-    Raises:
-        ValueError: names the setting.
-    """
+    """Refuse settings that are negative, and betas that are no decay rates."""
     betas = getattr(settings, "betas", (0.0, 0.0))
     if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
         raise ValueError(f"betas: must be two numbers in [0, 1), got {list(betas)}")
     for name in (*at_least_0, "weight_decay", "clip_norm"):
         if getattr(settings, name) < 0:
             raise ValueError(f"{name}: must be at least 0, got {getattr(settings, name)}")
-
-
-@dataclass(frozen=True, slots=True)
-class AdamW:
-    """Adam with decoupled weight decay, by torch's fused kernel."""
-
-    name: ClassVar[str] = "adamw"
-
-    betas: tuple[float, ...] = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: Decay = 0.1
-    clip_norm: ClipNorm = 0.0
-
-    def __post_init__(self) -> None:
-        check(self, "eps")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +32,15 @@ class Adam:
 
     def __post_init__(self) -> None:
         check(self, "eps")
+
+
+@dataclass(frozen=True, slots=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay, by torch's fused kernel."""
+
+    name: ClassVar[str] = "adamw"
+
+    weight_decay: Decay = 0.1
 
 
 @dataclass(frozen=True, slots=True)

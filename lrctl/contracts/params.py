@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import types
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass
-from dataclasses import Field as DataclassField
-from dataclasses import fields as dataclass_fields
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from lrctl.errors import UsageError, unknown
@@ -38,7 +38,7 @@ def identity(built: Any) -> dict[str, Any]:
     """
     return {
         field.name: value
-        for field in dataclass_fields(built)
+        for field in dataclasses.fields(built)
         if field.metadata.get("in_key", True) and (value := getattr(built, field.name)) != default_of(field)
     }
 
@@ -48,21 +48,20 @@ def fields_of(params: Any) -> list[Field]:
     if params is None:
         return []
     hints = get_type_hints(params, include_extras=True)
-    return [Field(f.name, *plain(hints[f.name], default_of(f))) for f in dataclass_fields(params) if f.init]
+    return [field_of(each, hints[each.name]) for each in dataclasses.fields(params) if each.init]
 
 
-def default_of(field: DataclassField[Any]) -> Any:
+def field_of(declared: dataclasses.Field[Any], hint: Any) -> Field:
+    """One parameter, from a dataclass's field and its type hint."""
+    kind, *extras = get_args(hint) if get_origin(hint) is Annotated else [hint]
+    told = next((extra for extra in extras if isinstance(extra, str)), "")
+    marks = tuple(extra for extra in extras if not isinstance(extra, str))
+    return Field(declared.name, kind, default_of(declared), told, marks)
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
     """The default of a dataclass's field, made if need be; MISSING if it has none."""
     return field.default if field.default_factory is MISSING else field.default_factory()
-
-
-def plain(hint: Any, default: Any) -> tuple[Any, Any, str, tuple[Any, ...]]:
-    """A type hint's bare type, the default, and the help and marks found in its annotation."""
-    if get_origin(hint) is Annotated:
-        hint, *extras = get_args(hint)
-        marks = tuple(extra for extra in extras if not isinstance(extra, str))
-        return hint, default, next((extra for extra in extras if isinstance(extra, str)), ""), marks
-    return hint, default, "", ()
 
 
 def build(params: Any, values: Mapping[str, Any], where: str) -> Any:
@@ -116,15 +115,13 @@ def convert(value: Any, kind: Any, where: str) -> Any:
 
 def convert_any(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
     """`value` as the first of several types that takes it."""
-    if value is None and type(None) in kinds:
+    if value is None and types.NoneType in kinds:
         return None
-    bare = [kind for kind in kinds if kind is not type(None)]
-    for kind in bare[:-1]:
-        try:
+    *first, last = (kind for kind in kinds if kind is not types.NoneType)
+    for kind in first:
+        with suppress(UsageError):
             return convert(value, kind, where)
-        except UsageError:
-            continue
-    return convert(value, bare[-1], where)
+    return convert(value, last, where)
 
 
 def type_name(kind: Any) -> str:

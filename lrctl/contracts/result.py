@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from lrctl.contracts.canonical import finite
+from lrctl.contracts.canonical import finite, from_json
 
 Status = Literal["ok", "diverged", "failed", "stopped", "skipped"]
 """How a job ended: `stopped` before its end, since it could not be chosen any more; `skipped` is one never tried."""
@@ -89,23 +89,11 @@ class JobRecord:
     remade: Mapping[str, int] = field(default_factory=dict)
     failure: Failure | None = None
 
-    def answer(
-        self, *, diverged: bool = False, train_loss: float | None = None, stage_losses: tuple[float, ...] = ()
-    ) -> JobResult:
-        """What a strategy is told of it."""
-        return JobResult(
-            self.key,
-            "diverged" if diverged else self.status,
-            math.inf if diverged else self.mean_loss,
-            self.steps,
-            self.score,
-            self.metrics,
-            self.gradient_norms,
-            self.extra_forwards,
-            self.at_least,
-            train_loss,
-            stage_losses,
-        )
+    def answer(self, *, diverged: bool = False, **losses: Any) -> JobResult:
+        """What a strategy is told of it, and of the `losses` of the whole run that it is part of."""
+        shared = {f.name: getattr(self, f.name) for f in fields(JobResult) if hasattr(self, f.name)}
+        judged = {"status": "diverged", "mean_loss": math.inf} if diverged else {}
+        return JobResult(**{**shared, **judged, **losses})
 
     def to_json(self) -> dict[str, Any]:
         """The record as strict JSON: a number that is not finite becomes null."""
@@ -119,14 +107,8 @@ class JobRecord:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> JobRecord:
         """The inverse of `to_json`; a null loss is +inf again."""
-        values = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-        for name in ("mean_loss", "tail_loss", "score"):
-            if name in values and values[name] is None:
-                values[name] = math.inf
-        values["metrics"] = {
-            split: {name: math.inf if value is None else value for name, value in metrics.items()}
-            for split, metrics in values.get("metrics", {}).items()
-        }
-        if "gradient_norms" in values:
-            values["gradient_norms"] = tuple(math.inf if n is None else n for n in values["gradient_norms"])
-        return cls(**values)
+        own = {f.name: document[f.name] for f in fields(cls) if f.name in document}
+        if own.get("score", 0.0) is None:  # a score that was not asked for is left out
+            own["score"] = math.inf
+        record: JobRecord = from_json(cls, own)
+        return record

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from lrctl.contracts.canonical import finite
+from lrctl.contracts.canonical import finite, from_json
 from lrctl.contracts.chart import Chart
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Segment, TrainedRun
@@ -61,17 +61,17 @@ class RunResult:
 
     command: str
     run: str
+    status: str = "done"
     workload: str
     seed: int
     steps: int
-    schedule: ScheduleRecord | None
-    status: str = "done"
     train_loss: float | None = None
     validation_loss: float | None = None
     test_loss: float | None = None
     metrics: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
-    segments: tuple[Segment, ...] = ()
     checkpoint: str | None = None
+    schedule: ScheduleRecord | None
+    segments: tuple[Segment, ...] = ()
     cost: Cost = Cost()
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
@@ -106,23 +106,10 @@ class RunResult:
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON: a number that is not finite becomes null; optional parts that are empty are left out."""
-        document = {
-            "format": FORMAT,
-            **{name: getattr(self, name) for name in PLAIN},
-            "schedule": self.schedule and asdict(self.schedule),
-            "segments": [asdict(segment) for segment in self.segments],
-            "cost": asdict(self.cost),
-            "notes": self.notes,
-        }
-        optional = {
-            "tables": [asdict(table) for table in self.tables],
-            "charts": [asdict(chart) for chart in self.charts],
-            "data": [asdict(each) for each in self.data],
-            "results": [each.to_json() for each in self.results],
-            "chosen_by": self.chosen_by,
-            "next": self.next,
-        }
-        strict: dict[str, Any] = finite({**self.summary, **document, **{k: v for k, v in optional.items() if v}})
+        document = {**asdict(self), "results": [each.to_json() for each in self.results]}
+        summary = document.pop("summary")
+        told = {name: value for name, value in document.items() if value or name not in OPTIONAL}
+        strict: dict[str, Any] = finite({**summary, "format": FORMAT, **told})
         return strict
 
     @classmethod
@@ -134,23 +121,13 @@ class RunResult:
         """
         if document["format"] != FORMAT:
             raise ValueError(f"format: must be {FORMAT!r}, got {document['format']!r}")
-        named = {f.name for f in fields(cls)} - {"summary"} | {"format"}
-        schedule = document["schedule"]
-        return cls(
-            **{name: document[name] for name in PLAIN},
-            schedule=None if schedule is None else ScheduleRecord(**schedule),
-            segments=tuple(map(Segment.from_json, document["segments"])),
-            cost=Cost(**document["cost"]),
-            notes=tuple(document["notes"]),
-            tables=tuple(map(Table.from_json, document.get("tables", ()))),
-            charts=tuple(map(Chart.from_json, document.get("charts", ()))),
-            data=tuple(map(DataFile.from_json, document.get("data", ()))),
-            results=tuple(map(TrainedRun.from_json, document.get("results", ()))),
-            chosen_by=document.get("chosen_by", ""),
-            next=document.get("next", ""),
-            summary={name: value for name, value in document.items() if name not in named},
-        )
+        named = {f.name for f in fields(cls)} - {"summary"}
+        own = {name: value for name, value in document.items() if name in named}
+        summary = {name: value for name, value in document.items() if name not in named | {"format"}}
+        results = tuple(map(TrainedRun.from_json, own.pop("results", ())))
+        found: RunResult = from_json(cls, own)
+        return replace(found, results=results, summary=summary)
 
 
-PLAIN = ("command", "run", "status", "workload", "seed", "steps", *LOSSES, "metrics", "checkpoint")
-"""The fields that stand in the document as they are."""
+OPTIONAL = ("tables", "charts", "data", "results", "chosen_by", "next")
+"""The fields that the document leaves out where they are empty."""

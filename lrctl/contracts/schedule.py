@@ -1,9 +1,4 @@
-"""Contract: what a learning-rate schedule is. Also `PiecewiseLinear`, the form in which a search answers.
-
-A *tunable* family is one that grid searches, fits and stretching can handle: a dataclass with a field `steps` (T, the
-run's length) and a field `peak_lr`, in which the LR is linear. Its other parameters have defaults, and say by an `Axis`
-how they vary.
-"""
+"""Contract: what a learning-rate schedule is, one that is a function of the step or one that sees the run."""
 
 from __future__ import annotations
 
@@ -25,7 +20,6 @@ class Schedule(Protocol):
 
     def __call__(self, step: float, /) -> float:
         """The LR at `step`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +50,15 @@ class AdaptiveSchedule(Protocol):
 
     def init(self) -> Any:
         """The state before the first update: anything JSON can hold."""
-        ...
 
     def __call__(self, step: int, state: Any, /) -> Any:
         """The LR for update `step`: a number; by group one for each param group, by element arrays of `UpdateContext`.
 
         A number stands for all of them alike, as before the first `probe`.
         """
-        ...
 
     def update(self, state: Any, seen: Observation, /) -> Any:
         """The state after update `seen.step`."""
-        ...
 
 
 @runtime_checkable
@@ -80,7 +71,6 @@ class Probing(AdaptiveSchedule, Protocol):
 
     def probe(self, state: Any, context: UpdateContext, /) -> Any:
         """The state by which the LR of update `context.step` is decided."""
-        ...
 
 
 class UpdateContext(Protocol):
@@ -110,11 +100,9 @@ class UpdateContext(Protocol):
         Raises:
             UsageError: the direction of this optimizer is not known.
         """
-        ...
 
     def slope(self) -> float:
         """How fast the loss falls at first along the gradient step: ||g||^2, by `lr_scale` where groups have one."""
-        ...
 
     def loss_at(self, lr: float) -> float:
         """The loss of the same batch after a gradient step with this LR: f(theta - lr g). Costs a forward pass.
@@ -122,7 +110,6 @@ class UpdateContext(Protocol):
         Raises:
             UsageError: the optimizer would take another step than that.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +125,11 @@ def params_of(schedule: object) -> dict[str, Any]:
     if not is_dataclass(schedule) or isinstance(schedule, type):
         raise TypeError(f"a schedule must be an instance of a dataclass, got {schedule!r}")
     return {f.name: listed(getattr(schedule, f.name)) for f in fields(schedule)}
+
+
+def family_of(schedule: object) -> str:
+    """The full name of a schedule's class."""
+    return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
 
 
 def build_schedule(family: Any, params: Mapping[str, Any]) -> Any:

@@ -78,22 +78,10 @@ class Segment:
     frozen_loss: float | None = None
     notes: tuple[str, ...] = ()
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Segment:
-        """The inverse of `dataclasses.asdict`, of which null stands for +inf."""
-        candidates = tuple(Candidate(**{**each, **unbounded(each, "mean_loss")}) for each in document["candidates"])
-        notes = tuple(document["notes"])
-        return cls(**{**document, **unbounded(document, "margin"), "candidates": candidates, "notes": notes})
-
     @property
     def winner(self) -> Candidate:
         """The candidate that was chosen."""
         return next(candidate for candidate in self.candidates if candidate.lr == self.chosen)
-
-
-def unbounded(document: Mapping[str, Any], *names: str) -> dict[str, float]:
-    """These numbers of a document, of which null stands for +inf."""
-    return {name: math.inf if document[name] is None else document[name] for name in names}
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +252,6 @@ class Strategy(Protocol):
 
     def __call__(self, params: Any, run: RunSpec, /) -> Search:
         """Start the search."""
-        ...
 
 
 def drive(search: Search, run_batch: Callable[[Batch], list[JobResult]]) -> SearchResult:

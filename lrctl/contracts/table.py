@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +16,6 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
 
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Table:
-        """The inverse of `dataclasses.asdict`, for a document that was read back."""
-        rows = tuple(tuple(row) for row in document["rows"])
-        return cls(document["caption"], tuple(document["columns"]), rows, tuple(document["notes"]))
-
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
@@ -31,11 +24,6 @@ class DataFile:
     name: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> DataFile:
-        """The inverse of `dataclasses.asdict`."""
-        return cls(document["name"], tuple(document["columns"]), tuple(tuple(row) for row in document["rows"]))
 
 
 def number(loss: float | None) -> str:

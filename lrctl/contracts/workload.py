@@ -31,22 +31,18 @@ class Workload(Protocol):
 
     def model(self) -> torch.nn.Module:
         """A freshly initialised model, on the CPU."""
-        ...
 
     def batch(self, step: int) -> Any:
         """The batch of update `step`: tensors on the CPU, alone or in tuples, lists or dicts."""
-        ...
 
     def loss(self, model: Any, batch: Any) -> torch.Tensor:
         """The mean training loss of a batch: a scalar tensor with a gradient, >= 0 unless `signed_loss` is true."""
-        ...
 
     def evaluate(self, model: Any, split: str) -> Mapping[str, float]:
         """Metrics of the model, in evaluation mode and without gradients, on `validation` or `test`.
 
         Must hold `loss`. The two splits share no data with each other nor with the training batches.
         """
-        ...
 
 
 @runtime_checkable
@@ -55,7 +51,6 @@ class WithOptimizer(Protocol):
 
     def optimizer(self, model: Any) -> torch.optim.Optimizer:
         """The optimizer of the model. Each param group's LR is set to lr * group.get("lr_scale", 1.0)."""
-        ...
 
 
 @runtime_checkable
@@ -64,7 +59,6 @@ class WithParamGroups(Protocol):
 
     def param_groups(self, model: Any) -> Iterable[Mapping[str, Any]]:
         """Param groups as `torch.optim` takes them; a key that is absent gets the recipe's value."""
-        ...
 
 
 @runtime_checkable
@@ -73,7 +67,6 @@ class Scored(Protocol):
 
     def score_batch(self, i: int) -> Any:
         """Batch i of the training data reserved for scores: never drawn by `batch`, nor in a held-out split."""
-        ...
 
 
 @runtime_checkable
@@ -82,7 +75,6 @@ class Prepared(Protocol):
 
     def prepare(self) -> str:
         """Make the data ready on disk and return a digest of it. Called before any job runs, in one process."""
-        ...
 
 
 @runtime_checkable
@@ -91,7 +83,6 @@ class Weighted(Protocol):
 
     def weight(self, batch: Any) -> float:
         """How much a piece of a batch counts beside the others where `training.micro_batches` cuts it: at least 0."""
-        ...
 
 
 @runtime_checkable
@@ -103,15 +94,12 @@ class StandIn(Protocol):
 
     def ready(self) -> bool:
         """Whether `prepare()` would find the data made ready already; looks, and fetches nothing."""
-        ...
 
     def stand_in(self, step: int) -> Any:
         """A batch like `batch(step)` in its shapes and types, of made-up values."""
-        ...
 
     def prepared_bytes(self) -> int:
         """How many bytes `prepare()` would write to disk, to within a tenth or so; 0 if that is not known."""
-        ...
 
 
 def drawn(seed: int, step: int, batch_size: int, n: int) -> np.ndarray[Any, Any]:

@@ -15,7 +15,6 @@ from lrctl.errors import UsageError
 
 
 def to(batch: Any, device: torch.device) -> Any:
-    """A batch with its tensors on the device."""
     if device.type == "cpu":
         return batch
 
@@ -33,7 +32,6 @@ def rows(batch: Any) -> int | None:
 
 
 def cut(batch: Any, start: int, stop: int) -> Any:
-    """Rows [start, stop) of a batch, as views."""
     return mapped(batch, lambda tensor: tensor[start:stop])
 
 
@@ -41,9 +39,6 @@ def pieces(batch: Any, n: int, where: str, weight: Callable[[Any], float | None]
     """A batch cut into n pieces along its first dimension, each with its share of the batch's weight.
 
     The pieces are as long as each other, to within a row; the first is never shorter than another.
-
-    Raises:
-        UsageError: there are fewer rows than pieces, or the tensors of the batch share no first dimension.
     """
     length = rows(batch)
     if length is None:
@@ -63,7 +58,7 @@ def pieces(batch: Any, n: int, where: str, weight: Callable[[Any], float | None]
 
 
 def mapped(batch: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    """A batch with each of its tensors changed; whatever else is in it stays."""
+    """A batch, or what else holds tensors, with each of them changed; whatever else is in it stays."""
     if isinstance(batch, torch.Tensor):
         return change(batch)
     if isinstance(batch, Mapping):
@@ -75,7 +70,6 @@ def mapped(batch: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
 
 
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
-    """All tensors in nested dicts, lists and tuples."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, Mapping | list | tuple):

@@ -12,8 +12,8 @@ from lrctl.recipe.schema import Divergence
 
 def sound(rule: Divergence, record: JobRecord) -> bool:
     """Whether a job that was trained to its end has not diverged, whatever became of the others of its batch."""
-    rising = not record.tail_loss <= record.mean_loss + rule.margin
-    return math.isfinite(record.mean_loss) and record.non_finite <= rule.max_non_finite and not rising
+    few = math.isfinite(record.mean_loss) and record.non_finite <= rule.max_non_finite
+    return few and record.tail_loss <= record.mean_loss + rule.margin
 
 
 def judge(rule: Divergence, jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -> tuple[list[bool], str | None]:
@@ -22,14 +22,12 @@ def judge(rule: Divergence, jobs: Sequence[SegmentJob], records: Sequence[JobRec
     All jobs of a batch see the same data, so one hard batch at the end can make the second rule reject all
     of them at once; then only the first rule counts. Jobs whose weights never move cannot diverge.
     """
+    moved = [r.steps > 0 and not job.frozen for job, r in zip(jobs, records, strict=True)]
     numeric = [r.steps > 0 and r.non_finite > rule.max_non_finite for r in records]
-    rising = [
-        r.steps > 0 and not job.frozen and not r.tail_loss <= r.mean_loss + rule.margin
-        for job, r in zip(jobs, records, strict=True)
-    ]
-    training = [i for i, (job, r) in enumerate(zip(jobs, records, strict=True)) if r.steps and not job.frozen]
+    rising = [m and not r.tail_loss <= r.mean_loss + rule.margin for m, r in zip(moved, records, strict=True)]
+    candidates = [(n, r) for m, n, r in zip(moved, numeric, rising, strict=True) if m]
     note = None
-    if training and all(numeric[i] or rising[i] for i in training) and not all(numeric[i] for i in training):
+    if all(n or r for n, r in candidates) and not all(n for n, _ in candidates):
         rising = [bad and not math.isfinite(r.tail_loss) for bad, r in zip(rising, records, strict=True)]
         note = (
             f"the last tenth of the losses was more than {rule.margin:g} above the mean for every candidate, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import overload
+from typing import Any
 
 from lrctl.contracts.job import SegmentJob
 
@@ -26,12 +26,7 @@ class Limited(Sequence[SegmentJob]):
     def __len__(self) -> int:
         return len(self.jobs)
 
-    @overload
-    def __getitem__(self, index: int, /) -> SegmentJob: ...
-    @overload
-    def __getitem__(self, index: slice, /) -> Sequence[SegmentJob]: ...
-
-    def __getitem__(self, index: int | slice, /) -> SegmentJob | Sequence[SegmentJob]:
+    def __getitem__(self, index: Any, /) -> Any:
         if isinstance(index, slice):
             return Limited(self.jobs[index], self.limit)
         job = self.jobs[index]
@@ -43,7 +38,6 @@ class PartialMean:
     """A lower bound of a job's mean loss, from its losses so far; the bound holds since no loss is negative.
 
     Attributes:
-        job: it may be stopped above its `stop_above`.
         seen: how many losses were looked at.
         total: the sum of those that are finite: non-finite ones do not count in the mean either.
         negative: whether one of them was negative, so that nothing is known.
@@ -56,11 +50,10 @@ class PartialMean:
 
     def due(self, done: int) -> bool:
         """Whether the losses should be looked at after so many steps; at the end there is nothing to save."""
-        steps = self.job.stop - self.job.start
+        steps = self.job.steps
         return self.job.stop_above is not None and done < steps and done % math.ceil(steps / CHECKS) == 0
 
     def add(self, losses: Iterable[float]) -> None:
-        """Take the losses in that followed those seen."""
         for loss in losses:
             self.seen += 1
             if math.isfinite(loss):
@@ -69,10 +62,8 @@ class PartialMean:
 
     @property
     def at_least(self) -> float:
-        """The bound."""
-        return -math.inf if self.negative else self.total / (self.job.stop - self.job.start)
+        return -math.inf if self.negative else self.total / self.job.steps
 
     @property
     def exceeded(self) -> bool:
-        """Whether the job cannot be chosen any more."""
         return self.job.cannot_be_chosen(self.at_least)

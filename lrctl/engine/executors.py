@@ -19,14 +19,12 @@ def resolved(choice: Choice, device: str) -> Choice:
     if choice.name != AUTO:
         return choice
     workers = choice.params.workers or slots(device)
-    (name, *_), given = registry().marked("executor", "in_process"), {}
-    if workers > 1:
-        (name, *_), given = registry().marked("executor", "parallel"), {"workers": workers}
+    mark, given = ("parallel", {"workers": workers}) if workers > 1 else ("in_process", {})
+    name, *_ = registry().marked("executor", mark)
     return Choice(name, fields.build(registry().get("executor", name).params, given, f"executor {name}"))
 
 
 def workers_of(choice: Choice, device: str) -> int:
-    """How many jobs an executor does at once on a device."""
     found = resolved(choice, device)
     if found.name in registry().marked("executor", "in_process"):
         return 1
@@ -40,7 +38,6 @@ class Executors:
     built: dict[str, Executor] = field(default_factory=dict)
 
     def get(self, choice: Choice, store: Store, device: str) -> Executor:
-        """The executor of that choice for a store."""
         choice = resolved(choice, device)
         key = canonical_json([choice.table, str(store.path.resolve()), device])
         if key not in self.built:
@@ -49,7 +46,6 @@ class Executors:
         return self.built[key]
 
     def close(self) -> None:
-        """Stop whatever still runs."""
         for executor in self.built.values():
             executor.close()
         self.built.clear()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from lrctl.contracts.executor import Executor
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.result import JobRecord
+from lrctl.contracts.result import Failure, JobRecord
 from lrctl.engine.early_stopping import Limited
 from lrctl.errors import CheckpointError, JobFailedError, LrctlError, ReproducibilityError, StoreError, UsageError
 from lrctl.registry.observers import notify
@@ -21,9 +21,6 @@ RESTORES = 30
 
 FINAL: dict[str, type[LrctlError]] = {e.__name__: e for e in (UsageError, StoreError, ReproducibilityError)}
 """Errors of a job that another attempt cannot cure."""
-
-Limit = Callable[[], float | None]
-"""The mean loss above which a job need not be finished, as it is at the moment; None if that is not known."""
 
 
 @dataclass(slots=True)
@@ -46,7 +43,6 @@ class JobRunner:
     records: dict[str, JobRecord] = field(default_factory=dict)
 
     def meet(self, jobs: Sequence[SegmentJob]) -> list[str]:
-        """The keys of jobs that are asked for."""
         keys = [job.key(self.spec) for job in jobs]
         self.seen |= dict(zip(keys, jobs, strict=True))
         self.kept |= set(keys)
@@ -75,8 +71,10 @@ class JobRunner:
         self.records[key] = before
         return True
 
-    def train(self, keys: Iterable[str], limit: Limit = lambda: None) -> None:
+    def train(self, keys: Iterable[str], limit: Callable[[], float | None] = lambda: None) -> None:
         """Train jobs and take their records in; failures are tried again, lost parents are made again.
+
+        A job need not be finished whose mean loss is sure to be above what `limit` says at the moment.
 
         Raises:
             JobFailedError: a job failed on every attempt.
@@ -93,19 +91,17 @@ class JobRunner:
                 elif record.failure.kind == CheckpointError.__name__ and restores < RESTORES:
                     again[record.key] = tries[record.key]
                 else:
-                    give_up_on(record, tries[record.key])
+                    give_up_on(record.key, record.failure, tries[record.key])
                     again[record.key] = tries[record.key] + 1
             tries, restores = again, restores + 1
 
     def take(self, record: JobRecord) -> None:
-        """Take the record of a job that was just trained."""
         if record.attempts > 1:
             self.store.put_record(record)
         self.records[record.key] = record
         self.tell(record.key, reused=False)
 
     def tell(self, key: str, *, reused: bool) -> None:
-        """Tell observers of a job."""
         notify("job_finished", job=self.seen[key], result=self.records[key].answer(), reused=reused)
 
     def restore(self, keys: set[str]) -> None:
@@ -127,20 +123,13 @@ class JobRunner:
         self.kept &= set(needed)
 
 
-def give_up_on(record: JobRecord, tries: int) -> None:
-    """Raise the error of a failed job unless it is worth another attempt.
-
-    Raises:
-        JobFailedError: it has had all its attempts.
-        LrctlError: another attempt would meet the same error.
-    """
-    failure = record.failure
-    assert failure is not None
+def give_up_on(key: str, failure: Failure, tries: int) -> None:
+    """Raise the error of a failed job unless it is worth another attempt."""
     if failure.kind in FINAL:
         raise FINAL[failure.kind](failure.message)
     if tries >= ATTEMPTS:
         raise JobFailedError(
-            f"job {record.key[:12]} failed {tries} times, last with {failure.kind}: {failure.message}; "
+            f"job {key[:12]} failed {tries} times, last with {failure.kind}: {failure.message}; "
             "--debug shows where; once that is mended, the same command continues",
             failure.traceback,
         )

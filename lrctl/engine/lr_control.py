@@ -7,53 +7,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
 import torch
 
-from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope
-from lrctl.engine.direction import Direction, parameters, scaled
-from lrctl.engine.update_context import Again, LiveContext
+from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope, family_of
+from lrctl.engine.batches import mapped
+from lrctl.engine.update_context import Again, Direction, LiveContext, parameters, scaled
 from lrctl.errors import UsageError
 
 
-@dataclass(slots=True)
 class Control:
-    """Sets the LRs of an optimizer by a schedule of any kind.
+    """Sets the LRs of an optimizer by a schedule of any kind, each param group's times its scale.
 
     Attributes:
-        scales: what the schedule's LR is multiplied by for each param group.
         memory: the state of an adaptive schedule; None for any other.
         direction: the last update's direction, where the schedule has asked for products with it.
         forwards: how many forward passes the schedule has asked for.
         lrs: of each param group, as set last.
         elements: the LR of each element, by parameter, of a schedule by element.
         base: the LR that such a schedule begins with. The param groups keep it, see `spread`.
-        adaptive: the schedule, if it sees the run.
-        probing: the schedule, if it looks into each update.
     """
 
-    optimizer: torch.optim.Optimizer
-    schedule: Schedule | AdaptiveSchedule
-    scales: Sequence[float]
-    memory: Any = None
-    direction: Direction | None = None
-    forwards: int = 0
-    lrs: Sequence[float] = ()
-    elements: Sequence[torch.Tensor] | None = None
-    base: float = 0.0
-    adaptive: AdaptiveSchedule | None = None
-    probing: Probing | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, schedule: Schedule | AdaptiveSchedule, scales: Sequence[float]
+    ) -> None:
+        self.optimizer, self.schedule, self.scales = optimizer, schedule, scales
         # Asked once: to ask it of a protocol at every step is slow.
-        self.adaptive = self.schedule if isinstance(self.schedule, AdaptiveSchedule) else None
-        self.probing = self.schedule if isinstance(self.schedule, Probing) else None
-        if self.adaptive is not None:
-            self.memory = self.adaptive.init()
-            if scope_of(self.adaptive) == "element" and is_number(first := self.adaptive(0, self.memory)):
-                self.base = float(first)
+        self.adaptive = schedule if isinstance(schedule, AdaptiveSchedule) else None
+        self.probing = schedule if isinstance(schedule, Probing) else None
+        self.memory: Any = None if self.adaptive is None else self.adaptive.init()
+        self.direction: Direction | None = None
+        self.forwards, self.base = 0, 0.0
+        self.lrs: Sequence[float] = ()
+        self.elements: Sequence[torch.Tensor] | None = None
+        if self.adaptive is not None and scope_of(schedule) == "element":
+            first = self.adaptive(0, self.memory)
+            self.base = 0.0 if isinstance(first, tuple | list) else float(first)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it: JSON values and tensors."""
@@ -69,7 +59,7 @@ class Control:
         if state.get("schedule") is None or state.get("family", family) != family:
             return False
         each = [p for _, p in parameters(self.optimizer)]
-        self.memory = on(each[0].device, state["schedule"])
+        self.memory = mapped(state["schedule"], lambda array: array.to(each[0].device))
         if state.get("direction") is not None:
             self.direction = Direction(self.optimizer)
             self.direction.last = [u.to(p.device) for u, p in zip(state["direction"], each, strict=True)]
@@ -82,17 +72,17 @@ class Control:
             ValueError: the schedule gives an LR that is not finite, or negative without being `signed`.
             UsageError: the schedule asks for what the optimizer or `again` cannot give.
         """
-        if self.probing is not None:
-            context = LiveContext(self.optimizer, self.scales, self.schedule, step, float(loss), again, self.direction)
-            self.memory = self.probing.probe(self.memory, context)
-            self.direction, self.forwards = context.direction, self.forwards + context.forwards
-            lr = self.set(step)
-            if not any(self.lrs):
-                self.hold()
-            if self.direction:
-                self.direction.before()
-            return lr
-        return self.set(step)
+        if self.probing is None:
+            return self.set(step)
+        context = LiveContext(self.optimizer, self.scales, self.schedule, step, float(loss), again, self.direction)
+        self.memory = self.probing.probe(self.memory, context)
+        self.direction, self.forwards = context.direction, self.forwards + context.forwards
+        lr = self.set(step)
+        if not any(self.lrs):
+            self.hold()
+        if self.direction:
+            self.direction.before()
+        return lr
 
     @torch.no_grad()
     def hold(self) -> None:
@@ -104,11 +94,10 @@ class Control:
     def set(self, step: int) -> float:
         """Set the LRs of update `step` by what the schedule has seen so far."""
         if self.adaptive is None:
-            mean = float(self.schedule(step)) + 0.0  # type: ignore[call-arg]  # -0.0 is 0.0
-            self.apply([mean] * len(self.scales))
-            return mean
-        given = self.adaptive(step, self.memory)
-        if is_number(given):
+            given: Any = self.schedule(step) + 0.0  # type: ignore[call-arg]  # -0.0 is 0.0
+        else:
+            given = self.adaptive(step, self.memory)
+        if not isinstance(given, tuple | list):
             mean = least = float(given)
             each = [mean] * len(self.scales)
         elif scope_of(self.schedule) == "element":
@@ -124,21 +113,13 @@ class Control:
         for lr in (mean, least):
             if not (math.isfinite(lr) and (signed or lr >= 0)):
                 raise ValueError(f"{self.schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
-        self.apply(each)
-        return mean
-
-    def apply(self, each: Sequence[float]) -> None:
-        """Set the LR of each param group, times its scale."""
         self.lrs = [lr * scale for lr, scale in zip(each, self.scales, strict=True)]
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             set_lr(group, lr)
+        return mean
 
     def check(self) -> None:
-        """Read the LRs back after an update: a wrapper or restore that resets them silently is a classic fault.
-
-        Raises:
-            RuntimeError: something else has set the LR.
-        """
+        """Read the LRs back after an update: a wrapper or restore that resets them silently is a classic fault."""
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             if float(group["lr"]) != lr:
                 raise RuntimeError(f"the optimizer used LR {group['lr']} instead of {lr}; nothing else may set the LR")
@@ -169,29 +150,9 @@ class Control:
             parameter.sub_((lr - self.base) * scale * u)
 
 
-def family_of(schedule: Any) -> str:
-    """What a state belongs to: the schedule's class."""
-    return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
-
-
 def scope_of(schedule: Any) -> Scope:
-    """What a schedule has an LR for."""
     scope: Scope = getattr(schedule, "scope", "global")
     return scope
-
-
-def is_number(given: Any) -> bool:
-    """Whether a schedule gave one LR, not several."""
-    return not isinstance(given, tuple | list)
-
-
-def on(device: torch.device, state: Any) -> Any:
-    """A state with its tensors on a device."""
-    if isinstance(state, torch.Tensor):
-        return state.to(device)
-    if isinstance(state, dict):
-        return {name: on(device, value) for name, value in state.items()}
-    return type(state)(on(device, value) for value in state) if isinstance(state, list | tuple) else state
 
 
 def mean_and_least(arrays: Sequence[torch.Tensor]) -> tuple[float, float]:

@@ -1,40 +1,31 @@
-"""Optimizers by their settings. Torch is imported when one is built."""
+"""Optimizers by their settings.
+
+Imports torch.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
 
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.workload import WithOptimizer, WithParamGroups, Workload
-
-if TYPE_CHECKING:
-    import torch
 
 
 def build(workload: Workload, model: torch.nn.Module, settings: OptimizerSettings | None) -> torch.optim.Optimizer:
     """The optimizer of `model`: the workload's own where `settings` is None, else the one that `settings` names.
 
     The LR is set at every step by the trainer, which clips too.
-
-    Raises:
-        TypeError: the settings are None and the workload has no optimizer.
     """
-    import torch
-
     if settings is None:
         if not isinstance(workload, WithOptimizer):
             raise TypeError(f"{type(workload).__name__} has no method optimizer(model)")
         return workload.optimizer(model)
     groups: Any = workload.param_groups(model) if isinstance(workload, WithParamGroups) else model.parameters()
-    made: dict[str, Any] = {
-        "adamw": (torch.optim.AdamW, {"fused": True}),
-        "adam": (torch.optim.Adam, {"fused": True}),
-        "sgd": (torch.optim.SGD, {}),
-        "adagrad": (torch.optim.Adagrad, {}),
-        "adafactor": (torch.optim.Adafactor, {}),
-    }
-    kind, extra = made[settings.name]
     given = {name: value for name, value in asdict(settings).items() if name != "clip_norm"}
-    optimizer: torch.optim.Optimizer = kind(groups, **extra, **given)
+    fused = {"fused": True} if settings.name in ("adamw", "adam") else {}
+    # The settings are named as torch's classes are.
+    optimizer: torch.optim.Optimizer = getattr(torch.optim, type(settings).__name__)(groups, **fused, **given)
     return optimizer

@@ -55,13 +55,10 @@ def forward(
 def total(
     workload: Workload, spec: TrainSpec, batch: Any, part: Callable[[Any, float], torch.Tensor], what: str = "batch"
 ) -> torch.Tensor:
-    """The sum over the pieces of a batch of what `part` gives for a piece and its share of the batch.
+    """The sum over the pieces of a batch, named `what` in errors, of what `part` gives for a piece and its share.
 
     A piece counts by its rows, or by what the workload says (`Weighted`): so the weighted mean of the pieces' losses
     is the loss of the batch, where nothing, like batch normalisation, mixes rows.
-
-    Raises:
-        UsageError: the batch cannot be cut; `what` names it.
     """
     if spec.micro_batches == 1:
         return part(batch, 1.0)
@@ -71,7 +68,6 @@ def total(
 
 
 def loss_of(workload: Workload, model: torch.nn.Module, spec: TrainSpec, batch: Any) -> torch.Tensor:
-    """The training loss of a batch or a piece of one."""
     device = torch.device(spec.device)
     with precision(spec.dtype, device):
         return workload.loss(model, to(batch, device))
@@ -88,11 +84,7 @@ def loss_again(workload: Workload, model: torch.nn.Module, spec: TrainSpec, step
 
 
 def evaluate(workload: Workload, model: torch.nn.Module, split: str) -> dict[str, float]:
-    """The workload's metrics on a split; one that is not finite is +inf.
-
-    Raises:
-        UsageError: `loss` is not among them.
-    """
+    """The workload's metrics on a split; one that is not finite is +inf."""
     metrics = {name: finite(float(value)) for name, value in workload.evaluate(model, split).items()}
     if "loss" not in metrics:
         raise UsageError(f"{type(workload).__name__}.evaluate: must return a metric 'loss', got {sorted(metrics)}")
@@ -100,11 +92,7 @@ def evaluate(workload: Workload, model: torch.nn.Module, split: str) -> dict[str
 
 
 def score(workload: Workload, model: torch.nn.Module, spec: TrainSpec, n: int) -> float:
-    """The mean loss of the model as it is over score batches 0 to n - 1, each in pieces; +inf if it is not finite.
-
-    Raises:
-        UsageError: the workload reserves no data for scores, or a batch of them cannot be cut into pieces.
-    """
+    """The mean loss of the model as it is over score batches 0 to n - 1, each in pieces; +inf if it is not finite."""
     if not isinstance(workload, Scored):
         raise UsageError(
             f"{type(workload).__name__} has no method score_batch(i), which gives training data that are kept aside "
@@ -133,13 +121,11 @@ def seed_all(seed: int, purpose: int | str, device: torch.device) -> None:
 
 
 def precision(dtype: str, device: torch.device) -> AbstractContextManager[Any]:
-    """Autocast to bfloat16 where the recipe says so."""
     return nullcontext() if dtype == "float32" else torch.autocast(device.type, torch.bfloat16)
 
 
 @contextmanager
 def frozen(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients, for the length of a block."""
     model.eval()
     try:
         with torch.no_grad():

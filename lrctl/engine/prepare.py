@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from textwrap import shorten
 from typing import Any
 
 from lrctl._version import __version__
 from lrctl.contracts.job import TrainSpec
-from lrctl.contracts.workload import StandIn, WithOptimizer, Workload
-from lrctl.errors import MissingError, UsageError
+from lrctl.contracts.workload import WithOptimizer, Workload
+from lrctl.errors import UsageError
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import content_digest, load_workload
 
@@ -27,57 +26,14 @@ def prepare(recipe: Recipe) -> TrainSpec:
     return spec_of(recipe, workload, content_digest(recipe.workload.name, workload))
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsed:
-    """A recipe's spec where nothing was made ready for it, for a dry run.
-
-    Attributes:
-        task: its `content` is empty where data are not ready.
-        workload: None where it could not be built.
-        stand_in: whether its batches have to be made up, since data are not ready.
-        missing: why nothing can be measured, if so.
-    """
-
-    spec: TrainSpec
-    workload: Workload | None
-    stand_in: bool = False
-    missing: str = ""
-
-
-def rehearse(recipe: Recipe) -> Rehearsed:
-    """The spec of a recipe without making data ready that are not, unless the workload has no stand-ins for them.
-
-    Raises:
-        UsageError: the workload or device cannot be used, or the optimizer is settled twice.
-    """
-    workload = None
-    try:
-        workload = load(recipe)
-        if isinstance(workload, StandIn) and not workload.ready():
-            return Rehearsed(spec_of(recipe, workload, ""), workload, stand_in=True)
-        content = content_digest(recipe.workload.name, workload)
-    except MissingError as error:
-        return Rehearsed(spec_of(recipe, workload, ""), None, missing=str(error))
-    return Rehearsed(spec_of(recipe, workload, content), workload)
-
-
 def load(recipe: Recipe) -> Workload:
-    """The workload of a recipe.
-
-    Raises:
-        UsageError: it may not be run, or cannot be built.
-    """
     if recipe.refused:
         raise UsageError(recipe.refused)
     return load_workload(recipe.workload.name, recipe.workload.changed, recipe.training.seed)
 
 
 def spec_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpec:
-    """The spec of a recipe, with its device chosen.
-
-    Raises:
-        UsageError: the device cannot be used, or the optimizer is settled twice.
-    """
+    """The spec of a recipe, with its device chosen."""
     training, choice = recipe.training, recipe.workload
     brings_own = recipe.run_spec.optimizer is None if workload is None else isinstance(workload, WithOptimizer)
     own = brings_own and recipe.optimizer.auto
@@ -102,11 +58,7 @@ def spec_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpe
 
 
 def resolve_device(name: str) -> str:
-    """The device that `auto` stands for, or the one named if torch has it.
-
-    Raises:
-        UsageError: torch does not know it or cannot use it.
-    """
+    """The device that `auto` stands for, or the one named if torch has it."""
     import torch
 
     if name == "auto":

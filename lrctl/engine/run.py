@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.run_result import Cost, RunResult
 from lrctl.contracts.strategy import Search, SearchResult, advance, relayed
@@ -37,20 +37,8 @@ def search(
 ) -> RunResult:
     """Run the strategy `command` on a recipe.
 
-    The same search again continues where it stopped; a finished one returns its result at once.
-
-    Args:
-        command: a registered strategy's name.
-        recipe: from `lrctl.recipe.parse.read`.
-        store: the folder that holds jobs, checkpoints and runs.
-        name: of the run; by default the command and a hash of all that decides the result.
-        fresh: start over, whatever the store holds.
-        executors: keep the workers of this search for the next one; by default they are stopped.
-
-    Raises:
-        UsageError: the recipe, workload or name cannot be used.
-        NoValidCandidateError: every candidate of a choice diverged.
-        JobFailedError: a job failed on every attempt.
+    The same search again continues where it stopped; a finished one returns its result at once. `executors` keep the
+    workers of this search for the next one; by default they are stopped. The rest is as in `lrctl.search`.
     """
     place = Store(store)
     if name is not None:
@@ -77,7 +65,6 @@ class Run:
         return prepare(self.recipe)
 
     def identity(self, *, trains: bool) -> RunIdentity:
-        """What decides its result."""
         return RunIdentity.of(self.command, self.recipe, self.spec if trains else None)
 
     def finished_before(self) -> RunResult | None:
@@ -95,16 +82,14 @@ class Run:
         return None
 
     def carry_out(self, executors: Executors | None) -> RunResult:
-        """The result of a search that begins, or goes on."""
         began = time.monotonic()
         strategy, params = registry().get("strategy", self.command), self.recipe.params(self.command)
         moved = begun(strategy.target(params, self.recipe.run_spec))
+        name = self.open(trains=not isinstance(moved, SearchResult))
         if isinstance(moved, SearchResult):
-            name = self.open(trains=False)
-            result = self.result(name, moved, Ending(self.recipe.training.seed), Cost(), ())
+            result = self.result(name, moved, Ending(self.recipe.training.seed), Cost(), [])
             self.store.finish(result)
             return result
-        name = self.open(trains=True)
         spec = replace(self.spec, run=name)
         with closing(Executors()) if executors is None else nullcontext(executors) as kept:
             executor = kept.get(self.recipe.executor, self.store, spec.device)
@@ -112,8 +97,7 @@ class Run:
             try:
                 found = session.drive(moved)
                 ending = session.hand_over(found)
-                cost = session.cost(time.monotonic() - began)
-                result = self.result(name, found, ending, cost, tuple(session.notes))
+                result = self.result(name, found, ending, session.cost(time.monotonic() - began), session.notes)
                 self.store.finish(result)
                 session.keep(found.checkpoint)
             except BaseException:
@@ -127,12 +111,11 @@ class Run:
         name = self.name or identity.name
         if self.fresh:
             self.store.remove_run(name)
-        spec = self.spec if trains else None
-        self.store.begin(name, identity, self.recipe.to_toml(self.command), environment(spec))
+        self.store.begin(name, identity, self.recipe.to_toml(self.command), environment(self.spec if trains else None))
         return name
 
-    def result(self, name: str, found: SearchResult, ending: Ending, cost: Cost, notes: tuple[str, ...]) -> RunResult:
-        """What the search came to."""
+    def result(self, name: str, found: SearchResult, ending: Ending, cost: Cost, notes: list[str]) -> RunResult:
+        as_found = ("checkpoint", "tables", "charts", "data", "results", "chosen_by", "next", "summary")
         held_out = {split: finite(metrics["loss"]) for split, metrics in ending.metrics.items()}
         return RunResult(
             command=self.command,
@@ -146,22 +129,10 @@ class Run:
             test_loss=held_out.get("test"),
             metrics=ending.metrics,
             segments=found.trace,
-            checkpoint=found.checkpoint,
             cost=cost,
             notes=(*notes, *found.notes, *(note for segment in found.trace for note in segment.notes)),
-            tables=found.tables,
-            charts=found.charts,
-            data=found.data,
-            results=found.results,
-            chosen_by=found.chosen_by,
-            next=found.next,
-            summary=found.summary,
+            **{name: getattr(found, name) for name in as_found},
         )
-
-
-def finite(loss: float | None) -> float | None:
-    """A loss, or None where it is not finite."""
-    return loss if loss is not None and math.isfinite(loss) else None
 
 
 def is_whole(run: FinishedRun) -> bool:

@@ -35,22 +35,14 @@ class Ending:
 
 @dataclass(slots=True)
 class Session:
-    """Carries a search out.
-
-    Attributes:
-        notes: what the user should know about the results.
-    """
+    """Carries a search out, and notes what the user should know about the results."""
 
     runner: JobRunner
     recipe: Recipe
     notes: list[str] = field(default_factory=list)
 
     def drive(self, search: Search) -> SearchResult:
-        """Run a search to its end; one that fails leaves no checkpoints behind.
-
-        Raises:
-            NoValidCandidateError: every candidate of a choice diverged.
-        """
+        """Run a search to its end; one that fails leaves no checkpoints behind."""
         if is_code(self.runner.spec.workload):
             self.sanity_check()
         try:
@@ -68,11 +60,7 @@ class Session:
                 self.notes.append(f"the {split} loss was not finite before any training; check the model and its data")
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
-        """The results of a batch, in its order, with the diverged ones marked.
-
-        Raises:
-            JobFailedError: a job failed on every attempt.
-        """
+        """The results of a batch, in its order, with the diverged ones marked."""
         runner = self.runner
         runner.clean_up({job.parent for job in batch.jobs} | batch.keep)
         keys = runner.meet(batch.jobs)
@@ -87,7 +75,6 @@ class Session:
         return self.judged(batch, [runner.records[key] for key in keys])
 
     def judged(self, batch: Batch, records: Sequence[JobRecord]) -> list[JobResult]:
-        """What a strategy is answered with."""
         diverged: Sequence[bool] = [False] * len(records)
         if batch.judge:
             diverged, note = judge(self.recipe.divergence, batch.jobs, records)

@@ -19,17 +19,7 @@ from lrctl.contracts.workload import Workload
 from lrctl.engine import optimizers
 from lrctl.engine.early_stopping import PartialMean
 from lrctl.engine.lr_control import Control
-from lrctl.engine.passes import (
-    backward,
-    batch_of,
-    evaluate,
-    forward,
-    frozen,
-    loss_again,
-    precision,
-    score,
-    seed_all,
-)
+from lrctl.engine.passes import backward, batch_of, evaluate, forward, frozen, loss_again, precision, score, seed_all
 
 
 @dataclass(slots=True)
@@ -95,7 +85,6 @@ class Training:
         self.frozen = job.frozen
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a state, which is left as it is."""
         self.model.load_state_dict(state["model"])
         # torch's optimizers keep the tensors they are given: without the copy, siblings would share moments.
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
@@ -120,7 +109,6 @@ class Training:
         return None
 
     def update(self, step: int) -> None:
-        """Do an update, and record its loss and LR."""
         index = step - self.job.start
         loss = backward(self.workload, self.model, self.spec, batch_of(self.workload, self.spec, step))
         if self.job.gradient_norms:
@@ -140,13 +128,11 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
 
     def record_loss(self, step: int) -> None:
-        """Record the loss of an update that would move nothing."""
         batch = batch_of(self.workload, self.spec, step)
         self.losses[step - self.job.start] = forward(self.workload, self.model, self.spec, batch)
         self.lrs.append(0.0)
 
     def measure(self, trained: Trained) -> None:
-        """Add what the job asks for beside its losses."""
         job, spec = self.job, self.spec
         if job.gradient_norms:
             trained.gradient_norms = tuple(self.norms.tolist())

@@ -38,20 +38,14 @@ def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
         return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
 
 
-@lru_cache(maxsize=1)
-def opened(store: Path) -> Store:
-    """The store, opened once in each process."""
-    return Store(store)
+opened = lru_cache(maxsize=1)(Store)
+"""The store of a folder, opened once in each process."""
 
 
 def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     """Train a job from its parent's checkpoint; write its losses, its checkpoint and, last, its result.
 
     A job that another process has done meanwhile is not trained again. Of one that was stopped, only that is written.
-
-    Raises:
-        CheckpointError: the parent's checkpoint is missing or damaged.
-        ReproducibilityError: the job was done before and gave other losses.
     """
     from lrctl.engine.trainer import train
     from lrctl.storage import checkpoint
@@ -62,20 +56,19 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
         return known
     workload = workload_of(spec, checked=own_seed)
     with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
-        start_from = parent_state(store, job)
-        trained = train(workload, spec, job, start_from)
-    if trained.at_least is not None:
-        result = stopped(store, spec, job, trained)
-    else:
+        trained = train(workload, spec, job, parent_state(store, job))
+    result, before = summarise(spec, job, trained), store.stopped(key)
+    if before and before.run == spec.run:
+        result = replace(result, discarded=before.steps + before.discarded)
+    if trained.at_least is None:
         first = check_same(store, key, trained, spec)
-        result = summarise(spec, job, trained)
         digests = {"losses": store.put_losses(key, trained.losses, trained.lrs)}
         if leaves_checkpoint(job, result.mean_loss):
             digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
-        discarded = first.discarded if first else discarded_before(store, spec, key)
-        run = first.run if first else spec.run
-        remade = remade_now(first, spec.run, result.steps)
-        result = replace(result, digests=digests, discarded=discarded, run=run, remade=remade)
+        result = replace(result, digests=digests)
+        if first:
+            remade = {**first.remade, spec.run: first.remade.get(spec.run, 0) + result.steps}
+            result = replace(result, discarded=first.discarded, run=first.run, remade=remade)
     store.put_record(result)
     return result
 
@@ -85,51 +78,18 @@ def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:
     return job.checkpoint and not job.cannot_be_chosen(mean_loss)
 
 
-def stopped(store: Store, spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
-    """The result of a job that was not trained to its end."""
-    key = job.key(spec)
-    return JobRecord(
-        key=key,
-        status="stopped",
-        steps=len(trained.losses),
-        seconds=trained.seconds,
-        parent=job.parent,
-        extra_forwards=trained.extra_forwards,
-        at_least=trained.at_least,
-        discarded=discarded_before(store, spec, key),
-        run=spec.run,
-    )
-
-
-def discarded_before(store: Store, spec: TrainSpec, key: str) -> int:
-    """The steps that this run trained for a job when it was stopped before."""
-    before = store.stopped(key)
-    return before.steps + before.discarded if before and before.run == spec.run else 0
-
-
-def remade_now(first: JobRecord | None, run: str, steps: int) -> dict[str, int]:
-    """The steps trained again for a checkpoint, by run, once `run` has trained these."""
-    if first is None:
-        return {}
-    return {**first.remade, run: first.remade.get(run, 0) + steps}
-
-
 def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload:
     """The task's workload: built once in each process, since it may hold data.
 
     `checked` says whether the task has the seed that the search was prepared with: with another seed the data's digest
     may be another.
-
-    Raises:
-        UsageError: it cannot be built, or its data or file is not what the search began with.
     """
-    content = spec.content if checked else None
-    return built(spec.workload, canonical_json(dict(spec.workload_params)), spec.seed, content)
+    params = canonical_json(dict(spec.workload_params))
+    return built(spec.workload, params, spec.seed, spec.content if checked else None)
 
 
 @lru_cache(maxsize=2)
 def built(name: str, params: str, seed: int, content: str | None) -> Workload:
-    """A workload from what decides it."""
     workload = loading.load_workload(name, json.loads(params), seed)
     found = loading.content_digest(name, workload)  # makes the data ready
     if content not in (None, found):
@@ -140,11 +100,7 @@ def built(name: str, params: str, seed: int, content: str | None) -> Workload:
 
 
 def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
-    """The state a job starts from; a damaged checkpoint is deleted, so that it will be made again.
-
-    Raises:
-        CheckpointError: it is missing or damaged.
-    """
+    """The state a job starts from; a damaged checkpoint is deleted, so that it will be made again."""
     from lrctl.storage import checkpoint
 
     if job.parent is None:
@@ -161,11 +117,7 @@ def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
 
 
 def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> JobRecord | None:
-    """The result of a job done before, which must have given the same losses; None if it was not.
-
-    Raises:
-        ReproducibilityError: it gave others.
-    """
+    """The result of a job done before, which must have given the same losses; None if it was not."""
     first = store.record(key)
     if first is None:
         return None
@@ -181,24 +133,32 @@ def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> Job
 
 
 def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
-    """The result of a job that was trained to its end, from its losses."""
+    """The result of a job from what training it gave; of one that was stopped that is a bound of its mean loss."""
     import numpy as np
 
+    record = JobRecord(
+        key=job.key(spec),
+        status="stopped",
+        steps=len(trained.losses),
+        seconds=trained.seconds,
+        parent=job.parent,
+        run=spec.run,
+        extra_forwards=trained.extra_forwards,
+        at_least=trained.at_least,
+    )
+    if trained.at_least is not None:
+        return record
     losses = trained.losses.astype(np.float64)
     good = losses[np.isfinite(losses)]
-    return JobRecord(
-        key=job.key(spec),
+    return replace(
+        record,
         status="ok",
         mean_loss=float(good.mean()) if len(good) else math.inf,
         non_finite=len(losses) - len(good),
         tail_loss=tail_mean(losses),
-        steps=len(losses),
-        seconds=trained.seconds,
-        parent=job.parent,
         score=trained.score,
         metrics=trained.metrics,
         gradient_norms=trained.gradient_norms,
-        extra_forwards=trained.extra_forwards,
     )
 
 

@@ -13,14 +13,14 @@ from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.strategy import Batch, SearchResult, drive
-from lrctl.contracts.workload import StandIn
+from lrctl.contracts.workload import StandIn, Workload
 from lrctl.engine.executors import workers_of
-from lrctl.engine.prepare import Rehearsed, rehearse
+from lrctl.engine.prepare import load, spec_of
 from lrctl.engine.run import begun
 from lrctl.engine.session import SPLITS
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl.recipe.schema import Recipe
-from lrctl.recipe.workloads import origin
+from lrctl.recipe.workloads import content_digest, origin
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 
@@ -44,6 +44,36 @@ NO_TRAINING: dict[str, Any] = {
     "held_out_splits": [],
 }
 """What a search takes that trains nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A recipe's spec where nothing was made ready for it, for a dry run.
+
+    Attributes:
+        spec: its `content` is empty where data are not ready.
+        workload: None where it could not be built.
+        stand_in: whether its batches have to be made up, since data are not ready.
+        missing: why nothing can be measured, if so.
+    """
+
+    spec: TrainSpec
+    workload: Workload | None
+    stand_in: bool = False
+    missing: str = ""
+
+
+def rehearse(recipe: Recipe) -> Rehearsed:
+    """The spec of a recipe without making data ready that are not, unless the workload has no stand-ins for them."""
+    workload = None
+    try:
+        workload = load(recipe)
+        if isinstance(workload, StandIn) and not workload.ready():
+            return Rehearsed(spec_of(recipe, workload, ""), workload, stand_in=True)
+        content = content_digest(recipe.workload.name, workload)
+    except MissingError as error:
+        return Rehearsed(spec_of(recipe, workload, ""), None, missing=str(error))
+    return Rehearsed(spec_of(recipe, workload, content), workload)
 
 
 @dataclass(slots=True)

@@ -239,6 +239,14 @@ def test_a_result_survives_json_with_infinities_as_null() -> None:
     assert JobRecord.from_json(json.loads(text)) == result
 
 
+def test_infinities_that_were_asked_for_come_back_and_what_was_not_asked_for_is_none() -> None:
+    asked = JobRecord(
+        "k", "ok", 1.0, score=math.inf, metrics={"test": {"loss": math.inf}}, gradient_norms=(math.inf, 1.0)
+    )
+    for record in (asked, JobRecord("k", "ok", 1.0)):
+        assert JobRecord.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == record
+
+
 def test_why_a_job_failed_is_not_stored() -> None:
     assert "failure" not in JobRecord("k", "failed", failure=Failure("ValueError", "no")).to_json()
 
