@@ -16,7 +16,8 @@ def drawn(seed: int, purpose: int | str) -> tuple[float, float, float]:
 
 def test_each_seed_step_and_purpose_draws_its_own_numbers_and_the_same_ones_again() -> None:
     # torch's generator looks at the low 32 bits of a seed only.
-    of = {each: drawn(*each) for each in product((0, 1, 2**32), (0, 1, "weights", "score"))}
+    purposes: list[int | str] = [0, 1, "weights", "score"]
+    of = {(seed, purpose): drawn(seed, purpose) for seed, purpose in product((0, 1, 2**32), purposes)}
     for numbers in zip(*of.values(), strict=True):
         assert len(set(numbers)) == len(of)
     assert of == {each: drawn(*each) for each in of}
