@@ -50,11 +50,7 @@ def contender(text: str, where: str, initial_lr: float, steps: int, warmup: floa
 
 
 def parsed(settings: str, family: Any, where: str) -> dict[str, Any]:
-    """`setting=value,...` as values of a family's fields.
-
-    Raises:
-        UsageError: a setting is unknown, is given no value, or a value of another type.
-    """
+    """`setting=value,...` as values of a family's fields."""
     kinds = {field.name: field.type for field in declared.fields_of(family)}
     values = {}
     for each in filter(None, settings.split(",")):

@@ -11,16 +11,11 @@ from lrctl.registry.registry import registry
 
 
 def every_tunable() -> list[str]:
-    """The names of the families that can be tuned and fitted."""
     return [part.name for part in registry().of("schedule") if tunable(part.target)]
 
 
 def check_tunable(family: str, flag: str = "--family") -> Any:
-    """The class of a family that can be tuned and fitted; `flag` named it.
-
-    Raises:
-        UsageError: says what it lacks.
-    """
+    """The class of a family that can be tuned and fitted; `flag` named it."""
     target = registry().get("schedule", family, flag).target
     if not tunable(target):
         raise UsageError(

@@ -21,11 +21,7 @@ Refine = Annotated[int, "at the end, try base LRs around the best so often, halv
 
 
 def check_grid(grid: Sequence[float], refine: int) -> None:
-    """Refuse a grid of base LRs that nothing can be tuned with.
-
-    Raises:
-        ValueError: names the parameter.
-    """
+    """Refuse a grid of base LRs that nothing can be tuned with."""
     if not grid or not all(lr > 0 for lr in grid):
         raise ValueError(f"grid: must hold LRs greater than 0, got {list(grid)}")
     if not 0 <= refine <= FINEST:

@@ -11,8 +11,6 @@ from lrctl_strategies.tuning.start import own_grid
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Parameters of tuned baselines."""
-
     family: Annotated[tuple[str, ...], "family to tune; repeatable"] = ("wsd", "cosine", "linear")
     metric: Metric = "validation"
     grid: PeakGrid = GEOMETRIC

@@ -69,5 +69,4 @@ def choices(family: Any) -> dict[str, tuple[Any, ...]]:
 
 
 def combined(values: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    """Every combination of one value for each name."""
     return (dict(zip(values, choice, strict=True)) for choice in itertools.product(*values.values()))

@@ -14,8 +14,6 @@ BASELINES = ("wsd", "cosine", "linear")
 
 @dataclass(frozen=True, slots=True)
 class FitClosedForm:
-    """Parameters of fitting closed forms to a schedule."""
-
     source: Annotated[str, "the schedule to fit: a run's name, or a schedule.json", GivenSchedule(stretch="stretch")]
     family: Annotated[tuple[str, ...], "family to fit, all if none is named; repeatable"] = ()
     predict: Annotated[bool, "rank by a convex bound at each fit's own best base LR, without training"] = False

@@ -25,11 +25,7 @@ class Predicted:
 
 
 def measured(schedule: Schedule, run: RunSpec) -> Work[tuple[float, ...]]:
-    """The gradient norm at each step of a run with the schedule.
-
-    Raises:
-        NoValidCandidateError: the run diverged.
-    """
+    """The gradient norm at each step of a run with the schedule."""
     job = SegmentJob(0, run.steps, schedule, checkpoint=False, gradient_norms=True)
     (result,) = yield Batch("gradient norms of the schedule", [job], judge=False)
     norms = result.gradient_norms or ()

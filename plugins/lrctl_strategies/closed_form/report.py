@@ -12,7 +12,6 @@ from lrctl_strategies.tuning.tables import setting
 
 
 def entry(fitted: Fit) -> dict[str, Any]:
-    """A fit as a row of the table."""
     return {
         "family": fitted.family,
         "params": params_of(fitted.schedule),
@@ -23,7 +22,6 @@ def entry(fitted: Fit) -> dict[str, Any]:
 
 
 def closed_forms(fits: Sequence[Mapping[str, Any]]) -> Table:
-    """The families fitted to a schedule, the best first: a row per family."""
     predicted = any("bound" in entry for entry in fits)
     rows = (
         (

@@ -32,7 +32,6 @@ NEXT = "the same with --tune, which trains the best of them beside the schedule 
 
 
 def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
-    """Fit families to a schedule and rank them; train what is asked for."""
     schedule = given(p, run)
     fits, notes = fitted(p.family, schedule, run.steps)
     table = [entry(each) for each in fits]
@@ -55,11 +54,7 @@ def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
 
 
 def fitted(named: Sequence[str], schedule: Schedule, steps: int) -> tuple[list[Fit], tuple[str, ...]]:
-    """The families that are named, or all, fitted and ranked; and what could not be fitted.
-
-    Raises:
-        UsageError: a family that is named cannot be fitted, or none can.
-    """
+    """The families that are named, or all, fitted and ranked; and what could not be fitted."""
     for family in named:
         check_tunable(family)
     fits, notes = [], []
@@ -74,11 +69,7 @@ def fitted(named: Sequence[str], schedule: Schedule, steps: int) -> tuple[list[F
 
 
 def given(p: FitClosedForm, run: RunSpec) -> Any:
-    """The schedule to fit, stretched to the run's length if that is asked for.
-
-    Raises:
-        UsageError: it is adaptive, 0 at every step, or not for the run's length.
-    """
+    """The schedule to fit, stretched to the run's length if that is asked for."""
     schedule, steps = parse_schedule(p.source, "source")
     if isinstance(schedule, AdaptiveSchedule):
         raise UsageError("source: an adaptive schedule has no LRs before a run; give the run that used it")

@@ -29,11 +29,7 @@ class Entry:
 
 
 def entries(p: GreedyComparison, run: RunSpec) -> tuple[list[Entry], list[str]]:
-    """All runs: for each seed and optimizer GreedyLR first, then the others; and what was left out.
-
-    Raises:
-        UsageError: an optimizer, schedule or setting is not known, or nothing fits the optimizers.
-    """
+    """All runs: for each seed and optimizer GreedyLR first, then the others; and what was left out."""
     for name in p.optimizer:
         if name not in run.optimizers:
             raise unknown("optimizer", name, run.optimizers, "--optimizer")
@@ -64,18 +60,13 @@ def incompatible_with(schedule: Any, run: RunSpec, optimizer: str) -> str:
 
 
 def contenders(p: GreedyComparison, lr: float, steps: int) -> dict[str, Any]:
-    """GreedyLR and what it is compared with, by name, from one initial LR."""
     settings = ",".join(p.greedy)
     others = {text: contender(text, f"--against {text}", lr, steps, p.warmup) for text in p.against}
     return {GREEDY: contender(f"{GREEDY}:{settings}", f"--greedy {settings}", lr, steps)} | others
 
 
 def initial_lrs(texts: Sequence[str], optimizers: Sequence[str]) -> dict[str, float]:
-    """The initial LR of each optimizer: its own if it has one, else the one for all.
-
-    Raises:
-        UsageError: an optimizer is named that is not compared, or one has no LR.
-    """
+    """The initial LR of each optimizer: its own if it has one, else the one for all."""
     given = dict(map(own_lr, texts))
     for name in given:
         if name and name not in optimizers:
@@ -87,7 +78,6 @@ def initial_lrs(texts: Sequence[str], optimizers: Sequence[str]) -> dict[str, fl
 
 
 def whole_run(schedule: Any, run: RunSpec, seed: int, optimizer: str) -> SegmentJob:
-    """The job that trains a schedule from the first step to the last, with its loss at every stage."""
     return SegmentJob(
         0,
         run.steps,

@@ -44,18 +44,12 @@ def parse(text: str, margin: float) -> list[Row]:
 
 
 def whole(cells: dict[str, str], where: str) -> dict[str, str]:
-    """A row with as many cells as the header has.
-
-    Raises:
-        UsageError: it has fewer or more.
-    """
     if MORE in cells or None in cells.values():
         raise UsageError(f"{where}: must have as many cells as the header, {len(cells.keys() - {MORE})}")
     return cells
 
 
 def printed(cells: Mapping[str, str], where: str, _margin: float) -> Row:
-    """A row whose labels are given."""
     beats = tuple(cells[name].strip() for name in BEATS)
     known = {each.lower(): each for each in (*LABELS, DNF)}
     for name, word in zip(BEATS, beats, strict=True):
@@ -75,17 +69,12 @@ def printed(cells: Mapping[str, str], where: str, _margin: float) -> Row:
 
 
 def measured(cells: Mapping[str, str], where: str, margin: float) -> Row:
-    """A row whose labels are made from its differences."""
     deltas = [number(cells, name, where) for name in DELTAS]
     return Row(tuple(label(delta, margin) for delta in deltas), deltas[-1], about(cells))
 
 
 def number(cells: Mapping[str, str], name: str, where: str) -> float:
-    """A cell as a finite number; NaN where it is empty.
-
-    Raises:
-        UsageError: it is no number.
-    """
+    """A cell as a finite number; NaN where it is empty."""
     cell = cells[name].strip()
     try:
         value = float(cell) if cell else math.nan
@@ -95,5 +84,4 @@ def number(cells: Mapping[str, str], name: str, where: str) -> float:
 
 
 def about(cells: Mapping[str, str]) -> dict[str, str]:
-    """The columns that tell the rows apart."""
     return {name: value for name, value in cells.items() if name and name not in (*BEATS, DELTA, *DELTAS)}

@@ -23,8 +23,6 @@ NEXT = "lrctl report RUN for the loss and LR histories; lrctl baseline for sched
 
 @dataclass(frozen=True, slots=True)
 class EntryResult:
-    """A run that was trained."""
-
     entry: Entry
     result: JobResult
 
@@ -69,13 +67,11 @@ def answer(ran: Sequence[EntryResult], left_out: Sequence[str], margin: float) -
 
 
 def pairs(ran: Sequence[EntryResult]) -> list[tuple[EntryResult, EntryResult]]:
-    """GreedyLR and another schedule, with the same optimizer and seed."""
     first = {(each.entry.optimizer, each.entry.seed): each for each in ran if each.entry.name == GREEDY}
     return [(first[e.entry.optimizer, e.entry.seed], e) for e in ran if e.entry.name != GREEDY]
 
 
 def row(ours: EntryResult, other: EntryResult, margin: float) -> Row:
-    """GreedyLR and another schedule as a row of the protocol."""
     deltas = [minus(theirs, mine) for theirs, mine in zip(other.losses, ours.losses, strict=True)]
     about = {"optimizer": other.entry.optimizer, "scheduler": other.entry.name, "seed": other.entry.seed}
     return Row(tuple(label(delta, margin) for delta in deltas), deltas[-1], about)
@@ -106,7 +102,6 @@ def as_csv(compared: Sequence[tuple[tuple[EntryResult, EntryResult], Row]]) -> D
 
 
 def result_of(ran: EntryResult) -> TrainedRun:
-    """A run's entry in the results."""
     return TrainedRun(
         f"{ran.entry.optimizer} {ran.entry.name}",
         recorded(ran.entry.schedule),

@@ -18,7 +18,6 @@ from lrctl_strategies.greedy.report import EntryResult, answer
 
 
 def greedy(p: GreedyComparison, run: RunSpec) -> Search:
-    """Run the comparison, or sum up rows that were recorded elsewhere."""
     if p.from_csv is not None:
         rows = parse(p.from_csv, p.margin)
         summary = summed_up(rows, p.margin)
@@ -30,7 +29,6 @@ def greedy(p: GreedyComparison, run: RunSpec) -> Search:
 
 
 def train(entries: Sequence[Entry]) -> Work[list[EntryResult]]:
-    """Train all runs, seed by seed."""
     ran: list[EntryResult] = []
     for seed in dict.fromkeys(entry.seed for entry in entries):
         these = [entry for entry in entries if entry.seed == seed]

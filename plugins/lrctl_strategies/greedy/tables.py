@@ -29,7 +29,6 @@ def by_pair(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def over_seeds(optimizer: str, scheduler: str, rows: Sequence[Row]) -> dict[str, Any]:
-    """One optimizer and schedule over all seeds."""
     deltas = [row.delta for row in rows]
     interval, p = paired(deltas)
     return {
@@ -45,7 +44,6 @@ def over_seeds(optimizer: str, scheduler: str, rows: Sequence[Row]) -> dict[str,
 
 
 def compared(pairs: Sequence[Mapping[str, Any]]) -> Table:
-    """A row per optimizer and schedule: who is ahead at each stage, and by how much in the end."""
     columns = ("optimizer", "against", *(f"at {100 * stage:.0f} %" for stage in STAGES))
     rows = (
         (
@@ -106,7 +104,6 @@ def summary(found: Mapping[str, Any], diverged: Mapping[str, int] = NONE) -> lis
 
 
 def bars(histogram: Mapping[str, Sequence[Any]], width: int = 40) -> Table:
-    """The histogram of the final deltas: a row per bin."""
     counts, edges = histogram["counts"], histogram["edges"]
     scale = min(1.0, width / max(counts, default=1))
     rows = (
@@ -128,10 +125,8 @@ def histogram(found: Mapping[str, Any]) -> tuple[Chart, ...]:
 
 
 def percent(share: float | None) -> str:
-    """A share in percent."""
     return "none" if share is None else f"{share:.2f}"
 
 
 def shown(value: float | None) -> str:
-    """A difference, if there is one."""
     return "none" if value is None else signed(value)

@@ -9,8 +9,6 @@ from typing import Annotated, Literal
 
 @dataclass(frozen=True, slots=True)
 class Lookahead:
-    """Parameters of lookahead search."""
-
     budget: Annotated[
         float, "full runs, scoring counted, that nothing but the short runs and the first rollout goes beyond"
     ] = 8.0

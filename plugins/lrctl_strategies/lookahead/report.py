@@ -21,11 +21,6 @@ NEXT = "lrctl compare with the run of lrctl baseline on the same recipe, over a 
 
 
 def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
-    """The answer.
-
-    Raises:
-        NoValidCandidateError: every rollout diverged.
-    """
     best, by = rollouts.best, "training batches kept aside" if rollouts.judge.score_batches else "validation loss"
     if not math.isfinite(best.score):
         raise NoValidCandidateError(
@@ -52,7 +47,6 @@ def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
 
 
 def entry(rollout: Rollout) -> dict[str, Any]:
-    """A rollout in the results."""
     return {
         "move": rollout.move,
         "knots": [list(knot) for knot in rollout.knots],
@@ -63,7 +57,6 @@ def entry(rollout: Rollout) -> dict[str, Any]:
 
 
 def notes(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Rollout) -> tuple[str, ...]:
-    """What the user should know about the answer."""
     told, lrs = [], sorted(lr for _, lr in short.scores)
     if short.lr == lrs[-1] and p.max_lr is not None:
         told.append(f"the best of the short runs had LR {short.lr:g}; --max-lr {p.max_lr:g} allowed no higher one")
@@ -86,7 +79,6 @@ def notes(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Rollout) -> 
 
 
 def every_rollout(rollouts: Rollouts, by: str) -> Table:
-    """A row per rollout, in the order in which they were tried."""
     columns = ("rollout", *(f"LR at {step}" for step in rollouts.at), "score", "full runs with scores")
     rows = tuple(
         (

@@ -30,7 +30,6 @@ class Judge:
     score_batches: int
 
     def job(self, start: int, stop: int, schedule: PiecewiseLinear, parent: str | None) -> SegmentJob:
-        """A job that is scored."""
         if self.score_batches:
             return SegmentJob(start, stop, schedule, parent, score_batches=self.score_batches)
         return SegmentJob(start, stop, schedule, parent, evaluate=("validation",))
@@ -87,12 +86,10 @@ class Rollouts:
 
     @property
     def best(self) -> Rollout:
-        """The run with the lowest score, the first one of equals."""
         return min(self.tried, key=lambda rollout: rollout.score)
 
     @property
     def spent(self) -> float:
-        """Full runs that the search has cost."""
         return self.spent_steps / self.steps
 
     def lr(self, lrs: Sequence[float], knot: int) -> float:
@@ -107,7 +104,6 @@ class Rollouts:
         return ((0, 0.0), *between, (self.steps, 0.0))
 
     def allows(self, lr: float) -> bool:
-        """Whether an LR may be tried."""
         return self.max_lr is None or lr <= self.max_lr
 
     def affords(self, runs: Sequence[Sequence[float]]) -> bool:
@@ -160,7 +156,6 @@ class Rollouts:
         return done
 
     def job(self, knots: Knots) -> SegmentJob:
-        """The job that trains to the last of these knots, from the one before it."""
         (start, _), (stop, _) = knots[-2:]
         parent = self.keys.get(knots[:-1])
         schedule = PiecewiseLinear(knots)

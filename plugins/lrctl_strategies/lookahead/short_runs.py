@@ -61,21 +61,15 @@ class ShortRuns:
         return self.failed is not None
 
     def of(self, rise: int) -> dict[float, float]:
-        """The scores of the LRs that were tried with a rise."""
         return {lr: score for (each, lr), score in self.scores.items() if each == rise}
 
     def best(self, rise: int) -> float:
-        """The LR with the lowest score with a rise."""
         scores = self.of(rise)
         return min(scores, key=lambda lr: scores[lr])
 
 
 def shortened(p: Lookahead, steps: int) -> tuple[int, tuple[int, ...]]:
-    """The steps of a short run, and of the rises.
-
-    Raises:
-        UsageError: the whole run has no more.
-    """
+    """The steps of a short run, and of the rises."""
     rises = tuple(dict.fromkeys(max(1, round(share * steps)) for share in p.rise))
     stop = max(1 + max(rises), round(p.short_run * steps))
     if stop >= steps:
@@ -84,11 +78,7 @@ def shortened(p: Lookahead, steps: int) -> tuple[int, tuple[int, ...]]:
 
 
 def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
-    """Try LRs, then rises, on short runs. Returns the LR for the whole run; `short` takes in what was found.
-
-    Raises:
-        NoValidCandidateError: every LR diverged.
-    """
+    """Try LRs, then rises, on short runs. Returns the LR for the whole run; `short` takes in what was found."""
     first = short.rises[0]
     yield from untrained(rollouts, short)
     yield from train(rollouts, short, [(first, lr) for lr in sorted(set(p.grid)) if rollouts.allows(lr)])
@@ -115,7 +105,6 @@ def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
 
 
 def untrained(rollouts: Rollouts, short: ShortRuns) -> Work[None]:
-    """Score the model before any training."""
     job = rollouts.judge.job(0, 0, PiecewiseLinear(((0, 0.0),)), None)
     (result,) = yield Batch("the model before any training", [replace(job, checkpoint=False)], judge=False)
     short.untrained = rollouts.judge.score(result)
@@ -123,7 +112,6 @@ def untrained(rollouts: Rollouts, short: ShortRuns) -> Work[None]:
 
 
 def train(rollouts: Rollouts, short: ShortRuns, wanted: Sequence[tuple[int, float]]) -> Work[None]:
-    """Train short runs, each given by its rise and LR."""
     if not wanted:
         return
     stop = short.stop

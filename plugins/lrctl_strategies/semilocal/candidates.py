@@ -47,7 +47,6 @@ def ramp(start: int, stop: int, a: float, b: float, parent: str | None) -> Segme
 
 
 def ramp_of(job: SegmentJob) -> tuple[float, float]:
-    """The LRs at the ends of a job's ramp."""
     assert isinstance(job.schedule, PiecewiseLinear)
     return job.schedule(job.start), job.schedule(job.stop)
 

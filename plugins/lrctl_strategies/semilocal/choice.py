@@ -25,7 +25,6 @@ def choose(p: SemiLocal, k: int, tolerance: Tolerance, jobs: Sequence[SegmentJob
 
 
 def candidate(job: SegmentJob, result: JobResult | None) -> Candidate:
-    """A candidate from its job's result; None if it was not tried."""
     end = ramp_of(job)[1]
     if result is None:
         return Candidate(end, math.inf, "skipped", "")
@@ -33,16 +32,11 @@ def candidate(job: SegmentJob, result: JobResult | None) -> Candidate:
 
 
 def lowest(tried: Sequence[Candidate]) -> float:
-    """The lowest mean loss; +inf if every candidate diverged."""
     return min(candidate.mean_loss for candidate in tried)
 
 
 def largest_within(eps: float, tried: Sequence[Candidate], where: str) -> Candidate:
-    """The largest LR whose loss is at most the lowest + eps (Algorithm 1, line 6).
-
-    Raises:
-        NoValidCandidateError: every candidate diverged.
-    """
+    """The largest LR whose loss is at most the lowest + eps (Algorithm 1, line 6)."""
     best = lowest(tried)
     # With every loss +inf the rule would hold for all, and choose the largest LR.
     if not math.isfinite(best):
@@ -68,7 +62,6 @@ def margin(eps: float, tried: Sequence[Candidate], chosen: Candidate) -> float:
 def warnings(
     p: SemiLocal, k: int, eps: float, tried: Sequence[Candidate], chosen: Candidate, starts_at_zero: bool
 ) -> tuple[str, ...]:
-    """What the user should know about a choice."""
     notes = []
     finite = [c.mean_loss for c in tried if math.isfinite(c.mean_loss)]
     spread = max(finite) - min(finite)

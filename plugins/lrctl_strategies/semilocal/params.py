@@ -25,8 +25,6 @@ Lean = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class SemiLocal:
-    """Parameters of semi-local search."""
-
     eps: Annotated[
         float,
         "how much worse than the best a candidate may be and still be chosen; always 0 in the first and last segment "
@@ -51,8 +49,6 @@ class SemiLocal:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Parameters of local search."""
-
     segments: Segments = 10
     grid_size: GridSize = 10
     grid: Grid = GEOMETRIC
@@ -64,11 +60,7 @@ class Local:
 
 
 def check_candidates(p: SemiLocal | Local) -> None:
-    """Refuse parameters that leave a segment without candidates.
-
-    Raises:
-        ValueError: names the parameter.
-    """
+    """Refuse parameters that leave a segment without candidates."""
     for name in ("segments", "grid_size"):
         if getattr(p, name) < 1:
             raise ValueError(f"{name}: must be at least 1, got {getattr(p, name)}")
@@ -79,5 +71,4 @@ def check_candidates(p: SemiLocal | Local) -> None:
 
 
 def allowed(lrs: Sequence[float], max_lr: float | None) -> list[float]:
-    """The LRs that are at most `max_lr`."""
     return [lr for lr in lrs if max_lr is None or lr <= max_lr]

@@ -26,11 +26,7 @@ class TriedEps:
     failed: NoValidCandidateError | None = None
 
     def best(self) -> tuple[float, bool]:
-        """The eps and policy with the lowest validation loss so far, the first one of equals.
-
-        Raises:
-            NoValidCandidateError: no value of eps gave an answer.
-        """
+        """The eps and policy with the lowest validation loss so far, the first one of equals."""
         if self.failed and not self.answers:
             raise self.failed
         return min(self.answers, key=lambda tried: self.answers[tried][0])
@@ -60,7 +56,6 @@ class TriedEps:
 
 
 def semilocal_strategy(p: SemiLocal, run: RunSpec) -> Search:
-    """Semi-local search, once with `p.eps` or, with `p.tune_eps`, with the best eps found."""
     return (yield from (tune_eps if p.tune_eps else semilocal)(p, run))
 
 
@@ -83,19 +78,16 @@ def tune_eps(p: SemiLocal, run: RunSpec) -> Search:
 
 
 def every_eps(tried: Sequence[Mapping[str, Any]], eps: float, decay: bool) -> Table:
-    """A row per eps and policy in the order in which they were tried, and which was found."""
     rows = ((f"{each['eps']:g}", policy(each["decay"]), number(each["validation_loss"])) for each in tried)
     found = f"Found eps {eps:g} {policy(decay)}, chosen by {SPLIT} loss."
     return Table("Every eps tried", ("eps", "policy", f"{SPLIT} loss"), tuple(rows), (found,))
 
 
 def policy(decay: bool) -> str:
-    """What becomes of eps from segment to segment."""
     return "decaying" if decay else "constant"
 
 
 def climb(tried: TriedEps, p: SemiLocal, move: Callable[[float], float]) -> Work[None]:
-    """Move eps on while the validation loss falls."""
     loss = yield from tried.loss(p)
     while True:
         p = replace(p, eps=move(p.eps))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 
 def of_setting(searched: SettingResult) -> dict[str, Any]:
-    """Everything about one setting as JSON."""
     losses = [loss for by_lr in searched.trials.losses.values() for of in by_lr.values() for loss in of.values()]
     return {
         "setting": searched.setting.label,
@@ -44,7 +43,6 @@ def near_optimal(sweeps: Sequence[Sweep]) -> bool | None:
 
 
 def family(searched: SettingResult, ranked: RankedFamily) -> dict[str, Any]:
-    """A family's best shape, with its losses over the fresh seeds."""
     by_seed = losses_of(searched, ranked)
     return {
         "name": ranked.name,
@@ -101,7 +99,6 @@ def against(searched: SettingResult) -> list[dict[str, Any]]:
 
 
 def scored(searched: SettingResult, name: str, shape: Any) -> dict[str, Any]:
-    """A shape that was drawn, and its score by the seeds of the search."""
     score = searched.trials.rated(shape, searched.seeds)
     return {
         "family": name,

@@ -30,12 +30,7 @@ FLOOR = 1e-6
 
 
 def exact(p: ShapeSearch, run: RunSpec) -> Search:
-    """Draw shapes of each family, score them at every base LR, refine the best; with `optimum` find the best LRs.
-
-    Raises:
-        UsageError: a setting is to be varied.
-        NoValidCandidateError: the loss of every shape overflows.
-    """
+    """Draw shapes of each family, score them at every base LR, refine the best; with `optimum` find the best LRs."""
     if p.vary:
         raise UsageError("--vary: this workload has nothing to vary but its length; give --steps instead")
     trials = Trials(run, Setting("", run.steps), p.metric, tuple(sorted(set(p.grid))))
@@ -55,7 +50,6 @@ def exact(p: ShapeSearch, run: RunSpec) -> Search:
 
 
 def best_of(p: ShapeSearch, trials: Trials, family: Space) -> Work[RefinedFamily]:
-    """The best shape of a family."""
     source = samplers.sampler(p.sampler, family, p.draw_seed)
     shapes: list[Any] = []
     drawn = 0

@@ -30,7 +30,6 @@ def answer(
     schedules: Sequence[Any],
     results: Sequence[JobResult],
 ) -> SearchResult:
-    """The families, best first, and how far each is from the optimum, if that was looked for."""
     least = results[0].metrics["test"]["loss"] if lrs else None
     trained = zip([*[None] * bool(lrs), *refined], schedules, results, strict=True)
     entries = tuple(entry(p, *each, least) for each in trained)
@@ -66,7 +65,6 @@ def entry(
 
 
 def table(entries: Sequence[TrainedRun], runs: int, shapes: int, least: float | None) -> Table:
-    """A row for each family, best first."""
     rows = tuple(
         (
             each.name,
@@ -87,7 +85,6 @@ def table(entries: Sequence[TrainedRun], runs: int, shapes: int, least: float | 
 
 
 def overlaid(refined: Sequence[RefinedFamily], lrs: Sequence[float] | None) -> Chart:
-    """The best schedules, one on the other."""
     best = shapes("schedules", "The best schedules", [(best.name, best.schedule) for best in refined])
     drawn = replace(best, y="LR", caption="The LR over the run of what is best in each family.")
     if not lrs:

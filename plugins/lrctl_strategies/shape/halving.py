@@ -40,13 +40,11 @@ def rate(p: ShapeSearch, trials: Trials, shapes: Shapes, seeds: Sequence[int]) -
 
 
 def in_full(trials: Trials, shapes: Sequence[Any], seeds: Sequence[int]) -> Work[None]:
-    """Cross all shapes with all base LRs and seeds, and extend the grid where need be."""
     yield from trials.measure("shapes at each base LR", shapes, trials.grid, seeds)
     yield from trials.extend(shapes, seeds)
 
 
 def flat(shapes: Shapes) -> list[Any]:
-    """The shapes of all families, each once."""
     return list(dict.fromkeys(shape for each in shapes.values() for shape in each))
 
 

@@ -24,8 +24,6 @@ FAMILIES = (
 
 @dataclass(frozen=True, slots=True)
 class ShapeSearch:
-    """Parameters of the search for the best shape."""
-
     family: Annotated[
         tuple[str, ...], "family to draw shapes from, or one with settings, as in cosine:end=? (searched); repeatable"
     ] = FAMILIES

@@ -20,7 +20,6 @@ NEXT = "lrctl report RUN for the figures; lrctl baseline and lrctl compare for o
 
 
 def answer(p: ShapeSearch, run: RunSpec, results: Sequence[SettingResult]) -> SearchResult:
-    """What was found, best setting first among those of the recipe's own length; it is handed over."""
     documents = [of_setting(each) for each in results]
     own = [each for each in results if each.setting.steps == run.steps]
     best = min(own, key=lambda each: each.ranked[0].loss, default=None)
@@ -63,7 +62,6 @@ def entries(searched: SettingResult, handed: str | None) -> list[TrainedRun]:
 
 
 def entry(searched: SettingResult, ranked: RankedFamily, seed: int, result: Any) -> TrainedRun:
-    """One trained run of a family's best shape."""
     label = f" ({searched.setting.label})" if searched.setting.label else ""
     tried = {shape: searched.trials.losses.get(shape, {}) for shape in searched.shapes[ranked.name]}
     return TrainedRun(
@@ -79,7 +77,6 @@ def entry(searched: SettingResult, ranked: RankedFamily, seed: int, result: Any)
 
 
 def notes(p: ShapeSearch, searched: SettingResult) -> list[str]:
-    """What the user should know."""
     where = f"{searched.setting.label}: " if searched.setting.label else ""
     told = []
     if edges := [each.name for each in searched.ranked if each.edge]:

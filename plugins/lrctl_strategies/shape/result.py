@@ -23,12 +23,10 @@ class FamilyBest:
 
     @property
     def name(self) -> str:
-        """Of the family."""
         return self.space.name
 
     @property
     def schedule(self) -> Any:
-        """The shape at its base LR."""
         return with_peak(self.shape, self.base_lr)
 
 
@@ -77,7 +75,6 @@ class SettingResult:
 
     @property
     def references(self) -> list[RankedFamily]:
-        """The families to compare with, the best first."""
         return [each for each in self.ranked if each.space.reference]
 
     @property
@@ -87,5 +84,4 @@ class SettingResult:
 
     @property
     def setting(self) -> Setting:
-        """What was searched in."""
         return self.trials.setting

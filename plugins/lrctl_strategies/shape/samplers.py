@@ -49,7 +49,6 @@ class Random:
         self.dimensions = len(space.free)
 
     def ask(self, n: int) -> list[Point]:
-        """The next n points."""
         return [tuple(self.numbers.random_sample(self.dimensions).tolist()) for _ in range(n)]
 
     def tell(self, points: Sequence[Point], scores: Sequence[float]) -> None:
@@ -75,7 +74,6 @@ class Optuna:
         self.waiting: list[Any] = []
 
     def ask(self, n: int) -> list[Point]:
-        """The next n points."""
         self.waiting = [self.study.ask(dict.fromkeys(self.names, self.range)) for _ in range(n)]
         return [tuple(trial.params[name] for name in self.names) for trial in self.waiting]
 
@@ -90,11 +88,7 @@ class Optuna:
 
 
 def sampler(name: Name, space: Space, seed: int) -> Sampler:
-    """The sampler of that name for a family.
-
-    Raises:
-        MissingError: it is Optuna's, and Optuna or what it needs is not installed.
-    """
+    """The sampler of that name for a family."""
     # Optuna imports it only once its CMA-ES has something to learn from, in the middle of a search.
     if name == "cmaes" and find_spec("cmaes") is None:
         raise MissingError(
@@ -105,11 +99,7 @@ def sampler(name: Name, space: Space, seed: int) -> Sampler:
 
 
 def imported() -> Any:
-    """Optuna.
-
-    Raises:
-        MissingError: it is not installed.
-    """
+    """Optuna."""
     try:
         import optuna
     except ImportError as error:

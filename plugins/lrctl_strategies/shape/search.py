@@ -24,7 +24,6 @@ from lrctl_strategies.shape.trials import Trial, Trials
 
 
 def shape(p: ShapeSearch, run: RunSpec) -> Search:
-    """Search the best shape, in each setting if some are varied."""
     if run.exact is not None:
         return (yield from exact(p, run))
     if p.optimum:
@@ -39,11 +38,7 @@ def shape(p: ShapeSearch, run: RunSpec) -> Search:
 
 
 def search(p: ShapeSearch, run: RunSpec, setting: Setting) -> Work[SettingResult]:
-    """The method in one setting: draw, cross with base LRs and seeds, score, train the best again, sweep around them.
-
-    Raises:
-        NoValidCandidateError: the best shape of every family diverged.
-    """
+    """In one setting: draw, cross with base LRs and seeds, score, train the best again, sweep around them."""
     trials = Trials(run, setting, p.metric, tuple(sorted(set(p.grid))))
     seeds = tuple(range(run.seed, run.seed + p.seeds))
     fresh = tuple(range(seeds[-1] + 1, seeds[-1] + 1 + p.fresh_seeds))
@@ -74,11 +69,7 @@ def compare(searched: SettingResult) -> Work[None]:
 
 
 def draw(p: ShapeSearch, trials: Trials, spaces: dict[str, Space], seeds: Sequence[int]) -> Work[dict[str, list[Any]]]:
-    """Draw shapes of each family and score them; a sampler that learns is told the scores as they come.
-
-    Raises:
-        UsageError: a family refuses every shape that was drawn.
-    """
+    """Draw shapes of each family and score them; a sampler that learns is told the scores as they come."""
     sources = {name: samplers.sampler(p.sampler, space, p.draw_seed) for name, space in spaces.items()}
     shapes: dict[str, list[Any]] = {name: [] for name in spaces}
     drawn = 0

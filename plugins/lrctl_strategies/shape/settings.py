@@ -32,18 +32,13 @@ class Setting:
     independent: bool = False
 
     def optimizer_at(self, base_lr: float) -> OptimizerSettings | None:
-        """The optimizer of a run with this base LR."""
         if self.optimizer is None or not self.independent:
             return self.optimizer
         return replace(self.optimizer, weight_decay=self.optimizer.weight_decay / base_lr)
 
 
 def settings(texts: Sequence[str], run: RunSpec, *, independent: bool = False) -> list[Setting]:
-    """Every combination of the values of `--vary`; one setting without a label where nothing is varied.
-
-    Raises:
-        UsageError: a setting is unknown, its value is not allowed, or the workload brings its own optimizer.
-    """
+    """Every combination of the values of `--vary`; one setting without a label where nothing is varied."""
     varied: dict[str, dict[float, None]] = {}
     for key, values in map(axis, texts):
         varied.setdefault(key, {}).update(dict.fromkeys(values))
@@ -56,9 +51,6 @@ def axis(text: str) -> tuple[str, tuple[float, ...]]:
 
     >>> axis("optimizer.weight_decay=0,0.1")
     ('optimizer.weight_decay', (0.0, 0.1))
-
-    Raises:
-        ValueError: it is not of that form.
     """
     key, equals, values = text.partition("=")
     key = key.strip().removeprefix("training.")
@@ -77,7 +69,6 @@ def axis(text: str) -> tuple[str, tuple[float, ...]]:
 
 
 def setting(values: Mapping[str, float], run: RunSpec, *, independent: bool) -> Setting:
-    """One setting from the values of what is varied."""
     label = ", ".join(f"{key.removeprefix('optimizer.')}={value:g}" for key, value in values.items())
     steps = values.get("steps", run.steps)
     if not (float(steps).is_integer() and steps >= 1):
@@ -88,11 +79,7 @@ def setting(values: Mapping[str, float], run: RunSpec, *, independent: bool) -> 
 
 
 def changed(changes: Mapping[str, float], run: RunSpec) -> OptimizerSettings:
-    """The recipe's optimizer with other settings.
-
-    Raises:
-        UsageError: the workload brings its own, or it has no such setting.
-    """
+    """The recipe's optimizer with other settings."""
     if run.optimizer is None:
         raise UsageError(
             "--vary optimizer.*, --weight-decay: the workload brings its own optimizer; "
@@ -115,11 +102,7 @@ def changed(changes: Mapping[str, float], run: RunSpec) -> OptimizerSettings:
 
 
 def check_value(name: str, value: float, own: Mapping[str, Any]) -> None:
-    """Refuse a value that the optimizer would refuse in the middle of the search.
-
-    Raises:
-        UsageError: it is negative, or a decay rate that is not below 1.
-    """
+    """Refuse a value that the optimizer would refuse in the middle of the search."""
     if (name in BETAS or name == "momentum") and not 0 <= value < 1:
         raise UsageError(f"--vary optimizer.{name}: must be in [0, 1), got {value:g}")
     default = own.get(name, 0.0)

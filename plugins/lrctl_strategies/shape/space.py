@@ -61,11 +61,9 @@ class Space:
         return self.family(steps=self.steps, peak_lr=1.0, **self.fixed, **kept)
 
     def values(self, shape: Any) -> dict[str, float]:
-        """A shape's values of the searched parameters."""
         return {name: getattr(shape, name) for name in self.free}
 
     def point(self, shape: Any) -> Point:
-        """The point of the unit cube that a shape stands at."""
         return tuple(placed(axis, getattr(shape, name)) for name, axis in self.free.items())
 
     def gridded(self) -> Iterator[Any]:
@@ -103,11 +101,7 @@ class Space:
 
 
 def reference(text: str, steps: int) -> Space:
-    """The family that `--against` names.
-
-    Raises:
-        UsageError: there is no such family or setting.
-    """
+    """The family that `--against` names."""
     return replace(space(text, steps, "--against"), name=f"tuned {text}", reference=True)
 
 
@@ -151,7 +145,6 @@ def space(text: str, steps: int, flag: str = "--family") -> Space:
 
 
 def nothing_drawn(space: Space) -> UsageError:
-    """The error where a family refuses every shape that was drawn."""
     return UsageError(
         f"--family {space.name}: it refuses every shape that was drawn, as where its lengths do not fit into the run; "
         "draw more with --shapes, or set one of them"

@@ -13,7 +13,6 @@ Document = Mapping[str, Any]
 
 
 def of_setting(document: Document) -> list[Table]:
-    """The ranked families, the best one against those to compare with, and the sweeps around it."""
     of = f", {document['setting']}" if document["setting"] else ""
     shown = [ranked(document, of)]
     if document["against"]:
@@ -24,7 +23,6 @@ def of_setting(document: Document) -> list[Table]:
 
 
 def ranked(document: Document, of: str) -> Table:
-    """A row for each family, best first."""
     rows = tuple(
         (
             each["name"],
@@ -51,13 +49,11 @@ def ranked(document: Document, of: str) -> Table:
 
 
 def diverged(document: Document) -> str:
-    """How many runs diverged, if any did."""
     n = document["runs_diverged"]
     return f", {n} of which diverged and count as +inf." if n else "."
 
 
 def compared(document: Document, of: str) -> Table:
-    """The best shape against the families to compare with."""
     rows = tuple(
         (each["against"], signed(each["difference"]), span(each["interval"]), probability(each["p"]), each["verdict"])
         for each in document["against"]
@@ -72,7 +68,6 @@ def compared(document: Document, of: str) -> Table:
 
 
 def sweeps(document: Document, of: str) -> Table:
-    """A row for each parameter: the best of the other values, and whether it is better beyond the error."""
     rows = []
     for each in document["sweeps"]:
         best = min(each["points"], key=lambda point: point["difference"])
@@ -106,7 +101,6 @@ def unseen(document: Document) -> float:
 
 
 def of_settings(documents: Sequence[Document]) -> Table:
-    """A row for each setting: the best shape there, and the tuned ones."""
     tuned = documents[0]["references"]
     rows = tuple(
         (
@@ -126,16 +120,13 @@ def of_settings(documents: Sequence[Document]) -> Table:
 
 
 def named(document: Document, name: str) -> Document:
-    """The family of that name in the document of a setting."""
     found: Document = next(each for each in document["families"] if each["name"] == name)
     return found
 
 
 def settings(values: Mapping[str, float]) -> str:
-    """The searched parameters of a shape, short."""
     return " ".join(f"{name}={value:.3g}" for name, value in values.items())
 
 
 def span(interval: Sequence[float] | None) -> str:
-    """An interval."""
     return "none" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"

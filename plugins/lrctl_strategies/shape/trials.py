@@ -27,15 +27,12 @@ UNBOUNDED = Axis(0.0, math.inf, log=True)
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One run: a shape at a base LR, with a seed."""
-
     shape: Any
     base_lr: float
     seed: int
 
     @property
     def schedule(self) -> Any:
-        """The schedule that is trained."""
         return with_peak(self.shape, self.base_lr)
 
 
@@ -81,7 +78,6 @@ class Trials:
         yield from self.try_out(title, trials, last=last)
 
     def try_out(self, title: str, trials: Iterable[Trial], *, last: bool = False) -> Work[None]:
-        """Train the trials whose losses are not known yet."""
         missing = [trial for trial in dict.fromkeys(trials) if not self.known(trial, last)]
         if self.run.exact:
             yield Batch(title, [], judge=False)  # so that people see what goes on
@@ -96,7 +92,6 @@ class Trials:
             self.take(trial, self.loss(result))
 
     def take(self, trial: Trial, loss: float) -> None:
-        """Note the loss of a trial."""
         self.losses.setdefault(trial.shape, {}).setdefault(trial.base_lr, {})[trial.seed] = loss
 
     def known(self, trial: Trial, last: bool) -> bool:
@@ -106,7 +101,6 @@ class Trials:
         return trial in self.results and (not last or "test" in self.results[trial].metrics)
 
     def compute(self, trials: Sequence[Trial]) -> None:
-        """The losses of trials, as the workload tells them without training."""
         import numpy as np
 
         assert self.run.exact
@@ -121,7 +115,6 @@ class Trials:
                 self.take(trial, loss)
 
     def job(self, trial: Trial, last: bool) -> SegmentJob:
-        """The job that trains a trial from the first step to the last."""
         steps, optimizer = self.setting.steps, self.setting.optimizer_at(trial.base_lr)
         return SegmentJob(
             0,

@@ -69,11 +69,7 @@ class SideBySide:
             shape.tried += [(name, value, known[schedule]) for name, value, schedule in varied]
 
     def answer(self, metric: str) -> SearchResult:
-        """The shape that ended best, and the results of all, best first.
-
-        Raises:
-            NoValidCandidateError: no run of any shape ended with a finite loss.
-        """
+        """The shape that ended best, and the results of all, best first."""
         ended = sorted(((s.loss(best), i, s, best) for i, s in enumerate(self.shapes) if (best := s.best)))
         if not ended:
             raise NoValidCandidateError(

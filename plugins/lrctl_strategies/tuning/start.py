@@ -13,11 +13,7 @@ from lrctl_strategies.tuning.tuning import PEAK, Tuning
 def start(
     family: str, steps: int, grid: Sequence[float], metric: str, axis: Sequence[str] = (), flag: str = "--family"
 ) -> Tuning:
-    """A family, which `flag` named, before its first run; `axis` holds grids of the user's own.
-
-    Raises:
-        UsageError: the family is not registered or cannot be tuned.
-    """
+    """A family, which `flag` named, before its first run; `axis` holds grids of the user's own."""
     target = check_tunable(family, flag)
     own = own_grids(family, axis)
     grids = {PEAK: tuple(sorted(set(grid)))} | {name: each.grid for name, each in axes(target).items() if each.grid}
@@ -35,11 +31,7 @@ def own_grids(family: str, axis: Sequence[str]) -> dict[str, tuple[float, ...]]:
 
 
 def check_own_grids(axis: Sequence[str], shapes: Sequence[Tuning]) -> None:
-    """Refuse a grid for a parameter that no family has, or with values out of its range.
-
-    Raises:
-        UsageError: names the parameters there are, or the range.
-    """
+    """Refuse a grid for a parameter that no family has, or with values out of its range."""
     for text in axis:
         family, name, values = own_grid(text)
         meant = [axes(type(shape.start)) for shape in shapes if family in ("", shape.family)]
@@ -59,9 +51,6 @@ def own_grid(text: str) -> tuple[str, str, tuple[float, ...]]:
 
     >>> own_grid("wsd.warmup=0,0.1")
     ('wsd', 'warmup', (0.0, 0.1))
-
-    Raises:
-        ValueError: it is not of that form.
     """
     name, equals, values = text.partition("=")
     family, _, parameter = name.strip().rpartition(".")

@@ -15,7 +15,6 @@ from lrctl.registry.registry import registry
 
 
 def best_of_each(entries: Sequence[TrainedRun], notes: Sequence[str] = ()) -> Table:
-    """The schedules that a search ended with, best first: a row per entry of its results."""
     columns = ("schedule", "parameters", "train loss", "validation loss", "test loss", "tuning runs")
     rows = (
         (
@@ -49,5 +48,4 @@ def telling(schedule: ScheduleRecord) -> Iterator[tuple[str, Any]]:
 
 
 def setting(value: Any) -> str:
-    """A parameter's value, short."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

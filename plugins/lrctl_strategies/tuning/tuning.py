@@ -40,7 +40,6 @@ class Tuning:
     given: bool = False
 
     def loss(self, run: Ended) -> float:
-        """The loss that choices are made by."""
         return run.validation_loss if self.metric == "validation" else run.train_loss
 
     @property
@@ -80,7 +79,6 @@ class Tuning:
         return None if value in values else value
 
     def entry(self, best: Ended) -> TrainedRun:
-        """The shape's entry in the results."""
         losses = ("train_loss", "validation_loss", "test_loss")
         tried = [
             {"parameter": name, "value": value, **{loss: getattr(run, loss) for loss in losses}}
