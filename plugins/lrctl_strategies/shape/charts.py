@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series, stem
 from lrctl_strategies.intervals import band
+from lrctl_strategies.shape.result import SettingResult
 from lrctl_strategies.shape.tables import named
-
-if TYPE_CHECKING:
-    from lrctl_strategies.shape.result import SettingResult
 
 POINTS = 200
 """At how many points of the run a shape is drawn."""
@@ -23,26 +22,26 @@ Document = Mapping[str, Any]
 
 
 def of_search(searched: SettingResult, document: Document) -> tuple[Chart, ...]:
-    overlaid = shapes("shapes", "The best shapes", [(each.name, each.shape) for each in searched.ranked])
-    drawn = (families(document), overlaid, ecdf(document), heat(searched))
+    best = [(each.space.name, each.shape) for each in searched.ranked]
+    drawn = (families(document), overlaid("shapes", "The best shapes", best), ecdf(document), heat(searched))
     return (*drawn, sweeps(document)) if document["sweeps"] else drawn
 
 
 def of_settings(results: Sequence[SettingResult], documents: Sequence[Document]) -> tuple[Chart, ...]:
-    best = [(f"{each.setting.label}: {each.best.name}", each.best.shape) for each in results]
+    best = [(f"{each.setting.label}: {each.best.space.name}", each.best.shape) for each in results]
     return (
         losses(documents),
-        shapes("shapes", "The best shape in each setting", best),
-        *(of_family(name, results) for name in dict.fromkeys(each.best.name for each in results)),
+        overlaid("shapes", "The best shape in each setting", best),
+        *(of_family(name, results) for name in dict.fromkeys(each.best.space.name for each in results)),
     )
 
 
 def of_family(name: str, results: Sequence[SettingResult]) -> Chart:
-    best = [(each.setting.label, next(one.shape for one in each.ranked if one.name == name)) for each in results]
-    return shapes(stem(f"shapes-{name}"), f"The best shape of {name} in each setting", best)
+    best = [(each.setting.label, next(one.shape for one in each.ranked if one.space.name == name)) for each in results]
+    return overlaid(stem(f"shapes-{name}"), f"The best shape of {name} in each setting", best)
 
 
-def shapes(name: str, title: str, labelled: Sequence[tuple[str, Any]]) -> Chart:
+def overlaid(name: str, title: str, labelled: Sequence[tuple[str, Any]]) -> Chart:
     series = []
     for label, shape in labelled:
         # An update's LR is that of the step's beginning; the value at the end of the run belongs to none.
@@ -115,8 +114,3 @@ def losses(documents: Sequence[Document]) -> Chart:
     told = "The median over fresh seeds with its 95 % bootstrap interval, in each setting."
     ticks = tuple(each["setting"] for each in documents)
     return Chart("settings", "Loss in each setting", "lines", "", "loss", told, series, ticks=ticks)
-
-
-def finite(loss: float) -> float | None:
-    """A loss, or None for one that is not finite."""
-    return loss if math.isfinite(loss) else None

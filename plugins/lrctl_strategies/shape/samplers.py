@@ -61,7 +61,12 @@ class Optuna:
     at_once = AT_ONCE
 
     def __init__(self, space: Space, seed: int, sampler: str) -> None:
-        optuna = imported()
+        try:
+            import optuna
+        except ImportError as error:
+            raise MissingError(
+                "--sampler: all but random are Optuna's, which is not installed; run: pip install 'lrctl[optuna]'"
+            ) from error
         made = {"tpe": "TPESampler", "gp": "GPSampler", "cmaes": "CmaEsSampler", "qmc": "QMCSampler"}[sampler]
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with warnings.catch_warnings():  # some of them are experimental, as Optuna says each time
@@ -96,17 +101,6 @@ def sampler(name: Name, space: Space, seed: int) -> Sampler:
         )
     # A family with one shape only has nothing to learn.
     return Random(space, seed) if name == "random" or not space.free else Optuna(space, seed, name)
-
-
-def imported() -> Any:
-    """Optuna."""
-    try:
-        import optuna
-    except ImportError as error:
-        raise MissingError(
-            "--sampler: all but random are Optuna's, which is not installed; run: pip install 'lrctl[optuna]'"
-        ) from error
-    return optuna
 
 
 def word(name: str) -> int:

@@ -12,8 +12,7 @@ from typing import Any, get_type_hints
 
 from lrctl.contracts.axes import Axis, axes
 from lrctl.errors import UsageError, unknown
-from lrctl_strategies.contenders import parsed
-from lrctl_strategies.families import check_tunable, in_fractions
+from lrctl_strategies.families import check_tunable, in_fractions, parsed
 from lrctl_strategies.unit_cube import placed, scaled
 
 Point = tuple[float, ...]
@@ -142,10 +141,3 @@ def space(text: str, steps: int, flag: str = "--family") -> Space:
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
     return made
-
-
-def nothing_drawn(space: Space) -> UsageError:
-    return UsageError(
-        f"--family {space.name}: it refuses every shape that was drawn, as where its lengths do not fit into the run; "
-        "draw more with --shapes, or set one of them"
-    )

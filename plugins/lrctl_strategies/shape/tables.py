@@ -7,7 +7,7 @@ from statistics import fmean, median
 from typing import Any
 
 from lrctl.analysis.statistics import LEVEL
-from lrctl.contracts.table import Table, number, probability, signed
+from lrctl.contracts.table import Table, interval, number, probability, signed
 
 Document = Mapping[str, Any]
 
@@ -30,16 +30,16 @@ def ranked(document: Document, of: str) -> Table:
             f"{each['base_lr']:.3g}" + "!" * each["edge"],
             number(each["score"]),
             number(each["loss"]),
-            span(each["interval"]),
+            interval(each["interval"], number),
             number(fmean(each["test_losses"])),
             str(each["shapes"]),
         )
         for each in document["families"]
     )
+    lost = f", {n} of which diverged and count as +inf." if (n := document["runs_diverged"]) else "."
     columns = ("family", "best shape", "base LR", "score", "fresh seeds", "95 %", "test loss", "shapes")
     told = [
-        f"Score: the median over the seeds of the search, which picked the shapes; {document['runs']} runs"
-        + diverged(document),
+        f"Score: the median over the seeds of the search, which picked the shapes; {document['runs']} runs{lost}",
         "Fresh seeds: the median over seeds that had no part in that, which ranks the families; bootstrap interval.",
         "Tuned: shapes on the family's grid, at the same base LRs, with the same seeds and chosen alike.",
     ]
@@ -48,14 +48,15 @@ def ranked(document: Document, of: str) -> Table:
     return Table(f"The best shape of each family{of}", columns, rows, tuple(told))
 
 
-def diverged(document: Document) -> str:
-    n = document["runs_diverged"]
-    return f", {n} of which diverged and count as +inf." if n else "."
-
-
 def compared(document: Document, of: str) -> Table:
     rows = tuple(
-        (each["against"], signed(each["difference"]), span(each["interval"]), probability(each["p"]), each["verdict"])
+        (
+            each["against"],
+            signed(each["difference"]),
+            interval(each["interval"], number),
+            probability(each["p"]),
+            each["verdict"],
+        )
         for each in document["against"]
     )
     best = document["against"][0]["best"]
@@ -72,9 +73,9 @@ def sweeps(document: Document, of: str) -> Table:
     for each in document["sweeps"]:
         best = min(each["points"], key=lambda point: point["difference"])
         values = ", ".join(f"{point['value']:.3g}" for point in each["points"])
-        told = "better" if best["better"] else "not better"
+        told, error = "better" if best["better"] else "not better", interval(best["interval"], number)
         own, other = f"{each['value']:.3g}", f"{best['value']:.3g}"
-        rows.append((each["parameter"], own, values, other, signed(best["difference"]), span(best["interval"]), told))
+        rows.append((each["parameter"], own, values, other, signed(best["difference"]), error, told))
     columns = ("parameter", "best shape has", "also tried", "best of these", "difference", "95 %", "verdict")
     hidden = f"one by less than {unseen(document):.2g} would not show"
     ending = {
@@ -126,7 +127,3 @@ def named(document: Document, name: str) -> Document:
 
 def settings(values: Mapping[str, float]) -> str:
     return " ".join(f"{name}={value:.3g}" for name, value in values.items())
-
-
-def span(interval: Sequence[float] | None) -> str:
-    return "none" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"

@@ -138,11 +138,14 @@ class Trials:
         found = result.metrics["validation"]["loss"] if self.metric == "validation" else result.stage_losses[0]
         return found if math.isfinite(found) and math.isfinite(result.stage_losses[0]) else math.inf
 
-    def score(self, shape: Any, seeds: Sequence[int] | None = None) -> Score:
-        """A shape's score over these seeds, or all that were tried; a base LR without all of them does not count."""
-        by_lr = {lr: of for lr, of in self.losses.get(shape, {}).items() if seeds is None or of.keys() >= set(seeds)}
+    def tried(self, shape: Any, seeds: Sequence[int]) -> list[float]:
+        """The base LRs, ascending, that a shape was tried at with all of these seeds."""
+        return sorted(lr for lr, of in self.losses.get(shape, {}).items() if of.keys() >= set(seeds))
+
+    def score(self, shape: Any, seeds: Sequence[int]) -> Score:
+        """A shape's score over these seeds; a base LR without all of them does not count."""
         # A median that skipped what diverged would make shapes look good that diverge half of the time.
-        medians = {lr: median(of[seed] for seed in seeds or of) for lr, of in sorted(by_lr.items())}
+        medians = {lr: median(self.losses[shape][lr][seed] for seed in seeds) for lr in self.tried(shape, seeds)}
         if not medians:
             return Score(math.inf, self.grid[0])
         best = min(medians, key=lambda lr: medians[lr])
@@ -151,8 +154,7 @@ class Trials:
 
     def rated(self, shape: Any, seeds: Sequence[int]) -> Score:
         """A shape's score over the seeds of the search, or over the first where halving gave up on it before."""
-        tried = self.losses.get(shape, {}).values()
-        return self.score(shape, seeds if any(of.keys() >= set(seeds) for of in tried) else seeds[:1])
+        return self.score(shape, seeds if self.tried(shape, seeds) else seeds[:1])
 
     def median_at(self, shape: Any, base_lr: float, seeds: Sequence[int]) -> float | None:
         """A shape's median loss at a base LR over those of the seeds that were tried; None if it is not finite."""
@@ -173,6 +175,6 @@ class Trials:
         score = self.score(shape, seeds)
         if not score.edge or not math.isfinite(score.loss):
             return []
-        tried = sorted(lr for lr, of in self.losses[shape].items() if of.keys() >= set(seeds))
+        tried = self.tried(shape, seeds)
         lr = extended(tried, UNBOUNDED, up=score.base_lr == tried[-1])
         return [Trial(shape, lr, seed) for seed in seeds]
