@@ -9,7 +9,7 @@ from typing import Any
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import UsageError, unknown
-from lrctl_strategies.contenders import contender
+from lrctl_strategies.families import contender
 from lrctl_strategies.greedy.params import GREEDY, GreedyComparison, own_lr
 from lrctl_strategies.greedy.protocol import STAGES
 

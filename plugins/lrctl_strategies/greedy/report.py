@@ -15,8 +15,7 @@ from lrctl.registry.schedules import recorded
 from lrctl_strategies.greedy import tables
 from lrctl_strategies.greedy.entries import OWN, Entry
 from lrctl_strategies.greedy.params import GREEDY
-from lrctl_strategies.greedy.protocol import Row, label, minus, summed_up
-from lrctl_strategies.greedy.recorded import DELTAS
+from lrctl_strategies.greedy.protocol import DELTAS, Row, label, summed_up
 
 NEXT = "lrctl report RUN for the loss and LR histories; lrctl baseline for schedules whose LR is tuned"
 
@@ -72,9 +71,15 @@ def pairs(ran: Sequence[EntryResult]) -> list[tuple[EntryResult, EntryResult]]:
 
 
 def row(ours: EntryResult, other: EntryResult, margin: float) -> Row:
-    deltas = [minus(theirs, mine) for theirs, mine in zip(other.losses, ours.losses, strict=True)]
+    deltas = differences(ours, other)
     about = {"optimizer": other.entry.optimizer, "scheduler": other.entry.name, "seed": other.entry.seed}
     return Row(tuple(label(delta, margin) for delta in deltas), deltas[-1], about)
+
+
+def differences(ours: EntryResult, other: EntryResult) -> list[float]:
+    """The other's loss minus ours at each stage; NaN where one is not finite."""
+    deltas = [theirs - mine for theirs, mine in zip(other.losses, ours.losses, strict=True)]
+    return [delta if math.isfinite(delta) else math.nan for delta in deltas]
 
 
 def json_of(row: Row, ours: EntryResult, other: EntryResult) -> dict[str, Any]:
@@ -95,9 +100,9 @@ def as_csv(compared: Sequence[tuple[tuple[EntryResult, EntryResult], Row]]) -> D
     columns = ("optimizer", "scheduler", "seed", "initial_lr", *DELTAS)
     rows = []
     for (ours, other), each in compared:
-        deltas = (minus(theirs, mine) for theirs, mine in zip(other.losses, ours.losses, strict=True))
+        deltas = ("" if math.isnan(delta) else repr(delta) for delta in differences(ours, other))
         about = (*each.about.values(), params_of(ours.entry.schedule)["initial_lr"])
-        rows.append((*map(str, about), *("" if math.isnan(delta) else repr(delta) for delta in deltas)))
+        rows.append((*map(str, about), *deltas))
     return DataFile("rows", columns, tuple(rows))
 
 

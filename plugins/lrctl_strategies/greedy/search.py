@@ -12,8 +12,7 @@ from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Work
 from lrctl_strategies.greedy import tables
 from lrctl_strategies.greedy.entries import Entry, entries
 from lrctl_strategies.greedy.params import GreedyComparison
-from lrctl_strategies.greedy.protocol import summed_up
-from lrctl_strategies.greedy.recorded import parse
+from lrctl_strategies.greedy.protocol import parse, summed_up
 from lrctl_strategies.greedy.report import EntryResult, answer
 
 
