@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
@@ -17,27 +17,6 @@ from lrctl.contracts.strategy import Batch, Work
 from lrctl.contracts.table import number
 
 Knots = tuple[tuple[int, float], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """What a run is scored by after its last step.
-
-    Attributes:
-        score_batches: how many reserved batches of training data; 0: validation loss.
-    """
-
-    score_batches: int
-
-    def job(self, start: int, stop: int, schedule: PiecewiseLinear, parent: str | None) -> SegmentJob:
-        if self.score_batches:
-            return SegmentJob(start, stop, schedule, parent, score_batches=self.score_batches)
-        return SegmentJob(start, stop, schedule, parent, evaluate=("validation",))
-
-    def score(self, result: JobResult) -> float:
-        """The score of a job; +inf if it is not finite."""
-        score = result.score if self.score_batches else result.metrics["validation"]["loss"]
-        return score if score is not None and math.isfinite(score) else math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +45,8 @@ class Rollouts:
 
     Attributes:
         steps: of a whole run.
+        score_batches: the reserved batches of training data that a run is scored by after its last step; 0: validation
+            loss.
         budget: full runs that no run that is attempted goes beyond.
         max_lr: no LR above this is tried.
         at: the steps of the knots, ascending, all within the run.
@@ -75,7 +56,7 @@ class Rollouts:
     """
 
     steps: int
-    judge: Judge
+    score_batches: int
     budget: float = math.inf
     max_lr: float | None = None
     at: tuple[int, ...] = ()
@@ -91,6 +72,21 @@ class Rollouts:
     @property
     def spent(self) -> float:
         return self.spent_steps / self.steps
+
+    @property
+    def scoring(self) -> float:
+        """Steps that a score counts as."""
+        return FORWARD * self.score_batches
+
+    def scored(self, job: SegmentJob) -> SegmentJob:
+        if self.score_batches:
+            return replace(job, score_batches=self.score_batches)
+        return replace(job, evaluate=("validation",))
+
+    def score(self, result: JobResult) -> float:
+        """The score of a job; +inf if it is not finite."""
+        score = result.score if self.score_batches else result.metrics["validation"]["loss"]
+        return score if score is not None and math.isfinite(score) else math.inf
 
     def lr(self, lrs: Sequence[float], knot: int) -> float:
         """The LR at knot number `knot` of the run that is given by the LRs at its first knots."""
@@ -127,7 +123,7 @@ class Rollouts:
         missing = {knots[:n] for knots in wanted for n in range(2, len(knots) + 1) if knots[:n] not in self.keys}
         scored = sum(knots[-1][0] == self.steps for knots in missing)
         trained = sum(knots[-1][0] - knots[-2][0] for knots in missing)
-        return (trained + FORWARD * self.judge.score_batches * scored) / self.steps
+        return (trained + self.scoring * scored) / self.steps
 
     def roll(self, moves: Sequence[tuple[str, Sequence[float]]]) -> Work[list[Rollout]]:
         """Train runs, each from the last knot up to which it is known; several go side by side."""
@@ -145,8 +141,8 @@ class Rollouts:
                 self.keys |= {knots: result.key for knots, result in zip(parts, results, strict=True)}
                 self.spent_steps += sum(job.stop - job.start for job in jobs)
                 if n == whole:
-                    scores = {knots: self.judge.score(result) for knots, result in zip(parts, results, strict=True)}
-        self.spent_steps += FORWARD * self.judge.score_batches * len(scores)
+                    scores = {knots: self.score(result) for knots, result in zip(parts, results, strict=True)}
+        self.spent_steps += self.scoring * len(scores)
         known = {rollout.knots: rollout.score for rollout in self.tried} | scores
         done = [
             Rollout(move, tuple(lrs), knots, known[knots], self.keys[knots], self.spent)
@@ -157,11 +153,8 @@ class Rollouts:
 
     def job(self, knots: Knots) -> SegmentJob:
         (start, _), (stop, _) = knots[-2:]
-        parent = self.keys.get(knots[:-1])
-        schedule = PiecewiseLinear(knots)
-        if stop == self.steps:
-            return self.judge.job(start, stop, schedule, parent)
-        return SegmentJob(start, stop, schedule, parent)
+        job = SegmentJob(start, stop, PiecewiseLinear(knots), self.keys.get(knots[:-1]))
+        return self.scored(job) if stop == self.steps else job
 
     def needed(self, wanted: Sequence[Knots]) -> frozenset[str]:
         """The checkpoints that these runs, or a later one that branches off the best, may go on from."""

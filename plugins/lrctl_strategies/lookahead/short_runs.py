@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from lrctl.contracts.job import FORWARD
+from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch, Work
 from lrctl.errors import NoValidCandidateError, UsageError
+from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.rollouts import Rollouts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from lrctl_strategies.lookahead.params import Lookahead
 
 SHRINK = 0.3
 """The best LR of a run is taken to be that of a short one times (share of the run) ** this, where noise limits it."""
@@ -105,10 +100,10 @@ def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
 
 
 def untrained(rollouts: Rollouts, short: ShortRuns) -> Work[None]:
-    job = rollouts.judge.job(0, 0, PiecewiseLinear(((0, 0.0),)), None)
-    (result,) = yield Batch("the model before any training", [replace(job, checkpoint=False)], judge=False)
-    short.untrained = rollouts.judge.score(result)
-    rollouts.spent_steps += FORWARD * rollouts.judge.score_batches
+    job = rollouts.scored(SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), checkpoint=False))
+    (result,) = yield Batch("the model before any training", [job], judge=False)
+    short.untrained = rollouts.score(result)
+    rollouts.spent_steps += rollouts.scoring
 
 
 def train(rollouts: Rollouts, short: ShortRuns, wanted: Sequence[tuple[int, float]]) -> Work[None]:
@@ -116,11 +111,11 @@ def train(rollouts: Rollouts, short: ShortRuns, wanted: Sequence[tuple[int, floa
         return
     stop = short.stop
     ramps = [PiecewiseLinear(((0, 0.0), (rise, lr), (stop, 0.0))) for rise, lr in wanted]
-    jobs = [replace(rollouts.judge.job(0, stop, ramp, None), checkpoint=False) for ramp in ramps]
+    jobs = [rollouts.scored(SegmentJob(0, stop, ramp, checkpoint=False)) for ramp in ramps]
     told = ", ".join(f"LR {lr:.3g} after {rise} steps" for rise, lr in wanted)
     results = yield Batch(f"short runs of {stop} steps: {told}", jobs, judge=False)
-    short.scores |= {each: rollouts.judge.score(result) for each, result in zip(wanted, results, strict=True)}
-    rollouts.spent_steps += len(jobs) * (stop + FORWARD * rollouts.judge.score_batches)
+    short.scores |= {each: rollouts.score(result) for each, result in zip(wanted, results, strict=True)}
+    rollouts.spent_steps += len(jobs) * (stop + rollouts.scoring)
 
 
 def factor(grid: Collection[float]) -> float:
