@@ -19,10 +19,9 @@ from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
 from lrctl.testing import play
-from lrctl_strategies.closed_form.convex_bound import bound
 from lrctl_strategies.closed_form.fitting import fit
 from lrctl_strategies.closed_form.params import FitClosedForm
-from lrctl_strategies.closed_form.prediction import predicted
+from lrctl_strategies.closed_form.prediction import bound, predicted
 from lrctl_strategies.closed_form.search import fit_closed_form
 from lrctl_strategies.families import every_tunable
 from searches import search, smoke

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, Refine, check_grid
-from lrctl_strategies.tuning.start import own_grid
+from lrctl_strategies.tuning.tuning import own_grid
 
 
 @dataclass(frozen=True, slots=True)

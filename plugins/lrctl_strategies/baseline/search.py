@@ -11,7 +11,7 @@ from dataclasses import replace
 from lrctl.contracts.strategy import RunSpec, Search
 from lrctl_strategies.baseline.params import Baseline
 from lrctl_strategies.tuning.side_by_side import SideBySide
-from lrctl_strategies.tuning.start import check_own_grids, start
+from lrctl_strategies.tuning.tuning import check_own_grids, start
 
 NEXT = "lrctl compare with a search's run, over a few seeds; lrctl export RUN --to torch for your own project"
 

@@ -8,7 +8,7 @@ from typing import Any
 from lrctl.contracts.schedule import params_of
 from lrctl.contracts.table import Table
 from lrctl_strategies.closed_form.fitting import Fit
-from lrctl_strategies.tuning.tables import setting
+from lrctl_strategies.tuning.side_by_side import setting
 
 
 def entry(fitted: Fit) -> dict[str, Any]:

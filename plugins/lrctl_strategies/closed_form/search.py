@@ -23,8 +23,7 @@ from lrctl_strategies.closed_form.prediction import measured, predicted
 from lrctl_strategies.closed_form.report import closed_forms, entry
 from lrctl_strategies.families import check_tunable, every_tunable
 from lrctl_strategies.tuning.side_by_side import SideBySide
-from lrctl_strategies.tuning.start import start
-from lrctl_strategies.tuning.tuning import PEAK, Tuning, value_of
+from lrctl_strategies.tuning.tuning import PEAK, Tuning, start, value_of
 
 FOUND = "found"
 
