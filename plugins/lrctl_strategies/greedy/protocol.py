@@ -133,9 +133,6 @@ def parse(text: str, margin: float) -> list[Row]:
     Either `beat10`, `beat50`, `beat100` (Yes, Yes*, No, No*, DNF, in any case) and `delta`, the final one; or
     `delta10`, `delta50`, `delta100`, from which the labels are made with the margin. A delta is the other's loss minus
     GreedyLR's; empty stands for a run that did not finish. All other columns tell the rows apart.
-
-    Raises:
-        UsageError: a column is missing, or a cell holds something else; names the line.
     """
     reader = csv.DictReader(io.StringIO(text), restkey=MORE)
     columns = [name.strip() for name in reader.fieldnames or ()]
