@@ -27,9 +27,9 @@ def semilocal(p: SemiLocal, run: RunSpec) -> Search:
     for k in range(1, p.segments + 1):
         tolerance = Tolerance(eps_at(p, k, lr), share=p.eps_unit == "progress")
         jobs = [ramp(tau[k - 1], tau[k], lr, end, checkpoint) for end in candidates(p, lr)]
-        tried = yield from try_out(
-            p, jobs, tolerance, Batch(title(p, k, tolerance.eps), [], trace, tolerance=tolerance)
-        )
+        unit = "of progress" if tolerance.share else "nats"
+        title = f"segment {k} of {p.segments}, eps {tolerance.eps:.3g} {unit}"
+        tried = yield from try_out(p, jobs, tolerance, Batch(title, [], trace, tolerance=tolerance))
         segment = choose(p, k, tolerance, jobs, tried)
         lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
     knots = ((0, 0.0), *((segment.stop, segment.chosen) for segment in trace))
@@ -41,10 +41,6 @@ def semilocal(p: SemiLocal, run: RunSpec) -> Search:
         next=NEXT,
         summary={"eps_unit": p.eps_unit},
     )
-
-
-def title(p: SemiLocal, k: int, eps: float) -> str:
-    return f"segment {k} of {p.segments}, eps {eps:.3g} {'of progress' if p.eps_unit == 'progress' else 'nats'}"
 
 
 def boundaries(segments: int, steps: int) -> list[int]:

@@ -14,8 +14,6 @@ from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.semilocal.params import SemiLocal
 from lrctl_strategies.semilocal.search import semilocal
 
-SPLIT = "validation"
-
 
 @dataclass(slots=True)
 class TriedEps:
@@ -43,10 +41,15 @@ class TriedEps:
             assert found.schedule is not None
             # No step is left to train: the job evaluates its parent's weights.
             end = SegmentJob(
-                self.run.steps, self.run.steps, found.schedule, found.checkpoint, evaluate=(SPLIT,), checkpoint=False
+                self.run.steps,
+                self.run.steps,
+                found.schedule,
+                found.checkpoint,
+                evaluate=("validation",),
+                checkpoint=False,
             )
-            (result,) = yield Batch(f"{title}: {SPLIT} loss", [end], found.trace, self.kept())
-            self.answers[p.eps, p.decay] = result.metrics[SPLIT]["loss"], found
+            (result,) = yield Batch(f"{title}: validation loss", [end], found.trace, self.kept())
+            self.answers[p.eps, p.decay] = result.metrics["validation"]["loss"], found
         return self.answers[p.eps, p.decay][0]
 
     def kept(self) -> frozenset[str]:
@@ -74,13 +77,13 @@ def tune_eps(p: SemiLocal, run: RunSpec) -> Search:
     found = tried.answers[eps, decay][1]
     summary = {**found.summary, "eps": eps, "decay": decay, "tried": table}
     tables = (every_eps(table, eps, decay),)
-    return replace(found, chosen_by=f"{SPLIT} loss", next="", summary=summary, tables=tables)
+    return replace(found, chosen_by="validation loss", next="", summary=summary, tables=tables)
 
 
 def every_eps(tried: Sequence[Mapping[str, Any]], eps: float, decay: bool) -> Table:
     rows = ((f"{each['eps']:g}", policy(each["decay"]), number(each["validation_loss"])) for each in tried)
-    found = f"Found eps {eps:g} {policy(decay)}, chosen by {SPLIT} loss."
-    return Table("Every eps tried", ("eps", "policy", f"{SPLIT} loss"), tuple(rows), (found,))
+    found = f"Found eps {eps:g} {policy(decay)}, chosen by validation loss."
+    return Table("Every eps tried", ("eps", "policy", "validation loss"), tuple(rows), (found,))
 
 
 def policy(decay: bool) -> str:
