@@ -270,7 +270,7 @@ def test_each_fit_is_predicted_at_the_peak_that_is_best_for_it_where_the_schedul
     fits = [fit(family, HUMP, STEPS) for family in ("triangle", "constant", "linear")]
     factors = [
         bound([schedule(step) for step in range(STEPS)])[1]
-        for schedule in (HUMP, *(row.fit.schedule for row in predicted(fits, HUMP, STEPS, None)))
+        for schedule in (HUMP, *(each.schedule for each, _ in predicted(fits, HUMP, STEPS, None)))
     ]
     assert factors == pytest.approx([factors[0]] * 4)
 

@@ -15,9 +15,8 @@ from lrctl.contracts.axes import Axis
 from lrctl_strategies.unit_cube import lrs_at, scaled
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lrctl_strategies.unit_cube import Array
 
-    Array = np.ndarray[Any, Any]
     Coordinates = Sequence[float] | Array
 
 STARTS = 64

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lrctl.contracts.axes import with_peak
 from lrctl.contracts.job import SegmentJob
@@ -54,14 +54,6 @@ def bound(shape: Sequence[float], norms: Sequence[float] | None = None, distance
     return 2 * math.sqrt(a * b), math.sqrt(a / b)
 
 
-@dataclass(frozen=True, slots=True)
-class Predicted:
-    """A fit at the peak LR that the convex bound predicts, and the bound over that of the schedule it is fitted to."""
-
-    fit: Fit
-    bound: float
-
-
 def measured(schedule: Schedule, run: RunSpec) -> Work[tuple[float, ...]]:
     """The gradient norm at each step of a run with the schedule."""
     job = SegmentJob(0, run.steps, schedule, checkpoint=False, gradient_norms=True)
@@ -72,8 +64,10 @@ def measured(schedule: Schedule, run: RunSpec) -> Work[tuple[float, ...]]:
     return norms
 
 
-def predicted(fits: Sequence[Fit], schedule: Schedule, steps: int, norms: Sequence[float] | None) -> list[Predicted]:
-    """The fits with the convex bound of each at its own best base LR, the lowest first.
+def predicted(
+    fits: Sequence[Fit], schedule: Schedule, steps: int, norms: Sequence[float] | None
+) -> list[tuple[Fit, float]]:
+    """The fits at the base LR that is best by the convex bound of each, and that bound, the lowest first.
 
     The bound is relative to the schedule's own, and the base LR is set so that the schedule's own would be best for it:
     so neither the distance to the optimum nor the size of the gradients has to be known.
@@ -84,5 +78,5 @@ def predicted(fits: Sequence[Fit], schedule: Schedule, steps: int, norms: Sequen
     for each in (each for each in fits if value_of(each.schedule, PEAK)):
         value, factor = bound([each.schedule(step) for step in range(steps)], norms)
         peak = value_of(each.schedule, PEAK) * factor / found_factor
-        rows.append(Predicted(replace(each, schedule=with_peak(each.schedule, peak)), value / of_found))
-    return sorted(rows, key=lambda row: row.bound)
+        rows.append((replace(each, schedule=with_peak(each.schedule, peak)), value / of_found))
+    return sorted(rows, key=lambda row: row[1])

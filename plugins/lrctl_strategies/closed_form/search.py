@@ -6,23 +6,23 @@ a found one to a longer run (section 4.2, Figure 8). Here this is a command.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lrctl.contracts.axes import scalable, stretch
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, params_of
 from lrctl.contracts.strategy import RunSpec, Search, SearchResult
+from lrctl.contracts.table import Table
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import parse_schedule
 from lrctl_strategies.closed_form.fitting import Fit, fit, rank
 from lrctl_strategies.closed_form.params import FitClosedForm
 from lrctl_strategies.closed_form.prediction import measured, predicted
-from lrctl_strategies.closed_form.report import closed_forms, entry
 from lrctl_strategies.families import check_tunable, every_tunable
-from lrctl_strategies.tuning.side_by_side import SideBySide
+from lrctl_strategies.tuning.side_by_side import SideBySide, setting
 from lrctl_strategies.tuning.tuning import PEAK, Tuning, start, value_of
 
 FOUND = "found"
@@ -39,8 +39,8 @@ def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
         rows = predicted(fits, schedule, run.steps, norms)
         if not rows:
             raise UsageError("--predict: no family comes nearer to the schedule than no LR at all")
-        table = [entry(row.fit) | {"bound": row.bound} for row in rows]
-        fits = [row.fit for row in rows]
+        table = [entry(each) | {"bound": bound} for each, bound in rows]
+        fits = [each for each, _ in rows]
     summary, tables = {"fits": table}, (closed_forms(table),)
     if not (p.tune or p.stretch):
         return SearchResult(fits[0].schedule, None, next=NEXT, summary=summary, notes=notes, tables=tables)
@@ -106,3 +106,38 @@ def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> 
 def named(fitted: Fit) -> str:
     """What a fit is called in the results: a family without shape parameters is what it always is."""
     return fitted.family if fitted.parameters == (PEAK,) else f"{fitted.family}, fitted"
+
+
+def entry(fitted: Fit) -> dict[str, Any]:
+    return {
+        "family": fitted.family,
+        "params": params_of(fitted.schedule),
+        "error": fitted.error,
+        "parameters": len(fitted.parameters),
+        "fitted": list(fitted.parameters),
+    }
+
+
+def closed_forms(fits: Sequence[Mapping[str, Any]]) -> Table:
+    predicted = any("bound" in entry for entry in fits)
+    rows = (
+        (
+            entry["family"],
+            *([f"{entry['bound']:.4f}"] if predicted else []),
+            f"{entry['error']:.4f}",
+            str(entry["parameters"]),
+            " ".join(f"{name}={setting(entry['params'][name])}" for name in entry["fitted"]),
+        )
+        for entry in fits
+    )
+    notes = [
+        "Error: the root mean square of the difference over that of the schedule itself; 0 is the same schedule.",
+        "Each fitted parameter makes it smaller, which says nothing of how well the schedule trains.",
+    ]
+    if predicted:
+        notes += [
+            "Bound: from convex optimisation, at the shape's best peak_lr, over that of the schedule itself; below 1",
+            "predicts a better shape. Deep networks are not convex: it is a guess.",
+        ]
+    columns = ("family", *(["bound"] if predicted else []), "error", "parameters", "fitted")
+    return Table("Closed forms of the schedule", columns, tuple(rows), tuple(notes))
