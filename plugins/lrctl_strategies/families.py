@@ -46,9 +46,6 @@ def contender(text: str, where: str, initial_lr: float, steps: int, warmup: floa
     A family with a peak has it at the initial LR, and the warmup, in whole steps, if it takes one; with its other
     settings at their defaults, linear, cosine, polynomial and constant-with-warmup are those of transformers'
     `get_scheduler`.
-
-    Raises:
-        UsageError: there is no such family, it cannot begin at a given LR, or a setting does not fit it.
     """
     name, _, settings = text.partition(":")
     family = registry().get("schedule", name, where).target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lrctl.contracts.job import SegmentJob
@@ -75,9 +75,14 @@ def shortened(p: Lookahead, steps: int) -> tuple[int, tuple[int, ...]]:
 def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     """Try LRs, then rises, on short runs. Returns the LR for the whole run; `short` takes in what was found."""
     first = short.rises[0]
-    yield from untrained(rollouts, short)
+    untrained = rollouts.scored(SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), checkpoint=False))
+    (result,) = yield Batch("the model before any training", [untrained], judge=False)
+    short.untrained = rollouts.score(result)
+    rollouts.spent_steps += rollouts.scoring
     yield from train(rollouts, short, [(first, lr) for lr in sorted(set(p.grid)) if rollouts.allows(lr)])
-    while (further := beyond(short, first, factor(set(p.grid)))) is not None and rollouts.allows(further):
+    # The factor from one LR of the grid to the next, in the mean.
+    step = (max(p.grid) / min(p.grid)) ** (1 / (len(set(p.grid)) - 1)) if len(set(p.grid)) > 1 else 10**0.5
+    while (further := beyond(short, first, step)) is not None and rollouts.allows(further):
         yield from train(rollouts, short, [(first, further)])
     short.lr = short.best(first)
     if not math.isfinite(short.scores[first, short.lr]):
@@ -99,13 +104,6 @@ def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     return lr if rollouts.max_lr is None else min(lr, rollouts.max_lr)
 
 
-def untrained(rollouts: Rollouts, short: ShortRuns) -> Work[None]:
-    job = rollouts.scored(SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), checkpoint=False))
-    (result,) = yield Batch("the model before any training", [job], judge=False)
-    short.untrained = rollouts.score(result)
-    rollouts.spent_steps += rollouts.scoring
-
-
 def train(rollouts: Rollouts, short: ShortRuns, wanted: Sequence[tuple[int, float]]) -> Work[None]:
     if not wanted:
         return
@@ -116,11 +114,6 @@ def train(rollouts: Rollouts, short: ShortRuns, wanted: Sequence[tuple[int, floa
     results = yield Batch(f"short runs of {stop} steps: {told}", jobs, judge=False)
     short.scores |= {each: rollouts.score(result) for each, result in zip(wanted, results, strict=True)}
     rollouts.spent_steps += len(jobs) * (stop + rollouts.scoring)
-
-
-def factor(grid: Collection[float]) -> float:
-    """The factor from one LR of the grid to the next, in the mean."""
-    return (max(grid) / min(grid)) ** (1 / (len(grid) - 1)) if len(grid) > 1 else 10**0.5
 
 
 def beyond(short: ShortRuns, rise: int, step: float) -> float | None:

@@ -47,14 +47,9 @@ class RefinedFamily:
     """
 
     space: Space
-    shape: Any
-    base_lr: float
+    schedule: Any
     loss: float
     drawn_loss: float
-
-    @property
-    def schedule(self) -> Any:
-        return with_peak(self.shape, self.base_lr)
 
 
 def exact(p: ShapeSearch, run: RunSpec) -> Search:
@@ -99,8 +94,8 @@ def best_of(p: ShapeSearch, trials: Trials, family: Space) -> Work[RefinedFamily
     return RefinedFamily(family, *refined(trials, family, best, score.base_lr, score.loss), score.loss)
 
 
-def refined(trials: Trials, family: Space, shape: Any, base_lr: float, loss: float) -> tuple[Any, float, float]:
-    """A shape, its base LR and its loss once no small change of one parameter or of the base LR makes it better."""
+def refined(trials: Trials, family: Space, shape: Any, base_lr: float, loss: float) -> tuple[Any, float]:
+    """A shape at its base LR, and its loss, once no small change of one parameter or of the base LR makes it better."""
     for stride in STRIDES:
         factor = 1 + 2 * stride
         while True:
@@ -111,7 +106,7 @@ def refined(trials: Trials, family: Space, shape: Any, base_lr: float, loss: flo
             if not losses[best] < loss * (1 - 1e-9):
                 break
             (shape, base_lr), loss = tried[best], losses[best]
-    return shape, base_lr, loss
+    return with_peak(shape, base_lr), loss
 
 
 def optimum(run: RunSpec, start: Any) -> list[float]:
@@ -138,7 +133,7 @@ def entry(
 ) -> TrainedRun:
     """A family's best shape, or the optimum (None), as the results have it."""
     loss = result.metrics["test"]["loss"]
-    searched = {"drawn_loss": best.drawn_loss, "searched": best.space.values(best.shape)} if best else {}
+    searched = {"drawn_loss": best.drawn_loss, "searched": best.space.values(best.schedule)} if best else {}
     return TrainedRun(
         best.space.name if best else OPTIMUM,
         recorded(schedule),

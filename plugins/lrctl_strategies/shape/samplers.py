@@ -7,39 +7,19 @@ import math
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from lrctl.errors import MissingError
 from lrctl_strategies.shape.space import Point, Space
 
 Name = Literal["random", "tpe", "gp", "cmaes", "qmc"]
 
-AT_ONCE = 8
-"""How many points are asked for before the sampler is told how good they are: so many runs can go on in parallel."""
-
-
-class Sampler(Protocol):
-    """Draws the points of one family.
-
-    Attributes:
-        at_once: how many points it is asked for at a time; 0 is all, for one that does not look at the scores.
-    """
-
-    at_once: int
-
-    def ask(self, n: int) -> list[Point]:
-        """The next n points."""
-        ...
-
-    def tell(self, points: Sequence[Point], scores: Sequence[float]) -> None:
-        """How good the points were that it was last asked for; lower is better, +inf diverged."""
-        ...
-
 
 class Random:
     """Points drawn independently and uniformly: the first of them are the same however many are asked for."""
 
     at_once = 0
+    """How many points it is asked for at a time; 0 is all, since it does not look at the scores."""
 
     def __init__(self, space: Space, seed: int) -> None:
         import numpy as np
@@ -58,7 +38,8 @@ class Random:
 class Optuna:
     """Points by a sampler of Optuna, which learns from the scores."""
 
-    at_once = AT_ONCE
+    at_once = 8
+    """So many points it is asked for before it is told how good they are: so many runs can go on in parallel."""
 
     def __init__(self, space: Space, seed: int, sampler: str) -> None:
         try:
@@ -83,8 +64,9 @@ class Optuna:
         return [tuple(trial.params[name] for name in self.names) for trial in self.waiting]
 
     def tell(self, points: Sequence[Point], scores: Sequence[float]) -> None:
-        """How good the points were that it was last asked for; what diverged counts as far worse than the worst so far.
+        """How good the points were that it was last asked for: lower is better, +inf diverged.
 
+        What diverged counts as far worse than the worst so far.
         Optuna takes no loss that is not finite, and what it is told to have failed its samplers go on to draw.
         """
         self.worst = max([self.worst, *filter(math.isfinite, scores)])
@@ -92,7 +74,7 @@ class Optuna:
             self.study.tell(trial, score if math.isfinite(score) else 2 * abs(self.worst) + 1)
 
 
-def sampler(name: Name, space: Space, seed: int) -> Sampler:
+def sampler(name: Name, space: Space, seed: int) -> Random | Optuna:
     """The sampler of that name for a family."""
     # Optuna imports it only once its CMA-ES has something to learn from, in the middle of a search.
     if name == "cmaes" and find_spec("cmaes") is None:

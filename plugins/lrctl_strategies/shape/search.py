@@ -44,7 +44,7 @@ def search(p: ShapeSearch, run: RunSpec, setting: Setting) -> Work[SettingResult
     references = [reference(text, setting.steps) for text in dict.fromkeys(p.against)]
     rate = partial(by_halving, trials, seeds=seeds, top=p.top) if p.halving else partial(in_full, trials, seeds=seeds)
     shapes = yield from draw(p, trials, spaces, seeds, rate)
-    gridded = {each.name: list(dict.fromkeys(each.gridded())) for each in references}
+    gridded = {each.name: each.gridded() for each in references}
     # Never by halving: a weak reference would flatter what is compared with it.
     yield from in_full(trials, gridded, seeds)
     shapes |= gridded

@@ -31,10 +31,6 @@ class Trial:
     base_lr: float
     seed: int
 
-    @property
-    def schedule(self) -> Any:
-        return with_peak(self.shape, self.base_lr)
-
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -119,7 +115,7 @@ class Trials:
         return SegmentJob(
             0,
             steps,
-            trial.schedule,
+            with_peak(trial.shape, trial.base_lr),
             evaluate=("validation", "test") if last else ("validation",),
             checkpoint=False,
             seed=None if trial.seed == self.run.seed else trial.seed,

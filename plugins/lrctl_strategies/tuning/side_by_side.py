@@ -23,12 +23,7 @@ EXTENSIONS = 8
 
 @dataclass(slots=True)
 class SideBySide:
-    """Shapes that are tuned together, so that their runs can share what is equal.
-
-    Attributes:
-        steps: of each run.
-        trained: the steps of each job so far, by key.
-    """
+    """Shapes that are tuned together, so that their runs can share what is equal; `trained`: steps by job key."""
 
     shapes: list[Tuning]
     steps: int
