@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series, stem
 from lrctl_strategies.intervals import band
 from lrctl_strategies.shape.result import SettingResult
-from lrctl_strategies.shape.tables import named
+from lrctl_strategies.shape.tables import Document, named
 
 POINTS = 200
 """At how many points of the run a shape is drawn."""
 
 MAPPED = 16
 """How many shapes the heat map shows, the best ones."""
-
-Document = Mapping[str, Any]
 
 
 def of_search(searched: SettingResult, document: Document) -> tuple[Chart, ...]:
@@ -29,16 +27,11 @@ def of_search(searched: SettingResult, document: Document) -> tuple[Chart, ...]:
 
 def of_settings(results: Sequence[SettingResult], documents: Sequence[Document]) -> tuple[Chart, ...]:
     best = [(f"{each.setting.label}: {each.best.space.name}", each.best.shape) for each in results]
-    return (
-        losses(documents),
-        overlaid("shapes", "The best shape in each setting", best),
-        *(of_family(name, results) for name in dict.fromkeys(each.best.space.name for each in results)),
-    )
-
-
-def of_family(name: str, results: Sequence[SettingResult]) -> Chart:
-    best = [(each.setting.label, next(one.shape for one in each.ranked if one.space.name == name)) for each in results]
-    return overlaid(stem(f"shapes-{name}"), f"The best shape of {name} in each setting", best)
+    drawn = [losses(documents), overlaid("shapes", "The best shape in each setting", best)]
+    for name in dict.fromkeys(each.best.space.name for each in results):
+        own = [(each.setting.label, one.shape) for each in results for one in each.ranked if one.space.name == name]
+        drawn.append(overlaid(stem(f"shapes-{name}"), f"The best shape of {name} in each setting", own))
+    return tuple(drawn)
 
 
 def overlaid(name: str, title: str, labelled: Sequence[tuple[str, Any]]) -> Chart:

@@ -32,12 +32,10 @@ class Random:
         return [tuple(self.numbers.random_sample(self.dimensions).tolist()) for _ in range(n)]
 
     def tell(self, points: Sequence[Point], scores: Sequence[float]) -> None:
-        """It does not look at them."""
+        """How good the points were that it was last asked for; it does not look at that."""
 
 
 class Optuna:
-    """Points by a sampler of Optuna, which learns from the scores."""
-
     at_once = 8
     """So many points it is asked for before it is told how good they are: so many runs can go on in parallel."""
 
@@ -75,7 +73,6 @@ class Optuna:
 
 
 def sampler(name: Name, space: Space, seed: int) -> Random | Optuna:
-    """The sampler of that name for a family."""
     # Optuna imports it only once its CMA-ES has something to learn from, in the middle of a search.
     if name == "cmaes" and find_spec("cmaes") is None:
         raise MissingError(

@@ -6,6 +6,7 @@ Source: "What do near-optimal learning rate schedules look like?" (arXiv 2603.10
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 
 from lrctl.contracts.strategy import RunSpec, Search, Work
@@ -16,7 +17,7 @@ from lrctl_strategies.shape.params import ShapeSearch
 from lrctl_strategies.shape.report import answer
 from lrctl_strategies.shape.result import RankedFamily, SettingResult
 from lrctl_strategies.shape.settings import Setting, settings
-from lrctl_strategies.shape.space import reference, space
+from lrctl_strategies.shape.space import space
 from lrctl_strategies.shape.sweep import sweep
 from lrctl_strategies.shape.trials import Trial, Trials
 
@@ -41,7 +42,8 @@ def search(p: ShapeSearch, run: RunSpec, setting: Setting) -> Work[SettingResult
     seeds = tuple(range(run.seed, run.seed + p.seeds))
     fresh = tuple(range(seeds[-1] + 1, seeds[-1] + 1 + p.fresh_seeds))
     spaces = {text: space(text, setting.steps) for text in dict.fromkeys(p.family)}
-    references = [reference(text, setting.steps) for text in dict.fromkeys(p.against)]
+    against = [space(text, setting.steps, "--against") for text in dict.fromkeys(p.against)]
+    references = [replace(each, name=f"tuned {each.name}", reference=True) for each in against]
     rate = partial(by_halving, trials, seeds=seeds, top=p.top) if p.halving else partial(in_full, trials, seeds=seeds)
     shapes = yield from draw(p, trials, spaces, seeds, rate)
     gridded = {each.name: each.gridded() for each in references}

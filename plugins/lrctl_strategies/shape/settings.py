@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.strategy import RunSpec
@@ -79,7 +78,6 @@ def setting(values: Mapping[str, float], run: RunSpec, *, independent: bool) -> 
 
 
 def changed(changes: Mapping[str, float], run: RunSpec) -> OptimizerSettings:
-    """The recipe's optimizer with other settings."""
     if run.optimizer is None:
         raise UsageError(
             "--vary optimizer.*, --weight-decay: the workload brings its own optimizer; "
@@ -88,7 +86,12 @@ def changed(changes: Mapping[str, float], run: RunSpec) -> OptimizerSettings:
     settings = run.optimizers[run.optimizer]
     own = asdict(settings)
     for name, value in changes.items():
-        check_value(name, value, own)
+        # What the optimizer would refuse in the middle of the search.
+        if (name in BETAS or name == "momentum") and not 0 <= value < 1:
+            raise UsageError(f"--vary optimizer.{name}: must be in [0, 1), got {value:g}")
+        default = own.get(name, 0.0)
+        if value < 0 and not (isinstance(default, float) and default < 0):
+            raise UsageError(f"--vary optimizer.{name}: must be at least 0, got {value:g}")
         if name in BETAS and "betas" in own:
             betas = list(own["betas"])
             betas[BETAS[name]] = value
@@ -99,12 +102,3 @@ def changed(changes: Mapping[str, float], run: RunSpec) -> OptimizerSettings:
         else:
             own[name] = value
     return replace(settings, **own)
-
-
-def check_value(name: str, value: float, own: Mapping[str, Any]) -> None:
-    """Refuse a value that the optimizer would refuse in the middle of the search."""
-    if (name in BETAS or name == "momentum") and not 0 <= value < 1:
-        raise UsageError(f"--vary optimizer.{name}: must be in [0, 1), got {value:g}")
-    default = own.get(name, 0.0)
-    if value < 0 and not (isinstance(default, float) and default < 0):
-        raise UsageError(f"--vary optimizer.{name}: must be at least 0, got {value:g}")

@@ -87,11 +87,6 @@ class Space:
                     yield other
 
 
-def reference(text: str, steps: int) -> Space:
-    """The family that `--against` names."""
-    return replace(space(text, steps, "--against"), name=f"tuned {text}", reference=True)
-
-
 def space(text: str, steps: int, flag: str = "--family") -> Space:
     """The family `NAME` or `NAME:setting=value,...`, where a value of `?` means that it is searched.
 

@@ -91,7 +91,6 @@ class Trials:
         self.losses.setdefault(trial.shape, {}).setdefault(trial.base_lr, {})[trial.seed] = loss
 
     def known(self, trial: Trial, last: bool) -> bool:
-        """Whether the loss of a trial is known, and the test loss if that is asked for."""
         if self.run.exact:
             return trial.base_lr in self.losses.get(trial.shape, {})
         return trial in self.results and (not last or "test" in self.results[trial].metrics)
