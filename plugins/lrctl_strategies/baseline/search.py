@@ -20,6 +20,4 @@ def baseline(p: Baseline, run: RunSpec) -> Search:
     """Tune each family, and answer with the one that ended best."""
     shapes = [start(family, run.steps, p.grid, p.metric, p.axis) for family in dict.fromkeys(p.family)]
     check_own_grids(p.axis, shapes)
-    side_by_side = SideBySide(shapes, run.steps)
-    yield from side_by_side.search(p.refine)
-    return replace(side_by_side.answer(p.metric), next=NEXT)
+    return replace((yield from SideBySide(shapes, run.steps).search(p.metric, p.refine)), next=NEXT)

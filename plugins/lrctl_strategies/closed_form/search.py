@@ -44,16 +44,13 @@ def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
     summary, tables = {"fits": table}, (closed_forms(table),)
     if not (p.tune or p.stretch):
         return SearchResult(fits[0].schedule, None, next=NEXT, summary=summary, notes=notes, tables=tables)
-    side_by_side = SideBySide(shapes(p, schedule, fits, run.steps), run.steps)
-    yield from side_by_side.search(p.refine)
-    tuned = side_by_side.answer(p.metric)
+    tuned = yield from SideBySide(shapes(p, schedule, fits, run.steps), run.steps).search(p.metric, p.refine)
     return replace(
         tuned, summary={**summary, **tuned.summary}, notes=(*notes, *tuned.notes), tables=(*tables, *tuned.tables)
     )
 
 
 def fitted(named: Sequence[str], schedule: Schedule, steps: int) -> tuple[list[Fit], tuple[str, ...]]:
-    """The families that are named, or all, fitted and ranked; and what could not be fitted."""
     for family in named:
         check_tunable(family)
     fits, notes = [], []
@@ -87,7 +84,6 @@ def given(p: FitClosedForm, run: RunSpec) -> Any:
 
 
 def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> list[Tuning]:
-    """What is trained: the schedule, the best fits and the baselines."""
     grid = tuple(sorted(p.grid))
     peaks = grid if p.stretch else (value_of(schedule, PEAK),)
     own = Tuning(FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.metric, given=not p.stretch)

@@ -9,7 +9,7 @@ from typing import Any
 from lrctl.contracts.axes import Fixed
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.schedule import ScheduleRecord
-from lrctl.contracts.strategy import SearchResult, TrainedRun, Work
+from lrctl.contracts.strategy import Search, SearchResult, TrainedRun, Work
 from lrctl.contracts.table import Table, number
 from lrctl.errors import NoValidCandidateError
 from lrctl.registry.registry import registry
@@ -29,14 +29,15 @@ class SideBySide:
     steps: int
     trained: dict[str, int] = field(default_factory=dict)
 
-    def search(self, refine: int = 0) -> Work[None]:
-        """Tune each shape: parameter by parameter, then the base LR more finely."""
+    def search(self, metric: str, refine: int) -> Search:
+        """Tune each shape: parameter by parameter, then the base LR more finely. Answers with the best."""
         for stage in range(max(len(shape.grids) for shape in self.shapes)):
             alive = [shape for shape in self.shapes if stage == 0 or shape.best]
             yield from self.tune([(s, list(s.grids)[stage]) for s in alive if stage < len(s.grids)])
         for halving in range(1, refine + 1):
             around = [(s, PEAK, neighbours(s, halving)) for s in self.shapes if s.best]
             yield from self.run(around, f"{PEAK}, refined {halving} of {refine}")
+        return self.answer(metric)
 
     def tune(self, wanted: Sequence[tuple[Tuning, str]]) -> Work[None]:
         """Tune one parameter of each shape over its grid, extended while the best value is on its edge."""
@@ -48,9 +49,7 @@ class SideBySide:
             asked = {(shape.name, value) for shape, _, values in ask for value in values}
             further = [(shape, name, shape.beyond(name)) for shape, name in wanted]
             # A value that the family refused would be asked for again and again.
-            ask = [
-                (s, name, (value,)) for s, name, value in further if value is not None and (s.name, value) not in asked
-            ]
+            ask = [(s, n, (value,)) for s, n, value in further if value is not None and (s.name, value) not in asked]
             if not ask:
                 break
             for shape, name, (value,) in ask:
@@ -69,7 +68,6 @@ class SideBySide:
             shape.tried += [(name, value, known[schedule]) for name, value, schedule in varied]
 
     def answer(self, metric: str) -> SearchResult:
-        """The shape that ended best, and the results of all, best first."""
         ended = sorted(((s.loss(best), i, s, best) for i, s in enumerate(self.shapes) if (best := s.best)))
         if not ended:
             raise NoValidCandidateError(
@@ -78,11 +76,8 @@ class SideBySide:
             )
         separate = len({run.key for shape in self.shapes for _, _, run in shape.tried}) * self.steps
         notes = list(dict.fromkeys(note for shape in self.shapes for note in shape.notes))
-        notes += [
-            f"{s.name}: every run diverged, so it is left out; lower the LRs of --grid"
-            for s in self.shapes
-            if not s.best
-        ]
+        lost = [shape.name for shape in self.shapes if not shape.best]
+        notes += [f"{name}: every run diverged, so it is left out; lower the LRs of --grid" for name in lost]
         entries = tuple(shape.entry(best) for _, _, shape, best in ended)
         sharing = {"steps": sum(self.trained.values()), "steps_separate": separate}
         chosen_by = "validation loss" if metric == "validation" else "training loss"
