@@ -13,11 +13,8 @@ from lrctl.registry.registry import registry
 SHARED = ("steps", "peak_lr", "initial_lr")
 """What all contenders have in common."""
 
-LIKE_TRANSFORMERS: dict[str, dict[str, Any]] = {"polynomial": {"power": 1.0}}
-"""What the schedulers of transformers have by default, and the families here have otherwise."""
-
 END_LR = 1e-7
-"""Where transformers' polynomial decay ends."""
+"""Where the polynomial decay of transformers ends; its power is 1 by default."""
 
 
 def every_tunable() -> list[str]:
@@ -50,13 +47,11 @@ def contender(text: str, where: str, initial_lr: float, steps: int, warmup: floa
     name, _, settings = text.partition(":")
     family = registry().get("schedule", name, where).target
     known = {field.name for field in fields(family)}
-    made: dict[str, Any] = {"steps": steps} if "steps" in known else {}
-    if lr := known & {"peak_lr", "initial_lr"}:
-        made |= dict.fromkeys(lr, initial_lr)
-    else:
+    if not (lrs := known & {"peak_lr", "initial_lr"}):
         raise UsageError(f"{where}: its family has neither a field peak_lr nor initial_lr to begin with")
+    made: dict[str, Any] = dict.fromkeys(lrs, initial_lr) | ({"steps": steps} if "steps" in known else {})
     made |= {"warmup": round(warmup * steps) / steps} if {"warmup", "peak_lr"} <= known else {}
-    made |= LIKE_TRANSFORMERS.get(name, {}) | ({"end": min(1.0, END_LR / initial_lr)} if name == "polynomial" else {})
+    made |= {"power": 1.0, "end": min(1.0, END_LR / initial_lr)} if name == "polynomial" else {}
     made |= parsed(settings, family, where)
     missing = {f.name for f in fields(family) if f.default is MISSING and f.default_factory is MISSING} - set(made)
     if missing:
@@ -68,7 +63,6 @@ def contender(text: str, where: str, initial_lr: float, steps: int, warmup: floa
 
 
 def parsed(settings: str, family: Any, where: str) -> dict[str, Any]:
-    """`setting=value,...` as values of a family's fields."""
     kinds = {field.name: field.type for field in declared.fields_of(family)}
     values = {}
     for each in filter(None, settings.split(",")):

@@ -29,7 +29,6 @@ def check_least(params: Any, **least: int) -> None:
 
 
 def check_grid(grid: Sequence[float], refine: int = 0, max_lr: float | None = None) -> None:
-    """Refuse a grid of LRs that nothing can be tuned with."""
     if not grid or not all(0 < lr < math.inf for lr in grid):
         raise ValueError(f"grid: must hold LRs greater than 0, got {list(grid)}")
     if max_lr is not None and not min(grid) <= max_lr:

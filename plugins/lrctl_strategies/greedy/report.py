@@ -45,7 +45,6 @@ class Entry:
 
 
 def answer(ran: Sequence[Entry], left_out: Sequence[str], margin: float) -> SearchResult:
-    """The comparison, with the best run of GreedyLR handed over."""
     compared = [(pair, row(*pair, margin)) for pair in pairs(ran)]
     rows = [each for _, each in compared]
     over_seeds = tables.by_pair(rows)

@@ -18,26 +18,26 @@ def by_pair(rows: Sequence[Row]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.about["optimizer"], row.about["scheduler"]), []).append(row)
-    pairs = [over_seeds(*name, group) for name, group in groups.items()]
+    pairs: list[dict[str, Any]] = []
+    for (optimizer, scheduler), group in groups.items():
+        deltas = [row.delta for row in group]
+        interval, p = paired(deltas)
+        pairs.append(
+            {
+                "optimizer": optimizer,
+                "scheduler": scheduler,
+                "seeds": [row.about["seed"] for row in group],
+                "beats": [list(row.beats) for row in group],
+                "deltas": deltas,
+                "mean": fmean(deltas),
+                "interval": interval,
+                "p": p,
+            }
+        )
     for each, p in zip(pairs, holm([each["p"] for each in pairs]), strict=True):
         # A delta is the other's loss minus ours: above 0 GreedyLR is better.
         each |= {"p_holm": p, "verdict": verdict(-each["mean"], p, len(each["seeds"]))}
     return pairs
-
-
-def over_seeds(optimizer: str, scheduler: str, rows: Sequence[Row]) -> dict[str, Any]:
-    deltas = [row.delta for row in rows]
-    interval, p = paired(deltas)
-    return {
-        "optimizer": optimizer,
-        "scheduler": scheduler,
-        "seeds": [row.about["seed"] for row in rows],
-        "beats": [list(row.beats) for row in rows],
-        "deltas": deltas,
-        "mean": fmean(deltas),
-        "interval": interval,
-        "p": p,
-    }
 
 
 def compared(pairs: Sequence[Mapping[str, Any]]) -> Table:

@@ -139,7 +139,7 @@ class Rollouts:
             if jobs:
                 results = yield Batch(title, jobs, keep=self.needed(wanted), judge=False)
                 self.keys |= {knots: result.key for knots, result in zip(parts, results, strict=True)}
-                self.spent_steps += sum(job.stop - job.start for job in jobs)
+                self.spent_steps += sum(job.steps for job in jobs)
                 if n == whole:
                     scores = {knots: self.score(result) for knots, result in zip(parts, results, strict=True)}
         self.spent_steps += self.scoring * len(scores)

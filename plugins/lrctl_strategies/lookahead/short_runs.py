@@ -64,7 +64,6 @@ class ShortRuns:
 
 
 def shortened(p: Lookahead, steps: int) -> tuple[int, tuple[int, ...]]:
-    """The steps of a short run, and of the rises."""
     rises = tuple(dict.fromkeys(max(1, round(share * steps)) for share in p.rise))
     stop = max(1 + max(rises), round(p.short_run * steps))
     if stop >= steps:

@@ -25,8 +25,6 @@ class Local:
 
 @dataclass(frozen=True)
 class Eps:
-    """How much a choice may give up."""
-
     eps: Annotated[
         float,
         "how much worse than the best a candidate may be and still be chosen; always 0 in the first and last segment "

@@ -24,7 +24,6 @@ class TriedEps:
     failed: NoValidCandidateError | None = None
 
     def best(self) -> tuple[float, bool]:
-        """The eps and policy with the lowest validation loss so far, the first one of equals."""
         if self.failed and not self.answers:
             raise self.failed
         return min(self.answers, key=lambda tried: self.answers[tried][0])
@@ -40,14 +39,8 @@ class TriedEps:
                 return math.inf
             assert found.schedule is not None
             # No step is left to train: the job evaluates its parent's weights.
-            end = SegmentJob(
-                self.run.steps,
-                self.run.steps,
-                found.schedule,
-                found.checkpoint,
-                evaluate=("validation",),
-                checkpoint=False,
-            )
+            last, split = self.run.steps, ("validation",)
+            end = SegmentJob(last, last, found.schedule, found.checkpoint, evaluate=split, checkpoint=False)
             (result,) = yield Batch(f"{title}: validation loss", [end], found.trace, self.kept())
             self.answers[p.eps, p.decay] = result.metrics["validation"]["loss"], found
         return self.answers[p.eps, p.decay][0]
