@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from lrctl.analysis.statistics import LEVEL
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series, stem
-from lrctl_strategies.intervals import band
 from lrctl_strategies.shape.result import SettingResult
 from lrctl_strategies.shape.tables import Document, named
 
@@ -107,3 +107,14 @@ def losses(documents: Sequence[Document]) -> Chart:
     told = "The median over fresh seeds with its 95 % bootstrap interval, in each setting."
     ticks = tuple(each["setting"] for each in documents)
     return Chart("settings", "Loss in each setting", "lines", "", "loss", told, series, ticks=ticks)
+
+
+def band(n: int) -> float:
+    """Half the height of the 95 % band around an empirical distribution function of n values.
+
+    sqrt(ln(2 / alpha) / (2 n)), by the inequality of Dvoretzky, Kiefer and Wolfowitz with Massart's constant.
+
+    >>> round(band(100), 4)
+    0.1358
+    """
+    return math.sqrt(math.log(2 / LEVEL) / (2 * n))

@@ -8,16 +8,17 @@ from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import Any
 
-from lrctl.analysis.statistics import holm, paired, verdict
+from lrctl.analysis.statistics import LEVEL, holm, paired, verdict
 from lrctl.contracts.axes import with_peak
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import params_of
 from lrctl.registry.registry import registry
-from lrctl_strategies.intervals import of_median
 from lrctl_strategies.shape.settings import Setting
 from lrctl_strategies.shape.space import Space
 from lrctl_strategies.shape.sweep import Sweep
 from lrctl_strategies.shape.trials import Score, Trial, Trials
+
+RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -160,3 +161,19 @@ def near_optimal(sweeps: Sequence[Sweep]) -> bool | None:
     """Whether no change of one parameter is better beyond the error; None where no error is known."""
     points = [point for each in sweeps for point in each.points]
     return not any(point.better for point in points) if any(point.p is not None for point in points) else None
+
+
+def of_median(values: Sequence[float]) -> tuple[float, float] | None:
+    """The 95 % bootstrap percentile interval of the median; None for fewer than two values, or if some are not finite.
+
+    With few values it is little more than their range. The same values always give the same interval.
+    """
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return None
+    import numpy as np
+
+    # The legacy generator: numpy promises that its stream never changes.
+    drawn = np.random.RandomState(0).randint(len(values), size=(RESAMPLES, len(values)))
+    medians = np.median(np.asarray(values)[drawn], axis=1)
+    low, high = np.quantile(medians, [LEVEL / 2, 1 - LEVEL / 2])
+    return float(low), float(high)
