@@ -26,8 +26,6 @@ class Rollout:
     Attributes:
         move: what it changes, for people.
         lrs: at the first knots; from the last of them the LR falls to 0.
-        knots: of the whole schedule.
-        key: of the job that ended it.
         spent: full runs that the search had cost after it.
     """
 
@@ -104,7 +102,12 @@ class Rollouts:
 
     def affords(self, runs: Sequence[Sequence[float]]) -> bool:
         """Whether the budget has room for all these runs, each given by the LRs at its first knots."""
-        return self.spent + self.cost([self.knots(lrs) for lrs in runs]) <= self.budget
+        # A set: what two of them share is trained once.
+        parts = {knots[:n] for knots in map(self.knots, runs) for n in range(2, len(knots) + 1)}
+        missing = parts - self.keys.keys()
+        scored = sum(knots[-1][0] == self.steps for knots in missing)
+        trained = sum(knots[-1][0] - knots[-2][0] for knots in missing)
+        return self.spent + (trained + self.scoring * scored) / self.steps <= self.budget
 
     def attempt(self, move: str, lrs: Sequence[float]) -> Work[bool]:
         """Try a run unless it goes beyond the budget or the largest LR. Returns whether it is the best so far."""
@@ -116,14 +119,6 @@ class Rollouts:
             return False
         (rollout,) = yield from self.roll([(move, lrs)])
         return rollout.score < before.score
-
-    def cost(self, wanted: Sequence[Knots]) -> float:
-        """Full runs that these schedules would still cost together."""
-        # A set: what two of them share is trained once.
-        missing = {knots[:n] for knots in wanted for n in range(2, len(knots) + 1) if knots[:n] not in self.keys}
-        scored = sum(knots[-1][0] == self.steps for knots in missing)
-        trained = sum(knots[-1][0] - knots[-2][0] for knots in missing)
-        return (trained + self.scoring * scored) / self.steps
 
     def roll(self, moves: Sequence[tuple[str, Sequence[float]]]) -> Work[list[Rollout]]:
         """Train runs, each from the last knot up to which it is known; several go side by side."""

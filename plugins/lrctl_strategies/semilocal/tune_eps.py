@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Work, advance, relayed
@@ -69,14 +68,10 @@ def tune_eps(p: SemiLocal, run: RunSpec) -> Search:
     table = [{"eps": e, "decay": d, "validation_loss": loss} for (e, d), (loss, _) in tried.answers.items()]
     found = tried.answers[eps, decay][1]
     summary = {**found.summary, "eps": eps, "decay": decay, "tried": table}
-    tables = (every_eps(table, eps, decay),)
-    return replace(found, chosen_by="validation loss", next="", summary=summary, tables=tables)
-
-
-def every_eps(tried: Sequence[Mapping[str, Any]], eps: float, decay: bool) -> Table:
-    rows = ((f"{each['eps']:g}", policy(each["decay"]), number(each["validation_loss"])) for each in tried)
-    found = f"Found eps {eps:g} {policy(decay)}, chosen by validation loss."
-    return Table("Every eps tried", ("eps", "policy", "validation loss"), tuple(rows), (found,))
+    rows = [(f"{e:g}", policy(d), number(loss)) for (e, d), (loss, _) in tried.answers.items()]
+    told = (f"Found eps {eps:g} {policy(decay)}, chosen by validation loss.",)
+    shown = Table("Every eps tried", ("eps", "policy", "validation loss"), tuple(rows), told)
+    return replace(found, chosen_by="validation loss", next="", summary=summary, tables=(shown,))
 
 
 def policy(decay: bool) -> str:

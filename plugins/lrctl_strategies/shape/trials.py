@@ -66,14 +66,13 @@ class Trials:
     results: dict[Trial, JobResult] = field(default_factory=dict)
     lrs: dict[Any, Any] = field(default_factory=dict)
 
-    def measure(
-        self, title: str, shapes: Iterable[Any], lrs: Sequence[float], seeds: Sequence[int], *, last: bool = False
-    ) -> Work[None]:
-        """Cross shapes with base LRs and seeds, and measure what is not known yet, with `last` the test loss too."""
+    def measure(self, title: str, shapes: Iterable[Any], lrs: Sequence[float], seeds: Sequence[int]) -> Work[None]:
+        """Cross shapes with base LRs and seeds, and measure what is not known yet."""
         trials = [Trial(shape, lr, seed) for shape in dict.fromkeys(shapes) for lr in lrs for seed in seeds]
-        yield from self.try_out(title, trials, last=last)
+        yield from self.try_out(title, trials)
 
     def try_out(self, title: str, trials: Iterable[Trial], *, last: bool = False) -> Work[None]:
+        """Measure the trials that are not known yet, with `last` the test loss too."""
         missing = [trial for trial in dict.fromkeys(trials) if not self.known(trial, last)]
         if self.run.exact:
             yield Batch(title, [], judge=False)  # so that people see what goes on
@@ -110,16 +109,15 @@ class Trials:
                 self.take(trial, loss)
 
     def job(self, trial: Trial, last: bool) -> SegmentJob:
-        steps, optimizer = self.setting.steps, self.setting.optimizer_at(trial.base_lr)
         return SegmentJob(
             0,
-            steps,
+            self.setting.steps,
             with_peak(trial.shape, trial.base_lr),
             evaluate=("validation", "test") if last else ("validation",),
             checkpoint=False,
             seed=None if trial.seed == self.run.seed else trial.seed,
-            optimizer=optimizer,
-            stages=(steps,),
+            optimizer=self.setting.optimizer_at(trial.base_lr),
+            stages=(self.setting.steps,),
         )
 
     def losses_at(self, pairs: Sequence[tuple[Any, float]]) -> list[float]:
