@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from lrctl.registry.hookspecs import hookimpl
-
-if TYPE_CHECKING:
-    from lrctl.registry.hookspecs import Register
+from lrctl.registry.hookspecs import Register, hookimpl
 
 
 @hookimpl

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from lrctl.contracts.axes import Axis
 
@@ -20,14 +21,18 @@ PeakGrid = Annotated[tuple[float, ...], "base LRs; extended by its own factor wh
 Refine = Annotated[int, "at the end, try base LRs around the best so often, halving the grid's factor each time"]
 
 
-def check_grid(grid: Sequence[float], refine: int) -> None:
-    """Refuse a grid of base LRs that nothing can be tuned with.
+def check_least(params: Any, **least: int) -> None:
+    """Refuse parameters that are below the least that is given for each by name."""
+    for name, bound in least.items():
+        if getattr(params, name) < bound:
+            raise ValueError(f"{name}: must be at least {bound}, got {getattr(params, name)}")
 
-    Raises:
-        ValueError: names the parameter.
-    """
-    if not grid or not all(lr > 0 for lr in grid):
+
+def check_grid(grid: Sequence[float], refine: int = 0, max_lr: float | None = None) -> None:
+    if not grid or not all(0 < lr < math.inf for lr in grid):
         raise ValueError(f"grid: must hold LRs greater than 0, got {list(grid)}")
+    if max_lr is not None and not min(grid) <= max_lr:
+        raise ValueError(f"max_lr: no LR of the grid is at most {max_lr:g}; raise it above {min(grid):g}")
     if not 0 <= refine <= FINEST:
         raise ValueError(f"refine: must be from 0 to {FINEST}, got {refine}")
 

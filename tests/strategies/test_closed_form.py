@@ -19,10 +19,9 @@ from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
 from lrctl.testing import play
-from lrctl_strategies.closed_form.convex_bound import bound
 from lrctl_strategies.closed_form.fitting import fit
 from lrctl_strategies.closed_form.params import FitClosedForm
-from lrctl_strategies.closed_form.prediction import predicted
+from lrctl_strategies.closed_form.prediction import bound, predicted
 from lrctl_strategies.closed_form.search import fit_closed_form
 from lrctl_strategies.families import every_tunable
 from searches import search, smoke
@@ -271,7 +270,7 @@ def test_each_fit_is_predicted_at_the_peak_that_is_best_for_it_where_the_schedul
     fits = [fit(family, HUMP, STEPS) for family in ("triangle", "constant", "linear")]
     factors = [
         bound([schedule(step) for step in range(STEPS)])[1]
-        for schedule in (HUMP, *(row.fit.schedule for row in predicted(fits, HUMP, STEPS, None)))
+        for schedule in (HUMP, *(each.schedule for each, _ in predicted(fits, HUMP, STEPS, None)))
     ]
     assert factors == pytest.approx([factors[0]] * 4)
 

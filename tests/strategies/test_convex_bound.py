@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrctl_strategies.closed_form.convex_bound import bound
+from lrctl_strategies.closed_form.prediction import bound
 
 Shapes = st.lists(st.floats(1e-3, 1.0), min_size=1, max_size=30)
 

@@ -18,7 +18,7 @@ from lrctl.storage.runs import finished
 from lrctl.testing import play, run_spec
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
-from lrctl_strategies.contenders import contender
+from lrctl_strategies.families import contender
 from lrctl_strategies.greedy.params import GreedyComparison
 from lrctl_strategies.greedy.search import greedy
 from schedules.agreement import P, assert_agrees, lrs

@@ -9,7 +9,8 @@ from statistics import median
 import numpy as np
 import pytest
 
-from lrctl_strategies.intervals import RESAMPLES, band, of_median
+from lrctl_strategies.shape.charts import band
+from lrctl_strategies.shape.result import RESAMPLES, of_median
 
 
 @pytest.mark.parametrize("n", [2, 5, 8])

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrctl.errors import UsageError
-from lrctl_strategies.greedy.protocol import DNF, Row, histogram, label, summed_up
-from lrctl_strategies.greedy.recorded import parse
+from lrctl_strategies.greedy.protocol import DNF, Row, histogram, label, parse, summed_up
 
 PAPER = Path(__file__).parents[1] / "data" / "greedylr_paper_rows.csv"
 """The 66 rows of Tables V to X."""

@@ -18,7 +18,8 @@ from lrctl.contracts.strategy import SearchResult
 from lrctl.engine.job_runner import JobRunner
 from lrctl.planning.estimate import estimate
 from lrctl.storage.runs import finished
-from lrctl_strategies.intervals import band, of_median
+from lrctl_strategies.shape.charts import band
+from lrctl_strategies.shape.result import of_median
 from searches import facts, found, search, settled, smoke
 from strategies.shape_landscapes import bowl, off_lr, searched, setting, summary, with_adamw
 

@@ -9,8 +9,8 @@ import pytest
 
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import TrainedRun
-from lrctl_strategies.closed_form.report import closed_forms
-from lrctl_strategies.tuning.tables import best_of_each
+from lrctl_strategies.closed_form.search import closed_forms
+from lrctl_strategies.tuning.side_by_side import best_of_each
 
 
 def entry(family: str, *, given: bool = False, **params: Any) -> TrainedRun:

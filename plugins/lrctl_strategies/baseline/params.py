@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, Refine, check_grid
-from lrctl_strategies.tuning.start import own_grid
+from lrctl_strategies.tuning.tuning import own_grid
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Parameters of tuned baselines."""
-
     family: Annotated[tuple[str, ...], "family to tune; repeatable"] = ("wsd", "cosine", "linear")
     metric: Metric = "validation"
     grid: PeakGrid = GEOMETRIC

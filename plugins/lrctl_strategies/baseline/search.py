@@ -11,7 +11,7 @@ from dataclasses import replace
 from lrctl.contracts.strategy import RunSpec, Search
 from lrctl_strategies.baseline.params import Baseline
 from lrctl_strategies.tuning.side_by_side import SideBySide
-from lrctl_strategies.tuning.start import check_own_grids, start
+from lrctl_strategies.tuning.tuning import check_own_grids, start
 
 NEXT = "lrctl compare with a search's run, over a few seeds; lrctl export RUN --to torch for your own project"
 
@@ -20,6 +20,4 @@ def baseline(p: Baseline, run: RunSpec) -> Search:
     """Tune each family, and answer with the one that ended best."""
     shapes = [start(family, run.steps, p.grid, p.metric, p.axis) for family in dict.fromkeys(p.family)]
     check_own_grids(p.axis, shapes)
-    side_by_side = SideBySide(shapes, run.steps)
-    yield from side_by_side.search(p.refine)
-    return replace(side_by_side.answer(p.metric), next=NEXT)
+    return replace((yield from SideBySide(shapes, run.steps).search(p.metric, p.refine)), next=NEXT)

@@ -37,11 +37,7 @@ def rank(fits: Sequence[Fit]) -> list[Fit]:
 
 
 def fit(family: str, schedule: Schedule, steps: int) -> Fit:
-    """The member of a registered family that is nearest to a schedule over steps 0 to `steps` - 1.
-
-    Raises:
-        ValueError: the schedule is 0 at every step, or the family refuses every shape that was looked at.
-    """
+    """The member of a registered family that is nearest to a schedule over steps 0 to `steps` - 1."""
     import numpy as np
 
     target = np.array([schedule(step) for step in range(steps)])
@@ -69,5 +65,4 @@ def choices(family: Any) -> dict[str, tuple[Any, ...]]:
 
 
 def combined(values: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    """Every combination of one value for each name."""
     return (dict(zip(values, choice, strict=True)) for choice in itertools.product(*values.values()))

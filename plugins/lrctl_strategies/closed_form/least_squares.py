@@ -15,9 +15,8 @@ from lrctl.contracts.axes import Axis
 from lrctl_strategies.unit_cube import lrs_at, scaled
 
 if TYPE_CHECKING:
-    import numpy as np
+    from lrctl_strategies.unit_cube import Array
 
-    Array = np.ndarray[Any, Any]
     Coordinates = Sequence[float] | Array
 
 STARTS = 64
@@ -70,7 +69,6 @@ def base_lr(target: Array, shape: Array) -> float:
 
 
 def best_fit(shapes: Sequence[Shape], target: Array) -> tuple[float, Any]:
-    """The error and the schedule of the best fit of any of these shapes."""
     import numpy as np
 
     coarse, fine = (np.unique(np.linspace(0, len(target) - 1, n).round().astype(int)) for n in (COARSE, FINE))
@@ -86,15 +84,12 @@ def best_fit(shapes: Sequence[Shape], target: Array) -> tuple[float, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A point of a shape's parameters, and the error there."""
-
     shape: Shape
     point: Coordinates
     error: float
 
 
 def best(reached: Sequence[Reached], count: int = POLISHED) -> list[Reached]:
-    """The points with the smallest errors."""
     return sorted(reached, key=lambda each: each.error)[:count]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from lrctl.contracts.strategy import GivenSchedule
-from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, Refine, check_grid
+from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, Refine, check_grid, check_least
 
 BASELINES = ("wsd", "cosine", "linear")
 """The families of the paper's Table 3."""
@@ -14,8 +14,6 @@ BASELINES = ("wsd", "cosine", "linear")
 
 @dataclass(frozen=True, slots=True)
 class FitClosedForm:
-    """Parameters of fitting closed forms to a schedule."""
-
     source: Annotated[str, "the schedule to fit: a run's name, or a schedule.json", GivenSchedule(stretch="stretch")]
     family: Annotated[tuple[str, ...], "family to fit, all if none is named; repeatable"] = ()
     predict: Annotated[bool, "rank by a convex bound at each fit's own best base LR, without training"] = False
@@ -32,6 +30,4 @@ class FitClosedForm:
 
     def __post_init__(self) -> None:
         check_grid(self.grid, self.refine)
-        for name, least in (("top", 1), ("stretch", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
+        check_least(self, top=1, stretch=0)

@@ -6,25 +6,24 @@ a found one to a longer run (section 4.2, Figure 8). Here this is a command.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lrctl.contracts.axes import scalable, stretch
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, params_of
 from lrctl.contracts.strategy import RunSpec, Search, SearchResult
+from lrctl.contracts.table import Table
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import parse_schedule
 from lrctl_strategies.closed_form.fitting import Fit, fit, rank
 from lrctl_strategies.closed_form.params import FitClosedForm
 from lrctl_strategies.closed_form.prediction import measured, predicted
-from lrctl_strategies.closed_form.report import closed_forms, entry
 from lrctl_strategies.families import check_tunable, every_tunable
-from lrctl_strategies.tuning.side_by_side import SideBySide
-from lrctl_strategies.tuning.start import start
-from lrctl_strategies.tuning.tuning import PEAK, Tuning, value_of
+from lrctl_strategies.tuning.side_by_side import SideBySide, setting
+from lrctl_strategies.tuning.tuning import PEAK, Tuning, start, value_of
 
 FOUND = "found"
 
@@ -32,7 +31,6 @@ NEXT = "the same with --tune, which trains the best of them beside the schedule 
 
 
 def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
-    """Fit families to a schedule and rank them; train what is asked for."""
     schedule = given(p, run)
     fits, notes = fitted(p.family, schedule, run.steps)
     table = [entry(each) for each in fits]
@@ -41,25 +39,18 @@ def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
         rows = predicted(fits, schedule, run.steps, norms)
         if not rows:
             raise UsageError("--predict: no family comes nearer to the schedule than no LR at all")
-        table = [entry(row.fit) | {"bound": row.bound} for row in rows]
-        fits = [row.fit for row in rows]
+        table = [entry(each) | {"bound": bound} for each, bound in rows]
+        fits = [each for each, _ in rows]
     summary, tables = {"fits": table}, (closed_forms(table),)
     if not (p.tune or p.stretch):
         return SearchResult(fits[0].schedule, None, next=NEXT, summary=summary, notes=notes, tables=tables)
-    side_by_side = SideBySide(shapes(p, schedule, fits, run.steps), run.steps)
-    yield from side_by_side.search(p.refine)
-    tuned = side_by_side.answer(p.metric)
+    tuned = yield from SideBySide(shapes(p, schedule, fits, run.steps), run.steps).search(p.metric, p.refine)
     return replace(
         tuned, summary={**summary, **tuned.summary}, notes=(*notes, *tuned.notes), tables=(*tables, *tuned.tables)
     )
 
 
 def fitted(named: Sequence[str], schedule: Schedule, steps: int) -> tuple[list[Fit], tuple[str, ...]]:
-    """The families that are named, or all, fitted and ranked; and what could not be fitted.
-
-    Raises:
-        UsageError: a family that is named cannot be fitted, or none can.
-    """
     for family in named:
         check_tunable(family)
     fits, notes = [], []
@@ -74,11 +65,7 @@ def fitted(named: Sequence[str], schedule: Schedule, steps: int) -> tuple[list[F
 
 
 def given(p: FitClosedForm, run: RunSpec) -> Any:
-    """The schedule to fit, stretched to the run's length if that is asked for.
-
-    Raises:
-        UsageError: it is adaptive, 0 at every step, or not for the run's length.
-    """
+    """The schedule to fit, stretched to the run's length if that is asked for."""
     schedule, steps = parse_schedule(p.source, "source")
     if isinstance(schedule, AdaptiveSchedule):
         raise UsageError("source: an adaptive schedule has no LRs before a run; give the run that used it")
@@ -97,7 +84,6 @@ def given(p: FitClosedForm, run: RunSpec) -> Any:
 
 
 def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> list[Tuning]:
-    """What is trained: the schedule, the best fits and the baselines."""
     grid = tuple(sorted(p.grid))
     peaks = grid if p.stretch else (value_of(schedule, PEAK),)
     own = Tuning(FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.metric, given=not p.stretch)
@@ -116,3 +102,38 @@ def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> 
 def named(fitted: Fit) -> str:
     """What a fit is called in the results: a family without shape parameters is what it always is."""
     return fitted.family if fitted.parameters == (PEAK,) else f"{fitted.family}, fitted"
+
+
+def entry(fitted: Fit) -> dict[str, Any]:
+    return {
+        "family": fitted.family,
+        "params": params_of(fitted.schedule),
+        "error": fitted.error,
+        "parameters": len(fitted.parameters),
+        "fitted": list(fitted.parameters),
+    }
+
+
+def closed_forms(fits: Sequence[Mapping[str, Any]]) -> Table:
+    predicted = any("bound" in entry for entry in fits)
+    rows = (
+        (
+            entry["family"],
+            *([f"{entry['bound']:.4f}"] if predicted else []),
+            f"{entry['error']:.4f}",
+            str(entry["parameters"]),
+            " ".join(f"{name}={setting(entry['params'][name])}" for name in entry["fitted"]),
+        )
+        for entry in fits
+    )
+    notes = [
+        "Error: the root mean square of the difference over that of the schedule itself; 0 is the same schedule.",
+        "Each fitted parameter makes it smaller, which says nothing of how well the schedule trains.",
+    ]
+    if predicted:
+        notes += [
+            "Bound: from convex optimisation, at the shape's best peak_lr, over that of the schedule itself; below 1",
+            "predicts a better shape. Deep networks are not convex: it is a guess.",
+        ]
+    columns = ("family", *(["bound"] if predicted else []), "error", "parameters", "fitted")
+    return Table("Closed forms of the schedule", columns, tuple(rows), tuple(notes))

@@ -13,8 +13,6 @@ GREEDY = "greedy"
 
 @dataclass(frozen=True, slots=True)
 class GreedyComparison:
-    """Parameters of the comparison of GreedyLR with other schedules."""
-
     optimizer: Annotated[
         tuple[str, ...], "adamw, adam, sgd, adagrad or adafactor; repeatable. Default: the recipe's"
     ] = ()
@@ -62,9 +60,6 @@ def own_lr(text: str) -> tuple[str, float]:
 
     >>> own_lr("0.001"), own_lr("sgd=0.1")
     (('', 0.001), ('sgd', 0.1))
-
-    Raises:
-        ValueError: it is not of that form.
     """
     name, _, value = text.rpartition("=")
     try:

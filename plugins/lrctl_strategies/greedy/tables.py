@@ -9,11 +9,8 @@ from typing import Any
 
 from lrctl.analysis.statistics import LEVEL, holm, paired, verdict
 from lrctl.contracts.chart import Chart, Series
-from lrctl.contracts.table import Table, probability, signed
+from lrctl.contracts.table import Table, interval, probability, signed
 from lrctl_strategies.greedy.protocol import LABELS, STAGES, Row
-
-NONE = {"greedy": 0, "others": 0}
-"""How many runs diverged where nothing is known of runs."""
 
 
 def by_pair(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -21,31 +18,29 @@ def by_pair(rows: Sequence[Row]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.about["optimizer"], row.about["scheduler"]), []).append(row)
-    pairs = [over_seeds(*name, group) for name, group in groups.items()]
+    pairs: list[dict[str, Any]] = []
+    for (optimizer, scheduler), group in groups.items():
+        deltas = [row.delta for row in group]
+        interval, p = paired(deltas)
+        pairs.append(
+            {
+                "optimizer": optimizer,
+                "scheduler": scheduler,
+                "seeds": [row.about["seed"] for row in group],
+                "beats": [list(row.beats) for row in group],
+                "deltas": deltas,
+                "mean": fmean(deltas),
+                "interval": interval,
+                "p": p,
+            }
+        )
     for each, p in zip(pairs, holm([each["p"] for each in pairs]), strict=True):
         # A delta is the other's loss minus ours: above 0 GreedyLR is better.
         each |= {"p_holm": p, "verdict": verdict(-each["mean"], p, len(each["seeds"]))}
     return pairs
 
 
-def over_seeds(optimizer: str, scheduler: str, rows: Sequence[Row]) -> dict[str, Any]:
-    """One optimizer and schedule over all seeds."""
-    deltas = [row.delta for row in rows]
-    interval, p = paired(deltas)
-    return {
-        "optimizer": optimizer,
-        "scheduler": scheduler,
-        "seeds": [row.about["seed"] for row in rows],
-        "beats": [list(row.beats) for row in rows],
-        "deltas": deltas,
-        "mean": fmean(deltas),
-        "interval": interval,
-        "p": p,
-    }
-
-
 def compared(pairs: Sequence[Mapping[str, Any]]) -> Table:
-    """A row per optimizer and schedule: who is ahead at each stage, and by how much in the end."""
     columns = ("optimizer", "against", *(f"at {100 * stage:.0f} %" for stage in STAGES))
     rows = (
         (
@@ -53,7 +48,7 @@ def compared(pairs: Sequence[Mapping[str, Any]]) -> Table:
             pair["scheduler"],
             *(" ".join(each) for each in zip(*pair["beats"], strict=True)),
             signed(pair["mean"]),
-            f"{signed(pair['interval'][0])} to {signed(pair['interval'][1])}" if pair["interval"] else "none",
+            interval(pair["interval"]),
             probability(pair["p_holm"]),
             pair["verdict"],
         )
@@ -69,16 +64,16 @@ def compared(pairs: Sequence[Mapping[str, Any]]) -> Table:
     return Table("GreedyLR against", (*columns, "delta", "95 % interval", "p (Holm)", "verdict"), tuple(rows), notes)
 
 
-def summary(found: Mapping[str, Any], diverged: Mapping[str, int] = NONE) -> list[Table]:
+def summary(found: Mapping[str, Any], diverged: Mapping[str, int] | None = None) -> list[Table]:
     """The paper's Tables II, III and IV and figure 1; `diverged` counts the runs of either side, if known."""
-    counts, delta, final = found["counts"], found["delta"], found["final"]
+    counts, delta, overall, final = (found[name] for name in ("counts", "delta", "overall", "final"))
     margin, stages = f"{found['margin']:g}", found["as_good_or_better_by_stage"]
     told = [
-        ("overall as good or better (all but no)", percent(found["overall"]["as_good_or_better"])),
-        ("overall better (yes, yes*)", percent(found["overall"]["better"])),
-        ("clearly better (yes)", percent(found["overall"]["clearly_better"])),
-        ("overall as good (yes*, no*)", percent(found["overall"]["as_good"])),
-        ("overall worse (no)", percent(found["overall"]["worse"])),
+        ("overall as good or better (all but no)", percent(overall["as_good_or_better"])),
+        ("overall better (yes, yes*)", percent(overall["better"])),
+        ("clearly better (yes)", percent(overall["clearly_better"])),
+        ("overall as good (yes*, no*)", percent(overall["as_good"])),
+        ("overall worse (no)", percent(overall["worse"])),
         *((f"as good or better at {100 * s:.0f} %", percent(share)) for s, share in zip(STAGES, stages, strict=True)),
         ("final: better (yes, yes*)", percent(final["better"])),
         ("final: ahead, behind", f"{final['ahead']}, {final['behind']}"),
@@ -90,7 +85,7 @@ def summary(found: Mapping[str, Any], diverged: Mapping[str, int] = NONE) -> lis
         f"{found['rows']} comparisons at {len(STAGES)} stages each; {found['did_not_finish']} did not finish (DNF).",
         "They count at the stages that both sides reached.",
     ]
-    if any(diverged.values()):
+    if diverged and any(diverged.values()):
         counted.append(f"Runs that diverged: {diverged['greedy']} of GreedyLR, {diverged['others']} of others.")
     read = (
         "As good is within the margin: one that is a little worse everywhere is as good everywhere. See the deltas.",
@@ -106,7 +101,6 @@ def summary(found: Mapping[str, Any], diverged: Mapping[str, int] = NONE) -> lis
 
 
 def bars(histogram: Mapping[str, Sequence[Any]], width: int = 40) -> Table:
-    """The histogram of the final deltas: a row per bin."""
     counts, edges = histogram["counts"], histogram["edges"]
     scale = min(1.0, width / max(counts, default=1))
     rows = (
@@ -128,10 +122,8 @@ def histogram(found: Mapping[str, Any]) -> tuple[Chart, ...]:
 
 
 def percent(share: float | None) -> str:
-    """A share in percent."""
     return "none" if share is None else f"{share:.2f}"
 
 
 def shown(value: float | None) -> str:
-    """A difference, if there is one."""
     return "none" if value is None else signed(value)

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from lrctl_strategies.grids import check_grid, check_least
+
 
 @dataclass(frozen=True, slots=True)
 class Lookahead:
-    """Parameters of lookahead search."""
-
     budget: Annotated[
         float, "full runs, scoring counted, that nothing but the short runs and the first rollout goes beyond"
     ] = 8.0
@@ -36,12 +36,8 @@ class Lookahead:
     def __post_init__(self) -> None:
         if not self.budget > 0:
             raise ValueError(f"budget: must be greater than 0, got {self.budget}")
-        if self.score_batches < 1:
-            raise ValueError(f"score_batches: must be at least 1, got {self.score_batches}")
-        if not self.grid or not all(0 < lr < math.inf for lr in self.grid):
-            raise ValueError(f"grid: must hold LRs greater than 0, got {list(self.grid)}")
-        if self.max_lr is not None and not min(self.grid) <= self.max_lr:
-            raise ValueError(f"max_lr: no LR of the grid is at most {self.max_lr:g}; raise it above {min(self.grid):g}")
+        check_least(self, score_batches=1)
+        check_grid(self.grid, max_lr=self.max_lr)
         if not 0 < self.short_run < 1:
             raise ValueError(f"short_run: must be greater than 0 and less than 1, got {self.short_run}")
         if not self.rise or not all(0 < share < self.short_run for share in self.rise):

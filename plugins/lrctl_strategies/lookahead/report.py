@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import FORWARD
@@ -11,22 +11,15 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import SearchResult
 from lrctl.contracts.table import Table
 from lrctl.errors import NoValidCandidateError
+from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.rollouts import Rollout, Rollouts, digits
-
-if TYPE_CHECKING:
-    from lrctl_strategies.lookahead.params import Lookahead
-    from lrctl_strategies.lookahead.short_runs import ShortRuns
+from lrctl_strategies.lookahead.short_runs import ShortRuns
 
 NEXT = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
 
 
 def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
-    """The answer.
-
-    Raises:
-        NoValidCandidateError: every rollout diverged.
-    """
-    best, by = rollouts.best, "training batches kept aside" if rollouts.judge.score_batches else "validation loss"
+    best, by = rollouts.best, "training batches kept aside" if rollouts.score_batches else "validation loss"
     if not math.isfinite(best.score):
         raise NoValidCandidateError(
             f"all {len(rollouts.tried)} rollouts diverged; lower --grid or --max-lr, and check the model and its data"
@@ -52,7 +45,6 @@ def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
 
 
 def entry(rollout: Rollout) -> dict[str, Any]:
-    """A rollout in the results."""
     return {
         "move": rollout.move,
         "knots": [list(knot) for knot in rollout.knots],
@@ -63,7 +55,6 @@ def entry(rollout: Rollout) -> dict[str, Any]:
 
 
 def notes(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Rollout) -> tuple[str, ...]:
-    """What the user should know about the answer."""
     told, lrs = [], sorted(lr for _, lr in short.scores)
     if short.lr == lrs[-1] and p.max_lr is not None:
         told.append(f"the best of the short runs had LR {short.lr:g}; --max-lr {p.max_lr:g} allowed no higher one")
@@ -75,9 +66,9 @@ def notes(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Rollout) -> 
             f"best one, so all is searched in steps of --fine-ratio {p.fine_ratio:g} below it"
         )
     if rollouts.skipped:
-        scoring = FORWARD * rollouts.judge.score_batches / rollouts.steps
         told.append(
-            f"--budget {p.budget:g} left out at least {rollouts.skipped} rollouts; a score costs {scoring:.2g} "
+            f"--budget {p.budget:g} left out at least {rollouts.skipped} rollouts; a score costs "
+            f"{rollouts.scoring / rollouts.steps:.2g} "
             "full runs, less with fewer --score-batches"
         )
     if not best.score < short.untrained:
@@ -86,7 +77,6 @@ def notes(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Rollout) -> 
 
 
 def every_rollout(rollouts: Rollouts, by: str) -> Table:
-    """A row per rollout, in the order in which they were tried."""
     columns = ("rollout", *(f"LR at {step}" for step in rollouts.at), "score", "full runs with scores")
     rows = tuple(
         (
@@ -98,8 +88,8 @@ def every_rollout(rollouts: Rollouts, by: str) -> Table:
         for rollout in rollouts.tried
     )
     told = [f"Score: mean loss with frozen weights at the end of the run, by {by}. * is handed over."]
-    if rollouts.judge.score_batches:
-        told.append(f"A score counts as {rollouts.judge.score_batches} forward passes, each {FORWARD:.2g} of a step.")
+    if rollouts.score_batches:
+        told.append(f"A score counts as {rollouts.score_batches} forward passes, each {FORWARD:.2g} of a step.")
     else:
         told.append("What the validation losses cost is not counted.")
     return Table("Every rollout", columns, rows, tuple(told))

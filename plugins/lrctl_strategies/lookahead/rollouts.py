@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
@@ -20,36 +20,12 @@ Knots = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """What a run is scored by after its last step.
-
-    Attributes:
-        score_batches: how many reserved batches of training data; 0: validation loss.
-    """
-
-    score_batches: int
-
-    def job(self, start: int, stop: int, schedule: PiecewiseLinear, parent: str | None) -> SegmentJob:
-        """A job that is scored."""
-        if self.score_batches:
-            return SegmentJob(start, stop, schedule, parent, score_batches=self.score_batches)
-        return SegmentJob(start, stop, schedule, parent, evaluate=("validation",))
-
-    def score(self, result: JobResult) -> float:
-        """The score of a job; +inf if it is not finite."""
-        score = result.score if self.score_batches else result.metrics["validation"]["loss"]
-        return score if score is not None and math.isfinite(score) else math.inf
-
-
-@dataclass(frozen=True, slots=True)
 class Rollout:
     """A whole run that was tried.
 
     Attributes:
         move: what it changes, for people.
         lrs: at the first knots; from the last of them the LR falls to 0.
-        knots: of the whole schedule.
-        key: of the job that ended it.
         spent: full runs that the search had cost after it.
     """
 
@@ -67,6 +43,8 @@ class Rollouts:
 
     Attributes:
         steps: of a whole run.
+        score_batches: the reserved batches of training data that a run is scored by after its last step; 0: validation
+            loss.
         budget: full runs that no run that is attempted goes beyond.
         max_lr: no LR above this is tried.
         at: the steps of the knots, ascending, all within the run.
@@ -76,7 +54,7 @@ class Rollouts:
     """
 
     steps: int
-    judge: Judge
+    score_batches: int
     budget: float = math.inf
     max_lr: float | None = None
     at: tuple[int, ...] = ()
@@ -87,13 +65,26 @@ class Rollouts:
 
     @property
     def best(self) -> Rollout:
-        """The run with the lowest score, the first one of equals."""
         return min(self.tried, key=lambda rollout: rollout.score)
 
     @property
     def spent(self) -> float:
-        """Full runs that the search has cost."""
         return self.spent_steps / self.steps
+
+    @property
+    def scoring(self) -> float:
+        """Steps that a score counts as."""
+        return FORWARD * self.score_batches
+
+    def scored(self, job: SegmentJob) -> SegmentJob:
+        if self.score_batches:
+            return replace(job, score_batches=self.score_batches)
+        return replace(job, evaluate=("validation",))
+
+    def score(self, result: JobResult) -> float:
+        """The score of a job; +inf if it is not finite."""
+        score = result.score if self.score_batches else result.metrics["validation"]["loss"]
+        return score if score is not None and math.isfinite(score) else math.inf
 
     def lr(self, lrs: Sequence[float], knot: int) -> float:
         """The LR at knot number `knot` of the run that is given by the LRs at its first knots."""
@@ -107,12 +98,16 @@ class Rollouts:
         return ((0, 0.0), *between, (self.steps, 0.0))
 
     def allows(self, lr: float) -> bool:
-        """Whether an LR may be tried."""
         return self.max_lr is None or lr <= self.max_lr
 
     def affords(self, runs: Sequence[Sequence[float]]) -> bool:
         """Whether the budget has room for all these runs, each given by the LRs at its first knots."""
-        return self.spent + self.cost([self.knots(lrs) for lrs in runs]) <= self.budget
+        # A set: what two of them share is trained once.
+        parts = {knots[:n] for knots in map(self.knots, runs) for n in range(2, len(knots) + 1)}
+        missing = parts - self.keys.keys()
+        scored = sum(knots[-1][0] == self.steps for knots in missing)
+        trained = sum(knots[-1][0] - knots[-2][0] for knots in missing)
+        return self.spent + (trained + self.scoring * scored) / self.steps <= self.budget
 
     def attempt(self, move: str, lrs: Sequence[float]) -> Work[bool]:
         """Try a run unless it goes beyond the budget or the largest LR. Returns whether it is the best so far."""
@@ -124,14 +119,6 @@ class Rollouts:
             return False
         (rollout,) = yield from self.roll([(move, lrs)])
         return rollout.score < before.score
-
-    def cost(self, wanted: Sequence[Knots]) -> float:
-        """Full runs that these schedules would still cost together."""
-        # A set: what two of them share is trained once.
-        missing = {knots[:n] for knots in wanted for n in range(2, len(knots) + 1) if knots[:n] not in self.keys}
-        scored = sum(knots[-1][0] == self.steps for knots in missing)
-        trained = sum(knots[-1][0] - knots[-2][0] for knots in missing)
-        return (trained + FORWARD * self.judge.score_batches * scored) / self.steps
 
     def roll(self, moves: Sequence[tuple[str, Sequence[float]]]) -> Work[list[Rollout]]:
         """Train runs, each from the last knot up to which it is known; several go side by side."""
@@ -147,10 +134,10 @@ class Rollouts:
             if jobs:
                 results = yield Batch(title, jobs, keep=self.needed(wanted), judge=False)
                 self.keys |= {knots: result.key for knots, result in zip(parts, results, strict=True)}
-                self.spent_steps += sum(job.stop - job.start for job in jobs)
+                self.spent_steps += sum(job.steps for job in jobs)
                 if n == whole:
-                    scores = {knots: self.judge.score(result) for knots, result in zip(parts, results, strict=True)}
-        self.spent_steps += FORWARD * self.judge.score_batches * len(scores)
+                    scores = {knots: self.score(result) for knots, result in zip(parts, results, strict=True)}
+        self.spent_steps += self.scoring * len(scores)
         known = {rollout.knots: rollout.score for rollout in self.tried} | scores
         done = [
             Rollout(move, tuple(lrs), knots, known[knots], self.keys[knots], self.spent)
@@ -160,13 +147,9 @@ class Rollouts:
         return done
 
     def job(self, knots: Knots) -> SegmentJob:
-        """The job that trains to the last of these knots, from the one before it."""
         (start, _), (stop, _) = knots[-2:]
-        parent = self.keys.get(knots[:-1])
-        schedule = PiecewiseLinear(knots)
-        if stop == self.steps:
-            return self.judge.job(start, stop, schedule, parent)
-        return SegmentJob(start, stop, schedule, parent)
+        job = SegmentJob(start, stop, PiecewiseLinear(knots), self.keys.get(knots[:-1]))
+        return self.scored(job) if stop == self.steps else job
 
     def needed(self, wanted: Sequence[Knots]) -> frozenset[str]:
         """The checkpoints that these runs, or a later one that branches off the best, may go on from."""

@@ -15,7 +15,7 @@ from lrctl.contracts.strategy import RunSpec, Search, Work
 from lrctl.errors import UsageError
 from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.report import answer
-from lrctl_strategies.lookahead.rollouts import Judge, Rollouts
+from lrctl_strategies.lookahead.rollouts import Rollouts
 from lrctl_strategies.lookahead.short_runs import MOST, ShortRuns, scale, shortened
 
 CHEAP = 1 / 3
@@ -23,8 +23,7 @@ CHEAP = 1 / 3
 
 
 def lookahead(p: Lookahead, run: RunSpec) -> Search:
-    """Lookahead search: short runs for the scale, then whole ones from one wind-down to a better one."""
-    rollouts = Rollouts(run.steps, Judge(p.score_batches if p.score_on == "training" else 0), p.budget, p.max_lr)
+    rollouts = Rollouts(run.steps, p.score_batches if p.score_on == "training" else 0, p.budget, p.max_lr)
     short = ShortRuns(*shortened(p, run.steps))
     rollouts.at = knots(p, max(short.rises), run.steps)  # refuses too short a run before anything is trained
     lr = yield from scale(p, rollouts, short)
@@ -40,11 +39,7 @@ def lookahead(p: Lookahead, run: RunSpec) -> Search:
 
 
 def knots(p: Lookahead, rise: int, steps: int) -> tuple[int, ...]:
-    """The steps at which the LR may turn: the end of the rise, and the knots behind it that are apart.
-
-    Raises:
-        UsageError: the run is too short for any.
-    """
+    """The steps at which the LR may turn: the end of the rise, and the knots behind it that are apart."""
     at = {rise, *(step for share in p.knot if rise <= (step := round(share * steps)) < steps)}
     if len(at) < 2:
         raise UsageError(f"steps: {steps} are too few for a lookahead search with knots at {p.knot}; raise --steps")

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from lrctl.contracts.job import FORWARD
+from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch, Work
 from lrctl.errors import NoValidCandidateError, UsageError
+from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.rollouts import Rollouts
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from lrctl_strategies.lookahead.params import Lookahead
 
 SHRINK = 0.3
 """The best LR of a run is taken to be that of a short one times (share of the run) ** this, where noise limits it."""
@@ -61,21 +56,14 @@ class ShortRuns:
         return self.failed is not None
 
     def of(self, rise: int) -> dict[float, float]:
-        """The scores of the LRs that were tried with a rise."""
         return {lr: score for (each, lr), score in self.scores.items() if each == rise}
 
     def best(self, rise: int) -> float:
-        """The LR with the lowest score with a rise."""
         scores = self.of(rise)
         return min(scores, key=lambda lr: scores[lr])
 
 
 def shortened(p: Lookahead, steps: int) -> tuple[int, tuple[int, ...]]:
-    """The steps of a short run, and of the rises.
-
-    Raises:
-        UsageError: the whole run has no more.
-    """
     rises = tuple(dict.fromkeys(max(1, round(share * steps)) for share in p.rise))
     stop = max(1 + max(rises), round(p.short_run * steps))
     if stop >= steps:
@@ -84,15 +72,16 @@ def shortened(p: Lookahead, steps: int) -> tuple[int, tuple[int, ...]]:
 
 
 def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
-    """Try LRs, then rises, on short runs. Returns the LR for the whole run; `short` takes in what was found.
-
-    Raises:
-        NoValidCandidateError: every LR diverged.
-    """
+    """Try LRs, then rises, on short runs. Returns the LR for the whole run; `short` takes in what was found."""
     first = short.rises[0]
-    yield from untrained(rollouts, short)
+    untrained = rollouts.scored(SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), checkpoint=False))
+    (result,) = yield Batch("the model before any training", [untrained], judge=False)
+    short.untrained = rollouts.score(result)
+    rollouts.spent_steps += rollouts.scoring
     yield from train(rollouts, short, [(first, lr) for lr in sorted(set(p.grid)) if rollouts.allows(lr)])
-    while (further := beyond(short, first, factor(set(p.grid)))) is not None and rollouts.allows(further):
+    # The factor from one LR of the grid to the next, in the mean.
+    step = (max(p.grid) / min(p.grid)) ** (1 / (len(set(p.grid)) - 1)) if len(set(p.grid)) > 1 else 10**0.5
+    while (further := beyond(short, first, step)) is not None and rollouts.allows(further):
         yield from train(rollouts, short, [(first, further)])
     short.lr = short.best(first)
     if not math.isfinite(short.scores[first, short.lr]):
@@ -114,30 +103,16 @@ def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     return lr if rollouts.max_lr is None else min(lr, rollouts.max_lr)
 
 
-def untrained(rollouts: Rollouts, short: ShortRuns) -> Work[None]:
-    """Score the model before any training."""
-    job = rollouts.judge.job(0, 0, PiecewiseLinear(((0, 0.0),)), None)
-    (result,) = yield Batch("the model before any training", [replace(job, checkpoint=False)], judge=False)
-    short.untrained = rollouts.judge.score(result)
-    rollouts.spent_steps += FORWARD * rollouts.judge.score_batches
-
-
 def train(rollouts: Rollouts, short: ShortRuns, wanted: Sequence[tuple[int, float]]) -> Work[None]:
-    """Train short runs, each given by its rise and LR."""
     if not wanted:
         return
     stop = short.stop
     ramps = [PiecewiseLinear(((0, 0.0), (rise, lr), (stop, 0.0))) for rise, lr in wanted]
-    jobs = [replace(rollouts.judge.job(0, stop, ramp, None), checkpoint=False) for ramp in ramps]
+    jobs = [rollouts.scored(SegmentJob(0, stop, ramp, checkpoint=False)) for ramp in ramps]
     told = ", ".join(f"LR {lr:.3g} after {rise} steps" for rise, lr in wanted)
     results = yield Batch(f"short runs of {stop} steps: {told}", jobs, judge=False)
-    short.scores |= {each: rollouts.judge.score(result) for each, result in zip(wanted, results, strict=True)}
-    rollouts.spent_steps += len(jobs) * (stop + FORWARD * rollouts.judge.score_batches)
-
-
-def factor(grid: Collection[float]) -> float:
-    """The factor from one LR of the grid to the next, in the mean."""
-    return (max(grid) / min(grid)) ** (1 / (len(grid) - 1)) if len(grid) > 1 else 10**0.5
+    short.scores |= {each: rollouts.score(result) for each, result in zip(wanted, results, strict=True)}
+    rollouts.spent_steps += len(jobs) * (stop + rollouts.scoring)
 
 
 def beyond(short: ShortRuns, rise: int, step: float) -> float | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from lrctl.contracts.job import SegmentJob
@@ -11,7 +11,10 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, Tolerance, Work
 from lrctl_strategies.semilocal.lean import first_of, next_of
-from lrctl_strategies.semilocal.params import SemiLocal, allowed
+from lrctl_strategies.semilocal.params import SemiLocal
+
+Tried = tuple[dict[int, JobResult], float | None]
+"""The results of a segment's candidates, by their place, and the mean loss of frozen weights where it is needed."""
 
 
 def ratios(n: int) -> list[float]:
@@ -38,7 +41,8 @@ def likely_first(count: int, start: float) -> list[int]:
 
 def candidates(p: SemiLocal, lr: float) -> list[float]:
     """The end LRs a segment tries: ratios to the LR it starts at, or the absolute grid where that is 0."""
-    return allowed([ratio * lr for ratio in ratios(p.grid_size)] if lr else sorted(p.grid), p.max_lr)
+    ends = [ratio * lr for ratio in ratios(p.grid_size)] if lr else sorted(p.grid)
+    return [end for end in ends if p.max_lr is None or end <= p.max_lr]
 
 
 def ramp(start: int, stop: int, a: float, b: float, parent: str | None) -> SegmentJob:
@@ -47,40 +51,28 @@ def ramp(start: int, stop: int, a: float, b: float, parent: str | None) -> Segme
 
 
 def ramp_of(job: SegmentJob) -> tuple[float, float]:
-    """The LRs at the ends of a job's ramp."""
     assert isinstance(job.schedule, PiecewiseLinear)
     return job.schedule(job.start), job.schedule(job.stop)
 
 
-def freeze(start: int, stop: int, parent: str | None) -> SegmentJob:
-    """Measure the weights as they are on the segment's batches: all LRs are 0."""
-    return replace(ramp(start, stop, 0.0, 0.0, parent), checkpoint=False)
-
-
-@dataclass(frozen=True, slots=True)
-class TriedCandidates:
-    """The results of a segment's candidates, by their place, and the mean loss of frozen weights where it is needed."""
-
-    results: Mapping[int, JobResult]
-    frozen_loss: float | None = None
-
-
-def try_out(p: SemiLocal, jobs: Sequence[SegmentJob], tolerance: Tolerance, asked: Batch) -> Work[TriedCandidates]:
+def try_out(p: SemiLocal, jobs: Sequence[SegmentJob], tolerance: Tolerance, asked: Batch) -> Work[Tried]:
     """Try a segment's candidates: all at once or, in a lean search, in rounds, until the choice is made.
 
     Each round names all jobs so far: what counts as diverged and what can still be chosen depends on the others.
     """
     lr, ends = ramp_of(jobs[0])[0], [ramp_of(job)[1] for job in jobs]
-    # What share is lost can be told only once the frozen weights' loss is known.
-    frozen = [freeze(jobs[0].start, jobs[0].stop, jobs[0].parent)] if tolerance.eps and tolerance.share else []
-    tried, order = TriedCandidates({}), likely_first(len(jobs), lr)
+    # What share is lost can be told only once the loss of the weights as they are, with all LRs 0, is known.
+    freeze = replace(ramp(jobs[0].start, jobs[0].stop, 0.0, 0.0, jobs[0].parent), checkpoint=False)
+    frozen = [freeze] if tolerance.eps and tolerance.share else []
+    tried: dict[int, JobResult] = {}
+    frozen_loss, order = None, likely_first(len(jobs), lr)
     wanted = first_of(ends, lr) if p.lean else order
     while wanted:
-        places = [i for i in order if i in wanted or i in tried.results]
-        keep = frozenset(result.key for result in tried.results.values())
+        places = [i for i in order if i in wanted or i in tried]
+        keep = frozenset(result.key for result in tried.values())
         results = yield replace(asked, jobs=[*frozen, *(jobs[i] for i in places)], keep=keep)
         frozen_loss = results[0].mean_loss if frozen else None
-        tried = TriedCandidates(dict(zip(places, results[len(frozen) :], strict=True)), frozen_loss)
-        losses = {i: result.mean_loss for i, result in tried.results.items()}
+        tried = dict(zip(places, results[len(frozen) :], strict=True))
+        losses = {i: result.mean_loss for i, result in tried.items()}
         wanted = next_of(losses, len(jobs), partial(tolerance.limit, frozen=frozen_loss)) if p.lean else []
-    return tried
+    return tried, frozen_loss

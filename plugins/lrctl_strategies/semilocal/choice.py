@@ -9,23 +9,23 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Candidate, Segment, Tolerance
 from lrctl.errors import NoValidCandidateError
-from lrctl_strategies.semilocal.candidates import TriedCandidates, ramp_of
+from lrctl_strategies.semilocal.candidates import Tried, ramp_of
 from lrctl_strategies.semilocal.params import SemiLocal
 
 
-def choose(p: SemiLocal, k: int, tolerance: Tolerance, jobs: Sequence[SegmentJob], tried: TriedCandidates) -> Segment:
+def choose(p: SemiLocal, k: int, tolerance: Tolerance, jobs: Sequence[SegmentJob], tried: Tried) -> Segment:
     """The decision of segment k: the largest LR whose loss is within eps of the best (Algorithm 1, line 6)."""
     start, stop, lr = jobs[0].start, jobs[0].stop, ramp_of(jobs[0])[0]
-    each = tuple(candidate(job, tried.results.get(i)) for i, job in enumerate(jobs))
-    eps = tolerance.nats(lowest(each), tried.frozen_loss)
+    results, frozen_loss = tried
+    each = tuple(candidate(job, results.get(i)) for i, job in enumerate(jobs))
+    eps = tolerance.nats(lowest(each), frozen_loss)
     chosen = largest_within(eps, each, f"segment {k} of {p.segments} (steps {start} to {stop})")
     gap = margin(eps, each, chosen)
     notes = warnings(p, k, eps, each, chosen, starts_at_zero=lr == 0)
-    return Segment(k, start, stop, eps, lr, each, chosen.lr, gap, tried.frozen_loss, notes)
+    return Segment(k, start, stop, eps, lr, each, chosen.lr, gap, frozen_loss, notes)
 
 
 def candidate(job: SegmentJob, result: JobResult | None) -> Candidate:
-    """A candidate from its job's result; None if it was not tried."""
     end = ramp_of(job)[1]
     if result is None:
         return Candidate(end, math.inf, "skipped", "")
@@ -33,16 +33,11 @@ def candidate(job: SegmentJob, result: JobResult | None) -> Candidate:
 
 
 def lowest(tried: Sequence[Candidate]) -> float:
-    """The lowest mean loss; +inf if every candidate diverged."""
     return min(candidate.mean_loss for candidate in tried)
 
 
 def largest_within(eps: float, tried: Sequence[Candidate], where: str) -> Candidate:
-    """The largest LR whose loss is at most the lowest + eps (Algorithm 1, line 6).
-
-    Raises:
-        NoValidCandidateError: every candidate diverged.
-    """
+    """The largest LR whose loss is at most the lowest + eps (Algorithm 1, line 6)."""
     best = lowest(tried)
     # With every loss +inf the rule would hold for all, and choose the largest LR.
     if not math.isfinite(best):
@@ -68,7 +63,6 @@ def margin(eps: float, tried: Sequence[Candidate], chosen: Candidate) -> float:
 def warnings(
     p: SemiLocal, k: int, eps: float, tried: Sequence[Candidate], chosen: Candidate, starts_at_zero: bool
 ) -> tuple[str, ...]:
-    """What the user should know about a choice."""
     notes = []
     finite = [c.mean_loss for c in tried if math.isfinite(c.mean_loss)]
     spread = max(finite) - min(finite)

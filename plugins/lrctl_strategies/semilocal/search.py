@@ -15,23 +15,21 @@ NEXT = "lrctl local with the same recipe and flags, which is this search with ep
 
 
 def local(p: Local, run: RunSpec) -> Search:
-    """Local search: every segment takes the LR with the lowest mean loss."""
     result = yield from semilocal(SemiLocal(eps=0.0, **asdict(p)), run)
     advice = "lrctl semilocal --eps 0.48 --decay with the same recipe, which gives up some loss now for a larger LR"
     return replace(result, next=advice, summary={})
 
 
 def semilocal(p: SemiLocal, run: RunSpec) -> Search:
-    """Algorithm 1: semi-local LR search."""
     tau = boundaries(p.segments, run.steps)
     lr, checkpoint = 0.0, None
     trace: tuple[Segment, ...] = ()
     for k in range(1, p.segments + 1):
         tolerance = Tolerance(eps_at(p, k, lr), share=p.eps_unit == "progress")
         jobs = [ramp(tau[k - 1], tau[k], lr, end, checkpoint) for end in candidates(p, lr)]
-        tried = yield from try_out(
-            p, jobs, tolerance, Batch(title(p, k, tolerance.eps), [], trace, tolerance=tolerance)
-        )
+        unit = "of progress" if tolerance.share else "nats"
+        title = f"segment {k} of {p.segments}, eps {tolerance.eps:.3g} {unit}"
+        tried = yield from try_out(p, jobs, tolerance, Batch(title, [], trace, tolerance=tolerance))
         segment = choose(p, k, tolerance, jobs, tried)
         lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
     knots = ((0, 0.0), *((segment.stop, segment.chosen) for segment in trace))
@@ -45,17 +43,8 @@ def semilocal(p: SemiLocal, run: RunSpec) -> Search:
     )
 
 
-def title(p: SemiLocal, k: int, eps: float) -> str:
-    """What a batch decides, with eps in its own unit."""
-    return f"segment {k} of {p.segments}, eps {eps:.3g} {'of progress' if p.eps_unit == 'progress' else 'nats'}"
-
-
 def boundaries(segments: int, steps: int) -> list[int]:
-    """tau_0 = 0, ..., tau_K = steps, as even as whole steps allow.
-
-    Raises:
-        UsageError: there are more segments than steps.
-    """
+    """tau_0 = 0, ..., tau_K = steps, as even as whole steps allow."""
     if segments > steps:
         raise UsageError(
             f"segments: {segments} is more than the run's {steps} steps; lower --segments or raise --steps"

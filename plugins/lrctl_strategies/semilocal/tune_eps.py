@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Work, advance, relayed
@@ -13,8 +12,6 @@ from lrctl.contracts.table import Table, number
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.semilocal.params import SemiLocal
 from lrctl_strategies.semilocal.search import semilocal
-
-SPLIT = "validation"
 
 
 @dataclass(slots=True)
@@ -26,11 +23,6 @@ class TriedEps:
     failed: NoValidCandidateError | None = None
 
     def best(self) -> tuple[float, bool]:
-        """The eps and policy with the lowest validation loss so far, the first one of equals.
-
-        Raises:
-            NoValidCandidateError: no value of eps gave an answer.
-        """
         if self.failed and not self.answers:
             raise self.failed
         return min(self.answers, key=lambda tried: self.answers[tried][0])
@@ -46,11 +38,10 @@ class TriedEps:
                 return math.inf
             assert found.schedule is not None
             # No step is left to train: the job evaluates its parent's weights.
-            end = SegmentJob(
-                self.run.steps, self.run.steps, found.schedule, found.checkpoint, evaluate=(SPLIT,), checkpoint=False
-            )
-            (result,) = yield Batch(f"{title}: {SPLIT} loss", [end], found.trace, self.kept())
-            self.answers[p.eps, p.decay] = result.metrics[SPLIT]["loss"], found
+            last, split = self.run.steps, ("validation",)
+            end = SegmentJob(last, last, found.schedule, found.checkpoint, evaluate=split, checkpoint=False)
+            (result,) = yield Batch(f"{title}: validation loss", [end], found.trace, self.kept())
+            self.answers[p.eps, p.decay] = result.metrics["validation"]["loss"], found
         return self.answers[p.eps, p.decay][0]
 
     def kept(self) -> frozenset[str]:
@@ -60,7 +51,6 @@ class TriedEps:
 
 
 def semilocal_strategy(p: SemiLocal, run: RunSpec) -> Search:
-    """Semi-local search, once with `p.eps` or, with `p.tune_eps`, with the best eps found."""
     return (yield from (tune_eps if p.tune_eps else semilocal)(p, run))
 
 
@@ -78,24 +68,17 @@ def tune_eps(p: SemiLocal, run: RunSpec) -> Search:
     table = [{"eps": e, "decay": d, "validation_loss": loss} for (e, d), (loss, _) in tried.answers.items()]
     found = tried.answers[eps, decay][1]
     summary = {**found.summary, "eps": eps, "decay": decay, "tried": table}
-    tables = (every_eps(table, eps, decay),)
-    return replace(found, chosen_by=f"{SPLIT} loss", next="", summary=summary, tables=tables)
-
-
-def every_eps(tried: Sequence[Mapping[str, Any]], eps: float, decay: bool) -> Table:
-    """A row per eps and policy in the order in which they were tried, and which was found."""
-    rows = ((f"{each['eps']:g}", policy(each["decay"]), number(each["validation_loss"])) for each in tried)
-    found = f"Found eps {eps:g} {policy(decay)}, chosen by {SPLIT} loss."
-    return Table("Every eps tried", ("eps", "policy", f"{SPLIT} loss"), tuple(rows), (found,))
+    rows = [(f"{e:g}", policy(d), number(loss)) for (e, d), (loss, _) in tried.answers.items()]
+    told = (f"Found eps {eps:g} {policy(decay)}, chosen by validation loss.",)
+    shown = Table("Every eps tried", ("eps", "policy", "validation loss"), tuple(rows), told)
+    return replace(found, chosen_by="validation loss", next="", summary=summary, tables=(shown,))
 
 
 def policy(decay: bool) -> str:
-    """What becomes of eps from segment to segment."""
     return "decaying" if decay else "constant"
 
 
 def climb(tried: TriedEps, p: SemiLocal, move: Callable[[float], float]) -> Work[None]:
-    """Move eps on while the validation loss falls."""
     loss = yield from tried.loss(p)
     while True:
         p = replace(p, eps=move(p.eps))

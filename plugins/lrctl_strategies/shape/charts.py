@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
+from lrctl.analysis.statistics import LEVEL
+from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series, stem
-from lrctl_strategies.intervals import band
-from lrctl_strategies.shape.tables import named
-
-if TYPE_CHECKING:
-    from lrctl_strategies.shape.result import SettingResult
+from lrctl_strategies.shape.result import SettingResult
+from lrctl_strategies.shape.tables import Document, named
 
 POINTS = 200
 """At how many points of the run a shape is drawn."""
@@ -19,34 +18,23 @@ POINTS = 200
 MAPPED = 16
 """How many shapes the heat map shows, the best ones."""
 
-Document = Mapping[str, Any]
-
 
 def of_search(searched: SettingResult, document: Document) -> tuple[Chart, ...]:
-    """The charts of a search in one setting."""
-    overlaid = shapes("shapes", "The best shapes", [(each.name, each.shape) for each in searched.ranked])
-    drawn = (families(document), overlaid, ecdf(document), heat(searched))
+    best = [(each.space.name, each.shape) for each in searched.ranked]
+    drawn = (families(document), overlaid("shapes", "The best shapes", best), ecdf(document), heat(searched))
     return (*drawn, sweeps(document)) if document["sweeps"] else drawn
 
 
 def of_settings(results: Sequence[SettingResult], documents: Sequence[Document]) -> tuple[Chart, ...]:
-    """The charts of a search in several settings."""
-    best = [(f"{each.setting.label}: {each.best.name}", each.best.shape) for each in results]
-    return (
-        losses(documents),
-        shapes("shapes", "The best shape in each setting", best),
-        *(of_family(name, results) for name in dict.fromkeys(each.best.name for each in results)),
-    )
+    best = [(f"{each.setting.label}: {each.best.space.name}", each.best.shape) for each in results]
+    drawn = [losses(documents), overlaid("shapes", "The best shape in each setting", best)]
+    for name in dict.fromkeys(each.best.space.name for each in results):
+        own = [(each.setting.label, one.shape) for each in results for one in each.ranked if one.space.name == name]
+        drawn.append(overlaid(stem(f"shapes-{name}"), f"The best shape of {name} in each setting", own))
+    return tuple(drawn)
 
 
-def of_family(name: str, results: Sequence[SettingResult]) -> Chart:
-    """One family's best shape in each setting."""
-    best = [(each.setting.label, next(one.shape for one in each.ranked if one.name == name)) for each in results]
-    return shapes(stem(f"shapes-{name}"), f"The best shape of {name} in each setting", best)
-
-
-def shapes(name: str, title: str, labelled: Sequence[tuple[str, Any]]) -> Chart:
-    """Shapes over the run, one on the other."""
+def overlaid(name: str, title: str, labelled: Sequence[tuple[str, Any]]) -> Chart:
     series = []
     for label, shape in labelled:
         # An update's LR is that of the step's beginning; the value at the end of the run belongs to none.
@@ -57,7 +45,6 @@ def shapes(name: str, title: str, labelled: Sequence[tuple[str, Any]]) -> Chart:
 
 
 def families(document: Document) -> Chart:
-    """The loss of each family with fresh seeds, with its interval."""
     each = document["families"]
     told = "The median over fresh seeds with its 95 % bootstrap interval, best first. Tuned: on the family's own grid."
     series = (with_intervals("fresh seeds", each),)
@@ -66,14 +53,12 @@ def families(document: Document) -> Chart:
 
 
 def with_intervals(name: str, families: Sequence[Document]) -> Series:
-    """The losses of families side by side, with their intervals."""
     place = tuple(map(float, range(len(families))))
     low, high = (tuple(each["interval"][i] if each["interval"] else None for each in families) for i in (0, 1))
     return Series(name, place, tuple(finite(each["loss"]) for each in families), low, high)
 
 
 def ecdf(document: Document) -> Chart:
-    """What share of a family's shapes scores at most so much."""
     series = []
     for name in dict.fromkeys(each["family"] for each in document["shapes"]):
         scores = [each["score"] for each in document["shapes"] if each["family"] == name]
@@ -94,7 +79,6 @@ def ecdf(document: Document) -> Chart:
 
 
 def heat(searched: SettingResult) -> Chart:
-    """The median loss of the best shapes at each base LR."""
     trials, seeds = searched.trials, searched.seeds
     scored = [(trials.rated(shape, seeds), name, shape) for name, each in searched.shapes.items() for shape in each]
     best = sorted((each for each in scored if math.isfinite(each[0].loss)), key=lambda each: each[0].loss)[:MAPPED]
@@ -107,7 +91,6 @@ def heat(searched: SettingResult) -> Chart:
 
 
 def sweeps(document: Document) -> Chart:
-    """The loss as each parameter goes through its range."""
     series = []
     for each in document["sweeps"]:
         at = sorted((point["value"], finite(point["loss"])) for point in [*each["points"], each])
@@ -118,7 +101,6 @@ def sweeps(document: Document) -> Chart:
 
 
 def losses(documents: Sequence[Document]) -> Chart:
-    """The loss of the best shape and of the tuned ones in each setting."""
     best = [each["best"] for each in documents]
     tuned = {name: [named(each, name) for each in documents] for name in documents[0]["references"]}
     series = tuple(with_intervals(name, in_each) for name, in_each in {"best shape": best, **tuned}.items())
@@ -127,6 +109,12 @@ def losses(documents: Sequence[Document]) -> Chart:
     return Chart("settings", "Loss in each setting", "lines", "", "loss", told, series, ticks=ticks)
 
 
-def finite(loss: float) -> float | None:
-    """A loss, or None for one that is not finite."""
-    return loss if math.isfinite(loss) else None
+def band(n: int) -> float:
+    """Half the height of the 95 % band around an empirical distribution function of n values.
+
+    sqrt(ln(2 / alpha) / (2 n)), by the inequality of Dvoretzky, Kiefer and Wolfowitz with Massart's constant.
+
+    >>> round(band(100), 4)
+    0.1358
+    """
+    return math.sqrt(math.log(2 / LEVEL) / (2 * n))

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from lrctl.contracts.axes import with_peak
+from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.strategy import Batch, RunSpec, Search, Work
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, TrainedRun, Work
+from lrctl.contracts.table import Table
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl_strategies.shape import samplers
-from lrctl_strategies.shape.exact_report import answer
+from lrctl.registry.schedules import recorded
+from lrctl_strategies.shape.charts import overlaid
+from lrctl_strategies.shape.drawing import draw, in_full
 from lrctl_strategies.shape.params import ShapeSearch
-from lrctl_strategies.shape.result import RefinedFamily
 from lrctl_strategies.shape.settings import Setting
-from lrctl_strategies.shape.space import Space, nothing_drawn, space
+from lrctl_strategies.shape.space import Space, space
+from lrctl_strategies.shape.tables import settings
 from lrctl_strategies.shape.trials import Trials
 
 STRIDES = tuple(0.1 / 2**i for i in range(8))
@@ -28,14 +35,25 @@ STRIDES = tuple(0.1 / 2**i for i in range(8))
 FLOOR = 1e-6
 """The optimum is looked for from LRs of at least so much: L-BFGS sees their logarithms."""
 
+OPTIMUM = "optimum"
+
+
+@dataclass(frozen=True)
+class RefinedFamily:
+    """A family's best shape, once no small change makes it better.
+
+    Attributes:
+        drawn_loss: of the best of the shapes that were drawn, at the best base LR of the grid.
+    """
+
+    space: Space
+    schedule: Any
+    loss: float
+    drawn_loss: float
+
 
 def exact(p: ShapeSearch, run: RunSpec) -> Search:
-    """Draw shapes of each family, score them at every base LR, refine the best; with `optimum` find the best LRs.
-
-    Raises:
-        UsageError: a setting is to be varied.
-        NoValidCandidateError: the loss of every shape overflows.
-    """
+    """Draw shapes of each family, score them at every base LR, refine the best; with `optimum` find the best LRs."""
     if p.vary:
         raise UsageError("--vary: this workload has nothing to vary but its length; give --steps instead")
     trials = Trials(run, Setting("", run.steps), p.metric, tuple(sorted(set(p.grid))))
@@ -47,39 +65,37 @@ def exact(p: ShapeSearch, run: RunSpec) -> Search:
     best.sort(key=lambda each: each.loss)
     if not math.isfinite(best[0].loss):
         raise NoValidCandidateError("the best shape of every family diverged; lower the base LRs of --grid")
-    lrs = optimum(run, best) if p.optimum else None
+    lrs = optimum(run, best[0].schedule) if p.optimum else None
     schedules = ([PiecewiseLinear(tuple(enumerate(lrs)))] if lrs else []) + [each.schedule for each in best]
     jobs = [SegmentJob(0, run.steps, each, evaluate=("validation", "test"), checkpoint=False) for each in schedules]
     results = yield Batch("the best schedules, trained", jobs, judge=False)
-    return answer(p, trials, best, lrs, schedules, results)
+    least = results[0].metrics["test"]["loss"] if lrs else None
+    trained = zip([*[None] * bool(lrs), *best], schedules, results, strict=True)
+    entries = tuple(entry(p, *each, least) for each in trained)
+    runs = sum(len(by_lr) for by_lr in trials.losses.values())
+    return SearchResult(
+        schedules[0],
+        results[0].key,
+        results=entries,
+        chosen_by="the loss, which is exact",
+        next="lrctl report RUN for the figures",
+        summary={**({"optimum_loss": least} if lrs else {}), "runs_computed": runs},
+        tables=(table(entries, runs, p.shapes, least),),
+        charts=(chart(best, lrs),),
+    )
 
 
 def best_of(p: ShapeSearch, trials: Trials, family: Space) -> Work[RefinedFamily]:
-    """The best shape of a family."""
-    source = samplers.sampler(p.sampler, family, p.draw_seed)
-    shapes: list[Any] = []
-    drawn = 0
-    while drawn < p.shapes:
-        points = source.ask(min(source.at_once or p.shapes, p.shapes - drawn))
-        members = [family.at(point) for point in points]
-        asked = [shape for shape in members if shape is not None]
-        yield from trials.measure(f"{family.name}: {p.shapes} shapes", asked, trials.grid, [trials.run.seed])
-        yield from trials.extend(asked, [trials.run.seed])
-        source.tell(points, [trials.score(shape).loss for shape in members])
-        shapes += asked
-        drawn += len(points)
-    if not shapes:
-        raise nothing_drawn(family)
-    best = min(shapes, key=lambda shape: trials.score(shape).loss)
-    shape, base_lr, loss = refined(trials, family, best)
-    drawn_loss = trials.score(best).loss
-    return RefinedFamily(space=family, shape=shape, base_lr=base_lr, loss=loss, drawn_loss=drawn_loss)
+    seeds = [trials.run.seed]
+    rate = partial(in_full, trials, seeds=seeds, title=f"{family.name}: {p.shapes} shapes")
+    shapes = (yield from draw(p, trials, {family.name: family}, seeds, rate))[family.name]
+    best = min(shapes, key=lambda shape: trials.score(shape, seeds).loss)
+    score = trials.score(best, seeds)
+    return RefinedFamily(family, *refined(trials, family, best, score.base_lr, score.loss), score.loss)
 
 
-def refined(trials: Trials, family: Space, shape: Any) -> tuple[Any, float, float]:
-    """A shape, its base LR and its loss once no small change of one parameter or of the base LR makes it better."""
-    score = trials.score(shape)
-    base_lr, loss = score.base_lr, score.loss
+def refined(trials: Trials, family: Space, shape: Any, base_lr: float, loss: float) -> tuple[Any, float]:
+    """A shape at its base LR, and its loss, once no small change of one parameter or of the base LR makes it better."""
     for stride in STRIDES:
         factor = 1 + 2 * stride
         while True:
@@ -90,11 +106,11 @@ def refined(trials: Trials, family: Space, shape: Any) -> tuple[Any, float, floa
             if not losses[best] < loss * (1 - 1e-9):
                 break
             (shape, base_lr), loss = tried[best], losses[best]
-    return shape, base_lr, loss
+    return with_peak(shape, base_lr), loss
 
 
-def optimum(run: RunSpec, refined: Sequence[RefinedFamily]) -> list[float]:
-    """The LR of each step with which the loss at the end is lowest, as far as L-BFGS gets from the best family's."""
+def optimum(run: RunSpec, start: Any) -> list[float]:
+    """The LR of each step with which the loss at the end is lowest, as far as L-BFGS gets from a schedule."""
     import numpy as np
     from scipy.optimize import minimize
 
@@ -106,8 +122,52 @@ def optimum(run: RunSpec, refined: Sequence[RefinedFamily]) -> list[float]:
         loss, gradient = workload.expected_gradient(lrs)
         return float(np.log(loss)), gradient * lrs / loss
 
-    start = np.maximum([refined[0].schedule(step) for step in range(run.steps)], FLOOR)
+    logs = np.log(np.maximum([start(step) for step in range(run.steps)], FLOOR))
     options = {"maxiter": 2000, "maxfun": 4000, "ftol": 1e-13, "gtol": 1e-8, "maxcor": 30}
-    end = minimize(objective, np.log(start), jac=True, method="L-BFGS-B", options=options)
-    lrs: list[float] = np.exp(end.x).tolist()
+    lrs: list[float] = np.exp(minimize(objective, logs, jac=True, method="L-BFGS-B", options=options).x).tolist()
     return lrs
+
+
+def entry(
+    p: ShapeSearch, best: RefinedFamily | None, schedule: Any, result: JobResult, least: float | None
+) -> TrainedRun:
+    """A family's best shape, or the optimum (None), as the results have it."""
+    loss = result.metrics["test"]["loss"]
+    searched = {"drawn_loss": best.drawn_loss, "searched": best.space.values(best.schedule)} if best else {}
+    return TrainedRun(
+        best.space.name if best else OPTIMUM,
+        recorded(schedule),
+        result.key,
+        train_loss=result.mean_loss if result.train_loss is None else result.train_loss,
+        validation_loss=result.metrics["validation"]["loss"],
+        test_loss=loss,
+        full_runs=p.shapes,
+        details={**searched, **({"distance": loss / least - 1} if least else {})},
+    )
+
+
+def table(entries: Sequence[TrainedRun], runs: int, shapes: int, least: float | None) -> Table:
+    rows = tuple(
+        (
+            each.name,
+            f"{each.test_loss:.6f}",
+            *([f"{each.details['distance']:+.2%}"] if least else []),
+            f"{each.details['drawn_loss']:.6f}" if "drawn_loss" in each.details else "",
+            f"{each.schedule.params['peak_lr']:.4g}" if "peak_lr" in each.schedule.params else "",
+            settings(each.details.get("searched", {})),
+        )
+        for each in entries
+    )
+    columns = ("schedule", "loss", *(["above the optimum"] if least else []), "best drawn", "base LR", "shape")
+    told = (
+        f"Loss: exact; of the best of {shapes} shapes, refined until no small change of one parameter made it better.",
+        f"Best drawn: before that, at the best base LR. {runs} runs were computed in all.",
+    )
+    return Table("The best shape of each family", columns, rows, told)
+
+
+def chart(best: Sequence[RefinedFamily], lrs: Sequence[float] | None) -> Chart:
+    drawn = overlaid("schedules", "The best schedules", [(each.space.name, each.schedule) for each in best])
+    at = tuple(step / len(lrs) for step in range(len(lrs))) if lrs else ()
+    series = (*([Series(OPTIMUM, at, tuple(lrs))] if lrs else []), *drawn.series)
+    return replace(drawn, y="LR", caption="The LR over the run of what is best in each family.", series=series)

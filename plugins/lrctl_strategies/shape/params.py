@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, check_grid
+from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, check_grid, check_least
 from lrctl_strategies.shape import samplers
 from lrctl_strategies.shape.settings import axis
 
@@ -24,8 +24,6 @@ FAMILIES = (
 
 @dataclass(frozen=True, slots=True)
 class ShapeSearch:
-    """Parameters of the search for the best shape."""
-
     family: Annotated[
         tuple[str, ...], "family to draw shapes from, or one with settings, as in cosine:end=? (searched); repeatable"
     ] = FAMILIES
@@ -53,13 +51,8 @@ class ShapeSearch:
     optimum: Annotated[bool, "where the loss of any LRs can be computed: find the best LRs of all, too"] = False
 
     def __post_init__(self) -> None:
-        check_grid(self.grid, 0)
-        for name in ("shapes", "seeds", "top", "fresh_seeds"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: must be at least 1, got {getattr(self, name)}")
-        for name in ("draw_seed", "sweep"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: must be at least 0, got {getattr(self, name)}")
+        check_grid(self.grid)
+        check_least(self, shapes=1, seeds=1, top=1, fresh_seeds=1, draw_seed=0, sweep=0)
         if self.sweep == 1:
             raise ValueError("sweep: must be 0, or at least 2 values, got 1")
         if len(set(self.grid)) < 2:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import RunSpec, SearchResult, TrainedRun
 from lrctl.registry.schedules import recorded
 from lrctl_strategies.shape import charts, tables
-from lrctl_strategies.shape.document import losses_of, of_setting
-from lrctl_strategies.shape.trials import Trial
-
-if TYPE_CHECKING:
-    from lrctl_strategies.shape.params import ShapeSearch
-    from lrctl_strategies.shape.result import RankedFamily, SettingResult
+from lrctl_strategies.shape.params import ShapeSearch
+from lrctl_strategies.shape.result import RankedFamily, SettingResult
 
 NEXT = "lrctl report RUN for the figures; lrctl baseline and lrctl compare for other schedules"
 
 
 def answer(p: ShapeSearch, run: RunSpec, results: Sequence[SettingResult]) -> SearchResult:
     """What was found, best setting first among those of the recipe's own length; it is handed over."""
-    documents = [of_setting(each) for each in results]
+    documents = [each.to_json() for each in results]
     own = [each for each in results if each.setting.steps == run.steps]
     best = min(own, key=lambda each: each.ranked[0].loss, default=None)
     schedule, key = handed_over(best) if best else (None, None)
+    shown = [table for document in documents for table in tables.of_setting(document)]
+    if len(results) > 1:
+        shown.append(tables.of_settings(documents))
+        drawn = charts.of_settings(results, documents)
+    else:
+        drawn = charts.of_search(results[0], documents[0])
     return SearchResult(
         schedule,
         key,
@@ -33,11 +36,8 @@ def answer(p: ShapeSearch, run: RunSpec, results: Sequence[SettingResult]) -> Se
         next=NEXT,
         summary={"settings": documents},
         notes=tuple(note for each in results for note in notes(p, each)),
-        tables=tuple(table for document in documents for table in tables.of_setting(document))
-        + (tables.of_settings(documents),) * (len(documents) > 1),
-        charts=charts.of_search(results[0], documents[0])
-        if len(results) == 1
-        else charts.of_settings(results, documents),
+        tables=tuple(shown),
+        charts=drawn,
     )
 
 
@@ -47,27 +47,28 @@ def handed_over(searched: SettingResult) -> tuple[Any, str]:
     But a run that diverged is of no use to anybody: then it is the first that did not.
     """
     best = searched.ranked[0]
-    ended = (seed for seed, loss in zip(searched.fresh, losses_of(searched, best), strict=True) if math.isfinite(loss))
-    return best.schedule, searched.trials.results[Trial(best.shape, best.base_lr, next(ended))].key
+    ended = (seed for seed, loss in zip(searched.fresh, searched.losses(best), strict=True) if math.isfinite(loss))
+    result = searched.trained(best, next(ended))
+    assert result
+    return best.schedule, result.key
 
 
 def entries(searched: SettingResult, handed: str | None) -> list[TrainedRun]:
     """A result for each family and fresh seed, what is handed over first, as `lrctl compare` and `report` take them."""
-    made = []
-    for ranked in searched.ranked:
-        for seed in searched.fresh:
-            result = searched.trials.results.get(Trial(ranked.shape, ranked.base_lr, seed))
-            if result is not None:
-                made.append(entry(searched, ranked, seed, result))
+    made = [
+        entry(searched, ranked, seed, result)
+        for ranked in searched.ranked
+        for seed in searched.fresh
+        if (result := searched.trained(ranked, seed))
+    ]
     return sorted(made, key=lambda each: each.checkpoint != handed)
 
 
-def entry(searched: SettingResult, ranked: RankedFamily, seed: int, result: Any) -> TrainedRun:
-    """One trained run of a family's best shape."""
+def entry(searched: SettingResult, ranked: RankedFamily, seed: int, result: JobResult) -> TrainedRun:
     label = f" ({searched.setting.label})" if searched.setting.label else ""
-    tried = {shape: searched.trials.losses.get(shape, {}) for shape in searched.shapes[ranked.name]}
+    tried = {shape: searched.trials.losses.get(shape, {}) for shape in searched.shapes[ranked.space.name]}
     return TrainedRun(
-        ranked.name + label,
+        ranked.space.name + label,
         recorded(ranked.schedule),
         result.key,
         train_loss=result.stage_losses[0],
@@ -79,14 +80,13 @@ def entry(searched: SettingResult, ranked: RankedFamily, seed: int, result: Any)
 
 
 def notes(p: ShapeSearch, searched: SettingResult) -> list[str]:
-    """What the user should know."""
     where = f"{searched.setting.label}: " if searched.setting.label else ""
-    told = []
-    if edges := [each.name for each in searched.ranked if each.edge]:
+    told, first, best = [], searched.ranked[0], searched.best
+    if edges := [each.space.name for each in searched.ranked if each.score.edge]:
         told.append(f"{where}the best base LR of {', '.join(edges)} is still at the edge of those tried")
-    if searched.ranked[0] is not searched.best:
+    if first is not best:
         told.append(
-            f"{where}{searched.ranked[0].name} was better than the best shape that was drawn, of {searched.best.name}; "
+            f"{where}{first.space.name} was better than the best shape that was drawn, of {best.space.name}; "
             "the better one is handed over"
         )
     if p.halving:

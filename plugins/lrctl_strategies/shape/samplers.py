@@ -7,39 +7,19 @@ import math
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from lrctl.errors import MissingError
 from lrctl_strategies.shape.space import Point, Space
 
 Name = Literal["random", "tpe", "gp", "cmaes", "qmc"]
 
-AT_ONCE = 8
-"""How many points are asked for before the sampler is told how good they are: so many runs can go on in parallel."""
-
-
-class Sampler(Protocol):
-    """Draws the points of one family.
-
-    Attributes:
-        at_once: how many points it is asked for at a time; 0 is all, for one that does not look at the scores.
-    """
-
-    at_once: int
-
-    def ask(self, n: int) -> list[Point]:
-        """The next n points."""
-        ...
-
-    def tell(self, points: Sequence[Point], scores: Sequence[float]) -> None:
-        """How good the points were that it was last asked for; lower is better, +inf diverged."""
-        ...
-
 
 class Random:
     """Points drawn independently and uniformly: the first of them are the same however many are asked for."""
 
     at_once = 0
+    """How many points it is asked for at a time; 0 is all, since it does not look at the scores."""
 
     def __init__(self, space: Space, seed: int) -> None:
         import numpy as np
@@ -49,20 +29,23 @@ class Random:
         self.dimensions = len(space.free)
 
     def ask(self, n: int) -> list[Point]:
-        """The next n points."""
         return [tuple(self.numbers.random_sample(self.dimensions).tolist()) for _ in range(n)]
 
     def tell(self, points: Sequence[Point], scores: Sequence[float]) -> None:
-        """It does not look at them."""
+        """How good the points were that it was last asked for; it does not look at that."""
 
 
 class Optuna:
-    """Points by a sampler of Optuna, which learns from the scores."""
-
-    at_once = AT_ONCE
+    at_once = 8
+    """So many points it is asked for before it is told how good they are: so many runs can go on in parallel."""
 
     def __init__(self, space: Space, seed: int, sampler: str) -> None:
-        optuna = imported()
+        try:
+            import optuna
+        except ImportError as error:
+            raise MissingError(
+                "--sampler: all but random are Optuna's, which is not installed; run: pip install 'lrctl[optuna]'"
+            ) from error
         made = {"tpe": "TPESampler", "gp": "GPSampler", "cmaes": "CmaEsSampler", "qmc": "QMCSampler"}[sampler]
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         with warnings.catch_warnings():  # some of them are experimental, as Optuna says each time
@@ -75,13 +58,13 @@ class Optuna:
         self.waiting: list[Any] = []
 
     def ask(self, n: int) -> list[Point]:
-        """The next n points."""
         self.waiting = [self.study.ask(dict.fromkeys(self.names, self.range)) for _ in range(n)]
         return [tuple(trial.params[name] for name in self.names) for trial in self.waiting]
 
     def tell(self, points: Sequence[Point], scores: Sequence[float]) -> None:
-        """How good the points were that it was last asked for; what diverged counts as far worse than the worst so far.
+        """How good the points were that it was last asked for: lower is better, +inf diverged.
 
+        What diverged counts as far worse than the worst so far.
         Optuna takes no loss that is not finite, and what it is told to have failed its samplers go on to draw.
         """
         self.worst = max([self.worst, *filter(math.isfinite, scores)])
@@ -89,12 +72,7 @@ class Optuna:
             self.study.tell(trial, score if math.isfinite(score) else 2 * abs(self.worst) + 1)
 
 
-def sampler(name: Name, space: Space, seed: int) -> Sampler:
-    """The sampler of that name for a family.
-
-    Raises:
-        MissingError: it is Optuna's, and Optuna or what it needs is not installed.
-    """
+def sampler(name: Name, space: Space, seed: int) -> Random | Optuna:
     # Optuna imports it only once its CMA-ES has something to learn from, in the middle of a search.
     if name == "cmaes" and find_spec("cmaes") is None:
         raise MissingError(
@@ -102,21 +80,6 @@ def sampler(name: Name, space: Space, seed: int) -> Sampler:
         )
     # A family with one shape only has nothing to learn.
     return Random(space, seed) if name == "random" or not space.free else Optuna(space, seed, name)
-
-
-def imported() -> Any:
-    """Optuna.
-
-    Raises:
-        MissingError: it is not installed.
-    """
-    try:
-        import optuna
-    except ImportError as error:
-        raise MissingError(
-            "--sampler: all but random are Optuna's, which is not installed; run: pip install 'lrctl[optuna]'"
-        ) from error
-    return optuna
 
 
 def word(name: str) -> int:

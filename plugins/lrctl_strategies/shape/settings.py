@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.strategy import RunSpec
@@ -32,18 +31,13 @@ class Setting:
     independent: bool = False
 
     def optimizer_at(self, base_lr: float) -> OptimizerSettings | None:
-        """The optimizer of a run with this base LR."""
         if self.optimizer is None or not self.independent:
             return self.optimizer
         return replace(self.optimizer, weight_decay=self.optimizer.weight_decay / base_lr)
 
 
 def settings(texts: Sequence[str], run: RunSpec, *, independent: bool = False) -> list[Setting]:
-    """Every combination of the values of `--vary`; one setting without a label where nothing is varied.
-
-    Raises:
-        UsageError: a setting is unknown, its value is not allowed, or the workload brings its own optimizer.
-    """
+    """Every combination of the values of `--vary`; one setting without a label where nothing is varied."""
     varied: dict[str, dict[float, None]] = {}
     for key, values in map(axis, texts):
         varied.setdefault(key, {}).update(dict.fromkeys(values))
@@ -56,9 +50,6 @@ def axis(text: str) -> tuple[str, tuple[float, ...]]:
 
     >>> axis("optimizer.weight_decay=0,0.1")
     ('optimizer.weight_decay', (0.0, 0.1))
-
-    Raises:
-        ValueError: it is not of that form.
     """
     key, equals, values = text.partition("=")
     key = key.strip().removeprefix("training.")
@@ -77,7 +68,6 @@ def axis(text: str) -> tuple[str, tuple[float, ...]]:
 
 
 def setting(values: Mapping[str, float], run: RunSpec, *, independent: bool) -> Setting:
-    """One setting from the values of what is varied."""
     label = ", ".join(f"{key.removeprefix('optimizer.')}={value:g}" for key, value in values.items())
     steps = values.get("steps", run.steps)
     if not (float(steps).is_integer() and steps >= 1):
@@ -88,11 +78,6 @@ def setting(values: Mapping[str, float], run: RunSpec, *, independent: bool) -> 
 
 
 def changed(changes: Mapping[str, float], run: RunSpec) -> OptimizerSettings:
-    """The recipe's optimizer with other settings.
-
-    Raises:
-        UsageError: the workload brings its own, or it has no such setting.
-    """
     if run.optimizer is None:
         raise UsageError(
             "--vary optimizer.*, --weight-decay: the workload brings its own optimizer; "
@@ -101,7 +86,12 @@ def changed(changes: Mapping[str, float], run: RunSpec) -> OptimizerSettings:
     settings = run.optimizers[run.optimizer]
     own = asdict(settings)
     for name, value in changes.items():
-        check_value(name, value, own)
+        # What the optimizer would refuse in the middle of the search.
+        if (name in BETAS or name == "momentum") and not 0 <= value < 1:
+            raise UsageError(f"--vary optimizer.{name}: must be in [0, 1), got {value:g}")
+        default = own.get(name, 0.0)
+        if value < 0 and not (isinstance(default, float) and default < 0):
+            raise UsageError(f"--vary optimizer.{name}: must be at least 0, got {value:g}")
         if name in BETAS and "betas" in own:
             betas = list(own["betas"])
             betas[BETAS[name]] = value
@@ -112,16 +102,3 @@ def changed(changes: Mapping[str, float], run: RunSpec) -> OptimizerSettings:
         else:
             own[name] = value
     return replace(settings, **own)
-
-
-def check_value(name: str, value: float, own: Mapping[str, Any]) -> None:
-    """Refuse a value that the optimizer would refuse in the middle of the search.
-
-    Raises:
-        UsageError: it is negative, or a decay rate that is not below 1.
-    """
-    if (name in BETAS or name == "momentum") and not 0 <= value < 1:
-        raise UsageError(f"--vary optimizer.{name}: must be in [0, 1), got {value:g}")
-    default = own.get(name, 0.0)
-    if value < 0 and not (isinstance(default, float) and default < 0):
-        raise UsageError(f"--vary optimizer.{name}: must be at least 0, got {value:g}")

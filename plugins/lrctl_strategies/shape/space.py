@@ -12,8 +12,7 @@ from typing import Any, get_type_hints
 
 from lrctl.contracts.axes import Axis, axes
 from lrctl.errors import UsageError, unknown
-from lrctl_strategies.contenders import parsed
-from lrctl_strategies.families import check_tunable, in_fractions
+from lrctl_strategies.families import check_tunable, in_fractions, parsed
 from lrctl_strategies.unit_cube import placed, scaled
 
 Point = tuple[float, ...]
@@ -42,11 +41,11 @@ class Space:
     reference: bool = False
 
     def at(self, point: Point) -> Any | None:
-        """The shape at a point of the unit cube: a coordinate is 0 at its range's low end and 1 at its high end.
+        """The shape at a point of the unit cube, 0 at each range's low end and 1 at its high end; None if refused."""
+        return self.allowed({name: scaled(axis, u) for (name, axis), u in zip(self.free.items(), point, strict=True)})
 
-        None where the family refuses it, as with a warmup and a decay that are too long together.
-        """
-        values = {name: scaled(axis, u) for (name, axis), u in zip(self.free.items(), point, strict=True)}
+    def allowed(self, values: dict[str, float]) -> Any | None:
+        """The shape with these values; None where the family refuses it, as with too long a warmup and decay."""
         try:
             return self.shape(values)
         except ValueError:
@@ -61,36 +60,22 @@ class Space:
         return self.family(steps=self.steps, peak_lr=1.0, **self.fixed, **kept)
 
     def values(self, shape: Any) -> dict[str, float]:
-        """A shape's values of the searched parameters."""
         return {name: getattr(shape, name) for name in self.free}
 
     def point(self, shape: Any) -> Point:
-        """The point of the unit cube that a shape stands at."""
         return tuple(placed(axis, getattr(shape, name)) for name, axis in self.free.items())
 
-    def gridded(self) -> Iterator[Any]:
-        """The shapes on the grids that the family declares for `lrctl baseline`: all their combinations.
-
-        Some may come more than once.
-        """
+    def gridded(self) -> list[Any]:
+        """The shapes on the grids that the family declares for `lrctl baseline`: all their combinations."""
         grids = {name: axis.grid for name, axis in axes(self.family).items() if axis.grid and name not in self.fixed}
-        for values in itertools.product(*grids.values()):
-            try:
-                shape = self.shape(dict(zip(grids, values, strict=True)))
-            except ValueError:
-                continue  # such as a warmup and a decay that are too long together
-            yield shape
+        every = [self.allowed(dict(zip(grids, each, strict=True))) for each in itertools.product(*grids.values())]
+        return list(dict.fromkeys(shape for shape in every if shape is not None))
 
-    def swept(self, shape: Any, name: str, points: int) -> Iterator[Any]:
+    def swept(self, shape: Any, name: str, points: int) -> list[Any]:
         """A shape with one parameter at `points` values spread over its range, its own left out."""
-        for i in range(points):
-            value = scaled(self.free[name], i / (points - 1))
-            try:
-                other = self.shape(self.values(shape) | {name: value})
-            except ValueError:
-                continue
-            if other != shape:
-                yield other
+        values = [scaled(self.free[name], i / (points - 1)) for i in range(points)]
+        others = [self.allowed(self.values(shape) | {name: value}) for value in values]
+        return list(dict.fromkeys(other for other in others if other not in (None, shape)))
 
     def neighbours(self, shape: Any, stride: float) -> Iterator[Any]:
         """A shape with one parameter a stride up or down, as a share of its range."""
@@ -102,22 +87,10 @@ class Space:
                     yield other
 
 
-def reference(text: str, steps: int) -> Space:
-    """The family that `--against` names.
-
-    Raises:
-        UsageError: there is no such family or setting.
-    """
-    return replace(space(text, steps, "--against"), name=f"tuned {text}", reference=True)
-
-
 def space(text: str, steps: int, flag: str = "--family") -> Space:
     """The family `NAME` or `NAME:setting=value,...`, where a value of `?` means that it is searched.
 
     All parameters with a range are searched but those that are settled here, and variants that are not asked for.
-
-    Raises:
-        UsageError: there is no such family or setting, or it cannot be searched.
     """
     name, _, settings = text.partition(":")
     where = f"{flag} {text}"
@@ -148,11 +121,3 @@ def space(text: str, steps: int, flag: str = "--family") -> Space:
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from error
     return made
-
-
-def nothing_drawn(space: Space) -> UsageError:
-    """The error where a family refuses every shape that was drawn."""
-    return UsageError(
-        f"--family {space.name}: it refuses every shape that was drawn, as where its lengths do not fit into the run; "
-        "draw more with --shapes, or set one of them"
-    )

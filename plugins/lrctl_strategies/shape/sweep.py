@@ -46,8 +46,7 @@ def sweep(
     trials: Trials, space: Space, winner: Any, base_lr: float, points: int, seeds: Sequence[int]
 ) -> Work[list[Sweep]]:
     """Vary each searched parameter over its range, with the base LR tuned anew for each value, and for the winner."""
-    swept = {name: list(dict.fromkeys(space.swept(winner, name, points))) for name in space.free}
-    swept = {name: each for name, each in swept.items() if each}
+    swept = {name: each for name in space.free if (each := space.swept(winner, name, points))}
     every = [winner, *(shape for each in swept.values() for shape in each)]
     yield from trials.measure("sweeps around the best shape", every, near(trials, base_lr), seeds)
     yield from trials.extend(every, seeds)

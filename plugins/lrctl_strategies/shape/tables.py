@@ -7,13 +7,12 @@ from statistics import fmean, median
 from typing import Any
 
 from lrctl.analysis.statistics import LEVEL
-from lrctl.contracts.table import Table, number, probability, signed
+from lrctl.contracts.table import Table, interval, number, probability, signed
 
 Document = Mapping[str, Any]
 
 
 def of_setting(document: Document) -> list[Table]:
-    """The ranked families, the best one against those to compare with, and the sweeps around it."""
     of = f", {document['setting']}" if document["setting"] else ""
     shown = [ranked(document, of)]
     if document["against"]:
@@ -24,7 +23,6 @@ def of_setting(document: Document) -> list[Table]:
 
 
 def ranked(document: Document, of: str) -> Table:
-    """A row for each family, best first."""
     rows = tuple(
         (
             each["name"],
@@ -32,16 +30,16 @@ def ranked(document: Document, of: str) -> Table:
             f"{each['base_lr']:.3g}" + "!" * each["edge"],
             number(each["score"]),
             number(each["loss"]),
-            span(each["interval"]),
+            interval(each["interval"], number),
             number(fmean(each["test_losses"])),
             str(each["shapes"]),
         )
         for each in document["families"]
     )
+    lost = f", {n} of which diverged and count as +inf." if (n := document["runs_diverged"]) else "."
     columns = ("family", "best shape", "base LR", "score", "fresh seeds", "95 %", "test loss", "shapes")
     told = [
-        f"Score: the median over the seeds of the search, which picked the shapes; {document['runs']} runs"
-        + diverged(document),
+        f"Score: the median over the seeds of the search, which picked the shapes; {document['runs']} runs{lost}",
         "Fresh seeds: the median over seeds that had no part in that, which ranks the families; bootstrap interval.",
         "Tuned: shapes on the family's grid, at the same base LRs, with the same seeds and chosen alike.",
     ]
@@ -50,16 +48,15 @@ def ranked(document: Document, of: str) -> Table:
     return Table(f"The best shape of each family{of}", columns, rows, tuple(told))
 
 
-def diverged(document: Document) -> str:
-    """How many runs diverged, if any did."""
-    n = document["runs_diverged"]
-    return f", {n} of which diverged and count as +inf." if n else "."
-
-
 def compared(document: Document, of: str) -> Table:
-    """The best shape against the families to compare with."""
     rows = tuple(
-        (each["against"], signed(each["difference"]), span(each["interval"]), probability(each["p"]), each["verdict"])
+        (
+            each["against"],
+            signed(each["difference"]),
+            interval(each["interval"], number),
+            probability(each["p"]),
+            each["verdict"],
+        )
         for each in document["against"]
     )
     best = document["against"][0]["best"]
@@ -72,14 +69,13 @@ def compared(document: Document, of: str) -> Table:
 
 
 def sweeps(document: Document, of: str) -> Table:
-    """A row for each parameter: the best of the other values, and whether it is better beyond the error."""
     rows = []
     for each in document["sweeps"]:
         best = min(each["points"], key=lambda point: point["difference"])
         values = ", ".join(f"{point['value']:.3g}" for point in each["points"])
-        told = "better" if best["better"] else "not better"
+        told, error = "better" if best["better"] else "not better", interval(best["interval"], number)
         own, other = f"{each['value']:.3g}", f"{best['value']:.3g}"
-        rows.append((each["parameter"], own, values, other, signed(best["difference"]), span(best["interval"]), told))
+        rows.append((each["parameter"], own, values, other, signed(best["difference"]), error, told))
     columns = ("parameter", "best shape has", "also tried", "best of these", "difference", "95 %", "verdict")
     hidden = f"one by less than {unseen(document):.2g} would not show"
     ending = {
@@ -106,7 +102,6 @@ def unseen(document: Document) -> float:
 
 
 def of_settings(documents: Sequence[Document]) -> Table:
-    """A row for each setting: the best shape there, and the tuned ones."""
     tuned = documents[0]["references"]
     rows = tuple(
         (
@@ -126,16 +121,9 @@ def of_settings(documents: Sequence[Document]) -> Table:
 
 
 def named(document: Document, name: str) -> Document:
-    """The family of that name in the document of a setting."""
     found: Document = next(each for each in document["families"] if each["name"] == name)
     return found
 
 
 def settings(values: Mapping[str, float]) -> str:
-    """The searched parameters of a shape, short."""
     return " ".join(f"{name}={value:.3g}" for name, value in values.items())
-
-
-def span(interval: Sequence[float] | None) -> str:
-    """An interval."""
-    return "none" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"

@@ -27,16 +27,9 @@ UNBOUNDED = Axis(0.0, math.inf, log=True)
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One run: a shape at a base LR, with a seed."""
-
     shape: Any
     base_lr: float
     seed: int
-
-    @property
-    def schedule(self) -> Any:
-        """The schedule that is trained."""
-        return with_peak(self.shape, self.base_lr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +66,13 @@ class Trials:
     results: dict[Trial, JobResult] = field(default_factory=dict)
     lrs: dict[Any, Any] = field(default_factory=dict)
 
-    def measure(
-        self, title: str, shapes: Iterable[Any], lrs: Sequence[float], seeds: Sequence[int], *, last: bool = False
-    ) -> Work[None]:
-        """Cross shapes with base LRs and seeds, and measure what is not known yet, with `last` the test loss too."""
+    def measure(self, title: str, shapes: Iterable[Any], lrs: Sequence[float], seeds: Sequence[int]) -> Work[None]:
+        """Cross shapes with base LRs and seeds, and measure what is not known yet."""
         trials = [Trial(shape, lr, seed) for shape in dict.fromkeys(shapes) for lr in lrs for seed in seeds]
-        yield from self.try_out(title, trials, last=last)
+        yield from self.try_out(title, trials)
 
     def try_out(self, title: str, trials: Iterable[Trial], *, last: bool = False) -> Work[None]:
-        """Train the trials whose losses are not known yet."""
+        """Measure the trials that are not known yet, with `last` the test loss too."""
         missing = [trial for trial in dict.fromkeys(trials) if not self.known(trial, last)]
         if self.run.exact:
             yield Batch(title, [], judge=False)  # so that people see what goes on
@@ -96,17 +87,14 @@ class Trials:
             self.take(trial, self.loss(result))
 
     def take(self, trial: Trial, loss: float) -> None:
-        """Note the loss of a trial."""
         self.losses.setdefault(trial.shape, {}).setdefault(trial.base_lr, {})[trial.seed] = loss
 
     def known(self, trial: Trial, last: bool) -> bool:
-        """Whether the loss of a trial is known, and the test loss if that is asked for."""
         if self.run.exact:
             return trial.base_lr in self.losses.get(trial.shape, {})
         return trial in self.results and (not last or "test" in self.results[trial].metrics)
 
     def compute(self, trials: Sequence[Trial]) -> None:
-        """The losses of trials, as the workload tells them without training."""
         import numpy as np
 
         assert self.run.exact
@@ -121,17 +109,15 @@ class Trials:
                 self.take(trial, loss)
 
     def job(self, trial: Trial, last: bool) -> SegmentJob:
-        """The job that trains a trial from the first step to the last."""
-        steps, optimizer = self.setting.steps, self.setting.optimizer_at(trial.base_lr)
         return SegmentJob(
             0,
-            steps,
-            trial.schedule,
+            self.setting.steps,
+            with_peak(trial.shape, trial.base_lr),
             evaluate=("validation", "test") if last else ("validation",),
             checkpoint=False,
             seed=None if trial.seed == self.run.seed else trial.seed,
-            optimizer=optimizer,
-            stages=(steps,),
+            optimizer=self.setting.optimizer_at(trial.base_lr),
+            stages=(self.setting.steps,),
         )
 
     def losses_at(self, pairs: Sequence[tuple[Any, float]]) -> list[float]:
@@ -145,11 +131,14 @@ class Trials:
         found = result.metrics["validation"]["loss"] if self.metric == "validation" else result.stage_losses[0]
         return found if math.isfinite(found) and math.isfinite(result.stage_losses[0]) else math.inf
 
-    def score(self, shape: Any, seeds: Sequence[int] | None = None) -> Score:
-        """A shape's score over these seeds, or all that were tried; a base LR without all of them does not count."""
-        by_lr = {lr: of for lr, of in self.losses.get(shape, {}).items() if seeds is None or of.keys() >= set(seeds)}
+    def tried(self, shape: Any, seeds: Sequence[int]) -> list[float]:
+        """The base LRs, ascending, that a shape was tried at with all of these seeds."""
+        return sorted(lr for lr, of in self.losses.get(shape, {}).items() if of.keys() >= set(seeds))
+
+    def score(self, shape: Any, seeds: Sequence[int]) -> Score:
+        """A shape's score over these seeds; a base LR without all of them does not count."""
         # A median that skipped what diverged would make shapes look good that diverge half of the time.
-        medians = {lr: median(of[seed] for seed in seeds or of) for lr, of in sorted(by_lr.items())}
+        medians = {lr: median(self.losses[shape][lr][seed] for seed in seeds) for lr in self.tried(shape, seeds)}
         if not medians:
             return Score(math.inf, self.grid[0])
         best = min(medians, key=lambda lr: medians[lr])
@@ -158,8 +147,7 @@ class Trials:
 
     def rated(self, shape: Any, seeds: Sequence[int]) -> Score:
         """A shape's score over the seeds of the search, or over the first where halving gave up on it before."""
-        tried = self.losses.get(shape, {}).values()
-        return self.score(shape, seeds if any(of.keys() >= set(seeds) for of in tried) else seeds[:1])
+        return self.score(shape, seeds if self.tried(shape, seeds) else seeds[:1])
 
     def median_at(self, shape: Any, base_lr: float, seeds: Sequence[int]) -> float | None:
         """A shape's median loss at a base LR over those of the seeds that were tried; None if it is not finite."""
@@ -180,6 +168,6 @@ class Trials:
         score = self.score(shape, seeds)
         if not score.edge or not math.isfinite(score.loss):
             return []
-        tried = sorted(lr for lr, of in self.losses[shape].items() if of.keys() >= set(seeds))
+        tried = self.tried(shape, seeds)
         lr = extended(tried, UNBOUNDED, up=score.base_lr == tried[-1])
         return [Trial(shape, lr, seed) for seed in seeds]

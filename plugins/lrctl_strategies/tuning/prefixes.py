@@ -113,7 +113,6 @@ def job_of(edge: Edge, schedule: Schedule, parent: str | None) -> SegmentJob:
 
 
 def end(schedule: Schedule, result: JobResult) -> Ended:
-    """A run as its last job left it."""
     losses = [result.metrics[split]["loss"] for split in ("validation", "test")]
     train_loss = math.inf if result.train_loss is None else result.train_loss
     return Ended(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, dataclass, field
+from typing import Any
 
-from lrctl.contracts.strategy import SearchResult, Work
+from lrctl.contracts.axes import Fixed
+from lrctl.contracts.params import fields_of
+from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.strategy import Search, SearchResult, TrainedRun, Work
+from lrctl.contracts.table import Table, number
 from lrctl.errors import NoValidCandidateError
+from lrctl.registry.registry import registry
 from lrctl_strategies.grids import rounded
 from lrctl_strategies.tuning.prefixes import train_all
-from lrctl_strategies.tuning.tables import best_of_each
 from lrctl_strategies.tuning.tuning import PEAK, Tuning, value_of
 
 EXTENSIONS = 8
@@ -18,25 +23,21 @@ EXTENSIONS = 8
 
 @dataclass(slots=True)
 class SideBySide:
-    """Shapes that are tuned together, so that their runs can share what is equal.
-
-    Attributes:
-        steps: of each run.
-        trained: the steps of each job so far, by key.
-    """
+    """Shapes that are tuned together, so that their runs can share what is equal; `trained`: steps by job key."""
 
     shapes: list[Tuning]
     steps: int
     trained: dict[str, int] = field(default_factory=dict)
 
-    def search(self, refine: int = 0) -> Work[None]:
-        """Tune each shape: parameter by parameter, then the base LR more finely."""
+    def search(self, metric: str, refine: int) -> Search:
+        """Tune each shape: parameter by parameter, then the base LR more finely. Answers with the best."""
         for stage in range(max(len(shape.grids) for shape in self.shapes)):
             alive = [shape for shape in self.shapes if stage == 0 or shape.best]
             yield from self.tune([(s, list(s.grids)[stage]) for s in alive if stage < len(s.grids)])
         for halving in range(1, refine + 1):
             around = [(s, PEAK, neighbours(s, halving)) for s in self.shapes if s.best]
             yield from self.run(around, f"{PEAK}, refined {halving} of {refine}")
+        return self.answer(metric)
 
     def tune(self, wanted: Sequence[tuple[Tuning, str]]) -> Work[None]:
         """Tune one parameter of each shape over its grid, extended while the best value is on its edge."""
@@ -48,9 +49,7 @@ class SideBySide:
             asked = {(shape.name, value) for shape, _, values in ask for value in values}
             further = [(shape, name, shape.beyond(name)) for shape, name in wanted]
             # A value that the family refused would be asked for again and again.
-            ask = [
-                (s, name, (value,)) for s, name, value in further if value is not None and (s.name, value) not in asked
-            ]
+            ask = [(s, n, (value,)) for s, n, value in further if value is not None and (s.name, value) not in asked]
             if not ask:
                 break
             for shape, name, (value,) in ask:
@@ -69,11 +68,6 @@ class SideBySide:
             shape.tried += [(name, value, known[schedule]) for name, value, schedule in varied]
 
     def answer(self, metric: str) -> SearchResult:
-        """The shape that ended best, and the results of all, best first.
-
-        Raises:
-            NoValidCandidateError: no run of any shape ended with a finite loss.
-        """
         ended = sorted(((s.loss(best), i, s, best) for i, s in enumerate(self.shapes) if (best := s.best)))
         if not ended:
             raise NoValidCandidateError(
@@ -82,11 +76,8 @@ class SideBySide:
             )
         separate = len({run.key for shape in self.shapes for _, _, run in shape.tried}) * self.steps
         notes = list(dict.fromkeys(note for shape in self.shapes for note in shape.notes))
-        notes += [
-            f"{s.name}: every run diverged, so it is left out; lower the LRs of --grid"
-            for s in self.shapes
-            if not s.best
-        ]
+        lost = [shape.name for shape in self.shapes if not shape.best]
+        notes += [f"{name}: every run diverged, so it is left out; lower the LRs of --grid" for name in lost]
         entries = tuple(shape.entry(best) for _, _, shape, best in ended)
         sharing = {"steps": sum(self.trained.values()), "steps_separate": separate}
         chosen_by = "validation loss" if metric == "validation" else "training loss"
@@ -115,3 +106,40 @@ def neighbours(shape: Tuning, halving: int) -> tuple[float, ...]:
     ratio = (grid[-1] / grid[0]) ** (0.5**halving / (len(grid) - 1))
     peak = value_of(shape.best.schedule, PEAK)
     return rounded(peak / ratio), rounded(peak * ratio)
+
+
+def best_of_each(entries: Sequence[TrainedRun], notes: Sequence[str] = ()) -> Table:
+    columns = ("schedule", "parameters", "train loss", "validation loss", "test loss", "tuning runs")
+    rows = (
+        (
+            entry.name,
+            " ".join(f"{name}={setting(value)}" for name, value in telling(entry.schedule)),
+            *map(number, (entry.train_loss, entry.validation_loss, entry.test_loss)),
+            f"{entry.full_runs:g}",
+        )
+        for entry in entries
+    )
+    given = any(entry.given for entry in entries)
+    cost = "Tuning runs: full runs of its grid search" + ", without what led to the schedule that was given" * given
+    return Table("The best of each schedule", columns, tuple(rows), (f"{cost}.", *notes))
+
+
+def telling(schedule: ScheduleRecord) -> Iterator[tuple[str, Any]]:
+    """What tells a schedule from others of its family: its LRs and shares, and all else that is not at its default.
+
+    Lists are left out, but for knots, which are told by their peak.
+    """
+    declared = fields_of(registry().get("schedule", schedule.family).target)
+    defaults = {field.name: field.default for field in declared if field.default is not MISSING}
+    fixed = {field.name for field in declared if Fixed() in field.marks}
+    for name, value in schedule.params.items():
+        if name == "knots":
+            yield "peak_lr", float(max(lr for _, lr in value))
+        elif (isinstance(value, float) and name not in fixed) or (
+            isinstance(value, float | int | str) and value != defaults.get(name, value)
+        ):
+            yield name, value
+
+
+def setting(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

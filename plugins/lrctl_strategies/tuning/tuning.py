@@ -10,6 +10,8 @@ from typing import Any
 from lrctl.contracts.axes import Axis, axes, with_peak
 from lrctl.contracts.schedule import ScheduleRecord, params_of
 from lrctl.contracts.strategy import TrainedRun
+from lrctl.errors import UsageError, unknown
+from lrctl_strategies.families import check_tunable, in_fractions
 from lrctl_strategies.grids import extended
 from lrctl_strategies.tuning.prefixes import Ended
 
@@ -40,7 +42,6 @@ class Tuning:
     given: bool = False
 
     def loss(self, run: Ended) -> float:
-        """The loss that choices are made by."""
         return run.validation_loss if self.metric == "validation" else run.train_loss
 
     @property
@@ -80,7 +81,6 @@ class Tuning:
         return None if value in values else value
 
     def entry(self, best: Ended) -> TrainedRun:
-        """The shape's entry in the results."""
         losses = ("train_loss", "validation_loss", "test_loss")
         tried = [
             {"parameter": name, "value": value, **{loss: getattr(run, loss) for loss in losses}}
@@ -113,3 +113,56 @@ def value_of(schedule: Any, name: str) -> float:
     """The value of a schedule's parameter; the peak of a piecewise-linear one is its largest LR."""
     value: float = getattr(schedule, name) if hasattr(schedule, name) else max(lr for _, lr in schedule.knots)
     return value
+
+
+def start(
+    family: str, steps: int, grid: Sequence[float], metric: str, axis: Sequence[str] = (), flag: str = "--family"
+) -> Tuning:
+    """A family, which `flag` named, before its first run; `axis` holds grids of the user's own."""
+    target = check_tunable(family, flag)
+    own = own_grids(family, axis)
+    grids = {PEAK: tuple(sorted(set(grid)))} | {name: each.grid for name, each in axes(target).items() if each.grid}
+    first = target(steps=steps, peak_lr=max(grid), **in_fractions(target))
+    return Tuning(family, family, first, grids | {name: own[name] for name in own if name in axes(target)}, metric)
+
+
+def own_grids(family: str, axis: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """The grids of the user's own for a family: one that names the family counts more than one for all."""
+    grids: dict[tuple[str, str], tuple[float, ...]] = {}
+    for owner, name, values in map(own_grid, axis):
+        if owner in ("", family):
+            grids[owner, name] = tuple(sorted({*grids.get((owner, name), ()), *values}))
+    return {name: grids[owner, name] for owner, name in sorted(grids)}
+
+
+def check_own_grids(axis: Sequence[str], shapes: Sequence[Tuning]) -> None:
+    """Refuse a grid for a parameter that no family has, or with values out of its range."""
+    for text in axis:
+        family, name, values = own_grid(text)
+        meant = [axes(type(shape.start)) for shape in shapes if family in ("", shape.family)]
+        if not meant:
+            raise unknown("family", family, (shape.family for shape in shapes), f"--axis {text}")
+        ranges = [known[name] for known in meant if name in known]
+        if not ranges:
+            raise unknown("parameter", name, {each for known in meant for each in known}, f"--axis {text}")
+        low, high = min(each.low for each in ranges), max(each.high for each in ranges)
+        if not all(low <= value <= high for value in values):
+            unit = ", a fraction of the run" if ranges[0].length else ""
+            raise UsageError(f"--axis {text}: {name} must be from {low:g} to {high:g}{unit}")
+
+
+def own_grid(text: str) -> tuple[str, str, tuple[float, ...]]:
+    """The family (or an empty string), parameter and values of `--axis`.
+
+    >>> own_grid("wsd.warmup=0,0.1")
+    ('wsd', 'warmup', (0.0, 0.1))
+    """
+    name, equals, values = text.partition("=")
+    family, _, parameter = name.strip().rpartition(".")
+    try:
+        grid = tuple(sorted(float(value) for value in values.split(",") if value.strip()))
+    except ValueError:
+        grid = ()
+    if not (equals and parameter and grid):
+        raise ValueError(f"axis: must be a parameter and numbers for it, such as warmup=0,0.1,0.2, got {text!r}")
+    return family, parameter, grid
