@@ -101,7 +101,7 @@ def built(name: str, params: str, seed: int, content: str | None) -> Workload:
 
 def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
     """The state a job starts from; a damaged checkpoint is deleted, so that it will be made again."""
-    from lrctl.storage import checkpoint
+    from lrctl.storage import checkpoint, files
 
     if job.parent is None:
         return None
@@ -111,7 +111,7 @@ def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
             raise CheckpointError(f"the job {job.parent[:12]} that this one continues from is not known")
         state: dict[str, Any] = checkpoint.load(store.checkpoint(job.parent), parent.digests.get("checkpoint"))
     except CheckpointError:
-        store.checkpoint(job.parent).unlink(missing_ok=True)
+        files.remove(store.checkpoint(job.parent))
         raise
     return state
 

@@ -127,7 +127,7 @@ class Registry:
         part = parts[name]
         try:
             part.check()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.unusable(part, error) from error
         return part
 
@@ -136,7 +136,7 @@ class Registry:
         for part in list(self.load(kind).values()):
             try:
                 part.check()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self.set_aside(part.plugin, error)
         return list(self.load(kind).values())
 
@@ -163,16 +163,16 @@ class Registry:
                     hook(register=partial(self.add, kind, name))
                 except TakenError:
                     raise
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     self.set_aside(name, error)
         return self.parts[kind]
 
-    def unusable(self, part: Part, error: Exception) -> UsageError:
+    def unusable(self, part: Part, error: BaseException) -> UsageError:
         """Set the plugin of a part that was asked for aside, and say why it cannot be used."""
         self.set_aside(part.plugin, error)
         return UsageError(f"{part.kind} '{part.name}' cannot be used: its plugin {part.plugin} is broken")
 
-    def set_aside(self, plugin: str, error: Exception) -> None:
+    def set_aside(self, plugin: str, error: BaseException) -> None:
         """Record a broken plugin, forget its parts and hooks, and warn once, with what to do."""
         from multiprocessing import parent_process
 
@@ -254,7 +254,7 @@ def registry() -> Registry:
     for entry in wanted(os.environ.get("LRCTL_PLUGINS")):
         try:
             manager.register(entry.load(), name=entry.module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             found.set_aside(entry.module, error)
     try:
         manager.check_pending()

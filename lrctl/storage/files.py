@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,20 @@ def aside(path: Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with all that is in it; what is gone already is no error.
+
+    Raises:
+        StoreError: it cannot be deleted.
+    """
+    try:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    except FileNotFoundError:  # another process deletes the same folder
+        pass
+    except OSError as error:
+        raise StoreError(f"cannot delete {path}: {error.strerror or error}") from error
 
 
 def cannot_write(path: Path, error: Exception) -> StoreError:

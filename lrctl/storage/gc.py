@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lrctl.storage.files import ASIDE, read_json
+from lrctl.storage.files import ASIDE, read_json, remove
 from lrctl.storage.store import STALE, Store
 
 KINDS = {"jobs": ".json", "stopped": ".json", "losses": ".npy", "checkpoints": ".safetensors"}
@@ -43,9 +43,9 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     if not dry_run:
         for mark in (store.path / "handed_over").iterdir():
             if mark.name not in handed_over:
-                mark.unlink(missing_ok=True)
+                remove(mark)
         for path in (path for paths in freed.values() for path in paths):
-            path.unlink(missing_ok=True)
+            remove(path)
     return {
         "dry_run": dry_run,
         "files": sum(count["files"] for count in counts.values()),

@@ -6,7 +6,6 @@ checkpoint are in place before its `jobs/<key>.json` is: that file is the fact.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -100,13 +99,13 @@ class Store:
         folder = "stopped" if record.status == "stopped" else "jobs"
         files.write_signed(self.path / folder / f"{record.key}.json", record.to_json())
         if folder == "jobs":
-            (self.path / "stopped" / f"{record.key}.json").unlink(missing_ok=True)
+            files.remove(self.path / "stopped" / f"{record.key}.json")
 
     def forget(self, key: str) -> None:
         """Delete all that is known of a job, but for a checkpoint that a finished run handed over."""
         facts = [self.path / folder / f"{key}.json" for folder in ("jobs", "stopped")]
         for path in (*facts, self._losses(key)):
-            path.unlink(missing_ok=True)
+            files.remove(path)
         self.drop_checkpoints({key})
 
     def lineage(self, key: str | None) -> list[str]:
@@ -158,7 +157,7 @@ class Store:
         """Delete the checkpoints of these jobs, except those that a finished run handed over."""
         for key in keys:
             if not self.handed_over(key).exists():
-                self.checkpoint(key).unlink(missing_ok=True)
+                files.remove(self.checkpoint(key))
 
     def handed_over(self, key: str) -> Path:
         """The mark that a finished run handed this checkpoint over; `lrctl gc` takes it away with the last such run."""
@@ -239,8 +238,8 @@ class Store:
     def remove_run(self, name: str) -> None:
         """Delete a run's folder, and the marks of what only it handed over; its jobs stay."""
         folder, result = self.run(name), self.run_result(name)
-        shutil.rmtree(folder, ignore_errors=True)
+        files.remove(folder)
         if result:
             others = [other for run in self.runs() if (other := self.run_result(run))]
             for key in result.handed_over.difference(*(other.handed_over for other in others)):
-                self.handed_over(key).unlink(missing_ok=True)
+                files.remove(self.handed_over(key))

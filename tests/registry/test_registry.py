@@ -127,6 +127,11 @@ def test_a_broken_plugin_is_one_warning_and_a_row_and_nothing_else(
     assert done.code == 0
 
 
+def test_a_plugin_that_exits_is_broken(lrctl: Lrctl, installed: Install) -> None:
+    installed(spoilt_plugin="raise SystemExit(5)")
+    assert lrctl("list", "--json").document["broken"] == {"spoilt_plugin": "SystemExit: 5"}
+
+
 def test_the_reason_why_a_plugin_is_broken_is_shown_as_it_is(lrctl: Lrctl, installed: Install) -> None:
     installed(spoilt_plugin="raise ValueError('not [bold] [/x]')")
     assert "ValueError: not [bold] [/x]" in lrctl("list").out

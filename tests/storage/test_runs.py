@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shlex
@@ -361,6 +362,23 @@ def test_an_unfinished_run_is_shown_as_what_it_is(lrctl: Lrctl, place: Path, mon
     document = lrctl("runs", "show", "begun", "--json").document
     assert (document["status"], document["command"], document["steps"]) == ("unfinished", "semilocal", 24)
     assert "[strategy.semilocal]" in document["recipe"]
+
+
+def test_what_cannot_be_deleted_is_told(lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    searches.search(place, name="one")
+    with monkeypatch.context() as read_only:
+        read_only.setattr(shutil, "rmtree", refused)
+        done = lrctl("runs", "remove", "one", "--yes")
+        assert (done.code, done.out) == (1, "")
+        assert done.error == f"error: cannot delete {Path('.lrctl/runs/one')}: Read-only file system"
+    lrctl("runs", "remove", "one", "--yes")
+    monkeypatch.setattr(Path, "unlink", refused)
+    done = lrctl("gc")
+    assert (done.code, done.out) == (1, "")
+    assert done.error.startswith("error: cannot delete .lrctl/")
 
 
 def test_a_removed_run_is_gone_and_gc_frees_its_jobs(lrctl: Lrctl, place: Path) -> None:
