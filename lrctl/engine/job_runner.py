@@ -106,7 +106,7 @@ class JobRunner:
 
     def restore(self, keys: set[str]) -> None:
         """Make sure that these checkpoints are there: one that is gone is trained again, from its own parent."""
-        lost = [key for key in sorted(keys) if not self.store.checkpoint(key).exists()]
+        lost = [key for key in sorted(keys) if not self.store.has_checkpoint(key)]
         unknown = [key for key in lost if key not in self.seen]
         if unknown:
             raise JobFailedError(f"the checkpoint of job {unknown[0][:12]} is gone and nothing tells how to remake it")

@@ -139,7 +139,7 @@ def is_whole(run: FinishedRun) -> bool:
     """Whether what a finished run handed over is still there, and is what its schedule's family gives."""
     key = run.result.checkpoint
     try:
-        return key is None or (run.store.checkpoint(key).exists() and not run.outdated)
+        return key is None or (run.store.has_checkpoint(key) and not run.outdated)
     except StoreError:  # a job that led to it is missing or damaged: the search makes it again
         return False
 

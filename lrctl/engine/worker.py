@@ -52,7 +52,7 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 
     key, own_seed, spec = job.key(spec), job.seed in (None, spec.seed), spec.of(job)
     known = store.record(key)
-    if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.checkpoint(key).exists()):
+    if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.has_checkpoint(key)):
         return known
     workload = workload_of(spec, checked=own_seed)
     with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):

@@ -21,6 +21,7 @@ from lrctl.errors import JobFailedError, NoValidCandidateError, UsageError
 from lrctl.planning.estimate import estimate
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Divergence, Recipe
+from lrctl.storage.checkpoint import load
 from lrctl.storage.store import Store
 from searches import facts, found, search, session_of, small, smoke
 
@@ -81,13 +82,17 @@ def test_a_file_that_changes_during_a_search_ends_it(tmp_path: Path, place: Path
             session.run_batch(Batch("", [SegmentJob(0, 2, PiecewiseLinear(((0, 0.1),)))]))
 
 
-def test_a_finished_run_whose_checkpoint_is_gone_makes_it_again(place: Path) -> None:
+@pytest.mark.parametrize("kept", [None, 0, 8, 30, 500, -1])
+def test_a_finished_run_whose_checkpoint_is_gone_or_cut_off_makes_it_again(kept: int | None, place: Path) -> None:
     document = search(place)
     checkpoint = Store(place).checkpoint(document["checkpoint"])
-    before = facts(place)
-    checkpoint.unlink()
+    before, content = facts(place), checkpoint.read_bytes()
+    if kept is None:
+        checkpoint.unlink()
+    else:
+        checkpoint.write_bytes(content[:kept])
     assert found(search(place)) == found(document)
-    assert checkpoint.exists()
+    load(checkpoint, Store(place).record(document["checkpoint"]).digests["checkpoint"])  # type: ignore[union-attr]
     assert facts(place).keys() == before.keys()
 
 
