@@ -27,16 +27,25 @@ from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult
 from lrctl.engine.worker import attempt
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
-from lrctl_schedules.cycles import CosineWithRestarts, Cyclical, OneCycle, Quadratic, Triangle
-from lrctl_schedules.decays import InverseSqrt, InverseTime, StepDecay
-from lrctl_schedules.falls import Cosine, GeneralizedCosine, Rex, SquareRoot
+from lrctl_schedules.constant import Constant, ConstantWithWarmup
+from lrctl_schedules.cosine import Cosine
+from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
+from lrctl_schedules.generalized_cosine import GeneralizedCosine
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
+from lrctl_schedules.inverse import InverseSqrt, InverseTime
 from lrctl_schedules.line_search import LineSearch
-from lrctl_schedules.linear import Constant, ConstantWithWarmup, Linear, Polynomial
+from lrctl_schedules.linear import Linear, Polynomial
+from lrctl_schedules.one_cycle import OneCycle
 from lrctl_schedules.plateau import Plateau
-from lrctl_schedules.points import SmoothNonMonotonic, TwoPointLinear, TwoPointSpline
-from lrctl_schedules.wsd import WSD, Power
+from lrctl_schedules.power import Power
+from lrctl_schedules.rex import Rex
+from lrctl_schedules.smooth import SmoothNonMonotonic
+from lrctl_schedules.square_root import SquareRoot
+from lrctl_schedules.step import StepDecay
+from lrctl_schedules.symmetric import Quadratic, Triangle
+from lrctl_schedules.two_point import TwoPointLinear, TwoPointSpline
+from lrctl_schedules.wsd import WSD
 
 # The built-in parts
 

@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from lrctl_schedules.falls import Cosine, GeneralizedCosine, Rex, SquareRoot
-from lrctl_schedules.linear import ConstantWithWarmup
-from lrctl_schedules.points import SmoothNonMonotonic, TwoPointLinear, TwoPointSpline
+from lrctl_schedules.constant import ConstantWithWarmup
+from lrctl_schedules.cosine import Cosine
+from lrctl_schedules.generalized_cosine import GeneralizedCosine
+from lrctl_schedules.rex import Rex
+from lrctl_schedules.smooth import SmoothNonMonotonic
+from lrctl_schedules.square_root import SquareRoot
+from lrctl_schedules.two_point import TwoPointLinear, TwoPointSpline
 
 RISES: dict[str, Callable[[float, float], float]] = {
     "linear": lambda q, _: q,

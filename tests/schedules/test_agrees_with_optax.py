@@ -12,10 +12,13 @@ import optax
 import pytest
 
 from cases import each_of
-from lrctl_schedules.cycles import CosineWithRestarts, Cyclical, OneCycle, Triangle
-from lrctl_schedules.decays import StepDecay
-from lrctl_schedules.falls import Cosine
-from lrctl_schedules.linear import Constant, ConstantWithWarmup, Linear, Polynomial
+from lrctl_schedules.constant import Constant, ConstantWithWarmup
+from lrctl_schedules.cosine import Cosine
+from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
+from lrctl_schedules.linear import Linear, Polynomial
+from lrctl_schedules.one_cycle import OneCycle
+from lrctl_schedules.step import StepDecay
+from lrctl_schedules.symmetric import Triangle
 from lrctl_schedules.wsd import WSD
 from schedules.agreement import P, assert_agrees
 

@@ -18,10 +18,12 @@ from torch.optim.lr_scheduler import (
 )
 
 from cases import each_of
-from lrctl_schedules.cycles import CosineWithRestarts, Cyclical, OneCycle
-from lrctl_schedules.decays import StepDecay
-from lrctl_schedules.falls import Cosine
-from lrctl_schedules.linear import Constant, Linear, Polynomial
+from lrctl_schedules.constant import Constant
+from lrctl_schedules.cosine import Cosine
+from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
+from lrctl_schedules.linear import Linear, Polynomial
+from lrctl_schedules.one_cycle import OneCycle
+from lrctl_schedules.step import StepDecay
 from schedules.agreement import P, assert_agrees, lrs
 
 STEPS = each_of("steps", [1, 2, 10, 97, 1000])

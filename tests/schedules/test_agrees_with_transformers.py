@@ -9,10 +9,11 @@ import pytest
 import transformers
 
 from cases import case, each_of
+from lrctl_schedules.constant import Constant, ConstantWithWarmup
+from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.cycles import CosineWithRestarts
-from lrctl_schedules.decays import InverseSqrt
-from lrctl_schedules.falls import Cosine
-from lrctl_schedules.linear import Constant, ConstantWithWarmup, Linear, Polynomial
+from lrctl_schedules.inverse import InverseSqrt
+from lrctl_schedules.linear import Linear, Polynomial
 from lrctl_schedules.wsd import WSD
 from schedules.agreement import P, assert_agrees, lrs
 

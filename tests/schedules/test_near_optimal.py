@@ -18,10 +18,12 @@ from export.test_formula import imported
 from lrctl.contracts.axes import Fixed, axes, metadata
 from lrctl.export.export import export
 from lrctl_schedules.curves import merge_close_points, pchip, pchips
-from lrctl_schedules.falls import GeneralizedCosine, SquareRoot
 from lrctl_schedules.formulas import warmup_factor
+from lrctl_schedules.generalized_cosine import GeneralizedCosine
 from lrctl_schedules.parameters import Rise, Warmup
-from lrctl_schedules.points import SmoothNonMonotonic, TwoPointLinear, TwoPointSpline
+from lrctl_schedules.smooth import SmoothNonMonotonic
+from lrctl_schedules.square_root import SquareRoot
+from lrctl_schedules.two_point import TwoPointLinear, TwoPointSpline
 from lrctl_strategies.closed_form.fitting import choices
 from schedules.near_optimal import NEW, RISES, WITH_WARMUP, drawn, told
 

@@ -9,11 +9,19 @@ from typing import Any
 import pytest
 
 from cases import case
-from lrctl_schedules.cycles import CosineWithRestarts, Cyclical, OneCycle, Quadratic, Triangle
-from lrctl_schedules.decays import InverseSqrt, InverseTime, StepDecay
-from lrctl_schedules.falls import Cosine, GeneralizedCosine, Rex, SquareRoot
-from lrctl_schedules.linear import Constant, ConstantWithWarmup, Linear, Polynomial
-from lrctl_schedules.wsd import WSD, Power
+from lrctl_schedules.constant import Constant, ConstantWithWarmup
+from lrctl_schedules.cosine import Cosine
+from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
+from lrctl_schedules.generalized_cosine import GeneralizedCosine
+from lrctl_schedules.inverse import InverseSqrt, InverseTime
+from lrctl_schedules.linear import Linear, Polynomial
+from lrctl_schedules.one_cycle import OneCycle
+from lrctl_schedules.power import Power
+from lrctl_schedules.rex import Rex
+from lrctl_schedules.square_root import SquareRoot
+from lrctl_schedules.step import StepDecay
+from lrctl_schedules.symmetric import Quadratic, Triangle
+from lrctl_schedules.wsd import WSD
 
 R2 = math.sqrt(0.5)
 """cos(pi / 4)."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lrctl.errors import UsageError
-from lrctl_schedules.falls import Cosine
+from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.wsd import WSD
 from lrctl_strategies.shape.params import FAMILIES
 from lrctl_strategies.shape.samplers import Random
