@@ -19,16 +19,16 @@ from typing import Any
 
 import torch
 
-from lrctl.contracts import params as fields
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.engine.executors import Executors
 from lrctl.engine.prepare import prepare
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
 from lrctl.recipe import parse as recipe
 from lrctl.recipe.workloads import load_workload
-from lrctl.registry.registry import registry
+from lrctl.storage.store import Store
 
 STEPS, ROUNDS = 200, 9
 JOBS, JOB_STEPS, THROUGHPUT_ROUNDS = 12, 60, 3
@@ -81,11 +81,13 @@ def overhead(spec: TrainSpec) -> list[float]:
 def throughput(spec: TrainSpec) -> list[float]:
     """Jobs per second of two workers over those of `serial`, round by round; both are warm."""
     with tempfile.TemporaryDirectory() as folder:
-        executors = []
-        for name, params in (("processes", {"workers": 2}), ("serial", {})):
-            part = registry().get("executor", name)
-            executors.append(part.target(fields.build(part.params, params, name), Path(folder) / name))
-        with closing(executors[0]):
+        changes: list[dict[str, Any]] = [
+            {"executor.name": "processes", "executor.workers": 2},
+            {"executor.name": "serial"},
+        ]
+        choices = [recipe.read("quickstart", each).executor for each in changes]
+        with closing(Executors()) as built:
+            executors = [built.get(each, Store(Path(folder) / each.name), spec.device) for each in choices]
             ratios = []
             for round_ in range(THROUGHPUT_ROUNDS + 1):
                 jobs = [
