@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -15,7 +15,6 @@ from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.schedule import Scope
 from lrctl.engine.trainer import Trained, train
-from lrctl.engine.worker import quiet_torch
 from lrctl.recipe.workloads import load_workload
 from lrctl.storage import checkpoint
 from lrctl_schedules.greedy import Greedy
@@ -39,10 +38,7 @@ RUNS: dict[str, tuple[Any, optimizers.OptimizerSettings]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def as_in_a_job() -> Iterator[None]:
-    with quiet_torch(1):
-        yield
+pytestmark = pytest.mark.usefixtures("as_in_a_job")
 
 
 def chained(spec: TrainSpec, schedule: Any, cuts: Sequence[int], folder: Path) -> tuple[list[Trained], Any]:

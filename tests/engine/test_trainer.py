@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,6 @@ from lrctl.contracts.workload import Workload
 from lrctl.engine import optimizers as optimizer
 from lrctl.engine import passes
 from lrctl.engine.trainer import Trained, train
-from lrctl.engine.worker import quiet_torch
 from lrctl.errors import UsageError
 from lrctl.recipe.workloads import load_workload
 from lrctl.storage import checkpoint
@@ -51,10 +50,7 @@ class Bounce:
         return {"lr": lr, "seen": [*state["seen"][-2:], seen.step], "last": seen.loss}
 
 
-@pytest.fixture(autouse=True)
-def as_in_a_job() -> Iterator[None]:
-    with quiet_torch(1):
-        yield
+pytestmark = pytest.mark.usefixtures("as_in_a_job")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 from collections import namedtuple
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,7 @@ RAMP = PiecewiseLinear(((0, 0.0), (3, 0.01), (8, 0.0)))
 Pair = namedtuple("Pair", "x y")
 
 
-@pytest.fixture(autouse=True)
-def as_in_a_job() -> Iterator[None]:
-    with quiet_torch(1):
-        yield
+pytestmark = pytest.mark.usefixtures("as_in_a_job")
 
 
 @pytest.fixture
