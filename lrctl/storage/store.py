@@ -37,7 +37,7 @@ class Store:
 
     Raises:
         StoreError: the folder cannot be made or written.
-        UsageError: it holds something else, or was written by a newer lrctl.
+        UsageError: it holds something else, or was written by an lrctl of another format.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -54,7 +54,7 @@ class Store:
         if (found := (files.read_json(marker) or {}).get("format")) != FORMAT:
             raise UsageError(
                 f"{marker}: the store's format is {found!r}, this lrctl reads {FORMAT!r}; "
-                "update lrctl or choose another --store"
+                "choose another --store, or give the command to the lrctl that wrote this one"
             )
         self._sweep()
 
@@ -246,7 +246,10 @@ class Store:
             made_by = {"lrctl": __version__, "command": result.command, "run": result.run}
             files.write_json(self.run(result.run) / "schedule.json", document | {"made_by": made_by})
         for key in result.handed_over:
-            self.handed_over(key).touch()
+            try:
+                self.handed_over(key).touch()
+            except OSError as error:
+                raise files.cannot_write(self.handed_over(key), error) from error
         files.write_signed(self.run(result.run) / "result.json", result.to_json())
 
     def remove_run(self, name: str) -> None:

@@ -326,7 +326,7 @@ def test_a_store_of_a_newer_version_is_refused(lrctl: Lrctl) -> None:
     refused(
         lrctl(*SMOKE, "--store", "kept"),
         "store.json: the store's format is 'lrctl-store/99', this lrctl reads 'lrctl-store/2'",
-        "update lrctl or choose another --store",
+        "choose another --store, or give the command to the lrctl that wrote this one",
     )
 
 

@@ -262,6 +262,13 @@ def test_what_another_run_hands_over_too_stays_when_a_run_is_removed(store: Stor
     assert store.checkpoint(KEY).exists()
 
 
+def test_a_mark_that_cannot_be_written_is_told(store: Store) -> None:
+    begin(store)
+    (store.path / "handed_over").rmdir()
+    with pytest.raises(StoreError, match=rf"cannot write .*{KEY}.*choose another --store"):
+        store.finish(result(checkpoint=KEY))
+
+
 def test_dropping_checkpoints_reads_no_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(store)
     store.finish(result(checkpoint=KEY))
