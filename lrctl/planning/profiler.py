@@ -21,7 +21,7 @@ from lrctl.contracts.workload import StandIn, Workload
 from lrctl.engine import optimizers
 from lrctl.engine.batches import tensors_in
 from lrctl.engine.lr_control import set_lr
-from lrctl.engine.passes import backward, batch_of, evaluate, frozen, loss_of, precision, seed_all
+from lrctl.engine.passes import Passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +73,24 @@ class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
 class Profiler:
     """Measures a throw-away model and its optimizer, with LR 0."""
 
-    workload: Workload
     spec: TrainSpec
-    model: torch.nn.Module
+    passes: Passes
     optimizer: torch.optim.Optimizer
     stand_in: bool
     scored: bool
 
+    @property
+    def model(self) -> torch.nn.Module:
+        return self.passes.model
+
     def batch(self, step: int) -> Any:
-        if self.stand_in and isinstance(self.workload, StandIn):
-            seed_all(self.spec.seed, step, torch.device(self.spec.device))
-            return self.workload.stand_in(step)
-        return batch_of(self.workload, self.spec, step)
+        if self.stand_in and isinstance(self.passes.workload, StandIn):
+            self.passes.seed(step)
+            return self.passes.workload.stand_in(step)
+        return self.passes.batch(step)
 
     def step(self, step: int) -> None:
-        backward(self.workload, self.model, self.spec, self.batch(step))
+        self.passes.backward(self.batch(step))
         self.update()
 
     def update(self) -> None:
@@ -103,10 +106,10 @@ class Profiler:
             storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
             return tensor.detach()  # the tensor itself would hold itself alive
 
-        seed_all(self.spec.seed, 0, torch.device(self.spec.device))
+        self.passes.seed(0)
         began = self.now()
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            loss = loss_of(self.workload, self.model, self.spec, batch)
+            loss = self.passes.loss(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         middle = self.now()
         self.update()
@@ -118,20 +121,14 @@ class Profiler:
     def forward_bytes(self, batch: Any) -> int:
         """The most bytes that a pass over a batch without gradients holds at a time."""
         memory = PeakMemory()
-        with frozen(self.model), memory:
-            loss_of(self.workload, self.model, self.spec, batch)
+        with self.passes.frozen(), memory:
+            self.passes.loss(batch)
         return memory.peak
-
-    def evaluate(self, split: str) -> None:
-        device = torch.device(self.spec.device)
-        with frozen(self.model), precision(self.spec.dtype, device):
-            seed_all(self.spec.seed, split, device)
-            evaluate(self.workload, self.model, split)
 
     def evaluation_seconds(self, splits: tuple[str, ...]) -> float:
         began = self.now()
         for split in splits:
-            self.evaluate(split)
+            self.passes.evaluate(split)
         return self.now() - began
 
     def evaluation_bytes(self, split: str) -> int:
@@ -145,7 +142,7 @@ class Profiler:
         hook = self.model.register_forward_pre_hook(stop)
         try:
             with memory, suppress(FirstPassDone):
-                self.evaluate(split)
+                self.passes.evaluate(split)
         finally:
             hook.remove()
         return memory.peak
@@ -162,13 +159,11 @@ class FirstPassDone(Exception):  # noqa: N818
 
 
 def set_up(workload: Workload, spec: TrainSpec, stand_in: bool, scored: bool) -> Profiler:
-    device = torch.device(spec.device)
-    if device.type == "cuda":
+    if spec.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
-    seed_all(spec.seed, "model", device)
-    model = workload.model().to(device)
-    optimizer = optimizers.build(workload, model, spec.optimizer)
+    passes = Passes(workload, spec)
+    optimizer = optimizers.build(workload, passes.model, spec.optimizer)
     for group in optimizer.param_groups:
         set_lr(group, 0.0)
-    model.train()
-    return Profiler(workload, spec, model, optimizer, stand_in, scored)
+    passes.model.train()
+    return Profiler(spec, passes, optimizer, stand_in, scored)

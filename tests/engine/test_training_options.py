@@ -14,7 +14,8 @@ from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.workload import Workload
-from lrctl.engine import batches, passes
+from lrctl.engine import batches
+from lrctl.engine.passes import Passes
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
 from lrctl.errors import UsageError
@@ -92,13 +93,12 @@ def test_eight_pieces_of_one_row_are_one_piece_of_eight(gpt: Workload) -> None:
 
 
 def test_pieces_of_uneven_length_count_by_their_rows() -> None:
-    model = Pictures().model()
-    spec = replace(SPEC, micro_batches=2)
+    passes = Passes(Pictures(), replace(SPEC, micro_batches=2))
     batch = Pictures().batch(0)
     (first, share), (second, rest) = batches.pieces(batch, 2, "here")
     assert (len(first["pictures"]), len(second["pictures"]), share, rest) == (4, 3, 4 / 7, 3 / 7)
-    loss = passes.backward(Pictures(), model, spec, batch)
-    assert float(loss) == pytest.approx(float(Pictures().loss(model, batch).detach()), rel=1e-6)
+    loss = passes.backward(batch)
+    assert float(loss) == pytest.approx(float(Pictures().loss(passes.model, batch).detach()), rel=1e-6)
     assert not loss.requires_grad
 
 
@@ -106,28 +106,27 @@ def test_pieces_of_uneven_length_count_by_their_rows() -> None:
 @pytest.mark.parametrize("name", ["gpt", "pictures"])
 def test_a_score_in_pieces_is_that_of_whole_batches(name: str, pieces: int, gpt: Workload) -> None:
     workload = both(gpt)[name]
-    model = workload.model()
-    whole = passes.score(workload, model, SPEC, 3)
+    whole = Passes(workload, SPEC).score(3)
+    passes = Passes(workload, replace(SPEC, micro_batches=pieces))
     rows: list[int | None] = []
-    model.register_forward_pre_hook(lambda _, inputs: rows.append(batches.rows(inputs)))
-    cut = passes.score(workload, model, replace(SPEC, micro_batches=pieces), 3)
+    passes.model.register_forward_pre_hook(lambda _, inputs: rows.append(batches.rows(inputs)))
+    cut = passes.score(3)
     assert cut == pytest.approx(whole, rel=1e-6)
     assert len(rows) == 3 * pieces
     assert sum(filter(None, rows)) == 3 * (batches.rows(workload.batch(0)) or 7)
 
 
 def test_a_score_batch_that_cannot_be_cut_is_named(gpt: Workload) -> None:
-    spec = replace(SPEC, micro_batches=9)
+    passes = Passes(gpt, replace(SPEC, micro_batches=9))
     with pytest.raises(UsageError, match=r"workload gpt: score batch 0: it has 8 rows, fewer than training"):
-        passes.score(gpt, gpt.model(), spec, 1)
+        passes.score(1)
 
 
 def test_a_loss_that_is_looked_at_again_is_that_of_all_pieces(gpt: Workload) -> None:
-    model = gpt.model()
-    one = passes.loss_again(gpt, model, SPEC, 3)
-    several = passes.loss_again(gpt, model, replace(SPEC, micro_batches=4), 3)
-    assert float(several) == pytest.approx(float(one), rel=1e-6)
-    assert all(p.grad is None for p in model.parameters())
+    one = Passes(gpt, SPEC).loss_again(3)
+    passes = Passes(gpt, replace(SPEC, micro_batches=4))
+    assert float(passes.loss_again(3)) == pytest.approx(float(one), rel=1e-6)
+    assert all(p.grad is None for p in passes.model.parameters())
 
 
 BATCHES = {

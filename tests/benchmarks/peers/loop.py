@@ -11,7 +11,7 @@ import torch
 from benchmarks.peers.contest import Contest
 from lrctl.contracts.workload import WithParamGroups
 from lrctl.engine import optimizers
-from lrctl.engine.passes import backward, batch_of, evaluate, frozen, precision, seed_all
+from lrctl.engine.passes import Passes
 
 Lr = Callable[[int], float]
 Make = Callable[[Sequence[dict[str, Any]]], torch.optim.Optimizer]
@@ -35,9 +35,8 @@ class Run:
 
     def __init__(self, contest: Contest, make: Make | None = None) -> None:
         self.spec, self.workload, self.step = contest.spec, contest.workload, 0
-        self.device = torch.device(self.spec.device)
-        seed_all(self.spec.seed, "model", self.device)
-        self.model = self.workload.model().to(self.device)
+        self.passes = Passes(self.workload, self.spec)
+        self.model = self.passes.model
         if make is None:
             self.optimizer = optimizers.build(self.workload, self.model, self.spec.optimizer)
         else:
@@ -56,7 +55,7 @@ class Run:
         clip_norm = self.spec.optimizer.clip_norm if self.spec.optimizer else 0.0
         self.model.train()
         for step in range(self.step, stop):
-            backward(self.workload, self.model, self.spec, batch_of(self.workload, self.spec, step))
+            self.passes.backward(self.passes.batch(step))
             if clip_norm:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
             for group in self.optimizer.param_groups:
@@ -67,9 +66,8 @@ class Run:
 
     def loss(self, split: str) -> float:
         """The loss of a held-out split; +inf if it is not finite."""
-        with self.weights_to_evaluate(), frozen(self.model), precision(self.spec.dtype, self.device):
-            seed_all(self.spec.seed, split, self.device)
-            return evaluate(self.workload, self.model, split)["loss"]
+        with self.weights_to_evaluate():
+            return self.passes.evaluate(split)["loss"]
 
     @contextmanager
     def weights_to_evaluate(self) -> Iterator[None]:
