@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,19 +15,36 @@ from lrctl.recipe.schema import AUTO, Choice
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 
+START = 4.0
+"""About how many seconds it takes until workers train: each imports torch and reads the data."""
 
-def resolved(choice: Choice, device: str) -> Choice:
-    """What `auto` stands for: this process where one job can run at a time, else as many workers as can."""
+
+Seconds = Callable[[], float]
+"""How long a search takes in one process; asked only where that decides."""
+
+
+def for_ever() -> float:
+    return math.inf
+
+
+def resolved(choice: Choice, device: str, seconds: Seconds = for_ever) -> Choice:
+    """What `auto` stands for: workers where they save more than it takes to start them, else this process.
+
+    Where a number of workers is asked for, there will be so many.
+    """
     if choice.name != AUTO:
         return choice
-    workers = choice.params.workers or slots(device)
-    mark, given = ("parallel", {"workers": workers}) if workers > 1 else ("in_process", {})
+    asked = choice.params.workers
+    workers = asked or slots(device)
+    pays = workers > 1 and (asked or seconds() * (1 - 1 / workers) > START)
+    mark, given = ("parallel", {"workers": workers}) if pays else ("in_process", {})
     name, *_ = registry().marked("executor", mark)
     return Choice(name, fields.build(registry().get("executor", name).params, given, f"executor {name}"))
 
 
-def workers_of(choice: Choice, device: str) -> int:
-    found = resolved(choice, device)
+def workers_of(choice: Choice, device: str, seconds: Seconds = for_ever) -> int:
+    """How many jobs of a search run at a time."""
+    found = resolved(choice, device, seconds)
     if found.name in registry().marked("executor", "in_process"):
         return 1
     return getattr(found.params, "workers", 0) or slots(device)
@@ -37,13 +56,19 @@ class Executors:
 
     built: dict[str, Executor] = field(default_factory=dict)
 
-    def get(self, choice: Choice, store: Store, device: str) -> Executor:
-        choice = resolved(choice, device)
-        key = canonical_json([choice.table, str(store.path.resolve()), device])
+    def get(self, choice: Choice, store: Store, device: str, seconds: Seconds = for_ever) -> Executor:
+        found = resolved(choice, device)
+        if self.key(found, store, device) not in self.built:  # workers that are there already always pay
+            found = resolved(choice, device, seconds)
+        key = self.key(found, store, device)
         if key not in self.built:
-            part = registry().get("executor", choice.name)
-            self.built[key] = part.target(choice.params, partial(attempt, store.path))
+            part = registry().get("executor", found.name)
+            self.built[key] = part.target(found.params, partial(attempt, store.path))
         return self.built[key]
+
+    @staticmethod
+    def key(choice: Choice, store: Store, device: str) -> str:
+        return canonical_json([choice.table, str(store.path.resolve()), device])
 
     def close(self) -> None:
         for executor in self.built.values():

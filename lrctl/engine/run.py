@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.run_result import Cost, RunResult
-from lrctl.contracts.strategy import Search, SearchResult, advance, relayed
+from lrctl.contracts.strategy import SearchResult, advance, relayed
 from lrctl.engine.executors import Executors
 from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import environment, prepare
 from lrctl.engine.session import Ending, Session
+from lrctl.engine.timing import seconds_alone
 from lrctl.errors import StoreError
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.observers import notify
@@ -84,7 +85,8 @@ class Run:
     def carry_out(self, executors: Executors | None) -> RunResult:
         began = time.monotonic()
         strategy, params = registry().get("strategy", self.command), self.recipe.params(self.command)
-        moved = begun(strategy.target(params, self.recipe.run_spec))
+        search = strategy.target(params, self.recipe.run_spec)
+        moved = advance(search)
         name = self.open(trains=not isinstance(moved, SearchResult))
         if isinstance(moved, SearchResult):
             result = self.result(name, moved, Ending(self.recipe.training.seed), Cost(), [])
@@ -92,10 +94,11 @@ class Run:
             return result
         spec = replace(self.spec, run=name)
         with closing(Executors()) if executors is None else nullcontext(executors) as kept:
-            executor = kept.get(self.recipe.executor, self.store, spec.device)
+            seconds = partial(seconds_alone, spec, moved, self.recipe.training.steps)
+            executor = kept.get(self.recipe.executor, self.store, spec.device, seconds)
             session = Session(JobRunner(self.store, spec, executor, self.fresh), self.recipe)
             try:
-                found = session.drive(moved)
+                found = session.drive(relayed(search, moved))
                 ending = session.hand_over(found)
                 result = self.result(name, found, ending, session.cost(time.monotonic() - began), session.notes)
                 self.store.finish(result)
@@ -142,9 +145,3 @@ def is_whole(run: FinishedRun) -> bool:
         return key is None or (run.store.has_checkpoint(key) and not run.outdated)
     except StoreError:  # a job that led to it is missing or damaged: the search makes it again
         return False
-
-
-def begun(search: Search) -> SearchResult | Search:
-    """A search after its first move: what it found if it trains nothing, else the search to go on with."""
-    moved = advance(search)
-    return moved if isinstance(moved, SearchResult) else relayed(search, moved)

@@ -12,11 +12,10 @@ import numpy as np
 from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
-from lrctl.contracts.strategy import Batch, SearchResult, drive
+from lrctl.contracts.strategy import Batch, SearchResult, advance, drive, relayed
 from lrctl.contracts.workload import StandIn, Workload
 from lrctl.engine.executors import workers_of
 from lrctl.engine.prepare import load, spec_of
-from lrctl.engine.run import begun
 from lrctl.engine.session import SPLITS
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl.recipe.schema import Recipe
@@ -159,12 +158,13 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     part, params = registry().get("strategy", command), recipe.params(command)
     run_spec = recipe.run_spec
     guessed = replace(run_spec, exact=Guess()) if run_spec.exact else run_spec
-    moved = begun(part.target(params, guessed))
+    search = part.target(params, guessed)
+    moved = advance(search)
     if isinstance(moved, SearchResult):
         return NO_TRAINING | {"command": command, "workload": recipe.workload.name}
     rehearsed = rehearse(recipe)
     rehearsal = Rehearsal(rehearsed.spec)
-    found = drive(moved, rehearsal.run_batch)
+    found = drive(relayed(search, moved), rehearsal.run_batch)
     again = rehearsal.again(found.checkpoint)
     steps = sum(job.steps for job in [*rehearsal.jobs.values(), *again]) - rehearsal.measuring
     forwards = rehearsal.measuring + rehearsal.scored_batches
@@ -190,9 +190,6 @@ def costs(
 ) -> dict[str, Any]:
     """The part of an estimate that is measured: time, memory, disk."""
     workers = workers_of(recipe.executor, rehearsed.spec.device)
-    updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
-    updates += sum(job.steps for job in again) + rehearsal.scored_batches * FORWARD / workers
-    evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
     found: dict[str, Any] = {"workers": workers, **dict.fromkeys(MEASURED), "notes": []}
     if not measure:
         return found
@@ -209,10 +206,19 @@ def costs(
     evaluation = measured.seconds_per_evaluation
     if evaluation is None:
         found["notes"].append("the time and memory of evaluations are not counted")
+
+    def seconds(workers: int) -> float:
+        updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
+        updates += sum(job.steps for job in again) + rehearsal.scored_batches * FORWARD / workers
+        evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
+        return updates * measured.seconds_per_step + evaluations * (evaluation or 0.0)
+
+    workers = workers_of(recipe.executor, rehearsed.spec.device, lambda: seconds(1))
     return found | {
+        "workers": workers,
         "seconds_per_step": measured.seconds_per_step,
         "seconds_per_evaluation": evaluation,
-        "seconds": updates * measured.seconds_per_step + evaluations * (evaluation or 0.0),
+        "seconds": seconds(workers),
         "memory_bytes": measured.memory_bytes,
         "checkpoint_bytes": measured.checkpoint_bytes,
         "peak_disk_bytes": max(rehearsal.checkpoints, len(again)) * measured.checkpoint_bytes,

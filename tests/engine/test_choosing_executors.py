@@ -57,3 +57,29 @@ def test_searches_share_an_executor_where_store_device_and_parameters_are_the_sa
         assert kept.get(replace(one), Store(here.path), "cpu") is first
         others = [kept.get(two, here, "cpu"), kept.get(one, there, "cpu"), kept.get(one, here, "mps")]
         assert len({id(executor) for executor in [first, *others]}) == 4
+
+
+@pytest.mark.parametrize(
+    ("table", "seconds", "name"),
+    [
+        ({}, 5.9, "serial"),  # three workers would save 3.93 s, and take 4 s to start
+        ({}, 6.1, "processes"),
+        ({"workers": 2}, 0.0, "processes"),
+        ({"workers": 1}, 1e9, "serial"),
+        ({"name": "processes"}, 0.0, "processes"),
+    ],
+)
+def test_auto_starts_workers_where_they_save_more_than_they_take_to_start(
+    table: dict[str, int | str], seconds: float, name: str, tmp_path: Path
+) -> None:
+    choice = smoke(**{f"executor__{key}": value for key, value in ({"name": "auto"} | table).items()}).executor
+    assert resolved(choice, "cpu", lambda: seconds).name == name
+    with closing(Executors()) as kept:
+        assert type(kept.get(choice, Store(tmp_path), "cpu", lambda: seconds)).__name__.lower() == name
+
+
+def test_auto_takes_workers_that_are_there_from_another_search(tmp_path: Path) -> None:
+    choice, store = smoke(executor__name="auto").executor, Store(tmp_path)
+    with closing(Executors()) as kept:
+        workers = kept.get(choice, store, "cpu", lambda: 100.0)
+        assert kept.get(choice, store, "cpu", lambda: pytest.fail("nothing to decide")) is workers

@@ -535,7 +535,7 @@ def test_an_estimate_s_time_counts_what_evaluating_takes(place: Path, monkeypatc
 
 def test_a_finished_search_is_found_without_beginning_it_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = search(place, small())
-    monkeypatch.setattr("lrctl.engine.run.begun", lambda _: pytest.fail("the search began again"))
+    monkeypatch.setattr("lrctl.engine.run.advance", lambda _: pytest.fail("the search began again"))
     assert search(place, small()) == first
     with pytest.raises(pytest.fail.Exception):
         search(place, small(training__seed=1))
