@@ -13,8 +13,7 @@ from lrctl.engine import run
 from lrctl.engine.executors import Executors
 from lrctl.recipe import parse as recipes
 from lrctl.registry.registry import registry
-from lrctl.registry.schedules import read_schedule
-from lrctl.storage.given import settle
+from lrctl.storage.given import schedule_file, settle
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
@@ -66,9 +65,9 @@ def load_schedule(path: str | Path) -> Any:
     """The schedule in a `schedule.json`: `schedule(step)` is the absolute LR of update `step`, counted from 0.
 
     Raises:
-        UsageError: the file is not a schedule of this format, or its family is not registered.
+        UsageError: the file is not a schedule of this format, is not what was written, or its family is not registered.
     """
-    return read_schedule(path)[0]
+    return schedule_file(path)[0]
 
 
 def load_weights(path: str | Path) -> dict[str, torch.Tensor]:

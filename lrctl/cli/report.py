@@ -54,4 +54,4 @@ def report(
 
 
 def folder_of(runs: Sequence[Run], out: Path | None) -> Path:
-    return out or runs[0].finished.store.run(runs[0].name) / "report"
+    return out or runs[0].finished.store.report(runs[0].name)

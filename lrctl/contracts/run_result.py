@@ -9,7 +9,7 @@ from typing import Any
 
 from lrctl.contracts.canonical import finite, from_json
 from lrctl.contracts.chart import Chart
-from lrctl.contracts.schedule import ScheduleRecord
+from lrctl.contracts.schedule import LONGEST_RUN, ScheduleRecord
 from lrctl.contracts.strategy import Segment, TrainedRun
 from lrctl.contracts.table import DataFile, Table
 
@@ -126,6 +126,10 @@ class RunResult:
         summary = {name: value for name, value in document.items() if name not in named | {"format"}}
         results = tuple(map(TrainedRun.from_json, own.pop("results", ())))
         found: RunResult = from_json(cls, own)
+        if not 1 <= found.steps <= LONGEST_RUN:
+            raise ValueError(f"steps: must be from 1 to {LONGEST_RUN}, got {found.steps}")
+        if any(each.chosen not in (one.lr for one in each.candidates) for each in found.segments):
+            raise ValueError("segments: chosen must be the LR of a candidate")
         return replace(found, results=results, summary=summary)
 
 

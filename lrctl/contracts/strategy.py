@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
+from lrctl.contracts.canonical import from_json
 from lrctl.contracts.chart import Chart
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.job import SegmentJob
@@ -121,11 +122,12 @@ class TrainedRun:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TrainedRun:
         """The inverse of `to_json`."""
-        own = {f.name for f in fields(cls)} - {"details"}
+        own, document = {f.name for f in fields(cls)} - {"details"}, dict(document)
         values = {name: value for name, value in document.items() if name in own}
         losses = {n: math.nan if values[n] is None else values[n] for n in values if n.endswith("_loss")}
         details = {name: value for name, value in document.items() if name not in own}
-        return cls(**{**values, **losses, "schedule": ScheduleRecord(**document["schedule"]), "details": details})
+        found: TrainedRun = from_json(cls, {**values, **losses, "details": details})
+        return found
 
 
 @dataclass(frozen=True, slots=True)

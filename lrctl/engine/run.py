@@ -23,7 +23,7 @@ from lrctl.registry.observers import notify
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import recorded
 from lrctl.storage.identity import RunIdentity
-from lrctl.storage.runs import FinishedRun
+from lrctl.storage.runs import FinishedRun, defects
 from lrctl.storage.store import Store
 
 
@@ -90,7 +90,7 @@ class Run:
         name = self.open(trains=not isinstance(moved, SearchResult))
         if isinstance(moved, SearchResult):
             result = self.result(name, moved, Ending(self.recipe.training.seed), Cost(), [])
-            self.store.finish(result)
+            self.finish(result)
             return result
         spec = replace(self.spec, run=name)
         with closing(Executors()) if executors is None else nullcontext(executors) as kept:
@@ -101,7 +101,7 @@ class Run:
                 found = session.drive(relayed(search, moved))
                 ending = session.hand_over(found)
                 result = self.result(name, found, ending, session.cost(time.monotonic() - began), session.notes)
-                self.store.finish(result)
+                self.finish(result)
                 session.keep(found.checkpoint)
             except BaseException:
                 kept.close()  # or its jobs would be answered to the next search
@@ -110,12 +110,20 @@ class Run:
 
     def open(self, *, trains: bool) -> str:
         """Begin the run in the store; returns its name."""
-        identity = self.identity(trains=trains)
-        name = self.name or identity.name
+        name = self.name or self.identity(trains=trains).name
         if self.fresh:
             self.store.remove_run(name)
-        self.store.begin(name, identity, self.recipe.to_toml(self.command), environment(self.spec if trains else None))
+        self.begin(name, trains=trains)
         return name
+
+    def begin(self, name: str, *, trains: bool) -> None:
+        ran_on = environment(self.spec if trains else None)
+        self.store.begin(name, self.identity(trains=trains), self.recipe.to_toml(self.command), ran_on)
+
+    def finish(self, result: RunResult) -> None:
+        if self.store.identity(result.run) is None:  # the run was removed meanwhile
+            self.begin(result.run, trains=result.cost.jobs > 0)
+        self.store.finish(result)
 
     def result(self, name: str, found: SearchResult, ending: Ending, cost: Cost, notes: list[str]) -> RunResult:
         as_found = ("checkpoint", "tables", "charts", "data", "results", "chosen_by", "next", "summary")
@@ -139,9 +147,13 @@ class Run:
 
 
 def is_whole(run: FinishedRun) -> bool:
-    """Whether what a finished run handed over is still there, and is what its schedule's family gives."""
-    key = run.result.checkpoint
+    """Whether all that a finished run left is still there as it was written, and is what its schedule's family gives.
+
+    What is not is made again from the jobs, or those again that are damaged themselves.
+    """
     try:
-        return key is None or (run.store.has_checkpoint(key) and not run.outdated)
-    except StoreError:  # a job that led to it is missing or damaged: the search makes it again
+        if key := run.result.checkpoint:
+            run.store.load_checkpoint(key)
+        return not defects(run) and not run.outdated
+    except StoreError:
         return False

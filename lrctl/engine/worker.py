@@ -18,7 +18,7 @@ from lrctl.contracts.canonical import canonical_json
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.workload import Workload
-from lrctl.errors import CheckpointError, LrctlError, ReproducibilityError, UsageError
+from lrctl.errors import LrctlError, ReproducibilityError, UsageError
 from lrctl.recipe import workloads as loading
 from lrctl.storage.store import Store
 
@@ -56,7 +56,7 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
         return known
     workload = workload_of(spec, checked=own_seed)
     with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
-        trained = train(workload, spec, job, parent_state(store, job))
+        trained = train(workload, spec, job, store.load_checkpoint(job.parent) if job.parent else None)
     result, before = summarise(spec, job, trained), store.stopped(key)
     if before and before.run == spec.run:
         result = replace(result, discarded=before.steps + before.discarded)
@@ -97,23 +97,6 @@ def built(name: str, params: str, seed: int, content: str | None) -> Workload:
             f"workload {name}: its data or file changed while the search runs; give the same command again"
         )
     return workload
-
-
-def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
-    """The state a job starts from; a damaged checkpoint is deleted, so that it will be made again."""
-    from lrctl.storage import checkpoint, files
-
-    if job.parent is None:
-        return None
-    parent = store.record(job.parent)
-    try:
-        if parent is None:
-            raise CheckpointError(f"the job {job.parent[:12]} that this one continues from is not known")
-        state: dict[str, Any] = checkpoint.load(store.checkpoint(job.parent), parent.digests.get("checkpoint"))
-    except CheckpointError:
-        files.remove(store.checkpoint(job.parent))
-        raise
-    return state
 
 
 def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> JobRecord | None:

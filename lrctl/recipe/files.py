@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import difflib
-import tomllib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lrctl import documents
 from lrctl.errors import UsageError
 from lrctl.recipe.workloads import is_code
 
@@ -51,8 +52,8 @@ def layers(name: str) -> list[Layer]:
 
 def parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return documents.from_toml(documents.text(path))
+    except ValueError as error:
         raise UsageError(f"{path}: not TOML: {error}") from error
     except OSError as error:
         raise UsageError(f"--recipe {path}: cannot be read: {error.strerror}") from error
@@ -130,7 +131,7 @@ def find(name: str) -> Path:
         return bundled()[name]
     if not is_file_name(name):
         raise UsageError(f"--recipe {name}: unknown recipe; {hint(name)}")
-    if not Path(name).is_file():
+    if not os.path.lexists(name):
         raise UsageError(f"--recipe {name}: there is no such file; {hint(name, 'give a TOML file or ')}")
     return Path(name)
 

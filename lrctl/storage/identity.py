@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from lrctl.contracts.canonical import canonical_json, digest
+from lrctl.contracts.canonical import canonical_json, digest, from_json
 from lrctl.contracts.job import NUMERICS, TrainSpec
 from lrctl.contracts.params import identity
 from lrctl.recipe.schema import Recipe
@@ -70,4 +70,13 @@ class RunIdentity:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunIdentity:
-        return cls(**{field.name: document[field.name] for field in fields(cls)})
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no document of this format.
+        """
+        found: RunIdentity = from_json(cls, {field.name: document[field.name] for field in fields(cls)})
+        for table, name, kind in (("training", "steps", int), ("workload", "name", str)):
+            if type(getattr(found, table)[name]) is not kind:
+                raise TypeError(f"{table}.{name}: must be of type {kind.__name__}")
+        return found

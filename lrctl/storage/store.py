@@ -7,16 +7,21 @@ checkpoint are in place before its `jobs/<key>.json` is: that file is the fact.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrctl import documents
 from lrctl._version import __version__
+from lrctl.contracts.canonical import finite
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.run_result import RunResult
-from lrctl.errors import StoreError, UsageError
+from lrctl.errors import CheckpointError, StoreError, UsageError
 from lrctl.registry.schedules import SCHEDULE_FORMAT
 from lrctl.storage import files
 from lrctl.storage.identity import RunIdentity
@@ -41,22 +46,33 @@ class Store:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        marker = self.path / "store.json"
-        self._check_ours(marker)
+        self.shown, self.path = Path(path), Path(path).absolute()
         try:
-            for folder in FOLDERS:
-                (self.path / folder).mkdir(parents=True, exist_ok=True)
+            self._open(self.path / "store.json")
+            self._sweep()
         except OSError as error:
-            raise StoreError(f"--store {self.path}: {error.strerror}; choose a folder that can be written") from error
-        if not marker.exists():
+            reason = f"{error.strerror} ({error.filename})" if error.filename else error
+            raise StoreError(f"--store {path}: {reason}; choose a folder that can be read and written") from error
+
+    def _open(self, marker: Path) -> None:
+        self._check_ours(marker)
+        for folder in FOLDERS:
+            self._check_no_link(folder)
+            (self.path / folder).mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(marker):
             files.write_json(marker, {"format": FORMAT})
         if (found := (files.read_json(marker) or {}).get("format")) != FORMAT:
             raise UsageError(
-                f"{marker}: the store's format is {found!r}, this lrctl reads {FORMAT!r}; "
+                f"{self.shown / marker.name}: the store's format is {found!r}, this lrctl reads {FORMAT!r}; "
                 "choose another --store, or give the command to the lrctl that wrote this one"
             )
-        self._sweep()
+
+    def _check_no_link(self, folder: str) -> None:
+        if (self.path / folder).is_symlink():
+            raise StoreError(
+                f"--store {self.shown}: {folder} in it is a link, and no link is followed out of a store, where files "
+                "are deleted; put the folder itself there, or link to the store as a whole"
+            )
 
     def _check_ours(self, marker: Path) -> None:
         """Refuse a folder with other things in it: files are deleted in a store."""
@@ -65,19 +81,18 @@ class Store:
         others = [p.name for p in self.path.iterdir() if p.name not in FOLDERS and not p.name.startswith(files.ASIDE)]
         if others and not marker.exists():  # another process may have made it a store meanwhile
             raise UsageError(
-                f"--store {self.path}: the folder is not a store and holds other things ({sorted(others)[0]}, ...); "
+                f"--store {self.shown}: the folder is not a store and holds other things ({sorted(others)[0]}, ...); "
                 "choose an empty or new folder"
             )
 
     def _sweep(self) -> None:
         """Delete what killed processes left aside, unless it may still be in use."""
-        for pattern in ("", "jobs/", "stopped/", "losses/", "checkpoints/", "runs/*/", "runs/*/report/"):
-            for left in self.path.glob(f"{pattern}{files.ASIDE}*"):
-                try:
-                    if left.is_file() and time.time() - left.stat().st_mtime > STALE:
-                        left.unlink()
-                except FileNotFoundError:
-                    pass  # another process swept it first
+        runs = [self.path / "runs" / name for name in self.runs()]
+        for folder in (self.path, *(self.path / name for name in FOLDERS), *runs, *(run / "report" for run in runs)):
+            for left in () if folder.is_symlink() else folder.glob(f"{files.ASIDE}*"):
+                with suppress(OSError):  # another process swept it first, or the store can only be read
+                    if time.time() - left.lstat().st_mtime > STALE:
+                        files.delete(left)
 
     # Jobs
 
@@ -93,7 +108,10 @@ class Store:
 
     def _fact(self, folder: str, key: str) -> JobRecord | None:
         document = files.read_signed(self.path / folder / f"{key}.json")
-        return JobRecord.from_json(document) if document and document.get("key") == key else None
+        try:
+            return JobRecord.from_json(document) if document and document.get("key") == key else None
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def put_record(self, record: JobRecord) -> None:
         """Record a job, the last write of it. What a stopped job gave is kept apart."""
@@ -116,9 +134,13 @@ class Store:
             keys.append(key)
             record = self.record(key)
             if record is None:
-                raise StoreError(f"{self.path}: job {key[:12]} is missing or damaged; run the search again")
+                raise self.lost(key)
             key = record.parent
         return keys[::-1]
+
+    def lost(self, key: str) -> StoreError:
+        """The error for a job that something needs, and that is not there as it was written."""
+        return StoreError(f"{self.shown}: job {key[:12]} is missing or damaged; run the search again")
 
     # Losses
 
@@ -139,7 +161,11 @@ class Store:
         """The loss and LR of each step of one job: a structured array with fields `loss` and `lr`."""
         import numpy as np
 
-        table: np.ndarray[Any, Any] = np.load(self._losses(key), allow_pickle=False)
+        try:
+            with documents.open_regular(self._losses(key), follow=False) as file:
+                table: np.ndarray[Any, Any] = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise self.lost(key) from error
         return table
 
     def history(self, key: str) -> np.ndarray[Any, Any]:
@@ -155,17 +181,36 @@ class Store:
         return self.path / "checkpoints" / f"{key}.safetensors"
 
     def has_checkpoint(self, key: str) -> bool:
-        """Whether the checkpoint of a job is there, and as long as it says; its digest is checked when it is read."""
-        path = self.checkpoint(key)
+        """Whether the checkpoint that a job wrote is there, as long as it says; its content is checked when read."""
         try:
-            size = path.stat().st_size
-            with path.open("rb") as file:  # safetensors: the length of a JSON header, the header, the tensors
-                length = int.from_bytes(file.read(8), "little")
+            with documents.open_regular(self.checkpoint(key), follow=False) as file:
+                # Safetensors: the length of a JSON header, the header, the tensors.
+                size, length = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
                 header = json.loads(file.read(min(length, size)))
-            ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            written = header.pop("__metadata__")["digest"]
+            ends = [tensor["data_offsets"][1] for tensor in header.values()]
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return False
-        return size == 8 + length + max(ends, default=0)
+        record = self._fact("jobs", key)
+        return size == 8 + length + max(ends, default=0) and written == (record and record.digests.get("checkpoint"))
+
+    def load_checkpoint(self, key: str) -> dict[str, Any]:
+        """The state that a job left. A damaged checkpoint is deleted, so that it will be made again.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        from lrctl.storage import checkpoint  # which takes torch
+
+        record = self.record(key)
+        try:
+            if record is None:
+                raise CheckpointError(f"the job {key[:12]} that left this checkpoint is not known")
+            state: dict[str, Any] = checkpoint.load(self.checkpoint(key), record.digests.get("checkpoint"))
+        except CheckpointError:
+            files.remove(self.checkpoint(key))
+            raise
+        return state
 
     def drop_checkpoints(self, keys: set[str]) -> None:
         """Delete the checkpoints of these jobs, except those that a finished run handed over."""
@@ -180,9 +225,32 @@ class Store:
     # Runs
 
     def runs(self) -> list[str]:
-        return sorted(p.name for p in (self.path / "runs").iterdir() if p.is_dir() and not p.name.startswith("."))
+        """The names of the runs: of folders, and of no link to one."""
+        return sorted(each.name for each in self._in_runs() if each.is_dir(follow_symlinks=False))
+
+    def links(self) -> list[str]:
+        """The names of links that lie among the runs."""
+        return sorted(each.name for each in self._in_runs() if each.is_symlink())
+
+    def _in_runs(self) -> list[os.DirEntry[str]]:
+        with os.scandir(self.path / "runs") as entries:
+            return [each for each in entries if not each.name.startswith(".")]
 
     def run(self, name: str) -> Path:
+        """The folder of a run, which there may not be yet.
+
+        Raises:
+            UsageError: the name leads elsewhere.
+        """
+        folder = self._run(name)
+        if folder.is_symlink():
+            raise UsageError(
+                f"run {name}: it is a link, and no link is followed out of a store; "
+                f"`lrctl runs remove {name}` deletes the link, or choose another --name"
+            )
+        return folder
+
+    def _run(self, name: str) -> Path:
         # A run's folder can be deleted, so this must never be another folder.
         if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(name.encode()) < 256:
             raise UsageError(f"--name {name!r}: must be the name of one folder, without a dot in front")
@@ -201,15 +269,19 @@ class Store:
         document = files.read_signed(self.run(name) / "identity.json")
         try:
             return RunIdentity.from_json(document) if document else None
-        except KeyError:
+        except (KeyError, TypeError, ValueError):
             return None
 
-    def recipe(self, name: str) -> str:
-        """The frozen recipe of a run; empty if there is none."""
-        try:
-            return (self.run(name) / "recipe.toml").read_text(encoding="utf-8")
-        except (FileNotFoundError, UnicodeDecodeError):
-            return ""
+    def recipe(self, name: str) -> str | None:
+        """The frozen recipe of a run; None if it is missing, or not the one that the run was begun with."""
+        text = files.read(self.run(name) / "recipe.toml")
+        known = files.read_signed(self.run(name) / "identity.json")
+        whole = text is not None and known is not None and sha256(text).hexdigest() == known.get("recipe")
+        return text.decode() if text is not None and whole else None
+
+    def environment(self, name: str) -> dict[str, Any] | None:
+        """What a run ran on; None if that is missing or damaged."""
+        return files.read_signed(self.run(name) / "environment.json")
 
     def document(self, result: RunResult) -> dict[str, Any]:
         """The result of a finished run as `--json` prints it: signed, and with where its files are."""
@@ -218,45 +290,74 @@ class Store:
     def files(self, result: RunResult) -> dict[str, str | None]:
         """Where a finished run's files are: None for a checkpoint or schedule that it does not have."""
         run, key = self.run(result.run), result.checkpoint
-        return {
-            "schedule": str(run / "schedule.json") if result.schedule else None,
-            "checkpoint": str(self.checkpoint(key)) if key else None,
-            "result": str(run / "result.json"),
+        found = {
+            "schedule": run / "schedule.json" if result.schedule else None,
+            "checkpoint": self.checkpoint(key) if key else None,
+            "result": run / "result.json",
         }
+        return {what: str(self.shown / path.relative_to(self.path)) if path else None for what, path in found.items()}
+
+    def report(self, name: str) -> Path:
+        """Where the report of a run is, unless it is to be elsewhere."""
+        self.run(name)
+        self._check_no_link(f"runs/{name}/report")
+        return self.shown / "runs" / name / "report"
 
     def begin(self, name: str, identity: RunIdentity, recipe: str, environment: dict[str, Any]) -> None:
         """Open a run with its identity, its recipe as TOML, and what it runs on."""
-        frozen = self.run(name) / "recipe.toml"
+        folder = self.run(name)
         if self.identity(name) not in (None, identity):
+            made = self.shown / "runs" / name / "recipe.toml"
             raise UsageError(
-                f"--name {name}: this run was made with other settings ({frozen}); choose another name, or --fresh"
+                f"--name {name}: this run was made with other settings ({made}); choose another name, or --fresh"
             )
         try:
-            self.run(name).mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise files.cannot_write(self.run(name), error) from error
-        files.write_text(frozen, recipe)
-        files.write_json(self.run(name) / "environment.json", environment)
-        files.write_signed(self.run(name) / "identity.json", identity.to_json())
+            raise files.cannot_write(folder, error) from error
+        files.write_text(folder / "recipe.toml", recipe)
+        files.write_signed(folder / "environment.json", environment)
+        known = identity.to_json() | {"recipe": sha256(recipe.encode()).hexdigest()}
+        files.write_signed(folder / "identity.json", known)
 
     def finish(self, result: RunResult) -> None:
         """Close a run: its schedule if it has one, then its result: the fact that it is finished."""
         if result.schedule:
-            document = {"format": SCHEDULE_FORMAT, "steps": result.steps, "schedule": asdict(result.schedule)}
-            made_by = {"lrctl": __version__, "command": result.command, "run": result.run}
-            files.write_json(self.run(result.run) / "schedule.json", document | {"made_by": made_by})
-        for key in result.handed_over:
+            files.write_signed(self.run(result.run) / "schedule.json", schedule_document(result))
+        for mark in map(self.handed_over, result.handed_over):
             try:
-                self.handed_over(key).touch()
+                os.close(os.open(mark, os.O_CREAT | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
             except OSError as error:
-                raise files.cannot_write(self.handed_over(key), error) from error
+                raise files.cannot_write(mark, error) from error
         files.write_signed(self.run(result.run) / "result.json", result.to_json())
 
+    def has_schedule(self, name: str, result: RunResult) -> bool:
+        """Whether the schedule.json of a run is there, and is what the run found, if it found one."""
+        written = files.read_signed(self.run(name) / "schedule.json") or {}
+        expected = finite(schedule_document(result))
+        told = ("format", "steps", "schedule")
+        return result.schedule is None or [written.get(each) for each in told] == [expected[each] for each in told]
+
     def remove_run(self, name: str) -> None:
-        """Delete a run's folder, and the marks of what only it handed over; its jobs stay."""
-        folder, result = self.run(name), self.run_result(name)
-        files.remove(folder)
+        """Delete a run's folder, and the marks of what only it handed over; its jobs stay. Of a link only itself goes.
+
+        Raises:
+            StoreError: it cannot be deleted.
+        """
+        folder = self._run(name)
+        result = None if folder.is_symlink() else self.run_result(name)
+        files.delete(folder)
         if result:
             others = [other for run in self.runs() if (other := self.run_result(run))]
             for key in result.handed_over.difference(*(other.handed_over for other in others)):
                 files.remove(self.handed_over(key))
+
+
+def schedule_document(result: RunResult) -> dict[str, Any]:
+    """The schedule.json of a run that found a schedule."""
+    document = {
+        "format": SCHEDULE_FORMAT,
+        "steps": result.steps,
+        "schedule": result.schedule and asdict(result.schedule),
+    }
+    return document | {"made_by": {"lrctl": __version__, "command": result.command, "run": result.run}}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,7 @@ def test_the_recipe_that_the_others_spoil_can_be_used(lrctl: Lrctl) -> None:
         ("smok", "--recipe smok: unknown recipe; did you mean 'smoke'?"),
         ("mine.toml", "--recipe mine.toml: there is no such file; give a TOML file or choose from: "),
         ("./smoke", "--recipe ./smoke: there is no such file"),
-        ("folder.toml", "--recipe folder.toml: there is no such file"),
+        ("folder.toml", "--recipe folder.toml: cannot be read: not a regular file"),
         ("latin.toml", "latin.toml: not TOML: 'utf-8' codec can't decode byte 0xff"),
     ],
     ids=["name", "file", "path", "folder", "not UTF-8"],
@@ -135,14 +136,14 @@ def test_a_recipe_that_is_not_there_is_one_sentence(name: str, message: str, lrc
 
 def test_a_recipe_that_may_not_be_read_is_one_sentence(lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("r.toml").write_text(RECIPE)
-    read = Path.read_text
+    opened = os.open
 
-    def locked(path: Path, **options: str) -> str:
-        if path.name == "r.toml":
+    def locked(path: Path, *flags: int) -> int:
+        if Path(path).name == "r.toml":
             raise PermissionError(13, "Permission denied")
-        return read(path, **options)
+        return opened(path, *flags)
 
-    monkeypatch.setattr(Path, "read_text", locked)
+    monkeypatch.setattr(os, "open", locked)
     refused(lrctl("semilocal", "--recipe", "r.toml"), "--recipe r.toml: cannot be read: Permission denied")
 
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from cases import case
 from command_line import Lrctl
 from export.test_formula import EXAMPLES, imported, lrs_of, of_every_family, steps_of
 from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.errors import UsageError
 from lrctl.export.export import TARGETS, export
 from lrctl.registry.registry import registry
-from lrctl.storage.files import write_signed
 from lrctl.storage.runs import finished
+from lrctl.storage.store import Store
 
 HILL = PiecewiseLinear(((0, 0.0), (4, 0.3), (9, 0.0), (12, 0.1)))
 
@@ -383,7 +384,7 @@ DOCUMENT = {"format": "lrctl-schedule/1", "steps": 10, "schedule": SCHEDULE}
 BAD_FILES: dict[str, tuple[Any, str]] = {
     "not JSON": ("{", "s.json: must be a schedule.json, but it is not JSON"),
     "not a schedule": ({"a": 1}, "s.json: must be a schedule.json of format 'lrctl-schedule/1', found format None"),
-    "no steps": (DOCUMENT | {"steps": 0}, "s.json: steps: must be a whole number of at least 1, got 0"),
+    "no steps": (DOCUMENT | {"steps": 0}, "s.json: steps: must be a whole number from 1 to 10,000,000, got 0"),
     "unknown family": (
         DOCUMENT | {"schedule": SCHEDULE | {"family": "piecewise-lineal"}},
         "s.json: schedule.family: unknown schedule 'piecewise-lineal'; did you mean 'piecewise-linear'?",
@@ -453,7 +454,7 @@ def test_an_lr_that_is_none_is_refused(lr: Any, message: str) -> None:
 
 
 PLUGIN = """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lrctl import hookimpl
 
@@ -493,8 +494,11 @@ def test_an_adaptive_schedule_is_exported_by_the_run_that_used_it(
 ) -> None:
     installed(families=PLUGIN)
     document = searches.search(tmp_path / ".lrctl")
-    adaptive = {"family": "shrinking", "params": {"lr": 0.5}}
-    write_signed(Path(document["files"]["result"]), document | {"schedule": adaptive})
+    adaptive: dict[str, Any] = {"family": "shrinking", "params": {"lr": 0.5}}
+    place = Store(tmp_path / ".lrctl")
+    found = place.run_result(document["run"])
+    assert found is not None
+    place.finish(replace(found, schedule=ScheduleRecord(**adaptive)))
     done = lrctl("export", document["run"], "--to", "json")
     assert done.document["lr"] == finished(tmp_path / ".lrctl", document["run"]).history()["lr"].tolist()
     (tmp_path / "s.json").write_text(json.dumps(DOCUMENT | {"schedule": adaptive}))

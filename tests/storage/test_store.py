@@ -19,7 +19,7 @@ from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import StoreError, UsageError
-from lrctl.storage.files import aside, read_json, write_json
+from lrctl.storage.files import aside, read_signed, write_json
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import Store
 
@@ -308,7 +308,7 @@ def test_a_run_is_opened_and_finished(store: Store) -> None:
     assert sorted(path.name for path in store.run("r").iterdir()) == [
         *("environment.json", "identity.json", "recipe.toml", "result.json", "schedule.json")
     ]
-    assert read_json(store.run("r") / "schedule.json") == {
+    assert read_signed(store.run("r") / "schedule.json") == {
         "format": "lrctl-schedule/1",
         "steps": 10,
         "schedule": {"family": "constant", "params": {"steps": 9, "peak_lr": 0.1}},
@@ -369,5 +369,5 @@ PLACES: dict[str, Callable[[Path], Path]] = {"a file": a_file, "under a file": l
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 def test_a_place_that_cannot_be_a_store_is_a_clear_error(place: Callable[[Path], Path], tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="choose a folder that can be written"):
+    with pytest.raises(StoreError, match="choose a folder that can be read and written"):
         Store(place(tmp_path))
