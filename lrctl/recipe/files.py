@@ -23,12 +23,14 @@ NAMES = ("workload.name", "executor.name", "optimizer.name")
 class Layer:
     """The tables of one recipe, without those of the recipe it extends.
 
-    `refused` tells why the `file.py:Class` it names may not be run, if so; None where it names no workload.
+    `refused` tells why the `file.py:Class` it names is not run unless the user says so; None where it names no
+    workload. `stored` says that it lies in a store, which is data: code that it names is for the user to name.
     """
 
     source: str
     tables: dict[str, Any]
     refused: str | None
+    stored: bool
 
 
 def layers(name: str) -> list[Layer]:
@@ -42,7 +44,7 @@ def layers(name: str) -> list[Layer]:
         tables = parse(path)
         base = tables.pop("extends", None)
         tables.pop("paper", None)  # what a paper prints: see lrctl/papers/reproduce.py
-        found.append(Layer(source, tables, confine(tables.get("workload", {}), path.parent, source)))
+        found.append(Layer(source, tables, *confine(tables.get("workload", {}), path, source)))
         if base is None:
             return found[::-1]
         path, source = extended(base, path.parent, source), str(base)
@@ -116,10 +118,17 @@ def restart(tables: dict[str, Any], table: str, name: Any) -> None:
     Another workload, executor or optimizer has other keys; another workload is not to be trained with the settings of
     an optimizer that were chosen for this one.
     """
-    if tables[table].get("name") != name:
+    if not same_part(tables[table].get("name"), name):
         tables[table].clear()
         if table == "workload":
             tables.pop("optimizer", None)
+
+
+def same_part(name: Any, other: Any) -> bool:
+    """Whether two names are of one part; a class of the user's is the same wherever its file lies."""
+    if isinstance(name, str) and isinstance(other, str) and is_code(name) and is_code(other):
+        return Path(name).name == Path(other).name
+    return bool(name == other)
 
 
 def is_file_name(name: str) -> bool:
@@ -157,19 +166,18 @@ def hint(name: str, first: str = "") -> str:
     return f"{first}choose from: {', '.join(sorted(overview))}"
 
 
-def confine(table: Any, folder: Path, source: str) -> str | None:
-    """Resolve a recipe's `file.py:Class` against the recipe's folder: a `Layer.refused`."""
+def confine(table: Any, path: Path, source: str) -> tuple[str | None, bool]:
+    """Resolve a recipe's `file.py:Class` against the recipe's folder: a `Layer.refused` and `Layer.stored`."""
     if not isinstance(table, dict) or "name" not in table:
-        return None
-    name = table["name"]
+        return None, False
+    name, stored = table["name"], any((folder / "store.json").exists() for folder in path.resolve().parents)
     if not isinstance(name, str) or not is_code(name):
-        return ""
+        return "", stored
     file, _, cls = name.rpartition(":")
-    path = (folder / file).resolve()
-    table["name"] = f"{path}:{cls}"
-    if path.is_relative_to(folder.resolve()):
-        return ""
-    return (
-        f"{source}: workload.name: {file} is outside the recipe's folder; "
-        f"move it there, name it yourself with --workload {path}:{cls}, or give --allow-code if you trust the recipe"
-    )
+    code = (path.parent / file).resolve()
+    table["name"] = f"{code}:{cls}"
+    if stored:
+        named = f"{source}: workload.name: {name} is Python, and a store names none that is run"
+        return f"{named}; name it yourself, as --workload FOLDER/{name}", True
+    trust = f"give --allow-code if you trust it, or name it yourself with --workload {code}:{cls}"
+    return f"{source}: workload.name: {name} is Python, which a recipe alone does not run; {trust}", False
