@@ -46,7 +46,7 @@ def search(
         NoValidCandidateError: every candidate of a choice diverged.
         JobFailedError: a job failed on every attempt.
     """
-    store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
+    store = Path(store or os.environ.get("LRCTL_STORE") or ".lrctl").absolute()
     recipe, settings = settle(registry().get("strategy", strategy), recipe, settings or {}, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code)
     result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=executors())

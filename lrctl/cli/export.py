@@ -10,7 +10,9 @@ import typer
 
 from lrctl.cli.exit import reported
 from lrctl.cli.options import GIVEN, STORE, Where
+from lrctl.documents import open_regular
 from lrctl.errors import UsageError
+from lrctl.storage.files import write_text
 
 
 @reported()
@@ -37,10 +39,17 @@ def export_schedule(
 
 
 def write(out: Path, text: str, *, replace: bool) -> None:
-    """Write the file, unless that would destroy another."""
+    """Write the file at once or not at all, unless that would destroy another; a link to a file stays one."""
+    path, content = out.resolve(), text.encode()
+    if not path.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}; make it, or choose another place")
     try:
-        if not replace and out.exists() and out.read_bytes() != text.encode():
-            raise UsageError(f"--out {out}: the file exists and holds something else; choose another, or give --force")
-        out.write_text(text, encoding="utf-8", newline="\n")
+        with open_regular(path) as file:
+            other = file.read(len(content) + 1) != content
+    except FileNotFoundError:
+        other = False
     except OSError as error:
-        raise UsageError(f"--out {out}: {error.strerror}; choose a place that can be written") from error
+        raise UsageError(f"--out {out}: {error.strerror}; choose a file that can be read and written") from error
+    if other and not replace:
+        raise UsageError(f"--out {out}: the file exists and holds something else; choose another, or give --force")
+    write_text(path, text, "choose another --out")

@@ -62,6 +62,7 @@ def reproduce(
 
     overrides = dict(recipes.parse_setting(text) for text in settings or [])
     wanted = papers.experiments(paper, scale, only or [])
+    store, out = store.absolute(), out and out.absolute()  # the user's own code may go elsewhere
     if dry_run:
         print_plan(wanted, scale, overrides, store, as_json=as_json)
         return

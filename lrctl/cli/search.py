@@ -65,10 +65,10 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     from lrctl.report import progress, terminal
     from lrctl.storage.store import Store
 
-    # What the user's own code prints must not get into the document.
+    store = Store(options["store"])  # which finds itself again wherever the user's own code goes
+    # What that code prints must not get into the document.
     with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr):
-        result = runs.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
-    store = Store(options["store"])
+        result = runs.search(command, recipe, store=store.path, name=options["name"], fresh=options["fresh"])
     if options["as_json"]:
         print_json(store.document(result))
     else:

@@ -53,8 +53,10 @@ class JobRunner:
         if key in self.records and self.records[key].status != "stopped":
             return True
         if self.fresh:
+            # What is known stays until it is replaced: another search may be using it.
             if key not in self.records:
-                self.store.forget(key)
+                self.store.forget_stopped(key)
+            self.seen[key] = replace(self.seen[key], anew=True)
             return False
         record = self.store.record(key)
         if record is not None:
@@ -112,7 +114,7 @@ class JobRunner:
             raise JobFailedError(f"the checkpoint of job {unknown[0][:12]} is gone and nothing tells how to remake it")
         if lost:
             # It may have been asked for without a checkpoint at first; that is not part of its key.
-            self.seen |= {key: replace(self.seen[key], checkpoint=True) for key in lost}
+            self.seen |= {key: replace(self.seen[key], checkpoint=True, anew=False) for key in lost}
             self.kept |= set(lost)
             self.train(lost)
 

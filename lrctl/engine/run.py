@@ -112,7 +112,7 @@ class Run:
         """Begin the run in the store; returns its name."""
         name = self.name or self.identity(trains=trains).name
         if self.fresh:
-            self.store.remove_run(name)
+            self.store.restart_run(name)
         self.begin(name, trains=trains)
         return name
 

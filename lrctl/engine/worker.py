@@ -51,7 +51,7 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     from lrctl.storage import checkpoint
 
     key, own_seed, spec = job.key(spec), job.seed in (None, spec.seed), spec.of(job)
-    known = store.record(key)
+    known = None if job.anew else store.record(key)
     if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.has_checkpoint(key)):
         return known
     workload = workload_of(spec, checked=own_seed)
@@ -61,7 +61,7 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     if before and before.run == spec.run:
         result = replace(result, discarded=before.steps + before.discarded)
     if trained.at_least is None:
-        first = check_same(store, key, trained, spec)
+        first = None if job.anew else check_same(store, key, trained, spec)
         digests = {"losses": store.put_losses(key, trained.losses, trained.lrs)}
         if leaves_checkpoint(job, result.mean_loss):
             digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)

@@ -120,12 +120,9 @@ class Store:
         if folder == "jobs":
             files.remove(self.path / "stopped" / f"{record.key}.json")
 
-    def forget(self, key: str) -> None:
-        """Delete all that is known of a job, but for a checkpoint that a finished run handed over."""
-        facts = [self.path / folder / f"{key}.json" for folder in ("jobs", "stopped")]
-        for path in (*facts, self._losses(key)):
-            files.remove(path)
-        self.drop_checkpoints({key})
+    def forget_stopped(self, key: str) -> None:
+        """Delete what is known of a job that was stopped."""
+        files.delete(self.path / "stopped" / f"{key}.json")
 
     def lineage(self, key: str | None) -> list[str]:
         """The jobs that lead to this one, oldest first, itself last."""
@@ -348,9 +345,20 @@ class Store:
         result = None if folder.is_symlink() else self.run_result(name)
         files.delete(folder)
         if result:
-            others = [other for run in self.runs() if (other := self.run_result(run))]
-            for key in result.handed_over.difference(*(other.handed_over for other in others)):
-                files.remove(self.handed_over(key))
+            self._unmark(result)
+
+    def restart_run(self, name: str) -> None:
+        """Take away what a run came to, and what it was, but not its folder: another process may be finishing it."""
+        result = self.run_result(name)
+        for file in ("result.json", "schedule.json", "identity.json", "report"):
+            files.delete(self.run(name) / file)
+        if result:
+            self._unmark(result)
+
+    def _unmark(self, result: RunResult) -> None:
+        others = [other for run in self.runs() if (other := self.run_result(run))]
+        for key in result.handed_over.difference(*(other.handed_over for other in others)):
+            files.remove(self.handed_over(key))
 
 
 def schedule_document(result: RunResult) -> dict[str, Any]:

@@ -159,6 +159,14 @@ def test_a_class_named_by_a_recipe_is_relative_to_the_recipe(lrctl: Lrctl) -> No
     assert frozen["workload"] == {"name": "net.py:Net"}
 
 
+def test_code_that_goes_to_another_folder_takes_no_path_along(lrctl: Lrctl, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "net.py").write_text(f"import os\nos.chdir({str(tmp_path / 'elsewhere')!r})\n{NET}")
+    done = lrctl(*SMOKE, "--workload", "net.py:Net", "--store", "s", "--json")
+    assert (done.code, list((tmp_path / "elsewhere").iterdir())) == (0, [])
+    assert all((tmp_path / path).is_file() for path in done.document["files"].values())
+
+
 def test_json_is_one_strict_document_with_everything_in_it(lrctl: Lrctl) -> None:
     done = lrctl(*SMOKE, "--json")
     document = done.document

@@ -134,7 +134,7 @@ def unkeyed(kind: Any) -> set[str]:
 def test_what_is_marked_as_no_part_of_the_key_is_none() -> None:
     assert unkeyed(TrainSpec) == {"run"}
     assert JOB.key(replace(SPEC, run="another")) == JOB.key(SPEC)
-    others: dict[str, Any] = {"checkpoint": False, "stages": (15,), "stop_above": 1.0}
+    others: dict[str, Any] = {"checkpoint": False, "stages": (15,), "stop_above": 1.0, "anew": True}
     assert unkeyed(SegmentJob) - {"seed", "optimizer"} == others.keys(), "these two enter by the spec"
     assert {replace(JOB, **{name: value}).key(SPEC) for name, value in others.items()} == {JOB.key(SPEC)}
 

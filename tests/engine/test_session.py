@@ -31,7 +31,7 @@ from lrctl.recipe.workloads import load_workload
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
-from searches import facts, found, search, session_of, settled, small, smoke
+from searches import facts, forget, found, search, session_of, settled, small, smoke
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +285,7 @@ def unfinish(store: Store, document: dict[str, Any]) -> None:
     (store.run(document["run"]) / "result.json").unlink()
     for path in (store.path / "checkpoints").iterdir():
         path.unlink()
-    store.forget(document["checkpoint"])
+    forget(store, document["checkpoint"])
 
 
 def test_lost_checkpoints_are_made_again_through_generations(place: Path, reference: dict[str, Any]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import csv
+import errno
 import io
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -370,6 +372,37 @@ def test_a_file_is_replaced_only_if_asked(lrctl: Lrctl, run: str, tmp_path: Path
     assert lrctl("export", run, "--to", "csv", "--out", "train.py").code == 0  # it holds just that
 
 
+@pytest.mark.parametrize("force", [[], ["--force"]], ids=["new", "replaced"])
+def test_a_full_disk_leaves_the_file_as_it_was(
+    force: list[str], run: str, lrctl: Lrctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if force:
+        (tmp_path / "out.csv").write_text("mine")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    command = ("export", run, "--to", "csv", "--out", "out.csv", *force)
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+        done = lrctl(*command)
+        assert (done.code, done.out) == (1, "")
+        assert done.error.endswith("out.csv: No space left on device; free some space or choose another --out")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert lrctl(*command).code == 0
+
+
+def test_a_link_to_a_file_is_written_through_and_what_is_no_file_is_refused(
+    run: str, lrctl: Lrctl, tmp_path: Path
+) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    assert lrctl("export", run, "--to", "csv", "--out", "link.csv").code == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").is_file()
+    os.mkfifo(tmp_path / "pipe")
+    for place in ("pipe", "/dev/null"):
+        done = lrctl("export", run, "--to", "csv", "--out", place, "--force")
+        assert (done.code, done.out) == (2, "")
+        assert f"--out {place}: not a regular file" in done.error
+
+
 def test_a_file_name_cannot_smuggle_code_into_the_header(lrctl: Lrctl, run: str, tmp_path: Path) -> None:
     name = "a\nraise SystemExit('smuggled')\r#\u2028.json"
     (tmp_path / name).write_text((tmp_path / ".lrctl/runs" / run / "schedule.json").read_text())
@@ -416,8 +449,8 @@ BAD_COMMANDS: dict[str, tuple[Callable[[str], str], str]] = {
     "no such file": (lambda _: "none.json --to csv", "none.json: cannot be read as a schedule.json"),
     "no store": (lambda run: f"{run} --to csv --store nowhere", "--store nowhere: there is no store"),
     "unfinished": (lambda _: "begun --to csv", "run begun: it is not finished"),
-    "no folder": (lambda run: f"{run} --to csv --out no/x.csv", "--out no/x.csv: No such file or directory; choose"),
-    "a folder": (lambda run: f"{run} --to csv --out .lrctl", "--out .lrctl: Is a directory; choose"),
+    "no folder": (lambda run: f"{run} --to csv --out no/x.csv", "--out no/x.csv: there is no folder no; make it"),
+    "a folder": (lambda run: f"{run} --to csv --out .lrctl", "--out .lrctl: not a regular file; choose"),
 }
 
 

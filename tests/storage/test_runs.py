@@ -232,6 +232,47 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
     assert searches.found(searches.search(place)) == expected
 
 
+@pytest.mark.parametrize("batches", range(1, 5))
+@pytest.mark.parametrize("what", ["the same search anew", "runs remove"])
+def test_a_search_does_not_mind_what_is_done_to_its_run_meanwhile(
+    what: str, batches: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = searches.search(tmp_path / "other", name="r")
+    run_batch, count = session.Session.run_batch, 0
+
+    def disturbed(self: session.Session, batch: Any) -> Any:
+        nonlocal count
+        results = run_batch(self, batch)
+        count += 1
+        if count == batches and what == "runs remove":
+            Store(place).remove_run("r")
+        elif count == batches:
+            again = searches.search(place, name="r", fresh=True)
+            assert searches.settled(again) == searches.settled(expected)
+        return results
+
+    monkeypatch.setattr(session.Session, "run_batch", disturbed)
+    found = searches.search(place, name="r")
+    monkeypatch.undo()
+    assert searches.found(found) == searches.found(expected)
+    assert [row["status"] for row in listing.runs(Store(place))] == ["finished"]
+    assert searches.found(searches.search(place, name="r")) == searches.found(expected)
+
+
+def test_a_fresh_search_takes_no_fact_away_before_it_has_another(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searches.search(place, name="r")
+    known, facts_of = {}, Store.put_record
+
+    def watched(self: Store, record: JobRecord) -> None:
+        known[record.key] = self.record(record.key) is not None
+        facts_of(self, record)
+
+    monkeypatch.setattr(Store, "put_record", watched)
+    again = searches.search(place, name="r", fresh=True)
+    assert again["cost"]["steps_trained"] == 24 * 11 / 3
+    assert list(known.values()) == [True] * len(known)
+
+
 def make_old(place: Path) -> None:
     """Date everything back by a day."""
     for path in place.rglob("*"):
