@@ -167,6 +167,22 @@ def test_code_that_goes_to_another_folder_takes_no_path_along(lrctl: Lrctl, tmp_
     assert all((tmp_path / path).is_file() for path in done.document["files"].values())
 
 
+def test_a_project_that_was_moved_goes_on_with_its_named_run(
+    lrctl: Lrctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = (*SMOKE, "--workload", "net.py:Net", "--name", "mine", "--json")
+    documents: list[Any] = []
+    for place in ("here", "there"):
+        if documents:
+            (tmp_path / "here").rename(tmp_path / place)
+        else:
+            (tmp_path / place).mkdir()
+            (tmp_path / place / "net.py").write_text(NET)
+        monkeypatch.chdir(tmp_path / place)
+        documents.append(lrctl(*command).document)
+    assert documents[0] == documents[1]
+
+
 def test_json_is_one_strict_document_with_everything_in_it(lrctl: Lrctl) -> None:
     done = lrctl(*SMOKE, "--json")
     document = done.document
