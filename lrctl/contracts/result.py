@@ -54,7 +54,7 @@ class JobResult:
     stage_losses: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class JobRecord:
     """What an executor gives back of a job, and the store keeps. Fields that both types have mean the same.
 

@@ -44,7 +44,8 @@ class JobRunner:
 
     def meet(self, jobs: Sequence[SegmentJob]) -> list[str]:
         keys = [job.key(self.spec) for job in jobs]
-        self.seen |= dict(zip(keys, jobs, strict=True))
+        # Copies, here and in `take`: a job keeps the LR of each step once it has worked it out.
+        self.seen |= dict(zip(keys, map(replace, jobs), strict=True))
         self.kept |= set(keys)
         return keys
 
@@ -102,6 +103,7 @@ class JobRunner:
             self.store.put_record(record)
         self.records[record.key] = record
         self.tell(record.key, reused=False)
+        self.seen[record.key] = replace(self.seen[record.key])
 
     def tell(self, key: str, *, reused: bool) -> None:
         notify("job_finished", job=self.seen[key], result=self.records[key].answer(), reused=reused)

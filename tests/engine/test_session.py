@@ -570,3 +570,11 @@ def test_the_final_train_loss_of_known_series(losses: list[float], expected: flo
 def test_a_device_that_torch_lacks_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--device warp: cannot be used here: .*; choose cpu, or leave it out"):
         resolve_device("warp")
+
+
+def test_a_search_does_not_keep_the_lr_of_each_step_of_its_jobs(place: Path) -> None:
+    """Over many long jobs these would be most of what a search holds in memory."""
+    with session_of(place, small()) as session:
+        jobs = [SegmentJob(0, 8, PiecewiseLinear(((0, 0.0), (8, lr)))) for lr in (0.1, 0.2)]
+        session.run_batch(Batch("", jobs))
+        assert [vars(job).keys() & {"lrs"} for job in session.runner.seen.values()] == [set(), set()]
