@@ -1,4 +1,4 @@
-"""Files that are read whole: regular ones of a sane size only, as text, JSON or TOML of a sane depth."""
+"""Files that are read whole: regular ones of a sane size only, as text, JSON or TOML within limits."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ LARGEST = 2**26
 
 DEEPEST = 64
 """Levels of lists and tables; what is nested deeper is no document of ours."""
+
+LONGEST_RUN = 10**7
+"""Steps of the longest run: the LR and loss of each step are kept, and a longer one is a slip of the pen."""
 
 INTEGERS = range(-(2**64), 2**64)
 """The whole numbers that a document may hold: a seed has up to 64 bits."""

@@ -9,9 +9,10 @@ from typing import Any
 
 from lrctl.contracts.canonical import finite, from_json
 from lrctl.contracts.chart import Chart
-from lrctl.contracts.schedule import LONGEST_RUN, ScheduleRecord
+from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Segment, TrainedRun
 from lrctl.contracts.table import DataFile, Table
+from lrctl.documents import LONGEST_RUN
 
 FORMAT = "lrctl-result/1"
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.optimizers import OPTIMIZERS, OptimizerSettings
 from lrctl.contracts.params import UNKEYED, build, identity
-from lrctl.contracts.schedule import LONGEST_RUN
 from lrctl.contracts.strategy import RunSpec
+from lrctl.documents import LONGEST_RUN
 from lrctl.recipe.workloads import is_code, load_workload
 from lrctl.registry.registry import registry
 

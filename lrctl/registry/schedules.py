@@ -9,7 +9,7 @@ from typing import Any
 
 from lrctl import documents
 from lrctl.contracts.canonical import canonical_json, digest
-from lrctl.contracts.schedule import LONGEST_RUN, ScheduleRecord, build_schedule, params_of
+from lrctl.contracts.schedule import ScheduleRecord, build_schedule, params_of
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 
@@ -59,8 +59,10 @@ def parse_schedule(text: str, where: str) -> tuple[Any, int]:
             "or leave the digest out if you have changed it"
         )
     steps = document.get("steps")
-    if type(steps) is not int or not 1 <= steps <= LONGEST_RUN:
-        raise UsageError(f"{where}: steps: must be a whole number from 1 to {LONGEST_RUN:,}, got {short(steps)}")
+    if type(steps) is not int or not 1 <= steps <= documents.LONGEST_RUN:
+        raise UsageError(
+            f"{where}: steps: must be a whole number from 1 to {documents.LONGEST_RUN:,}, got {short(steps)}"
+        )
     match document.get("schedule"):
         case {"family": str(family), "params": dict(params)}:
             return rebuilt(ScheduleRecord(family, params), where), steps

@@ -11,7 +11,8 @@ from typing import Any
 
 from lrctl.errors import StoreError
 from lrctl.storage.files import ASIDE, delete, read_json, remove
-from lrctl.storage.store import STALE, Store
+from lrctl.storage.opening import STALE
+from lrctl.storage.store import Store
 
 KINDS = {"jobs": ".json", "stopped": ".json", "losses": ".npy", "checkpoints": ".safetensors"}
 """The files of a job in the order in which they are deleted: its result, which is the fact, comes first."""

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -23,22 +21,19 @@ from lrctl.contracts.result import JobRecord
 from lrctl.contracts.run_result import RunResult
 from lrctl.errors import CheckpointError, StoreError, UsageError
 from lrctl.registry.schedules import SCHEDULE_FORMAT
-from lrctl.storage import files
+from lrctl.storage import files, opening
 from lrctl.storage.identity import RunIdentity
 
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = "lrctl-store/2"
-
-FOLDERS = ("jobs", "stopped", "losses", "checkpoints", "handed_over", "runs")
-
-STALE = 3600.0
-"""Seconds after which a file that a killed process left aside is swept away."""
-
 
 class Store:
     """A folder of facts. Any number of processes may share one.
+
+    Attributes:
+        path: where it is, wherever the process goes.
+        shown: where it is as the user gave it, for messages.
 
     Raises:
         StoreError: the folder cannot be made or written.
@@ -48,51 +43,15 @@ class Store:
     def __init__(self, path: str | Path) -> None:
         self.shown, self.path = Path(path), Path(path).absolute()
         try:
-            self._open(self.path / "store.json")
-            self._sweep()
+            opening.make(self.path, self.shown)
+            opening.sweep([self.path, *self._folders()])
         except OSError as error:
             reason = f"{error.strerror} ({error.filename})" if error.filename else error
             raise StoreError(f"--store {path}: {reason}; choose a folder that can be read and written") from error
 
-    def _open(self, marker: Path) -> None:
-        self._check_ours(marker)
-        for folder in FOLDERS:
-            self._check_no_link(folder)
-            (self.path / folder).mkdir(parents=True, exist_ok=True)
-        if not os.path.lexists(marker):
-            files.write_json(marker, {"format": FORMAT})
-        if (found := (files.read_json(marker) or {}).get("format")) != FORMAT:
-            raise UsageError(
-                f"{self.shown / marker.name}: the store's format is {found!r}, this lrctl reads {FORMAT!r}; "
-                "choose another --store, or give the command to the lrctl that wrote this one"
-            )
-
-    def _check_no_link(self, folder: str) -> None:
-        if (self.path / folder).is_symlink():
-            raise StoreError(
-                f"--store {self.shown}: {folder} in it is a link, and no link is followed out of a store, where files "
-                "are deleted; put the folder itself there, or link to the store as a whole"
-            )
-
-    def _check_ours(self, marker: Path) -> None:
-        """Refuse a folder with other things in it: files are deleted in a store."""
-        if not self.path.is_dir() or marker.exists():
-            return
-        others = [p.name for p in self.path.iterdir() if p.name not in FOLDERS and not p.name.startswith(files.ASIDE)]
-        if others and not marker.exists():  # another process may have made it a store meanwhile
-            raise UsageError(
-                f"--store {self.shown}: the folder is not a store and holds other things ({sorted(others)[0]}, ...); "
-                "choose an empty or new folder"
-            )
-
-    def _sweep(self) -> None:
-        """Delete what killed processes left aside, unless it may still be in use."""
+    def _folders(self) -> list[Path]:
         runs = [self.path / "runs" / name for name in self.runs()]
-        for folder in (self.path, *(self.path / name for name in FOLDERS), *runs, *(run / "report" for run in runs)):
-            for left in () if folder.is_symlink() else folder.glob(f"{files.ASIDE}*"):
-                with suppress(OSError):  # another process swept it first, or the store can only be read
-                    if time.time() - left.lstat().st_mtime > STALE:
-                        files.delete(left)
+        return [*(self.path / name for name in opening.FOLDERS), *runs, *(run / "report" for run in runs)]
 
     # Jobs
 
@@ -297,7 +256,7 @@ class Store:
     def report(self, name: str) -> Path:
         """Where the report of a run is, unless it is to be elsewhere."""
         self.run(name)
-        self._check_no_link(f"runs/{name}/report")
+        opening.check_no_link(self.path, f"runs/{name}/report", self.shown)
         return self.shown / "runs" / name / "report"
 
     def begin(self, name: str, identity: RunIdentity, recipe: str, environment: dict[str, Any]) -> None:

@@ -14,7 +14,8 @@ from command_line import Lrctl
 from lrctl.errors import StoreError, UsageError
 from lrctl.storage import gc
 from lrctl.storage.files import delete
-from lrctl.storage.store import FOLDERS, STALE, Store
+from lrctl.storage.opening import FOLDERS, STALE
+from lrctl.storage.store import Store
 
 MINE = ("notes.txt", "a" * 64 + ".json", "a" * 64 + ".npy", "a" * 64 + ".safetensors", "b" * 64, ".lrctl-x.json")
 

@@ -27,7 +27,8 @@ from lrctl.engine.job_runner import JobRunner
 from lrctl.errors import StoreError
 from lrctl.storage import files, gc, listing
 from lrctl.storage.identity import RunIdentity
-from lrctl.storage.store import STALE, Store
+from lrctl.storage.opening import STALE
+from lrctl.storage.store import Store
 from searches import facts, small
 
 KEYS = {name: name * 64 for name in "abcdef"}
