@@ -251,7 +251,7 @@ def test_the_page_shows_each_hook() -> None:
 
 def test_the_built_in_plugins_import_only_what_the_page_calls_public() -> None:
     public = set(re.findall(r"^\| `(lrctl[a-z_.]*)` \|", PAGE, re.M))
-    assert len(public) == 6
+    assert len(public) == 7
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "plugins").rglob("*.py")]
     imported = {name for text in sources for name in re.findall(r"(?:from|import) (lrctl(?:\.\w+)*)", text)}
     assert "lrctl.registry.registry" in imported

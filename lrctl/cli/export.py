@@ -10,9 +10,7 @@ import typer
 
 from lrctl.cli.exit import reported
 from lrctl.cli.options import GIVEN, STORE, Where
-from lrctl.documents import open_regular
 from lrctl.errors import UsageError
-from lrctl.storage.files import write_text
 
 
 @reported()
@@ -40,6 +38,9 @@ def export_schedule(
 
 def write(out: Path, text: str, *, replace: bool) -> None:
     """Write the file at once or not at all, unless that would destroy another; a link to a file stays one."""
+    from lrctl.documents import open_regular
+    from lrctl.storage.files import write_text
+
     path, content = out.resolve(), text.encode()
     if not path.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}; make it, or choose another place")
