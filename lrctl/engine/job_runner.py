@@ -44,25 +44,26 @@ class JobRunner:
 
     def meet(self, jobs: Sequence[SegmentJob]) -> list[str]:
         keys = [job.key(self.spec) for job in jobs]
-        # Copies, here and in `take`: a job keeps the LR of each step once it has worked it out.
-        self.seen |= dict(zip(keys, map(replace, jobs), strict=True))
+        self.seen |= dict(zip(keys, jobs, strict=True))
         self.kept |= set(keys)
         return keys
 
     def known(self, key: str) -> bool:
         """Whether a job's record is at hand; a fresh search takes only what it trained itself."""
-        if key in self.records and self.records[key].status != "stopped":
+        if self.done(key):
             return True
         if self.fresh:
-            # What is known stays until it is replaced: another search may be using it.
             if key not in self.records:
                 self.store.forget_stopped(key)
-            self.seen[key] = replace(self.seen[key], anew=True)
             return False
         record = self.store.record(key)
         if record is not None:
             self.records[key] = record
         return record is not None
+
+    def done(self, key: str) -> bool:
+        """Whether this search has the result of a job that was trained to its end."""
+        return key in self.records and self.records[key].status != "stopped"
 
     def ruled_out(self, key: str, limit: float | None) -> bool:
         """Whether a job was stopped before, where it cannot be chosen now either."""
@@ -87,7 +88,8 @@ class JobRunner:
         while tries:
             self.restore({parent for key in tries if (parent := self.seen[key].parent)})
             again: dict[str, int] = {}
-            jobs = Limited([self.seen[key] for key in tries], limit)
+            # What a fresh search finds known stays until it is replaced: another search may be using it.
+            jobs = Limited([replace(self.seen[key], anew=self.fresh and not self.done(key)) for key in tries], limit)
             for record in self.executor.run(self.spec, jobs):
                 if record.failure is None:
                     self.take(replace(record, attempts=max(record.attempts, tries[record.key])))
@@ -103,10 +105,10 @@ class JobRunner:
             self.store.put_record(record)
         self.records[record.key] = record
         self.tell(record.key, reused=False)
-        self.seen[record.key] = replace(self.seen[record.key])
 
     def tell(self, key: str, *, reused: bool) -> None:
         notify("job_finished", job=self.seen[key], result=self.records[key].answer(), reused=reused)
+        self.seen[key] = replace(self.seen[key])  # without the LR of each step, which a job keeps once it is asked
 
     def restore(self, keys: set[str]) -> None:
         """Make sure that these checkpoints are there: one that is gone is trained again, from its own parent."""
@@ -116,7 +118,7 @@ class JobRunner:
             raise JobFailedError(f"the checkpoint of job {unknown[0][:12]} is gone and nothing tells how to remake it")
         if lost:
             # It may have been asked for without a checkpoint at first; that is not part of its key.
-            self.seen |= {key: replace(self.seen[key], checkpoint=True, anew=False) for key in lost}
+            self.seen |= {key: replace(self.seen[key], checkpoint=True) for key in lost}
             self.kept |= set(lost)
             self.train(lost)
 
