@@ -39,7 +39,7 @@ def search(
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
         fresh: start over, whatever the store holds.
-        allow_code: let a recipe name Python that is run.
+        allow_code: let a recipe name Python outside its own folder.
 
     Raises:
         UsageError: the recipe, a setting or the workload cannot be used.

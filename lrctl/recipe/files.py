@@ -23,14 +23,12 @@ NAMES = ("workload.name", "executor.name", "optimizer.name")
 class Layer:
     """The tables of one recipe, without those of the recipe it extends.
 
-    `refused` tells why the `file.py:Class` it names is not run unless the user says so; None where it names no
-    workload. `stored` says that it lies in a store, which is data: code that it names is for the user to name.
+    `refused` tells why the `file.py:Class` it names may not be run, if so; None where it names no workload.
     """
 
     source: str
     tables: dict[str, Any]
     refused: str | None
-    stored: bool
 
 
 def layers(name: str) -> list[Layer]:
@@ -44,7 +42,7 @@ def layers(name: str) -> list[Layer]:
         tables = parse(path)
         base = tables.pop("extends", None)
         tables.pop("paper", None)  # what a paper prints: see lrctl/papers/reproduce.py
-        found.append(Layer(source, tables, *confine(tables.get("workload", {}), path, source)))
+        found.append(Layer(source, tables, confine(tables.get("workload", {}), path.parent, source)))
         if base is None:
             return found[::-1]
         path, source = extended(base, path.parent, source), str(base)
@@ -118,17 +116,10 @@ def restart(tables: dict[str, Any], table: str, name: Any) -> None:
     Another workload, executor or optimizer has other keys; another workload is not to be trained with the settings of
     an optimizer that were chosen for this one.
     """
-    if not same_part(tables[table].get("name"), name):
+    if tables[table].get("name") != name:
         tables[table].clear()
         if table == "workload":
             tables.pop("optimizer", None)
-
-
-def same_part(name: Any, other: Any) -> bool:
-    """Whether two names are of one part; a class of the user's is the same wherever its file lies."""
-    if isinstance(name, str) and isinstance(other, str) and is_code(name) and is_code(other):
-        return Path(name).name == Path(other).name
-    return bool(name == other)
 
 
 def is_file_name(name: str) -> bool:
@@ -166,18 +157,19 @@ def hint(name: str, first: str = "") -> str:
     return f"{first}choose from: {', '.join(sorted(overview))}"
 
 
-def confine(table: Any, path: Path, source: str) -> tuple[str | None, bool]:
-    """Resolve a recipe's `file.py:Class` against the recipe's folder: a `Layer.refused` and `Layer.stored`."""
+def confine(table: Any, folder: Path, source: str) -> str | None:
+    """Resolve a recipe's `file.py:Class` against the recipe's folder: a `Layer.refused`."""
     if not isinstance(table, dict) or "name" not in table:
-        return None, False
-    name, stored = table["name"], any((folder / "store.json").exists() for folder in path.resolve().parents)
+        return None
+    name = table["name"]
     if not isinstance(name, str) or not is_code(name):
-        return "", stored
+        return ""
     file, _, cls = name.rpartition(":")
-    code = (path.parent / file).resolve()
-    table["name"] = f"{code}:{cls}"
-    if stored:
-        named = f"{source}: workload.name: {name} is Python, and a store names none that is run"
-        return f"{named}; name it yourself, as --workload FOLDER/{name}", True
-    trust = f"give --allow-code if you trust it, or name it yourself with --workload {code}:{cls}"
-    return f"{source}: workload.name: {name} is Python, which a recipe alone does not run; {trust}", False
+    path = (folder / file).resolve()
+    table["name"] = f"{path}:{cls}"
+    if path.is_relative_to(folder.resolve()):
+        return ""
+    return (
+        f"{source}: workload.name: {file} is outside the recipe's folder; "
+        f"move it there, name it yourself with --workload {path}:{cls}, or give --allow-code if you trust the recipe"
+    )

@@ -29,14 +29,12 @@ def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *,
     """
     tables: dict[str, Any] = {}
     source = refused = ""
-    stored = False
     for layer in layers(name or DEFAULT):
         if tables:
             check(tables, source)  # so that a mistake is told of the file that it is in
         tables, source = merge(layer.tables, tables), layer.source
-        if layer.refused is not None:
-            refused, stored = layer.refused, layer.stored
-    if (allow_code and not stored) or "workload.name" in (overrides or {}):
+        refused = refused if layer.refused is None else layer.refused
+    if allow_code or "workload.name" in (overrides or {}):
         refused = ""
     # Names first: another workload or executor starts from its own defaults.
     for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] not in NAMES):

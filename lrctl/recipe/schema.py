@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from lrctl.contracts.exact import Exact
@@ -80,9 +79,8 @@ class Choice:
 
     @property
     def table(self) -> dict[str, Any]:
-        """The part as a table of a recipe, all its parameters spelt out; of code, not where it lies."""
-        name = PurePath(self.name).name if is_code(self.name) else self.name
-        return {"name": name, **(self.params if isinstance(self.params, Mapping) else asdict(self.params))}
+        """The part as a table of a recipe, all its parameters spelt out."""
+        return {"name": self.name, **(self.params if isinstance(self.params, Mapping) else asdict(self.params))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,9 +85,8 @@ def versions(run: Run) -> str:
 def commands(runs: Sequence[Run], against: str | None) -> Iterator[str]:
     """The commands that make the runs again, and this page from them."""
     for run in runs:
-        workload = run.result.workload
-        own = f" --workload {shlex.quote(f'FOLDER/{Path(workload).name}')}" if is_code(workload) else ""
+        leave = " --allow-code" if is_code(run.result.workload) else ""
         recipe = shlex.quote(f"./{run.name}.toml")
-        yield f"lrctl {shlex.quote(run.command)} --recipe {recipe} --name {shlex.quote(run.name)}{own}"
+        yield f"lrctl {shlex.quote(run.command)} --recipe {recipe} --name {shlex.quote(run.name)}{leave}"
     named = f" --against {shlex.quote(against)}" if against is not None else ""
     yield f"lrctl report {' '.join(shlex.quote(run.name) for run in runs)}{named}"

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from command_line import Done, Lrctl
-from lrctl.storage.store import Store
 
 RECIPE = """
 [training]
@@ -297,60 +296,21 @@ def test_the_traceback_of_a_python_file_is_shown_when_asked_for(lrctl: Lrctl) ->
     assert done.err.splitlines()[-1].startswith("error: workload ")
 
 
-@pytest.mark.parametrize("code", ["net.py", "../net.py"])
-@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["run", "dry run"])
-def test_a_recipe_alone_runs_no_code(code: str, more: list[str], lrctl: Lrctl) -> None:
-    Path("folder").mkdir()
-    Path("folder/r.toml").write_text(RECIPE.replace("linear-regression", f"{code}:Net"))
-    path = Path("folder", code).resolve()
-    path.write_text(f"open({str(path.with_name('ran'))!r}, 'w')\n{NET}")
-    command = ("semilocal", "--recipe", "folder/r.toml", "--quiet", *more)
-    said = f"r.toml: workload.name: {code}:Net is Python, which a recipe alone does not run; give --allow-code if you"
-    refused(lrctl(*command), said, f"or name it yourself with --workload {path}:Net")
-    assert not path.with_name("ran").exists()
-    assert lrctl(*command, "--allow-code").code == 0
-    assert lrctl(*command, "--workload", f"{path}:Net").code == 0
-    assert path.with_name("ran").exists()
-
-
-EVIL = RECIPE.replace("linear-regression", "evil.py:X")
-
-
-@pytest.mark.parametrize("consent", [[], ["--allow-code"]], ids=["alone", "allowed"])
-def test_no_code_that_a_store_names_is_run(consent: list[str], lrctl: Lrctl) -> None:
-    run = lrctl("semilocal", "--recipe", "smoke", "--executor", "serial", "--quiet", "--json").document["run"]
-    store, folder = Store(".lrctl"), Path(".lrctl/runs", run)
-    (folder / "evil.py").write_text("open('ran', 'w')\n" + NET.replace("Net", "X"))
-    (folder / "mine.toml").write_text(EVIL)
-    identity = store.identity(run)
-    assert identity is not None
-    store.begin(run, identity, EVIL, {})
-    said = (
-        "workload.name: evil.py:X is Python, and a store names none that is run; name it yourself, as --workload FOLDER"
-    )
-    tune = ("fit-closed-form", run, "--tune", "--family", "triangle", "--grid", "0.1", "--quiet", *consent)
-    for command in (tune, (*tune, "--dry-run")):
-        refused(lrctl(*command), said)
-    for recipe in (folder / "recipe.toml", folder / "mine.toml"):
-        refused(lrctl("semilocal", "--recipe", recipe, "--quiet", *consent), said)
-    assert not Path("ran").exists()
-
-
-def test_the_command_that_continues_a_run_does_not_give_leave_by_itself(
-    lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recipe_may_not_name_code_outside_its_folder_without_leave(lrctl: Lrctl) -> None:
     Path("net.py").write_text(NET)
-    command = ("semilocal", "--recipe", "smoke", "--executor", "serial", "--workload", "net.py:Net", "--quiet")
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        assert lrctl(*command, "--name", "mine", "--set", "workload.width=3").code == 130
-    told = lrctl("runs", "show", "mine").out.splitlines()[0]
-    continued = told.partition(": lrctl ")[2]
-    assert "--allow-code" not in continued
-    assert continued.endswith("--name mine --store .lrctl --workload FOLDER/net.py:Net")
-    words = continued.replace("FOLDER", ".").split()
-    again = lrctl(*words, "--executor", "serial", "--quiet", "--json")
-    assert (again.code, again.document["run"]) == (0, "mine")
+    Path("folder").mkdir()
+    Path("folder/r.toml").write_text(RECIPE.replace("linear-regression", "../net.py:Net"))
+    command = ("semilocal", "--recipe", "folder/r.toml", "--quiet")
+    refused(lrctl(*command), "r.toml: workload.name: ../net.py is outside the recipe's folder", "--allow-code")
+    assert lrctl(*command, "--allow-code").code == 0
+
+
+def test_a_link_out_of_the_recipes_folder_leads_outside_it(lrctl: Lrctl) -> None:
+    Path("net.py").write_text(NET)
+    Path("folder").mkdir()
+    Path("folder/net.py").symlink_to(Path("net.py").resolve())
+    Path("folder/r.toml").write_text(RECIPE.replace("linear-regression", "net.py:Net"))
+    refused(lrctl("semilocal", "--recipe", "folder/r.toml"), "net.py is outside the recipe's folder")
 
 
 @pytest.mark.parametrize(

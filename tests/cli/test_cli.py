@@ -148,15 +148,15 @@ def test_a_class_named_by_a_flag_is_relative_to_the_working_directory(lrctl: Lrc
     Path("folder/r.toml").write_text(RECIPE)
     for flags in (["--workload", "net.py:Net"], ["--set", "workload.name=net.py:Net"]):
         frozen = run_of(lrctl, "--recipe", "folder/r.toml", *flags)
-        assert frozen["workload"] == {"name": "net.py:Net"}
+        assert frozen["workload"] == {"name": f"{Path('net.py').resolve()}:Net"}
 
 
 def test_a_class_named_by_a_recipe_is_relative_to_the_recipe(lrctl: Lrctl) -> None:
     Path("folder").mkdir()
     Path("folder/net.py").write_text(NET)
     Path("folder/r.toml").write_text(RECIPE.replace("linear-regression", "net.py:Net").replace("dim = 3", ""))
-    frozen = run_of(lrctl, "--recipe", "folder/r.toml", "--allow-code")
-    assert frozen["workload"] == {"name": "net.py:Net"}
+    frozen = run_of(lrctl, "--recipe", "folder/r.toml")
+    assert frozen["workload"] == {"name": f"{Path('folder/net.py').resolve()}:Net"}
 
 
 def test_code_that_goes_to_another_folder_takes_no_path_along(lrctl: Lrctl, tmp_path: Path) -> None:

@@ -243,4 +243,4 @@ def test_text_from_files_is_text_whatever_it_holds(opened: Any) -> None:
     assert page.locator("svg text").get_by_text(BAD, exact=True).count() >= 1
     assert BAD in page.locator("caption").all_inner_texts()
     assert "</pre><script>alert(1)</script>" in page.locator("details").last.text_content()
-    assert page.locator("pre").last.inner_text().count("--workload 'FOLDER/") == 1
+    assert page.locator("pre").last.inner_text().count("--allow-code") == 1
