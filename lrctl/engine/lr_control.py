@@ -150,6 +150,36 @@ class Control:
             parameter.sub_((lr - self.base) * scale * u)
 
 
+def scales(optimizer: torch.optim.Optimizer) -> list[float]:
+    """What a schedule's LR is multiplied by for each param group: one rule for searches, schedulers and exports.
+
+    It is a group's `lr_scale` if it has one, else its own LR over the first group's. Where a scheduler has moved the
+    LRs, `initial_lr` tells a group's own.
+
+    Raises:
+        UsageError: a group has no LR, or its scale is negative or not finite.
+    """
+    groups = optimizer.param_groups
+    own = [group.get("initial_lr", group["lr"]) for group in groups]
+    if any(lr is None for lr in own):
+        raise UsageError(f"optimizer {type(optimizer).__name__}: it has no LR and sets its own; make it with an lr")
+    found = [scale_of(group, float(lr), float(own[0])) for group, lr in zip(groups, own, strict=True)]
+    for number, scale in enumerate(found):
+        if not 0 <= scale < math.inf:
+            raise UsageError(
+                f"optimizer {type(optimizer).__name__}: param group {number} has LR {float(own[number]):g} and the "
+                f"first {float(own[0]):g}, so that the schedule's LR cannot be scaled by their ratio; give the group "
+                "an lr_scale, finite and at least 0"
+            )
+    return found
+
+
+def scale_of(group: Mapping[str, Any], lr: float, first: float) -> float:
+    if "lr_scale" in group:
+        return float(group["lr_scale"])
+    return 1.0 if lr == first else lr / first if first else math.inf
+
+
 def scope_of(schedule: Any) -> Scope:
     scope: Scope = getattr(schedule, "scope", "global")
     return scope
