@@ -107,6 +107,11 @@ class Control:
             each = [float(lr) for lr in given]
             mean = each[0] if len(set(each)) == 1 else math.fsum(each) / len(each)
             least = min(each)
+        if len(self.optimizer.param_groups) != len(self.scales):
+            raise UsageError(
+                f"optimizer {type(self.optimizer).__name__}: it had {len(self.scales)} param groups when training "
+                f"began and has {len(self.optimizer.param_groups)} at step {step}; make all of them in optimizer(model)"
+            )
         if len(each) != len(self.scales):
             raise UsageError(f"{self.schedule!r}: it has {len(each)} LRs for {len(self.scales)} param groups")
         signed = getattr(self.schedule, "signed", False)
@@ -118,11 +123,17 @@ class Control:
             set_lr(group, lr)
         return mean
 
-    def check(self) -> None:
-        """Read the LRs back after an update: a wrapper or restore that resets them silently is a classic fault."""
+    def check(self, *, first: bool) -> None:
+        """Read the LRs back after an update: a wrapper or restore that resets them silently is a classic fault.
+
+        One that is a tensor is read after the `first` update of a job only: that waits for the device.
+        """
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
-            if float(group["lr"]) != lr:
-                raise RuntimeError(f"the optimizer used LR {group['lr']} instead of {lr}; nothing else may set the LR")
+            used = group["lr"]
+            if used is lr or (isinstance(used, torch.Tensor) and not first):
+                continue
+            if float(used) != (float(used.new_tensor(lr)) if isinstance(used, torch.Tensor) else lr):
+                raise UsageError(f"the optimizer used LR {float(used)} instead of {lr}; nothing else may set the LR")
 
     def observe(self, step: int, lr: float, loss: SupportsFloat) -> None:
         """Let an adaptive schedule see update `step`, which is done: its LR, and its loss before the weights moved.

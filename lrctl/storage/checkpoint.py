@@ -80,7 +80,9 @@ def pack(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[Any
         return {"float": str(value)}  # an optimizer's growth rate may be infinite
     if value is None or isinstance(value, bool | int | float | str):
         return {"json": value}
-    raise TypeError(f"checkpoint: {name} is a {type(value).__name__}; only tensors, numbers, text and None can be saved")
+    raise TypeError(
+        f"checkpoint: {name} is a {type(value).__name__}; only tensors, numbers, text and None can be saved"
+    )
 
 
 def pack_tensor(

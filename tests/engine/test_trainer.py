@@ -264,7 +264,7 @@ class Stubborn(torch.optim.SGD):
 
 def test_an_optimizer_that_resets_the_lr_is_caught() -> None:
     own: Any = Own(lambda model: Stubborn(model.parameters()))
-    with pytest.raises(RuntimeError, match=r"the optimizer used LR 0.7 instead of 0.1; nothing else may set the LR"):
+    with pytest.raises(UsageError, match=r"the optimizer used LR 0.7 instead of 0.1; nothing else may set the LR"):
         train(own, replace(SPEC, optimizer=None), SegmentJob(0, 2, Constant(0.1)))
 
 
@@ -454,7 +454,7 @@ def test_metrics_without_a_loss_are_refused() -> None:
             return {"accuracy": 1.0}
 
     vague: Any = Vague(lambda model: Spy(model.parameters()))
-    with pytest.raises(UsageError, match=r"Vague.evaluate: must return a metric 'loss', got \['accuracy'\]"):
+    with pytest.raises(UsageError, match=r"Vague.evaluate: must return metrics by name, 'loss' among"):
         train(vague, replace(SPEC, optimizer=None), SegmentJob(0, 1, RAMP, evaluate=("test",)))
 
 
@@ -466,7 +466,7 @@ def test_the_workloads_own_optimizer_is_used_where_no_other_is_named() -> None:
     model = LINEAR.model()
     assert isinstance(optimizer.build(own, model, None), Spy)
     assert isinstance(optimizer.build(own, model, ADAMW), torch.optim.AdamW)
-    with pytest.raises(TypeError, match=r"LinearRegression has no method optimizer\(model\)"):
+    with pytest.raises(UsageError, match=r"LinearRegression.optimizer: there is no such method"):
         optimizer.build(LINEAR, model, None)
 
 
