@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import TrainSpec
-from lrctl.contracts.run_result import Cost, RunResult
 from lrctl.contracts.strategy import Search, SearchResult, advance, relayed
 from lrctl.engine.executors import Executors
 from lrctl.engine.job_runner import JobRunner
@@ -22,6 +21,7 @@ from lrctl.registry.observers import notify
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import recorded
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_result import Cost, RunResult
 from lrctl.storage.runs import FinishedRun
 from lrctl.storage.store import Store
 

@@ -12,7 +12,6 @@ from lrctl.analysis.smoothing import final_train_loss
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobRecord, JobResult
-from lrctl.contracts.run_result import Cost
 from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
 from lrctl.engine.divergence import judge, sound
 from lrctl.engine.job_runner import JobRunner
@@ -20,6 +19,7 @@ from lrctl.errors import NoValidCandidateError
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import is_code
 from lrctl.registry.observers import notify
+from lrctl.storage.run_result import Cost
 
 SPLITS = ("validation", "test")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from lrctl.contracts import params as fields
-from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.engine import run
 from lrctl.engine.executors import Executors
@@ -17,6 +16,7 @@ from lrctl.papers.experiments import Cell, Experiment, Scale, every_experiment, 
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt, schedule_text
+from lrctl.storage.run_result import RunResult
 
 
 @dataclass(frozen=True, slots=True)

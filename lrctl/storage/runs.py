@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.errors import StoreError, UsageError, unknown
 from lrctl.recipe.workloads import is_code
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
