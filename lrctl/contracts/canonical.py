@@ -31,8 +31,3 @@ def finite(value: Any) -> Any:
 def listed(value: Any) -> Any:
     """`value` with every tuple turned into a list, as JSON has it."""
     return [listed(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def tupled(value: Any) -> Any:
-    """`value` with every list turned into a tuple, as frozen dataclasses want it."""
-    return tuple(tupled(item) for item in value) if isinstance(value, list | tuple) else value
