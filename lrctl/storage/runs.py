@@ -82,6 +82,15 @@ class FinishedRun:
         now = [schedule(step) for step in range(self.result.steps)]
         return bool(now != self.history()["lr"].tolist())
 
+    @property
+    def whole(self) -> bool:
+        """Whether what it handed over is still there, and is what its schedule's family gives."""
+        key = self.result.checkpoint
+        try:
+            return key is None or (self.store.has_checkpoint(key) and not self.outdated)
+        except StoreError:  # a job that led to it is missing or damaged: the search makes it again
+            return False
+
 
 def existing(store: str | Path) -> Store:
     if not (Path(store) / "store.json").is_file():
