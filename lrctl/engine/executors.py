@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from lrctl.contracts import params as fields
 from lrctl.contracts.canonical import canonical_json
 from lrctl.contracts.executor import Executor, slots
 from lrctl.engine.worker import attempt
 from lrctl.recipe.schema import AUTO, Choice
 from lrctl.registry.registry import registry
+from lrctl.registry.values import build
 from lrctl.storage.store import Store
 
 
@@ -21,7 +21,7 @@ def resolved(choice: Choice, device: str) -> Choice:
     workers = choice.params.workers or slots(device)
     mark, given = ("parallel", {"workers": workers}) if workers > 1 else ("in_process", {})
     name, *_ = registry().marked("executor", mark)
-    return Choice(name, fields.build(registry().get("executor", name).params, given, f"executor {name}"))
+    return Choice(name, build(registry().get("executor", name).params, given, f"executor {name}"))
 
 
 def workers_of(choice: Choice, device: str) -> int:
