@@ -64,8 +64,7 @@ def scalable(family: Any) -> bool:
 
 def tunable(family: Any) -> bool:
     """Whether a family is scalable and can be made from `steps` and `peak_lr` alone."""
-    needed = {field.name for field in fields_of(family) if field.default is MISSING} if scalable(family) else set()
-    return scalable(family) and needed <= {"steps", "peak_lr"}
+    return scalable(family) and {f.name for f in fields_of(family) if f.default is MISSING} <= {"steps", "peak_lr"}
 
 
 def stretch(schedule: Any, old: int, new: int) -> Any:
