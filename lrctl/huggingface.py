@@ -15,11 +15,12 @@ import torch
 from transformers.trainer_callback import ExportableState, TrainerCallback
 
 from lrctl.contracts.canonical import listed
-from lrctl.contracts.schedule import build_schedule, params_of
+from lrctl.contracts.schedule import params_of
 from lrctl.engine.lr_control import set_lr
 from lrctl.errors import UsageError, unknown
 from lrctl.lr_scheduler import AdaptiveLR
 from lrctl.registry.registry import registry
+from lrctl.registry.schedules import build_schedule
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments

@@ -13,11 +13,11 @@ from typing import Any, Literal, SupportsFloat
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrctl.contracts.canonical import tupled
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of, params_of
 from lrctl.engine.lr_control import Control, scope_of, set_lr
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
+from lrctl.registry.schedules import tupled
 
 __all__ = ["AdaptiveLR", "GreedyLR", "ScheduleLR"]
 

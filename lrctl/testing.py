@@ -19,9 +19,10 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.result import JobRecord, JobResult
-from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope, build_schedule, params_of
+from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope, params_of
 from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, Strategy, drive
 from lrctl.contracts.workload import Prepared, Workload
+from lrctl.registry.schedules import build_schedule
 
 SPEC = TrainSpec(workload="scripted", workload_params={}, content="", seed=0, optimizer=None)
 """A task for scripted searches: no workload is ever built."""

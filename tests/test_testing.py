@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from lrctl import testing
-from lrctl.contracts import params as fields
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
@@ -27,6 +26,7 @@ from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult
 from lrctl.engine.worker import attempt
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
+from lrctl.registry.values import build
 from lrctl_schedules.constant import Constant, ConstantWithWarmup
 from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.cycles import CosineWithRestarts, Cyclical
@@ -149,7 +149,7 @@ SCHEDULES: dict[str, list[Any]] = {
 @pytest.mark.parametrize(("name", "params"), STRATEGIES.values(), ids=STRATEGIES)
 def test_a_built_in_strategy_keeps_its_contract(name: str, params: dict[str, Any]) -> None:
     part = registry().get("strategy", name)
-    testing.check_strategy(part.target, fields.build(part.params, params, name))
+    testing.check_strategy(part.target, build(part.params, params, name))
 
 
 @pytest.mark.parametrize("name", [part.name for part in registry().of("schedule")])
@@ -179,14 +179,14 @@ def test_a_built_in_workload_keeps_its_contract(
         pytest.skip("needs scikit-learn: pip install 'lrctl[images]'")
     small = {"path": str(tmp_path / "text.txt"), "tokenizer": "bytes", "d_model": 8, "heads": 2, "dropout": 0.1}
     part = registry().get("workload", name)
-    params = fields.build(part.params, small if name == "gpt" else {}, name)
+    params = build(part.params, small if name == "gpt" else {}, name)
     testing.check_workload(part.target(params, seed))
 
 
 @pytest.mark.parametrize("name", [part.name for part in registry().of("executor")])
 def test_a_built_in_executor_keeps_its_contract(name: str, tmp_path: Path) -> None:
     part = registry().get("executor", name)
-    params = fields.build(part.params, {"workers": 1} if name == "processes" else {}, name)
+    params = build(part.params, {"workers": 1} if name == "processes" else {}, name)
     testing.check_executor(part.target(params, partial(attempt, tmp_path)), SPEC, JOBS)
 
 

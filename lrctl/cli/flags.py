@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 
 from lrctl.cli.options import GIVEN
-from lrctl.contracts import params as fields
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
 from lrctl.registry.registry import Part
+from lrctl.registry.values import type_name
 
 RECIPE_KEYS = {
     "workload": "workload.name",
@@ -29,7 +30,7 @@ RECIPE_KEYS = {
 def own_options(part: Part) -> list[inspect.Parameter]:
     """A strategy's own options, one per field of its parameters; unset is None, so that the recipe can decide."""
     options = []
-    for field in fields.fields_of(part.params):
+    for field in fields_of(part.params):
         default = "required" if field.default is MISSING else shown(field.default)
         declared: Any = typer.Option(help=f"{field.help} [dim]\\[{default}][/dim]", show_default=False)
         if any(isinstance(mark, GivenSchedule) for mark in field.marks):
@@ -67,7 +68,7 @@ def shown(default: Any) -> str:
 def given(part: Part, options: dict[str, Any]) -> dict[str, Any]:
     """The strategy's own flags that were given, as recipe keys and values."""
     values = {}
-    for field in fields.fields_of(part.params):
+    for field in fields_of(part.params):
         value, kind = options[field.name], required(field.type)
         if value is None or value == []:
             continue
@@ -83,4 +84,4 @@ def split(text: str, kind: Any, flag: str) -> list[Any]:
     try:
         return [kind(item) for item in text.split(",") if item.strip()]
     except ValueError as error:
-        raise UsageError(f"{flag} {text}: must be {fields.type_name(kind)}s with commas between them") from error
+        raise UsageError(f"{flag} {text}: must be {type_name(kind)}s with commas between them") from error

@@ -127,8 +127,8 @@ def confirmed(question: str) -> bool:
 
 
 def table(rows: list[dict[str, Any]]) -> Any:
-    from lrctl.contracts.run_result import LOSSES
     from lrctl.contracts.table import Table
+    from lrctl.storage.run_result import LOSSES
 
     formats = dict.fromkeys(("command", "workload", "seed", "steps"), "")
     formats |= dict.fromkeys(LOSSES, ".4f") | {"full_runs": ".1f"}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
-
-from lrctl.contracts.canonical import finite, from_json
 
 Status = Literal["ok", "diverged", "failed", "stopped", "skipped"]
 """How a job ended: `stopped` before its end, since it could not be chosen any more; `skipped` is one never tried."""
@@ -94,21 +92,3 @@ class JobRecord:
         shared = {f.name: getattr(self, f.name) for f in fields(JobResult) if hasattr(self, f.name)}
         judged = {"status": "diverged", "mean_loss": math.inf} if diverged else {}
         return JobResult(**{**shared, **judged, **losses})
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as strict JSON: a number that is not finite becomes null."""
-        document: dict[str, Any] = finite(asdict(self))
-        del document["failure"]
-        for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded", "remade"):
-            if not document[name] and getattr(self, name) in (None, 0, {}):
-                del document[name]
-        return document
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> JobRecord:
-        """The inverse of `to_json`; a null loss is +inf again."""
-        own = {f.name: document[f.name] for f in fields(cls) if f.name in document}
-        if own.get("score", 0.0) is None:  # a score that was not asked for is left out
-            own["score"] = math.inf
-        record: JobRecord = from_json(cls, own)
-        return record

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from lrctl.contracts.canonical import listed, tupled
-from lrctl.errors import UsageError
+from lrctl.contracts.canonical import listed
 
 
 @runtime_checkable
@@ -130,15 +129,3 @@ def params_of(schedule: object) -> dict[str, Any]:
 def family_of(schedule: object) -> str:
     """The full name of a schedule's class."""
     return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
-
-
-def build_schedule(family: Any, params: Mapping[str, Any]) -> Any:
-    """An instance of the dataclass `family` from JSON parameters (lists become tuples).
-
-    Raises:
-        UsageError: the parameters do not fit the family.
-    """
-    try:
-        return family(**{name: tupled(value) for name, value in params.items()})
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"schedule family {family.__name__}: {error}") from error

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from lrctl.contracts import params as fields
 from lrctl.contracts.canonical import canonical_json
 from lrctl.contracts.executor import Executor, slots
 from lrctl.engine.worker import attempt
 from lrctl.recipe.schema import AUTO, Choice
 from lrctl.registry.registry import registry
+from lrctl.registry.values import build
 from lrctl.storage.store import Store
 
 START = 4.0
@@ -39,7 +39,7 @@ def resolved(choice: Choice, device: str, seconds: Seconds = for_ever) -> Choice
     pays = workers > 1 and (asked or seconds() * (1 - 1 / workers) > START)
     mark, given = ("parallel", {"workers": workers}) if pays else ("in_process", {})
     name, *_ = registry().marked("executor", mark)
-    return Choice(name, fields.build(registry().get("executor", name).params, given, f"executor {name}"))
+    return Choice(name, build(registry().get("executor", name).params, given, f"executor {name}"))
 
 
 def workers_of(choice: Choice, device: str, seconds: Seconds = for_ever) -> int:

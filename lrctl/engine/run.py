@@ -8,21 +8,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import TrainSpec
-from lrctl.contracts.run_result import Cost, RunResult
 from lrctl.contracts.strategy import SearchResult, advance, relayed
 from lrctl.engine.executors import Executors
 from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import environment, prepare
-from lrctl.engine.session import Ending, Session
+from lrctl.engine.session import Session
 from lrctl.engine.timing import seconds_alone
-from lrctl.errors import StoreError
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.observers import notify
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import recorded
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_result import RunResult
 from lrctl.storage.runs import FinishedRun
 from lrctl.storage.store import Store
 
@@ -78,7 +76,7 @@ class Run:
                 continue
             if known == (bare if known.content is None else self.identity(trains=True)):
                 result = self.store.run_result(run)
-                if result and is_whole(FinishedRun(self.store, run, result)):
+                if result and FinishedRun(self.store, run, result).whole:
                     return replace(result, run=run)  # its folder may have been renamed
         return None
 
@@ -89,7 +87,7 @@ class Run:
         moved = advance(search)
         name = self.open(trains=not isinstance(moved, SearchResult))
         if isinstance(moved, SearchResult):
-            result = self.result(name, moved, Ending(self.recipe.training.seed), Cost(), [])
+            result = self.result(name, moved)
             self.store.finish(result)
             return result
         spec = replace(self.spec, run=name)
@@ -99,8 +97,9 @@ class Run:
             session = Session(JobRunner(self.store, spec, executor, self.fresh), self.recipe)
             try:
                 found = session.drive(relayed(search, moved))
-                ending = session.hand_over(found)
-                result = self.result(name, found, ending, session.cost(time.monotonic() - began), session.notes)
+                result = session.hand_over(found, self.result(name, found))
+                cost, notes = session.cost(time.monotonic() - began), (*session.notes, *result.notes)
+                result = replace(result, cost=cost, notes=notes)
                 self.store.finish(result)
                 session.keep(found.checkpoint)
             except BaseException:
@@ -117,31 +116,17 @@ class Run:
         self.store.begin(name, identity, self.recipe.to_toml(self.command), environment(self.spec if trains else None))
         return name
 
-    def result(self, name: str, found: SearchResult, ending: Ending, cost: Cost, notes: list[str]) -> RunResult:
+    def result(self, name: str, found: SearchResult) -> RunResult:
+        """What was found, as a document tells it: without the losses and the cost of training."""
         as_found = ("checkpoint", "tables", "charts", "data", "results", "chosen_by", "next", "summary")
-        held_out = {split: finite(metrics["loss"]) for split, metrics in ending.metrics.items()}
         return RunResult(
             command=self.command,
             run=name,
             workload=self.recipe.workload.name,
-            seed=ending.seed,
+            seed=self.recipe.training.seed,
             steps=self.recipe.training.steps,
             schedule=None if found.schedule is None else recorded(found.schedule),
-            train_loss=finite(ending.train_loss),
-            validation_loss=held_out.get("validation"),
-            test_loss=held_out.get("test"),
-            metrics=ending.metrics,
             segments=found.trace,
-            cost=cost,
-            notes=(*notes, *found.notes, *(note for segment in found.trace for note in segment.notes)),
+            notes=(*found.notes, *(note for segment in found.trace for note in segment.notes)),
             **{name: getattr(found, name) for name in as_found},
         )
-
-
-def is_whole(run: FinishedRun) -> bool:
-    """Whether what a finished run handed over is still there, and is what its schedule's family gives."""
-    key = run.result.checkpoint
-    try:
-        return key is None or (run.store.has_checkpoint(key) and not run.outdated)
-    except StoreError:  # a job that led to it is missing or damaged: the search makes it again
-        return False

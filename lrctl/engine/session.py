@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from lrctl.analysis.smoothing import final_train_loss
+from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobRecord, JobResult
-from lrctl.contracts.run_result import Cost
 from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
 from lrctl.engine.divergence import judge, sound
 from lrctl.engine.job_runner import JobRunner
@@ -20,17 +20,9 @@ from lrctl.errors import NoValidCandidateError
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import is_code
 from lrctl.registry.observers import notify
+from lrctl.storage.run_result import Cost, RunResult
 
 SPLITS = ("validation", "test")
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How the training run that is handed over ended: its losses and its seed."""
-
-    seed: int
-    train_loss: float | None = None
-    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -114,18 +106,24 @@ class Session:
         frozen = (r.mean_loss for job, r in done if job.frozen)
         return batch.tolerance.bound(min(moved, default=math.inf), next(frozen, None))
 
-    def hand_over(self, found: SearchResult) -> Ending:
-        """The losses of the training run that was found. All checkpoints but its own go."""
+    def hand_over(self, found: SearchResult, result: RunResult) -> RunResult:
+        """The result with the losses of the training run that was found. All checkpoints but its own go."""
         if found.checkpoint is None:
             self.runner.clean_up()
-            return Ending(self.recipe.training.seed)
+            return result
         assert found.schedule is not None
-        steps, last = self.recipe.training.steps, self.runner.seen[found.checkpoint]
-        ended = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
-        end = replace(ended, seed=last.seed, optimizer=last.optimizer)
-        (result,) = self.run_batch(Batch("held-out loss", [end], found.trace))
-        seed = self.recipe.training.seed if last.seed is None else last.seed
-        return Ending(seed, result.train_loss, result.metrics)
+        steps, last = result.steps, self.runner.seen[found.checkpoint]
+        end = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
+        end = replace(end, seed=last.seed, optimizer=last.optimizer)
+        (ended,) = self.run_batch(Batch("held-out loss", [end], found.trace))
+        return replace(
+            result,
+            seed=result.seed if last.seed is None else last.seed,
+            train_loss=finite(ended.train_loss),
+            validation_loss=finite(ended.metrics["validation"]["loss"]),
+            test_loss=finite(ended.metrics["test"]["loss"]),
+            metrics=ended.metrics,
+        )
 
     def keep(self, key: str | None) -> None:
         """Make sure that a finished run's checkpoint is there, and leave no other behind."""

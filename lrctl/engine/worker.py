@@ -138,35 +138,28 @@ def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
 
     record = JobRecord(
         key=job.key(spec),
-        status="stopped",
+        status="ok" if trained.at_least is None else "stopped",
         steps=len(trained.losses),
         seconds=trained.seconds,
         parent=job.parent,
+        score=trained.score,
+        metrics=trained.metrics,
         run=spec.run,
+        gradient_norms=trained.gradient_norms,
         extra_forwards=trained.extra_forwards,
         at_least=trained.at_least,
     )
-    if trained.at_least is not None:
+    if record.status == "stopped":
         return record
     losses = trained.losses.astype(np.float64)
-    good = losses[np.isfinite(losses)]
-    return replace(
-        record,
-        status="ok",
-        mean_loss=float(good.mean()) if len(good) else math.inf,
-        non_finite=len(losses) - len(good),
-        tail_loss=tail_mean(losses),
-        score=trained.score,
-        metrics=trained.metrics,
-        gradient_norms=trained.gradient_norms,
-    )
+    good, tail = losses[np.isfinite(losses)], losses[-max(1, len(losses) // 10) :]
+    return replace(record, mean_loss=mean(good), non_finite=len(losses) - len(good), tail_loss=mean(tail))
 
 
-def tail_mean(losses: np.ndarray[Any, Any]) -> float:
-    """The mean of the last tenth of the losses, at least one; +inf if one of them is not finite or there is none."""
-    tail = losses[-max(1, len(losses) // 10) :]
-    mean = float(tail.mean()) if len(tail) else math.inf
-    return mean if math.isfinite(mean) else math.inf
+def mean(losses: np.ndarray[Any, Any]) -> float:
+    """The mean of some losses; +inf if there is none, or one of them is not finite."""
+    found = float(losses.mean()) if len(losses) else math.inf
+    return found if math.isfinite(found) else math.inf
 
 
 @contextmanager

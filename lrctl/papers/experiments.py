@@ -22,11 +22,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from lrctl.contracts import params as fields
 from lrctl.errors import unknown
 from lrctl.recipe import files as recipe_file
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
+from lrctl.registry.values import build
 
 Scale = Literal["tiny", "paper"]
 
@@ -86,10 +86,10 @@ def every_experiment() -> list[Experiment]:
 
 def read(recipe: str, table: Mapping[str, Any]) -> Experiment:
     where = f"{recipe}: paper"
-    found: Experiment = fields.build(Experiment, {**table, "recipe": recipe}, where)
+    found: Experiment = build(Experiment, {**table, "recipe": recipe}, where)
     commanded = [{"command": found.command, **cell} for cell in found.cells]
-    cells = tuple(fields.build(Cell, cell, f"{where}.cells[{i}]") for i, cell in enumerate(commanded))
-    return replace(found, cells=cells, tiny=fields.build(Smaller, found.tiny, f"{where}.tiny"))
+    cells = tuple(build(Cell, cell, f"{where}.cells[{i}]") for i, cell in enumerate(commanded))
+    return replace(found, cells=cells, tiny=build(Smaller, found.tiny, f"{where}.tiny"))
 
 
 def experiments(paper: str, scale: Scale, only: Sequence[str] = ()) -> list[Experiment]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lrctl.contracts import params as fields
-from lrctl.contracts.run_result import RunResult
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.engine import run
 from lrctl.engine.executors import Executors
@@ -17,6 +16,7 @@ from lrctl.papers.experiments import Cell, Experiment, Scale, every_experiment, 
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt, schedule_text
+from lrctl.storage.run_result import RunResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def source_of(experiment: Experiment, cell: Cell) -> tuple[Experiment, Cell]:
 def given_settings(command: str, text: str, steps: int) -> dict[str, Any]:
     """The settings that give a schedule, as JSON text, to a strategy, stretched to these steps where it can be."""
     settings: dict[str, Any] = {}
-    for each in fields.fields_of(registry().get("strategy", command).params):
+    for each in fields_of(registry().get("strategy", command).params):
         for mark in each.marks:
             if isinstance(mark, GivenSchedule):
                 settings[f"strategy.{command}.{each.name}"] = text

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from lrctl.contracts import params as fields
 from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
+from lrctl.contracts.params import fields_of
 from lrctl.errors import UsageError, unknown
 from lrctl.recipe.files import NAMES, assign, layers, merge
 from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
 from lrctl.recipe.workloads import is_code
 from lrctl.registry.registry import registry
+from lrctl.registry.values import build
 
 DEFAULT = "quickstart"
 TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
@@ -52,9 +53,9 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
     strategies = {name: check_strategy(name, each, source) for name, each in tables.get("strategy", {}).items()}
     return Recipe(
         source,
-        training=fields.build(Training, tables.get("training", {}), f"{source}: training"),
+        training=build(Training, tables.get("training", {}), f"{source}: training"),
         optimizer=check_optimizer(tables.get("optimizer", {}), source),
-        divergence=fields.build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
+        divergence=build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
         workload=check_workload(tables.get("workload", {}), source),
         executor=check_executor(tables.get("executor", {}), source),
         strategies=strategies,
@@ -66,7 +67,7 @@ def check_strategy(name: str, table: Any, source: str) -> Any:
     part = registry().get("strategy", name, where)
     if not isinstance(table, dict):
         raise UsageError(f"{where}: must be a table, got {table!r}")
-    return fields.build(part.params, table, where)
+    return build(part.params, table, where)
 
 
 def check_workload(table: Mapping[str, Any], source: str) -> Choice:
@@ -79,7 +80,7 @@ def check_workload(table: Mapping[str, Any], source: str) -> Choice:
     if name.endswith(".py"):
         raise UsageError(f"{source}: workload.name: {name} must name a class too, as in {name}:MyWorkload")
     part = registry().get("workload", name, f"{source}: workload.name")
-    return Choice(name, fields.build(part.params, params, f"{source}: workload"))
+    return Choice(name, build(part.params, params, f"{source}: workload"))
 
 
 def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
@@ -91,11 +92,11 @@ def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
     for key in params.keys() - named_in(kind):
         if owners := [each for each, other in OPTIMIZERS.items() if key in named_in(other)]:
             raise UsageError(f"{where}.{key}: it is a setting of {' and '.join(owners)}; set optimizer.name first")
-    return OptimizerChoice(fields.build(kind, params, where), auto=name == AUTO, given=bool(table))
+    return OptimizerChoice(build(kind, params, where), auto=name == AUTO, given=bool(table))
 
 
 def named_in(params: Any) -> set[str]:
-    return {field.name for field in fields.fields_of(params)}
+    return {field.name for field in fields_of(params)}
 
 
 def check_plain(value: Any, where: str) -> None:
@@ -114,7 +115,7 @@ def check_executor(table: Mapping[str, Any], source: str) -> Choice:
     if name not in (known := [AUTO, *registry().names("executor")]):
         raise unknown("executor", name, known, f"{where}.name")
     kind = Auto if name == AUTO else registry().get("executor", name).params
-    return Choice(name, fields.build(kind, params, where))
+    return Choice(name, build(kind, params, where))
 
 
 @dataclass(frozen=True, slots=True)

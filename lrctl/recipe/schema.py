@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.optimizers import OPTIMIZERS, OptimizerSettings
-from lrctl.contracts.params import UNKEYED, build, identity
+from lrctl.contracts.params import UNKEYED, identity
 from lrctl.contracts.strategy import RunSpec
 from lrctl.recipe.workloads import is_code, load_workload
 from lrctl.registry.registry import registry
+from lrctl.registry.values import build
 
 AUTO = "auto"
 """An optimizer's name: the workload's own if it has one, else AdamW. An executor's: by the device and its cores."""

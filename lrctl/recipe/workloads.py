@@ -13,10 +13,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lrctl.contracts import params as fields
 from lrctl.contracts.workload import Prepared, Workload
 from lrctl.errors import UsageError, unknown
 from lrctl.registry.registry import registry
+from lrctl.registry.values import build
 
 
 def is_code(workload: str) -> bool:
@@ -29,7 +29,7 @@ def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
     where = f"workload {name}"
     if not is_code(name):
         part = registry().get("workload", name)
-        built: Workload = part.target(fields.build(part.params, params, where), seed)
+        built: Workload = part.target(build(part.params, params, where), seed)
         return built
     file, _, class_name = name.rpartition(":")
     cls = load_class(file, class_name)

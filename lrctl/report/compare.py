@@ -11,12 +11,12 @@ from typing import Any
 
 from lrctl.analysis.statistics import holm, paired, verdict
 from lrctl.contracts.canonical import finite
-from lrctl.contracts.run_result import LOSSES, RunResult
 from lrctl.errors import unknown
 from lrctl.registry.registry import registry
 from lrctl.report.curves import Curve, handed_over_curve, trained
 from lrctl.report.labels import by_label, differing_settings, given_parameters, labelled
 from lrctl.report.runs import Run, read, value_text
+from lrctl.storage.run_result import LOSSES, RunResult
 from lrctl.storage.runs import existing
 
 MEASURES = (*LOSSES, "full_runs")

@@ -18,11 +18,11 @@ from lrctl.analysis.units import duration
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
-from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.strategy import Batch, RunSpec, Segment
 from lrctl.errors import UsageError
 from lrctl.registry.hookspecs import hookimpl
 from lrctl.registry.registry import registry
+from lrctl.storage.run_result import RunResult
 
 ROUND_TABLE = 4
 """Lines of the screen that rows cannot have: the title, the columns, the totals, and where the cursor is."""

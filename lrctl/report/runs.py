@@ -10,11 +10,11 @@ from typing import Any
 from lrctl.contracts.canonical import digest, listed
 from lrctl.contracts.optimizers import OPTIMIZERS
 from lrctl.contracts.params import fields_of
-from lrctl.contracts.run_result import RunResult
 from lrctl.errors import UsageError
 from lrctl.recipe.schema import Divergence, Training
 from lrctl.registry.registry import registry
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_result import RunResult
 from lrctl.storage.runs import FinishedRun, finished
 
 

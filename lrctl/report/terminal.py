@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.text import Text
 
 from lrctl.analysis.units import duration, size
-from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.table import Table, number
 from lrctl.registry.schedules import rebuilt
 from lrctl.report.curves import seeds_in_words
 from lrctl.report.tables import cost_in_words, result_tables
+from lrctl.storage.run_result import RunResult
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII_BLOCKS = "  ...:::#"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lrctl.contracts.run_result import LOSSES
 from lrctl.storage.gc import KINDS, facts, job_files, size
+from lrctl.storage.run_result import LOSSES
 from lrctl.storage.store import Store
 
 

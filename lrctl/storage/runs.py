@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.errors import StoreError, UsageError, unknown
 from lrctl.recipe.workloads import is_code
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
@@ -81,6 +81,15 @@ class FinishedRun:
             return False
         now = [schedule(step) for step in range(self.result.steps)]
         return bool(now != self.history()["lr"].tolist())
+
+    @property
+    def whole(self) -> bool:
+        """Whether what it handed over is still there, and is what its schedule's family gives."""
+        key = self.result.checkpoint
+        try:
+            return key is None or (self.store.has_checkpoint(key) and not self.outdated)
+        except StoreError:  # a job that led to it is missing or damaged: the search makes it again
+            return False
 
 
 def existing(store: str | Path) -> Store:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl._version import __version__
 from lrctl.contracts.result import JobRecord
-from lrctl.contracts.run_result import RunResult
 from lrctl.errors import StoreError, UsageError
 from lrctl.registry.schedules import SCHEDULE_FORMAT
 from lrctl.storage import files
+from lrctl.storage.documents import job_record, record_document
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_result import RunResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,12 +94,12 @@ class Store:
 
     def _fact(self, folder: str, key: str) -> JobRecord | None:
         document = files.read_signed(self.path / folder / f"{key}.json")
-        return JobRecord.from_json(document) if document and document.get("key") == key else None
+        return job_record(document) if document and document.get("key") == key else None
 
     def put_record(self, record: JobRecord) -> None:
         """Record a job, the last write of it. What a stopped job gave is kept apart."""
         folder = "stopped" if record.status == "stopped" else "jobs"
-        files.write_signed(self.path / folder / f"{record.key}.json", record.to_json())
+        files.write_signed(self.path / folder / f"{record.key}.json", record_document(record))
         if folder == "jobs":
             files.remove(self.path / "stopped" / f"{record.key}.json")
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.params import UNKEYED
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import Failure, JobRecord, JobResult
+from lrctl.contracts.result import JobRecord, JobResult
 from lrctl.contracts.schedule import Observation
 from lrctl.engine import divergence
 from lrctl.recipe.schema import Divergence
@@ -229,26 +228,6 @@ FROZEN = {
 @pytest.mark.parametrize(("schedule", "frozen"), FROZEN.values(), ids=FROZEN)
 def test_a_job_is_frozen_if_the_weights_never_move(schedule: Any, frozen: bool) -> None:
     assert replace(JOB, schedule=schedule).frozen is frozen
-
-
-def test_a_result_survives_json_with_infinities_as_null() -> None:
-    result = JobRecord("k", "ok", math.inf, 4, math.inf, 10, 0.5, 2, "p", 0.25, {"test": {"loss": 1.0}}, {"a": "b"})
-    text = json.dumps(result.to_json(), allow_nan=False)
-    assert json.loads(text)["mean_loss"] is None
-    assert json.loads(text)["tail_loss"] is None
-    assert JobRecord.from_json(json.loads(text)) == result
-
-
-def test_infinities_that_were_asked_for_come_back_and_what_was_not_asked_for_is_none() -> None:
-    asked = JobRecord(
-        "k", "ok", 1.0, score=math.inf, metrics={"test": {"loss": math.inf}}, gradient_norms=(math.inf, 1.0)
-    )
-    for record in (asked, JobRecord("k", "ok", 1.0)):
-        assert JobRecord.from_json(json.loads(json.dumps(record.to_json(), allow_nan=False))) == record
-
-
-def test_why_a_job_failed_is_not_stored() -> None:
-    assert "failure" not in JobRecord("k", "failed", failure=Failure("ValueError", "no")).to_json()
 
 
 # Divergence. A result is (non-finite losses, mean, mean of the last tenth).

@@ -18,7 +18,7 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
-from lrctl.contracts.schedule import Observation, build_schedule
+from lrctl.contracts.schedule import Observation
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare, resolve_device
 from lrctl.engine.trainer import train
@@ -29,6 +29,7 @@ from lrctl.planning.profile import Measured
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import load_workload
 from lrctl.registry.registry import registry
+from lrctl.registry.schedules import build_schedule
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
 from searches import facts, found, search, session_of, settled, small, smoke

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from lrctl.contracts.axes import Fixed, axes, metadata
+from lrctl.contracts.axes import Fixed, axes
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.schedule import Schedule
 from lrctl.registry.registry import registry
 from lrctl_strategies.closed_form.least_squares import TOLERANCE, Shape, best_fit
@@ -58,10 +59,10 @@ def choices(family: Any) -> dict[str, tuple[Any, ...]]:
 
     Neither what lengths are in nor what is `Fixed` tells one fit from another.
     """
-    hints, marked = get_type_hints(family), get_type_hints(family, include_extras=True)
+    hints, marks = get_type_hints(family), {field.name: field.marks for field in fields_of(family)}
     values = {f.name: get_args(hints[f.name]) for f in fields(family) if get_origin(hints[f.name]) is Literal}
     values |= {name: axis.grid for name, axis in axes(family).items() if hints[name] is int and axis.grid}
-    return {name: each for name, each in values.items() if name != "lengths" and Fixed() not in metadata(marked[name])}
+    return {name: each for name, each in values.items() if name != "lengths" and Fixed() not in marks[name]}
 
 
 def combined(values: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:

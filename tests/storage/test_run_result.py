@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from lrctl.contracts.chart import Chart, Series
-from lrctl.contracts.run_result import Cost, RunResult
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
 from lrctl.contracts.table import DataFile, Table
+from lrctl.registry.hookspecs import Outcome
+from lrctl.storage.run_result import Cost, RunResult
 
 CANDIDATES = (Candidate(0.1, 2.0, "ok", "a"), Candidate(0.2, math.inf, "diverged", "b"))
 SEGMENT = Segment(1, 0, 10, 0.25, 0.0, CANDIDATES, chosen=0.1, margin=math.inf, notes=("look [here]",))
@@ -46,6 +47,11 @@ def test_a_result_comes_back_from_strict_json() -> None:
     document = json.loads(json.dumps(RESULT.to_json(), allow_nan=False))
     assert document == RESULT.to_json()
     assert RunResult.from_json(document) == RESULT
+
+
+def test_observers_are_shown_its_name_losses_and_notes() -> None:
+    shown: Outcome = RESULT
+    assert (shown.run, shown.validation_loss, shown.test_loss, shown.notes) == ("mine", 1.25, None, ("first",))
 
 
 def test_what_is_not_finite_is_null_and_what_is_empty_is_left_out() -> None:
