@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobRecord, JobResult
 from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
-from lrctl.engine.divergence import judge, sound
+from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
 from lrctl.errors import NoValidCandidateError
 from lrctl.recipe.schema import Recipe
@@ -57,7 +57,7 @@ class Session:
         runner.clean_up({job.parent for job in batch.jobs} | batch.keep)
         keys = runner.meet(batch.jobs)
         unknown = [key for key in dict.fromkeys(keys) if not runner.known(key)]
-        limit = partial(self.limit, batch, keys)
+        limit = partial(self.limit, batch, keys, self.known_spread(batch))
         missing = [key for key in unknown if not runner.ruled_out(key, limit())]
         known = [key for key in dict.fromkeys(keys) if key not in set(missing)]
         notify("batch_started", batch=batch, reused=len(known), run=self.recipe.run_spec)
@@ -69,7 +69,8 @@ class Session:
     def judged(self, batch: Batch, records: Sequence[JobRecord]) -> list[JobResult]:
         diverged: Sequence[bool] = [False] * len(records)
         if batch.judge:
-            diverged, note = judge(self.recipe.divergence, batch.jobs, records)
+            runs = {job.parent or r.key for job, r in zip(batch.jobs, records, strict=True) if r.status == "ok"}
+            diverged, note = judge(self.recipe.divergence, batch.jobs, records, self.spread(runs))
             # A later round of the same choice is judged anew, with more jobs.
             self.notes = [known for known in self.notes if not known.startswith(f"{batch.title}: ")]
             self.notes += [f"{batch.title}: {note}"] if note else []
@@ -77,6 +78,10 @@ class Session:
             record.answer(diverged=bad, **self.run_losses(job, record.key))
             for job, record, bad in zip(batch.jobs, records, diverged, strict=True)
         ]
+
+    def spread(self, runs: Iterable[str]) -> float:
+        """How far apart the losses lie of the runs that end with these jobs."""
+        return spread(self.runner.store.history(key)["loss"] for key in runs)
 
     def run_losses(self, job: SegmentJob, key: str) -> dict[str, Any]:
         """The training losses that a whole run is judged by: the final one, and those at the stages it asks for."""
@@ -93,7 +98,12 @@ class Session:
         diverged = sum(lost) > self.recipe.divergence.max_non_finite or lost[-1]
         return math.inf if diverged else final_train_loss(losses)
 
-    def limit(self, batch: Batch, keys: Sequence[str]) -> float | None:
+    def known_spread(self, batch: Batch) -> float:
+        """The spread that a batch will be judged by if it is known before its jobs are trained, else 0."""
+        runs = {job.parent for job in batch.jobs}
+        return 0.0 if batch.tolerance is None or None in runs else self.spread(filter(None, runs))
+
+    def limit(self, batch: Batch, keys: Sequence[str], spread: float) -> float | None:
         """The mean loss above which no job of a batch can be chosen any more; None if that is not known yet.
 
         A job that may yet be judged diverged does not count among the best.
@@ -102,7 +112,7 @@ class Session:
             return None
         records = self.runner.records
         done = [(job, records[key]) for job, key in zip(batch.jobs, keys, strict=True) if key in records]
-        moved = (r.mean_loss for job, r in done if not job.frozen and sound(self.recipe.divergence, r))
+        moved = (r.mean_loss for job, r in done if not job.frozen and sound(self.recipe.divergence, r, spread))
         frozen = (r.mean_loss for job, r in done if job.frozen)
         return batch.tolerance.bound(min(moved, default=math.inf), next(frozen, None))
 

@@ -46,15 +46,16 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """When a job counts as diverged (paper, Appendix A; the second rule looks at a tenth, not at one batch).
+    """When a job counts as diverged (paper, Appendix A, but see `lrctl.engine.divergence`).
 
     Attributes:
         max_non_finite: more non-finite training losses than this is divergence.
-        margin: so is a tail mean greater than the segment's mean plus this, in units of the loss.
+        margin: so is a mean of the last tenth that is greater than the job's mean by more than so many times the spread
+            of the losses: the standard deviation of those of the run so far, or, where runs begin, within the jobs.
     """
 
     max_non_finite: int = 3
-    margin: float = 0.5
+    margin: float = 2.0
 
     def __post_init__(self) -> None:
         if self.max_non_finite < 0:

@@ -239,9 +239,9 @@ def test_a_job_that_may_yet_count_as_diverged_sets_no_limit(session: Session, tm
     with session_of(tmp_path / "other", strict) as ours:
         jobs = ramps(1.0, 1e-4)  # the first rises at its end, by noise alone
         results = ours.run_batch(Batch("", jobs, tolerance=Tolerance(0.0)))
-        limit = ours.limit(Batch("", jobs, tolerance=Tolerance(0.0)), [job.key(ours.runner.spec) for job in jobs])
+        limit = ours.limit(Batch("", jobs, tolerance=Tolerance(0.0)), [job.key(ours.runner.spec) for job in jobs], 0.0)
     ok = [ours.runner.records[result.key] for result in results if result.status == "ok"]
-    sound = [record.mean_loss for record in ok if is_sound(strict.divergence, record)]
+    sound = [record.mean_loss for record in ok if is_sound(strict.divergence, record, 0.0)]
     assert limit == min(sound, default=None)
 
 

@@ -66,7 +66,7 @@ def test_a_recipe_overrides_defaults_and_keeps_the_others(file: str) -> None:
     [
         ("training.steps", 7, "training.steps"),
         ("training.seed", 3, "training.seed"),
-        ("divergence.margin", 2.0, "divergence.margin"),
+        ("divergence.margin", 3.0, "divergence.margin"),
     ],
 )
 def test_an_override_wins_over_the_recipe(file: str, key: str, value: Any, path: str) -> None:
@@ -208,7 +208,7 @@ def test_a_frozen_recipe_reads_back_as_the_same_recipe(name: str, strategy: str,
 def test_a_frozen_recipe_spells_out_every_value_that_is_set(file: str) -> None:
     frozen = tomllib.loads(recipes.read(file).to_toml("semilocal"))
     assert frozen["training"] == asdict(recipes.read(file).training)
-    assert frozen["divergence"] == {"max_non_finite": 3, "margin": 0.5}
+    assert frozen["divergence"] == {"max_non_finite": 3, "margin": 2.0}
     assert frozen["workload"] == {"name": "linear-regression", "dim": 4, "batch_size": 8, "noise": 0.25}
     assert frozen["strategy"]["semilocal"]["segments"] == 10
     assert "max_lr" not in frozen["strategy"]["semilocal"]
