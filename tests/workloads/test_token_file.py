@@ -19,7 +19,6 @@ import tiktoken
 from lrctl import hookimpl
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
-from lrctl_workloads.data import cache
 from lrctl_workloads.text import token_file as module
 from lrctl_workloads.text.token_file import State, aside, token_file
 from lrctl_workloads.text.tokenizer import END, from_ranks
@@ -249,8 +248,7 @@ def test_memory_does_not_grow_with_the_text(monkeypatch: pytest.MonkeyPatch) -> 
     assert peak < 1_500_000
 
 
-def test_several_at_once_make_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "PAUSE", 0.01)
+def test_several_at_once_make_it_once() -> None:
     texts = [Listed() for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         found = set(pool.map(make, texts))
