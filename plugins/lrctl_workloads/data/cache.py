@@ -18,6 +18,7 @@ from lrctl.errors import UsageError
 LARGE = 2**26
 """A file of more bytes than this is read for its digest once in a process, unless it changes."""
 
+
 def folder() -> Path:
     """Where cached files lie: `$LRCTL_CACHE`, else `$XDG_CACHE_HOME/lrctl`, else `~/.cache/lrctl`."""
     if own := os.environ.get("LRCTL_CACHE"):
