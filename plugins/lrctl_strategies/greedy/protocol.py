@@ -28,8 +28,6 @@ DNF = "DNF"
 BEATS = tuple(f"beat{100 * stage:.0f}" for stage in STAGES)
 DELTAS = tuple(f"delta{100 * stage:.0f}" for stage in STAGES)
 DELTA = "delta"
-MORE = "\0more"
-"""Where cells beyond the header are put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,7 @@ def parse(text: str, margin: float) -> list[Row]:
     `delta10`, `delta50`, `delta100`, from which the labels are made with the margin. A delta is the other's loss minus
     GreedyLR's; empty stands for a run that did not finish. All other columns tell the rows apart.
     """
-    reader = csv.DictReader(io.StringIO(text), restkey=MORE)
+    reader = csv.DictReader(io.StringIO(text))
     columns = [name.strip() for name in reader.fieldnames or ()]
     reader.fieldnames = columns
     labelled = {*BEATS, DELTA} <= set(columns)
@@ -147,8 +145,8 @@ def parse(text: str, margin: float) -> list[Row]:
     rows = []
     for cells in reader:
         line = f"--from-csv: line {reader.line_num}"
-        if MORE in cells or None in cells.values():
-            raise UsageError(f"{line}: must have as many cells as the header, {len(cells.keys() - {MORE})}")
+        if None in cells or None in cells.values():
+            raise UsageError(f"{line}: must have as many cells as the header, {len(cells.keys() - {None})}")
         rows.append(read(cells, line, margin))
     if not rows:
         raise UsageError("--from-csv: there are no rows below the header")
