@@ -141,19 +141,18 @@ def parse(text: str, margin: float) -> list[Row]:
             f"--from-csv: the columns must hold {', '.join((*BEATS, DELTA))}, or {', '.join(DELTAS)}; "
             f"got {', '.join(columns) or 'none'}"
         )
-    read = printed if labelled else measured
     rows = []
     for cells in reader:
         line = f"--from-csv: line {reader.line_num}"
         if None in cells or None in cells.values():
             raise UsageError(f"{line}: must have as many cells as the header, {len(cells.keys() - {None})}")
-        rows.append(read(cells, line, margin))
+        rows.append(printed(cells, line) if labelled else measured(cells, line, margin))
     if not rows:
         raise UsageError("--from-csv: there are no rows below the header")
     return rows
 
 
-def printed(cells: Mapping[str, str], where: str, _margin: float) -> Row:
+def printed(cells: Mapping[str, str], where: str) -> Row:
     beats = tuple(cells[name].strip() for name in BEATS)
     known = {each.lower(): each for each in (*LABELS, DNF)}
     for name, word in zip(BEATS, beats, strict=True):
