@@ -180,11 +180,7 @@ class AdaptiveLRCallback(TrainerCallback, ExportableState):
                 self.others = tuple(metrics)
 
     def check_metric(self) -> None:
-        """Refuse evaluations that lack the metric.
-
-        Raises:
-            UsageError: names the metrics that there are.
-        """
+        """Refuse evaluations that lack the metric."""
         if self.others and self.scheduler and self.scheduler.last_epoch == 0:
             raise unknown("metric", self.metric, self.others, "AdaptiveLRCallback: metric")
 
@@ -232,11 +228,7 @@ class UpdateLoss:
         self.parts, self.handle = [], None
 
     def take(self, args: TrainingArguments) -> float:
-        """The loss of the update that is done: the same number in every process.
-
-        Raises:
-            UsageError: there is none.
-        """
+        """The loss of the update that is done: the same number in every process."""
         parts, self.parts = self.parts, []
         if not parts:
             raise UsageError(f"AdaptiveLRCallback: the model returns no loss in training; {ATTACH}")
@@ -274,11 +266,7 @@ def attach(trainer: Trainer, callback: AdaptiveLRCallback) -> None:
 
 
 def check(callback: AdaptiveLRCallback, args: TrainingArguments, state: TrainerState) -> None:
-    """Refuse training arguments that contradict the callback.
-
-    Raises:
-        UsageError: names the argument.
-    """
+    """Refuse training arguments that contradict the callback."""
     if warmup := args.get_warmup_steps(state.max_steps):
         raise UsageError(
             f"AdaptiveLRCallback: TrainingArguments ask for {warmup} warmup steps, which this callback does not take; "

@@ -208,11 +208,7 @@ class AdaptiveLR(LRScheduler):
         self.set()
 
     def check_groups(self, state_dict: Mapping[str, Any]) -> None:
-        """Refuse a state that is for other param groups.
-
-        Raises:
-            UsageError: there are more or fewer of them.
-        """
+        """Refuse a state that is for other param groups."""
         theirs, ours = len(state_dict["base_lrs"]), len(self.optimizer.param_groups)
         if theirs != ours:
             raise UsageError(f"{type(self).__name__}: the state is of {theirs} param groups, the optimizer has {ours}")
@@ -272,11 +268,7 @@ class GreedyLR(AdaptiveLR):
 
 
 def named(name: str, settings: Mapping[str, Any], first: Sequence[float] = ()) -> AdaptiveSchedule:
-    """A registered schedule with its settings; it starts at the LRs `first` if it takes an initial LR and has none.
-
-    Raises:
-        UsageError: there is none of this name, or it knows its LRs before the run.
-    """
+    """A registered schedule with its settings; it starts at the LRs `first` if it takes an initial LR and has none."""
     family = registry().get("schedule", name, "AdaptiveLR").target
     if not hasattr(family, "init"):
         raise UsageError(f"AdaptiveLR: '{name}' knows its LRs before the run; use ScheduleLR")
@@ -293,11 +285,7 @@ def detached(value: SupportsFloat) -> SupportsFloat:
 
 
 def from_transformers(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The `state_dict` of the GreedyLR of Hugging Face transformers as one of ours.
-
-    Raises:
-        UsageError: it is neither.
-    """
+    """The `state_dict` of the GreedyLR of Hugging Face transformers as one of ours."""
     settings = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "warmup", "eps", "smooth")
     counters = ("num_good_epochs", "num_bad_epochs", "cooldown_counter", "warmup_counter")
     try:

@@ -37,7 +37,6 @@ def export_schedule(
 
 
 def write(out: Path, text: str, *, replace: bool) -> None:
-    """Write the file, unless that would destroy another."""
     try:
         if not replace and out.exists() and out.read_bytes() != text.encode():
             raise UsageError(f"--out {out}: the file exists and holds something else; choose another, or give --force")

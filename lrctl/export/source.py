@@ -27,11 +27,7 @@ class NotCarriedError(Exception):
 
 
 def carried(schedule: Any, steps: int) -> tuple[tuple[str, ...], str]:
-    """The imports and the source of a family's formula.
-
-    Raises:
-        NotCarriedError: it is more than plain fields, functions of its package and the standard library.
-    """
+    """The imports and the source of a family's formula."""
     call = type(schedule).__call__
     if not isinstance(call, FunctionType):
         raise NotCarriedError("its __call__ is not a plain method")

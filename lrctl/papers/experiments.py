@@ -75,11 +75,7 @@ def papers() -> list[str]:
 
 
 def every_experiment() -> list[Experiment]:
-    """The experiments of all papers, in the order of their recipes' names.
-
-    Raises:
-        UsageError: a key is unknown or missing.
-    """
+    """The experiments of all papers, in the order of their recipes' names."""
     tables = {recipe: recipe_file.parse(path).get("paper") for recipe, path in recipe_file.bundled().items()}
     return [read(recipe, table) for recipe, table in tables.items() if table is not None]
 
@@ -93,11 +89,7 @@ def read(recipe: str, table: Mapping[str, Any]) -> Experiment:
 
 
 def experiments(paper: str, scale: Scale, only: Sequence[str] = ()) -> list[Experiment]:
-    """The experiments of a paper that are run at a scale, of `only` these recipes if any, in the order of their names.
-
-    Raises:
-        UsageError: no recipe is of that paper, or its table is not as it should be; `only` names another recipe.
-    """
+    """The experiments of a paper that are run at a scale, of `only` these recipes if any, by their names."""
     every = every_experiment()
     if paper not in (known := {each.name for each in every}):
         raise unknown("paper", paper, known, f"lrctl reproduce {paper}")

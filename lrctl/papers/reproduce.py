@@ -52,11 +52,7 @@ class Reproduction:
     executors: Executors = field(default_factory=Executors)
 
     def run(self, experiment: Experiment) -> list[Reproduced]:
-        """Run every cell of an experiment; what is in the store is not run again. A cell that fails says so.
-
-        Raises:
-            UsageError: the recipe, a setting or the workload cannot be used.
-        """
+        """Run every cell of an experiment; what is in the store is not run again. A cell that fails says so."""
         for cell in experiment.cells:
             if not cell.given:  # a mistake should show before the first run
                 self._plain(experiment, cell).params(cell.command)

@@ -132,11 +132,9 @@ class Guess:
     """Stands for a workload whose runs have a closed form: computing them would take as long as the search."""
 
     def expected_losses(self, lrs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """1 for each run: (n, steps) to (n,)."""
         return np.ones(len(lrs))
 
     def expected_gradient(self, lrs: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
-        """1, and no slope: (steps,) to (steps,)."""
         return 1.0, np.zeros(len(lrs))
 
 

@@ -147,7 +147,6 @@ class Recipe:
         )
 
     def params(self, strategy: str) -> Any:
-        """The parameters of a strategy."""
         if strategy in self.strategies:
             return self.strategies[strategy]
         part = registry().get("strategy", strategy)
@@ -178,7 +177,6 @@ def toml_tables(content: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def toml_key(key: str) -> str:
-    """A key as TOML: bare where that is allowed."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)
 
 

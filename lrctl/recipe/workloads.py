@@ -25,7 +25,6 @@ def is_code(workload: str) -> bool:
 
 
 def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
-    """Build a workload by its registered name or from the user's own file."""
     where = f"workload {name}"
     if not is_code(name):
         part = registry().get("workload", name)

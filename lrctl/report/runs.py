@@ -61,12 +61,7 @@ class Run:
 
 
 def read(store: str | Path, names: Iterable[str]) -> list[Run]:
-    """Finished runs of the same workload, data and length, each once.
-
-    Raises:
-        UsageError: a run is not there, not finished, not trained, or not of the same workload, data and length.
-        StoreError: what decided a run's result is damaged.
-    """
+    """Finished runs, each once; those that cannot be compared are a UsageError."""
     runs = [open_run(finished(store, name)) for name in dict.fromkeys(names)]
     for run in runs:
         if not run.result.trained:

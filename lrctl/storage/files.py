@@ -44,11 +44,7 @@ def aside(path: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Delete a file, or a folder with all that is in it; what is gone already is no error.
-
-    Raises:
-        StoreError: it cannot be deleted.
-    """
+    """Delete a file, or a folder with all that is in it; what is gone already is no error."""
     try:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     except FileNotFoundError:  # another process deletes the same folder
@@ -58,7 +54,6 @@ def remove(path: Path) -> None:
 
 
 def cannot_write(path: Path, error: Exception) -> StoreError:
-    """The error for a file that cannot be written, for one because the disk is full."""
     reason = getattr(error, "strerror", None) or error
     return StoreError(
         f"cannot write {path}: {reason}; free some space or choose another --store, "

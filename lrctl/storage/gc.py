@@ -57,7 +57,6 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
 
 
 def job_files(store: Store, kind: str) -> list[Path]:
-    """The whole files of a kind, of all jobs."""
     return sorted(path for path in (store.path / kind).glob(f"*{KINDS[kind]}") if not path.name.startswith(ASIDE))
 
 

@@ -79,7 +79,6 @@ class WithWarmupShape(WithWarmup):
 
 
 def per_group(value: PerGroup, groups: int = 1) -> list[float]:
-    """A value for each param group."""
     return [float(each) for each in value] if isinstance(value, tuple) else [float(value)] * groups
 
 

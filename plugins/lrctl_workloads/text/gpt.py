@@ -97,22 +97,12 @@ class Gpt:
         """
         import torch
 
-        from lrctl_workloads.text.decoder import Decoder, DecoderConfig
+        from lrctl_workloads.text.decoder import Decoder
 
         p = self.params
         known = p.output_bias and self.ready()
         bias = torch.from_numpy(self.log_frequencies).float() if known else torch.zeros(self.vocabulary)
-        config = DecoderConfig(
-            layers=p.layers,
-            heads=p.heads,
-            width=p.d_model,
-            context=p.context,
-            dropout=p.dropout,
-            output_bias=p.output_bias,
-            tie_embeddings=p.tie_embeddings,
-            activation_checkpointing=p.activation_checkpointing,
-        )
-        return Decoder(config, bias)
+        return Decoder(p, bias)
 
     @cached_property
     def vocabulary(self) -> int:
