@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import checkpoint
 
-if TYPE_CHECKING:
-    from lrctl_workloads.text.gpt import GptParams
-
 STD = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderConfig:
+    """The architecture of a decoder, but for its vocabulary.
+
+    Attributes:
+        layers: how many blocks there are.
+        heads: attention heads of each; they divide the width.
+        width: of the residual stream.
+        context: the most tokens that are seen at once.
+        dropout: the share of activations that is dropped in training.
+        output_bias: whether each token's logit has a bias.
+        tie_embeddings: whether the embedding is the output matrix too.
+        activation_checkpointing: whether a block's activations are computed again in the backward pass, not kept.
+    """
+
+    layers: int
+    heads: int
+    width: int
+    context: int
+    dropout: float
+    output_bias: bool
+    tie_embeddings: bool
+    activation_checkpointing: bool
 
 
 class Decoder(nn.Module):
@@ -22,23 +44,23 @@ class Decoder(nn.Module):
     stream; biases 0, but for the output's.
     """
 
-    def __init__(self, p: GptParams, log_frequencies: Tensor) -> None:
+    def __init__(self, config: DecoderConfig, log_frequencies: Tensor) -> None:
         """A decoder for len(log_frequencies) tokens, with these as its first output bias if it has one."""
         super().__init__()
-        vocabulary, width = len(log_frequencies), p.d_model
-        self.activation_checkpointing = p.activation_checkpointing
+        vocabulary, width = len(log_frequencies), config.width
+        self.activation_checkpointing = config.activation_checkpointing
         self.tokens = nn.Embedding(vocabulary, width)
-        self.positions = nn.Parameter(torch.empty(p.context, width))
-        self.dropout = nn.Dropout(p.dropout)
-        self.blocks = nn.ModuleList(Block(width, p.heads, p.dropout) for _ in range(p.layers))
+        self.positions = nn.Parameter(torch.empty(config.context, width))
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         # A tied model has no second name for its embedding: a checkpoint holds each tensor once.
-        self.output = None if p.tie_embeddings else nn.Parameter(torch.empty(vocabulary, width))
-        self.output_bias = nn.Parameter(log_frequencies.clone()) if p.output_bias else None
+        self.output = None if config.tie_embeddings else nn.Parameter(torch.empty(vocabulary, width))
+        self.output_bias = nn.Parameter(log_frequencies.clone()) if config.output_bias else None
         for name, parameter in self.named_parameters():
             if parameter.ndim >= 2:
                 into_residual = name.endswith("out.weight")
-                nn.init.normal_(parameter, std=STD / (2 * p.layers) ** 0.5 if into_residual else STD)
+                nn.init.normal_(parameter, std=STD / (2 * config.layers) ** 0.5 if into_residual else STD)
             elif name.endswith(".bias"):
                 nn.init.zeros_(parameter)
 

@@ -97,12 +97,22 @@ class Gpt:
         """
         import torch
 
-        from lrctl_workloads.text.decoder import Decoder
+        from lrctl_workloads.text.decoder import Decoder, DecoderConfig
 
         p = self.params
         known = p.output_bias and self.ready()
         bias = torch.from_numpy(self.log_frequencies).float() if known else torch.zeros(self.vocabulary)
-        return Decoder(p, bias)
+        config = DecoderConfig(
+            layers=p.layers,
+            heads=p.heads,
+            width=p.d_model,
+            context=p.context,
+            dropout=p.dropout,
+            output_bias=p.output_bias,
+            tie_embeddings=p.tie_embeddings,
+            activation_checkpointing=p.activation_checkpointing,
+        )
+        return Decoder(config, bias)
 
     @cached_property
     def vocabulary(self) -> int:
