@@ -22,6 +22,7 @@ from lrctl.contracts.result import JobRecord, JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope, params_of
 from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, Strategy, drive
 from lrctl.contracts.workload import Prepared, Workload
+from lrctl.errors import UsageError
 from lrctl.registry.schedules import build_schedule
 
 SPEC = TrainSpec(workload="scripted", workload_params={}, content="", seed=0, optimizer=None)
@@ -265,6 +266,7 @@ def check_workload(workload: Workload, steps: int = 3) -> None:
     """A workload is a pure function of its arguments, gives a scalar loss with a gradient, and metrics with a loss."""
     import torch
 
+    from lrctl.engine.purity import check_purity
     from lrctl.engine.trainer import train
 
     assert isinstance(workload, Workload), f"{type(workload).__name__} lacks model, batch, loss or evaluate"
@@ -278,7 +280,10 @@ def check_workload(workload: Workload, steps: int = 3) -> None:
     job = SegmentJob(0, steps, Constant(1e-3), evaluate=("validation", "test"))
     with torch.random.fork_rng():
         first, second = train(workload, spec, job), train(workload, spec, job)
-    assert first.losses.tobytes() == second.losses.tobytes(), "training twice gave two different losses"
+        try:
+            check_purity(workload, spec)
+        except UsageError as error:
+            raise AssertionError(str(error)) from error
     assert first.metrics == second.metrics, "evaluating twice gave different metrics"
     alike = first.metrics["validation"] == first.metrics["test"]
     assert isinstance(workload, Exact) or not alike, "validation and test look like the same data"

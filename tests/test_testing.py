@@ -567,7 +567,7 @@ class OneSplit(Sound):
         (TwoDigests(), r"prepare\(\) gave two digests"),
         (NoScalar(), r"the loss has shape \(1,\); it must be a scalar"),
         (NoGradient(), "the loss has no gradient"),
-        (OtherBatches(), "training twice gave two different losses"),
+        (OtherBatches(), "OtherBatches: the same steps gave other losses after another job"),
         (OtherMetrics(), "evaluating twice gave different metrics"),
         (OneSplit(), "validation and test look like the same data"),
     ],

@@ -128,6 +128,11 @@ class SegmentJob:
         """Whether every LR is 0, so that the weights never move."""
         return self.lrs is not None and not any(self.lrs)
 
+    @property
+    def first_look(self) -> bool:
+        """Whether it evaluates an untrained model, which a search on a user's own workload begins with."""
+        return not self.steps and self.parent is None
+
     def forward_only(self, spec: TrainSpec) -> bool:
         """Whether updates would change nothing that is kept or asked for, so that a step is a forward pass."""
         # An optimizer of the workload's own may move weights at LR 0 too.

@@ -19,6 +19,15 @@ ATTEMPTS = 3
 RESTORES = 30
 """How often a job is tried whose parent's checkpoint is gone, as happens when searches share work and a store."""
 
+MISTAKES = {
+    each.__name__
+    for each in (
+        *(AssertionError, AttributeError, ImportError, IndexError, KeyError, ModuleNotFoundError, NameError),
+        *(NotImplementedError, RecursionError, SyntaxError, TypeError, UnboundLocalError, ValueError),
+    )
+}
+"""Exceptions that tell of a mistake in the code, which another attempt would meet again."""
+
 FINAL: dict[str, type[LrctlError]] = {e.__name__: e for e in (UsageError, StoreError, ReproducibilityError)}
 """Errors of a job that another attempt cannot cure."""
 
@@ -127,9 +136,10 @@ def give_up_on(key: str, failure: Failure, tries: int) -> None:
     """Raise the error of a failed job unless it is worth another attempt."""
     if failure.kind in FINAL:
         raise FINAL[failure.kind](failure.message)
-    if tries >= ATTEMPTS:
+    if tries >= ATTEMPTS or failure.kind in MISTAKES:
+        often = f" {tries} times, last" if tries > 1 else ""
         raise JobFailedError(
-            f"job {key[:12]} failed {tries} times, last with {failure.kind}: {failure.message}; "
-            "--debug shows where; once that is mended, the same command continues",
+            f"job {key[:12]} failed{often} with {failure.kind}: {failure.message}; --debug shows where; once that is "
+            "mended, the same command continues",
             failure.traceback,
         )

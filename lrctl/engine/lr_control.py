@@ -128,7 +128,7 @@ class Control:
 
         One that is a tensor is read after the `first` update of a job only: that waits for the device.
         """
-        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
+        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=False):  # `set` refuses more groups
             used = group["lr"]
             if used is lr or (isinstance(used, torch.Tensor) and not first):
                 continue

@@ -44,7 +44,7 @@ class Session:
             raise
 
     def sanity_check(self) -> None:
-        """Evaluate the user's own workload once untrained: what is wrong with it should show before the search."""
+        """Try the user's own workload for a few steps: what is wrong with it should show before the search."""
         job = SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), evaluate=SPLITS, checkpoint=False)
         (result,) = self.run_batch(Batch("a first look at the workload", [job]))
         for split, metrics in result.metrics.items():

@@ -5,6 +5,7 @@ Imports torch.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,11 +104,20 @@ class Training:
         switch(self.optimizer, "train")
         for step in range(self.job.start, self.job.stop):
             advance(step)
+            if step == 0:
+                self.check_first_loss()
             if stoppable and partial_mean.due(len(self.lrs)):
                 partial_mean.add(self.losses[partial_mean.seen : len(self.lrs)].tolist())
                 if partial_mean.exceeded:
                     return partial_mean.at_least
         return None
+
+    def check_first_loss(self) -> None:
+        if not math.isfinite(loss := float(self.losses[0])):
+            raise UsageError(
+                f"{self.passes.where}: the loss is {loss} at step 0, before any update, so that no LR is to blame; "
+                "check the model's first weights and the data"
+            )
 
     def update(self, step: int) -> None:
         index = step - self.job.start

@@ -47,6 +47,7 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 
     A job that another process has done meanwhile is not trained again. Of one that was stopped, only that is written.
     """
+    from lrctl.engine.purity import check_purity
     from lrctl.engine.trainer import train
     from lrctl.storage import checkpoint
 
@@ -56,6 +57,8 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
         return known
     workload = workload_of(spec, checked=own_seed)
     with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+        if job.first_look and loading.is_code(spec.workload):
+            check_purity(workload, spec)
         trained = train(workload, spec, job, parent_state(store, job))
     result, before = summarise(spec, job, trained), store.stopped(key)
     if before and before.run == spec.run:

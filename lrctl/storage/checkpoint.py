@@ -61,6 +61,13 @@ def load(path: Path, digest: str | None = None) -> Any:
         raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
 
 
+def round_trip(state: dict[str, Any]) -> Any:
+    """A state as `load` would give it after `save`, without a file."""
+    tensors: dict[str, torch.Tensor] = {}
+    packed = canonical_json(pack(state, "", tensors, {}))
+    return unpack(json.loads(packed), tensors)
+
+
 def pack(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[Any, dict[str, Any]]) -> Any:
     """`value` as JSON, its tensors moved to `tensors` under their dotted names.
 

@@ -424,6 +424,13 @@ def net(folder: Path, extra: str = "", **overrides: Any) -> Recipe:
     return smoke(workload__name=f"{folder / 'net.py'}:Net", **few, **overrides)
 
 
+@pytest.fixture
+def no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look at a workload trains nothing."""
+    monkeypatch.setattr("lrctl.engine.purity.check_purity", lambda *_: None)
+
+
+@pytest.mark.usefixtures("no_probe")
 def test_a_job_that_fails_each_time_ends_the_search(tmp_path: Path, place: Path) -> None:
     recipe = net(tmp_path, FAILING, workload__folder=str(tmp_path), workload__times=10**6)
     with pytest.raises(JobFailedError, match=r"failed 3 times, last with FloatingPointError: the moon is full") as end:
@@ -433,6 +440,15 @@ def test_a_job_that_fails_each_time_ends_the_search(tmp_path: Path, place: Path)
     assert [json.loads(content)["steps"] for _, _, content in facts(place).values()] == [0], "the first look alone"
 
 
+@pytest.mark.parametrize("kind", ["TypeError", "ValueError", "KeyError", "IndexError", "AttributeError"])
+def test_a_mistake_in_the_code_is_met_once(kind: str, tmp_path: Path, place: Path) -> None:
+    wrong = FAILING.replace("FloatingPointError", kind)
+    with pytest.raises(JobFailedError, match=rf"failed with {kind}: '?the moon is full'? \(net.py, line"):
+        search(place, net(tmp_path, wrong, workload__folder=str(tmp_path), workload__times=10**6))
+    assert len((tmp_path / "tries").read_text()) == 1
+
+
+@pytest.mark.usefixtures("no_probe")
 def test_a_job_that_fails_once_is_tried_again(tmp_path: Path, place: Path) -> None:
     document = search(place, net(tmp_path, FAILING, workload__folder=str(tmp_path), workload__times=1))
     attempts = {name: json.loads(content)["attempts"] for name, (_, _, content) in facts(place).items()}
