@@ -16,7 +16,7 @@ from lrctl.contracts.result import JobRecord, JobResult
 from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
 from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
-from lrctl.errors import NoValidCandidateError
+from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import is_code
 from lrctl.registry.observers import notify
@@ -69,6 +69,7 @@ class Session:
     def judged(self, batch: Batch, records: Sequence[JobRecord]) -> list[JobResult]:
         diverged: Sequence[bool] = [False] * len(records)
         if batch.judge:
+            check_lrs_matter(batch.jobs, records)
             runs = {job.parent or r.key for job, r in zip(batch.jobs, records, strict=True) if r.status == "ok"}
             diverged, note = judge(self.recipe.divergence, batch.jobs, records, self.spread(runs))
             # A later round of the same choice is judged anew, with more jobs.
@@ -162,4 +163,23 @@ class Session:
             scored_batches=scored,
             full_runs=(steps + FORWARD * (forwards + scored)) / self.recipe.training.steps,
             seconds=seconds,
+        )
+
+
+def check_lrs_matter(jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -> None:
+    """Refuse to choose among losses that are the same to the bit: that proves that the LRs were not used.
+
+    Raises:
+        UsageError: candidates trained with different LRs have the same losses.
+    """
+    # The last LR of a job decides none of its losses.
+    found = {
+        tuple(job.lrs[:-1]): record.mean_loss
+        for job, record in zip(jobs, records, strict=True)
+        if job.lrs and not job.frozen and record.status == "ok" and not record.non_finite
+    }
+    if len(found) > 1 and len(set(found.values())) == 1:
+        raise UsageError(
+            f"{len(found)} candidates with different LRs have the same mean loss to the bit, so the LR is not used; see "
+            "that the optimizer takes the lr of its param groups, and moves what the loss depends on"
         )

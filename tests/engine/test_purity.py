@@ -167,3 +167,34 @@ def test_a_search_on_a_users_own_workload_begins_with_it(tmp_path: Path) -> None
     recipe = smoke(workload__name=f"{tmp_path}/mine.py:Mine", optimizer__name="adamw")
     with pytest.raises(UsageError, match=r"Mine: the same steps gave other losses after another job; .* DataLoader"):
         search(tmp_path / "store", recipe)
+
+
+RELATIVE = """
+import torch
+from lrctl.recipe.workloads import load_workload
+
+class Relative(torch.optim.SGD):
+    # As Adafactor with relative steps: it decides the length of its steps itself.
+    def step(self, closure=None):
+        asked = self.param_groups[0]["lr"]
+        self.param_groups[0]["lr"] = 0.01
+        super().step(closure)
+        self.param_groups[0]["lr"] = asked
+
+class Mine:
+    def __init__(self, seed): self.inner = load_workload("linear-regression", {}, seed)
+    def optimizer(self, model): return Relative(model.parameters())
+    def model(self): return self.inner.model()
+    def batch(self, step): return self.inner.batch(step)
+    def loss(self, model, batch): return self.inner.loss(model, batch)
+    def evaluate(self, model, split): return self.inner.evaluate(model, split)
+"""
+
+
+def test_candidates_whose_losses_are_the_same_to_the_bit_end_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrctl.engine.purity.check_purity", lambda *_: None)  # as for a workload of a plugin
+    (tmp_path / "mine.py").write_text(RELATIVE)
+    with pytest.raises(UsageError, match=r"candidates with different LRs have the same mean loss to the bit"):
+        search(tmp_path / "store", smoke(workload__name=f"{tmp_path}/mine.py:Mine"))
