@@ -18,7 +18,7 @@ def resolved(choice: Choice, device: str) -> Choice:
     """What `auto` stands for: this process where one job can run at a time, else as many workers as can."""
     if choice.name != AUTO:
         return choice
-    workers = choice.params.workers or slots(device)
+    workers = choice.params.workers or slots(device, choice.params.per_gpu)
     mark, given = ("parallel", {"workers": workers}) if workers > 1 else ("in_process", {})
     name, *_ = registry().marked("executor", mark)
     return Choice(name, fields.build(registry().get("executor", name).params, given, f"executor {name}"))
@@ -28,7 +28,12 @@ def workers_of(choice: Choice, device: str) -> int:
     found = resolved(choice, device)
     if found.name in registry().marked("executor", "in_process"):
         return 1
-    return getattr(found.params, "workers", 0) or slots(device)
+    return getattr(found.params, "workers", 0) or slots(device, getattr(found.params, "per_gpu", 1))
+
+
+def side_by_side(choice: Choice, device: str) -> int:
+    """How many jobs share a GPU of this machine at a time; 1 on any other device."""
+    return -(-workers_of(choice, device) // slots(device)) if device.startswith("cuda") else 1
 
 
 @dataclass(slots=True)
