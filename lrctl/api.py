@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.engine import run
 from lrctl.engine.executors import Executors
+from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import read_schedule
@@ -43,14 +44,16 @@ def search(
         allow_code: let a recipe name Python outside its own folder.
 
     Raises:
-        UsageError: the recipe, a setting or the workload cannot be used.
+        UsageError: the recipe, a setting or the workload cannot be used, or its jobs do not fit side by side on a GPU.
         NoValidCandidateError: every candidate of a choice diverged.
         JobFailedError: a job failed on every attempt.
     """
     store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
     recipe, settings = settle(registry().get("strategy", strategy), recipe, settings or {}, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code)
-    result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=executors())
+    kept = executors()
+    check = partial(check_memory, store=store, kept=kept)
+    result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=kept, check=check)
     return Store(store).document(result)
 
 

@@ -306,10 +306,12 @@ def scripted_attempt(spec: TrainSpec, job: SegmentJob) -> JobRecord:
 
 
 def check_executor(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob]) -> None:
-    """An executor gives one result per job, `ok` for jobs that succeed, and can be closed twice."""
+    """An executor gives one result per job, `ok` for jobs that succeed; it can be closed twice, and used again."""
     assert isinstance(executor, Executor), f"{type(executor).__name__} lacks run or close"
     with closing(executor):
         results = list(executor.run(spec, jobs))
         assert sorted(r.key for r in results) == sorted(job.key(spec) for job in jobs), "not one result per job"
         assert all(r.status == "ok" for r in results), f"a job failed: {[r.failure for r in results if r.failure]}"
     executor.close()
+    with closing(executor):
+        assert len(list(executor.run(spec, jobs[:1]))) == 1, "does not run again once it was closed"

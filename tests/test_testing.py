@@ -588,9 +588,12 @@ class Fake:
 
     closed: int = 0
     change: Callable[[list[JobRecord]], list[JobRecord]] = field(default=lambda results: results)
-    closes: int = 2
+    closes: int = 3
+    once: bool = False
 
     def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
+        if self.once and self.closed:
+            return
         yield from self.change([JobRecord(job.key(spec), "ok", 1.0) for job in jobs])
 
     def close(self) -> None:
@@ -610,8 +613,9 @@ def fail_last(results: list[JobRecord]) -> list[JobRecord]:
         (Fake(change=lambda results: results + results[:1]), "not one result per job"),
         (Fake(change=fail_last), "a job failed: .*why"),
         (Fake(closes=1), "closed too often"),
+        (Fake(once=True), "does not run again"),
     ],
-    ids=["no executor", "too few", "too many", "failed", "closed once"],
+    ids=["no executor", "too few", "too many", "failed", "closed once", "used once"],
 )
 def test_the_check_of_executors_finds_what_is_broken(executor: Any, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
@@ -621,7 +625,7 @@ def test_the_check_of_executors_finds_what_is_broken(executor: Any, message: str
 def test_the_check_of_executors_passes_a_sound_one_and_closes_it() -> None:
     sound = Fake(change=lambda results: results[::-1])
     testing.check_executor(sound, SPEC, JOBS)
-    assert sound.closed == 2
+    assert sound.closed == 3
 
 
 # Scripted searches

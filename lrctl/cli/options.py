@@ -50,7 +50,7 @@ def shared_options() -> list[inspect.Parameter]:
         option("settings", list[str] | None, "table.key=value; any key of the recipe, repeatable.", None, "--set"),
         option("device", str | None, "auto, cpu, cuda, ..."),
         option("executor", str | None, "auto, or a registered executor."),
-        option("workers", int | None, "Worker processes; 0 is one per CPU core or GPU."),
+        option("workers", int | None, "Worker processes; 0 is one per CPU core, or executor.per_gpu per GPU."),
         option("store", Path, "Where results are kept.", STORE, "--store", envvar="LRCTL_STORE", file_okay=False),
         option("name", str | None, "Name of the run. Default: the command and a hash of all that decides it."),
         option("fresh", bool, "Start over, whatever the store holds.", False, "--fresh"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing, redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,6 +58,7 @@ def reproduce(
     from lrctl.papers import experiments as papers
     from lrctl.papers.reproduce import Reproduction
     from lrctl.papers.side_by_side import side_by_side_chart, side_by_side_table
+    from lrctl.planning.estimate import check_memory
     from lrctl.recipe import parse as recipes
     from lrctl.report import files, progress, terminal
 
@@ -68,7 +70,7 @@ def reproduce(
     tables, charts, runs = [], [], []
     for group in papers.by_table(wanted):
         with progress.shown(quiet=quiet), redirect_stdout(sys.stderr), closing(Executors()) as executors:
-            ran = Reproduction(scale, store, overrides, executors)
+            ran = Reproduction(scale, store, overrides, executors, partial(check_memory, store=store, kept=executors))
             done = [(each.recipe, one) for each in group for one in ran.run(each)]
         cells = [one for _, one in done]
         tables.append(side_by_side_table(group, cells, scale))

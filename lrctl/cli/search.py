@@ -62,12 +62,15 @@ def search_function(part: Part) -> Callable[..., None]:
 
 def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     from lrctl.engine import run as runs
+    from lrctl.planning.estimate import check_memory
     from lrctl.report import progress, terminal
     from lrctl.storage.store import Store
 
+    where = {name: options[name] for name in ("store", "name", "fresh")}
+    check = partial(check_memory, store=options["store"])
     # What the user's own code prints must not get into the document.
     with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr):
-        result = runs.search(command, recipe, store=options["store"], name=options["name"], fresh=options["fresh"])
+        result = runs.search(command, recipe, **where, check=check)
     store = Store(options["store"])
     if options["as_json"]:
         print_json(store.document(result))

@@ -19,6 +19,12 @@ class Failure:
     message: str
     traceback: str = ""
 
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether a device's memory was full, as torch's allocator, CUDA or one of its libraries says."""
+        told = ("out of memory" in self.message, "_STATUS_ALLOC_FAILED" in self.message)
+        return self.kind == "OutOfMemoryError" or (self.kind in ("RuntimeError", "AcceleratorError") and any(told))
+
 
 @dataclass(frozen=True)
 class JobResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -33,17 +34,23 @@ def search(
     name: str | None = None,
     fresh: bool = False,
     executors: Executors | None = None,
+    check: Callable[[str, Recipe], None] | None = None,
 ) -> RunResult:
     """Run the strategy `command` on a recipe.
 
     The same search again continues where it stopped; a finished one returns its result at once. `executors` keep the
-    workers of this search for the next one; by default they are stopped. The rest is as in `lrctl.search`.
+    workers of this search for the next one; by default they are stopped. `check` is called with the command and the
+    recipe of a search that is not finished, and may refuse it. The rest is as in `lrctl.search`.
     """
     place = Store(store)
     if name is not None:
         place.run(name)  # refuses a bad name before anything is prepared
     run = Run(place, command, recipe, name, fresh)
-    result = (None if fresh else run.finished_before()) or run.carry_out(executors)
+    result = None if fresh else run.finished_before()
+    if result is None:
+        if check:
+            check(command, recipe)
+        result = run.carry_out(executors)
     notify("search_finished", result=result)
     return result
 

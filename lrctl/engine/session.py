@@ -54,7 +54,6 @@ class Session:
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """The results of a batch, in its order, with the diverged ones marked."""
         runner = self.runner
-        runner.clean_up({job.parent for job in batch.jobs} | batch.keep)
         keys = runner.meet(batch.jobs)
         unknown = [key for key in dict.fromkeys(keys) if not runner.known(key)]
         limit = partial(self.limit, batch, keys, self.known_spread(batch))
@@ -63,6 +62,8 @@ class Session:
         notify("batch_started", batch=batch, reused=len(known), run=self.recipe.run_spec)
         for key in known:
             runner.tell(key, reused=True)
+        if missing:  # while a search that was stopped is replayed, what it needs next is not known yet
+            runner.clean_up({job.parent for job in batch.jobs} | batch.keep | set(keys))
         runner.train(missing, limit)
         return self.judged(batch, [runner.records[key] for key in keys])
 
@@ -180,6 +181,6 @@ def check_lrs_matter(jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -
     }
     if len(found) > 1 and len(set(found.values())) == 1:
         raise UsageError(
-            f"{len(found)} candidates with different LRs have the same mean loss to the bit, so the LR is not used; see "
+            f"{len(found)} candidates with different LRs have the same mean loss to the bit: the LR is not used; see "
             "that the optimizer takes the lr of its param groups, and moves what the loss depends on"
         )

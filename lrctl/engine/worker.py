@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -35,7 +36,16 @@ def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     except Exception as error:
         where = "" if isinstance(error, LrctlError) else loading.origin(error, spec.workload)
         failure = Failure(type(error).__name__, f"{error}{where}", traceback.format_exc())
-        return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
+    if failure.out_of_memory:
+        give_back_memory()  # not before the exception is gone: its traceback holds the model
+    return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
+
+
+def give_back_memory() -> None:
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 opened = lru_cache(maxsize=1)(Store)
@@ -181,7 +191,8 @@ def quiet_torch(threads: int, device: str = "cpu", *, tf32: bool = False) -> Ite
         if tf32:
             torch.set_float32_matmul_precision("high")
     states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
+    # By default the generators of all GPUs are kept, for which CUDA is started even where a job runs on a CPU.
+    with torch.random.fork_rng([] if device == "cpu" else None):
         try:
             yield
         finally:

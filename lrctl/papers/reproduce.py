@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,16 @@ class Reproduced:
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """How a paper's experiments are run: at which scale, in which store, with which recipe keys of the user's own."""
+    """How a paper's experiments are run: at which scale, in which store, with which recipe keys of the user's own.
+
+    `executors` and `check` are those of `lrctl.engine.run.search`.
+    """
 
     scale: Scale
     store: str | Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
     executors: Executors = field(default_factory=Executors)
+    check: Callable[[str, Recipe], None] | None = None
 
     def run(self, experiment: Experiment) -> list[Reproduced]:
         """Run every cell of an experiment; what is in the store is not run again. A cell that fails says so."""
@@ -61,7 +65,7 @@ class Reproduction:
     def _reproduced(self, experiment: Experiment, cell: Cell) -> Reproduced:
         try:
             recipe = self._given(experiment, cell) if cell.given else self._plain(experiment, cell)
-            return Reproduced(cell, run.search(cell.command, recipe, store=self.store, executors=self.executors))
+            return Reproduced(cell, self._search(cell.command, recipe))
         except MissingError as error:
             return Reproduced(cell, None, f"not here: {error}")
         except UsageError:
@@ -70,6 +74,9 @@ class Reproduction:
             return Reproduced(cell, None, "diverged")
         except LrctlError as error:
             return Reproduced(cell, None, f"failed: {error}")
+
+    def _search(self, command: str, recipe: Recipe) -> RunResult:
+        return run.search(command, recipe, store=self.store, executors=self.executors, check=self.check)
 
     def _plain(self, experiment: Experiment, cell: Cell) -> Recipe:
         return recipe_of(experiment, cell, self.scale, self.overrides)

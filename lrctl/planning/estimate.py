@@ -14,10 +14,11 @@ from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.strategy import Batch, SearchResult, advance, drive, relayed
 from lrctl.contracts.workload import StandIn, Workload
-from lrctl.engine.executors import workers_of
-from lrctl.engine.prepare import load, spec_of
+from lrctl.engine.executors import Executors, side_by_side, workers_of
+from lrctl.engine.prepare import load, resolve_device, spec_of
 from lrctl.engine.session import SPLITS
 from lrctl.errors import LrctlError, MissingError, UsageError
+from lrctl.planning.sharing import shortage
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import content_digest, origin
 from lrctl.registry.registry import registry
@@ -183,6 +184,22 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     }
 
 
+def check_memory(command: str, recipe: Recipe, *, store: str | Path, kept: Executors | None = None) -> None:
+    """Refuse a search whose jobs do not fit side by side on a GPU. What fits beside nothing else is not measured.
+
+    Raises:
+        UsageError: they do not fit; tells what would.
+    """
+    device = resolve_device(recipe.training.device)
+    if side_by_side(recipe.executor, device) == 1:
+        return
+    if kept:
+        kept.close()  # workers that an earlier search has left hold memory
+    job_bytes = estimate(command, recipe, store=store)["memory_bytes"]
+    if job_bytes and (short := shortage(recipe.executor, device, job_bytes)):
+        raise UsageError(short)
+
+
 def costs(
     recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, again: list[SegmentJob], measure: bool
 ) -> dict[str, Any]:
@@ -204,6 +221,8 @@ def costs(
     evaluation = measured.seconds_per_evaluation
     if evaluation is None:
         found["notes"].append("the time and memory of evaluations are not counted")
+    if short := shortage(recipe.executor, rehearsed.spec.device, measured.memory_bytes):
+        found["notes"].append(short)
 
     def seconds(workers: int) -> float:
         updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)

@@ -120,11 +120,13 @@ def check_executor(table: Mapping[str, Any], source: str) -> Choice:
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    workers: Annotated[int, "worker processes; 0 is one per CPU core or GPU"] = 0
+    workers: Annotated[int, "worker processes; 0 is one per CPU core, or `per_gpu` per GPU"] = 0
+    per_gpu: Annotated[int, "jobs side by side on a GPU, where `workers` is 0; nothing on a CPU"] = 1
 
     def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise ValueError(f"workers: must be at least 0, got {self.workers}")
+        for name, least in (("workers", 0), ("per_gpu", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
 
 
 def split_name(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:

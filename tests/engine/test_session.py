@@ -461,6 +461,23 @@ def test_a_job_that_fails_once_is_tried_again(tmp_path: Path, place: Path) -> No
     assert found(sound) == found(document)
 
 
+FULL = """
+    def model(self):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+"""
+
+
+def test_a_job_that_is_too_large_even_alone_ends_the_search_with_advice(tmp_path: Path, place: Path) -> None:
+    recipe = net(tmp_path, FULL)
+    with (
+        pytest.warns(UserWarning, match="a device ran out of memory"),
+        pytest.raises(
+            JobFailedError, match=r"2\.00 GiB\..*; lower executor\.per_gpu, or raise training\.micro_batches"
+        ),
+    ):
+        search(place, recipe)
+
+
 def test_a_mistake_of_the_user_is_not_tried_again(tmp_path: Path, place: Path) -> None:
     recipe = net(tmp_path, FAILING, workload__folder=str(tmp_path), workload__times=9, workload__how="usage")
     with pytest.raises(UsageError, match=r"^the data are not there$"):

@@ -55,7 +55,7 @@ def test_a_recipe_overrides_defaults_and_keeps_the_others(file: str) -> None:
     assert recipe.source == "r.toml"
     assert recipe.training == Training(steps=100, seed=0, device="auto", dtype="float32", threads=1)
     assert recipe.workload.table == {"name": "linear-regression", "dim": 4, "batch_size": 8, "noise": 0.25}
-    assert recipe.executor.table == {"name": "processes", "workers": 3}
+    assert recipe.executor.table == {"name": "processes", "workers": 3, "per_gpu": 1}
     assert recipe.params("semilocal").grid == (0.1, 0.01)
     assert recipe.params("semilocal").eps_unit == "progress"
     assert recipe.params("local").segments == 10
@@ -149,7 +149,7 @@ def test_the_same_workload_keeps_the_recipes_parameters(file: str) -> None:
 
 
 def test_another_executor_starts_from_its_own_defaults(file: str) -> None:
-    assert recipes.read(file, {"executor.name": "auto"}).executor.table == {"name": "auto", "workers": 0}
+    assert recipes.read(file, {"executor.name": "auto"}).executor.table == {"name": "auto", "workers": 0, "per_gpu": 1}
 
 
 def test_an_optimizer_counts_as_given_where_the_recipe_says_anything_about_it(file: str) -> None:
