@@ -13,9 +13,9 @@ from typing import Any, Literal, SupportsFloat
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrctl.contracts.canonical import tupled
+from lrctl.contracts.canonical import listed, tupled
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of, params_of
-from lrctl.engine.lr_control import Control, own_lrs, scales, scope_of, set_lr
+from lrctl.engine.lr_control import Control, check_lr, own_lrs, scales, scope_of, set_lr
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 
@@ -52,6 +52,7 @@ class ScheduleLR(LRScheduler):
 
     Raises:
         UsageError: the schedule is adaptive, so that it has to see the run; or the param groups' LRs have no ratio.
+        ValueError: the schedule gives an LR that is negative or not finite.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule, last_epoch: int = -1) -> None:
@@ -70,7 +71,9 @@ class ScheduleLR(LRScheduler):
         if len(self.scales) != len(self.optimizer.param_groups):  # one was added
             self.scales = scales(self.optimizer)
             keep_own_lrs(self.optimizer)
-        lr = float(self.schedule(min(self.last_epoch, getattr(self.schedule, "steps", math.inf))))
+        step = min(self.last_epoch, getattr(self.schedule, "steps", math.inf))
+        lr = float(self.schedule(step))
+        check_lr(self.schedule, step, lr)
         return [scale * lr for scale in self.scales]
 
     def state_dict(self) -> dict[str, Any]:
@@ -292,7 +295,7 @@ def named(name: str, settings: Mapping[str, Any], first: Sequence[float] = ()) -
     family = registry().get("schedule", name, "AdaptiveLR").target
     if not hasattr(family, "init"):
         raise UsageError(f"AdaptiveLR: '{name}' knows its LRs before the run; use ScheduleLR")
-    own = {key: tupled(value) for key, value in settings.items()}
+    own = {key: tupled(listed(value)) for key, value in settings.items()}
     if first and "initial_lr" in {field.name for field in fields(family)}:
         own = {"initial_lr": tuple(first) if own.get("scope") == "group" else first[0]} | own
     schedule: AdaptiveSchedule = family(**own)

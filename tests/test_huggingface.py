@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import (
@@ -213,6 +214,12 @@ def test_bounds_can_be_given_for_each_param_group(tmp_path: Path) -> None:
     trainer.train()
     assert trainer.lrs == by_hand(lambda o: GreedyLR(o, **settings), trainer.losses)
     assert any(a != b for a, b in trainer.lrs)
+
+
+def test_settings_may_be_numbers_and_arrays_of_numpy() -> None:
+    callback = AdaptiveLRCallback(patience=np.int64(1), factor=np.float32(0.5), max_lr=np.array([0.5, 0.25]))
+    plain = AdaptiveLRCallback(patience=1, factor=0.5, max_lr=[0.5, 0.25])
+    assert json.dumps(callback.arguments()) == json.dumps(plain.arguments())
 
 
 @pytest.mark.parametrize("kind", ["linear", "constant", "cosine", "reduce_lr_on_plateau", "greedy"])

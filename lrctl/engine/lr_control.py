@@ -108,10 +108,8 @@ class Control:
             least = min(each)
         if len(each) != len(self.scales):
             raise UsageError(f"{self.schedule!r}: it has {len(each)} LRs for {len(self.scales)} param groups")
-        signed = getattr(self.schedule, "signed", False)
         for lr in (mean, least):
-            if not (math.isfinite(lr) and (signed or lr >= 0)):
-                raise ValueError(f"{self.schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
+            check_lr(self.schedule, step, lr)
         self.lrs = [lr * scale for lr, scale in zip(each, self.scales, strict=True)]
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             set_lr(group, lr)
@@ -147,6 +145,11 @@ class Control:
         moved = zip(scaled(self.optimizer, self.scales), self.elements, self.direction.last, strict=True)
         for (parameter, scale), lr, u in moved:
             parameter.sub_((lr - self.base) * scale * u)
+
+
+def check_lr(schedule: Any, step: float, lr: float) -> None:
+    if not (math.isfinite(lr) and (lr >= 0 or getattr(schedule, "signed", False))):
+        raise ValueError(f"{schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
 
 
 def scales(optimizer: torch.optim.Optimizer, scope: Scope = "global") -> list[float]:
