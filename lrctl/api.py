@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrctl.contracts.canonical import listed
 from lrctl.engine import run
 from lrctl.engine.executors import Executors
 from lrctl.planning.estimate import check_memory
@@ -37,7 +38,8 @@ def search(
     Args:
         strategy: a registered strategy's name, such as `semilocal`.
         recipe: a bundled recipe's name, or a TOML file; by default that of the run that is worked on, else quickstart.
-        settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`.
+        settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`; numbers and
+            arrays of numpy are taken as what they hold.
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
         fresh: start over, whatever the store holds.
@@ -49,7 +51,7 @@ def search(
         JobFailedError: a job failed on every attempt.
     """
     store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
-    recipe, settings = settle(registry().get("strategy", strategy), recipe, settings or {}, store)
+    recipe, settings = settle(registry().get("strategy", strategy), recipe, listed(settings or {}), store)
     checked = recipes.read(recipe, settings, allow_code=allow_code)
     kept = executors()
     check = partial(check_memory, store=store, kept=kept)

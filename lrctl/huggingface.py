@@ -16,9 +16,8 @@ from transformers.trainer_callback import ExportableState, TrainerCallback
 
 from lrctl.contracts.canonical import listed
 from lrctl.contracts.schedule import params_of
-from lrctl.engine.lr_control import set_lr
 from lrctl.errors import UsageError, unknown
-from lrctl.lr_scheduler import AdaptiveLR
+from lrctl.lr_scheduler import AdaptiveLR, first_lrs
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import build_schedule
 
@@ -126,12 +125,9 @@ class AdaptiveLRCallback(TrainerCallback, ExportableState):
 
     def start(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """The LR to start from, where the settings do not give it and the schedule wants it."""
-        # The Trainer's own schedule, a warmup say, has changed the LRs already.
-        first = [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
-        for group, lr in zip(optimizer.param_groups, first, strict=True):
-            set_lr(group, lr)
         if "initial_lr" in self.settings or "initial_lr" not in {f.name for f in fields(self.family)}:
             return {}
+        first = first_lrs(optimizer)
         by_group = len(set(first)) > 1 or any(isinstance(value, list) for value in self.settings.values())
         return {"initial_lr": first if by_group else first[0]}
 

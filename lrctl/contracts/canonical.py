@@ -29,5 +29,9 @@ def finite(value: Any) -> Any:
 
 
 def listed(value: Any) -> Any:
-    """`value` with every tuple turned into a list, as JSON has it."""
+    """`value` as JSON has it: every tuple and array a list, the numbers of numpy and torch as Python's."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {name: listed(item) for name, item in value.items()}
     return [listed(item) for item in value] if isinstance(value, list | tuple) else value

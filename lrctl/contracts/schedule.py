@@ -89,7 +89,7 @@ class UpdateContext(Protocol):
         """The gradient times the direction u of the update before: <g_t, u_(t-1)>, where update t moves by -lr u_t.
 
         It is minus the derivative of this loss with respect to the LR of the update before, and so times the group's
-        `lr_scale` where it has one. Decoupled weight decay is no part of u; u is 0 before the first update, and a
+        scale. Decoupled weight decay is no part of u; u is 0 before the first update, and a
         product that is not finite counts as 0.
 
         Returns:
@@ -101,7 +101,7 @@ class UpdateContext(Protocol):
         """
 
     def slope(self) -> float:
-        """How fast the loss falls at first along the gradient step: ||g||^2, by `lr_scale` where groups have one."""
+        """How fast the loss falls at first along the gradient step: ||g||^2, each group's part times its scale."""
 
     def loss_at(self, lr: float) -> float:
         """The loss of the same batch after a gradient step with this LR: f(theta - lr g). Costs a forward pass.

@@ -29,10 +29,9 @@ class Control:
         base: the LR that such a schedule begins with. The param groups keep it, see `spread`.
     """
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, schedule: Schedule | AdaptiveSchedule, scales: Sequence[float]
-    ) -> None:
-        self.optimizer, self.schedule, self.scales = optimizer, schedule, scales
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule | AdaptiveSchedule) -> None:
+        self.optimizer, self.schedule = optimizer, schedule
+        self.scales: Sequence[float] = scales(optimizer, scope_of(schedule))
         # Asked once: to ask it of a protocol at every step is slow.
         self.adaptive = schedule if isinstance(schedule, AdaptiveSchedule) else None
         self.probing = schedule if isinstance(schedule, Probing) else None
@@ -114,10 +113,8 @@ class Control:
             )
         if len(each) != len(self.scales):
             raise UsageError(f"{self.schedule!r}: it has {len(each)} LRs for {len(self.scales)} param groups")
-        signed = getattr(self.schedule, "signed", False)
         for lr in (mean, least):
-            if not (math.isfinite(lr) and (signed or lr >= 0)):
-                raise ValueError(f"{self.schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
+            check_lr(self.schedule, step, lr)
         self.lrs = [lr * scale for lr, scale in zip(each, self.scales, strict=True)]
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             set_lr(group, lr)
@@ -161,34 +158,48 @@ class Control:
             parameter.sub_((lr - self.base) * scale * u)
 
 
-def scales(optimizer: torch.optim.Optimizer) -> list[float]:
+def check_lr(schedule: Any, step: float, lr: float) -> None:
+    if not (math.isfinite(lr) and (lr >= 0 or getattr(schedule, "signed", False))):
+        raise ValueError(f"{schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
+
+
+def scales(optimizer: torch.optim.Optimizer, scope: Scope = "global") -> list[float]:
     """What a schedule's LR is multiplied by for each param group: one rule for searches, schedulers and exports.
 
-    It is a group's `lr_scale` if it has one, else its own LR over the first group's. Where a scheduler has moved the
-    LRs, `initial_lr` tells a group's own.
+    It is a group's `lr_scale` if it has one, else its own LR over the first group's; else 1 for a schedule that has an
+    LR for each group, and so says their ratio itself.
 
     Raises:
         UsageError: a group has no LR, or its scale is negative or not finite.
     """
-    groups = optimizer.param_groups
-    own = [group.get("initial_lr", group["lr"]) for group in groups]
-    if any(lr is None for lr in own):
-        raise UsageError(f"optimizer {type(optimizer).__name__}: it has no LR and sets its own; make it with an lr")
-    found = [scale_of(group, float(lr), float(own[0])) for group, lr in zip(groups, own, strict=True)]
-    for number, scale in enumerate(found):
+    own = own_lrs(optimizer)
+    found = [scale_of(group, lr, own[0], scope) for group, lr in zip(optimizer.param_groups, own, strict=True)]
+    for number, (group, scale) in enumerate(zip(optimizer.param_groups, found, strict=True)):
         if not 0 <= scale < math.inf:
-            raise UsageError(
-                f"optimizer {type(optimizer).__name__}: param group {number} has LR {float(own[number]):g} and the "
-                f"first {float(own[0]):g}, so that the schedule's LR cannot be scaled by their ratio; give the group "
-                "an lr_scale, finite and at least 0"
+            wrong = (
+                f"lr_scale {group['lr_scale']!r}; it must be a number, finite and at least 0"
+                if "lr_scale" in group
+                else f"LR {own[number]:g} and the first {own[0]:g}, so that the schedule's LR cannot be scaled by "
+                "their ratio; give the group an lr_scale, finite and at least 0"
             )
+            raise UsageError(f"optimizer {type(optimizer).__name__}: param group {number} has {wrong}")
     return found
 
 
-def scale_of(group: Mapping[str, Any], lr: float, first: float) -> float:
+def own_lrs(optimizer: torch.optim.Optimizer) -> list[float]:
+    """The LRs that param groups were made with; where a scheduler has moved them, `initial_lr` tells."""
+    own: list[Any] = [group.get("initial_lr", group.get("lr")) for group in optimizer.param_groups]
+    if any(lr is None for lr in own):
+        raise UsageError(f"optimizer {type(optimizer).__name__}: it has no LR and sets its own; make it with an lr")
+    return [float(lr) for lr in own]
+
+
+def scale_of(group: Mapping[str, Any], lr: float, first: float, scope: Scope) -> float:
     if "lr_scale" in group:
-        return float(group["lr_scale"])
-    return 1.0 if lr == first else lr / first if first else math.inf
+        return float(group["lr_scale"]) if isinstance(group["lr_scale"], SupportsFloat) else math.nan
+    if lr == first or scope == "group":
+        return 1.0
+    return lr / first if 0 < first < math.inf else math.inf
 
 
 def scope_of(schedule: Any) -> Scope:

@@ -20,7 +20,7 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.workload import Workload
 from lrctl.engine import optimizers
 from lrctl.engine.early_stopping import PartialMean
-from lrctl.engine.lr_control import Control, scales
+from lrctl.engine.lr_control import Control
 from lrctl.engine.passes import Passes
 from lrctl.errors import UsageError
 
@@ -77,7 +77,7 @@ class Training:
         self.passes = Passes(workload, spec)
         self.model = self.passes.model
         self.optimizer = optimizers.build(workload, self.model, spec.optimizer)
-        self.control = Control(self.optimizer, job.schedule, scales(self.optimizer))
+        self.control = Control(self.optimizer, job.schedule)
         if spec.compile:
             self.model.compile()  # in place: the names in its state stay
         self.losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=self.passes.device)

@@ -13,7 +13,8 @@ from textwrap import dedent, fill, indent
 from types import FunctionType, ModuleType
 from typing import Any
 
-RESERVED = ("lr", "LRS", "TABLE", "LambdaLR", "Scheduler", "make_scheduler", "configure", "schedule", "np", "jnp")
+FRAMEWORKS = ("LRScheduler", "Scheduler", "scales", "make_scheduler", "configure", "schedule", "np", "jnp")
+RESERVED = ("lr", "LRS", "TABLE", *FRAMEWORKS)
 """Names that a formula may not have: exports define them."""
 
 WIDTH = 100

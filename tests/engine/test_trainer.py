@@ -207,48 +207,14 @@ def test_the_lrs_recorded_are_the_ones_used_and_lr_scale_is_honoured() -> None:
     assert first.lrs == [lrs[0] for lrs in made[0].used]
 
 
-GROUPS: dict[str, tuple[list[dict[str, float]], list[float]]] = {
-    "alike": ([{}, {}], [1.0, 1.0]),
-    "their own LRs": ([{"lr": 1e-3}, {"lr": 1e-4}, {"lr": 0.0}], [1.0, 0.1, 0.0]),
-    "the first is the unit": ([{"lr": 0.5}, {"lr": 1.0}], [1.0, 2.0]),
-    "lr_scale comes first": ([{"lr": 1e-3}, {"lr": 1e-4, "lr_scale": 0.5}, {"lr": 2e-3}], [1.0, 0.5, 2.0]),
-    "all at 0": ([{"lr": 0.0}, {"lr": 0.0}], [1.0, 1.0]),
-    "moved by a scheduler": ([{"lr": 0.0, "initial_lr": 2.0}, {"lr": 0.0, "initial_lr": 1.0}], [1.0, 0.5]),
-}
-
-
-def grouped(groups: Sequence[Mapping[str, float]]) -> torch.optim.Optimizer:
-    return torch.optim.SGD([{"params": [torch.nn.Parameter(torch.ones(1))], **group} for group in groups], lr=1.0)
-
-
-@pytest.mark.parametrize(("groups", "expected"), GROUPS.values(), ids=GROUPS)
-def test_a_group_is_scaled_by_lr_scale_else_by_its_own_lr_over_the_first(
-    groups: list[dict[str, float]], expected: list[float]
-) -> None:
-    assert scales(grouped(groups)) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("groups", "said"),
-    [
-        (
-            [{"lr": 0.0}, {"lr": 0.1}],
-            r"optimizer SGD: param group 1 has LR 0.1 and the first 0, so that the schedule's",
-        ),
-        (
-            [{}, {"lr_scale": -1.0}],
-            r"optimizer SGD: param group 1 .* give the group an lr_scale",
-        ),
-        ([{}, {"lr_scale": math.nan}], r"optimizer SGD: param group 1 "),
-    ],
-)
-def test_groups_that_no_lr_can_be_scaled_for_are_refused(groups: list[dict[str, float]], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        scales(grouped(groups))
+def test_a_group_that_a_scheduler_has_moved_is_scaled_by_the_lr_that_it_was_made_with() -> None:
+    parameters = [torch.nn.Parameter(torch.ones(1)) for _ in range(2)]
+    moved = torch.optim.SGD([{"params": [p], "lr": 0.0, "initial_lr": 2.0 - i} for i, p in enumerate(parameters)])
+    assert scales(moved) == [1.0, 0.5]
 
 
 def test_an_optimizer_without_an_lr_is_refused() -> None:
-    optimizer = grouped([{}])
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
     optimizer.param_groups[0]["lr"] = None  # as a relative-step Adafactor
     with pytest.raises(UsageError, match=r"optimizer SGD: it has no LR and sets its own; make it with an lr"):
         scales(optimizer)
