@@ -32,7 +32,7 @@ class TrainSpec:
     Attributes:
         workload: a registered workload's name, or `file.py:Class`.
         workload_params: its parameters that are not at their defaults, JSON values.
-        content: digest of what the parameters do not name: the data, the source of `file.py`.
+        content: digest of what the parameters do not name: the data, and code that is not lrctl's.
         optimizer: its settings; None where the workload brings its own.
         device: as torch names it; only its type (`cpu`, `cuda`) enters the key.
         micro_batches: pieces that each batch is cut into; their gradients add up to the batch's.
