@@ -40,7 +40,7 @@ def search(
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
         fresh: start over, whatever the store holds.
-        allow_code: let a recipe name Python outside its own folder.
+        allow_code: run the `file.py:Class` that the recipe names. One among the settings needs no leave.
 
     Raises:
         UsageError: the recipe, a setting or the workload cannot be used.
@@ -48,8 +48,8 @@ def search(
         JobFailedError: a job failed on every attempt.
     """
     store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
-    recipe, settings = settle(registry().get("strategy", strategy), recipe, settings or {}, store)
-    checked = recipes.read(recipe, settings, allow_code=allow_code)
+    recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, settings or {}, store)
+    checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
     result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=executors())
     return Store(store).document(result)
 

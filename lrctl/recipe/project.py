@@ -175,9 +175,10 @@ def swap(out: Mapping[str, ModuleType], into: Mapping[str, ModuleType]) -> None:
 
 def own_modules() -> dict[str, ModuleType]:
     """The user's own modules among those that Python has: source that nobody installed, and no plugin's."""
-    aside, modules = never_own(), dict(sys.modules)
-    own = {name for name in modules if "." not in name and name not in aside and is_own(modules[name])}
-    return {name: module for name, module in modules.items() if name.partition(".")[0] in own}
+    aside = never_own()
+    own = {name: module for name, module in dict(sys.modules).items() if is_own(module)}
+    # Modules that an installed package makes up, with files elsewhere, are its own.
+    return {name: own[name] for name in own if (top := name.partition(".")[0]) in own and top not in aside}
 
 
 def is_own(module: ModuleType) -> bool:

@@ -153,9 +153,9 @@ def test_a_file_of_the_name_of_another_module_hides_it_from_nobody(tmp_path: Pat
     for name in ("random", "lrctl", "numpy", "my-model", "1st"):
         source = "from lrctl.contracts.workload import drawn\nseen = list"
         workload = written(tmp_path / name, {name: NET.format(source)})
-        before = sys.modules.get(name)
+        before = dict(sys.modules)
         assert type(load(workload)).__name__ == "Net"
-        assert sys.modules.get(name) is before
+        assert dict(sys.modules) == before
 
 
 RELATIVE = {
