@@ -129,7 +129,12 @@ def params_of(schedule: object) -> dict[str, Any]:
 
 def family_of(schedule: object) -> str:
     """The full name of a schedule's class."""
-    return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
+    return family_name(type(schedule))
+
+
+def family_name(family: type) -> str:
+    """The full name of a class of schedules."""
+    return f"{family.__module__}.{family.__qualname__}"
 
 
 def build_schedule(family: Any, params: Mapping[str, Any]) -> Any:

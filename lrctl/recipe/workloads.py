@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from lrctl.contracts import params as fields
+from lrctl.contracts.canonical import digest
 from lrctl.contracts.workload import Prepared, Workload
 from lrctl.errors import UsageError, unknown
+from lrctl.recipe.plugin_code import code_of
 from lrctl.recipe.project import Project, project_of, project_with, running
 from lrctl.registry.registry import registry
 
@@ -94,12 +96,15 @@ def line_of(error: BaseException, path: Path) -> int | str:
 
 
 def content_digest(name: str, workload: Workload) -> str:
-    """Digest of what a workload's parameters do not name: the user's code, and the data, which is made ready."""
+    """Digest of what a workload's parameters do not name: foreign code, and the data, which is made ready."""
     with running(workload):
         return source_digest(name, workload) + (workload.prepare() if isinstance(workload, Prepared) else "")
 
 
 def source_digest(name: str, workload: Workload) -> str:
-    """Digest of the code behind `file.py:Class`; empty for a registered workload."""
-    project = project_with(workload) if is_code(name) else None
-    return project.digest if project else ""
+    """Digest of the code of the user's or of a plugin's that is behind a workload; empty for lrctl's own."""
+    if is_code(name):
+        project = project_with(workload)
+        return project.digest if project else ""
+    code = code_of(registry().get("workload", name))
+    return digest(code) if code else ""
