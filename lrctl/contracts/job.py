@@ -38,7 +38,7 @@ class TrainSpec:
         micro_batches: pieces that each batch is cut into; their gradients add up to the batch's.
         compile: whether the model is compiled.
         tf32: whether matrix products of float32 on CUDA are done in TensorFloat-32; nothing elsewhere.
-        families: code by name of the schedule families that are not lrctl's; that of a job enters its key.
+        families: code of third-party families whose schedules see the run, by name; a job's enters its key.
         run: the run these jobs are trained for, recorded with each.
     """
 

@@ -128,12 +128,8 @@ def params_of(schedule: object) -> dict[str, Any]:
 
 
 def family_of(schedule: object) -> str:
-    """The full name of a schedule's class."""
-    return family_name(type(schedule))
-
-
-def family_name(family: type) -> str:
-    """The full name of a class of schedules."""
+    """The full name of a schedule's class, or of a class of schedules."""
+    family = schedule if isinstance(schedule, type) else type(schedule)
     return f"{family.__module__}.{family.__qualname__}"
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from lrctl.contracts.schedule import family_name
+from lrctl.contracts.schedule import AdaptiveSchedule, family_of
+from lrctl.errors import UsageError
 from lrctl.recipe.sources import source_of
 from lrctl.registry.registry import Part, registry
 
@@ -32,8 +34,11 @@ def source_digest(module: ModuleType) -> str:
 
 
 def family_code() -> dict[str, str]:
-    """The code of third-party schedule families: it decides LRs of schedules that see the run."""
-    parts = {
-        part: code_of(part) for part in registry().load("schedule").values() if registry().package(part) is not None
-    }
-    return {family_name(part.target): code for part, code in parts.items()}
+    """The code of third-party families whose schedules see the run: it decides their LRs, which no key can hold."""
+    found: dict[str, str] = {}
+    for part in [each for each in registry().load("schedule").values() if registry().package(each) is not None]:
+        with suppress(UsageError):  # a broken plugin is set aside
+            family: type = registry().get("schedule", part.name).target
+            if issubclass(family, AdaptiveSchedule):
+                found[family_of(family)] = code_of(part)
+    return found

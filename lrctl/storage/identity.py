@@ -25,7 +25,7 @@ class RunIdentity:
         device: the type of device; None where nothing was trained.
         content: digest of the data and of the user's code; None where nothing was trained.
         workload: its `name` and parameters; that of `file.py:Class` without the path.
-        plugins: the code of the strategy and of the schedule families that are not lrctl's own; left out if empty.
+        plugins: third-party code: that of the strategy, and of families whose schedules see the run; left out if empty.
     """
 
     command: str

@@ -173,3 +173,11 @@ def test_a_schedule_that_sees_the_run_and_changed_is_trained_anew(install: Insta
 
 def test_the_code_of_lrctl_s_own_parts_is_told_by_the_numerics_version() -> None:
     assert {code_of(part) for kind in KINDS for part in registry().of(kind)} == {""}
+
+
+def test_a_family_that_cannot_be_used_is_a_warning_of_a_search_that_does_not_need_it(
+    install: Install, lrctl: Lrctl
+) -> None:
+    install("1.0", "register(Halving,", "register('lrctl_well.nowhere:Halving',")
+    done = lrctl(*LOCAL)
+    assert (done.code, "plugin lrctl_well.plugin is not used: ModuleNotFoundError" in done.err) == (0, True)
