@@ -143,8 +143,8 @@ def project_of(path: Path) -> Project:
 def placed(path: Path) -> Project:
     """A file as a module: of the packages that it lies in, or takes itself to lie in by its relative imports."""
     depth, folder = relative_depth(path.read_bytes()), path.parent
-    parts = [] if path.stem == "__init__" else [path.stem]
-    while folder.name and ((folder / "__init__.py").is_file() or depth >= max(len(parts), 1)):
+    parts = [] if path.stem == "__init__" else [path.stem.replace(".", "_")]
+    while is_package(folder, needed=depth >= max(len(parts), 1)):
         parts.insert(0, folder.name)
         folder = folder.parent
     if len(parts) == 1 and parts[0] in never_own() | sys.stdlib_module_names:
@@ -154,6 +154,11 @@ def placed(path: Path) -> Project:
             f"{path}: its package has the name of {parts[0]}, which lrctl needs; rename {folder / parts[0]}"
         )
     return Project(path, ".".join(parts), folder)
+
+
+def is_package(folder: Path, *, needed: bool) -> bool:
+    """Whether a folder is one, or is needed as one and can be; a name with a dot in it would be two names."""
+    return folder.name != "" and "." not in folder.name and (needed or (folder / "__init__.py").is_file())
 
 
 def running(workload: object) -> AbstractContextManager[None]:

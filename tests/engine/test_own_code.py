@@ -120,3 +120,41 @@ def test_a_search_from_a_notebook_runs_a_module_as_it_is_after_an_edit(executor:
     assert search(fresh=True)["test_loss"] > 2 * first["test_loss"]
     edited(1.0)
     assert settled(search(fresh=True)) == settled(first)
+
+
+PACKAGE = {
+    "__init__": "",
+    "data": """
+import torch
+
+class Data(torch.utils.data.Dataset):
+    def __len__(self): return 16
+    def __getitem__(self, i): return torch.full((1,), float(i % 3))
+""",
+    "net": """
+import torch
+from .data import Data
+
+class Net:
+    def __init__(self, seed, start):
+        loader = torch.utils.data.DataLoader(Data(), 4, num_workers=1, multiprocessing_context=start, collate_fn=pile)
+        self.batches = list(loader)
+    def model(self): return torch.nn.Linear(1, 1)
+    def batch(self, step): return self.batches[step % 4]
+    def loss(self, model, batch): return (model(batch) - 1).square().mean()
+    def evaluate(self, model, split): return {"loss": float(self.loss(model, self.batch(0)))}
+
+def pile(rows): return torch.stack(rows)
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("start", "executor"), [("spawn", "serial"), ("forkserver", "processes")])
+def test_the_workers_of_a_data_loader_know_the_user_s_classes(start: str, executor: str, lrctl: Lrctl) -> None:
+    Path("pkg").mkdir()
+    for name, source in PACKAGE.items():
+        Path("pkg", f"{name}.py").write_text(source)
+    own = ["--workload", "pkg/net.py:Net", "--set", f"workload.start={start}", "--executor", executor]
+    done = lrctl(*LOCAL, *own)
+    assert (done.code, done.err) == (0, "")

@@ -150,7 +150,7 @@ def test_a_module_that_changes_before_it_is_first_used_is_refused(tmp_path: Path
 
 
 def test_a_file_of_the_name_of_another_module_hides_it_from_nobody(tmp_path: Path) -> None:
-    for name in ("random", "lrctl", "numpy", "my-model", "1st"):
+    for name in ("random", "lrctl", "numpy", "my-model", "1st", "net.v2"):
         source = "from lrctl.contracts.workload import drawn\nseen = list"
         workload = written(tmp_path / name, {name: NET.format(source)})
         before = dict(sys.modules)
@@ -182,6 +182,20 @@ def test_imports_of_packages_work(sources: dict[str, str], tmp_path: Path) -> No
     written(tmp_path, {name: source.replace("5", "6") for name, source in sources.items()})
     assert load(workload).seen == 6
     assert digest(workload) != before
+
+
+def test_a_folder_that_cannot_be_a_package_is_none(tmp_path: Path) -> None:
+    sources = {
+        "v1.2/__init__": "",
+        "v1.2/train": "def seen(): return 5",
+        "v1.2/net": NET.format("from train import seen"),
+    }
+    assert load(written(tmp_path, sources)).seen == 5
+    relative = written(tmp_path, {"v1.2/net": NET.format("from .train import seen")})
+    with pytest.raises(
+        UsageError, match=r"net\.py, line 1: ImportError: attempted relative import with no known parent"
+    ):
+        load(relative)
 
 
 def test_a_package_that_hides_lrctl_is_refused_in_one_sentence(tmp_path: Path) -> None:
