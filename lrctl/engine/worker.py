@@ -95,7 +95,7 @@ def built(name: str, params: str, seed: int, content: str, checked: bool) -> Wor
     found = loading.content_digest(name, workload)  # makes the data ready
     if found != content if checked else not content.startswith(loading.source_digest(name, workload)):
         raise UsageError(
-            f"workload {name}: its data or file changed while the search runs; give the same command again"
+            f"workload {name}: its data or code changed while the search runs; give the same command again"
         )
     return workload
 

@@ -26,7 +26,7 @@ from lrctl.recipe.sources import LRCTL, Source, installed, relative_depth, sourc
 from lrctl.registry.registry import registry
 
 LOADED: deque[Project] = deque(maxlen=8)
-"""The projects that were loaded last, the newest first; a file that was changed is another project."""
+"""The projects that were asked for last, the newest first; a file that was changed is another project."""
 
 
 @dataclass(eq=False)
@@ -133,6 +133,8 @@ def project_of(path: Path) -> Project:
     """The project of a file, loaded if it was not yet, or its source has changed. Raises whatever running it raises."""
     known = next((each for each in LOADED if each.path == path), None)
     if known and known.is_current():
+        LOADED.remove(known)
+        LOADED.appendleft(known)
         return known
     project = placed(path)
     project.load()

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, distributions, version
 from itertools import accumulate
 from pathlib import Path
@@ -59,12 +59,14 @@ def file_digest(path: Path) -> str:
 
 def reached(files: Mapping[str, Path]) -> tuple[dict[str, Path], set[str]]:
     """These modules and all that they import: files by module name, and top-level names of what is installed."""
-    found, outside, waiting = dict(files), set[str](), list(files)
+    found, outside, waiting, asked = dict(files), set[str](), list(files), set[str]()
     tops = {name.partition(".")[0] for name in files}
     while waiting:
         name = waiting.pop()
         package = name if found[name].name == "__init__.py" else name.rpartition(".")[0]
-        for imported in imports(found[name].read_bytes(), package):
+        new = imports(found[name].read_bytes(), package) - asked
+        asked |= new
+        for imported in new:
             own = dict(located(imported, tops))
             waiting += own.keys() - found.keys()
             found = found | {name: path for name, path in own.items() if name not in found}
@@ -72,7 +74,8 @@ def reached(files: Mapping[str, Path]) -> tuple[dict[str, Path], set[str]]:
     return found, outside - {"", LRCTL, *sys.stdlib_module_names}
 
 
-def imports(source: bytes, package: str) -> set[str]:
+@lru_cache(maxsize=1024)
+def imports(source: bytes, package: str) -> frozenset[str]:
     """Full names of all that a module's source imports, wherever in it."""
     names: set[str] = set()
     for node in ast.walk(parsed(source)):
@@ -82,7 +85,7 @@ def imports(source: bytes, package: str) -> set[str]:
             around = package.split(".")[: 1 - node.level or None] if node.level else []
             base = ".".join(filter(None, [*around, node.module]))
             names |= {base} | {f"{base}.{alias.name}".lstrip(".") for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def relative_depth(source: bytes) -> int:
