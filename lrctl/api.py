@@ -43,7 +43,7 @@ def search(
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
         fresh: start over, whatever the store holds.
-        allow_code: let a recipe name Python outside its own folder.
+        allow_code: run the `file.py:Class` that the recipe names. One among the settings needs no leave.
 
     Raises:
         UsageError: the recipe, a setting or the workload cannot be used, or its jobs do not fit side by side on a GPU.
@@ -51,8 +51,8 @@ def search(
         JobFailedError: a job failed on every attempt.
     """
     store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
-    recipe, settings = settle(registry().get("strategy", strategy), recipe, listed(settings or {}), store)
-    checked = recipes.read(recipe, settings, allow_code=allow_code)
+    recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, listed(settings or {}), store)
+    checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
     kept = executors()
     check = partial(check_memory, store=store, kept=kept)
     result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=kept, check=check)

@@ -57,6 +57,6 @@ def shared_options() -> list[inspect.Parameter]:
         option("dry_run", bool, "Print jobs, steps, disk and estimated time; train nothing.", False, "--dry-run"),
         option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),
         option("quiet", bool, "Show no progress.", False, "--quiet"),
-        option("allow_code", bool, "Let a recipe name Python outside its folder.", False, "--allow-code"),
+        option("allow_code", bool, "Run the Python file that the recipe names.", False, "--allow-code"),
         option("debug", bool, "Show the traceback of an error.", False, "--debug"),
     ]

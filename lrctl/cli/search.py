@@ -47,8 +47,8 @@ def search_function(part: Part) -> Callable[..., None]:
         overrides = dict(recipes.parse_setting(text) for text in options["settings"] or [])
         overrides |= {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] is not None}
         overrides |= given(part, options)
-        name, overrides = settle(part, options["recipe"], overrides, options["store"])
-        recipe = recipes.read(name, overrides, allow_code=options["allow_code"])
+        name, overrides, stored = settle(part, options["recipe"], overrides, options["store"])
+        recipe = recipes.read(name, overrides, allow_code=options["allow_code"], stored=stored)
         if not name and not options["quiet"]:
             default = find(recipes.DEFAULT)
             typer.echo(f"recipe: {recipes.DEFAULT} ({default}); --recipe takes another", err=True)

@@ -127,5 +127,6 @@ def params_of(schedule: object) -> dict[str, Any]:
 
 
 def family_of(schedule: object) -> str:
-    """The full name of a schedule's class."""
-    return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
+    """The full name of a schedule's class, or of a class of schedules."""
+    family = schedule if isinstance(schedule, type) else type(schedule)
+    return f"{family.__module__}.{family.__qualname__}"

@@ -21,6 +21,7 @@ from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.workload import Workload
 from lrctl.errors import CheckpointError, LrctlError, ReproducibilityError, UsageError
 from lrctl.recipe import workloads as loading
+from lrctl.recipe.project import running
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.has_checkpoint(key)):
         return known
     workload = workload_of(spec, checked=own_seed)
-    with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+    with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
         if job.first_look and loading.is_code(spec.workload):
             check_purity(workload, spec)
         trained = train(workload, spec, job, parent_state(store, job))
@@ -98,16 +99,16 @@ def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload:
     may be another.
     """
     params = canonical_json(dict(spec.workload_params))
-    return built(spec.workload, params, spec.seed, spec.content if checked else None)
+    return built(spec.workload, params, spec.seed, spec.content, checked)
 
 
 @lru_cache(maxsize=2)
-def built(name: str, params: str, seed: int, content: str | None) -> Workload:
+def built(name: str, params: str, seed: int, content: str, checked: bool) -> Workload:
     workload = loading.load_workload(name, json.loads(params), seed)
     found = loading.content_digest(name, workload)  # makes the data ready
-    if content not in (None, found):
+    if found != content if checked else not content.startswith(loading.source_digest(name, workload)):
         raise UsageError(
-            f"workload {name}: its data or file changed while the search runs; give the same command again"
+            f"workload {name}: its data or code changed while the search runs; give the same command again"
         )
     return workload
 

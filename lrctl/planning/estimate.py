@@ -19,6 +19,7 @@ from lrctl.engine.prepare import load, resolve_device, spec_of
 from lrctl.engine.session import SPLITS
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl.planning.sharing import shortage
+from lrctl.recipe.project import running
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import content_digest, origin
 from lrctl.registry.registry import registry
@@ -68,12 +69,17 @@ def rehearse(recipe: Recipe) -> Rehearsed:
     workload = None
     try:
         workload = load(recipe)
-        if isinstance(workload, StandIn) and not workload.ready():
+        if isinstance(workload, StandIn) and not is_ready(workload):
             return Rehearsed(spec_of(recipe, workload, ""), workload, stand_in=True)
         content = content_digest(recipe.workload.name, workload)
     except MissingError as error:
         return Rehearsed(spec_of(recipe, workload, ""), None, missing=str(error))
     return Rehearsed(spec_of(recipe, workload, content), workload)
+
+
+def is_ready(workload: StandIn) -> bool:
+    with running(workload):
+        return workload.ready()
 
 
 @dataclass(slots=True)
@@ -211,7 +217,8 @@ def costs(
     try:
         if (workload := rehearsed.workload) is None:
             raise MissingError(rehearsed.missing)
-        found["data_bytes"] = workload.prepared_bytes() if isinstance(workload, StandIn) else 0
+        with running(workload):
+            found["data_bytes"] = workload.prepared_bytes() if isinstance(workload, StandIn) else 0
         measured = probe(rehearsed, scored=any(job.score_batches for job in rehearsal.jobs.values()))
     except MissingError as error:
         return found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
@@ -250,7 +257,7 @@ def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
     spec, workload = rehearsed.spec, rehearsed.workload
     assert workload is not None
     try:
-        with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+        with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
             return measure(workload, spec, stand_in=rehearsed.stand_in, scored=scored, splits=SPLITS)
     except LrctlError:
         raise

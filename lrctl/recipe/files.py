@@ -22,12 +22,13 @@ NAMES = ("workload.name", "executor.name", "optimizer.name")
 class Layer:
     """The tables of one recipe, without those of the recipe it extends.
 
-    `refused` tells why the `file.py:Class` it names may not be run, if so; None where it names no workload.
+    `code` is the `file.py:Class` that it names, with its full path; empty where its workload is a registered one, and
+    None where it names none.
     """
 
     source: str
     tables: dict[str, Any]
-    refused: str | None
+    code: str | None
 
 
 def layers(name: str) -> list[Layer]:
@@ -41,7 +42,7 @@ def layers(name: str) -> list[Layer]:
         tables = parse(path)
         base = tables.pop("extends", None)
         tables.pop("paper", None)  # what a paper prints: see lrctl/papers/reproduce.py
-        found.append(Layer(source, tables, confine(tables.get("workload", {}), path.parent, source)))
+        found.append(Layer(source, tables, code_in(tables.get("workload"), path.parent)))
         if base is None:
             return found[::-1]
         path, source = extended(base, path.parent, source), str(base)
@@ -156,19 +157,13 @@ def hint(name: str, first: str = "") -> str:
     return f"{first}choose from: {', '.join(sorted(overview))}"
 
 
-def confine(table: Any, folder: Path, source: str) -> str | None:
-    """Resolve a recipe's `file.py:Class` against the recipe's folder: a `Layer.refused`."""
+def code_in(table: Any, folder: Path) -> str | None:
+    """A `Layer.code`; the file in a recipe's table is resolved against the recipe's folder."""
     if not isinstance(table, dict) or "name" not in table:
         return None
     name = table["name"]
     if not isinstance(name, str) or not is_code(name):
         return ""
     file, _, cls = name.rpartition(":")
-    path = (folder / file).resolve()
-    table["name"] = f"{path}:{cls}"
-    if path.is_relative_to(folder.resolve()):
-        return ""
-    return (
-        f"{source}: workload.name: {file} is outside the recipe's folder; "
-        f"move it there, name it yourself with --workload {path}:{cls}, or give --allow-code if you trust the recipe"
-    )
+    table["name"] = f"{(folder / file).resolve()}:{cls}"
+    return str(table["name"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,8 +23,20 @@ DEFAULT = "quickstart"
 TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
 
 
-def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *, allow_code: bool = False) -> Recipe:
+def read(
+    name: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    allow_code: bool = False,
+    stored: bool = False,
+) -> Recipe:
     """The recipe of that name or file (default: quickstart), with overrides by dotted key, checked.
+
+    Args:
+        name: of a bundled recipe, or a TOML file.
+        overrides: what the user named, so that code among it may run.
+        allow_code: whether the user trusts code that the recipe names.
+        stored: whether the file is a run's in a store, which never names code that runs.
 
     Raises:
         UsageError: there is no such recipe, it is not TOML, or a table, key or value in it is not allowed.
@@ -34,13 +47,21 @@ def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *,
         if tables:
             check(tables, source)  # so that a mistake is told of the file that it is in
         tables, source = merge(layer.tables, tables), layer.source
-        refused = refused if layer.refused is None else layer.refused
-    if allow_code or "workload.name" in (overrides or {}):
+        if layer.code is not None:
+            refused = layer.code and refusal(name if stored else source, layer.code, stored)
+    if (allow_code and not stored) or "workload.name" in (overrides or {}):
         refused = ""
     # Names first: another workload or executor starts from its own defaults.
     for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] not in NAMES):
         assign(tables, key, from_here(value) if key == "workload.name" else value)
     return replace(check(tables, source), refused=refused)
+
+
+def refusal(source: str | None, code: str, stored: bool) -> str:
+    """Why code that nobody named is not run, and what to do."""
+    named = f"{source}: workload.name: {code} is Python code, and {'a store' if stored else 'a recipe'} runs none; "
+    trusted = "" if stored else ", or give --allow-code (allow_code=True in Python)"
+    return f"{named}if you trust it, name it yourself with --workload {shlex.quote(code)}{trusted}"
 
 
 def check(tables: Mapping[str, Any], source: str) -> Recipe:

@@ -7,7 +7,7 @@ import re
 import warnings
 from dataclasses import dataclass, field, is_dataclass
 from functools import cache, cached_property, partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 import pluggy
@@ -106,7 +106,7 @@ def dataclass_type(found: Any) -> bool:
 
 @dataclass(slots=True)
 class Registry:
-    """All parts by kind and name, and the plugins that are broken with the reason.
+    """All parts by kind and name, the packages of plugins, and the plugins that are broken with the reason.
 
     A kind's registration hooks are called when the kind is first asked for: `lrctl --help` needs strategies only.
     """
@@ -114,6 +114,12 @@ class Registry:
     manager: pluggy.PluginManager
     parts: dict[str, dict[str, Part]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    packages: dict[str, Distribution | None] = field(default_factory=dict)
+
+    def package(self, part: Part) -> str | None:
+        """Name and version of the package that a part comes from: None for lrctl's own, empty where nothing tells."""
+        package = self.packages.get(part.plugin)
+        return "" if package is None else name_and_version(package)
 
     def get(self, kind: str, name: str, where: str = "") -> Part:
         """The part of that kind and name.
@@ -239,6 +245,12 @@ class Registry:
 
 
 @cache
+def name_and_version(package: Distribution) -> str | None:
+    """Those of an installed package, read from its metadata once; None for lrctl itself."""
+    return None if package.name == hookspecs.PROJECT else f"{package.name} {package.version}"
+
+
+@cache
 def registry() -> Registry:
     """The registry of this process, loaded once.
 
@@ -254,6 +266,7 @@ def registry() -> Registry:
     for entry in wanted(os.environ.get("LRCTL_PLUGINS")):
         try:
             manager.register(entry.load(), name=entry.module)
+            found.packages[entry.module] = entry.dist
         except (Exception, SystemExit) as error:
             found.set_aside(entry.module, error)
     try:

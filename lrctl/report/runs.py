@@ -97,6 +97,7 @@ def open_run(run: FinishedRun) -> Run:
     fixed |= {"training.steps": known.steps, "the digest of data and code": known.content}
     training = with_defaults(Training, known.training).items()
     others = {"numerics": known.numerics, "device": known.device}
+    others |= {f"plugin {name}": code for name, code in known.plugins.items()}
     others |= {name: value for name, value in training if name not in ("steps", "seed", "device")}
     others |= _prefixed("optimizer", with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer))
     others |= _prefixed("divergence", with_defaults(Divergence, known.divergence))

@@ -21,6 +21,9 @@ from lrctl.storage.store import Store
 if TYPE_CHECKING:
     import numpy as np
 
+LEAVE = "its recipe names Python code: add --allow-code if you trust it"
+"""Said of a command that needs leave: one that is to be copied does not give it itself."""
+
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -118,5 +121,5 @@ def command_of(place: Store, name: str) -> str:
         code = is_code(tables["workload"]["name"])
     except (ValueError, KeyError, TypeError):
         return f"(nothing tells it: {path} is missing or damaged)"
-    words = ["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.path)]
-    return shlex.join(words + ["--allow-code"] * code)
+    command = shlex.join(["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.path)])
+    return f"{command} ({LEAVE})" if code else command

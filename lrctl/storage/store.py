@@ -226,7 +226,8 @@ class Store:
         frozen = self.run(name) / "recipe.toml"
         if self.identity(name) not in (None, identity):
             raise UsageError(
-                f"--name {name}: this run was made with other settings ({frozen}); choose another name, or --fresh"
+                f"--name {name}: this run was made with other settings, data or code ({frozen}); "
+                "choose another name, or --fresh"
             )
         try:
             self.run(name).mkdir(exist_ok=True)

@@ -155,7 +155,7 @@ def test_a_class_named_by_a_recipe_is_relative_to_the_recipe(lrctl: Lrctl) -> No
     Path("folder").mkdir()
     Path("folder/net.py").write_text(NET)
     Path("folder/r.toml").write_text(RECIPE.replace("linear-regression", "net.py:Net").replace("dim = 3", ""))
-    frozen = run_of(lrctl, "--recipe", "folder/r.toml")
+    frozen = run_of(lrctl, "--recipe", "folder/r.toml", "--allow-code")
     assert frozen["workload"] == {"name": f"{Path('folder/net.py').resolve()}:Net"}
 
 

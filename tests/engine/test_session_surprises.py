@@ -75,7 +75,7 @@ def test_a_run_of_a_given_name_notices_that_the_file_has_changed(tmp_path: Path,
 
 
 def test_a_file_that_changes_during_a_search_ends_it(tmp_path: Path, place: Path) -> None:
-    told = "its data or file changed while the search runs; give the same command again"
+    told = "its data or code changed while the search runs; give the same command again"
     with session_of(place, net(tmp_path)) as session:
         (tmp_path / "net.py").write_text(NET + "\n")
         with pytest.raises(UsageError, match=told):

@@ -375,13 +375,37 @@ def test_what_cannot_be_extended_is_refused(file: str, tmp_path: Path, name: str
         recipes.read(str(inner / f"{name}.toml"))
 
 
-def test_code_that_may_not_run_is_refused_through_what_extends_it(tmp_path: Path) -> None:
+def test_code_that_a_recipe_names_is_refused_wherever_it_lies(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
+    for file in ("net.py", "../net.py", "/net.py", "sub/net.py"):
+        written(inner, mine=TEXT.replace("linear-regression", f"{file}:Net"))
+        refused = recipes.read(str(inner / "mine.toml")).refused
+        assert (
+            f"mine.toml: workload.name: {(inner / file).resolve()}:Net is Python code, and a recipe runs none"
+            in refused
+        )
+        assert f"--workload {(inner / file).resolve()}:Net, or give --allow-code" in refused
+        assert recipes.read(str(inner / "mine.toml"), allow_code=True).refused == ""
+        assert recipes.read(str(inner / "mine.toml"), {"workload.name": "other.py:Net"}).refused == ""
+
+
+def test_code_in_a_recipe_that_is_extended_is_refused_too(tmp_path: Path) -> None:
     written(
-        inner, base=TEXT.replace("linear-regression", "../net.py:Net"), mine='extends = "base.toml"\nworkload.dim = 3'
+        tmp_path, base=TEXT.replace("linear-regression", "net.py:Net"), mine='extends = "base.toml"\nworkload.dim = 3'
     )
-    written(inner, own='extends = "base.toml"\nworkload.name = "linear-regression"')
-    assert "base.toml: workload.name: ../net.py is outside" in recipes.read(str(inner / "mine.toml")).refused
-    assert recipes.read(str(inner / "mine.toml"), allow_code=True).refused == ""
-    assert recipes.read(str(inner / "own.toml")).refused == ""
+    written(tmp_path, own='extends = "base.toml"\nworkload.name = "linear-regression"')
+    assert "base.toml: workload.name: " in recipes.read(str(tmp_path / "mine.toml")).refused
+    assert recipes.read(str(tmp_path / "mine.toml"), allow_code=True).refused == ""
+    assert recipes.read(str(tmp_path / "own.toml")).refused == ""
+
+
+def test_code_in_a_stored_recipe_is_refused_whatever_is_allowed(tmp_path: Path) -> None:
+    written(tmp_path, mine=TEXT.replace("linear-regression", "net.py:Net"))
+    mine = str(tmp_path / "mine.toml")
+    refused = recipes.read(mine, allow_code=True, stored=True).refused
+    assert refused.startswith(
+        f"{mine}: workload.name: {tmp_path.resolve()}/net.py:Net is Python code, and a store runs none"
+    )
+    assert "--allow-code" not in refused
+    assert recipes.read(mine, {"workload.name": "net.py:Net"}, stored=True).refused == ""
