@@ -70,6 +70,7 @@ class JobRecord:
         run: the run that it was trained for.
         discarded: steps that the same run trained for this job before, when it was stopped.
         remade: by run, the steps that were trained again for a checkpoint that was gone.
+        remaking: the run that is at that now.
         failure: why the job failed. Never stored.
     """
 
@@ -91,6 +92,7 @@ class JobRecord:
     at_least: float | None = None
     discarded: int = 0
     remade: Mapping[str, int] = field(default_factory=dict)
+    remaking: str = ""
     failure: Failure | None = None
 
     def answer(self, *, diverged: bool = False, **losses: Any) -> JobResult:

@@ -143,10 +143,18 @@ class JobRunner:
             self.train(lost)
 
     def clean_up(self, needed: Iterable[str | None] = ()) -> None:
-        """Delete the checkpoints that nothing continues from any more."""
+        """Delete the checkpoints that nothing continues from any more, and that no lost one is made again from."""
+        kept = set().union(*map(self.sources, filter(None, needed)))
         # Each once: another search that shares the store may have made it again for itself.
-        self.store.drop_checkpoints(self.kept - set(needed))
-        self.kept &= set(needed)
+        self.store.drop_checkpoints(self.kept - kept)
+        self.kept &= kept
+
+    def sources(self, key: str) -> set[str]:
+        """A job and, where its checkpoint is gone, those that it is made again from."""
+        found = {key}
+        while not self.store.has_checkpoint(key) and (job := self.seen.get(key)) and (key := job.parent or ""):
+            found.add(key)
+        return found
 
 
 def give_up_on(key: str, failure: Failure, tries: int) -> None:

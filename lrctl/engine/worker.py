@@ -66,6 +66,9 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     known = store.record(key)
     if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.has_checkpoint(key)):
         return known
+    if known is not None:
+        known = remaking(known, job, spec)
+        store.put_record(known)
     workload = workload_of(spec, checked=own_seed)
     with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
         if job.first_look and loading.is_code(spec.workload):
@@ -81,10 +84,17 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
             digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
         result = replace(result, digests=digests)
         if first:
-            remade = {**first.remade, spec.run: first.remade.get(spec.run, 0) + result.steps}
-            result = replace(result, discarded=first.discarded, run=first.run, remade=remade)
+            result = replace(result, discarded=first.discarded, run=first.run, remade=first.remade)
     store.put_record(result)
     return result
+
+
+def remaking(known: JobRecord, job: SegmentJob, spec: TrainSpec) -> JobRecord:
+    """The record of a job while it is made again: its steps count once, however often this is interrupted."""
+    if known.remaking and known.remaking == spec.run:
+        return known
+    remade = {**known.remade, spec.run: known.remade.get(spec.run, 0) + job.steps}
+    return replace(known, remade=remade, remaking=spec.run)
 
 
 def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:

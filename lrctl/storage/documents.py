@@ -17,8 +17,8 @@ def record_document(record: JobRecord) -> dict[str, Any]:
     """A job's record as strict JSON: a number that is not finite becomes null."""
     document: dict[str, Any] = finite(asdict(record))
     del document["failure"]
-    for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded", "remade"):
-        if not document[name] and getattr(record, name) in (None, 0, {}):
+    for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded", "remade", "remaking"):
+        if not document[name] and getattr(record, name) in (None, 0, {}, ""):
             del document[name]
     return document
 
