@@ -65,6 +65,7 @@ class JobRecord:
     Attributes:
         non_finite: how many training losses were NaN or infinite.
         tail_loss: mean of the last tenth of the losses, all counted; +inf if one of them is not finite.
+        deviation: the standard deviation of the finite losses.
         seconds: time the training took.
         digests: of the stored losses and, where one was written, the checkpoint.
         run: the run that it was trained for.
@@ -93,6 +94,7 @@ class JobRecord:
     discarded: int = 0
     remade: Mapping[str, int] = field(default_factory=dict)
     remaking: str = ""
+    deviation: float = 0.0
     failure: Failure | None = None
 
     def answer(self, *, diverged: bool = False, **losses: Any) -> JobResult:

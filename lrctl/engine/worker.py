@@ -177,7 +177,13 @@ def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
         return record
     losses = trained.losses.astype(np.float64)
     good, tail = losses[np.isfinite(losses)], losses[-max(1, len(losses) // 10) :]
-    return replace(record, mean_loss=mean(good), non_finite=len(losses) - len(good), tail_loss=mean(tail))
+    return replace(
+        record,
+        mean_loss=mean(good),
+        non_finite=len(losses) - len(good),
+        tail_loss=mean(tail),
+        deviation=float(good.std()) if len(good) else 0.0,
+    )
 
 
 def mean(losses: np.ndarray[Any, Any]) -> float:
