@@ -15,7 +15,7 @@ from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.params import UNKEYED, identity
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of
 
-NUMERICS = 2
+NUMERICS = 3
 """Part of every key. Raised whenever the same job would give other numbers than before."""
 
 FORWARD = 1 / 3
