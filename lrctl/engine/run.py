@@ -43,7 +43,7 @@ def search(
     """
     place = Store(store)
     if name is not None:
-        place.run(name)  # refuses a bad name before anything is prepared
+        place.check_name(name)  # before anything is prepared
     run = Run(place, command, recipe, name, fresh)
     result = (None if fresh else run.finished_before()) or run.carry_out(executors)
     notify("search_finished", result=result)

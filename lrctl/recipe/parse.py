@@ -39,6 +39,7 @@ def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *,
     # Names first: another workload or executor starts from its own defaults.
     for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] not in NAMES):
         assign(tables, key, from_here(value) if key == "workload.name" else value)
+    check_text(tables, source)
     return replace(check(tables, source), refused=refused)
 
 
@@ -59,6 +60,16 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
         executor=check_executor(tables.get("executor", {}), source),
         strategies=strategies,
     )
+
+
+def check_text(value: Any, where: str) -> None:
+    """Refuse text that no file of UTF-8 can hold: the bytes of a name that is in another encoding."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            check_text(key, where)
+            check_text(item, f"{where}: {key}")
+    elif isinstance(value, str) and value.encode(errors="ignore").decode() != value:
+        raise UsageError(f"{where}: must be UTF-8, but is not, got {value!r}; rename what is called that")
 
 
 def check_strategy(name: str, table: Any, source: str) -> Any:
