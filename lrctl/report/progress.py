@@ -56,7 +56,7 @@ class Progress:
     began: float = field(default_factory=time.monotonic)
     batch: Batch | None = None
     run: RunSpec | None = None
-    done: dict[int, JobResult] = field(default_factory=dict)
+    done: dict[SegmentJob, JobResult] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
     announced: set[Segment] = field(default_factory=set)
     reused: int = 0
@@ -88,7 +88,7 @@ class Progress:
     @hookimpl
     def job_finished(self, job: SegmentJob, result: JobResult, reused: bool) -> None:
         """Take a result into the table. A job that is reused may have been told before."""
-        self.done[id(job)] = result
+        self.done[job] = result
         new = result.key not in self.counted
         self.counted.add(result.key)
         self.reused += new and reused
@@ -113,9 +113,9 @@ class Progress:
         first = "LR at its end" if batch.judge else "schedule"
         table = Table(*["optimizer"][:optimizers], first, "mean loss", "status", box=None, pad_edge=False)
         lowest = min((r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)), default=None)
-        part = window([id(job) in done for job in batch.jobs], self.console.height - ROUND_TABLE)
+        part = window([job in done for job in batch.jobs], self.console.height - ROUND_TABLE)
         for job in batch.jobs[part]:
-            result = done.get(id(job))
+            result = done.get(job)
             loss, status = (loss_of(result), result.status) if result else ("", "...")
             named = [job.optimizer.name if job.optimizer else "recipe's"][:optimizers]
             style = "bold green" if result and result.mean_loss == lowest else ""

@@ -255,14 +255,16 @@ def test_an_observer_that_raises_is_a_warning_and_changes_nothing(hook: str, lrc
     installed(watcher=f"from lrctl import hookimpl\n@hookimpl\ndef {hook}:\n    raise ValueError('watch')")
     done = lrctl(*SMOKE, "--quiet", "--json")
     assert done.code == 0
-    assert set(done.err.splitlines()) == {f"warning: an observer of {hook.partition('(')[0]} failed: ValueError: watch"}
+    assert set(done.err.splitlines()) == {
+        f"warning: plugin watcher: its observer {hook.partition('(')[0]} failed: ValueError: watch"
+    }
     assert done.document["segments"] == sound["segments"]
 
 
 def test_a_failing_observer_leaves_the_progress_alone(lrctl: Lrctl, installed: Install) -> None:
     installed(watcher=OBSERVER.replace("seen.append", "seen.misspelt"))
     done = lrctl(*SMOKE)
-    assert "warning: an observer of job_finished failed: AttributeError" in done.err
+    assert "warning: plugin watcher: its observer job_finished failed: AttributeError" in done.err
     assert [line[:9] for line in done.err.splitlines() if line.startswith("segment")] == ["segment 1", "segment 2"]
 
 
