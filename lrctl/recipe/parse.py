@@ -12,9 +12,9 @@ from typing import Annotated, Any
 from lrctl.contracts import params as fields
 from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
 from lrctl.errors import UsageError, unknown
-from lrctl.recipe.files import NAMES, assign, layers, merge
+from lrctl.recipe.files import DEEPEST, NAMES, TOO_DEEP, assign, layers, loads, merge
 from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
-from lrctl.recipe.workloads import is_code
+from lrctl.recipe.workloads import is_code, located
 from lrctl.registry.registry import registry
 
 DEFAULT = "quickstart"
@@ -149,7 +149,7 @@ def from_here(workload: Any) -> Any:
     if not isinstance(workload, str) or not is_code(workload):
         return workload
     file, _, cls = workload.rpartition(":")
-    return f"{Path(file).expanduser().resolve()}:{cls}"
+    return f"{located(Path(file), '--workload')}:{cls}"
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -160,9 +160,14 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     key = key.strip()
+    if key.count(".") >= DEEPEST:
+        raise UsageError(f"--set {text}: {TOO_DEEP}")
     if not equals or "." not in key or not all(key.split(".")):
         raise UsageError(f"--set {text}: must be table.key=value, such as training.steps=100")
     try:
-        return key, tomllib.loads(f"value = {value}")["value"]
+        tables = loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
-        return key, value.strip()
+        tables = {}
+    except ValueError as error:
+        raise UsageError(f"--set {text}: {error}") from error
+    return key, tables["value"] if len(tables) == 1 else value.strip()  # with line breaks it may be a whole recipe

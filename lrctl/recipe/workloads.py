@@ -24,6 +24,18 @@ def is_code(workload: str) -> bool:
     return workload.rpartition(":")[0].endswith(".py")
 
 
+def located(path: Path, where: str) -> Path:
+    """Where a file is, links and `~` resolved.
+
+    Raises:
+        UsageError: no file can be called that.
+    """
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{where}: {str(path)!r} cannot be the name of a file: {error}") from error
+
+
 def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
     """Build a workload by its registered name or from the user's own file."""
     where = f"workload {name}"
