@@ -93,8 +93,11 @@ def run_file(path: Path, content: str) -> ModuleType:
 
 
 def origin(error: BaseException, workload: str) -> str:
-    """Where in the user's file an exception comes from, for people; empty if it does not come from there."""
-    path = str(Path(workload.rpartition(":")[0]).resolve()) if is_code(workload) else ""
+    """Where in the user's file, or in which plugin, an exception comes from, for people; empty if in neither."""
+    if not is_code(workload):
+        plugin = registry().plugin_of(error)
+        return f" (in plugin {plugin})" if plugin else ""
+    path = str(Path(workload.rpartition(":")[0]).resolve())
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     return f" ({Path(path).name}, line {frames[-1].lineno}, in {frames[-1].name})" if frames else ""
 

@@ -272,3 +272,48 @@ def test_a_fault_beneath_a_plugins_part_names_the_plugin(lrctl: Lrctl, installed
     done = lrctl(*RUN)
     assert (done.code, done.out) == (1, "")
     assert "this is a fault in plugin odd" in done.error
+
+
+WORKLOAD = """
+@dataclass(frozen=True)
+class Failing:
+    params: Params
+    seed: int
+    def model(self):
+        import torch
+        return torch.nn.Linear(1, 1)
+    def batch(self, step): raise KeyError("no batch")
+    def loss(self, model, batch): return model(batch).sum()
+    def evaluate(self, model, split): return {"loss": 1.0}
+
+@hookimpl
+def register_workloads(register):
+    register(Failing, name="failing", params=Params, help="raises")
+"""
+
+EXECUTOR = """
+@dataclass(frozen=True)
+class Broken:
+    params: Params
+    attempt: object
+    def run(self, spec, jobs): raise KeyError("no workers")
+    def close(self): pass
+
+@hookimpl
+def register_executors(register):
+    register(Broken, name="broken", params=Params, help="raises")
+"""
+
+
+def test_a_workload_that_fails_in_a_job_names_its_plugin(lrctl: Lrctl, installed: Install) -> None:
+    installed(sound=PART + HOOK, spoilt=PART + WORKLOAD)
+    done = lrctl(*RUN, "--workload", "failing")
+    assert (done.code, done.out) == (1, "")
+    assert "last with KeyError: 'no batch' (in plugin spoilt); " in done.error
+
+
+def test_an_executor_that_fails_names_its_plugin(lrctl: Lrctl, installed: Install) -> None:
+    installed(sound=PART + HOOK, spoilt=PART + EXECUTOR)
+    done = lrctl("local", "--recipe", "smoke", "--quiet", "--executor", "broken")
+    assert (done.code, done.out) == (1, "")
+    assert done.error == "error: KeyError: 'no workers'; this is a fault in plugin spoilt, --debug shows where"
