@@ -83,8 +83,8 @@ def show(
         terminal.print_summary(result, place.files(result))
     else:
         again = command_of(place, name)
-        say(f"{name} is not finished; its command continues it: {again}\n")
-        typer.echo(printable_lines(shown["recipe"]))
+        say(f"{name} is not finished; its command continues it: {again}")
+        typer.echo(printable_lines("\n" + shown["recipe"]))
 
 
 @look_at_runs.command()

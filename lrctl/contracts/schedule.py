@@ -143,5 +143,5 @@ def build_schedule(family: Any, params: Mapping[str, Any]) -> Any:
     """
     try:
         return family(**{name: tupled(value) for name, value in params.items()})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise UsageError(f"schedule family {family.__name__}: {error}") from error

@@ -82,6 +82,9 @@ SCHEDULES = {
     "tables 3,000 deep": SCHEDULE.format(8, '{"a":' * 3000),
     "an integer of 5,000 digits": SCHEDULE.format(HUGE, "{}"),
     "an integer too large for a float": SCHEDULE.format(8, f'{{"steps": 8, "peak_lr": {LARGE}}}'),
+    "a knot too large for a float": SCHEDULE.replace('"wsd"', '"piecewise-linear"').format(
+        8, f'{{"knots": [[0, 0.0], [-{LARGE}, 0.1]]}}'
+    ),
     "1e13 steps": SCHEDULE.format(10**13, '{"steps": 8, "peak_lr": 0.1}'),
     "a word of 100 kB": SCHEDULE.format(8, f'{{"steps": 8, "peak_lr": "{"x" * 100_000}"}}'),
     "a key of 100 kB": SCHEDULE.format(8, f'{{"{"x" * 100_000}": 8}}'),
