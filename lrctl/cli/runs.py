@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrctl.analysis.printable import printable_lines
 from lrctl.analysis.units import size
 from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, AsJson, Where, print_json
+from lrctl.cli.say import say
 from lrctl.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def runs(context: typer.Context, as_json: AsJson = False, store: Where = STORE) 
 @reported()
 def list_runs(context: typer.Context, as_json: AsJson = False, store: Inner = None) -> None:
     """List the runs in the store, as `lrctl runs` alone does."""
-    from lrctl.report import terminal
+    from lrctl.report import console
     from lrctl.storage import listing
 
     place = store_of(context, store)
@@ -48,9 +50,9 @@ def list_runs(context: typer.Context, as_json: AsJson = False, store: Inner = No
     if as_json or context.obj[1]:
         print_json({"runs": rows})
     elif rows:
-        terminal.stdout().print(terminal.drawn(table(rows)))
+        console.stdout().print(console.drawn(table(rows)))
     else:
-        typer.echo(f"no runs in {place.path}", err=True)
+        say(f"no runs in {place.path}", err=True)
 
 
 @look_at_runs.command()
@@ -81,7 +83,8 @@ def show(
         terminal.print_summary(result, place.files(result))
     else:
         again = command_of(place, name)
-        typer.echo(f"{name} is not finished; its command continues it: {again}\n\n{shown['recipe']}")
+        say(f"{name} is not finished; its command continues it: {again}")
+        typer.echo(printable_lines("\n" + shown["recipe"]))
 
 
 @look_at_runs.command()
@@ -96,11 +99,11 @@ def remove(
     place = store_of(context, store)
     check_known(place, names)
     if not yes and not confirmed(f"delete {', '.join(names)} from {place.path}?"):
-        typer.echo("nothing was deleted", err=True)
+        say("nothing was deleted", err=True)
         return
     for name in names:
         place.remove_run(name)
-    typer.echo(f"deleted {', '.join(names)}; lrctl gc frees what nothing else needs", err=True)
+    say(f"deleted {', '.join(names)}; lrctl gc frees what nothing else needs", err=True)
 
 
 def store_of(context: typer.Context, store: Path | None) -> Store:

@@ -8,6 +8,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from lrctl.contracts.canonical import listed
 
+LONGEST_RUN = 10**7
+"""Steps of the longest run: each step's LR and loss is kept, and a longer one is a slip of the pen."""
+
 
 @runtime_checkable
 class Schedule(Protocol):

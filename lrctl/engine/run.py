@@ -44,7 +44,7 @@ def search(
     """
     place = Store(store)
     if name is not None:
-        place.run(name)  # refuses a bad name before anything is prepared
+        place.check_name(name)  # before anything is prepared
     run = Run(place, command, recipe, name, fresh)
     result = None if fresh else run.finished_before()
     if result is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from lrctl.errors import UsageError
-from lrctl.recipe.workloads import is_code
+from lrctl.recipe.workloads import is_code, located
 
 NAMES = ("workload.name", "executor.name", "optimizer.name")
 """Keys that tell what the others in their table are about."""
+
+
+DEEPEST = 64
+TOO_DEEP = f"lists and tables may be nested {DEEPEST} levels deep"
+INTEGERS = range(-(2**63), 2**64)
+"""The whole numbers that a recipe may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ def layers(name: str) -> list[Layer]:
         tables = parse(path)
         base = tables.pop("extends", None)
         tables.pop("paper", None)  # what a paper prints: see lrctl/papers/reproduce.py
-        found.append(Layer(source, tables, code_in(tables.get("workload"), path.parent)))
+        found.append(Layer(source, tables, code_in(tables.get("workload"), path.parent, source)))
         if base is None:
             return found[::-1]
         path, source = extended(base, path.parent, source), str(base)
@@ -52,11 +59,32 @@ def layers(name: str) -> list[Layer]:
 
 def parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise UsageError(f"{path}: not TOML: {error}") from error
     except OSError as error:
         raise UsageError(f"--recipe {path}: cannot be read: {error.strerror}") from error
+
+
+def loads(text: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises:
+        ValueError: it is not TOML, or holds what no recipe needs: deep nesting, whole numbers of more than 64 bits.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    level: list[Any] = [tables]
+    for _ in range(DEEPEST):
+        if any(isinstance(each, int) and each not in INTEGERS for each in level):
+            raise ValueError("whole numbers must have at most 64 bits")
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [item for items in inner for item in items]
+    if level:
+        raise ValueError(TOO_DEEP)
+    return tables
 
 
 def extended(base: Any, folder: Path, source: str) -> Path:
@@ -67,10 +95,10 @@ def extended(base: Any, folder: Path, source: str) -> Path:
         if base not in bundled():
             raise UsageError(f"{where}: unknown recipe '{base}'; {hint(base)}")
         return bundled()[base]
-    path = (folder / base).resolve()
+    path = located(folder / base, where)
     if not path.is_relative_to(folder.resolve()):
         raise UsageError(f"{where}: {base} is outside the recipe's folder; move it there, or extend a bundled recipe")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{where}: {base}: there is no such file in {folder}")
     return path
 
@@ -131,7 +159,7 @@ def find(name: str) -> Path:
         return bundled()[name]
     if not is_file_name(name):
         raise UsageError(f"--recipe {name}: unknown recipe; {hint(name)}")
-    if not Path(name).is_file():
+    if not os.path.isfile(name):  # which, unlike Path's, raises nothing for a name that no file can have
         raise UsageError(f"--recipe {name}: there is no such file; {hint(name, 'give a TOML file or ')}")
     return Path(name)
 
@@ -157,7 +185,7 @@ def hint(name: str, first: str = "") -> str:
     return f"{first}choose from: {', '.join(sorted(overview))}"
 
 
-def code_in(table: Any, folder: Path) -> str | None:
+def code_in(table: Any, folder: Path, source: str) -> str | None:
     """A `Layer.code`; the file in a recipe's table is resolved against the recipe's folder."""
     if not isinstance(table, dict) or "name" not in table:
         return None
@@ -165,5 +193,5 @@ def code_in(table: Any, folder: Path) -> str | None:
     if not isinstance(name, str) or not is_code(name):
         return ""
     file, _, cls = name.rpartition(":")
-    table["name"] = f"{(folder / file).resolve()}:{cls}"
+    table["name"] = f"{located(folder / file, f'{source}: workload.name')}:{cls}"
     return str(table["name"])

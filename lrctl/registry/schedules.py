@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrctl.contracts.canonical import canonical_json
-from lrctl.contracts.schedule import ScheduleRecord, params_of
+from lrctl.contracts.schedule import LONGEST_RUN, ScheduleRecord, params_of
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 
@@ -33,7 +33,7 @@ def text_of(path: str | Path, what: str = "") -> str:
     """
     try:
         return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise UsageError(f"{path}: cannot be read{what}: {reason}") from error
 
@@ -46,14 +46,14 @@ def parse_schedule(text: str, where: str) -> tuple[Any, int]:
     """
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{where}: must be a schedule.json, but it is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != SCHEDULE_FORMAT:
         found = f"format {document.get('format')!r}" if isinstance(document, dict) else "no JSON object"
         raise UsageError(f"{where}: must be a schedule.json of format {SCHEDULE_FORMAT!r}, found {found}")
     steps = document.get("steps")
-    if type(steps) is not int or steps < 1:
-        raise UsageError(f"{where}: steps: must be a whole number of at least 1, got {steps!r}")
+    if type(steps) is not int or not 1 <= steps <= LONGEST_RUN:
+        raise UsageError(f"{where}: steps: must be a whole number from 1 to {LONGEST_RUN:,}, got {steps!r}")
     match document.get("schedule"):
         case {"family": str(family), "params": dict(params)}:
             return rebuilt(ScheduleRecord(family, params), where), steps
@@ -92,7 +92,7 @@ def build_schedule(family: Any, params: Mapping[str, Any]) -> Any:
     """
     try:
         return family(**{name: tupled(value) for name, value in params.items()})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise UsageError(f"schedule family {family.__name__}: {error}") from error
 
 

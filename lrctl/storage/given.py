@@ -9,7 +9,7 @@ from typing import Any
 
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenFile, GivenSchedule
-from lrctl.registry.registry import Part
+from lrctl.registry.parts import Part
 from lrctl.registry.schedules import read_schedule, schedule_text, text_of
 from lrctl.storage.runs import finished
 

@@ -83,6 +83,10 @@ class RunResult:
     next: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if taken := self.summary.keys() & {"format", "digest", "files", *(f.name for f in fields(self))} - {"summary"}:
+            raise ValueError(f"summary: {min(taken)!r} is a name of the result's own; choose another")
+
     @property
     def trained(self) -> tuple[TrainedRun, ...]:
         """What was trained from the first step to the last: the results, else the run handed over, else nothing."""

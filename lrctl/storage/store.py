@@ -6,6 +6,7 @@ checkpoint are in place before its `jobs/<key>.json` is: that file is the fact.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl._version import __version__
+from lrctl.analysis.printable import printable
 from lrctl.contracts.result import JobRecord
 from lrctl.errors import StoreError, UsageError
 from lrctl.registry.schedules import SCHEDULE_FORMAT
@@ -181,9 +183,15 @@ class Store:
 
     def run(self, name: str) -> Path:
         # A run's folder can be deleted, so this must never be another folder.
-        if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(name.encode()) < 256:
+        if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(os.fsencode(name)) < 256:
             raise UsageError(f"--name {name!r}: must be the name of one folder, without a dot in front")
         return self.path / "runs" / name
+
+    def check_name(self, name: str) -> None:
+        """Refuse a name for a run that no folder can have, or that would be hard to read or to type."""
+        if printable(name) != name:
+            raise UsageError(f"--name {name!r}: must hold no control characters, line breaks or the like")
+        self.run(name)
 
     def run_result(self, name: str) -> RunResult | None:
         """The result of a run; None if the run is not finished, or its result is damaged."""

@@ -509,7 +509,7 @@ def test_an_observer_that_fails_is_a_warning(place: Path, watch: Callable[..., N
         raise ValueError("no")
 
     watch(after_job=fail)
-    with pytest.warns(UserWarning, match="an observer of job_finished failed: ValueError: no"):
+    with pytest.warns(UserWarning, match="its observer job_finished failed: ValueError: no"):
         search(place)
 
 

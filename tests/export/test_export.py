@@ -383,7 +383,7 @@ DOCUMENT = {"format": "lrctl-schedule/1", "steps": 10, "schedule": SCHEDULE}
 BAD_FILES: dict[str, tuple[Any, str]] = {
     "not JSON": ("{", "s.json: must be a schedule.json, but it is not JSON"),
     "not a schedule": ({"a": 1}, "s.json: must be a schedule.json of format 'lrctl-schedule/1', found format None"),
-    "no steps": (DOCUMENT | {"steps": 0}, "s.json: steps: must be a whole number of at least 1, got 0"),
+    "no steps": (DOCUMENT | {"steps": 0}, "s.json: steps: must be a whole number from 1 to 10,000,000, got 0"),
     "unknown family": (
         DOCUMENT | {"schedule": SCHEDULE | {"family": "piecewise-lineal"}},
         "s.json: schedule.family: unknown schedule 'piecewise-lineal'; did you mean 'piecewise-linear'?",
@@ -494,7 +494,7 @@ def test_an_adaptive_schedule_is_exported_by_the_run_that_used_it(
     installed(families=PLUGIN)
     document = searches.search(tmp_path / ".lrctl")
     adaptive = {"family": "shrinking", "params": {"lr": 0.5}}
-    write_signed(Path(document["files"]["result"]), document | {"schedule": adaptive})
+    write_signed(Path(document.pop("files")["result"]), document | {"schedule": adaptive})
     done = lrctl("export", document["run"], "--to", "json")
     assert done.document["lr"] == finished(tmp_path / ".lrctl", document["run"]).history()["lr"].tolist()
     (tmp_path / "s.json").write_text(json.dumps(DOCUMENT | {"schedule": adaptive}))
