@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrctl.contracts.canonical import listed
 from lrctl.engine import run
 from lrctl.engine.executors import Executors
+from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes
 from lrctl.registry.registry import registry
 from lrctl.storage.given import schedule_file, settle
@@ -35,21 +37,24 @@ def search(
     Args:
         strategy: a registered strategy's name, such as `semilocal`.
         recipe: a bundled recipe's name, or a TOML file; by default that of the run that is worked on, else quickstart.
-        settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`.
+        settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`; numbers and
+            arrays of numpy are taken as what they hold.
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
         fresh: start over, whatever the store holds.
-        allow_code: let a recipe name Python outside its own folder.
+        allow_code: run the `file.py:Class` that the recipe names. One among the settings needs no leave.
 
     Raises:
-        UsageError: the recipe, a setting or the workload cannot be used.
+        UsageError: the recipe, a setting or the workload cannot be used, or its jobs do not fit side by side on a GPU.
         NoValidCandidateError: every candidate of a choice diverged.
         JobFailedError: a job failed on every attempt.
     """
     store = Path(store or os.environ.get("LRCTL_STORE") or ".lrctl").absolute()
-    recipe, settings = settle(registry().get("strategy", strategy), recipe, settings or {}, store)
-    checked = recipes.read(recipe, settings, allow_code=allow_code)
-    result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=executors())
+    recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, listed(settings or {}), store)
+    checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
+    kept = executors()
+    check = partial(check_memory, store=store, kept=kept)
+    result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=kept, check=check)
     return Store(store).document(result)
 
 

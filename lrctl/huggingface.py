@@ -15,11 +15,11 @@ import torch
 from transformers.trainer_callback import ExportableState, TrainerCallback
 
 from lrctl.contracts.canonical import listed
-from lrctl.contracts.schedule import build_schedule, params_of
-from lrctl.engine.lr_control import set_lr
+from lrctl.contracts.schedule import params_of
 from lrctl.errors import UsageError, unknown
-from lrctl.lr_scheduler import AdaptiveLR
+from lrctl.lr_scheduler import AdaptiveLR, first_lrs
 from lrctl.registry.registry import registry
+from lrctl.registry.schedules import build_schedule
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
@@ -125,12 +125,9 @@ class AdaptiveLRCallback(TrainerCallback, ExportableState):
 
     def start(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """The LR to start from, where the settings do not give it and the schedule wants it."""
-        # The Trainer's own schedule, a warmup say, has changed the LRs already.
-        first = [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
-        for group, lr in zip(optimizer.param_groups, first, strict=True):
-            set_lr(group, lr)
         if "initial_lr" in self.settings or "initial_lr" not in {f.name for f in fields(self.family)}:
             return {}
+        first = first_lrs(optimizer)
         by_group = len(set(first)) > 1 or any(isinstance(value, list) for value in self.settings.values())
         return {"initial_lr": first if by_group else first[0]}
 
@@ -179,11 +176,7 @@ class AdaptiveLRCallback(TrainerCallback, ExportableState):
                 self.others = tuple(metrics)
 
     def check_metric(self) -> None:
-        """Refuse evaluations that lack the metric.
-
-        Raises:
-            UsageError: names the metrics that there are.
-        """
+        """Refuse evaluations that lack the metric."""
         if self.others and self.scheduler and self.scheduler.last_epoch == 0:
             raise unknown("metric", self.metric, self.others, "AdaptiveLRCallback: metric")
 
@@ -231,11 +224,7 @@ class UpdateLoss:
         self.parts, self.handle = [], None
 
     def take(self, args: TrainingArguments) -> float:
-        """The loss of the update that is done: the same number in every process.
-
-        Raises:
-            UsageError: there is none.
-        """
+        """The loss of the update that is done: the same number in every process."""
         parts, self.parts = self.parts, []
         if not parts:
             raise UsageError(f"AdaptiveLRCallback: the model returns no loss in training; {ATTACH}")
@@ -273,11 +262,7 @@ def attach(trainer: Trainer, callback: AdaptiveLRCallback) -> None:
 
 
 def check(callback: AdaptiveLRCallback, args: TrainingArguments, state: TrainerState) -> None:
-    """Refuse training arguments that contradict the callback.
-
-    Raises:
-        UsageError: names the argument.
-    """
+    """Refuse training arguments that contradict the callback."""
     if warmup := args.get_warmup_steps(state.max_steps):
         raise UsageError(
             f"AdaptiveLRCallback: TrainingArguments ask for {warmup} warmup steps, which this callback does not take; "

@@ -13,11 +13,12 @@ from typing import Any, Literal, SupportsFloat
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrctl.contracts.canonical import tupled
+from lrctl.contracts.canonical import listed
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of, params_of
-from lrctl.engine.lr_control import Control, scope_of, set_lr
+from lrctl.engine.lr_control import Control, check_lr, own_lrs, scales, scope_of, set_lr
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
+from lrctl.registry.schedules import tupled
 
 __all__ = ["AdaptiveLR", "GreedyLR", "ScheduleLR"]
 
@@ -25,9 +26,10 @@ __all__ = ["AdaptiveLR", "GreedyLR", "ScheduleLR"]
 class ScheduleLR(LRScheduler):
     """Sets the LR of an optimizer to `schedule(step)`: a pure function of the step.
 
-    With several param groups, each keeps the ratio of its LR to the largest group's, which is `schedule(step)`; that
-    ratio is all that matters of the LRs the optimizer was made with. Update t, counted from 0, uses `schedule(t)`. A
-    schedule that knows its length (a field `steps`) stays as it is at its end.
+    With several param groups, the LR of each is `schedule(step)` times its scale: the group's `lr_scale` if it has one,
+    else its own LR over the first group's. That is all that matters of the LRs the optimizer was made with; as with
+    torch's schedulers, `initial_lr` keeps them. Update t, counted from 0, uses `schedule(t)`. A schedule that knows its
+    length (a field `steps`) stays as it is at its end.
 
     Its `state_dict` resumes at any step, whether the optimizer's state is loaded before or after. The schedule is not
     part of the state: make the scheduler with it again.
@@ -50,7 +52,8 @@ class ScheduleLR(LRScheduler):
         last_epoch: the last update done, -1 for none; a loop that saves no state can resume with it.
 
     Raises:
-        UsageError: the schedule is adaptive; it has to see the run.
+        UsageError: the schedule is adaptive, so that it has to see the run; or the param groups' LRs have no ratio.
+        ValueError: the schedule gives an LR that is negative or not finite.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule, last_epoch: int = -1) -> None:
@@ -60,21 +63,31 @@ class ScheduleLR(LRScheduler):
                 "the run that used it with `lrctl export RUN --to torch`, which replays the LRs it used"
             )
         self.schedule = schedule
-        for group, share in zip(optimizer.param_groups, shares(optimizer), strict=True):
-            group["initial_lr"] = share
+        self.scales = scales(optimizer)
+        keep_own_lrs(optimizer)
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float | torch.Tensor]:
         """The LR of each param group at this step."""
-        lr = self.schedule(min(self.last_epoch, getattr(self.schedule, "steps", math.inf)))
-        return [share * lr for share in self.base_lrs]
+        if len(self.scales) != len(self.optimizer.param_groups):  # one was added
+            self.scales = scales(self.optimizer)
+            keep_own_lrs(self.optimizer)
+        step = min(self.last_epoch, getattr(self.schedule, "steps", math.inf))
+        lr = float(self.schedule(step))
+        check_lr(self.schedule, step, lr)
+        return [scale * lr for scale in self.scales]
 
     def state_dict(self) -> dict[str, Any]:
-        """The step and the ratios of the param groups."""
+        """The step and the scales of the param groups."""
         return {name: value for name, value in super().state_dict().items() if name != "schedule"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on at the step of a saved state."""
+        """Go on at the step of a saved state.
+
+        Raises:
+            UsageError: the state is of another kind of scheduler, or for other param groups.
+        """
+        check_groups(self, state_dict)
         super().load_state_dict(state_dict)
         # Making this scheduler set the optimizer's LRs to those of step 0, perhaps after its own state was loaded.
         self._last_lr = self.get_lr()
@@ -82,13 +95,26 @@ class ScheduleLR(LRScheduler):
             set_lr(group, float(lr))
 
 
-def shares(optimizer: torch.optim.Optimizer) -> list[float]:
-    """The LR of each param group relative to the largest; 1 where all are 0."""
-    groups = optimizer.param_groups
-    # An optimizer that has gone some way tells its first LRs; those of now may all be 0.
-    key = "initial_lr" if all("initial_lr" in group for group in groups) else "lr"
-    first = [float(group[key]) for group in groups]
-    return [lr / max(first) if any(first) else 1.0 for lr in first]
+def keep_own_lrs(optimizer: torch.optim.Optimizer) -> None:
+    """Keep the LRs that param groups were made with where torch's schedulers do, for those that come after."""
+    for group, lr in zip(optimizer.param_groups, own_lrs(optimizer), strict=True):
+        group.setdefault("initial_lr", lr)
+
+
+def first_lrs(optimizer: torch.optim.Optimizer) -> list[float]:
+    """The LRs that a schedule with one for each param group starts at: the first's where `lr_scale` tells the ratio."""
+    own = own_lrs(optimizer)
+    return [own[0] if "lr_scale" in group else lr for group, lr in zip(optimizer.param_groups, own, strict=True)]
+
+
+def check_groups(scheduler: LRScheduler, state: Mapping[str, Any]) -> None:
+    """Refuse a state that is of another kind of scheduler, or for other param groups."""
+    name = type(scheduler).__name__
+    if "scales" not in state:
+        raise UsageError(f"{name}: this is no state_dict of a {name}: 'scales' is missing")
+    theirs, ours = len(state["scales"]), len(scheduler.optimizer.param_groups)
+    if theirs != ours:
+        raise UsageError(f"{name}: the state is of {theirs} param groups, the optimizer has {ours}")
 
 
 class AdaptiveLR(LRScheduler):
@@ -98,8 +124,8 @@ class AdaptiveLR(LRScheduler):
     settings, or such a schedule itself. By name it starts at the optimizer's LRs unless `initial_lr` is given.
 
     Call `step(metric)` after each optimizer update with the training loss, or after each evaluation with its metric.
-    A schedule with one LR sets that of the largest param group, and the others keep their ratio to it, as with
-    `ScheduleLR`; one with an LR for each param group sets just these.
+    Param groups are scaled as with `ScheduleLR`. A schedule with an LR for each of them says their ratio itself: these
+    LRs are scaled by a group's `lr_scale` alone.
 
     A schedule that looks into each update, such as hypergradient descent and line search, needs a second call, between
     `loss.backward()` and `optimizer.step()`: `probe(loss)`, for line search with a closure that computes the loss of
@@ -130,25 +156,26 @@ class AdaptiveLR(LRScheduler):
     def __init__(self, optimizer: torch.optim.Optimizer, schedule: AdaptiveSchedule | str, **settings: Any) -> None:
         # Not LRScheduler's: it would take a step, and this one has seen nothing yet. ReduceLROnPlateau does the same.
         if isinstance(schedule, str):
-            schedule = named(schedule, settings, [float(group["lr"]) for group in optimizer.param_groups])
+            schedule = named(schedule, settings, first_lrs(optimizer))
         elif settings:
             raise TypeError(f"AdaptiveLR: settings are for a schedule given by name, got {', '.join(settings)}")
         if not isinstance(schedule, AdaptiveSchedule):
             raise UsageError(f"AdaptiveLR: {type(schedule).__name__} knows its LRs before the run; use ScheduleLR")
-        self.optimizer = optimizer
-        one_lr = scope_of(schedule) == "global"
-        self.base_lrs = [*(shares(optimizer) if one_lr else [1.0] * len(optimizer.param_groups))]
-        self.last_epoch = 0
+        self.optimizer, self.last_epoch = optimizer, 0
         self.follow(schedule)
 
     def follow(self, schedule: AdaptiveSchedule) -> None:
         """Begin with a schedule: set its first LR."""
         self.schedule = schedule
-        self.control = Control(self.optimizer, schedule, [float(ratio) for ratio in self.base_lrs])
+        self.control = Control(self.optimizer, schedule)
+        keep_own_lrs(self.optimizer)
         self.set()
 
     def set(self) -> None:
         """Set the LRs of the update to come."""
+        if len(self.control.scales) != len(self.optimizer.param_groups):  # one was added
+            self.control.scales = scales(self.optimizer, scope_of(self.schedule))
+            keep_own_lrs(self.optimizer)
         self.lr, self.probed = self.control.set(self.last_epoch), False
         self._last_lr = list(self.control.lrs)
 
@@ -191,7 +218,7 @@ class AdaptiveLR(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """The step and the state of the schedule, without the schedule itself."""
-        return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs), **self.control.state()}
+        return {"last_epoch": self.last_epoch, "scales": list(self.control.scales), **self.control.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on at the step of a saved state, whether the optimizer's was loaded before or after.
@@ -199,23 +226,12 @@ class AdaptiveLR(LRScheduler):
         Raises:
             UsageError: the state is of another kind of schedule, or for other param groups.
         """
-        self.check_groups(state_dict)
+        check_groups(self, state_dict)
         if not self.control.restore(state_dict):
             family, ours = state_dict.get("family"), family_of(self.schedule)
             raise UsageError(f"{type(self).__name__}: the state is that of a schedule {family}, not {ours}")
-        self.last_epoch, self.base_lrs = state_dict["last_epoch"], [*state_dict["base_lrs"]]
-        self.control.scales = state_dict["base_lrs"]
+        self.last_epoch, self.control.scales = state_dict["last_epoch"], list(state_dict["scales"])
         self.set()
-
-    def check_groups(self, state_dict: Mapping[str, Any]) -> None:
-        """Refuse a state that is for other param groups.
-
-        Raises:
-            UsageError: there are more or fewer of them.
-        """
-        theirs, ours = len(state_dict["base_lrs"]), len(self.optimizer.param_groups)
-        if theirs != ours:
-            raise UsageError(f"{type(self).__name__}: the state is of {theirs} param groups, the optimizer has {ours}")
 
 
 class GreedyLR(AdaptiveLR):
@@ -256,8 +272,8 @@ class GreedyLR(AdaptiveLR):
     def __init__(
         self, optimizer: torch.optim.Optimizer, variant: Literal["hf", "authors", "paper"] = "hf", **settings: Any
     ) -> None:
-        first = tuple(float(group["lr"]) for group in optimizer.param_groups)
-        super().__init__(optimizer, "greedy", **{"initial_lr": first, "variant": variant, **settings})
+        start = {"initial_lr": first_lrs(optimizer), "variant": variant}
+        super().__init__(optimizer, "greedy", **start | settings)
 
     def state_dict(self) -> dict[str, Any]:
         """The step, the state, and the settings."""
@@ -266,23 +282,19 @@ class GreedyLR(AdaptiveLR):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a saved state, with its settings; that of transformers' GreedyLR is taken too."""
         state = state_dict if "settings" in state_dict else from_transformers(state_dict)
-        self.check_groups(state)
+        check_groups(self, state)
         self.follow(named("greedy", state["settings"]))
         super().load_state_dict(state)
 
 
 def named(name: str, settings: Mapping[str, Any], first: Sequence[float] = ()) -> AdaptiveSchedule:
-    """A registered schedule with its settings; it starts at the LRs `first` if it takes an initial LR and has none.
-
-    Raises:
-        UsageError: there is none of this name, or it knows its LRs before the run.
-    """
+    """A registered schedule with its settings; it starts at the LRs `first` if it takes an initial LR and has none."""
     family = registry().get("schedule", name, "AdaptiveLR").target
     if not hasattr(family, "init"):
         raise UsageError(f"AdaptiveLR: '{name}' knows its LRs before the run; use ScheduleLR")
-    own = {key: tupled(value) for key, value in settings.items()}
+    own = {key: tupled(listed(value)) for key, value in settings.items()}
     if first and "initial_lr" in {field.name for field in fields(family)}:
-        own = {"initial_lr": tuple(first) if own.get("scope") == "group" else max(first)} | own
+        own = {"initial_lr": tuple(first) if own.get("scope") == "group" else first[0]} | own
     schedule: AdaptiveSchedule = family(**own)
     return schedule
 
@@ -293,11 +305,7 @@ def detached(value: SupportsFloat) -> SupportsFloat:
 
 
 def from_transformers(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The `state_dict` of the GreedyLR of Hugging Face transformers as one of ours.
-
-    Raises:
-        UsageError: it is neither.
-    """
+    """The `state_dict` of the GreedyLR of Hugging Face transformers as one of ours."""
     settings = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "warmup", "eps", "smooth")
     counters = ("num_good_epochs", "num_bad_epochs", "cooldown_counter", "warmup_counter")
     try:
@@ -305,7 +313,7 @@ def from_transformers(state: Mapping[str, Any]) -> dict[str, Any]:
         window = [value for value in average["values"] if math.isfinite(value)]
         return {
             "last_epoch": state["last_epoch"],
-            "base_lrs": [1.0] * len(state["_last_lr"]),
+            "scales": [1.0] * len(state["_last_lr"]),
             "schedule": {
                 **{name: state[name] for name in counters},
                 "lrs": list(state["_last_lr"]),

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from lrctl.contracts.result import JobRecord
-from lrctl.contracts.run_result import RunResult
 from lrctl.engine import run
 from lrctl.storage.files import read_signed, write_signed
+from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store, schedule_document
 from searches import small
 

@@ -90,10 +90,10 @@ def test_each_update_uses_the_lr_decided_by_those_before_and_is_seen() -> None:
 
 @pytest.mark.parametrize(
     ("lrs", "ratios"),
-    [((0.1, 0.05), [1.0, 0.5]), ((0.01, 0.04), [0.25, 1.0]), ((0.3, 0.0), [1.0, 0.0]), ((0.0, 0.0), [1.0, 1.0])],
-    ids=["two", "the second is the largest", "one is 0", "all 0"],
+    [((0.1, 0.05), [1.0, 0.5]), ((0.01, 0.04), [1.0, 4.0]), ((0.3, 0.0), [1.0, 0.0]), ((0.0, 0.0), [1.0, 1.0])],
+    ids=["two", "the first is the unit", "one is 0", "all 0"],
 )
-def test_param_groups_keep_the_ratio_to_the_largest(lrs: tuple[float, float], ratios: list[float]) -> None:
+def test_param_groups_keep_the_ratio_to_the_first(lrs: tuple[float, float], ratios: list[float]) -> None:
     values = [0.5, 0.25, 0.3, 0.1]
     used = [used for used, _ in Loop(Steps(values), lrs=lrs).run(0, 3)]
     assert used == [[ratio * lr for ratio in ratios] for lr in values[:3]]

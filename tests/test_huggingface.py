@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import (
@@ -25,9 +26,10 @@ from transformers import (
 from transformers.optimization import GreedyLR as Theirs
 from transformers.utils import logging
 
+from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.errors import UsageError
 from lrctl.huggingface import AdaptiveLRCallback, attach
-from lrctl.lr_scheduler import AdaptiveLR, GreedyLR
+from lrctl.lr_scheduler import AdaptiveLR, GreedyLR, ScheduleLR
 from lrctl.registry.registry import registry
 
 LR, STEPS = 1e-3, 14
@@ -214,6 +216,12 @@ def test_bounds_can_be_given_for_each_param_group(tmp_path: Path) -> None:
     assert any(a != b for a, b in trainer.lrs)
 
 
+def test_settings_may_be_numbers_and_arrays_of_numpy() -> None:
+    callback = AdaptiveLRCallback(patience=np.int64(1), factor=np.float32(0.5), max_lr=np.array([0.5, 0.25]))
+    plain = AdaptiveLRCallback(patience=1, factor=0.5, max_lr=[0.5, 0.25])
+    assert json.dumps(callback.arguments()) == json.dumps(plain.arguments())
+
+
 @pytest.mark.parametrize("kind", ["linear", "constant", "cosine", "reduce_lr_on_plateau", "greedy"])
 def test_the_trainers_own_schedule_changes_nothing(kind: str, tmp_path: Path) -> None:
     trainer = trainer_of(tmp_path, AdaptiveLRCallback(**LIVELY), lr_scheduler_type=kind, **NOW_AND_THEN)
@@ -241,6 +249,33 @@ def test_an_optimizer_of_the_users_own_keeps_its_lrs_ratio(tmp_path: Path) -> No
     assert lrs[0] == [0.1, 0.05]
     assert len({a for a, _ in lrs}) > 3
     assert all(a == 2 * b for a, b in lrs)
+
+
+@pytest.mark.parametrize("name", ["greedy", "plateau"])
+@pytest.mark.parametrize("used", [False, True], ids=["a fresh optimizer", "one that ScheduleLR has driven"])
+def test_groups_begin_with_the_users_lrs_and_are_scaled_as_in_a_plain_loop(
+    used: bool, name: str, tmp_path: Path
+) -> None:
+    def optimizer_of(weight: Any, bias: Any) -> torch.optim.Optimizer:
+        groups = [{"params": [weight], "lr": 0.1}, {"params": [bias], "lr": 0.1, "lr_scale": 0.5}]
+        optimizer = torch.optim.SGD(groups)
+        if used:
+            ScheduleLR(optimizer, PiecewiseLinear(((0, 0.7),)))
+        return optimizer
+
+    settings: dict[str, Any] = LIVELY if name == "greedy" else {"patience": 0, "factor": 0.5, "threshold": 0.01}
+    trainer = trainer_of(tmp_path, AdaptiveLRCallback(name, **settings), model="plain module")
+    trainer.optimizer = optimizer_of(*trainer.model.parameters())
+    trainer.train()
+    alone = optimizer_of(*(torch.zeros(1, requires_grad=True) for _ in range(2)))
+    scheduler, expected = AdaptiveLR(alone, name, **settings), []
+    for loss in trainer.losses:
+        expected.append([group["lr"] for group in alone.param_groups])
+        alone.step()
+        scheduler.step(loss)
+    assert trainer.lrs[0] == [0.1, 0.05]
+    assert trainer.lrs == expected
+    assert len({lr for lr, _ in trainer.lrs}) > 1
 
 
 # Resuming

@@ -60,10 +60,10 @@ def test_each_update_uses_the_schedules_lr_whatever_the_optimizers_was(lr: float
 
 @pytest.mark.parametrize(
     ("lrs", "ratios"),
-    [((0.1, 0.05), (1.0, 0.5)), ((0.01, 0.04, 0.0), (0.25, 1.0, 0.0)), ((0.0, 0.0), (1.0, 1.0))],
-    ids=["two", "the second is the largest", "all 0"],
+    [((0.1, 0.05), (1.0, 0.5)), ((0.01, 0.04, 0.0), (1.0, 4.0, 0.0)), ((0.0, 0.0), (1.0, 1.0))],
+    ids=["two", "the first is the unit", "all 0"],
 )
-def test_param_groups_keep_the_ratio_to_the_largest(lrs: tuple[float, ...], ratios: tuple[float, ...]) -> None:
+def test_param_groups_keep_the_ratio_to_the_first(lrs: tuple[float, ...], ratios: tuple[float, ...]) -> None:
     optimizer = optimizer_of(*lrs)
     scheduler = ScheduleLR(optimizer, HILL)
     assert used(optimizer, scheduler) == [tuple(r * HILL(step) for r in ratios) for step in range(STEPS)]

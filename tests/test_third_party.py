@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from command_line import Done, Lrctl
-from lrctl.registry.registry import KINDS, registry
+from lrctl.registry.parts import KINDS
+from lrctl.registry.registry import registry
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "plugins" / "README.md").read_text(encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import fmean, stdev
+from typing import NamedTuple
 
 LEVEL = 0.05
 """The level of a verdict, and 1 - that of the intervals."""
@@ -37,6 +38,23 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
     return found
 
 
+class PairedTest(NamedTuple):
+    """What `paired` says of a group of differences, and p after Holm's correction over all groups."""
+
+    mean: float
+    interval: tuple[float, float] | None
+    p: float | None
+    p_holm: float | None
+
+
+def paired_tests(groups: Sequence[Sequence[float]]) -> list[PairedTest]:
+    """The paired t test of each group of differences; the mean of none, or of both infinities, is NaN."""
+    means = [fmean(group) if group and not {math.inf, -math.inf} <= {*group} else math.nan for group in groups]
+    tested = list(map(paired, groups))
+    corrected = holm([p for _, p in tested])
+    return [PairedTest(mean, *test, p) for mean, test, p in zip(means, tested, corrected, strict=True)]
+
+
 def verdict(mean: float, p: float | None, n: int) -> str:
     """What n paired differences, of which less is better, say: `better`, `worse`, or why nothing is shown.
 
@@ -44,7 +62,7 @@ def verdict(mean: float, p: float | None, n: int) -> str:
 
     Args:
         mean: of the differences.
-        p: as `paired` gives it, with `holm` where there are several; None: nothing can be said.
+        p: as `paired_tests` corrects it; None: nothing can be said.
         n: how many differences there are, one for each seed.
     """
     if p is None:

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
+from lrctl.analysis.printable import printable
 from lrctl.cli.options import GIVEN
-from lrctl.contracts import params as fields
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
-from lrctl.registry.registry import Part
+from lrctl.registry.parts import Part
+from lrctl.registry.values import type_name
 
 RECIPE_KEYS = {
     "workload": "workload.name",
@@ -29,15 +31,22 @@ RECIPE_KEYS = {
 def own_options(part: Part) -> list[inspect.Parameter]:
     """A strategy's own options, one per field of its parameters; unset is None, so that the recipe can decide."""
     options = []
-    for field in fields.fields_of(part.params):
+    for field in fields_of(part.params):
         default = "required" if field.default is MISSING else shown(field.default)
-        declared: Any = typer.Option(help=f"{field.help} [dim]\\[{default}][/dim]", show_default=False)
+        declared: Any = typer.Option(help=f"{quoted(field.help)} [dim]\\[{quoted(default)}][/dim]", show_default=False)
         if any(isinstance(mark, GivenSchedule) for mark in field.marks):
             # A run's frozen recipe holds it already.
-            declared = typer.Argument(help=field.help, metavar=GIVEN, show_default=False)
+            declared = typer.Argument(help=quoted(field.help), metavar=GIVEN, show_default=False)
         kind: Any = Annotated[flag_type(field.type), declared]
         options.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
     return options
+
+
+def quoted(text: str) -> str:
+    """Text as it stands in Typer's help, which takes brackets for Rich's markup."""
+    from rich.markup import escape
+
+    return escape(printable(text))
 
 
 def flag_type(kind: Any) -> Any:
@@ -67,7 +76,7 @@ def shown(default: Any) -> str:
 def given(part: Part, options: dict[str, Any]) -> dict[str, Any]:
     """The strategy's own flags that were given, as recipe keys and values."""
     values = {}
-    for field in fields.fields_of(part.params):
+    for field in fields_of(part.params):
         value, kind = options[field.name], required(field.type)
         if value is None or value == []:
             continue
@@ -83,4 +92,4 @@ def split(text: str, kind: Any, flag: str) -> list[Any]:
     try:
         return [kind(item) for item in text.split(",") if item.strip()]
     except ValueError as error:
-        raise UsageError(f"{flag} {text}: must be {fields.type_name(kind)}s with commas between them") from error
+        raise UsageError(f"{flag} {text}: must be {type_name(kind)}s with commas between them") from error

@@ -9,6 +9,7 @@ import typer
 from lrctl.analysis.units import size
 from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, AsJson, Where, print_json
+from lrctl.cli.say import say
 from lrctl.errors import StoreError
 
 
@@ -35,10 +36,10 @@ def gc(
 
 def tell(found: dict[str, Any]) -> None:
     for kind, count in found["freed"].items():
-        typer.echo(f"{kind + ':':<13}{count['files']:>6} files {size(count['bytes']):>10}")
-    typer.echo(f"{'would free' if found['dry_run'] else 'freed'} {found['files']} files, {size(found['bytes'])}")
+        say(f"{kind + ':':<13}{count['files']:>6} files {size(count['bytes']):>10}")
+    say(f"{'would free' if found['dry_run'] else 'freed'} {found['files']} files, {size(found['bytes'])}")
     if found["spared"]:
-        typer.echo(
+        say(
             f"{found['spared']} files stay for now: they are younger than an hour, and unfinished runs "
             f"({', '.join(found['unfinished'])}) may be at work",
             err=True,

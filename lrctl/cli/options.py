@@ -32,7 +32,8 @@ SHARED = "Every search"
 
 
 def print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=1, allow_nan=False))
+    # JSON escapes all that could steer a terminal, but for DEL.
+    typer.echo(json.dumps(document, indent=1, allow_nan=False).replace("\x7f", "\\u007f"))
 
 
 def shared_options() -> list[inspect.Parameter]:
@@ -50,13 +51,13 @@ def shared_options() -> list[inspect.Parameter]:
         option("settings", list[str] | None, "table.key=value; any key of the recipe, repeatable.", None, "--set"),
         option("device", str | None, "auto, cpu, cuda, ..."),
         option("executor", str | None, "auto, or a registered executor."),
-        option("workers", int | None, "Worker processes; 0 is one per CPU core or GPU."),
+        option("workers", int | None, "Worker processes; 0 is one per CPU core, or executor.per_gpu per GPU."),
         option("store", Path, "Where results are kept.", STORE, "--store", envvar="LRCTL_STORE", file_okay=False),
         option("name", str | None, "Name of the run. Default: the command and a hash of all that decides it."),
         option("fresh", bool, "Start over, whatever the store holds.", False, "--fresh"),
         option("dry_run", bool, "Print jobs, steps, disk and estimated time; train nothing.", False, "--dry-run"),
         option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),
         option("quiet", bool, "Show no progress.", False, "--quiet"),
-        option("allow_code", bool, "Let a recipe name Python outside its folder.", False, "--allow-code"),
+        option("allow_code", bool, "Run the Python file that the recipe names.", False, "--allow-code"),
         option("debug", bool, "Show the traceback of an error.", False, "--debug"),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import closing, redirect_stdout
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ import typer
 
 from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, AsJson, Debug, Quiet, Where, print_json
+from lrctl.cli.say import say
 
 
 def known_papers() -> str:
@@ -57,6 +59,7 @@ def reproduce(
     from lrctl.papers import experiments as papers
     from lrctl.papers.reproduce import Reproduction
     from lrctl.papers.side_by_side import side_by_side_chart, side_by_side_table
+    from lrctl.planning.estimate import check_memory
     from lrctl.recipe import parse as recipes
     from lrctl.report import files, progress, terminal
 
@@ -69,7 +72,7 @@ def reproduce(
     tables, charts, runs = [], [], []
     for group in papers.by_table(wanted):
         with progress.shown(quiet=quiet), redirect_stdout(sys.stderr), closing(Executors()) as executors:
-            ran = Reproduction(scale, store, overrides, executors)
+            ran = Reproduction(scale, store, overrides, executors, partial(check_memory, store=store, kept=executors))
             done = [(each.recipe, one) for each in group for one in ran.run(each)]
         cells = [one for _, one in done]
         tables.append(side_by_side_table(group, cells, scale))
@@ -82,7 +85,7 @@ def reproduce(
         document = {"paper": paper, "scale": scale, "runs": runs, "tables": [asdict(table) for table in tables]}
         print_json(finite(document | {"files": written}))
     for path in written.values():
-        typer.echo(f"wrote {path}", err=True)
+        say(f"wrote {path}", err=True)
 
 
 def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path, *, as_json: bool) -> None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrctl.analysis.printable import printable_lines
 from lrctl.analysis.units import size
 from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, AsJson, Where, print_json
+from lrctl.cli.say import say
 from lrctl.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def runs(context: typer.Context, as_json: AsJson = False, store: Where = STORE) 
 @reported()
 def list_runs(context: typer.Context, as_json: AsJson = False, store: Inner = None) -> None:
     """List the runs in the store, as `lrctl runs` alone does."""
-    from lrctl.report import terminal
+    from lrctl.report import console
     from lrctl.storage import listing
     from lrctl.storage.runs import MEND
 
@@ -54,13 +56,13 @@ def list_runs(context: typer.Context, as_json: AsJson = False, store: Inner = No
     if as_json or context.obj[1]:
         print_json({"runs": rows})
     elif rows:
-        terminal.stdout().print(terminal.drawn(table(rows)))
+        console.stdout().print(console.drawn(table(rows)))
     else:
-        typer.echo(f"no runs in {place.shown}", err=True)
+        say(f"no runs in {place.shown}", err=True)
 
 
 def warn(text: str) -> None:
-    typer.echo(f"warning: {text}", err=True)
+    say(f"warning: {text}", err=True)
 
 
 @look_at_runs.command()
@@ -92,7 +94,8 @@ def show(
         terminal.print_summary(result, place.files(result))
     else:
         again = command_of(place, name)
-        typer.echo(f"{name} is not finished; its command continues it: {again}\n\n{shown['recipe'] or ''}")
+        say(f"{name} is not finished; its command continues it: {again}")
+        typer.echo(printable_lines(f"\n{shown['recipe'] or ''}"))
 
 
 @look_at_runs.command()
@@ -107,11 +110,11 @@ def remove(
     place = store_of(context, store)
     check_known(place, names, [*place.runs(), *place.links()])
     if not yes and not confirmed(f"delete {', '.join(names)} from {place.shown}?"):
-        typer.echo("nothing was deleted", err=True)
+        say("nothing was deleted", err=True)
         return
     for name in names:
         place.remove_run(name)
-    typer.echo(f"deleted {', '.join(names)}; lrctl gc frees what nothing else needs", err=True)
+    say(f"deleted {', '.join(names)}; lrctl gc frees what nothing else needs", err=True)
 
 
 def store_of(context: typer.Context, store: Path | None) -> Store:
@@ -138,8 +141,8 @@ def confirmed(question: str) -> bool:
 
 
 def table(rows: list[dict[str, Any]]) -> Any:
-    from lrctl.contracts.run_result import LOSSES
     from lrctl.contracts.table import Table
+    from lrctl.storage.run_result import LOSSES
 
     formats = dict.fromkeys(("command", "workload", "seed", "steps"), "")
     formats |= dict.fromkeys(LOSSES, ".4f") | {"full_runs": ".1f"}

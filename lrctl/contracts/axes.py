@@ -8,8 +8,9 @@ how they vary.
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.errors import UsageError
 
@@ -51,14 +52,8 @@ class Fixed:
 
 def axes(family: Any) -> dict[str, Axis]:
     """The parameters of a family that vary, in the order of its fields. `peak_lr` is never among them."""
-    hints = get_type_hints(family, include_extras=True)
-    found = {f.name: axis for f in fields(family) for axis in metadata(hints[f.name]) if isinstance(axis, Axis)}
+    found = {field.name: mark for field in fields_of(family) for mark in field.marks if isinstance(mark, Axis)}
     return {name: axis for name, axis in found.items() if name != "peak_lr"}
-
-
-def metadata(hint: Any) -> tuple[Any, ...]:
-    """What stands in a type hint's `Annotated` beside the type."""
-    return getattr(hint, "__metadata__", ())
 
 
 def scalable(family: Any) -> bool:
@@ -69,8 +64,7 @@ def scalable(family: Any) -> bool:
 
 def tunable(family: Any) -> bool:
     """Whether a family is scalable and can be made from `steps` and `peak_lr` alone."""
-    others = [f for f in fields(family) if f.name not in ("steps", "peak_lr")] if scalable(family) else []
-    return scalable(family) and all(f.default is not MISSING or f.default_factory is not MISSING for f in others)
+    return scalable(family) and {f.name for f in fields_of(family) if f.default is MISSING} <= {"steps", "peak_lr"}
 
 
 def stretch(schedule: Any, old: int, new: int) -> Any:

@@ -1,4 +1,4 @@
-"""JSON with one spelling for each value, digests of it, and dataclasses read back from it."""
+"""JSON with one spelling for each value, and digests of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from functools import cache
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 
 def canonical_json(document: Any) -> str:
@@ -31,48 +29,9 @@ def finite(value: Any) -> Any:
 
 
 def listed(value: Any) -> Any:
-    """`value` with every tuple turned into a list, as JSON has it."""
+    """`value` as JSON has it: every tuple and array a list, the numbers of numpy and torch as Python's."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {name: listed(item) for name, item in value.items()}
     return [listed(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def tupled(value: Any) -> Any:
-    """`value` with every list turned into a tuple, as frozen dataclasses want it."""
-    return tuple(tupled(item) for item in value) if isinstance(value, list | tuple) else value
-
-
-def from_json(kind: Any, value: Any) -> Any:
-    """A dataclass, or what a field of one may hold, from its JSON: the inverse of `finite(dataclasses.asdict(...))`.
-
-    Null is +inf where there must be a number, and None where there may be None.
-
-    Raises:
-        KeyError, TypeError, ValueError: the JSON is not of this kind.
-    """
-    if hasattr(kind, "__dataclass_fields__"):
-        hints = hints_of(kind)
-        return kind(**{name: from_json(hints[name], item) for name, item in dict(value).items()})
-    origin, optional, inner = parts_of(kind)
-    if optional:
-        return None if value is None else from_json(inner[0], value)
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(from_json(inner[0], item) for item in value)
-    if origin is Mapping:
-        return {name: from_json(inner[1], item) for name, item in dict(value).items()}
-    if kind is float and value is None:
-        return math.inf
-    allowed = (int, float) if kind is float else (kind,)
-    if origin is tuple or (kind in (int, float, str, bool) and type(value) not in allowed):
-        raise TypeError(f"must be of type {kind}, got one of {type(value)}")
-    if origin is Literal and value not in get_args(kind):
-        raise ValueError(f"must be one of {get_args(kind)}, got another")
-    return value
-
-
-hints_of = cache(get_type_hints)
-"""The types of a dataclass's fields, looked up once."""
-
-
-@cache
-def parts_of(kind: Any) -> tuple[Any, bool, list[Any]]:
-    """What is generic in a type, whether it may be None, and its arguments but for that: looked up once."""
-    return get_origin(kind), NoneType in get_args(kind), [each for each in get_args(kind) if each is not NoneType]

@@ -31,15 +31,17 @@ class Executor(Protocol):
         """
 
     def close(self) -> None:
-        """Stop at once whatever still runs, and free what the executor holds. May be called twice."""
+        """Stop at once whatever still runs, and free what the executor holds. May be called twice; `run` may follow."""
 
 
-def slots(device: str) -> int:
-    """How many jobs the machine can run at once: one per GPU, one per core that this process may use."""
+def slots(device: str, per_gpu: int = 1) -> int:
+    """How many jobs the machine can run at once: `per_gpu` on each GPU, one per core that this process may use."""
     if device == "cuda":
         import torch
 
-        return max(1, torch.cuda.device_count())
+        return per_gpu * max(1, torch.cuda.device_count())
+    if device.startswith("cuda:"):
+        return per_gpu
     if device != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -15,7 +15,7 @@ from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.params import UNKEYED, identity
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of
 
-NUMERICS = 2
+NUMERICS = 3
 """Part of every key. Raised whenever the same job would give other numbers than before."""
 
 FORWARD = 1 / 3
@@ -32,12 +32,13 @@ class TrainSpec:
     Attributes:
         workload: a registered workload's name, or `file.py:Class`.
         workload_params: its parameters that are not at their defaults, JSON values.
-        content: digest of what the parameters do not name: the data, the source of `file.py`.
+        content: digest of what the parameters do not name: the data, and code that is not lrctl's.
         optimizer: its settings; None where the workload brings its own.
         device: as torch names it; only its type (`cpu`, `cuda`) enters the key.
         micro_batches: pieces that each batch is cut into; their gradients add up to the batch's.
         compile: whether the model is compiled.
         tf32: whether matrix products of float32 on CUDA are done in TensorFloat-32; nothing elsewhere.
+        families: code of third-party families whose schedules see the run, by name; a job's enters its key.
         run: the run these jobs are trained for, recorded with each.
     """
 
@@ -52,6 +53,7 @@ class TrainSpec:
     micro_batches: int = 1
     compile: bool = False
     tf32: bool = False
+    families: Mapping[str, str] = field(default_factory=dict, metadata=UNKEYED)
     run: str = field(default="", metadata=UNKEYED)
 
     def of(self, job: SegmentJob) -> TrainSpec:
@@ -130,6 +132,11 @@ class SegmentJob:
         """Whether every LR is 0, so that the weights never move."""
         return self.lrs is not None and not any(self.lrs)
 
+    @property
+    def first_look(self) -> bool:
+        """Whether it evaluates an untrained model, which a search on a user's own workload begins with."""
+        return not self.steps and self.parent is None
+
     def forward_only(self, spec: TrainSpec) -> bool:
         """Whether updates would change nothing that is kept or asked for, so that a step is a forward pass."""
         # An optimizer of the workload's own may move weights at LR 0 too.
@@ -143,7 +150,9 @@ class SegmentJob:
     def key(self, spec: TrainSpec) -> str:
         """The sha256 of canonical JSON of all that decides the result: equal work has an equal key."""
         if self.lrs is None:
-            lrs: Any = {"family": family_of(self.schedule), "params": identity(self.schedule)}
+            family = family_of(self.schedule)
+            code = {"code": spec.families[family]} if family in spec.families else {}
+            lrs: Any = {"family": family, "params": identity(self.schedule), **code}
         else:
             lrs = hashlib.sha256(struct.pack(f"<{len(self.lrs)}d", *self.lrs)).hexdigest()
         own = {name: value for name, value in identity(self).items() if name != "schedule"}

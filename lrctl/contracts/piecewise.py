@@ -7,6 +7,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 
+from lrctl.contracts.canonical import listed
+
 
 @dataclass(frozen=True, slots=True)
 class PiecewiseLinear:
@@ -26,6 +28,7 @@ class PiecewiseLinear:
     knots: tuple[tuple[float, float], ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "knots", tuple((step, lr) for step, lr in listed(self.knots)))
         steps = [step for step, _ in self.knots]
         if not steps:
             raise ValueError("knots: at least one (step, lr) pair is needed")

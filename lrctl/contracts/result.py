@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
-
-from lrctl.contracts.canonical import finite, from_json
 
 Status = Literal["ok", "diverged", "failed", "stopped", "skipped"]
 """How a job ended: `stopped` before its end, since it could not be chosen any more; `skipped` is one never tried."""
@@ -20,6 +18,12 @@ class Failure:
     kind: str
     message: str
     traceback: str = ""
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether a device's memory was full, as torch's allocator, CUDA or one of its libraries says."""
+        told = ("out of memory" in self.message, "_STATUS_ALLOC_FAILED" in self.message)
+        return self.kind == "OutOfMemoryError" or (self.kind in ("RuntimeError", "AcceleratorError") and any(told))
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,13 @@ class JobRecord:
     Attributes:
         non_finite: how many training losses were NaN or infinite.
         tail_loss: mean of the last tenth of the losses, all counted; +inf if one of them is not finite.
+        deviation: the standard deviation of the finite losses.
         seconds: time the training took.
         digests: of the stored losses and, where one was written, the checkpoint.
         run: the run that it was trained for.
         discarded: steps that the same run trained for this job before, when it was stopped.
         remade: by run, the steps that were trained again for a checkpoint that was gone.
+        remaking: the run that is at that now.
         failure: why the job failed. Never stored.
     """
 
@@ -87,6 +93,8 @@ class JobRecord:
     at_least: float | None = None
     discarded: int = 0
     remade: Mapping[str, int] = field(default_factory=dict)
+    remaking: str = ""
+    deviation: float = 0.0
     failure: Failure | None = None
 
     def answer(self, *, diverged: bool = False, **losses: Any) -> JobResult:
@@ -94,21 +102,3 @@ class JobRecord:
         shared = {f.name: getattr(self, f.name) for f in fields(JobResult) if hasattr(self, f.name)}
         judged = {"status": "diverged", "mean_loss": math.inf} if diverged else {}
         return JobResult(**{**shared, **judged, **losses})
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as strict JSON: a number that is not finite becomes null."""
-        document: dict[str, Any] = finite(asdict(self))
-        del document["failure"]
-        for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded", "remade"):
-            if not document[name] and getattr(self, name) in (None, 0, {}):
-                del document[name]
-        return document
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> JobRecord:
-        """The inverse of `to_json`; a null loss is +inf again."""
-        own = {f.name: document[f.name] for f in fields(cls) if f.name in document}
-        if own.get("score", 0.0) is None:  # a score that was not asked for is left out
-            own["score"] = math.inf
-        record: JobRecord = from_json(cls, own)
-        return record

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from lrctl.contracts.canonical import listed, tupled
-from lrctl.errors import UsageError
+from lrctl.contracts.canonical import listed
 
 
 @runtime_checkable
@@ -90,7 +89,7 @@ class UpdateContext(Protocol):
         """The gradient times the direction u of the update before: <g_t, u_(t-1)>, where update t moves by -lr u_t.
 
         It is minus the derivative of this loss with respect to the LR of the update before, and so times the group's
-        `lr_scale` where it has one. Decoupled weight decay is no part of u; u is 0 before the first update, and a
+        scale. Decoupled weight decay is no part of u; u is 0 before the first update, and a
         product that is not finite counts as 0.
 
         Returns:
@@ -102,7 +101,7 @@ class UpdateContext(Protocol):
         """
 
     def slope(self) -> float:
-        """How fast the loss falls at first along the gradient step: ||g||^2, by `lr_scale` where groups have one."""
+        """How fast the loss falls at first along the gradient step: ||g||^2, each group's part times its scale."""
 
     def loss_at(self, lr: float) -> float:
         """The loss of the same batch after a gradient step with this LR: f(theta - lr g). Costs a forward pass.
@@ -128,17 +127,6 @@ def params_of(schedule: object) -> dict[str, Any]:
 
 
 def family_of(schedule: object) -> str:
-    """The full name of a schedule's class."""
-    return f"{type(schedule).__module__}.{type(schedule).__qualname__}"
-
-
-def build_schedule(family: Any, params: Mapping[str, Any]) -> Any:
-    """An instance of the dataclass `family` from JSON parameters (lists become tuples).
-
-    Raises:
-        UsageError: the parameters do not fit the family.
-    """
-    try:
-        return family(**{name: tupled(value) for name, value in params.items()})
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"schedule family {family.__name__}: {error}") from error
+    """The full name of a schedule's class, or of a class of schedules."""
+    family = schedule if isinstance(schedule, type) else type(schedule)
+    return f"{family.__module__}.{family.__qualname__}"

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from lrctl.contracts.canonical import from_json
 from lrctl.contracts.chart import Chart
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.job import SegmentJob
@@ -111,23 +110,6 @@ class TrainedRun:
     optimizer: str | None = None
     given: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object: `details` stand among the rest, and what is not told is left out."""
-        document = asdict(self)
-        optional = {name: document.pop(name) for name in ("seed", "optimizer", "given")}
-        told = {name: value for name, value in optional.items() if value is not None and value is not False}
-        return {**document.pop("details"), **document, **told}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> TrainedRun:
-        """The inverse of `to_json`."""
-        own, document = {f.name for f in fields(cls)} - {"details"}, dict(document)
-        values = {name: value for name, value in document.items() if name in own}
-        losses = {n: math.nan if values[n] is None else values[n] for n in values if n.endswith("_loss")}
-        details = {name: value for name, value in document.items() if name not in own}
-        found: TrainedRun = from_json(cls, {**values, **losses, "details": details})
-        return found
 
 
 @dataclass(frozen=True, slots=True)

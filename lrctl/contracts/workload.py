@@ -50,7 +50,10 @@ class WithOptimizer(Protocol):
     """A workload that brings its own optimizer."""
 
     def optimizer(self, model: Any) -> torch.optim.Optimizer:
-        """The optimizer of the model. Each param group's LR is set to lr * group.get("lr_scale", 1.0)."""
+        """The optimizer of the model. A param group's LR is the schedule's times the group's scale.
+
+        The scale is the group's `lr_scale` if it has one, else its own LR over the first group's.
+        """
 
 
 @runtime_checkable

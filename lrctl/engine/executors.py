@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from lrctl.contracts import params as fields
 from lrctl.contracts.canonical import canonical_json
 from lrctl.contracts.executor import Executor, slots
 from lrctl.engine.worker import attempt
 from lrctl.recipe.schema import AUTO, Choice
 from lrctl.registry.registry import registry
+from lrctl.registry.values import build
 from lrctl.storage.store import Store
 
 START = 4.0
@@ -35,11 +35,12 @@ def resolved(choice: Choice, device: str, seconds: Seconds = for_ever) -> Choice
     if choice.name != AUTO:
         return choice
     asked = choice.params.workers
-    workers = asked or slots(device)
-    pays = workers > 1 and (asked or seconds() * (1 - 1 / workers) > START)
+    workers = asked or slots(device, choice.params.per_gpu)
+    # On a GPU nothing is timed: that would hold memory of it in this process.
+    pays = workers > 1 and (asked or device != "cpu" or seconds() * (1 - 1 / workers) > START)
     mark, given = ("parallel", {"workers": workers}) if pays else ("in_process", {})
     name, *_ = registry().marked("executor", mark)
-    return Choice(name, fields.build(registry().get("executor", name).params, given, f"executor {name}"))
+    return Choice(name, build(registry().get("executor", name).params, given, f"executor {name}"))
 
 
 def workers_of(choice: Choice, device: str, seconds: Seconds = for_ever) -> int:
@@ -47,7 +48,12 @@ def workers_of(choice: Choice, device: str, seconds: Seconds = for_ever) -> int:
     found = resolved(choice, device, seconds)
     if found.name in registry().marked("executor", "in_process"):
         return 1
-    return getattr(found.params, "workers", 0) or slots(device)
+    return getattr(found.params, "workers", 0) or slots(device, getattr(found.params, "per_gpu", 1))
+
+
+def side_by_side(choice: Choice, device: str) -> int:
+    """How many jobs share a GPU of this machine at a time; 1 on any other device."""
+    return -(-workers_of(choice, device) // slots(device)) if device.startswith("cuda") else 1
 
 
 @dataclass(slots=True)

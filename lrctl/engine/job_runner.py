@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from lrctl.contracts.executor import Executor
@@ -16,8 +17,20 @@ from lrctl.storage.store import Store
 ATTEMPTS = 3
 """How often a job that fails is tried (paper, Appendix A)."""
 
+ADVICE = "lower executor.per_gpu, or raise training.micro_batches"
+"""Where a device runs out of memory."""
+
 RESTORES = 30
 """How often a job is tried whose parent's checkpoint is gone, as happens when searches share work and a store."""
+
+MISTAKES = {
+    each.__name__
+    for each in (
+        *(AssertionError, AttributeError, ImportError, IndexError, KeyError, ModuleNotFoundError, NameError),
+        *(NotImplementedError, RecursionError, SyntaxError, TypeError, UnboundLocalError, ValueError),
+    )
+}
+"""Exceptions that tell of a mistake in the code, which another attempt would meet again."""
 
 FINAL: dict[str, type[LrctlError]] = {e.__name__: e for e in (UsageError, StoreError, ReproducibilityError)}
 """Errors of a job that another attempt cannot cure."""
@@ -78,19 +91,21 @@ class JobRunner:
     def train(self, keys: Iterable[str], limit: Callable[[], float | None] = lambda: None) -> None:
         """Train jobs and take their records in; failures are tried again, lost parents are made again.
 
-        A job need not be finished whose mean loss is sure to be above what `limit` says at the moment.
+        A job need not be finished whose mean loss is sure to be above what `limit` says at the moment. Where a device
+        ran out of memory, those that failed are tried again one at a time.
 
         Raises:
             JobFailedError: a job failed on every attempt.
             LrctlError: a job met an error that another attempt cannot cure.
         """
-        tries, restores = dict.fromkeys(keys, 1), 0
+        tries, restores, full = dict.fromkeys(keys, 1), 0, False
         while tries:
             self.restore({parent for key in tries if (parent := self.seen[key].parent)})
             again: dict[str, int] = {}
             # What a fresh search finds known stays until it is replaced: another search may be using it.
             jobs = Limited([replace(self.seen[key], anew=self.fresh and not self.done(key)) for key in tries], limit)
-            for record in self.executor.run(self.spec, jobs):
+            alone, full = full, False
+            for record in self.run(jobs, alone=alone):
                 if record.failure is None:
                     self.take(replace(record, attempts=max(record.attempts, tries[record.key])))
                 elif record.failure.kind == CheckpointError.__name__ and restores < RESTORES:
@@ -98,7 +113,18 @@ class JobRunner:
                 else:
                     give_up_on(record.key, record.failure, tries[record.key])
                     again[record.key] = tries[record.key] + 1
+                    full |= record.failure.out_of_memory
             tries, restores = again, restores + 1
+
+    def run(self, jobs: Sequence[SegmentJob], *, alone: bool) -> Iterator[JobRecord]:
+        """Run jobs together; or each alone, once all that others hold of a device's memory is given back."""
+        if not alone:
+            yield from self.executor.run(self.spec, jobs)
+            return
+        warnings.warn(f"a device ran out of memory: jobs are tried again one by one; {ADVICE}", stacklevel=2)
+        self.executor.close()
+        for i in range(len(jobs)):
+            yield from self.executor.run(self.spec, jobs[i : i + 1])
 
     def take(self, record: JobRecord) -> None:
         if record.attempts > 1:
@@ -123,19 +149,29 @@ class JobRunner:
             self.train(lost)
 
     def clean_up(self, needed: Iterable[str | None] = ()) -> None:
-        """Delete the checkpoints that nothing continues from any more."""
+        """Delete the checkpoints that nothing continues from any more, and that no lost one is made again from."""
+        kept = set().union(*map(self.sources, filter(None, needed)))
         # Each once: another search that shares the store may have made it again for itself.
-        self.store.drop_checkpoints(self.kept - set(needed))
-        self.kept &= set(needed)
+        self.store.drop_checkpoints(self.kept - kept)
+        self.kept &= kept
+
+    def sources(self, key: str) -> set[str]:
+        """A job and, where its checkpoint is gone, those that it is made again from."""
+        found = {key}
+        while not self.store.has_checkpoint(key) and (job := self.seen.get(key)) and (key := job.parent or ""):
+            found.add(key)
+        return found
 
 
 def give_up_on(key: str, failure: Failure, tries: int) -> None:
     """Raise the error of a failed job unless it is worth another attempt."""
     if failure.kind in FINAL:
         raise FINAL[failure.kind](failure.message)
-    if tries >= ATTEMPTS:
+    if tries >= ATTEMPTS or failure.kind in MISTAKES:
+        often = f" {tries} times, last" if tries > 1 else ""
+        advice = f"; {ADVICE}" if failure.out_of_memory else ""
         raise JobFailedError(
-            f"job {key[:12]} failed {tries} times, last with {failure.kind}: {failure.message}; "
-            "--debug shows where; once that is mended, the same command continues",
+            f"job {key[:12]} failed{often} with {failure.kind}: {failure.message}{advice}; --debug shows where; once "
+            "that is mended, the same command continues",
             failure.traceback,
         )

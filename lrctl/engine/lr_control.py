@@ -29,10 +29,9 @@ class Control:
         base: the LR that such a schedule begins with. The param groups keep it, see `spread`.
     """
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, schedule: Schedule | AdaptiveSchedule, scales: Sequence[float]
-    ) -> None:
-        self.optimizer, self.schedule, self.scales = optimizer, schedule, scales
+    def __init__(self, optimizer: torch.optim.Optimizer, schedule: Schedule | AdaptiveSchedule) -> None:
+        self.optimizer, self.schedule = optimizer, schedule
+        self.scales: Sequence[float] = scales(optimizer, scope_of(schedule))
         # Asked once: to ask it of a protocol at every step is slow.
         self.adaptive = schedule if isinstance(schedule, AdaptiveSchedule) else None
         self.probing = schedule if isinstance(schedule, Probing) else None
@@ -107,22 +106,31 @@ class Control:
             each = [float(lr) for lr in given]
             mean = each[0] if len(set(each)) == 1 else math.fsum(each) / len(each)
             least = min(each)
+        if len(self.optimizer.param_groups) != len(self.scales):
+            raise UsageError(
+                f"optimizer {type(self.optimizer).__name__}: it had {len(self.scales)} param groups when training "
+                f"began and has {len(self.optimizer.param_groups)} at step {step}; make all of them in optimizer(model)"
+            )
         if len(each) != len(self.scales):
             raise UsageError(f"{self.schedule!r}: it has {len(each)} LRs for {len(self.scales)} param groups")
-        signed = getattr(self.schedule, "signed", False)
         for lr in (mean, least):
-            if not (math.isfinite(lr) and (signed or lr >= 0)):
-                raise ValueError(f"{self.schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
+            check_lr(self.schedule, step, lr)
         self.lrs = [lr * scale for lr, scale in zip(each, self.scales, strict=True)]
         for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
             set_lr(group, lr)
         return mean
 
-    def check(self) -> None:
-        """Read the LRs back after an update: a wrapper or restore that resets them silently is a classic fault."""
-        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
-            if float(group["lr"]) != lr:
-                raise RuntimeError(f"the optimizer used LR {group['lr']} instead of {lr}; nothing else may set the LR")
+    def check(self, *, first: bool) -> None:
+        """Read the LRs back after an update: a wrapper or restore that resets them silently is a classic fault.
+
+        One that is a tensor is read after the `first` update of a job only: that waits for the device.
+        """
+        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=False):  # `set` refuses more groups
+            used = group["lr"]
+            if used is lr or (isinstance(used, torch.Tensor) and not first):
+                continue
+            if float(used) != (float(used.new_tensor(lr)) if isinstance(used, torch.Tensor) else lr):
+                raise UsageError(f"the optimizer used LR {float(used)} instead of {lr}; nothing else may set the LR")
 
     def observe(self, step: int, lr: float, loss: SupportsFloat) -> None:
         """Let an adaptive schedule see update `step`, which is done: its LR, and its loss before the weights moved.
@@ -148,6 +156,50 @@ class Control:
         moved = zip(scaled(self.optimizer, self.scales), self.elements, self.direction.last, strict=True)
         for (parameter, scale), lr, u in moved:
             parameter.sub_((lr - self.base) * scale * u)
+
+
+def check_lr(schedule: Any, step: float, lr: float) -> None:
+    if not (math.isfinite(lr) and (lr >= 0 or getattr(schedule, "signed", False))):
+        raise ValueError(f"{schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
+
+
+def scales(optimizer: torch.optim.Optimizer, scope: Scope = "global") -> list[float]:
+    """What a schedule's LR is multiplied by for each param group: one rule for searches, schedulers and exports.
+
+    It is a group's `lr_scale` if it has one, else its own LR over the first group's; else 1 for a schedule that has an
+    LR for each group, and so says their ratio itself.
+
+    Raises:
+        UsageError: a group has no LR, or its scale is negative or not finite.
+    """
+    own = own_lrs(optimizer)
+    found = [scale_of(group, lr, own[0], scope) for group, lr in zip(optimizer.param_groups, own, strict=True)]
+    for number, (group, scale) in enumerate(zip(optimizer.param_groups, found, strict=True)):
+        if not 0 <= scale < math.inf:
+            wrong = (
+                f"lr_scale {group['lr_scale']!r}; it must be a number, finite and at least 0"
+                if "lr_scale" in group
+                else f"LR {own[number]:g} and the first {own[0]:g}, so that the schedule's LR cannot be scaled by "
+                "their ratio; give the group an lr_scale, finite and at least 0"
+            )
+            raise UsageError(f"optimizer {type(optimizer).__name__}: param group {number} has {wrong}")
+    return found
+
+
+def own_lrs(optimizer: torch.optim.Optimizer) -> list[float]:
+    """The LRs that param groups were made with; where a scheduler has moved them, `initial_lr` tells."""
+    own: list[Any] = [group.get("initial_lr", group.get("lr")) for group in optimizer.param_groups]
+    if any(lr is None for lr in own):
+        raise UsageError(f"optimizer {type(optimizer).__name__}: it has no LR and sets its own; make it with an lr")
+    return [float(lr) for lr in own]
+
+
+def scale_of(group: Mapping[str, Any], lr: float, first: float, scope: Scope) -> float:
+    if "lr_scale" in group:
+        return float(group["lr_scale"]) if isinstance(group["lr_scale"], SupportsFloat) else math.nan
+    if lr == first or scope == "group":
+        return 1.0
+    return lr / first if 0 < first < math.inf else math.inf
 
 
 def scope_of(schedule: Any) -> Scope:

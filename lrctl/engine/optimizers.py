@@ -5,27 +5,76 @@ Imports torch.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
 
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.workload import WithOptimizer, WithParamGroups, Workload
+from lrctl.engine.batches import mapped, tensors_in
+from lrctl.engine.doors import described
+from lrctl.errors import UsageError
 
 
 def build(workload: Workload, model: torch.nn.Module, settings: OptimizerSettings | None) -> torch.optim.Optimizer:
     """The optimizer of `model`: the workload's own where `settings` is None, else the one that `settings` names.
 
     The LR is set at every step by the trainer, which clips too.
+
+    Raises:
+        UsageError: the workload's own is no optimizer, wants a closure, or moves none of the model's parameters.
     """
     if settings is None:
-        if not isinstance(workload, WithOptimizer):
-            raise TypeError(f"{type(workload).__name__} has no method optimizer(model)")
-        return workload.optimizer(model)
+        return own(workload, model)
     groups: Any = workload.param_groups(model) if isinstance(workload, WithParamGroups) else model.parameters()
     given = {name: value for name, value in asdict(settings).items() if name != "clip_norm"}
-    fused = {"fused": True} if settings.name in ("adamw", "adam") else {}
+    # The fused kernel knows no complex numbers.
+    real = all(parameter.is_floating_point() for parameter in model.parameters())
+    fused = {"fused": True} if real and settings.name in ("adamw", "adam") else {}
     # The settings are named as torch's classes are.
     optimizer: torch.optim.Optimizer = getattr(torch.optim, type(settings).__name__)(groups, **fused, **given)
     return optimizer
+
+
+def own(workload: Workload, model: torch.nn.Module) -> torch.optim.Optimizer:
+    where = f"{type(workload).__name__}.optimizer"
+    if not isinstance(workload, WithOptimizer):
+        raise UsageError(f"{where}: there is no such method; write it, or set optimizer.name")
+    optimizer = workload.optimizer(model)
+    if not (hasattr(optimizer, "param_groups") and hasattr(optimizer, "step")):
+        raise UsageError(f"{where}: must return one torch.optim.Optimizer, got {described(optimizer)}")
+    name = type(optimizer).__name__
+    closure = signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is Parameter.empty:
+        raise UsageError(
+            f"{where}: {name} wants a closure that computes the gradient several times in an update; lrctl computes it "
+            "once: return an optimizer whose step() needs none"
+        )
+    moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if not any(id(parameter) in moved for parameter in model.parameters()):
+        raise UsageError(f"{where}: {name} holds none of the parameters of the model it was given; pass it these")
+    return optimizer
+
+
+def restore(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Load what `optimizer.state_dict()` gave, which is left as it is; every tensor keeps its type."""
+    # torch's optimizers keep the tensors they are given: without the copy, siblings would share moments.
+    optimizer.load_state_dict(copy.deepcopy(dict(state)))
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return
+    saved = [key for group in state["param_groups"] for key in group["params"]]
+    for key, parameter in zip(saved, (p for group in optimizer.param_groups for p in group["params"]), strict=True):
+        own = optimizer.state.get(parameter, {})
+        for name, value in state["state"].get(key, {}).items():
+            # torch casts them to the type of the parameter: float32 masters of bfloat16 weights would be lost.
+            if name in own and types(own[name]) != types(value):
+                own[name] = mapped(copy.deepcopy(value), partial(torch.Tensor.to, device=parameter.device))
+
+
+def types(value: Any) -> list[torch.dtype]:
+    return [tensor.dtype for tensor in tensors_in(value)]

@@ -6,7 +6,6 @@ Imports torch.
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +17,7 @@ import torch
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import Scored, Weighted, Workload
 from lrctl.engine.batches import pieces, rows, to
+from lrctl.engine.doors import checked_loss, checked_metrics, checked_model, finite
 from lrctl.errors import UsageError
 
 
@@ -26,8 +26,10 @@ class Passes:
 
     def __init__(self, workload: Workload, spec: TrainSpec) -> None:
         self.workload, self.spec, self.device = workload, spec, torch.device(spec.device)
+        self.where = type(workload).__name__
         self.seed("model")
-        self.model = workload.model().to(self.device)
+        self.model = checked_model(workload.model(), self.where).to(self.device)
+        self.still = [part for part in self.model.modules() if not part.training]
 
     def seed(self, purpose: int | str) -> None:
         seed_all(self.spec.seed, purpose, self.device)
@@ -43,19 +45,20 @@ class Passes:
 
     def loss(self, piece: Any) -> torch.Tensor:
         with self.precision():
-            return self.workload.loss(self.model, to(piece, self.device))
+            return checked_loss(self.workload.loss(self.model, to(piece, self.device)), self.where)
 
     def backward(self, batch: Any) -> torch.Tensor:
         """Add the gradient of a batch's loss to the parameters' gradients. Returns the loss, detached."""
-
-        def part(piece: Any, share: float) -> torch.Tensor:
-            loss = self.loss(piece) * share
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss.detach()
-
         if self.spec.micro_batches > 1:
-            return self.total(batch, part)
-        loss = self.loss(batch)  # as it is: a product with a share of 1 would be a node more in the graph
+            return self.total(batch, lambda piece, share: self.descend(self.loss(piece) * share))
+        return self.descend(self.loss(batch))  # as it is: a product with 1 would be a node more in the graph
+
+    def descend(self, loss: torch.Tensor) -> torch.Tensor:
+        if not loss.requires_grad:
+            raise UsageError(
+                f"{self.where}.loss: must return a loss that depends on the model's parameters, got one without a "
+                "gradient; leave out no_grad() and detach()"
+            )
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
@@ -88,6 +91,12 @@ class Passes:
             buffer.copy_(before)
         return loss
 
+    def train(self) -> None:
+        """Put the model in training mode, but for the parts that are always evaluated."""
+        self.model.train()
+        for part in self.still:
+            part.training = False
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """The model as it is evaluated: in evaluation mode, without gradients, in the spec's precision."""
@@ -96,25 +105,19 @@ class Passes:
             with torch.no_grad(), self.precision():
                 yield
         finally:
-            self.model.train()
+            self.train()
 
     def evaluate(self, split: str) -> dict[str, float]:
         """The workload's metrics on a split; one that is not finite is +inf."""
         self.seed(split)
         with self.frozen():
-            found = self.workload.evaluate(self.model, split)
-            metrics = {name: finite(float(value)) for name, value in found.items()}
-        if "loss" not in metrics:
-            raise UsageError(
-                f"{type(self.workload).__name__}.evaluate: must return a metric 'loss', got {sorted(metrics)}"
-            )
-        return metrics
+            return checked_metrics(self.workload.evaluate(self.model, split), self.where)
 
     def score(self, n: int) -> float:
         """The mean loss over score batches 0 to n - 1; +inf if it is not finite."""
         if not isinstance(self.workload, Scored):
             raise UsageError(
-                f"{type(self.workload).__name__} has no method score_batch(i), which gives training data that are kept "
+                f"{self.where} has no method score_batch(i), which gives training data that are kept "
                 "aside for scores; write one, or let the search score by validation loss (--score-on validation)"
             )
         self.seed("score")
@@ -124,11 +127,6 @@ class Passes:
 
 
 FULL: AbstractContextManager[Any] = nullcontext()
-
-
-def finite(value: float) -> float:
-    """The value, or +inf for NaN and both infinities: nothing that is not finite is ever the lowest."""
-    return value if math.isfinite(value) else math.inf
 
 
 def seed_all(seed: int, purpose: int | str, device: torch.device) -> None:

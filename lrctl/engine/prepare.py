@@ -11,6 +11,7 @@ from lrctl._version import __version__
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import WithOptimizer, Workload
 from lrctl.errors import UsageError
+from lrctl.recipe.plugin_code import family_code
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import content_digest, load_workload
 
@@ -54,6 +55,7 @@ def spec_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpe
         micro_batches=training.micro_batches,
         compile=training.compile,
         tf32=training.tf32,
+        families=family_code(),
     )
 
 

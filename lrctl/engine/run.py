@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import TrainSpec
-from lrctl.contracts.run_result import Cost, RunResult
 from lrctl.contracts.strategy import SearchResult, advance, relayed
 from lrctl.engine.executors import Executors
 from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import environment, prepare
-from lrctl.engine.session import Ending, Session
+from lrctl.engine.session import Session
 from lrctl.engine.timing import seconds_alone
-from lrctl.errors import StoreError
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.observers import notify
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import recorded
 from lrctl.storage.identity import RunIdentity
-from lrctl.storage.runs import FinishedRun, defects
+from lrctl.storage.run_result import RunResult
+from lrctl.storage.runs import FinishedRun
 from lrctl.storage.store import Store
 
 
@@ -35,17 +34,23 @@ def search(
     name: str | None = None,
     fresh: bool = False,
     executors: Executors | None = None,
+    check: Callable[[str, Recipe], None] | None = None,
 ) -> RunResult:
     """Run the strategy `command` on a recipe.
 
     The same search again continues where it stopped; a finished one returns its result at once. `executors` keep the
-    workers of this search for the next one; by default they are stopped. The rest is as in `lrctl.search`.
+    workers of this search for the next one; by default they are stopped. `check` is called with the command and the
+    recipe of a search that is not finished, and may refuse it. The rest is as in `lrctl.search`.
     """
     place = Store(store)
     if name is not None:
-        place.run(name)  # refuses a bad name before anything is prepared
+        place.check_name(name)  # before anything is prepared
     run = Run(place, command, recipe, name, fresh)
-    result = (None if fresh else run.finished_before()) or run.carry_out(executors)
+    result = None if fresh else run.finished_before()
+    if result is None:
+        if check:
+            check(command, recipe)
+        result = run.carry_out(executors)
     notify("search_finished", result=result)
     return result
 
@@ -78,7 +83,7 @@ class Run:
                 continue
             if known == (bare if known.content is None else self.identity(trains=True)):
                 result = self.store.run_result(run)
-                if result and is_whole(FinishedRun(self.store, run, result)):
+                if result and FinishedRun(self.store, run, result).whole:
                     return replace(result, run=run)  # its folder may have been renamed
         return None
 
@@ -89,7 +94,7 @@ class Run:
         moved = advance(search)
         name = self.open(trains=not isinstance(moved, SearchResult))
         if isinstance(moved, SearchResult):
-            result = self.result(name, moved, Ending(self.recipe.training.seed), Cost(), [])
+            result = self.result(name, moved)
             self.finish(result)
             return result
         spec = replace(self.spec, run=name)
@@ -99,8 +104,9 @@ class Run:
             session = Session(JobRunner(self.store, spec, executor, self.fresh), self.recipe)
             try:
                 found = session.drive(relayed(search, moved))
-                ending = session.hand_over(found)
-                result = self.result(name, found, ending, session.cost(time.monotonic() - began), session.notes)
+                result = session.hand_over(found, self.result(name, found))
+                cost, notes = session.cost(time.monotonic() - began), (*session.notes, *result.notes)
+                result = replace(result, cost=cost, notes=notes)
                 self.finish(result)
                 session.keep(found.checkpoint)
             except BaseException:
@@ -125,35 +131,17 @@ class Run:
             self.begin(result.run, trains=result.cost.jobs > 0)
         self.store.finish(result)
 
-    def result(self, name: str, found: SearchResult, ending: Ending, cost: Cost, notes: list[str]) -> RunResult:
+    def result(self, name: str, found: SearchResult) -> RunResult:
+        """What was found, as a document tells it: without the losses and the cost of training."""
         as_found = ("checkpoint", "tables", "charts", "data", "results", "chosen_by", "next", "summary")
-        held_out = {split: finite(metrics["loss"]) for split, metrics in ending.metrics.items()}
         return RunResult(
             command=self.command,
             run=name,
             workload=self.recipe.workload.name,
-            seed=ending.seed,
+            seed=self.recipe.training.seed,
             steps=self.recipe.training.steps,
             schedule=None if found.schedule is None else recorded(found.schedule),
-            train_loss=finite(ending.train_loss),
-            validation_loss=held_out.get("validation"),
-            test_loss=held_out.get("test"),
-            metrics=ending.metrics,
             segments=found.trace,
-            cost=cost,
-            notes=(*notes, *found.notes, *(note for segment in found.trace for note in segment.notes)),
+            notes=(*found.notes, *(note for segment in found.trace for note in segment.notes)),
             **{name: getattr(found, name) for name in as_found},
         )
-
-
-def is_whole(run: FinishedRun) -> bool:
-    """Whether all that a finished run left is still there as it was written, and is what its schedule's family gives.
-
-    What is not is made again from the jobs, or those again that are damaged themselves.
-    """
-    try:
-        if key := run.result.checkpoint:
-            run.store.load_checkpoint(key)
-        return not defects(run) and not run.outdated
-    except StoreError:
-        return False

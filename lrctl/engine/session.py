@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from lrctl.analysis.smoothing import final_train_loss
+from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobRecord, JobResult
-from lrctl.contracts.run_result import Cost
 from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
-from lrctl.engine.divergence import judge, sound
+from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
-from lrctl.errors import NoValidCandidateError
+from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import is_code
 from lrctl.registry.observers import notify
+from lrctl.storage.run_result import Cost, RunResult
 
 SPLITS = ("validation", "test")
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How the training run that is handed over ended: its losses and its seed."""
-
-    seed: int
-    train_loss: float | None = None
-    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -52,7 +44,7 @@ class Session:
             raise
 
     def sanity_check(self) -> None:
-        """Evaluate the user's own workload once untrained: what is wrong with it should show before the search."""
+        """Try the user's own workload for a few steps: what is wrong with it should show before the search."""
         job = SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), evaluate=SPLITS, checkpoint=False)
         (result,) = self.run_batch(Batch("a first look at the workload", [job]))
         for split, metrics in result.metrics.items():
@@ -62,22 +54,25 @@ class Session:
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """The results of a batch, in its order, with the diverged ones marked."""
         runner = self.runner
-        runner.clean_up({job.parent for job in batch.jobs} | batch.keep)
         keys = runner.meet(batch.jobs)
         unknown = [key for key in dict.fromkeys(keys) if not runner.known(key)]
-        limit = partial(self.limit, batch, keys)
+        limit = partial(self.limit, batch, keys, self.known_spread(batch))
         missing = [key for key in unknown if not runner.ruled_out(key, limit())]
         known = [key for key in dict.fromkeys(keys) if key not in set(missing)]
         notify("batch_started", batch=batch, reused=len(known), run=self.recipe.run_spec)
         for key in known:
             runner.tell(key, reused=True)
+        if missing:  # while a search that was stopped is replayed, what it needs next is not known yet
+            runner.clean_up({job.parent for job in batch.jobs} | batch.keep | set(keys))
         runner.train(missing, limit)
         return self.judged(batch, [runner.records[key] for key in keys])
 
     def judged(self, batch: Batch, records: Sequence[JobRecord]) -> list[JobResult]:
         diverged: Sequence[bool] = [False] * len(records)
         if batch.judge:
-            diverged, note = judge(self.recipe.divergence, batch.jobs, records)
+            check_lrs_matter(batch.jobs, records)
+            runs = {job.parent or r.key for job, r in zip(batch.jobs, records, strict=True) if r.status == "ok"}
+            diverged, note = judge(self.recipe.divergence, batch.jobs, records, self.spread(runs))
             # A later round of the same choice is judged anew, with more jobs.
             self.notes = [known for known in self.notes if not known.startswith(f"{batch.title}: ")]
             self.notes += [f"{batch.title}: {note}"] if note else []
@@ -85,6 +80,17 @@ class Session:
             record.answer(diverged=bad, **self.run_losses(job, record.key))
             for job, record, bad in zip(batch.jobs, records, diverged, strict=True)
         ]
+
+    def spread(self, runs: Iterable[str]) -> float:
+        """How far apart the losses lie of the runs that end with these jobs."""
+        return spread(map(self.run_of, runs))
+
+    def run_of(self, key: str) -> list[JobRecord]:
+        """The records of a job and of those that lead to it."""
+        run = [self.runner.records[key]]
+        while (parent := self.runner.records.get(run[-1].parent or "")) is not None:
+            run.append(parent)
+        return run
 
     def run_losses(self, job: SegmentJob, key: str) -> dict[str, Any]:
         """The training losses that a whole run is judged by: the final one, and those at the stages it asks for."""
@@ -101,7 +107,12 @@ class Session:
         diverged = sum(lost) > self.recipe.divergence.max_non_finite or lost[-1]
         return math.inf if diverged else final_train_loss(losses)
 
-    def limit(self, batch: Batch, keys: Sequence[str]) -> float | None:
+    def known_spread(self, batch: Batch) -> float:
+        """The spread that a batch will be judged by if it is known before its jobs are trained, else 0."""
+        runs = {job.parent for job in batch.jobs}
+        return 0.0 if batch.tolerance is None or None in runs else self.spread(filter(None, runs))
+
+    def limit(self, batch: Batch, keys: Sequence[str], spread: float) -> float | None:
         """The mean loss above which no job of a batch can be chosen any more; None if that is not known yet.
 
         A job that may yet be judged diverged does not count among the best.
@@ -110,22 +121,28 @@ class Session:
             return None
         records = self.runner.records
         done = [(job, records[key]) for job, key in zip(batch.jobs, keys, strict=True) if key in records]
-        moved = (r.mean_loss for job, r in done if not job.frozen and sound(self.recipe.divergence, r))
+        moved = (r.mean_loss for job, r in done if not job.frozen and sound(self.recipe.divergence, r, spread))
         frozen = (r.mean_loss for job, r in done if job.frozen)
         return batch.tolerance.bound(min(moved, default=math.inf), next(frozen, None))
 
-    def hand_over(self, found: SearchResult) -> Ending:
-        """The losses of the training run that was found. All checkpoints but its own go."""
+    def hand_over(self, found: SearchResult, result: RunResult) -> RunResult:
+        """The result with the losses of the training run that was found. All checkpoints but its own go."""
         if found.checkpoint is None:
             self.runner.clean_up()
-            return Ending(self.recipe.training.seed)
+            return result
         assert found.schedule is not None
-        steps, last = self.recipe.training.steps, self.runner.seen[found.checkpoint]
-        ended = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
-        end = replace(ended, seed=last.seed, optimizer=last.optimizer)
-        (result,) = self.run_batch(Batch("held-out loss", [end], found.trace))
-        seed = self.recipe.training.seed if last.seed is None else last.seed
-        return Ending(seed, result.train_loss, result.metrics)
+        steps, last = result.steps, self.runner.seen[found.checkpoint]
+        end = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
+        end = replace(end, seed=last.seed, optimizer=last.optimizer)
+        (ended,) = self.run_batch(Batch("held-out loss", [end], found.trace))
+        return replace(
+            result,
+            seed=result.seed if last.seed is None else last.seed,
+            train_loss=finite(ended.train_loss),
+            validation_loss=finite(ended.metrics["validation"]["loss"]),
+            test_loss=finite(ended.metrics["test"]["loss"]),
+            metrics=ended.metrics,
+        )
 
     def keep(self, key: str | None) -> None:
         """Make sure that a finished run's checkpoint is there, and leave no other behind."""
@@ -154,4 +171,23 @@ class Session:
             scored_batches=scored,
             full_runs=(steps + FORWARD * (forwards + scored)) / self.recipe.training.steps,
             seconds=seconds,
+        )
+
+
+def check_lrs_matter(jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -> None:
+    """Refuse to choose among losses that are the same to the bit: that proves that the LRs were not used.
+
+    Raises:
+        UsageError: candidates trained with different LRs have the same losses.
+    """
+    # The last LR of a job decides none of its losses.
+    found = {
+        tuple(job.lrs[:-1]): record.mean_loss
+        for job, record in zip(jobs, records, strict=True)
+        if job.lrs and not job.frozen and record.status == "ok" and not record.non_finite
+    }
+    if len(found) > 1 and len(set(found.values())) == 1:
+        raise UsageError(
+            f"{len(found)} candidates with different LRs have the same mean loss to the bit: the LR is not used; see "
+            "that the optimizer takes the lr of its param groups, and moves what the loss depends on"
         )

@@ -7,6 +7,7 @@ import time
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.worker import quiet_torch, workload_of
+from lrctl.recipe.project import running
 
 STEPS, ENOUGH = 4, 0.5
 """A job is timed for so many steps, or until it took so many seconds."""
@@ -30,8 +31,9 @@ def seconds_per_step(spec: TrainSpec, job: SegmentJob) -> float:
 
     taken: list[float] = []
     try:
-        with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
-            training = Training(workload_of(spec), spec, job)
+        workload = workload_of(spec)
+        with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+            training = Training(workload, spec, job)
             for step in range(job.start, min(job.stop, job.start + STEPS)):
                 began = time.perf_counter()
                 training.update(step)

@@ -5,8 +5,10 @@ Imports torch.
 
 from __future__ import annotations
 
-import copy
+import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,6 +22,7 @@ from lrctl.engine import optimizers
 from lrctl.engine.early_stopping import PartialMean
 from lrctl.engine.lr_control import Control
 from lrctl.engine.passes import Passes
+from lrctl.errors import UsageError
 
 
 @dataclass(slots=True)
@@ -74,8 +77,7 @@ class Training:
         self.passes = Passes(workload, spec)
         self.model = self.passes.model
         self.optimizer = optimizers.build(workload, self.model, spec.optimizer)
-        scales = [group.get("lr_scale", 1.0) for group in self.optimizer.param_groups]
-        self.control = Control(self.optimizer, job.schedule, scales)
+        self.control = Control(self.optimizer, job.schedule)
         if spec.compile:
             self.model.compile()  # in place: the names in its state stay
         self.losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=self.passes.device)
@@ -86,8 +88,7 @@ class Training:
 
     def restore(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
-        # torch's optimizers keep the tensors they are given: without the copy, siblings would share moments.
-        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        optimizers.restore(self.optimizer, state["optimizer"])
         self.control.restore(state)
 
     def state(self) -> dict[str, Any]:
@@ -99,14 +100,24 @@ class Training:
         advance = self.record_loss if self.job.forward_only(self.spec) else self.update
         stoppable = not getattr(self.workload, "signed_loss", False)
         partial_mean = PartialMean(self.job)
-        self.model.train()
+        self.passes.train()
+        switch(self.optimizer, "train")
         for step in range(self.job.start, self.job.stop):
             advance(step)
+            if step == 0:
+                self.check_first_loss()
             if stoppable and partial_mean.due(len(self.lrs)):
                 partial_mean.add(self.losses[partial_mean.seen : len(self.lrs)].tolist())
                 if partial_mean.exceeded:
                     return partial_mean.at_least
         return None
+
+    def check_first_loss(self) -> None:
+        if not math.isfinite(loss := float(self.losses[0])):
+            raise UsageError(
+                f"{self.passes.where}: the loss is {loss} at step 0, before any update, so that no LR is to blame; "
+                "check the model's first weights and the data"
+            )
 
     def update(self, step: int) -> None:
         index = step - self.job.start
@@ -119,9 +130,8 @@ class Training:
         lr = self.control.decide(step, loss, partial(self.passes.loss_again, step))
         if self.frozen:
             self.control.hold()  # its losses are those of the weights as they are, with and without updates
-        self.optimizer.step()
-        if index == 0:
-            self.control.check()
+        self.step_optimizer(step, lr)
+        self.control.check(first=index == 0)
         self.losses[index] = loss
         self.lrs.append(lr)
         self.control.observe(step, lr, self.losses[index])
@@ -131,13 +141,47 @@ class Training:
         self.losses[step - self.job.start] = self.passes.forward(self.passes.batch(step))
         self.lrs.append(0.0)
 
+    def step_optimizer(self, step: int, lr: float) -> None:
+        try:
+            self.optimizer.step()
+        except ZeroDivisionError as error:
+            if lr:
+                raise
+            raise UsageError(
+                f"optimizer {type(self.optimizer).__name__}: it divides by the LR, which is 0 at step {step}; choose a "
+                "schedule that is never 0, or another optimizer"
+            ) from error
+
     def measure(self, trained: Trained) -> None:
         job = self.job
         if job.gradient_norms:
             trained.gradient_norms = tuple(self.norms.tolist())
-        if job.score_batches:
-            trained.score = self.passes.score(job.score_batches)
-        trained.metrics = {split: self.passes.evaluate(split) for split in job.evaluate}
+        with self.weights_to_evaluate():
+            if job.score_batches:
+                trained.score = self.passes.score(job.score_batches)
+            trained.metrics = {split: self.passes.evaluate(split) for split in job.evaluate}
+
+    @contextmanager
+    @torch.no_grad()
+    def weights_to_evaluate(self) -> Iterator[None]:
+        """The weights that the optimizer keeps for evaluation (schedule-free), for the length of a block."""
+        if not (self.job.score_batches or self.job.evaluate) or not hasattr(self.optimizer, "eval"):
+            yield
+            return
+        kept = [(parameter, parameter.clone()) for parameter in self.model.parameters()]
+        switch(self.optimizer, "eval")
+        try:
+            yield
+        finally:
+            switch(self.optimizer, "train")
+            for parameter, before in kept:  # what it computes is near to them, and not the same bits
+                parameter.copy_(before)
+
+
+def switch(optimizer: Any, mode: str) -> None:
+    """Call `optimizer.train()` or `optimizer.eval()`, where it has other weights for each (schedule-free)."""
+    if hasattr(optimizer, mode):
+        getattr(optimizer, mode)()
 
 
 def clear_gradients(optimizer: torch.optim.Optimizer) -> None:

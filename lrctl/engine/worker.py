@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import os
@@ -20,6 +21,7 @@ from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.workload import Workload
 from lrctl.errors import LrctlError, ReproducibilityError, UsageError
 from lrctl.recipe import workloads as loading
+from lrctl.recipe.project import running
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
@@ -35,7 +37,16 @@ def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     except Exception as error:
         where = "" if isinstance(error, LrctlError) else loading.origin(error, spec.workload)
         failure = Failure(type(error).__name__, f"{error}{where}", traceback.format_exc())
-        return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
+    if failure.out_of_memory:
+        give_back_memory()  # not before the exception is gone: its traceback holds the model
+    return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
+
+
+def give_back_memory() -> None:
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 opened = lru_cache(maxsize=1)(Store)
@@ -47,6 +58,7 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 
     A job that another process has done meanwhile is not trained again. Of one that was stopped, only that is written.
     """
+    from lrctl.engine.purity import check_purity
     from lrctl.engine.trainer import train
     from lrctl.storage import checkpoint
 
@@ -54,8 +66,13 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     known = None if job.anew else store.record(key)
     if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.has_checkpoint(key)):
         return known
+    if known is not None:
+        known = remaking(known, job, spec)
+        store.put_record(known)
     workload = workload_of(spec, checked=own_seed)
-    with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+    with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+        if job.first_look and loading.is_code(spec.workload):
+            check_purity(workload, spec)
         trained = train(workload, spec, job, store.load_checkpoint(job.parent) if job.parent else None)
     result, before = summarise(spec, job, trained), store.stopped(key)
     if before and before.run == spec.run:
@@ -67,10 +84,17 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
             digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
         result = replace(result, digests=digests)
         if first:
-            remade = {**first.remade, spec.run: first.remade.get(spec.run, 0) + result.steps}
-            result = replace(result, discarded=first.discarded, run=first.run, remade=remade)
+            result = replace(result, discarded=first.discarded, run=first.run, remade=first.remade)
     store.put_record(result)
     return result
+
+
+def remaking(known: JobRecord, job: SegmentJob, spec: TrainSpec) -> JobRecord:
+    """The record of a job while it is made again: its steps count once, however often this is interrupted."""
+    if known.remaking and known.remaking == spec.run:
+        return known
+    remade = {**known.remade, spec.run: known.remade.get(spec.run, 0) + job.steps}
+    return replace(known, remade=remade, remaking=spec.run)
 
 
 def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:
@@ -85,16 +109,16 @@ def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload:
     may be another.
     """
     params = canonical_json(dict(spec.workload_params))
-    return built(spec.workload, params, spec.seed, spec.content if checked else None)
+    return built(spec.workload, params, spec.seed, spec.content, checked)
 
 
 @lru_cache(maxsize=2)
-def built(name: str, params: str, seed: int, content: str | None) -> Workload:
+def built(name: str, params: str, seed: int, content: str, checked: bool) -> Workload:
     workload = loading.load_workload(name, json.loads(params), seed)
     found = loading.content_digest(name, workload)  # makes the data ready
-    if content not in (None, found):
+    if found != content if checked else not content.startswith(loading.source_digest(name, workload)):
         raise UsageError(
-            f"workload {name}: its data or file changed while the search runs; give the same command again"
+            f"workload {name}: its data or code changed while the search runs; give the same command again"
         )
     return workload
 
@@ -121,35 +145,34 @@ def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
 
     record = JobRecord(
         key=job.key(spec),
-        status="stopped",
+        status="ok" if trained.at_least is None else "stopped",
         steps=len(trained.losses),
         seconds=trained.seconds,
         parent=job.parent,
+        score=trained.score,
+        metrics=trained.metrics,
         run=spec.run,
+        gradient_norms=trained.gradient_norms,
         extra_forwards=trained.extra_forwards,
         at_least=trained.at_least,
     )
-    if trained.at_least is not None:
+    if record.status == "stopped":
         return record
     losses = trained.losses.astype(np.float64)
-    good = losses[np.isfinite(losses)]
+    good, tail = losses[np.isfinite(losses)], losses[-max(1, len(losses) // 10) :]
     return replace(
         record,
-        status="ok",
-        mean_loss=float(good.mean()) if len(good) else math.inf,
+        mean_loss=mean(good),
         non_finite=len(losses) - len(good),
-        tail_loss=tail_mean(losses),
-        score=trained.score,
-        metrics=trained.metrics,
-        gradient_norms=trained.gradient_norms,
+        tail_loss=mean(tail),
+        deviation=float(good.std()) if len(good) else 0.0,
     )
 
 
-def tail_mean(losses: np.ndarray[Any, Any]) -> float:
-    """The mean of the last tenth of the losses, at least one; +inf if one of them is not finite or there is none."""
-    tail = losses[-max(1, len(losses) // 10) :]
-    mean = float(tail.mean()) if len(tail) else math.inf
-    return mean if math.isfinite(mean) else math.inf
+def mean(losses: np.ndarray[Any, Any]) -> float:
+    """The mean of some losses; +inf if there is none, or one of them is not finite."""
+    found = float(losses.mean()) if len(losses) else math.inf
+    return found if math.isfinite(found) else math.inf
 
 
 @contextmanager
@@ -168,7 +191,8 @@ def quiet_torch(threads: int, device: str = "cpu", *, tf32: bool = False) -> Ite
         if tf32:
             torch.set_float32_matmul_precision("high")
     states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
+    # By default the generators of all GPUs are kept, for which CUDA is started even where a job runs on a CPU.
+    with torch.random.fork_rng([] if device == "cpu" else None):
         try:
             yield
         finally:

@@ -104,18 +104,28 @@ TORCH_USAGE = """
         optimizer.step()
         scheduler.step()
 
-Of the optimizer's own LRs only the ratios between its param groups matter. To resume, load the state_dicts of the
-optimizer and the scheduler, in any order.
+A param group's LR is lr(t) times its lr_scale if it has one, else times its own LR over the first group's: of the LRs
+that the optimizer was made with only that ratio matters. To resume, load the state_dicts of the optimizer and the
+scheduler, in any order.
 """
 
 TORCH = '''
-class Scheduler(LambdaLR):
-    """Sets the LR of each param group to its share of lr(step)."""
+class Scheduler(LRScheduler):
+    """Sets the LR of each param group to lr(step) times the group's scale."""
+
+    def __init__(self, optimizer, last_epoch=-1):
+        self.scales = scales(optimizer.param_groups)
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self):
+        if len(self.scales) != len(self.optimizer.param_groups):  # one was added
+            self.scales = scales(self.optimizer.param_groups)
+        return [scale * lr(self.last_epoch) for scale in self.scales]
 
     def load_state_dict(self, state_dict):
         """Resume; also where the optimizer's state was loaded before this scheduler was made and reset its LRs."""
         super().load_state_dict(state_dict)
-        self._last_lr = [share * lr(self.last_epoch) for share in self.base_lrs]
+        self._last_lr = self.get_lr()
         for group, value in zip(self.optimizer.param_groups, self._last_lr):
             if hasattr(group["lr"], "fill_"):
                 group["lr"].fill_(value)
@@ -123,15 +133,22 @@ class Scheduler(LambdaLR):
                 group["lr"] = value
 
 
-def make_scheduler(optimizer):
-    """A scheduler that starts at step 0; its state_dict resumes at any step."""
-    groups = optimizer.param_groups
-    # An optimizer that has gone some way tells its first LRs: those of now may all be 0.
-    key = "initial_lr" if all("initial_lr" in group for group in groups) else "lr"
-    first = [float(group[key]) for group in groups]
-    for group, value in zip(groups, first):
-        group["initial_lr"] = value / max(first) if any(first) else 1.0
-    return Scheduler(optimizer, lr)
+def scales(groups):
+    """What lr(step) is multiplied by for each param group: its lr_scale, or else its own LR over the first group's."""
+    for group in groups:  # torch's schedulers keep a group's own LR there too
+        group.setdefault("initial_lr", float(group["lr"]))
+    own = [float(group["initial_lr"]) for group in groups]
+    unit = own[0] if 0 < own[0] < float("inf") else float("nan")
+    found = [1.0 if value == own[0] else value / unit for value in own]
+    found = [float(group.get("lr_scale", scale)) for group, scale in zip(groups, found)]
+    if not all(0 <= scale < float("inf") for scale in found):
+        raise ValueError(f"param groups of LRs {own} cannot be scaled by {found}; give each an lr_scale of at least 0")
+    return found
+
+
+def make_scheduler(optimizer, last_epoch=-1):
+    """A scheduler that starts at step 0, or after update last_epoch; its state_dict resumes at any step."""
+    return Scheduler(optimizer, last_epoch)
 '''
 
 TRANSFORMERS_USAGE = """
@@ -145,8 +162,8 @@ TRANSFORMERS_USAGE = """
         ...
     )
 
-max_steps must be {steps}. Of the optimizer's own LRs only the ratios between its param groups matter; learning_rate,
-warmup_steps and lr_scheduler_type of TrainingArguments have no effect.
+max_steps must be {steps}. A param group's LR is lr(t) times its lr_scale if it has one, else times its own LR over the
+first group's; learning_rate, warmup_steps and lr_scheduler_type of TrainingArguments have no effect.
 """
 
 LIGHTNING_USAGE = """
@@ -156,7 +173,8 @@ LIGHTNING_USAGE = """
         def configure_optimizers(self):
             return configure(torch.optim.AdamW(self.parameters()))
 
-Train with Trainer(max_steps={steps}). Of the optimizer's own LRs only the ratios between its param groups matter.
+Train with Trainer(max_steps={steps}). A param group's LR is lr(t) times its lr_scale if it has one, else times its own
+LR over the first group's.
 """
 
 LIGHTNING = '''
@@ -182,12 +200,12 @@ def schedule(count):
     return jnp.asarray(TABLE)[jnp.minimum(count, STEPS)]
 '''
 
-LAMBDA_LR = "from torch.optim.lr_scheduler import LambdaLR"
+LR_SCHEDULER = "from torch.optim.lr_scheduler import LRScheduler"
 
 TARGETS: Mapping[str, Callable[[Exported], str]] = {
-    "torch": partial(code, "PyTorch", TORCH_USAGE, LAMBDA_LR, TORCH),
-    "transformers": partial(code, "the Trainer of transformers", TRANSFORMERS_USAGE, LAMBDA_LR, TORCH),
-    "lightning": partial(code, "Lightning", LIGHTNING_USAGE, LAMBDA_LR, f"{TORCH}\n{LIGHTNING}"),
+    "torch": partial(code, "PyTorch", TORCH_USAGE, LR_SCHEDULER, TORCH),
+    "transformers": partial(code, "the Trainer of transformers", TRANSFORMERS_USAGE, LR_SCHEDULER, TORCH),
+    "lightning": partial(code, "Lightning", LIGHTNING_USAGE, LR_SCHEDULER, f"{TORCH}\n{LIGHTNING}"),
     "optax": partial(code, "optax", OPTAX_USAGE, "import jax.numpy as jnp\nimport numpy as np", OPTAX),
     "csv": as_csv,
     "json": as_json,

@@ -35,11 +35,7 @@ class Formula:
 
 
 def formula(schedule: Any, steps: int, where: str) -> Formula:
-    """The formula of a schedule for a run of `steps` steps.
-
-    Raises:
-        UsageError: the schedule fails at some step, or gives an LR that is negative or not finite; `where` names it.
-    """
+    """The formula of a schedule for a run of `steps` steps; `where` names it in errors."""
     lrs = evaluated(schedule, steps, where)
     try:
         imports, body = carried(schedule, steps)

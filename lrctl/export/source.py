@@ -13,7 +13,8 @@ from textwrap import dedent, fill, indent
 from types import FunctionType, ModuleType
 from typing import Any
 
-RESERVED = ("lr", "LRS", "TABLE", "LambdaLR", "Scheduler", "make_scheduler", "configure", "schedule", "np", "jnp")
+FRAMEWORKS = ("LRScheduler", "Scheduler", "scales", "make_scheduler", "configure", "schedule", "np", "jnp")
+RESERVED = ("lr", "LRS", "TABLE", *FRAMEWORKS)
 """Names that a formula may not have: exports define them."""
 
 WIDTH = 100
@@ -27,11 +28,7 @@ class NotCarriedError(Exception):
 
 
 def carried(schedule: Any, steps: int) -> tuple[tuple[str, ...], str]:
-    """The imports and the source of a family's formula.
-
-    Raises:
-        NotCarriedError: it is more than plain fields, functions of its package and the standard library.
-    """
+    """The imports and the source of a family's formula."""
     call = type(schedule).__call__
     if not isinstance(call, FunctionType):
         raise NotCarriedError("its __call__ is not a plain method")

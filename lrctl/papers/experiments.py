@@ -22,11 +22,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from lrctl.contracts import params as fields
 from lrctl.errors import unknown
 from lrctl.recipe import files as recipe_file
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
+from lrctl.registry.values import build
 
 Scale = Literal["tiny", "paper"]
 
@@ -75,29 +75,21 @@ def papers() -> list[str]:
 
 
 def every_experiment() -> list[Experiment]:
-    """The experiments of all papers, in the order of their recipes' names.
-
-    Raises:
-        UsageError: a key is unknown or missing.
-    """
+    """The experiments of all papers, in the order of their recipes' names."""
     tables = {recipe: recipe_file.parse(path).get("paper") for recipe, path in recipe_file.bundled().items()}
     return [read(recipe, table) for recipe, table in tables.items() if table is not None]
 
 
 def read(recipe: str, table: Mapping[str, Any]) -> Experiment:
     where = f"{recipe}: paper"
-    found: Experiment = fields.build(Experiment, {**table, "recipe": recipe}, where)
+    found: Experiment = build(Experiment, {**table, "recipe": recipe}, where)
     commanded = [{"command": found.command, **cell} for cell in found.cells]
-    cells = tuple(fields.build(Cell, cell, f"{where}.cells[{i}]") for i, cell in enumerate(commanded))
-    return replace(found, cells=cells, tiny=fields.build(Smaller, found.tiny, f"{where}.tiny"))
+    cells = tuple(build(Cell, cell, f"{where}.cells[{i}]") for i, cell in enumerate(commanded))
+    return replace(found, cells=cells, tiny=build(Smaller, found.tiny, f"{where}.tiny"))
 
 
 def experiments(paper: str, scale: Scale, only: Sequence[str] = ()) -> list[Experiment]:
-    """The experiments of a paper that are run at a scale, of `only` these recipes if any, in the order of their names.
-
-    Raises:
-        UsageError: no recipe is of that paper, or its table is not as it should be; `only` names another recipe.
-    """
+    """The experiments of a paper that are run at a scale, of `only` these recipes if any, by their names."""
     every = every_experiment()
     if paper not in (known := {each.name for each in every}):
         raise unknown("paper", paper, known, f"lrctl reproduce {paper}")

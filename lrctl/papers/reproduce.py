@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lrctl.contracts import params as fields
-from lrctl.contracts.run_result import RunResult
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.engine import run
 from lrctl.engine.executors import Executors
@@ -17,6 +16,7 @@ from lrctl.papers.experiments import Cell, Experiment, Scale, every_experiment, 
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt, schedule_text
+from lrctl.storage.run_result import RunResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +44,19 @@ class Reproduced:
 
 @dataclass(frozen=True, slots=True)
 class Reproduction:
-    """How a paper's experiments are run: at which scale, in which store, with which recipe keys of the user's own."""
+    """How a paper's experiments are run: at which scale, in which store, with which recipe keys of the user's own.
+
+    `executors` and `check` are those of `lrctl.engine.run.search`.
+    """
 
     scale: Scale
     store: str | Path
     overrides: Mapping[str, Any] = field(default_factory=dict)
     executors: Executors = field(default_factory=Executors)
+    check: Callable[[str, Recipe], None] | None = None
 
     def run(self, experiment: Experiment) -> list[Reproduced]:
-        """Run every cell of an experiment; what is in the store is not run again. A cell that fails says so.
-
-        Raises:
-            UsageError: the recipe, a setting or the workload cannot be used.
-        """
+        """Run every cell of an experiment; what is in the store is not run again. A cell that fails says so."""
         for cell in experiment.cells:
             if not cell.given:  # a mistake should show before the first run
                 self._plain(experiment, cell).params(cell.command)
@@ -65,7 +65,7 @@ class Reproduction:
     def _reproduced(self, experiment: Experiment, cell: Cell) -> Reproduced:
         try:
             recipe = self._given(experiment, cell) if cell.given else self._plain(experiment, cell)
-            return Reproduced(cell, run.search(cell.command, recipe, store=self.store, executors=self.executors))
+            return Reproduced(cell, self._search(cell.command, recipe))
         except MissingError as error:
             return Reproduced(cell, None, f"not here: {error}")
         except UsageError:
@@ -74,6 +74,9 @@ class Reproduction:
             return Reproduced(cell, None, "diverged")
         except LrctlError as error:
             return Reproduced(cell, None, f"failed: {error}")
+
+    def _search(self, command: str, recipe: Recipe) -> RunResult:
+        return run.search(command, recipe, store=self.store, executors=self.executors, check=self.check)
 
     def _plain(self, experiment: Experiment, cell: Cell) -> Recipe:
         return recipe_of(experiment, cell, self.scale, self.overrides)
@@ -102,7 +105,7 @@ def source_of(experiment: Experiment, cell: Cell) -> tuple[Experiment, Cell]:
 def given_settings(command: str, text: str, steps: int) -> dict[str, Any]:
     """The settings that give a schedule, as JSON text, to a strategy, stretched to these steps where it can be."""
     settings: dict[str, Any] = {}
-    for each in fields.fields_of(registry().get("strategy", command).params):
+    for each in fields_of(registry().get("strategy", command).params):
         for mark in each.marks:
             if isinstance(mark, GivenSchedule):
                 settings[f"strategy.{command}.{each.name}"] = text

@@ -14,10 +14,12 @@ from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.strategy import Batch, SearchResult, advance, drive, relayed
 from lrctl.contracts.workload import StandIn, Workload
-from lrctl.engine.executors import workers_of
-from lrctl.engine.prepare import load, spec_of
+from lrctl.engine.executors import Executors, side_by_side, workers_of
+from lrctl.engine.prepare import load, resolve_device, spec_of
 from lrctl.engine.session import SPLITS
 from lrctl.errors import LrctlError, MissingError, UsageError
+from lrctl.planning.sharing import shortage
+from lrctl.recipe.project import running
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import content_digest, origin
 from lrctl.registry.registry import registry
@@ -67,12 +69,17 @@ def rehearse(recipe: Recipe) -> Rehearsed:
     workload = None
     try:
         workload = load(recipe)
-        if isinstance(workload, StandIn) and not workload.ready():
+        if isinstance(workload, StandIn) and not is_ready(workload):
             return Rehearsed(spec_of(recipe, workload, ""), workload, stand_in=True)
         content = content_digest(recipe.workload.name, workload)
     except MissingError as error:
         return Rehearsed(spec_of(recipe, workload, ""), None, missing=str(error))
     return Rehearsed(spec_of(recipe, workload, content), workload)
+
+
+def is_ready(workload: StandIn) -> bool:
+    with running(workload):
+        return workload.ready()
 
 
 @dataclass(slots=True)
@@ -132,11 +139,9 @@ class Guess:
     """Stands for a workload whose runs have a closed form: computing them would take as long as the search."""
 
     def expected_losses(self, lrs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """1 for each run: (n, steps) to (n,)."""
         return np.ones(len(lrs))
 
     def expected_gradient(self, lrs: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
-        """1, and no slope: (steps,) to (steps,)."""
         return 1.0, np.zeros(len(lrs))
 
 
@@ -185,6 +190,22 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     }
 
 
+def check_memory(command: str, recipe: Recipe, *, store: str | Path, kept: Executors | None = None) -> None:
+    """Refuse a search whose jobs do not fit side by side on a GPU. What fits beside nothing else is not measured.
+
+    Raises:
+        UsageError: they do not fit; tells what would.
+    """
+    device = resolve_device(recipe.training.device)
+    if side_by_side(recipe.executor, device) == 1:
+        return
+    if kept:
+        kept.close()  # workers that an earlier search has left hold memory
+    job_bytes = estimate(command, recipe, store=store)["memory_bytes"]
+    if job_bytes and (short := shortage(recipe.executor, device, job_bytes)):
+        raise UsageError(short)
+
+
 def costs(
     recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, again: list[SegmentJob], measure: bool
 ) -> dict[str, Any]:
@@ -196,7 +217,8 @@ def costs(
     try:
         if (workload := rehearsed.workload) is None:
             raise MissingError(rehearsed.missing)
-        found["data_bytes"] = workload.prepared_bytes() if isinstance(workload, StandIn) else 0
+        with running(workload):
+            found["data_bytes"] = workload.prepared_bytes() if isinstance(workload, StandIn) else 0
         measured = probe(rehearsed, scored=any(job.score_batches for job in rehearsal.jobs.values()))
     except MissingError as error:
         return found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
@@ -206,6 +228,8 @@ def costs(
     evaluation = measured.seconds_per_evaluation
     if evaluation is None:
         found["notes"].append("the time and memory of evaluations are not counted")
+    if short := shortage(recipe.executor, rehearsed.spec.device, measured.memory_bytes):
+        found["notes"].append(short)
 
     def seconds(workers: int) -> float:
         updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
@@ -233,7 +257,7 @@ def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
     spec, workload = rehearsed.spec, rehearsed.workload
     assert workload is not None
     try:
-        with quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+        with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
             return measure(workload, spec, stand_in=rehearsed.stand_in, scored=scored, splits=SPLITS)
     except LrctlError:
         raise

@@ -165,5 +165,4 @@ def set_up(workload: Workload, spec: TrainSpec, stand_in: bool, scored: bool) ->
     optimizer = optimizers.build(workload, passes.model, spec.optimizer)
     for group in optimizer.param_groups:
         set_lr(group, 0.0)
-    passes.model.train()
     return Profiler(spec, passes, optimizer, stand_in, scored)

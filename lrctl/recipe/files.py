@@ -13,7 +13,7 @@ from typing import Any
 
 from lrctl import documents
 from lrctl.errors import UsageError
-from lrctl.recipe.workloads import is_code
+from lrctl.recipe.workloads import is_code, located
 
 NAMES = ("workload.name", "executor.name", "optimizer.name")
 """Keys that tell what the others in their table are about."""
@@ -23,12 +23,13 @@ NAMES = ("workload.name", "executor.name", "optimizer.name")
 class Layer:
     """The tables of one recipe, without those of the recipe it extends.
 
-    `refused` tells why the `file.py:Class` it names may not be run, if so; None where it names no workload.
+    `code` is the `file.py:Class` that it names, with its full path; empty where its workload is a registered one, and
+    None where it names none.
     """
 
     source: str
     tables: dict[str, Any]
-    refused: str | None
+    code: str | None
 
 
 def layers(name: str) -> list[Layer]:
@@ -42,7 +43,7 @@ def layers(name: str) -> list[Layer]:
         tables = parse(path)
         base = tables.pop("extends", None)
         tables.pop("paper", None)  # what a paper prints: see lrctl/papers/reproduce.py
-        found.append(Layer(source, tables, confine(tables.get("workload", {}), path.parent, source)))
+        found.append(Layer(source, tables, code_in(tables.get("workload"), path.parent, source)))
         if base is None:
             return found[::-1]
         path, source = extended(base, path.parent, source), str(base)
@@ -67,10 +68,10 @@ def extended(base: Any, folder: Path, source: str) -> Path:
         if base not in bundled():
             raise UsageError(f"{where}: unknown recipe '{base}'; {hint(base)}")
         return bundled()[base]
-    path = (folder / base).resolve()
+    path = located(folder / base, where)
     if not path.is_relative_to(folder.resolve()):
         raise UsageError(f"{where}: {base} is outside the recipe's folder; move it there, or extend a bundled recipe")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{where}: {base}: there is no such file in {folder}")
     return path
 
@@ -157,19 +158,13 @@ def hint(name: str, first: str = "") -> str:
     return f"{first}choose from: {', '.join(sorted(overview))}"
 
 
-def confine(table: Any, folder: Path, source: str) -> str | None:
-    """Resolve a recipe's `file.py:Class` against the recipe's folder: a `Layer.refused`."""
+def code_in(table: Any, folder: Path, source: str) -> str | None:
+    """A `Layer.code`; the file in a recipe's table is resolved against the recipe's folder."""
     if not isinstance(table, dict) or "name" not in table:
         return None
     name = table["name"]
     if not isinstance(name, str) or not is_code(name):
         return ""
     file, _, cls = name.rpartition(":")
-    path = (folder / file).resolve()
-    table["name"] = f"{path}:{cls}"
-    if path.is_relative_to(folder.resolve()):
-        return ""
-    return (
-        f"{source}: workload.name: {file} is outside the recipe's folder; "
-        f"move it there, name it yourself with --workload {path}:{cls}, or give --allow-code if you trust the recipe"
-    )
+    table["name"] = f"{located(folder / file, f'{source}: workload.name')}:{cls}"
+    return str(table["name"])

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import math
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from lrctl.contracts import params as fields
+from lrctl import documents
 from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
+from lrctl.contracts.params import fields_of
 from lrctl.errors import UsageError, unknown
 from lrctl.recipe.files import NAMES, assign, layers, merge
 from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
-from lrctl.recipe.workloads import is_code
+from lrctl.recipe.workloads import is_code, located
 from lrctl.registry.registry import registry
+from lrctl.registry.values import build
 
 DEFAULT = "quickstart"
 TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
 
 
-def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *, allow_code: bool = False) -> Recipe:
+def read(
+    name: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    allow_code: bool = False,
+    stored: bool = False,
+) -> Recipe:
     """The recipe of that name or file (default: quickstart), with overrides by dotted key, checked.
+
+    Args:
+        name: of a bundled recipe, or a TOML file.
+        overrides: what the user named, so that code among it may run.
+        allow_code: whether the user trusts code that the recipe names.
+        stored: whether the file is a run's in a store, which never names code that runs.
 
     Raises:
         UsageError: there is no such recipe, it is not TOML, or a table, key or value in it is not allowed.
@@ -33,13 +48,22 @@ def read(name: str | None = None, overrides: Mapping[str, Any] | None = None, *,
         if tables:
             check(tables, source)  # so that a mistake is told of the file that it is in
         tables, source = merge(layer.tables, tables), layer.source
-        refused = refused if layer.refused is None else layer.refused
-    if allow_code or "workload.name" in (overrides or {}):
+        if layer.code is not None:
+            refused = layer.code and refusal(name if stored else source, layer.code, stored)
+    if (allow_code and not stored) or "workload.name" in (overrides or {}):
         refused = ""
     # Names first: another workload or executor starts from its own defaults.
     for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] not in NAMES):
         assign(tables, key, from_here(value) if key == "workload.name" else value)
+    check_text(tables, source)
     return replace(check(tables, source), refused=refused)
+
+
+def refusal(source: str | None, code: str, stored: bool) -> str:
+    """Why code that nobody named is not run, and what to do."""
+    named = f"{source}: workload.name: {code} is Python code, and {'a store' if stored else 'a recipe'} runs none; "
+    trusted = "" if stored else ", or give --allow-code (allow_code=True in Python)"
+    return f"{named}if you trust it, name it yourself with --workload {shlex.quote(code)}{trusted}"
 
 
 def check(tables: Mapping[str, Any], source: str) -> Recipe:
@@ -52,13 +76,23 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
     strategies = {name: check_strategy(name, each, source) for name, each in tables.get("strategy", {}).items()}
     return Recipe(
         source,
-        training=fields.build(Training, tables.get("training", {}), f"{source}: training"),
+        training=build(Training, tables.get("training", {}), f"{source}: training"),
         optimizer=check_optimizer(tables.get("optimizer", {}), source),
-        divergence=fields.build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
+        divergence=build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
         workload=check_workload(tables.get("workload", {}), source),
         executor=check_executor(tables.get("executor", {}), source),
         strategies=strategies,
     )
+
+
+def check_text(value: Any, where: str) -> None:
+    """Refuse text that no file of UTF-8 can hold: the bytes of a name that is in another encoding."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            check_text(key, where)
+            check_text(item, f"{where}: {key}")
+    elif isinstance(value, str) and value.encode(errors="ignore").decode() != value:
+        raise UsageError(f"{where}: must be UTF-8, but is not, got {value!r}; rename what is called that")
 
 
 def check_strategy(name: str, table: Any, source: str) -> Any:
@@ -66,7 +100,7 @@ def check_strategy(name: str, table: Any, source: str) -> Any:
     part = registry().get("strategy", name, where)
     if not isinstance(table, dict):
         raise UsageError(f"{where}: must be a table, got {table!r}")
-    return fields.build(part.params, table, where)
+    return build(part.params, table, where)
 
 
 def check_workload(table: Mapping[str, Any], source: str) -> Choice:
@@ -79,7 +113,7 @@ def check_workload(table: Mapping[str, Any], source: str) -> Choice:
     if name.endswith(".py"):
         raise UsageError(f"{source}: workload.name: {name} must name a class too, as in {name}:MyWorkload")
     part = registry().get("workload", name, f"{source}: workload.name")
-    return Choice(name, fields.build(part.params, params, f"{source}: workload"))
+    return Choice(name, build(part.params, params, f"{source}: workload"))
 
 
 def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
@@ -91,11 +125,11 @@ def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
     for key in params.keys() - named_in(kind):
         if owners := [each for each, other in OPTIMIZERS.items() if key in named_in(other)]:
             raise UsageError(f"{where}.{key}: it is a setting of {' and '.join(owners)}; set optimizer.name first")
-    return OptimizerChoice(fields.build(kind, params, where), auto=name == AUTO, given=bool(table))
+    return OptimizerChoice(build(kind, params, where), auto=name == AUTO, given=bool(table))
 
 
 def named_in(params: Any) -> set[str]:
-    return {field.name for field in fields.fields_of(params)}
+    return {field.name for field in fields_of(params)}
 
 
 def check_plain(value: Any, where: str) -> None:
@@ -114,16 +148,18 @@ def check_executor(table: Mapping[str, Any], source: str) -> Choice:
     if name not in (known := [AUTO, *registry().names("executor")]):
         raise unknown("executor", name, known, f"{where}.name")
     kind = Auto if name == AUTO else registry().get("executor", name).params
-    return Choice(name, fields.build(kind, params, where))
+    return Choice(name, build(kind, params, where))
 
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    workers: Annotated[int, "worker processes; 0 is one per CPU core or GPU"] = 0
+    workers: Annotated[int, "worker processes; 0 is one per CPU core, or `per_gpu` per GPU"] = 0
+    per_gpu: Annotated[int, "jobs side by side on a GPU, where `workers` is 0; nothing on a CPU"] = 1
 
     def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise ValueError(f"workers: must be at least 0, got {self.workers}")
+        for name, least in (("workers", 0), ("per_gpu", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
 
 
 def split_name(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any]]:
@@ -138,7 +174,7 @@ def from_here(workload: Any) -> Any:
     if not isinstance(workload, str) or not is_code(workload):
         return workload
     file, _, cls = workload.rpartition(":")
-    return f"{Path(file).expanduser().resolve()}:{cls}"
+    return f"{located(Path(file), '--workload')}:{cls}"
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -149,9 +185,14 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     key = key.strip()
+    if key.count(".") >= documents.DEEPEST:
+        raise UsageError(f"--set {text}: nested more than {documents.DEEPEST} levels deep")
     if not equals or "." not in key or not all(key.split(".")):
         raise UsageError(f"--set {text}: must be table.key=value, such as training.steps=100")
     try:
-        return key, tomllib.loads(f"value = {value}")["value"]
+        tables = documents.from_toml(f"value = {value}")
     except tomllib.TOMLDecodeError:
-        return key, value.strip()
+        tables = {}
+    except ValueError as error:
+        raise UsageError(f"--set {text}: {error}") from error
+    return key, tables["value"] if len(tables) == 1 else value.strip()  # with line breaks it may be a whole recipe

@@ -11,11 +11,12 @@ from typing import Annotated, Any, Literal
 
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.optimizers import OPTIMIZERS, OptimizerSettings
-from lrctl.contracts.params import UNKEYED, build, identity
+from lrctl.contracts.params import UNKEYED, identity
 from lrctl.contracts.strategy import RunSpec
 from lrctl.documents import LONGEST_RUN
 from lrctl.recipe.workloads import is_code, load_workload
 from lrctl.registry.registry import registry
+from lrctl.registry.values import build
 
 AUTO = "auto"
 """An optimizer's name: the workload's own if it has one, else AdamW. An executor's: by the device and its cores."""
@@ -48,15 +49,16 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """When a job counts as diverged (paper, Appendix A; the second rule looks at a tenth, not at one batch).
+    """When a job counts as diverged (paper, Appendix A, but see `lrctl.engine.divergence`).
 
     Attributes:
         max_non_finite: more non-finite training losses than this is divergence.
-        margin: so is a tail mean greater than the segment's mean plus this, in units of the loss.
+        margin: so is a mean of the last tenth that is greater than the job's mean by more than so many times the spread
+            of the losses: the standard deviation of those of the run so far, or, where runs begin, within the jobs.
     """
 
     max_non_finite: int = 3
-    margin: float = 0.5
+    margin: float = 2.0
 
     def __post_init__(self) -> None:
         if self.max_non_finite < 0:
@@ -148,7 +150,6 @@ class Recipe:
         )
 
     def params(self, strategy: str) -> Any:
-        """The parameters of a strategy."""
         if strategy in self.strategies:
             return self.strategies[strategy]
         part = registry().get("strategy", strategy)
@@ -179,7 +180,6 @@ def toml_tables(content: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def toml_key(key: str) -> str:
-    """A key as TOML: bare where that is allowed."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)
 
 

@@ -7,14 +7,13 @@ used. By marks (`register(..., reference=True)`, see `MARKS` in registry.py) a p
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
 if TYPE_CHECKING:
     from lrctl.contracts.job import SegmentJob
     from lrctl.contracts.result import JobResult
-    from lrctl.contracts.run_result import RunResult
     from lrctl.contracts.strategy import Batch, RunSpec
 
 PROJECT = "lrctl"
@@ -22,6 +21,33 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 Register = Callable[..., None]
+
+
+class Outcome(Protocol):
+    """What a search came to. The losses are None where nothing was trained or the loss is not finite."""
+
+    @property
+    def run(self) -> str:
+        """The name of the run."""
+
+    @property
+    def train_loss(self) -> float | None:
+        """Final training loss, smoothed."""
+
+    @property
+    def validation_loss(self) -> float | None:
+        """Loss on the validation data."""
+
+    @property
+    def test_loss(self) -> float | None:
+        """Loss on the test data."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it: the document that `--json` prints, but for its digest and where its files are."""
 
 
 @hookspec
@@ -60,5 +86,5 @@ def job_finished(job: SegmentJob, result: JobResult, reused: bool) -> None:
 
 
 @hookspec
-def search_finished(result: RunResult) -> None:
-    """A search is done; `result.to_json()` is what `--json` prints. The return value is ignored."""
+def search_finished(result: Outcome) -> None:
+    """A search is done. The return value is ignored."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from reprlib import repr as short
@@ -9,7 +10,7 @@ from typing import Any
 
 from lrctl import documents
 from lrctl.contracts.canonical import canonical_json, digest
-from lrctl.contracts.schedule import ScheduleRecord, build_schedule, params_of
+from lrctl.contracts.schedule import ScheduleRecord, params_of
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 
@@ -91,3 +92,20 @@ def rebuilt(record: ScheduleRecord, where: str) -> Any:
     """
     part = registry().get("schedule", record.family, f"{where}: schedule.family")
     return build_schedule(part.target, record.params)
+
+
+def build_schedule(family: Any, params: Mapping[str, Any]) -> Any:
+    """An instance of the dataclass `family` from JSON parameters (lists become tuples).
+
+    Raises:
+        UsageError: the parameters do not fit the family.
+    """
+    try:
+        return family(**{name: tupled(value) for name, value in params.items()})
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise UsageError(f"schedule family {family.__name__}: {error}") from error
+
+
+def tupled(value: Any) -> Any:
+    """`value` with every list turned into a tuple, as frozen dataclasses want it."""
+    return tuple(tupled(item) for item in value) if isinstance(value, list | tuple) else value

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from lrctl.analysis.statistics import holm, paired, verdict
+from lrctl.analysis.statistics import paired_tests, verdict
 from lrctl.contracts.canonical import finite
-from lrctl.contracts.run_result import LOSSES, RunResult
 from lrctl.errors import unknown
 from lrctl.registry.registry import registry
 from lrctl.report.curves import Curve, handed_over_curve, trained
 from lrctl.report.labels import by_label, differing_settings, given_parameters, labelled
 from lrctl.report.runs import Run, read, value_text
+from lrctl.storage.run_result import LOSSES, RunResult
 from lrctl.storage.runs import existing
 
 MEASURES = (*LOSSES, "full_runs")
@@ -64,7 +64,7 @@ class Difference:
     mean: float
     interval: tuple[float, float] | None
     p: float | None
-    p_holm: float | None = None
+    p_holm: float | None
 
     @property
     def verdict(self) -> str:
@@ -112,10 +112,8 @@ def compare(store: str | Path, names: Sequence[str], against: str | None = None)
     methods = [Method(label, tuple(sorted(group, key=lambda curve: curve.seed))) for label, group in groups]
     run = next((run for run in runs if run.name == against), None)  # it stands for what it found
     reference = reference_of(methods, handed_over_curve(run, curves).label if run else against)
-    found = [difference(method, reference) for method in methods if method is not reference]
-    corrected = holm([each.p for each in found])
-    differences = tuple(replace(each, p_holm=p) for each, p in zip(found, corrected, strict=True))
-    return Comparison(tuple(runs), tuple(methods), reference, differences, tuple(notes(runs, methods)))
+    found = differences([method for method in methods if method is not reference], reference)
+    return Comparison(tuple(runs), tuple(methods), reference, tuple(found), tuple(notes(runs, methods)))
 
 
 def reference_of(methods: Sequence[Method], against: str | None) -> Method:
@@ -139,13 +137,15 @@ def at_worst(loss: float) -> float:
     return loss if math.isfinite(loss) else math.inf
 
 
-def difference(method: Method, reference: Method) -> Difference:
-    others = {curve.seed: curve.entry.test_loss for curve in reference.curves}
-    shared = [curve for curve in method.curves if curve.seed in others]
-    pairs = {c.seed: at_worst(c.entry.test_loss) - at_worst(others[c.seed]) for c in shared}
-    values = tuple(pairs.values())
-    interval, p = paired(values)
-    return Difference(method.label, tuple(pairs), values, fmean(values) if values else math.nan, interval, p)
+def differences(methods: Sequence[Method], reference: Method) -> list[Difference]:
+    others = {curve.seed: at_worst(curve.entry.test_loss) for curve in reference.curves}
+    pairs = [
+        {c.seed: at_worst(c.entry.test_loss) - others[c.seed] for c in method.curves if c.seed in others}
+        for method in methods
+    ]
+    values = [tuple(of_seeds.values()) for of_seeds in pairs]
+    told = zip(methods, pairs, values, paired_tests(values), strict=True)
+    return [Difference(method.label, tuple(of_seeds), each, *test) for method, of_seeds, each, test in told]
 
 
 def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.run_result import LOSSES
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.report.runs import Run
+from lrctl.storage.run_result import LOSSES
 
 if TYPE_CHECKING:
     import numpy as np

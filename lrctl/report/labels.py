@@ -19,9 +19,6 @@ def labelled(curves: Sequence[Curve], runs: Sequence[Run]) -> list[Curve]:
     """The curves under the labels of their methods; a training run that is there twice counts once.
 
     A method is what was done alike: a family that was tuned in other ways on other seeds is several methods.
-
-    Raises:
-        UsageError: two are the same method with the same seed.
     """
     others = differing_settings(runs)
     named = without_copies([replace(curve, label=label(curve, runs, others)) for curve in curves])

@@ -18,6 +18,7 @@ from lrctl.report.curves import seeds_in_words
 from lrctl.report.drawing import COLOURS, INK, Picture
 from lrctl.report.runs import Run
 from lrctl.report.tables import comparison_tables, cost_in_words, result_tables, sentence
+from lrctl.storage.runs import LEAVE
 
 SENTENCES = 8
 """Verdicts of more methods than these stand in the table alone: as sentences they would fill a screen."""
@@ -85,7 +86,7 @@ def versions(run: Run) -> str:
 def commands(runs: Sequence[Run], against: str | None) -> Iterator[str]:
     """The commands that make the runs again, and this page from them."""
     for run in runs:
-        leave = " --allow-code" if is_code(run.result.workload) else ""
+        leave = f"  # {LEAVE}" if is_code(run.result.workload) else ""
         recipe = shlex.quote(f"./{run.name}.toml")
         yield f"lrctl {shlex.quote(run.command)} --recipe {recipe} --name {shlex.quote(run.name)}{leave}"
     named = f" --against {shlex.quote(against)}" if against is not None else ""

@@ -10,11 +10,11 @@ from typing import Any
 from lrctl.contracts.canonical import digest, listed
 from lrctl.contracts.optimizers import OPTIMIZERS
 from lrctl.contracts.params import fields_of
-from lrctl.contracts.run_result import RunResult
 from lrctl.errors import UsageError
 from lrctl.recipe.schema import Divergence, Training
 from lrctl.registry.registry import registry
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_result import RunResult
 from lrctl.storage.runs import FinishedRun, finished
 
 
@@ -61,12 +61,7 @@ class Run:
 
 
 def read(store: str | Path, names: Iterable[str]) -> list[Run]:
-    """Finished runs of the same workload, data and length, each once.
-
-    Raises:
-        UsageError: a run is not there, not finished, not trained, or not of the same workload, data and length.
-        StoreError: what decided a run's result is damaged.
-    """
+    """Finished runs, each once; those that cannot be compared are a UsageError."""
     runs = [open_run(finished(store, name)) for name in dict.fromkeys(names)]
     for run in runs:
         if not run.result.trained:
@@ -102,6 +97,7 @@ def open_run(run: FinishedRun) -> Run:
     fixed |= {"training.steps": known.steps, "the digest of data and code": known.content}
     training = with_defaults(Training, known.training).items()
     others = {"numerics": known.numerics, "device": known.device}
+    others |= {f"plugin {name}": code for name, code in known.plugins.items()}
     others |= {name: value for name, value in training if name not in ("steps", "seed", "device")}
     others |= _prefixed("optimizer", with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer))
     others |= _prefixed("divergence", with_defaults(Divergence, known.divergence))

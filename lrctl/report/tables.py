@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from lrctl.analysis.statistics import LEVEL
 from lrctl.contracts.result import Status
-from lrctl.contracts.run_result import LOSSES, Cost, RunResult
 from lrctl.contracts.strategy import Segment
 from lrctl.contracts.table import Table, interval, number, probability, signed
 from lrctl.report.compare import Comparison, Difference
+from lrctl.storage.run_result import LOSSES, Cost, RunResult
 
 MANY = 5
 """With more seeds than these, the table has no column for each."""

@@ -11,6 +11,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -28,7 +29,6 @@ def save(path: Path, state: dict[str, Any]) -> str:
     Raises:
         StoreError: the file cannot be written.
         TypeError: the state holds something else; names it.
-        ValueError: it holds a number outside of tensors that is not finite; names it.
     """
     tensors: dict[str, torch.Tensor] = {}
     skeleton = canonical_json(pack(state, "", tensors, {}))
@@ -61,48 +61,84 @@ def load(path: Path, digest: str | None = None) -> Any:
         raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
 
 
-def pack(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[Any, str]) -> Any:
+def round_trip(state: dict[str, Any]) -> Any:
+    """A state as `load` would give it after `save`, without a file."""
+    tensors: dict[str, torch.Tensor] = {}
+    packed = canonical_json(pack(state, "", tensors, {}))
+    return unpack(json.loads(packed), tensors)
+
+
+def pack(value: Any, name: str, tensors: dict[str, torch.Tensor], seen: dict[Any, dict[str, Any]]) -> Any:
     """`value` as JSON, its tensors moved to `tensors` under their dotted names.
 
     A dict becomes a list of pairs, since JSON would turn the optimizer's integer keys into strings. A tensor met
     twice (tied weights) is stored once.
     """
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, torch.Tensor):
-        storage = value.untyped_storage().data_ptr()
-        identity = (storage, value.storage_offset(), value.stride(), value.shape, value.dtype)
-        if value.numel() == 0 or identity not in seen:
-            while name in tensors:  # keys may hold dots, or differ in their type only
-                name += "'"
-            # A view of a larger storage would be saved whole, and two views of one storage refused.
-            own = value.detach().cpu().contiguous()
-            view = storage in seen or own.untyped_storage().nbytes() != own.nbytes
-            tensors[name] = own.clone() if view else own
-            seen[identity] = seen[storage] = name
-            return {"tensor": name}
-        return {"tensor": seen[identity]}
+        return pack_tensor(value.detach(), name, tensors, seen)
     if isinstance(value, dict):
         return {"dict": [[k, pack(v, f"{name}.{k}".lstrip("."), tensors, seen)] for k, v in value.items()]}
     if isinstance(value, list | tuple):
         kind = "tuple" if isinstance(value, tuple) else "list"
         return {kind: [pack(v, f"{name}.{i}", tensors, seen) for i, v in enumerate(value)]}
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"checkpoint: {name} is {value}; only finite numbers can be saved")
+        return {"float": str(value)}  # an optimizer's growth rate may be infinite
     if value is None or isinstance(value, bool | int | float | str):
         return {"json": value}
-    raise TypeError(f"checkpoint: {name} is a {type(value).__name__}; only tensors and JSON values can be saved")
+    raise TypeError(
+        f"checkpoint: {name} is a {type(value).__name__}; only tensors, numbers, text and None can be saved"
+    )
+
+
+def pack_tensor(
+    value: torch.Tensor, name: str, tensors: dict[str, torch.Tensor], seen: dict[Any, dict[str, Any]]
+) -> dict[str, Any]:
+    if value.layout == torch.sparse_coo:
+        whole = value.coalesce()
+        return {"sparse": pack([whole.indices(), whole.values(), list(whole.shape)], name, tensors, seen)}
+    if value.layout != torch.strided:
+        raise TypeError(f"checkpoint: {name} is a tensor of layout {value.layout}; dense and sparse_coo can be saved")
+    storage = value.untyped_storage().data_ptr()
+    identity = (storage, value.storage_offset(), value.stride(), value.shape, value.dtype)
+    if value.numel() and identity in seen:
+        return seen[identity]
+    while name in tensors:  # keys may hold dots, or differ in their type only
+        name += "'"
+    # A view of a larger storage would be saved whole, and two views of one storage refused.
+    own = value.cpu().contiguous()
+    view = storage in seen or own.untyped_storage().nbytes() != own.nbytes
+    tensors[name] = own.clone() if view else own
+    # An optimizer's kernel walks weights and moments in the order of memory, which must be the same for both.
+    order = torch.empty_like(value).stride()
+    packed = {"tensor": name} if order == own.stride() else {"tensor": name, "stride": list(order)}
+    seen[identity] = seen[storage] = packed
+    return packed
 
 
 def unpack(packed: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
     """The inverse of `pack`."""
+    if "tensor" in packed:
+        return in_order(tensors, packed["tensor"], packed.get("stride"))
     ((kind, value),) = packed.items()
-    if kind == "tensor":
-        return tensors[value]
+    if kind == "sparse":
+        indices, values, shape = unpack(value, tensors)
+        return torch.sparse_coo_tensor(indices, values, shape, is_coalesced=True, check_invariants=True)
     if kind == "dict":
         return {key: unpack(item, tensors) for key, item in value}
     if kind in ("list", "tuple"):
         items = [unpack(item, tensors) for item in value]
         return tuple(items) if kind == "tuple" else items
-    return value
+    return float(value) if kind == "float" else value
+
+
+def in_order(tensors: dict[str, torch.Tensor], name: str, stride: list[int] | None) -> torch.Tensor:
+    """A tensor with its elements in the order of memory that these strides tell; the same one each time."""
+    tensor = tensors[name]
+    if stride is not None and list(tensor.stride()) != stride:
+        tensors[name] = torch.empty_strided(tensor.shape, stride, dtype=tensor.dtype).copy_(tensor)
+    return tensors[name]
 
 
 def digest_of(skeleton: str, tensors: dict[str, torch.Tensor]) -> str:

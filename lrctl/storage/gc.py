@@ -78,7 +78,6 @@ def refusal(path: Path, sizes: dict[Path, int]) -> str | None:
 
 
 def job_files(store: Store, kind: str) -> list[Path]:
-    """The whole files of a kind, of all jobs."""
     return sorted(path for path in (store.path / kind).glob(f"*{KINDS[kind]}") if not path.name.startswith(ASIDE))
 
 

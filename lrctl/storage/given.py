@@ -11,7 +11,7 @@ from lrctl.contracts.canonical import finite
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenFile, GivenSchedule
 from lrctl.errors import UsageError
-from lrctl.registry.registry import Part
+from lrctl.registry.parts import Part
 from lrctl.registry.schedules import read_schedule, recorded, schedule_text, text_of
 from lrctl.storage.files import read_signed
 from lrctl.storage.runs import MEND, finished
@@ -48,13 +48,15 @@ def is_file(source: str) -> bool:
 
 def settle(
     part: Part, recipe: str | None, overrides: Mapping[str, Any], store: str | Path
-) -> tuple[str | None, dict[str, Any]]:
+) -> tuple[str | None, dict[str, Any], bool]:
     """The recipe and overrides of a strategy, with the schedules and files that it works on turned into their content.
+
+    Also whether the recipe is a run's, from the store.
 
     The recipe of a run is taken where none is given, and the run's length is that of the schedule, stretched or not,
     where it is not given. A strategy that works on neither is left as it is.
     """
-    settled = dict(overrides)
+    settled, stored = dict(overrides), False
     prefix = f"strategy.{part.name}."
     for field in fields_of(part.params):
         source, marks = settled.get(prefix + field.name), [m for m in field.marks if isinstance(m, GivenSchedule)]
@@ -68,7 +70,7 @@ def settle(
         # A length that makes no sense is the strategy's to refuse, by the name that the user gave it.
         settled.setdefault("training.steps", stretched if isinstance(stretched, int) and stretched > 0 else steps)
         if recipe is None and not is_file(source):
-            recipe = str(finished(store, source).store.run(source) / "recipe.toml")
+            recipe, stored = str(finished(store, source).store.run(source) / "recipe.toml"), True
             # Of that recipe, what is trained counts, and not what was asked for then.
             settled = {prefix + f.name: f.default for f in fields_of(part.params) if f.default is not MISSING} | settled
-    return recipe, settled
+    return recipe, settled, stored

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from lrctl.contracts.canonical import canonical_json, digest, from_json
+from lrctl.contracts.canonical import canonical_json, digest
 from lrctl.contracts.job import NUMERICS, TrainSpec
 from lrctl.contracts.params import identity
+from lrctl.recipe.plugin_code import code_of, family_code
 from lrctl.recipe.schema import Recipe
+from lrctl.registry.registry import registry
+from lrctl.storage.documents import from_json
 
 FORMAT = "lrctl-run/1"
 
@@ -23,6 +26,7 @@ class RunIdentity:
         device: the type of device; None where nothing was trained.
         content: digest of the data and of the user's code; None where nothing was trained.
         workload: its `name` and parameters; that of `file.py:Class` without the path.
+        plugins: third-party code: that of the strategy, and of families whose schedules see the run; left out if empty.
     """
 
     command: str
@@ -34,11 +38,13 @@ class RunIdentity:
     optimizer: Mapping[str, Any]
     workload: Mapping[str, Any]
     strategy: Mapping[str, Any]
+    plugins: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, command: str, recipe: Recipe, spec: TrainSpec | None) -> RunIdentity:
         """The identity of a search of a recipe; without a spec, of one that trains nothing."""
         choice, params = recipe.workload, recipe.params(command)
+        code = code_of(registry().get("strategy", command))
         decides = {
             "command": command,
             "numerics": NUMERICS,
@@ -49,6 +55,7 @@ class RunIdentity:
             "optimizer": recipe.optimizer.changed if recipe.optimizer.given else {},
             "workload": {"name": choice.name.rpartition(":")[2], **choice.changed},
             "strategy": {} if params is None else identity(params),
+            "plugins": ({"strategy": code} if code else {}) | family_code(),
         }
         return cls.from_json(json.loads(canonical_json(decides)))  # equal to what is read back: tuples are lists
 
@@ -66,7 +73,8 @@ class RunIdentity:
         return int(self.training.get("seed", 0))
 
     def to_json(self) -> dict[str, Any]:
-        return {"format": FORMAT, **asdict(self)}
+        document = {"format": FORMAT, **asdict(self)}
+        return document if self.plugins else {name: document[name] for name in document if name != "plugins"}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunIdentity:
@@ -75,7 +83,8 @@ class RunIdentity:
         Raises:
             KeyError, TypeError, ValueError: it is no document of this format.
         """
-        found: RunIdentity = from_json(cls, {field.name: document[field.name] for field in fields(cls)})
+        known = {"plugins": {}, **document}
+        found: RunIdentity = from_json(cls, {each.name: known[each.name] for each in fields(cls)})
         for table, name, kind in (("training", "steps", int), ("workload", "name", str)):
             if type(getattr(found, table)[name]) is not kind:
                 raise TypeError(f"{table}.{name}: must be of type {kind.__name__}")

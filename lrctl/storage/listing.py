@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lrctl.contracts.run_result import LOSSES
 from lrctl.storage.files import ASIDE, read_json
 from lrctl.storage.gc import KINDS, size
+from lrctl.storage.run_result import LOSSES
 from lrctl.storage.runs import FinishedRun, defects
 from lrctl.storage.store import Store
 

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl import documents
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.errors import StoreError, UsageError, unknown
 from lrctl.recipe.workloads import is_code
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
     import numpy as np
 
 MEND = "the command that made it makes it whole again"
+LEAVE = "its recipe names Python code: add --allow-code if you trust it"
+"""Said of a command that needs leave: one that is to be copied does not give it itself."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,19 @@ class FinishedRun:
         now = [schedule(step) for step in range(self.result.steps)]
         return bool(now != self.history()["lr"].tolist())
 
+    @property
+    def whole(self) -> bool:
+        """Whether all that it left is still there as it was written, and is what its schedule's family gives.
+
+        What is not is made again from the jobs, or those again that are damaged themselves.
+        """
+        try:
+            if key := self.result.checkpoint:
+                self.store.load_checkpoint(key)
+            return not defects(self) and not self.outdated
+        except StoreError:
+            return False
+
 
 def defects(run: FinishedRun) -> list[str]:
     """The files of a finished run that are missing or are not what was written, as far as a glance tells.
@@ -154,8 +169,8 @@ def command_of(place: Store, name: str) -> str:
     try:
         tables = documents.from_toml(place.recipe(name) or "")
         (strategy,) = tables["strategy"]
-        code = is_code(workload := tables["workload"]["name"])
+        code = is_code(tables["workload"]["name"])
     except (ValueError, KeyError, TypeError):
         return f"(nothing tells it: {path} is missing or damaged)"
-    own = f" --workload {shlex.quote(f'FOLDER/{workload}')}" if code else ""
-    return shlex.join(["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.shown)]) + own
+    command = shlex.join(["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.path)])
+    return f"{command} ({LEAVE})" if code else command

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl import documents
 from lrctl._version import __version__
+from lrctl.analysis.printable import printable
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.result import JobRecord
-from lrctl.contracts.run_result import RunResult
 from lrctl.errors import CheckpointError, StoreError, UsageError
 from lrctl.registry.schedules import SCHEDULE_FORMAT
 from lrctl.storage import files, opening
+from lrctl.storage.documents import job_record, record_document
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_result import RunResult
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,14 +70,14 @@ class Store:
     def _fact(self, folder: str, key: str) -> JobRecord | None:
         document = files.read_signed(self.path / folder / f"{key}.json")
         try:
-            return JobRecord.from_json(document) if document and document.get("key") == key else None
+            return job_record(document) if document and document.get("key") == key else None
         except (KeyError, TypeError, ValueError):
             return None
 
     def put_record(self, record: JobRecord) -> None:
         """Record a job, the last write of it. What a stopped job gave is kept apart."""
         folder = "stopped" if record.status == "stopped" else "jobs"
-        files.write_signed(self.path / folder / f"{record.key}.json", record.to_json())
+        files.write_signed(self.path / folder / f"{record.key}.json", record_document(record))
         if folder == "jobs":
             files.remove(self.path / "stopped" / f"{record.key}.json")
 
@@ -208,9 +210,15 @@ class Store:
 
     def _run(self, name: str) -> Path:
         # A run's folder can be deleted, so this must never be another folder.
-        if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(name.encode()) < 256:
+        if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(os.fsencode(name)) < 256:
             raise UsageError(f"--name {name!r}: must be the name of one folder, without a dot in front")
         return self.path / "runs" / name
+
+    def check_name(self, name: str) -> None:
+        """Refuse a name for a run that no folder can have, or that would be hard to read or to type."""
+        if printable(name) != name:
+            raise UsageError(f"--name {name!r}: must hold no control characters, line breaks or the like")
+        self.run(name)
 
     def run_result(self, name: str) -> RunResult | None:
         """The result of a run; None if the run is not finished, or its result is damaged."""
@@ -265,7 +273,8 @@ class Store:
         if self.identity(name) not in (None, identity):
             made = self.shown / "runs" / name / "recipe.toml"
             raise UsageError(
-                f"--name {name}: this run was made with other settings ({made}); choose another name, or --fresh"
+                f"--name {name}: this run was made with other settings, data or code ({made}); "
+                "choose another name, or --fresh"
             )
         try:
             folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Long-lived worker processes: one thread each on a CPU, one process per GPU on CUDA."""
+"""Long-lived worker processes: one thread each on a CPU, one or several processes per GPU on CUDA."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ GRACE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ProcessesParams:
-    workers: Annotated[int, "worker processes; 0 is one per CPU core or GPU"] = 0
+    workers: Annotated[int, "worker processes; 0 is one per CPU core, or `per_gpu` per GPU"] = 0
+    per_gpu: Annotated[int, "jobs side by side on a GPU, where `workers` is 0; nothing on a CPU"] = 1
 
     def __post_init__(self) -> None:
-        if self.workers < 0:
-            raise ValueError(f"workers: must be at least 0, got {self.workers}")
+        for name, least in (("workers", 0), ("per_gpu", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +55,7 @@ class Worker:
 class Processes:
     """Hands jobs to workers as they become free. A worker that dies fails its job and is replaced.
 
+    One whose device has no memory left gets no more jobs of the same `run`, as long as others do them.
     Workers live until `close`: from batch to batch, and from search to search as long as the device is the same.
     """
 
@@ -63,10 +66,11 @@ class Processes:
 
     def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
         waiting = iter(jobs)  # a job is taken when a worker is free for it: only then is its limit known
+        full: set[int] = set()  # workers that ran out of memory: they would take all jobs there are, and fail them
         self.prepare(spec.device, len(jobs))
         while True:
-            for worker in self.workers:
-                if worker.job is None and (job := next(waiting, None)):
+            for index, worker in enumerate(self.workers):
+                if worker.job is None and index not in full and (job := next(waiting, None)):
                     worker.job = job
                     send(worker, spec)
             if not any(worker.job for worker in self.workers):
@@ -81,6 +85,8 @@ class Processes:
                 if result is None:
                     result = died(worker, spec, job)
                     self.workers[index] = start(self.attempt, index, spec.device)
+                if result.failure and result.failure.out_of_memory and len(full) + 1 < len(self.workers):
+                    full.add(index)
                 yield result
 
     def prepare(self, device: str, jobs: int) -> None:
@@ -91,7 +97,7 @@ class Processes:
         self.device = device
         if not self.workers:
             atexit.register(self.close)  # before multiprocessing's own, which would wait for the workers for ever
-        while len(self.workers) < min(self.params.workers or slots(device), jobs):
+        while len(self.workers) < min(self.params.workers or slots(device, self.params.per_gpu), jobs):
             self.workers.append(start(self.attempt, len(self.workers), device))
 
     def close(self) -> None:
@@ -131,7 +137,7 @@ def died(worker: Worker, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 def start(attempt: Attempt, index: int, device: str) -> Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    gpu = index % slots(device) if device == "cuda" else None
+    gpu = index % slots(device) if device == "cuda" else None  # in turn: a search of few jobs uses every GPU too
     # Not a daemon: a workload may want loader processes of its own, and workers end with their parent anyway.
     process = context.Process(target=serve, args=(theirs, attempt, gpu), daemon=False)
     with shielded():

@@ -46,8 +46,8 @@ class Hypergradient:
     max_lr: Annotated[float | None, "upper bound of the LR; none: there is none", Range(-LARGEST)] = None
 
     def __post_init__(self) -> None:
-        check_lrs("initial_lr", self.initial_lr)
         check_parameters(self)
+        check_lrs("initial_lr", self.initial_lr)
         if isinstance(self.initial_lr, tuple) and self.scope != "group":
             raise ValueError(f"initial_lr: must be one LR with scope {self.scope!r}, got {self.initial_lr}")
         low, high = self.bounds

@@ -6,12 +6,13 @@ Each check raises a ValueError that begins with the name of the parameter, or na
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from lrctl.contracts.axes import Axis, Fixed, Lengths
+from lrctl.contracts.canonical import listed
 from lrctl.contracts.params import fields_of
 
 LARGEST = sys.float_info.max
@@ -79,7 +80,6 @@ class WithWarmupShape(WithWarmup):
 
 
 def per_group(value: PerGroup, groups: int = 1) -> list[float]:
-    """A value for each param group."""
     return [float(each) for each in value] if isinstance(value, tuple) else [float(value)] * groups
 
 
@@ -110,6 +110,7 @@ def numbers(family: Any) -> list[tuple[str, type, float, float, bool, bool]]:
 def check_parameters(schedule: Any) -> None:
     """Refuse a word that is none of its choices, and a number outside of its range."""
     family: Any = type(schedule)
+    take_plain_numbers(schedule)
     # Words first: what lengths are in decides their ranges.
     for name, choices in words(family).items():
         if (value := getattr(schedule, name)) not in choices:
@@ -120,6 +121,15 @@ def check_parameters(schedule: Any) -> None:
             run = run_length(schedule) if length else 1
             check = check_whole if kind is int else check_number
             check(name, value, low * run, high * run)
+
+
+def take_plain_numbers(schedule: Any) -> None:
+    """Hold numpy's and torch's numbers as Python's, and their arrays as tuples: equal schedules are one."""
+    for each in fields(schedule):
+        value = getattr(schedule, each.name)
+        if hasattr(value, "tolist") or isinstance(value, tuple):
+            plain = listed(value)
+            object.__setattr__(schedule, each.name, tuple(plain) if isinstance(plain, list) else plain)
 
 
 def check_phases(schedule: Any) -> None:

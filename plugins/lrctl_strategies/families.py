@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import Any
 
-from lrctl.contracts import params as declared
 from lrctl.contracts.axes import tunable
+from lrctl.contracts.params import fields_of
 from lrctl.errors import UsageError, unknown
 from lrctl.registry.registry import registry
+from lrctl.registry.values import convert
 
 SHARED = ("steps", "peak_lr", "initial_lr")
 """What all contenders have in common."""
@@ -63,7 +64,7 @@ def contender(text: str, where: str, initial_lr: float, steps: int, warmup: floa
 
 
 def parsed(settings: str, family: Any, where: str) -> dict[str, Any]:
-    kinds = {field.name: field.type for field in declared.fields_of(family)}
+    kinds = {field.name: field.type for field in fields_of(family)}
     values = {}
     for each in filter(None, settings.split(",")):
         name, equals, value = (part.strip() for part in each.partition("="))
@@ -73,7 +74,7 @@ def parsed(settings: str, family: Any, where: str) -> dict[str, Any]:
             raise unknown("setting", name, kinds, where)
         if not equals or not value:
             raise UsageError(f"{where}: {name}: must be given a value, as in {name}=1")
-        values[name] = declared.convert(word(value), kinds[name], f"{where}: {name}")
+        values[name] = convert(word(value), kinds[name], f"{where}: {name}")
     return values
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from lrctl.contracts.axes import Axis
@@ -46,6 +47,11 @@ def extended(values: Sequence[float], axis: Axis, *, up: bool) -> float:
     before, last = values[-2:] if up else (values[1], values[0])
     value = last * last / before if axis.log and before else last + (last - before)
     return min(axis.high, max(axis.low, rounded(value)))
+
+
+def combined(values: Mapping[str, Collection[Any]]) -> Iterator[dict[str, Any]]:
+    """Every combination of the values of some parameters."""
+    return (dict(zip(values, each, strict=True)) for each in itertools.product(*values.values()))
 
 
 def rounded(value: float) -> float:

@@ -33,6 +33,9 @@ class OnStandIns(Gpt):
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         return self.stand_in(step)
 
+    def score_batch(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.stand_in(-1 - i)
+
 
 def task_of(recipe: Recipe, *, plain: bool) -> TrainSpec:
     """The recipe's task, in one piece; `plain` is without reduced precision and compiling."""

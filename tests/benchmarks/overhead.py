@@ -35,11 +35,14 @@ JOBS, JOB_STEPS, THROUGHPUT_ROUNDS = 12, 60, 3
 WARMUP = PiecewiseLinear(((0, 0.0), (STEPS, 1e-3)))
 
 
-def bare(workload: Any, spec: TrainSpec) -> None:
-    """A training loop as one writes it by hand: the same model, data, kernel and LRs; a loss read at each step."""
+def bare(workload: Any, spec: TrainSpec, steps: int = STEPS) -> None:
+    """A training loop as one writes it by hand: the same model, data, kernel and LRs; losses are read at the end."""
     assert isinstance(spec.optimizer, AdamW)
     beta1, beta2 = spec.optimizer.betas
-    model = workload.model()
+    device = torch.device(spec.device)
+    model = workload.model().to(device)
+    if spec.compile:
+        model.compile()
     optimizer = torch.optim.AdamW(
         workload.param_groups(model),
         betas=(beta1, beta2),
@@ -49,14 +52,21 @@ def bare(workload: Any, spec: TrainSpec) -> None:
     )
     losses = []
     model.train()
-    for step in range(STEPS):
-        loss = workload.loss(model, workload.batch(step))
+    for step in range(steps):
+        inputs, targets = (on(device, each) for each in workload.batch(step))
+        with torch.autocast(device.type, torch.bfloat16, enabled=spec.dtype == "bfloat16"):
+            loss = workload.loss(model, (inputs, targets))
         for group in optimizer.param_groups:
             group["lr"] = WARMUP(step)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(loss.item())
+        losses.append(loss.detach())
+    torch.stack(losses).tolist()
+
+
+def on(device: torch.device, batch: torch.Tensor) -> torch.Tensor:
+    return batch.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else batch
 
 
 def seconds(work: Callable[[], object]) -> float:

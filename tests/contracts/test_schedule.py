@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from lrctl.contracts.axes import Axis, Lengths, axes, stretch, tunable, with_peak
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, build_schedule, params_of
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, params_of
 from lrctl.errors import UsageError
+from lrctl.registry.schedules import build_schedule
 from lrctl.testing import check_schedule
 
 LR = st.floats(0, 10, allow_nan=False)

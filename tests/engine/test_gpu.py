@@ -15,11 +15,18 @@ from lrctl.engine import run
 from lrctl.engine.prepare import prepare
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
+from lrctl.errors import UsageError
+from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import load_workload
 
-pytestmark = pytest.mark.gpu
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+    # What torch and its compiler warn of on a GPU is not seen where these tests are written, and is no fault of a job.
+    pytest.mark.filterwarnings("default"),
+]
 
 
 @pytest.fixture
@@ -83,3 +90,53 @@ def test_a_search_on_a_gpu_comes_to_its_end(text: Path, tmp_path: Path, executor
     result = run.search("semilocal", gpt(text, **{"executor.name": executor}), store=tmp_path / "store")
     assert result.test_loss is not None
     assert result.test_loss < 5
+
+
+def test_jobs_side_by_side_on_a_gpu_give_what_one_after_another_gives(text: Path, tmp_path: Path) -> None:
+    found = []
+    for per_gpu in (1, 3):
+        recipe = gpt(text, **{"executor.name": "processes", "executor.per_gpu": per_gpu, "training.stop_early": False})
+        result = run.search("semilocal", recipe, store=tmp_path / str(per_gpu))
+        found.append((result.schedule, result.test_loss, result.segments))
+    assert found[0] == found[1]
+
+
+def test_more_jobs_than_fit_on_a_gpu_are_refused_with_the_number_that_fits(text: Path, tmp_path: Path) -> None:
+    recipe = gpt(text, **{"executor.name": "processes", "executor.per_gpu": 10_000})
+    with pytest.raises(UsageError, match=r"10000 jobs side by side on a GPU need .* set executor\.per_gpu=\d+"):
+        check_memory("semilocal", recipe, store=tmp_path)
+
+
+LARGE = """
+from pathlib import Path
+import torch
+
+class Net:
+    def __init__(self, seed, marker):
+        self.marker = Path(marker)
+
+    def model(self):
+        if not self.marker.exists():
+            self.marker.touch()
+            torch.empty(2**50, dtype=torch.uint8, device="cuda")
+        return torch.nn.Linear(2, 1)
+
+    def batch(self, step):
+        return torch.ones(4, 2)
+
+    def loss(self, model, batch):
+        return model(batch).square().mean()
+
+    def evaluate(self, model, split):
+        return {"loss": 1.0}
+"""
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes"])
+def test_a_job_that_ran_out_of_memory_on_a_gpu_is_tried_again(executor: str, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(LARGE)
+    workload = {"workload.name": f"{tmp_path / 'net.py'}:Net", "workload.marker": str(tmp_path / "marker")}
+    recipe = recipes.read("smoke", {**workload, "training.device": "cuda", "executor.name": executor})
+    with pytest.warns(UserWarning, match="a device ran out of memory"):
+        result = run.search("semilocal", recipe, store=tmp_path / "store")
+    assert result.test_loss == 1.0

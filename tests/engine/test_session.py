@@ -18,7 +18,7 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
-from lrctl.contracts.schedule import Observation, build_schedule
+from lrctl.contracts.schedule import Observation
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare, resolve_device
 from lrctl.engine.trainer import train
@@ -29,6 +29,7 @@ from lrctl.planning.profile import Measured
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import load_workload
 from lrctl.registry.registry import registry
+from lrctl.registry.schedules import build_schedule
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
 from searches import facts, forget, found, search, session_of, settled, small, smoke
@@ -423,6 +424,13 @@ def net(folder: Path, extra: str = "", **overrides: Any) -> Recipe:
     return smoke(workload__name=f"{folder / 'net.py'}:Net", **few, **overrides)
 
 
+@pytest.fixture
+def no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look at a workload trains nothing."""
+    monkeypatch.setattr("lrctl.engine.purity.check_purity", lambda *_: None)
+
+
+@pytest.mark.usefixtures("no_probe")
 def test_a_job_that_fails_each_time_ends_the_search(tmp_path: Path, place: Path) -> None:
     recipe = net(tmp_path, FAILING, workload__folder=str(tmp_path), workload__times=10**6)
     with pytest.raises(JobFailedError, match=r"failed 3 times, last with FloatingPointError: the moon is full") as end:
@@ -432,6 +440,15 @@ def test_a_job_that_fails_each_time_ends_the_search(tmp_path: Path, place: Path)
     assert [json.loads(content)["steps"] for _, _, content in facts(place).values()] == [0], "the first look alone"
 
 
+@pytest.mark.parametrize("kind", ["TypeError", "ValueError", "KeyError", "IndexError", "AttributeError"])
+def test_a_mistake_in_the_code_is_met_once(kind: str, tmp_path: Path, place: Path) -> None:
+    wrong = FAILING.replace("FloatingPointError", kind)
+    with pytest.raises(JobFailedError, match=rf"failed with {kind}: '?the moon is full'? \(net.py, line"):
+        search(place, net(tmp_path, wrong, workload__folder=str(tmp_path), workload__times=10**6))
+    assert len((tmp_path / "tries").read_text()) == 1
+
+
+@pytest.mark.usefixtures("no_probe")
 def test_a_job_that_fails_once_is_tried_again(tmp_path: Path, place: Path) -> None:
     document = search(place, net(tmp_path, FAILING, workload__folder=str(tmp_path), workload__times=1))
     attempts = {name: json.loads(content)["attempts"] for name, (_, _, content) in facts(place).items()}
@@ -442,6 +459,23 @@ def test_a_job_that_fails_once_is_tried_again(tmp_path: Path, place: Path) -> No
     assert result.attempts == 2
     sound = search(tmp_path / "sound", net(tmp_path, FAILING, workload__folder=str(tmp_path), workload__times=1))
     assert found(sound) == found(document)
+
+
+FULL = """
+    def model(self):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+"""
+
+
+def test_a_job_that_is_too_large_even_alone_ends_the_search_with_advice(tmp_path: Path, place: Path) -> None:
+    recipe = net(tmp_path, FULL)
+    with (
+        pytest.warns(UserWarning, match="a device ran out of memory"),
+        pytest.raises(
+            JobFailedError, match=r"2\.00 GiB\..*; lower executor\.per_gpu, or raise training\.micro_batches"
+        ),
+    ):
+        search(place, recipe)
 
 
 def test_a_mistake_of_the_user_is_not_tried_again(tmp_path: Path, place: Path) -> None:
@@ -475,7 +509,7 @@ def test_an_observer_that_fails_is_a_warning(place: Path, watch: Callable[..., N
         raise ValueError("no")
 
     watch(after_job=fail)
-    with pytest.warns(UserWarning, match="an observer of job_finished failed: ValueError: no"):
+    with pytest.warns(UserWarning, match="its observer job_finished failed: ValueError: no"):
         search(place)
 
 

@@ -164,6 +164,13 @@ def test_torch_is_left_as_it_was(store: Store) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_a_job_on_a_cpu_leaves_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda _: pytest.fail("CUDA was started"))
+    with worker.quiet_torch(1):
+        pass
+
+
 def test_the_threads_of_the_task_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from lrctl.contracts import optimizers
 from lrctl.contracts.executor import slots
@@ -18,6 +21,7 @@ from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare
 from lrctl.engine.worker import attempt
+from lrctl.errors import UsageError
 from lrctl.storage.store import Store
 from lrctl.testing import Constant, check_executor, scripted_attempt
 from lrctl_executors.processes import Processes, ProcessesParams
@@ -211,6 +215,49 @@ def test_the_job_of_a_killed_worker_is_tried_again(workers: Processes, folder: P
         assert session.runner.records[result.key].digests == record.digests
 
 
+FULL = """
+import os
+from pathlib import Path
+import torch
+
+class Net:
+    '''Fits once: there is no memory for it as long as another process lives that has trained it.'''
+
+    def __init__(self, seed, place):
+        self.place = Path(place)
+
+    def model(self):
+        try:
+            self.place.symlink_to(f"/proc/{os.getpid()}")
+        except FileExistsError:
+            owner = self.place.readlink()
+            if owner.exists() and owner.name != str(os.getpid()):
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return torch.nn.Linear(2, 1)
+
+    def batch(self, step):
+        return torch.ones(4, 2)
+
+    def loss(self, model, batch):
+        return model(batch).square().mean()
+
+    def evaluate(self, model, split):
+        return {"loss": 1.0}
+"""
+
+
+def test_a_job_that_runs_out_of_memory_beside_others_is_tried_again_alone(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(FULL)
+    recipe = smoke(workload__name=f"{tmp_path / 'net.py'}:Net", workload__place=str(tmp_path / "place"))
+    executor = Processes(ProcessesParams(workers=2), partial(attempt, tmp_path / "store"))
+    with closing(executor), session_of(tmp_path / "store", recipe, executor) as session:
+        with pytest.warns(UserWarning, match=r"one by one; lower executor\.per_gpu, or raise training\.micro_batches"):
+            results = session.run_batch(Batch("", batch(6)))
+        attempts = [session.runner.records[result.key].attempts for result in results]
+    assert [result.status for result in results] == ["ok"] * 6
+    assert sorted(attempts) == [1, 1, 1, 1, 1, 2], "the worker without memory fails one job, and not all that wait"
+
+
 def test_a_killed_worker_is_noticed_though_a_child_of_its_lives_on(workers: Processes, tmp_path: Path) -> None:
     child = """child = os.fork()  # with all files that its parent has open
             if child == 0:
@@ -269,6 +316,33 @@ def test_there_are_no_more_workers_than_jobs_or_slots(monkeypatch: pytest.Monkey
     assert (slots("cpu"), slots("mps")) == (3, 1)
 
 
-def test_a_negative_number_of_workers_is_refused() -> None:
-    with pytest.raises(ValueError, match="workers: must be at least 0, got -1"):
-        ProcessesParams(workers=-1)
+@pytest.mark.parametrize(("devices", "gpus"), [(1, [0, 0, 0]), (2, [0, 1, 0]), (4, [0, 1, 2])])
+def test_workers_are_spread_over_the_gpus(devices: int, gpus: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
+    started: list[int] = []
+    process = type("Idle", (), {"start": lambda _: None})
+
+    def process_of(*, args: tuple[Any, Any, int], **_: Any) -> Any:
+        started.append(args[2])
+        return process()
+
+    context = type("Context", (), {"Pipe": lambda _: Pipe(), "Process": lambda _, **given: process_of(**given)})
+    monkeypatch.setattr("lrctl_executors.processes.get_context", lambda _: context())
+    executor = Processes(ProcessesParams(per_gpu=3), scripted_attempt)
+    executor.prepare("cuda", 3)
+    atexit.unregister(executor.close)
+    assert started == gpus
+
+
+def test_a_gpu_has_as_many_slots_as_jobs_are_to_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [slots(device, 3) for device in ("cuda", "cuda:1", "mps")] == [6, 3, 1]
+    assert slots("cpu", 3) == slots("cpu")
+
+
+@pytest.mark.parametrize(("name", "least"), [("workers", 0), ("per_gpu", 1)])
+def test_too_few_workers_are_refused(name: str, least: int) -> None:
+    with pytest.raises(ValueError, match=f"{name}: must be at least {least}, got {least - 1}"):
+        ProcessesParams(**{name: least - 1})
+    with pytest.raises(UsageError, match=f"executor.{name}: must be at least {least}, got {least - 1}"):
+        smoke(executor__name="auto", **{f"executor__{name}": least - 1})

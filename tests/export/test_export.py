@@ -85,7 +85,7 @@ def test_an_export_to_torch_sets_the_lr_of_every_update(family: str) -> None:
         scheduler = module["make_scheduler"](optimizer)
         lrs = used(optimizer, scheduler, 0, steps + 3)
         with case(schedule=schedule):
-            assert isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR)
+            assert isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler)
             assert lrs == [(float(schedule(min(step, steps))),) for step in range(steps + 3)]
 
 
@@ -111,7 +111,7 @@ def resumes_at_every_step(schedule: Any, early: bool) -> None:
             second.load_state_dict(first.state_dict())
         again.load_state_dict(scheduler.state_dict())
         lr = float(schedule(min(step, steps)))
-        assert [g["lr"] for g in second.param_groups] == again.get_last_lr() == [0.1 / 0.3 * lr, lr]
+        assert [g["lr"] for g in second.param_groups] == again.get_last_lr() == [lr, 0.3 / 0.1 * lr]
         used(second, again, 0, 1)
         used(first, scheduler, 0, 1)
         assert again.get_last_lr() == scheduler.get_last_lr()
@@ -119,11 +119,11 @@ def resumes_at_every_step(schedule: Any, early: bool) -> None:
 
 @pytest.mark.parametrize(
     ("lrs", "ratios"),
-    [((0.1, 0.05), (1.0, 0.5)), ((0.01, 0.04, 0.0), (0.25, 1.0, 0.0)), ((0.0, 0.0), (1.0, 1.0))],
-    ids=["two", "the second is the largest", "all 0"],
+    [((0.1, 0.05), (1.0, 0.5)), ((0.01, 0.04, 0.0), (1.0, 4.0, 0.0)), ((0.0, 0.0), (1.0, 1.0))],
+    ids=["two", "the first is the unit", "all 0"],
 )
 @pytest.mark.parametrize("tensor", [False, True], ids=["float", "tensor"])
-def test_param_groups_keep_the_ratio_to_the_largest(
+def test_param_groups_keep_the_ratio_to_the_first(
     lrs: tuple[float, ...], ratios: tuple[float, ...], tensor: bool
 ) -> None:
     optimizer = optimizer_of(*lrs, tensor=tensor)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cases import case
-from lrctl.contracts.axes import Fixed, metadata, tunable
+from lrctl.contracts.axes import Fixed, tunable
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.export.formula import formula
@@ -36,9 +36,8 @@ def examples() -> dict[str, list[Any]]:
 
 def choices(family: Any) -> list[dict[str, Any]]:
     """The defaults, and every value of each parameter that is a choice; lengths in steps need other numbers."""
-    hints, marked = get_type_hints(family), get_type_hints(family, include_extras=True)
-    named = [f.name for f in fields(family) if Fixed() not in metadata(marked[f.name])]
-    literal = {name: hints[name] for name in named if get_origin(hints[name]) is Literal}
+    named = {field.name: field.type for field in fields_of(family) if Fixed() not in field.marks}
+    literal = {name: kind for name, kind in named.items() if get_origin(kind) is Literal}
     return [{}] + [{n: value} for n, kind in literal.items() if n != "lengths" for value in get_args(kind)]
 
 

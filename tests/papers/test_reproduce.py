@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from lrctl.contracts.run_result import RunResult
 from lrctl.errors import UsageError
 from lrctl.papers import experiments
 from lrctl.papers.experiments import Cell, Experiment, Smaller
@@ -13,6 +12,7 @@ from lrctl.papers.reproduce import Reproduced, Reproduction
 from lrctl.papers.side_by_side import kendall, side_by_side_chart, side_by_side_table
 from lrctl.recipe import files as recipe_file
 from lrctl.recipe import parse as recipes
+from lrctl.storage.run_result import RunResult
 
 PAPERS = ("semi-local", "near-optimal", "greedylr")
 

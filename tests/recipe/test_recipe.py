@@ -55,7 +55,7 @@ def test_a_recipe_overrides_defaults_and_keeps_the_others(file: str) -> None:
     assert recipe.source == "r.toml"
     assert recipe.training == Training(steps=100, seed=0, device="auto", dtype="float32", threads=1)
     assert recipe.workload.table == {"name": "linear-regression", "dim": 4, "batch_size": 8, "noise": 0.25}
-    assert recipe.executor.table == {"name": "processes", "workers": 3}
+    assert recipe.executor.table == {"name": "processes", "workers": 3, "per_gpu": 1}
     assert recipe.params("semilocal").grid == (0.1, 0.01)
     assert recipe.params("semilocal").eps_unit == "progress"
     assert recipe.params("local").segments == 10
@@ -66,7 +66,7 @@ def test_a_recipe_overrides_defaults_and_keeps_the_others(file: str) -> None:
     [
         ("training.steps", 7, "training.steps"),
         ("training.seed", 3, "training.seed"),
-        ("divergence.margin", 2.0, "divergence.margin"),
+        ("divergence.margin", 3.0, "divergence.margin"),
     ],
 )
 def test_an_override_wins_over_the_recipe(file: str, key: str, value: Any, path: str) -> None:
@@ -149,7 +149,7 @@ def test_the_same_workload_keeps_the_recipes_parameters(file: str) -> None:
 
 
 def test_another_executor_starts_from_its_own_defaults(file: str) -> None:
-    assert recipes.read(file, {"executor.name": "auto"}).executor.table == {"name": "auto", "workers": 0}
+    assert recipes.read(file, {"executor.name": "auto"}).executor.table == {"name": "auto", "workers": 0, "per_gpu": 1}
 
 
 def test_an_optimizer_counts_as_given_where_the_recipe_says_anything_about_it(file: str) -> None:
@@ -208,7 +208,7 @@ def test_a_frozen_recipe_reads_back_as_the_same_recipe(name: str, strategy: str,
 def test_a_frozen_recipe_spells_out_every_value_that_is_set(file: str) -> None:
     frozen = tomllib.loads(recipes.read(file).to_toml("semilocal"))
     assert frozen["training"] == asdict(recipes.read(file).training)
-    assert frozen["divergence"] == {"max_non_finite": 3, "margin": 0.5}
+    assert frozen["divergence"] == {"max_non_finite": 3, "margin": 2.0}
     assert frozen["workload"] == {"name": "linear-regression", "dim": 4, "batch_size": 8, "noise": 0.25}
     assert frozen["strategy"]["semilocal"]["segments"] == 10
     assert "max_lr" not in frozen["strategy"]["semilocal"]
@@ -375,13 +375,37 @@ def test_what_cannot_be_extended_is_refused(file: str, tmp_path: Path, name: str
         recipes.read(str(inner / f"{name}.toml"))
 
 
-def test_code_that_may_not_run_is_refused_through_what_extends_it(tmp_path: Path) -> None:
+def test_code_that_a_recipe_names_is_refused_wherever_it_lies(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
+    for file in ("net.py", "../net.py", "/net.py", "sub/net.py"):
+        written(inner, mine=TEXT.replace("linear-regression", f"{file}:Net"))
+        refused = recipes.read(str(inner / "mine.toml")).refused
+        assert (
+            f"mine.toml: workload.name: {(inner / file).resolve()}:Net is Python code, and a recipe runs none"
+            in refused
+        )
+        assert f"--workload {(inner / file).resolve()}:Net, or give --allow-code" in refused
+        assert recipes.read(str(inner / "mine.toml"), allow_code=True).refused == ""
+        assert recipes.read(str(inner / "mine.toml"), {"workload.name": "other.py:Net"}).refused == ""
+
+
+def test_code_in_a_recipe_that_is_extended_is_refused_too(tmp_path: Path) -> None:
     written(
-        inner, base=TEXT.replace("linear-regression", "../net.py:Net"), mine='extends = "base.toml"\nworkload.dim = 3'
+        tmp_path, base=TEXT.replace("linear-regression", "net.py:Net"), mine='extends = "base.toml"\nworkload.dim = 3'
     )
-    written(inner, own='extends = "base.toml"\nworkload.name = "linear-regression"')
-    assert "base.toml: workload.name: ../net.py is outside" in recipes.read(str(inner / "mine.toml")).refused
-    assert recipes.read(str(inner / "mine.toml"), allow_code=True).refused == ""
-    assert recipes.read(str(inner / "own.toml")).refused == ""
+    written(tmp_path, own='extends = "base.toml"\nworkload.name = "linear-regression"')
+    assert "base.toml: workload.name: " in recipes.read(str(tmp_path / "mine.toml")).refused
+    assert recipes.read(str(tmp_path / "mine.toml"), allow_code=True).refused == ""
+    assert recipes.read(str(tmp_path / "own.toml")).refused == ""
+
+
+def test_code_in_a_stored_recipe_is_refused_whatever_is_allowed(tmp_path: Path) -> None:
+    written(tmp_path, mine=TEXT.replace("linear-regression", "net.py:Net"))
+    mine = str(tmp_path / "mine.toml")
+    refused = recipes.read(mine, allow_code=True, stored=True).refused
+    assert refused.startswith(
+        f"{mine}: workload.name: {tmp_path.resolve()}/net.py:Net is Python code, and a store runs none"
+    )
+    assert "--allow-code" not in refused
+    assert recipes.read(mine, {"workload.name": "net.py:Net"}, stored=True).refused == ""

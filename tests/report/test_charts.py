@@ -21,13 +21,13 @@ from PIL import Image
 from comparisons import a_result
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series
-from lrctl.contracts.run_result import RunResult
 from lrctl.report import charts, heat
 from lrctl.report.chart_text import csv_rows
 from lrctl.report.drawing import COLOURS, INK, look_of, numbers
 from lrctl.report.files import write_tables
 from lrctl.report.runs import Run
 from lrctl.storage.files import write_signed
+from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
 
 ODD = "a<b> & $x^2$"

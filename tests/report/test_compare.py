@@ -298,6 +298,14 @@ def test_a_loss_that_is_not_finite_is_told_and_ends_the_statement(lrctl: Lrctl, 
     assert out.count("not finite") >= 4
 
 
+def test_each_may_have_lost_on_a_seed_of_its_own(lrctl: Lrctl, store: Path) -> None:
+    ours = made_by_hand(store, "local-1", "lost", test_loss=None, train_loss=None)
+    theirs = made_by_hand(store, "semilocal-0", "lost-too", test_loss=None, train_loss=None)
+    found = compared(lrctl, store, "local-0", ours, theirs, "semilocal-1", "--against", theirs)
+    (only,) = found["differences"]
+    assert (only["mean"], only["verdict"]) == (None, "not finite: no statement")
+
+
 def test_other_settings_of_the_optimizer_make_another_method_and_a_note(lrctl: Lrctl, store: Path) -> None:
     name = made_by_hand(store, "local-0", "decayed", {"optimizer": {"weight_decay": 0.5}})
     found = compared(lrctl, store, "local-0", name)

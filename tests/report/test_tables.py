@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from comparisons import a_result
-from lrctl.contracts.run_result import Cost
 from lrctl.contracts.strategy import Candidate, Segment
 from lrctl.contracts.table import Table
 from lrctl.report.tables import cost_in_words, result_tables, segment_table
+from lrctl.storage.run_result import Cost
 
 CANDIDATES = (Candidate(0.1, 2.0, "ok", "a"), Candidate(0.2, math.inf, "diverged", "b"))
 SEGMENT = Segment(1, 0, 10, 0.25, 0.0, CANDIDATES, chosen=0.1, margin=math.inf)

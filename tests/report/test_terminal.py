@@ -10,11 +10,11 @@ import pytest
 
 from comparisons import a_result
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.run_result import Cost
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
 from lrctl.contracts.table import Table
 from lrctl.report import terminal
+from lrctl.storage.run_result import Cost
 
 FILES = {"schedule": "a [b]/schedule.json", "checkpoint": "a [b]/a.safetensors", "result": "a [b]/result.json"}
 CANDIDATES = (Candidate(0.1, 2.0, "ok", "a"), Candidate(0.2, math.inf, "diverged", "b"))

@@ -13,10 +13,12 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 
 from cases import case
-from lrctl.contracts.params import build, fields_of
-from lrctl.contracts.schedule import build_schedule, params_of
+from lrctl.contracts.params import fields_of
+from lrctl.contracts.schedule import params_of
 from lrctl.lr_scheduler import GreedyLR
 from lrctl.registry.registry import registry
+from lrctl.registry.schedules import build_schedule
+from lrctl.registry.values import build
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
 from lrctl_schedules.line_search import LineSearch

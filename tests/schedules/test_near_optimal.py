@@ -15,7 +15,7 @@ from scipy.interpolate import PchipInterpolator
 
 from cases import case
 from export.test_formula import imported
-from lrctl.contracts.axes import Fixed, axes, metadata
+from lrctl.contracts.axes import Fixed, axes
 from lrctl.export.export import export
 from lrctl_schedules.curves import merge_close_points, pchip, pchips
 from lrctl_schedules.formulas import warmup_factor
@@ -87,7 +87,7 @@ def test_a_run_that_is_all_warmup_ends_at_the_peak(family: Any) -> None:
 def test_nothing_fits_or_draws_the_shape_of_a_warmup(family: Any) -> None:
     assert choices(family) == {}
     assert not {"rise", "rise_rate"} & axes(family).keys()
-    assert Fixed() not in metadata(Warmup)
+    assert Fixed() not in get_args(Warmup)
 
 
 RANGES = {

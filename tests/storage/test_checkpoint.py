@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +18,8 @@ def equal(one: Any, other: Any) -> bool:
     """Whether two states are the same: types, order, tensors bit for bit."""
     if isinstance(one, torch.Tensor):
         same = isinstance(other, torch.Tensor) and one.dtype == other.dtype and one.shape == other.shape
+        if one.is_sparse:
+            return same and equal(one.coalesce().values(), other.coalesce().values())
         return same and bool((one.reshape(-1).view(torch.uint8) == other.reshape(-1).view(torch.uint8)).all())
     if type(one) is not type(other):
         return False
@@ -41,6 +45,9 @@ STATES: dict[str, Any] = {
     "names with dots": {"a": {"b.c": torch.ones(1)}, "a.b": {"c": torch.zeros(1)}},
     "names that differ in type": {0: torch.ones(1), "0": torch.zeros(1), "0'": torch.ones(2)},
     "bits seen as two types": {"f": (bits := torch.tensor([1.0])), "i": bits.view(torch.int32)},
+    "numbers that are not finite": {"growth_rate": math.inf, "least": -math.inf},
+    "complex numbers": {"w": torch.tensor([1 + 2j, 3 - 4j])},
+    "a sparse buffer": {"mask": torch.eye(3).to_sparse()},
     "a storage in two shapes": {
         "flat": (flat := torch.randn(6)),
         "table": flat.view(2, 3),
@@ -54,6 +61,36 @@ def test_a_state_comes_back_as_it_was(state: Any, tmp_path: Path) -> None:
     digest = checkpoint.save(tmp_path / "c", state)
     assert equal(checkpoint.load(tmp_path / "c", digest), state)
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+ORDERS: dict[str, Callable[[], torch.Tensor]] = {
+    "contiguous": lambda: torch.randn(2, 3, 4, 5),
+    "channels_last": lambda: torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),
+    "channels_last of one row": lambda: torch.randn(1, 3, 4, 5).to(memory_format=torch.channels_last),
+    "transposed": lambda: torch.randn(4, 6).T,
+    "a transposed part of a larger one": lambda: torch.randn(4, 6)[1:3, ::2].T,
+    "expanded": lambda: torch.randn(3, 1).expand(3, 4),
+}
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.complex64], ids=str)
+@pytest.mark.parametrize("make", ORDERS.values(), ids=ORDERS)
+def test_a_tensor_comes_back_in_the_order_of_memory_that_torch_gives_its_like(
+    make: Callable[[], torch.Tensor], kind: torch.dtype, tmp_path: Path
+) -> None:
+    one = make().to(kind)
+    checkpoint.save(tmp_path / "c", {"w": one, "tied": one, "moment": torch.zeros_like(one)})
+    loaded = checkpoint.load(tmp_path / "c")
+    assert loaded["w"] is loaded["tied"]
+    assert torch.equal(loaded["w"], one)
+    assert loaded["w"].stride() == loaded["moment"].stride() == torch.empty_like(one).stride()
+
+
+def test_a_number_of_numpy_comes_back_as_the_number_it_is(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "c", {"d": np.float64(0.1), "k": np.int64(3), "on": np.bool_(True)})
+    loaded = checkpoint.load(tmp_path / "c")
+    assert loaded == {"d": 0.1, "k": 3, "on": True}
+    assert [type(value) for value in loaded.values()] == [float, int, bool]
 
 
 def test_tied_tensors_are_stored_once(tmp_path: Path) -> None:
@@ -152,9 +189,16 @@ def test_what_json_cannot_hold_is_refused_by_name(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_number_that_is_not_finite_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"checkpoint: schedule\.last is nan; only finite numbers can be saved"):
-        checkpoint.save(tmp_path / "c", {"schedule": {"last": float("nan")}})
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+def test_a_tensor_of_another_layout_is_refused_by_name(tmp_path: Path) -> None:
+    rows = torch.sparse_csr_tensor([0, 1], [0], [1.0], (1, 2), check_invariants=True)
+    with pytest.raises(TypeError, match=r"checkpoint: model\.w is a tensor of layout torch.sparse_csr; dense and"):
+        checkpoint.save(tmp_path / "c", {"model": {"w": rows}})
+
+
+def test_nan_comes_back_as_nan(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "c", {"schedule": {"last": math.nan}})
+    assert math.isnan(checkpoint.load(tmp_path / "c")["schedule"]["last"])
 
 
 def test_a_file_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ import pytest
 
 import lrctl as package
 from lrctl.contracts.result import JobRecord
-from lrctl.contracts.run_result import RunResult
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import StoreError, UsageError
 from lrctl.storage.files import aside, read_signed, write_json
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
 
 KEY, CHILD = "a" * 64, "b" * 64

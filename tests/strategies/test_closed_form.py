@@ -164,7 +164,8 @@ def test_a_run_of_the_user_s_own_code_is_fitted_without_running_it(lrctl: Lrctl)
     run = done.document["run"]
     Path("own.py").write_text("raise RuntimeError('ran')")
     assert lrctl("fit-closed-form", run, "--family", "triangle", "--quiet").code == 0
-    refused(lrctl("fit-closed-form", run, "--family", "triangle", "--tune", "--quiet"), "--allow-code")
+    for more in ((), ("--allow-code",)):
+        refused(lrctl("fit-closed-form", run, "--family", "triangle", "--tune", *more, "--quiet"), "a store runs none")
     Path("own.py").write_text(OWN)
     tune = ["fit-closed-form", run, "--family", "triangle", "--tune", *SMALL]
     assert lrctl(*tune, "--workload", "own.py:Own").document["workload"].endswith("own.py:Own")

@@ -13,9 +13,10 @@ from lrctl.contracts.axes import axes
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import Schedule
 from lrctl.registry.registry import registry
-from lrctl_strategies.closed_form.fitting import Fit, choices, combined, fit, rank
+from lrctl_strategies.closed_form.fitting import Fit, choices, fit, rank
 from lrctl_strategies.closed_form.least_squares import base_lr
 from lrctl_strategies.families import every_tunable
+from lrctl_strategies.grids import combined
 from lrctl_strategies.unit_cube import scaled
 
 STEPS = 120

@@ -12,6 +12,7 @@ import pytest
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.strategy import RunSpec, SearchResult, drive
 from lrctl.errors import NoValidCandidateError, UsageError
+from lrctl.storage.run_result import entry_document
 from lrctl.testing import Scripted
 from lrctl_strategies.shape.params import FAMILIES, ShapeSearch
 from lrctl_strategies.shape.search import shape
@@ -41,7 +42,7 @@ def searched(steps: int = 12, workload: ExactRegression | None = None, **params:
 
 
 def by_name(found: SearchResult) -> dict[str, Any]:
-    return {entry.name: entry.to_json() for entry in found.results}
+    return {entry.name: entry_document(entry) for entry in found.results}
 
 
 @pytest.fixture(scope="module")

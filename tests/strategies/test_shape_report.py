@@ -145,7 +145,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_handed_over_is_a_run_that_was_chosen(store: Path) -> None:
     run = finished(store, "shape")
-    document, best = run.result.to_json(), run.result.results[0].to_json()
+    document, best = run.result.to_json(), run.result.to_json()["results"][0]
     assert document["checkpoint"] == best["checkpoint"]
     assert document["seed"] == best["seed"] == 2
     for loss in ("train_loss", "validation_loss", "test_loss"):

@@ -12,12 +12,12 @@ from torch import nn
 
 from lrctl import testing
 from lrctl.contracts import optimizers
-from lrctl.contracts import params as fields
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.workload import Prepared, Scored, StandIn, WithParamGroups, Workload
 from lrctl.engine.trainer import train
 from lrctl.errors import UsageError
+from lrctl.registry.values import build
 from lrctl_workloads.images.classifier import ImageClassifier, ImagesParams
 from lrctl_workloads.images.data import FORMATS
 from lrctl_workloads.images.models import Residual
@@ -316,7 +316,7 @@ def test_a_batch_larger_than_the_training_data_is_a_usage_error() -> None:
 )
 def test_parameters_out_of_range_are_usage_errors(params: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=rf"^workload images\.{message}"):
-        fields.build(ImagesParams, params, "workload images")
+        build(ImagesParams, params, "workload images")
 
 
 def test_an_mlp_or_a_resnet_may_have_more_layers_than_a_cnn(tmp_path: Path) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
 
-from lrctl.contracts.axes import Fixed, axes, metadata
+from lrctl.contracts.axes import Fixed, axes
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.schedule import Schedule
 from lrctl.registry.registry import registry
 from lrctl_strategies.closed_form.least_squares import TOLERANCE, Shape, best_fit
 from lrctl_strategies.families import in_fractions
+from lrctl_strategies.grids import combined
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def fit(family: str, schedule: Schedule, steps: int) -> Fit:
     if not target.any():
         raise ValueError("the schedule is 0 at every step, so there is nothing to fit")
     shape = registry().get("schedule", family).target
-    whole = [f.name for f in fields(shape) if get_type_hints(shape)[f.name] is int]
+    whole = [f.name for f in fields_of(shape) if f.type is int]
     free = {name: axis for name, axis in axes(shape).items() if name not in [*choices(shape), *whole]}
     fixed = in_fractions(shape)
     error, nearest = best_fit(
@@ -58,11 +59,6 @@ def choices(family: Any) -> dict[str, tuple[Any, ...]]:
 
     Neither what lengths are in nor what is `Fixed` tells one fit from another.
     """
-    hints, marked = get_type_hints(family), get_type_hints(family, include_extras=True)
-    values = {f.name: get_args(hints[f.name]) for f in fields(family) if get_origin(hints[f.name]) is Literal}
-    values |= {name: axis.grid for name, axis in axes(family).items() if hints[name] is int and axis.grid}
-    return {name: each for name, each in values.items() if name != "lengths" and Fixed() not in metadata(marked[name])}
-
-
-def combined(values: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    return (dict(zip(values, choice, strict=True)) for choice in itertools.product(*values.values()))
+    types = {f.name: f.type for f in fields_of(family) if f.name != "lengths" and Fixed() not in f.marks}
+    words = {name: get_args(kind) for name, kind in types.items() if get_origin(kind) is Literal}
+    return words | {name: axis.grid for name, axis in axes(family).items() if types.get(name) is int and axis.grid}

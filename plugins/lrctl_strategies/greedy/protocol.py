@@ -28,8 +28,6 @@ DNF = "DNF"
 BEATS = tuple(f"beat{100 * stage:.0f}" for stage in STAGES)
 DELTAS = tuple(f"delta{100 * stage:.0f}" for stage in STAGES)
 DELTA = "delta"
-MORE = "\0more"
-"""Where cells beyond the header are put."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,7 @@ def parse(text: str, margin: float) -> list[Row]:
     `delta10`, `delta50`, `delta100`, from which the labels are made with the margin. A delta is the other's loss minus
     GreedyLR's; empty stands for a run that did not finish. All other columns tell the rows apart.
     """
-    reader = csv.DictReader(io.StringIO(text), restkey=MORE)
+    reader = csv.DictReader(io.StringIO(text))
     columns = [name.strip() for name in reader.fieldnames or ()]
     reader.fieldnames = columns
     labelled = {*BEATS, DELTA} <= set(columns)
@@ -143,19 +141,18 @@ def parse(text: str, margin: float) -> list[Row]:
             f"--from-csv: the columns must hold {', '.join((*BEATS, DELTA))}, or {', '.join(DELTAS)}; "
             f"got {', '.join(columns) or 'none'}"
         )
-    read = printed if labelled else measured
     rows = []
     for cells in reader:
         line = f"--from-csv: line {reader.line_num}"
-        if MORE in cells or None in cells.values():
-            raise UsageError(f"{line}: must have as many cells as the header, {len(cells.keys() - {MORE})}")
-        rows.append(read(cells, line, margin))
+        if None in cells or None in cells.values():
+            raise UsageError(f"{line}: must have as many cells as the header, {len(cells.keys() - {None})}")
+        rows.append(printed(cells, line) if labelled else measured(cells, line, margin))
     if not rows:
         raise UsageError("--from-csv: there are no rows below the header")
     return rows
 
 
-def printed(cells: Mapping[str, str], where: str, _margin: float) -> Row:
+def printed(cells: Mapping[str, str], where: str) -> Row:
     beats = tuple(cells[name].strip() for name in BEATS)
     known = {each.lower(): each for each in (*LABELS, DNF)}
     for name, word in zip(BEATS, beats, strict=True):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
-from lrctl.analysis.statistics import LEVEL, holm, paired, verdict
+from lrctl.analysis.statistics import LEVEL, paired_tests, verdict
 from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.table import Table, interval, probability, signed
 from lrctl_strategies.greedy.protocol import LABELS, STAGES, Row
@@ -18,26 +17,20 @@ def by_pair(rows: Sequence[Row]) -> list[dict[str, Any]]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.about["optimizer"], row.about["scheduler"]), []).append(row)
-    pairs: list[dict[str, Any]] = []
-    for (optimizer, scheduler), group in groups.items():
-        deltas = [row.delta for row in group]
-        interval, p = paired(deltas)
-        pairs.append(
-            {
-                "optimizer": optimizer,
-                "scheduler": scheduler,
-                "seeds": [row.about["seed"] for row in group],
-                "beats": [list(row.beats) for row in group],
-                "deltas": deltas,
-                "mean": fmean(deltas),
-                "interval": interval,
-                "p": p,
-            }
-        )
-    for each, p in zip(pairs, holm([each["p"] for each in pairs]), strict=True):
-        # A delta is the other's loss minus ours: above 0 GreedyLR is better.
-        each |= {"p_holm": p, "verdict": verdict(-each["mean"], p, len(each["seeds"]))}
-    return pairs
+    tests = paired_tests([[row.delta for row in group] for group in groups.values()])
+    return [
+        {
+            "optimizer": optimizer,
+            "scheduler": scheduler,
+            "seeds": [row.about["seed"] for row in group],
+            "beats": [list(row.beats) for row in group],
+            "deltas": [row.delta for row in group],
+            **test._asdict(),
+            # A delta is the other's loss minus ours: above 0 GreedyLR is better.
+            "verdict": verdict(-test.mean, test.p_holm, len(group)),
+        }
+        for ((optimizer, scheduler), group), test in zip(groups.items(), tests, strict=True)
+    ]
 
 
 def compared(pairs: Sequence[Mapping[str, Any]]) -> Table:

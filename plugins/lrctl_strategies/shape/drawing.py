@@ -32,12 +32,11 @@ def draw(
     drawn = 0
     while drawn < p.shapes:
         n = min(min(source.at_once or p.shapes for source in sources.values()), p.shapes - drawn)
-        asked = {name: source.ask(n) for name, source in sources.items()}
-        members = {name: [spaces[name].at(point) for point in points] for name, points in asked.items()}
+        members = {name: [spaces[name].at(point) for point in source.ask(n)] for name, source in sources.items()}
         kept = {name: [shape for shape in each if shape is not None] for name, each in members.items()}
         yield from rate(kept)
         for name, each in members.items():
-            sources[name].tell(asked[name], [trials.rated(shape, seeds).loss for shape in each])
+            sources[name].tell([trials.rated(shape, seeds).loss for shape in each])
             shapes[name] = list(dict.fromkeys([*shapes[name], *kept[name]]))
         drawn += n
     for name, kept_of in shapes.items():

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import fmean
 from typing import Any
 
-from lrctl.analysis.statistics import LEVEL, holm, paired, verdict
+from lrctl.analysis.statistics import LEVEL, paired_tests, verdict
 from lrctl.contracts.axes import with_peak
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import params_of
@@ -126,14 +125,11 @@ class SettingResult:
     def against(self) -> list[dict[str, Any]]:
         """The best shape's test loss minus that of each family it is compared with, on seeds that ranked neither.
 
-        With the 95 % t interval, and p after Holm's correction over these families. NaN if a run of either diverged.
+        With the 95 % t interval, and p after Holm's correction over these families. Not finite where one diverged.
         """
         ours = self.test_losses(self.best, self.unseen)
         theirs = [self.test_losses(each, self.unseen) for each in self.references]
         differences = [[a - b for a, b in zip(ours, each, strict=True)] for each in theirs]
-        means = [fmean(d) if all(map(math.isfinite, d)) else math.nan for d in differences]
-        tested = list(map(paired, differences))
-        corrected = holm([p for _, p in tested])
         return [
             {
                 "best": self.best.space.name,
@@ -143,7 +139,7 @@ class SettingResult:
                 "p": p,
                 "verdict": verdict(mean, p, len(self.unseen)),
             }
-            for each, mean, (interval, _), p in zip(self.references, means, tested, corrected, strict=True)
+            for each, (mean, interval, _, p) in zip(self.references, paired_tests(differences), strict=True)
         ]
 
     def scored(self, name: str, shape: Any) -> dict[str, Any]:

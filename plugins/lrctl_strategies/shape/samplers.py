@@ -31,7 +31,7 @@ class Random:
     def ask(self, n: int) -> list[Point]:
         return [tuple(self.numbers.random_sample(self.dimensions).tolist()) for _ in range(n)]
 
-    def tell(self, points: Sequence[Point], scores: Sequence[float]) -> None:
+    def tell(self, scores: Sequence[float]) -> None:
         """How good the points were that it was last asked for; it does not look at that."""
 
 
@@ -61,14 +61,14 @@ class Optuna:
         self.waiting = [self.study.ask(dict.fromkeys(self.names, self.range)) for _ in range(n)]
         return [tuple(trial.params[name] for name in self.names) for trial in self.waiting]
 
-    def tell(self, points: Sequence[Point], scores: Sequence[float]) -> None:
+    def tell(self, scores: Sequence[float]) -> None:
         """How good the points were that it was last asked for: lower is better, +inf diverged.
 
         What diverged counts as far worse than the worst so far.
         Optuna takes no loss that is not finite, and what it is told to have failed its samplers go on to draw.
         """
         self.worst = max([self.worst, *filter(math.isfinite, scores)])
-        for trial, _, score in zip(self.waiting, points, scores, strict=True):
+        for trial, score in zip(self.waiting, scores, strict=True):
             self.study.tell(trial, score if math.isfinite(score) else 2 * abs(self.worst) + 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import UsageError, unknown
+from lrctl_strategies.grids import combined
 
 BETAS = {"beta1": 0, "beta2": 1}
 """Names for the two settings that are one list."""
@@ -41,8 +41,7 @@ def settings(texts: Sequence[str], run: RunSpec, *, independent: bool = False) -
     varied: dict[str, dict[float, None]] = {}
     for key, values in map(axis, texts):
         varied.setdefault(key, {}).update(dict.fromkeys(values))
-    chosen = [dict(zip(varied, each, strict=True)) for each in itertools.product(*varied.values())]
-    return [setting(values, run, independent=independent) for values in chosen]
+    return [setting(values, run, independent=independent) for values in combined(varied)]
 
 
 def axis(text: str) -> tuple[str, tuple[float, ...]]:

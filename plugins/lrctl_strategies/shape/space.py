@@ -5,7 +5,6 @@ A shape is a family's member with `peak_lr` 1; at a base LR it is the same membe
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, get_type_hints
@@ -13,6 +12,7 @@ from typing import Any, get_type_hints
 from lrctl.contracts.axes import Axis, axes
 from lrctl.errors import UsageError, unknown
 from lrctl_strategies.families import check_tunable, in_fractions, parsed
+from lrctl_strategies.grids import combined
 from lrctl_strategies.unit_cube import placed, scaled
 
 Point = tuple[float, ...]
@@ -68,7 +68,7 @@ class Space:
     def gridded(self) -> list[Any]:
         """The shapes on the grids that the family declares for `lrctl baseline`: all their combinations."""
         grids = {name: axis.grid for name, axis in axes(self.family).items() if axis.grid and name not in self.fixed}
-        every = [self.allowed(dict(zip(grids, each, strict=True))) for each in itertools.product(*grids.values())]
+        every = map(self.allowed, combined(grids))
         return list(dict.fromkeys(shape for shape in every if shape is not None))
 
     def swept(self, shape: Any, name: str, points: int) -> list[Any]:

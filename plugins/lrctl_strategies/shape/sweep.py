@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
-from lrctl.analysis.statistics import holm, paired, verdict
+from lrctl.analysis.statistics import paired_tests, verdict
 from lrctl.contracts.strategy import Work
 from lrctl_strategies.grids import rounded
 from lrctl_strategies.shape.space import Space
@@ -52,13 +51,10 @@ def sweep(
     yield from trials.extend(every, seeds)
     compared = [(name, shape) for name, each in swept.items() for shape in each]
     differences = [of_seeds(trials, shape, winner, seeds) for _, shape in compared]
-    tested = list(map(paired, differences))
-    corrected = holm([p for _, p in tested])
     by_name: dict[str, list[SweepPoint]] = {name: [] for name in swept}
-    for (name, shape), d, (interval, _), p in zip(compared, differences, tested, corrected, strict=True):
-        score = trials.score(shape, seeds)
-        better = verdict(fmean(d), p, len(seeds)) == "better"
-        by_name[name].append(SweepPoint(getattr(shape, name), score.base_lr, score.loss, fmean(d), interval, p, better))
+    for (name, shape), (mean, interval, _, p) in zip(compared, paired_tests(differences), strict=True):
+        score, better = trials.score(shape, seeds), verdict(mean, p, len(seeds)) == "better"
+        by_name[name].append(SweepPoint(getattr(shape, name), score.base_lr, score.loss, mean, interval, p, better))
     loss = trials.score(winner, seeds).loss
     return [Sweep(name, getattr(winner, name), loss, tuple(each)) for name, each in by_name.items()]
 

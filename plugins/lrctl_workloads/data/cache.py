@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -14,13 +13,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock, Timeout
+
 from lrctl.documents import open_regular, text
 from lrctl.errors import UsageError
 
 LARGE = 2**26
 """A file of more bytes than this is read for its digest once in a process, unless it changes."""
-PAUSE = 0.5
-"""Seconds between two attempts to lock."""
 ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
 """The names of files that are being written."""
 STALE = 3600.0
@@ -141,27 +140,11 @@ def locked(path: Path, wait: Callable[[], object]) -> Iterator[None]:
 
     The system gives it free when its holder ends, in whatever way.
     """
-    with path.open("ab") as file:
-        if not try_lock(file):
-            wait()
-            while not try_lock(file):
-                time.sleep(PAUSE)
-        yield
-
-
-def try_lock(file: BinaryIO) -> bool:
-    """Whether the file could be locked for as long as it is open."""
+    lock = FileLock(path)
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if not isinstance(error, BlockingIOError | PermissionError):
-            raise
-        return False
-    return True
+        held = lock.acquire(blocking=False)
+    except Timeout:
+        wait()
+        held = lock.acquire()
+    with held:
+        yield

@@ -23,8 +23,6 @@ TIMEOUT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A model or data set of the hub."""
-
     kind: Literal["model", "dataset"]
     repo: str
     """`OWNER/NAME`, or `NAME` for old models."""

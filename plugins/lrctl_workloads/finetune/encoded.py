@@ -22,8 +22,6 @@ CHUNK = 256
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A data set, encoded."""
-
     table: Any
     """The columns of the samples, a `datasets.Dataset`."""
     rows: Mapping[str, Array]

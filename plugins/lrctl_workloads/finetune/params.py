@@ -33,8 +33,6 @@ LEAST = {
 
 @dataclass(frozen=True, kw_only=True)
 class TaskParams:
-    """What the parameters of every task have in common."""
-
     model: Model
     data: Data
     pretrained: Annotated[bool, "start from the model's weights; false: from fresh ones"] = True

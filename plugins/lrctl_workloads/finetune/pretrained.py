@@ -105,7 +105,8 @@ class Pretrained:
         repository = self.repository
         commit = repository.commit()
         files = [str(file.rfilename) for file in repository.ask(commit).siblings or []]
-        wanted = [*SMALL, *(weights_among(files) if weights else [])]
+        safe = any(file.endswith(".safetensors") and "/" not in file for file in files)
+        wanted = [*SMALL, "*.safetensors" if safe else "pytorch_model*.bin"] if weights else SMALL
         try:
             return Path(
                 snapshot_download(repository.repo, revision=commit, allow_patterns=wanted, ignore_patterns=["*/*"])
@@ -183,12 +184,6 @@ def is_whole(folder: Path, weights: bool) -> bool:
     suffixes = {file.suffix for file in folder.iterdir()}
     found = (folder / "config.json").is_file() and (not weights or not suffixes.isdisjoint(LOADED))
     return found and COMMIT.fullmatch(folder.name) is not None
-
-
-def weights_among(files: list[str]) -> list[str]:
-    """Patterns of the files to fetch for the weights: safetensors where there are any."""
-    safe = any(file.endswith(".safetensors") and "/" not in file for file in files)
-    return ["*.safetensors"] if safe else ["pytorch_model*.bin"]
 
 
 @contextmanager

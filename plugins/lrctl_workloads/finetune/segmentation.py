@@ -58,7 +58,6 @@ class Segmentation(ImageTask):
         return resized if (np.asarray(resized) != UNLABELLED).any() else None
 
     def batch(self, samples: list[Sample], random: Random | None) -> Batch:
-        """Images and masks, mirrored together."""
         import numpy as np
         import torch
 

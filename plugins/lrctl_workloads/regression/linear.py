@@ -69,7 +69,6 @@ class LinearRegression:
             return {"loss": float(self.loss(model, (x.to(device), y.to(device))))}
 
     def draw(self, stream: str, number: int, n: int) -> Batch:
-        """Draw `number` of n samples from a stream."""
         import numpy as np
         import torch
 

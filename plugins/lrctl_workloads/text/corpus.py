@@ -31,8 +31,6 @@ BYTES_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents in a fixed order."""
-
     path: str = ""
     """Empty is the packaged corpus: 249 annual messages of US presidents since 1790, 12.2 MB, public domain. Else a
     text file (one document), a folder whose `.txt` files are the documents, in the order of their names, a `.jsonl` or

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -53,8 +54,7 @@ class Piece:
 class State:
     """How far a token file is made. Written after each piece, aside and renamed: it tells of whole pieces only."""
 
-    dtype: str
-    """The type of a token, as numpy spells it."""
+    path: Path
     pieces: list[Piece] = field(default_factory=list)
     complete: bool = False
     """Whether the last piece was the last of the text."""
@@ -65,20 +65,19 @@ class State:
         return self.pieces[-1] if self.pieces else Piece(0, 0, "")
 
     @classmethod
-    def read(cls, path: Path) -> State | None:
-        """The state in a file; None if there is none, or it is of another format."""
-        try:
+    def read(cls, path: Path) -> State:
+        """The state in a file; that of nothing if there is none, or it is of another format."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
             document = json.loads(text_of(path))
-            if document["format"] != FORMAT:
-                return None
-            return cls(document["dtype"], [Piece(*piece) for piece in document["pieces"]], document["complete"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+            if document["format"] == FORMAT:
+                return cls(path, [Piece(*piece) for piece in document["pieces"]], document["complete"])
+        return cls(path)
 
-    def write(self, path: Path) -> None:
-        pieces = [astuple(piece) for piece in self.pieces]
-        document = {"format": FORMAT, "dtype": self.dtype, "complete": self.complete, "pieces": pieces}
-        put(path, lambda file: file.write(json.dumps(document).encode()))
+    def add(self, piece: Piece, *, complete: bool) -> None:
+        self.pieces.append(piece)
+        self.complete = complete
+        document = {"format": FORMAT, "complete": complete, "pieces": [astuple(each) for each in self.pieces]}
+        put(self.path, lambda file: file.write(json.dumps(document).encode()))
 
 
 def token_file(name: str, texts: Texts, encoding: Callable[[], tiktoken.Encoding], max_tokens: int) -> tuple[Path, str]:
@@ -109,15 +108,15 @@ def make(path: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int)
     """Make the token file, from where an earlier attempt stopped, and return its digest."""
     import numpy as np
 
-    part, record = aside(path, "part"), aside(path, "state")
+    part, state = aside(path, "part"), State.read(aside(path, "state"))
     dtype = np.dtype(np.uint16 if encoding.n_vocab <= 2**16 else np.uint32)
     with part.open("r+b" if part.exists() else "w+b") as file:
-        state = resume(file, State.read(record), dtype)
+        resume(file, state, dtype)
         if not state.complete:
-            append(file, state, record, texts, encoding, max_tokens)
+            append(file, state, dtype, texts, encoding, max_tokens)
         if not state.last.tokens:
             part.unlink()
-            record.unlink(missing_ok=True)
+            state.path.unlink()
             raise UsageError(f"workload.path: '{texts.name}' holds no text; give a corpus that is not empty")
         file.seek(0)
         file.write(header(state.last.tokens, dtype))
@@ -126,7 +125,7 @@ def make(path: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int)
     # The digest first: once the file has its name, it is known to be whole.
     put(digest_file(path), lambda file: file.write(digest.encode()))
     part.replace(path)
-    record.unlink(missing_ok=True)
+    state.path.unlink()
     return digest
 
 
@@ -139,52 +138,49 @@ def header(tokens: int, dtype: np.dtype[Any]) -> bytes:
     return file.getvalue()
 
 
-def resume(file: BinaryIO, state: State | None, dtype: np.dtype[Any]) -> State:
-    """The state that the file is really in: the pieces whose bytes are there; what is behind them is cut off."""
-    sound = State(dtype.str)
+def resume(file: BinaryIO, state: State, dtype: np.dtype[Any]) -> None:
+    """Leave in the state the pieces whose bytes are really there, and cut off what is behind them."""
+    tokens = 0
     file.seek(len(header(0, dtype)))
-    for piece in state.pieces if state and state.dtype == dtype.str else ():
-        content = file.read((piece.tokens - sound.last.tokens) * dtype.itemsize)
+    for number, piece in enumerate(state.pieces):
+        content = file.read((piece.tokens - tokens) * dtype.itemsize)
         if hashlib.sha256(content).hexdigest() != piece.sha256:
+            state.complete = False
+            del state.pieces[number:]
             break
-        sound.pieces.append(piece)
-    sound.complete = state is not None and state.complete and sound.pieces == state.pieces
+        tokens = piece.tokens
     file.seek(0)
-    file.write(header(sound.last.tokens, dtype))
-    file.truncate(file.tell() + sound.last.tokens * dtype.itemsize)
+    file.write(header(tokens, dtype))
+    file.truncate(file.tell() + tokens * dtype.itemsize)
     file.seek(0, os.SEEK_END)
-    return sound
 
 
 def append(
-    file: BinaryIO, state: State, record: Path, texts: Texts, encoding: tiktoken.Encoding, max_tokens: int
+    file: BinaryIO, state: State, dtype: np.dtype[Any], texts: Texts, encoding: tiktoken.Encoding, max_tokens: int
 ) -> None:
     """Tokenise what is left of the texts, and record each piece once its bytes are on the disk."""
-    documents, tokens, recorded = state.last.documents, state.last.tokens, state.last.tokens
+    documents, tokens = state.last.documents, state.last.tokens
     digest, reported, title = hashlib.sha256(), time.monotonic(), f"tokenising {texts.name}"
     for text in texts.texts(documents):
         documents += 1
-        ids = ids_of(text, encoding, state.dtype)[: max_tokens - tokens if max_tokens else None]
+        ids = ids_of(text, encoding, dtype)[: max_tokens - tokens if max_tokens else None]
         file.write(ids.data)
         digest.update(ids.data)
         tokens += len(ids)
         if max_tokens and tokens >= max_tokens:
             break
-        if tokens - recorded >= PIECE:
+        if tokens - state.last.tokens >= PIECE:
             flush(file)
-            state.pieces.append(Piece(documents, tokens, digest.hexdigest()))
-            state.write(record)
-            digest, recorded = hashlib.sha256(), tokens
+            state.add(Piece(documents, tokens, digest.hexdigest()), complete=False)
+            digest = hashlib.sha256()
         if time.monotonic() - reported >= PAUSE:
             notify("preparing", what=title, done=tokens, total=max_tokens)
             reported = time.monotonic()
     flush(file)
-    state.pieces.append(Piece(documents, tokens, digest.hexdigest()))
-    state.complete = True
-    state.write(record)
+    state.add(Piece(documents, tokens, digest.hexdigest()), complete=True)
 
 
-def ids_of(text: str, encoding: tiktoken.Encoding, dtype: str) -> Array:
+def ids_of(text: str, encoding: tiktoken.Encoding, dtype: np.dtype[Any]) -> Array:
     """A document's token ids with the end of text behind them; none for an empty one."""
     import numpy as np
 

@@ -28,8 +28,6 @@ SMALL = 100_000_000
 
 @dataclass(frozen=True)
 class Tokens:
-    """A tokenised corpus."""
-
     ids: Array
     """The documents one after another, each with the end of text behind it, shape (tokens,), uint16 or uint32, mapped
     from the disk.

@@ -11,6 +11,7 @@ import torch
 from benchmarks.peers.contest import Contest
 from lrctl.contracts.workload import WithParamGroups
 from lrctl.engine import optimizers
+from lrctl.engine.lr_control import scales
 from lrctl.engine.passes import Passes
 
 Lr = Callable[[int], float]
@@ -41,6 +42,7 @@ class Run:
             self.optimizer = optimizers.build(self.workload, self.model, self.spec.optimizer)
         else:
             self.optimizer = make(self.groups())
+        self.scales = scales(self.optimizer)
 
     def groups(self) -> list[dict[str, Any]]:
         """The workload's param groups, such as those without weight decay."""
@@ -58,8 +60,8 @@ class Run:
             self.passes.backward(self.passes.batch(step))
             if clip_norm:
                 torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr(step) * group.get("lr_scale", 1.0)
+            for group, scale in zip(self.optimizer.param_groups, self.scales, strict=True):
+                group["lr"] = lr(step) * scale
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
         self.step = stop

@@ -1,4 +1,4 @@
-"""What a search came to: the document that `--json` prints, the store keeps and observers are shown."""
+"""What a search came to: the document that `--json` prints and the store keeps; observers see it as an `Outcome`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from lrctl.contracts.canonical import finite, from_json
+from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Segment, TrainedRun
 from lrctl.contracts.table import DataFile, Table
 from lrctl.documents import LONGEST_RUN
+from lrctl.storage.documents import from_json
 
 FORMAT = "lrctl-result/1"
 
@@ -83,6 +84,10 @@ class RunResult:
     next: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if taken := self.summary.keys() & {"format", "digest", "files", *(f.name for f in fields(self))} - {"summary"}:
+            raise ValueError(f"summary: {min(taken)!r} is a name of the result's own; choose another")
+
     @property
     def trained(self) -> tuple[TrainedRun, ...]:
         """What was trained from the first step to the last: the results, else the run handed over, else nothing."""
@@ -107,7 +112,7 @@ class RunResult:
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON: a number that is not finite becomes null; optional parts that are empty are left out."""
-        document = {**asdict(self), "results": [each.to_json() for each in self.results]}
+        document = {**asdict(self), "results": [entry_document(each) for each in self.results]}
         summary = document.pop("summary")
         told = {name: value for name, value in document.items() if value or name not in OPTIONAL}
         strict: dict[str, Any] = finite({**summary, "format": FORMAT, **told})
@@ -125,7 +130,7 @@ class RunResult:
         named = {f.name for f in fields(cls)} - {"summary"}
         own = {name: value for name, value in document.items() if name in named}
         summary = {name: value for name, value in document.items() if name not in named | {"format"}}
-        results = tuple(map(TrainedRun.from_json, own.pop("results", ())))
+        results = tuple(map(trained_run, own.pop("results", ())))
         found: RunResult = from_json(cls, own)
         if not 1 <= found.steps <= LONGEST_RUN:
             raise ValueError(f"steps: must be from 1 to {LONGEST_RUN}, got {found.steps}")
@@ -136,3 +141,20 @@ class RunResult:
 
 OPTIONAL = ("tables", "charts", "data", "results", "chosen_by", "next")
 """The fields that the document leaves out where they are empty."""
+
+
+def entry_document(run: TrainedRun) -> dict[str, Any]:
+    """An entry of `results`: its `details` stand among the rest, and what is not told is left out."""
+    document = asdict(run)
+    optional = {name: document.pop(name) for name in ("seed", "optimizer", "given")}
+    told = {name: value for name, value in optional.items() if value is not None and value is not False}
+    return {**document.pop("details"), **document, **told}
+
+
+def trained_run(document: Mapping[str, Any]) -> TrainedRun:
+    """The inverse of `entry_document`."""
+    own = {f.name for f in fields(TrainedRun)} - {"details"}
+    values = {name: value for name, value in document.items() if name in own}
+    losses = {n: math.nan if values[n] is None else values[n] for n in values if n.endswith("_loss")}
+    details = {name: value for name, value in document.items() if name not in own}
+    return TrainedRun(**{**values, **losses, "schedule": ScheduleRecord(**document["schedule"]), "details": details})

@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from lrctl.contracts.chart import Chart, Series
-from lrctl.contracts.run_result import Cost, RunResult
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
 from lrctl.contracts.table import DataFile, Table
+from lrctl.registry.hookspecs import Outcome
+from lrctl.storage.run_result import Cost, RunResult
 
 CANDIDATES = (Candidate(0.1, 2.0, "ok", "a"), Candidate(0.2, math.inf, "diverged", "b"))
 SEGMENT = Segment(1, 0, 10, 0.25, 0.0, CANDIDATES, chosen=0.1, margin=math.inf, notes=("look [here]",))
@@ -48,6 +49,11 @@ def test_a_result_comes_back_from_strict_json() -> None:
     assert RunResult.from_json(document) == RESULT
 
 
+def test_observers_are_shown_its_name_losses_and_notes() -> None:
+    shown: Outcome = RESULT
+    assert (shown.run, shown.validation_loss, shown.test_loss, shown.notes) == ("mine", 1.25, None, ("first",))
+
+
 def test_what_is_not_finite_is_null_and_what_is_empty_is_left_out() -> None:
     document = RESULT.to_json()
     assert document["format"] == "lrctl-result/1"
@@ -59,8 +65,10 @@ def test_what_is_not_finite_is_null_and_what_is_empty_is_left_out() -> None:
     assert not empty.keys() & {"tables", "charts", "data", "results", "chosen_by", "next"}
 
 
-def test_a_summary_takes_no_fields_place() -> None:
-    assert replace(RESULT, summary={"run": "another"}).to_json()["run"] == "mine"
+@pytest.mark.parametrize("name", ["run", "test_loss", "tables", "format", "digest", "files"])
+def test_a_summary_takes_no_fields_place(name: str) -> None:
+    with pytest.raises(ValueError, match=f"summary: '{name}' is a name of the result's own; choose another"):
+        replace(RESULT, summary={name: "another"})
 
 
 def test_an_entry_tells_its_own_seed_even_if_that_is_0() -> None:
