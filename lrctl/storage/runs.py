@@ -172,5 +172,5 @@ def command_of(place: Store, name: str) -> str:
         code = is_code(tables["workload"]["name"])
     except (ValueError, KeyError, TypeError):
         return f"(nothing tells it: {path} is missing or damaged)"
-    command = shlex.join(["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.path)])
+    command = shlex.join(["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.shown)])
     return f"{command} ({LEAVE})" if code else command

@@ -309,7 +309,7 @@ def test_a_workload_that_fails_in_a_job_names_its_plugin(lrctl: Lrctl, installed
     installed(sound=PART + HOOK, spoilt=PART + WORKLOAD)
     done = lrctl(*RUN, "--workload", "failing")
     assert (done.code, done.out) == (1, "")
-    assert "last with KeyError: 'no batch' (in plugin spoilt); " in done.error
+    assert "failed with KeyError: 'no batch' (in plugin spoilt); " in done.error
 
 
 def test_an_executor_that_fails_names_its_plugin(lrctl: Lrctl, installed: Install) -> None:
