@@ -474,7 +474,7 @@ def scripted_attempt(spec: TrainSpec, job: SegmentJob) -> JobRecord:
 def check_executor(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob], attempt: Attempt | None = None) -> None:
     """An executor gives for each job what `attempt` gives of it, and serves one search after another.
 
-    Jobs must succeed. `attempt` is what it was built with, or the same with another store; where it is left out and the
+    It can be closed twice, and used again. Jobs must succeed. `attempt` is what it was built with, or the same with another store; where it is left out and the
     task is `SPEC`, `scripted_attempt`.
     """
     assert isinstance(executor, Executor), f"{type(executor).__name__} lacks run or close"
@@ -492,6 +492,8 @@ def check_executor(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob], 
         check_results(executor, later, jobs, attempt)  # whatever was left of the search before
     with calling("close(), called twice,"):
         executor.close()
+    with closing(executor), calling("run() after close()"):
+        assert len(list(executor.run(spec, jobs[:1]))) == 1, "does not run again once it was closed"
 
 
 def check_results(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob], attempt: Attempt | None) -> None:
