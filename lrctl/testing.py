@@ -474,8 +474,8 @@ def scripted_attempt(spec: TrainSpec, job: SegmentJob) -> JobRecord:
 def check_executor(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob], attempt: Attempt | None = None) -> None:
     """An executor gives for each job what `attempt` gives of it, and serves one search after another.
 
-    It can be closed twice, and used again. Jobs must succeed. `attempt` is what it was built with, or the same with another store; where it is left out and the
-    task is `SPEC`, `scripted_attempt`.
+    It can be closed twice, and used again. Jobs must succeed. `attempt` is what it was built with, or the same with
+    another store; where it is left out and the task is `SPEC`, `scripted_attempt`.
     """
     assert isinstance(executor, Executor), f"{type(executor).__name__} lacks run or close"
     if attempt is None and spec.workload == SPEC.workload:
