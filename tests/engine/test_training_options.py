@@ -13,7 +13,7 @@ import torch
 from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.workload import Workload
+from lrctl.contracts.workload import Scored, Workload
 from lrctl.engine import batches
 from lrctl.engine.passes import Passes
 from lrctl.engine.trainer import train
@@ -114,6 +114,26 @@ def test_a_score_in_pieces_is_that_of_whole_batches(name: str, pieces: int, gpt:
     assert cut == pytest.approx(whole, rel=1e-6)
     assert len(rows) == 3 * pieces
     assert sum(filter(None, rows)) == 3 * (batches.rows(workload.batch(0)) or 7)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_score_is_read_from_the_device_once(dtype: str, gpt: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = Passes(gpt, replace(SPEC, dtype=dtype))
+    with torch.no_grad(), passes.precision():
+        assert isinstance(gpt, Scored)
+        losses = [float(gpt.loss(passes.model.eval(), gpt.score_batch(i))) for i in range(5)]
+    reads: list[torch.Size] = []
+    tolist = torch.Tensor.tolist
+
+    def read(losses: torch.Tensor) -> Any:
+        reads.append(losses.shape)
+        return tolist(losses)
+
+    monkeypatch.setattr(torch.Tensor, "__float__", lambda _: pytest.fail("a loss was read alone"))
+    monkeypatch.setattr(torch.Tensor, "item", lambda _: pytest.fail("a loss was read alone"))
+    monkeypatch.setattr(torch.Tensor, "tolist", read)
+    assert passes.score(5) == sum(losses) / 5
+    assert reads == [(5,)]
 
 
 def test_a_score_batch_that_cannot_be_cut_is_named(gpt: Workload) -> None:
