@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,15 +32,37 @@ if TYPE_CHECKING:
 
 
 def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
-    """The result of a job; an exception becomes a result with status `failed`."""
+    """The result of a job; an exception becomes a result with status `failed`.
+
+    One job a process: torch's random numbers, threads and modes belong to the process, so that two jobs in it at once
+    would change each other's numbers.
+    """
     try:
-        return work(opened(store), spec, job)
+        with alone():
+            return work(opened(store), spec, job)
     except Exception as error:
         where = "" if isinstance(error, LrctlError) else loading.origin(error, spec.workload)
         failure = Failure(type(error).__name__, f"{error}{where}", traceback.format_exc())
     if failure.out_of_memory:
         give_back_memory()  # not before the exception is gone: its traceback holds the model
     return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
+
+
+AT_WORK = threading.RLock()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Refuse a job while another thread of this process is at work on one."""
+    if not AT_WORK.acquire(blocking=False):
+        raise UsageError(
+            "two jobs at once in one process would change each other's numbers; run one job a process: an executor in "
+            "processes of its own, and searches in threads one after another"
+        )
+    try:
+        yield
+    finally:
+        AT_WORK.release()
 
 
 def give_back_memory() -> None:
@@ -183,17 +206,17 @@ def quiet_torch(threads: int, device: str = "cpu", *, tf32: bool = False) -> Ite
     import torch
 
     before, products = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    # Denormal optimizer state makes steps up to 26 times slower.
-    torch.set_flush_denormal(True)
-    torch.set_num_threads(threads)
-    if device.startswith("cuda"):
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        if tf32:
-            torch.set_float32_matmul_precision("high")
-    states = random.getstate(), np.random.get_state()
     # By default the generators of all GPUs are kept, for which CUDA is started even where a job runs on a CPU.
-    with torch.random.fork_rng([] if device == "cpu" else None):
+    with alone(), torch.random.fork_rng([] if device == "cpu" else None):
+        states = random.getstate(), np.random.get_state()
+        # Denormal optimizer state makes steps up to 26 times slower.
+        torch.set_flush_denormal(True)
+        torch.set_num_threads(threads)
+        if device.startswith("cuda"):
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            if tf32:
+                torch.set_float32_matmul_precision("high")
         try:
             yield
         finally:

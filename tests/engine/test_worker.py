@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,18 @@ import pytest
 import torch
 
 from lrctl.contracts import optimizers
+from lrctl.contracts.executor import Attempt
 from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.result import JobRecord
+from lrctl.contracts.strategy import Batch
 from lrctl.engine import worker
 from lrctl.engine.trainer import Trained
 from lrctl.engine.worker import attempt, work
-from lrctl.errors import CheckpointError, ReproducibilityError
+from lrctl.errors import CheckpointError, ReproducibilityError, UsageError
 from lrctl.storage import checkpoint
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
+from searches import session_of, smoke
 
 ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW, run="mine")
@@ -168,6 +174,40 @@ def test_a_job_on_a_cpu_leaves_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda _: pytest.fail("CUDA was started"))
     with worker.quiet_torch(1):
         pass
+
+
+class InThreads:
+    """An executor that runs jobs at the same time in one process."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+
+    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            yield from pool.map(partial(self.attempt, spec), jobs)
+
+    def close(self) -> None: ...
+
+
+def test_an_executor_of_threads_is_refused_at_once(tmp_path: Path) -> None:
+    recipe, jobs = smoke(), [SegmentJob(0, 2000, Constant(lr)) for lr in (0.1, 0.01, 0.001)]
+    with session_of(tmp_path, recipe, InThreads(partial(attempt, tmp_path))) as session:
+        with pytest.raises(UsageError, match=r"two jobs at once in one process .*; run one job a process"):
+            session.run_batch(Batch("", jobs))
+        assert sum(record.status == "ok" for record in session.runner.records.values()) <= 1
+        (result,) = session.run_batch(Batch("", jobs[:1]))
+    assert result.mean_loss == work(Store(tmp_path / "alone"), session.runner.spec, jobs[0]).mean_loss
+
+
+def test_torch_is_not_changed_under_a_job_of_another_thread(store: Store) -> None:
+    def other() -> None:
+        with pytest.raises(UsageError, match="run one job a process"), worker.quiet_torch(3):
+            pass
+
+    with worker.quiet_torch(1), ThreadPoolExecutor() as pool:
+        pool.submit(other).result()
+        assert torch.get_num_threads() == 1
+        assert attempt(store.path, SPEC, SECOND).status == "ok", "a search within a job, in its own thread"
 
 
 def test_the_threads_of_the_task_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
