@@ -274,7 +274,10 @@ def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
     spec, workload = rehearsed.spec, rehearsed.workload
     assert workload is not None
     try:
-        with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+        with (
+            running(workload),
+            quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic),
+        ):
             return measure(workload, spec, stand_in=rehearsed.stand_in, scored=scored, splits=SPLITS)
     except LrctlError:
         raise
