@@ -17,7 +17,8 @@ STOPS = {signal.SIGINT: ("interrupted", 130), signal.SIGTERM: ("terminated", 143
 
 SET_UP = """
 import atexit, signal, sys
-from lrctl.cli.exit import interrupt, listen, reported, watch
+from lrctl.cli.exit import reported
+from lrctl.cli.signals import interrupt, listen, watch
 
 def arrives():
     signal.raise_signal(NUMBER)
