@@ -15,8 +15,7 @@ from lrctl.engine.executors import Executors
 from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes
 from lrctl.registry.registry import registry
-from lrctl.registry.schedules import read_schedule
-from lrctl.storage.given import settle
+from lrctl.storage.given import schedule_file, settle
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def search(
         NoValidCandidateError: every candidate of a choice diverged.
         JobFailedError: a job failed on every attempt.
     """
-    store = store or os.environ.get("LRCTL_STORE") or ".lrctl"
+    store = Path(store or os.environ.get("LRCTL_STORE") or ".lrctl").absolute()
     recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, listed(settings or {}), store)
     checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
     kept = executors()
@@ -71,9 +70,9 @@ def load_schedule(path: str | Path) -> Any:
     """The schedule in a `schedule.json`: `schedule(step)` is the absolute LR of update `step`, counted from 0.
 
     Raises:
-        UsageError: the file is not a schedule of this format, or its family is not registered.
+        UsageError: the file is not a schedule of this format, is not what was written, or its family is not registered.
     """
-    return read_schedule(path)[0]
+    return schedule_file(path)[0]
 
 
 def load_weights(path: str | Path) -> dict[str, torch.Tensor]:

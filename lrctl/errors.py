@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from lrctl.analysis.printable import printable, shortened
+
 
 class LrctlError(Exception):
-    """Something went wrong that the user can understand; ends the command with `exit_code`."""
+    """Something went wrong that the user can understand; ends the command with `exit_code`.
+
+    As text it is one line that any terminal may be shown, whatever it quotes.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __str__(self) -> str:
+        return printable(shortened(super().__str__()))
 
 
 class UsageError(LrctlError):
@@ -26,6 +34,14 @@ class NoValidCandidateError(LrctlError):
     """Every candidate of a choice diverged, so the search has nothing to go on with."""
 
     exit_code = 3
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: as an interrupt from the keyboard, nothing holds it up."""
+
+
+STOPS = (KeyboardInterrupt, Terminated)
+"""What is never taken for a fault of the code that it arrives in."""
 
 
 class StoreError(LrctlError):

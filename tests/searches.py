@@ -69,6 +69,12 @@ def facts(store: Path, folder: str = "jobs") -> dict[str, tuple[int, int, bytes]
     return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns, p.read_bytes()) for p in paths}
 
 
+def forget(store: Store, key: str) -> None:
+    """Take away all that a store has of a job."""
+    for path in store.path.glob(f"*/{key}*"):
+        path.unlink()
+
+
 @contextmanager
 def session_of(
     store: Path, recipe: Recipe, executor: Executor | None = None, *, fresh: bool = False, run: str = ""

@@ -228,7 +228,7 @@ class Restless:
         return self.lr + next(count)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Unequal:
     lr: float = 0.1
 
@@ -236,7 +236,7 @@ class Unequal:
         return self.lr
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Lonely(Unequal):
     def __hash__(self) -> int:
         return 0

@@ -6,6 +6,7 @@ Each module here imports what its commands need when they run, so that `lrctl --
 from __future__ import annotations
 
 import signal
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from lrctl._version import __version__
+from lrctl.analysis.printable import shortened
 from lrctl.cli.compare import compare
 from lrctl.cli.deferred import later
 from lrctl.cli.exit import reported, terminate
@@ -23,6 +25,7 @@ from lrctl.cli.options import Debug
 from lrctl.cli.report import report
 from lrctl.cli.reproduce import reproduce
 from lrctl.cli.runs import look_at_runs
+from lrctl.cli.say import say
 from lrctl.cli.search import search_commands
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
@@ -44,12 +47,16 @@ def version(show: bool) -> None:
 
 
 def root(
-    show_version: Annotated[
+    context: typer.Context,
+    show_version: Annotated[  # noqa: ARG001
         bool, typer.Option("--version", help="Print the version.", callback=version, is_eager=True)
     ] = False,
-    debug: Debug = False,
+    debug: Debug = False,  # noqa: ARG001
 ) -> None:
     """Find a learning-rate schedule for a training run, by searching while it trains."""
+    if not context.invoked_subcommand:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def application() -> Any:
@@ -57,7 +64,7 @@ def application() -> Any:
     app = typer.Typer(
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,
-        no_args_is_help=True,
+        invoke_without_command=True,
     )
     app.callback()(root)
     group: Any = typer.main.get_command(app)
@@ -67,8 +74,8 @@ def application() -> Any:
 
 
 def main() -> None:
-    warnings.showwarning = lambda message, *_: typer.echo(f"warning: {message}", err=True)
+    warnings.showwarning = lambda message, *_: say(f"warning: {shortened(str(message))}", err=True)
     signal.signal(signal.SIGTERM, terminate)
-    with reported():
-        commands = application()
-    commands()
+    with reported(may_exit=True):  # as Typer does where a shell asks for completions
+        code = application()(standalone_mode=False)
+    sys.exit(code)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
+
 from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, Against, AsJson, Runs, Where, print_json
 
@@ -18,7 +21,8 @@ def compare(runs: Runs, against: Against = None, as_json: AsJson = False, store:
     """
     from lrctl.report import compare, tables, terminal
 
-    found = compare.compare(store, runs, against)
+    with redirect_stdout(sys.stderr):  # a family may print when it is asked for its LRs
+        found = compare.compare(store, runs, against)
     if as_json:
         print_json(found.to_json())
     else:

@@ -6,15 +6,21 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
-from lrctl.errors import LrctlError
+from lrctl.analysis.printable import printable_lines, shortened
+from lrctl.cli.say import say
+from lrctl.errors import LrctlError, Terminated
+from lrctl.registry.registry import registry
+
+MISUSE: Any = typer.BadParameter.__base__
+"""What Typer raises for arguments that it cannot read; only this one kind of it has a public name."""
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived."""
+class Ended(SystemExit):
+    """The program ends, and has said why."""
 
 
 def terminate(*_: object) -> None:
@@ -23,22 +29,37 @@ def terminate(*_: object) -> None:
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """End the program on any error of the block: one sentence on stderr, and an exit code."""
+def reported(plugin: str = "", *, may_exit: bool = False) -> Iterator[None]:
+    """End the program on any error of the block: one sentence on stderr, and an exit code.
+
+    `plugin` is the one, if any, whose part the block is about. Unless the block `may_exit`, code in it that calls
+    `sys.exit` does not decide how the program ends: exit codes have meanings here.
+    """
     try:
         yield
     except LrctlError as error:
         fail(str(error), error.exit_code, getattr(error, "details", ""))
-    except KeyboardInterrupt:
+    except MISUSE as error:
+        fail(f"{error.format_message()} {seen_in(error)}", error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         fail("interrupted; the same command, without --fresh, continues where it stopped", 130)
     except Terminated:
         fail("terminated; the same command, without --fresh, continues where it stopped", 143)
-    except Exception as error:
-        fail(f"{type(error).__name__}: {error}; this is a fault in lrctl or a plugin, --debug shows where", 1)
+    except BaseException as error:
+        if isinstance(error, Ended) or (may_exit and isinstance(error, SystemExit)):
+            raise
+        whose = registry().plugin_of(error) or plugin
+        fault = f"this is a fault in plugin {whose}" if whose else "this is a fault in lrctl"
+        fail(f"{type(error).__name__}: {error}; {fault}, --debug shows where", 1)
+
+
+def seen_in(error: Any) -> str:
+    """Where to read what is allowed in place of arguments that could not be read."""
+    return f"(see {error.ctx.command_path} --help)" if error.ctx else ""
 
 
 def fail(message: str, code: int, details: str = "") -> NoReturn:
     if "--debug" in sys.argv:
-        typer.echo(details or traceback.format_exc(), err=True)
-    typer.echo(f"error: {message}", err=True)
-    sys.exit(code)
+        typer.echo(printable_lines(details or traceback.format_exc()), err=True)
+    say(f"error: {shortened(message)}", err=True)
+    raise Ended(code)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +12,7 @@ import typer
 
 from lrctl.cli.exit import reported
 from lrctl.cli.options import GIVEN, STORE, Where
+from lrctl.cli.say import say
 from lrctl.errors import UsageError
 
 
@@ -25,21 +28,33 @@ def export_schedule(
     from lrctl.export import export
     from lrctl.storage.given import is_file, schedule_given
 
-    schedule, steps = schedule_given(store, source)
     named = source if is_file(source) else f"run {source}"
     module = out.stem if out and out.stem.isidentifier() and not iskeyword(out.stem) else "lr_schedule"
-    text = export.export(schedule, steps, to, source=named, module=module)
+    with redirect_stdout(sys.stderr):  # a family may print when it is asked for its LRs
+        schedule, steps = schedule_given(store, source)
+        text = export.export(schedule, steps, to, source=named, module=module)
     if out is None:
         typer.echo(text, nl=False)
     else:
         write(out, text, replace=force)
-        typer.echo(f"wrote {out}: {steps} steps from {named} for {to}", err=True)
+        say(f"wrote {out}: {steps} steps from {named} for {to}", err=True)
 
 
 def write(out: Path, text: str, *, replace: bool) -> None:
+    """Write the file at once or not at all, unless that would destroy another; a link to a file stays one."""
+    from lrctl.documents import open_regular
+    from lrctl.storage.files import write_text
+
+    path, content = out.resolve(), text.encode()
+    if not path.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}; make it, or choose another place")
     try:
-        if not replace and out.exists() and out.read_bytes() != text.encode():
-            raise UsageError(f"--out {out}: the file exists and holds something else; choose another, or give --force")
-        out.write_text(text, encoding="utf-8", newline="\n")
+        with open_regular(path) as file:
+            other = file.read(len(content) + 1) != content
+    except FileNotFoundError:
+        other = False
     except OSError as error:
-        raise UsageError(f"--out {out}: {error.strerror}; choose a place that can be written") from error
+        raise UsageError(f"--out {out}: {error.strerror}; choose a file that can be read and written") from error
+    if other and not replace:
+        raise UsageError(f"--out {out}: the file exists and holds something else; choose another, or give --force")
+    write_text(path, text, "choose another --out")

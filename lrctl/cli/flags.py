@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
+from lrctl.analysis.printable import printable
 from lrctl.cli.options import GIVEN
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
-from lrctl.registry.registry import Part
+from lrctl.registry.parts import Part
 from lrctl.registry.values import type_name
 
 RECIPE_KEYS = {
@@ -32,13 +33,20 @@ def own_options(part: Part) -> list[inspect.Parameter]:
     options = []
     for field in fields_of(part.params):
         default = "required" if field.default is MISSING else shown(field.default)
-        declared: Any = typer.Option(help=f"{field.help} [dim]\\[{default}][/dim]", show_default=False)
+        declared: Any = typer.Option(help=f"{quoted(field.help)} [dim]\\[{quoted(default)}][/dim]", show_default=False)
         if any(isinstance(mark, GivenSchedule) for mark in field.marks):
             # A run's frozen recipe holds it already.
-            declared = typer.Argument(help=field.help, metavar=GIVEN, show_default=False)
+            declared = typer.Argument(help=quoted(field.help), metavar=GIVEN, show_default=False)
         kind: Any = Annotated[flag_type(field.type), declared]
         options.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
     return options
+
+
+def quoted(text: str) -> str:
+    """Text as it stands in Typer's help, which takes brackets for Rich's markup."""
+    from rich.markup import escape
+
+    return escape(printable(text))
 
 
 def flag_type(kind: Any) -> Any:

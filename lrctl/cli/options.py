@@ -32,7 +32,8 @@ SHARED = "Every search"
 
 
 def print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=1, allow_nan=False))
+    # JSON escapes all that could steer a terminal, but for DEL.
+    typer.echo(json.dumps(document, indent=1, allow_nan=False).replace("\x7f", "\\u007f"))
 
 
 def shared_options() -> list[inspect.Parameter]:

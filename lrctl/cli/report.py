@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 
 from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, Against, AsJson, Runs, Where, print_json
+from lrctl.cli.say import say
 
 if TYPE_CHECKING:
     from lrctl.report.runs import Run
@@ -37,21 +40,22 @@ def report(
     from lrctl.report import compare, files, tables, terminal
     from lrctl.report.runs import untrained
 
-    if against is None and (summed_up := untrained(store, runs)):
-        written = files.write_summary(summed_up, folder_of(summed_up, out))
-        shown = [table for run in summed_up for table in tables.result_tables(run.result)]
-        document: dict[str, Any] = {"runs": [run.name for run in summed_up]}
-    else:
-        found = compare.compare(store, runs, against)
-        written = files.write(found, folder_of(found.runs, out))
-        shown, document = tables.comparison_tables(found), found.to_json()
+    with redirect_stdout(sys.stderr):  # a family may print when it is asked for its LRs
+        if against is None and (summed_up := untrained(store, runs)):
+            written = files.write_summary(summed_up, folder_of(summed_up, out))
+            shown = [table for run in summed_up for table in tables.result_tables(run.result)]
+            document: dict[str, Any] = {"runs": [run.name for run in summed_up]}
+        else:
+            found = compare.compare(store, runs, against)
+            written = files.write(found, folder_of(found.runs, out))
+            shown, document = tables.comparison_tables(found), found.to_json()
     if as_json:
         print_json(document | {"files": written})
     else:
         terminal.print_tables(shown)
     for path in written.values():
-        typer.echo(f"wrote {path}", err=True)
+        say(f"wrote {path}", err=True)
 
 
 def folder_of(runs: Sequence[Run], out: Path | None) -> Path:
-    return out or runs[0].finished.store.run(runs[0].name) / "report"
+    return out or runs[0].finished.store.report(runs[0].name)

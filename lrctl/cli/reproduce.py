@@ -13,6 +13,7 @@ import typer
 
 from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, AsJson, Debug, Quiet, Where, print_json
+from lrctl.cli.say import say
 
 
 def known_papers() -> str:
@@ -64,6 +65,7 @@ def reproduce(
 
     overrides = dict(recipes.parse_setting(text) for text in settings or [])
     wanted = papers.experiments(paper, scale, only or [])
+    store, out = store.absolute(), out and out.absolute()  # the user's own code may go elsewhere
     if dry_run:
         print_plan(wanted, scale, overrides, store, as_json=as_json)
         return
@@ -83,7 +85,7 @@ def reproduce(
         document = {"paper": paper, "scale": scale, "runs": runs, "tables": [asdict(table) for table in tables]}
         print_json(finite(document | {"files": written}))
     for path in written.values():
-        typer.echo(f"wrote {path}", err=True)
+        say(f"wrote {path}", err=True)
 
 
 def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path, *, as_json: bool) -> None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lrctl.analysis.printable import printable_lines
 from lrctl.analysis.units import size
 from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, AsJson, Where, print_json
+from lrctl.cli.say import say
 from lrctl.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -40,17 +42,27 @@ def runs(context: typer.Context, as_json: AsJson = False, store: Where = STORE) 
 @reported()
 def list_runs(context: typer.Context, as_json: AsJson = False, store: Inner = None) -> None:
     """List the runs in the store, as `lrctl runs` alone does."""
-    from lrctl.report import terminal
+    from lrctl.report import console
     from lrctl.storage import listing
+    from lrctl.storage.runs import MEND
 
     place = store_of(context, store)
     rows = listing.runs(place)
+    for row in rows:
+        if row["defects"]:
+            warn(f"run {row['run']}: missing or damaged: {', '.join(row['defects'])}; {MEND}")
+    for name in place.links():
+        warn(f"run {name}: left out, it is a link; `lrctl runs remove {name}` deletes the link")
     if as_json or context.obj[1]:
         print_json({"runs": rows})
     elif rows:
-        terminal.stdout().print(terminal.drawn(table(rows)))
+        console.stdout().print(console.drawn(table(rows)))
     else:
-        typer.echo(f"no runs in {place.path}", err=True)
+        say(f"no runs in {place.shown}", err=True)
+
+
+def warn(text: str) -> None:
+    say(f"warning: {text}", err=True)
 
 
 @look_at_runs.command()
@@ -64,12 +76,13 @@ def show(
     """Print what a finished run found, or what an unfinished one is."""
     from lrctl.report import terminal
     from lrctl.storage import listing
-    from lrctl.storage.runs import command_of
+    from lrctl.storage.runs import command_of, finished
 
     place = store_of(context, store)
-    check_known(place, [name])
+    check_known(place, [name], place.runs())
     result = place.run_result(name)
     if result:
+        finished(place.path, name)  # warns of what is damaged
         result = replace(result, run=name)  # a folder that was moved has a result with its old name
         shown = place.document(result)
     else:
@@ -81,7 +94,8 @@ def show(
         terminal.print_summary(result, place.files(result))
     else:
         again = command_of(place, name)
-        typer.echo(f"{name} is not finished; its command continues it: {again}\n\n{shown['recipe']}")
+        say(f"{name} is not finished; its command continues it: {again}")
+        typer.echo(printable_lines(f"\n{shown['recipe'] or ''}"))
 
 
 @look_at_runs.command()
@@ -94,13 +108,13 @@ def remove(
 ) -> None:
     """Delete runs; `lrctl gc` then deletes what only they needed."""
     place = store_of(context, store)
-    check_known(place, names)
-    if not yes and not confirmed(f"delete {', '.join(names)} from {place.path}?"):
-        typer.echo("nothing was deleted", err=True)
+    check_known(place, names, [*place.runs(), *place.links()])
+    if not yes and not confirmed(f"delete {', '.join(names)} from {place.shown}?"):
+        say("nothing was deleted", err=True)
         return
     for name in names:
         place.remove_run(name)
-    typer.echo(f"deleted {', '.join(names)}; lrctl gc frees what nothing else needs", err=True)
+    say(f"deleted {', '.join(names)}; lrctl gc frees what nothing else needs", err=True)
 
 
 def store_of(context: typer.Context, store: Path | None) -> Store:
@@ -110,10 +124,10 @@ def store_of(context: typer.Context, store: Path | None) -> Store:
     return existing(store or context.obj[0])
 
 
-def check_known(store: Store, names: list[str]) -> None:
+def check_known(store: Store, names: list[str], known: list[str]) -> None:
     for name in names:
-        if name not in store.runs():
-            raise unknown("run", name, store.runs(), f"{store.path}: {name}")
+        if name not in known:
+            raise unknown("run", name, known, f"{store.shown}: {name}")
 
 
 def confirmed(question: str) -> bool:

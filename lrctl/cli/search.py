@@ -9,12 +9,13 @@ from contextlib import redirect_stdout
 from functools import partial
 from typing import Any
 
-import typer
-
+from lrctl.analysis.printable import printable
 from lrctl.cli.deferred import Deferred, built
 from lrctl.cli.exit import reported
 from lrctl.cli.options import print_json, shared_options
-from lrctl.registry.registry import Part, registry
+from lrctl.cli.say import say
+from lrctl.registry.parts import Part
+from lrctl.registry.registry import registry
 
 
 def search_commands() -> Iterator[Deferred]:
@@ -31,14 +32,14 @@ def search_command(name: str) -> Any:
 
 
 def told(part: Part) -> str:
-    return part.help[:1].upper() + part.help[1:] + "."
+    return printable(part.help[:1].upper() + part.help[1:] + ".")
 
 
 def search_function(part: Part) -> Callable[..., None]:
     """What the command of a strategy calls: its signature is the strategy's parameters, and what every search takes."""
-    from lrctl.cli.flags import RECIPE_KEYS, given, own_options
+    from lrctl.cli.flags import RECIPE_KEYS, given, own_options, quoted
 
-    @reported()
+    @reported("" if part.plugin in registry().own else part.plugin)
     def command(**options: Any) -> None:
         from lrctl.recipe import parse as recipes
         from lrctl.recipe.files import find
@@ -47,16 +48,17 @@ def search_function(part: Part) -> Callable[..., None]:
         overrides = dict(recipes.parse_setting(text) for text in options["settings"] or [])
         overrides |= {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] is not None}
         overrides |= given(part, options)
-        name, overrides, stored = settle(part, options["recipe"], overrides, options["store"])
-        recipe = recipes.read(name, overrides, allow_code=options["allow_code"], stored=stored)
+        with redirect_stdout(sys.stderr):  # what plugins and the user's own code print must not get into the document
+            name, overrides, stored = settle(part, options["recipe"], overrides, options["store"])
+            recipe = recipes.read(name, overrides, allow_code=options["allow_code"], stored=stored)
         if not name and not options["quiet"]:
             default = find(recipes.DEFAULT)
-            typer.echo(f"recipe: {recipes.DEFAULT} ({default}); --recipe takes another", err=True)
+            say(f"recipe: {recipes.DEFAULT} ({default}); --recipe takes another", err=True)
         (plan if options["dry_run"] else run)(part.name, recipe, options)
 
     command.__signature__ = inspect.Signature([*own_options(part), *shared_options()])  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in inspect.signature(command).parameters.values()}
-    command.__doc__ = told(part)
+    command.__doc__ = quoted(told(part))
     return command
 
 
@@ -66,12 +68,11 @@ def run(command: str, recipe: Any, options: dict[str, Any]) -> None:
     from lrctl.report import progress, terminal
     from lrctl.storage.store import Store
 
-    where = {name: options[name] for name in ("store", "name", "fresh")}
-    check = partial(check_memory, store=options["store"])
-    # What the user's own code prints must not get into the document.
+    store = Store(options["store"])  # which finds itself again wherever the user's own code goes
+    where = {"store": store.path, "name": options["name"], "fresh": options["fresh"]}
+    check = partial(check_memory, store=store.path)
     with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr):
         result = runs.search(command, recipe, **where, check=check)
-    store = Store(options["store"])
     if options["as_json"]:
         print_json(store.document(result))
     else:

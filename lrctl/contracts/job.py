@@ -15,7 +15,7 @@ from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.params import UNKEYED, identity
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of
 
-NUMERICS = 2
+NUMERICS = 3
 """Part of every key. Raised whenever the same job would give other numbers than before."""
 
 FORWARD = 1 / 3
@@ -88,6 +88,7 @@ class SegmentJob:
         stages: after these steps the smoothed training loss of the run so far is wanted.
         stop_above: with a mean loss above this the job cannot be chosen: it may be stopped, and leaves no checkpoint.
             None: it is trained to its end.
+        anew: train it whatever the store knows of it, and put what it gives in the place of that.
     """
 
     start: int
@@ -103,6 +104,7 @@ class SegmentJob:
     checkpoint: bool = field(default=True, metadata=UNKEYED)
     stages: tuple[int, ...] = field(default=(), metadata=UNKEYED)
     stop_above: float | None = field(default=None, metadata=UNKEYED)
+    anew: bool = field(default=False, metadata=UNKEYED)
 
     @property
     def steps(self) -> int:

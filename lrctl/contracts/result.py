@@ -58,18 +58,20 @@ class JobResult:
     stage_losses: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class JobRecord:
     """What an executor gives back of a job, and the store keeps. Fields that both types have mean the same.
 
     Attributes:
         non_finite: how many training losses were NaN or infinite.
         tail_loss: mean of the last tenth of the losses, all counted; +inf if one of them is not finite.
+        deviation: the standard deviation of the finite losses.
         seconds: time the training took.
         digests: of the stored losses and, where one was written, the checkpoint.
         run: the run that it was trained for.
         discarded: steps that the same run trained for this job before, when it was stopped.
         remade: by run, the steps that were trained again for a checkpoint that was gone.
+        remaking: the run that is at that now.
         failure: why the job failed. Never stored.
     """
 
@@ -91,6 +93,8 @@ class JobRecord:
     at_least: float | None = None
     discarded: int = 0
     remade: Mapping[str, int] = field(default_factory=dict)
+    remaking: str = ""
+    deviation: float = 0.0
     failure: Failure | None = None
 
     def answer(self, *, diverged: bool = False, **losses: Any) -> JobResult:

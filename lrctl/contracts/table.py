@@ -16,6 +16,9 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_cells(f"table {self.caption!r}", self.columns, self.rows)
+
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
@@ -24,6 +27,16 @@ class DataFile:
     name: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        check_cells(f"data file {self.name!r}", self.columns, self.rows)
+
+
+def check_cells(where: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Refuse what could not be shown: a search would find it out at its end only."""
+    for row in (columns, *rows):
+        if len(row) != len(columns) or not all(isinstance(cell, str) for cell in row):
+            raise ValueError(f"{where}: columns and rows must be {len(columns)} strings each, got {row!r}")
 
 
 def number(loss: float | None) -> str:

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-import numpy as np
+from statistics import median
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.result import JobRecord
 from lrctl.recipe.schema import Divergence
 
 
-def spread(runs: Iterable[np.ndarray[Any, Any]]) -> float:
-    """How far apart losses lie: the median, over runs, of the standard deviation of a run's finite losses."""
-    finite = [losses[np.isfinite(losses)].astype(np.float64) for losses in runs]
-    return float(np.median([losses.std() for losses in finite if len(losses)] or [0.0]))
+def spread(runs: Iterable[Sequence[JobRecord]]) -> float:
+    """How far apart losses lie: the median, over runs, of the standard deviation of all finite losses of its jobs."""
+    return median([deviation(run) for run in runs] or [0.0])
+
+
+def deviation(run: Sequence[JobRecord]) -> float:
+    """The standard deviation of the losses of several jobs, from those of each and their means."""
+    parts = [(r.steps - r.non_finite, r.mean_loss, r.deviation) for r in run if math.isfinite(r.mean_loss)]
+    n = sum(each for each, _, _ in parts)
+    if not n:
+        return 0.0
+    mean = sum(each * own for each, own, _ in parts) / n
+    return math.sqrt(sum(each * (within**2 + (own - mean) ** 2) for each, own, within in parts) / n)
 
 
 def sound(rule: Divergence, record: JobRecord, spread: float) -> bool:

@@ -63,16 +63,20 @@ class JobRunner:
 
     def known(self, key: str) -> bool:
         """Whether a job's record is at hand; a fresh search takes only what it trained itself."""
-        if key in self.records and self.records[key].status != "stopped":
+        if self.done(key):
             return True
         if self.fresh:
             if key not in self.records:
-                self.store.forget(key)
+                self.store.forget_stopped(key)
             return False
         record = self.store.record(key)
         if record is not None:
             self.records[key] = record
         return record is not None
+
+    def done(self, key: str) -> bool:
+        """Whether this search has the result of a job that was trained to its end."""
+        return key in self.records and self.records[key].status != "stopped"
 
     def ruled_out(self, key: str, limit: float | None) -> bool:
         """Whether a job was stopped before, where it cannot be chosen now either."""
@@ -98,7 +102,8 @@ class JobRunner:
         while tries:
             self.restore({parent for key in tries if (parent := self.seen[key].parent)})
             again: dict[str, int] = {}
-            jobs = Limited([self.seen[key] for key in tries], limit)
+            # What a fresh search finds known stays until it is replaced: another search may be using it.
+            jobs = Limited([replace(self.seen[key], anew=self.fresh and not self.done(key)) for key in tries], limit)
             alone, full = full, False
             for record in self.run(jobs, alone=alone):
                 if record.failure is None:
@@ -129,6 +134,7 @@ class JobRunner:
 
     def tell(self, key: str, *, reused: bool) -> None:
         notify("job_finished", job=self.seen[key], result=self.records[key].answer(), reused=reused)
+        self.seen[key] = replace(self.seen[key])  # without the LR of each step, which a job keeps once it is asked
 
     def restore(self, keys: set[str]) -> None:
         """Make sure that these checkpoints are there: one that is gone is trained again, from its own parent."""
@@ -143,10 +149,18 @@ class JobRunner:
             self.train(lost)
 
     def clean_up(self, needed: Iterable[str | None] = ()) -> None:
-        """Delete the checkpoints that nothing continues from any more."""
+        """Delete the checkpoints that nothing continues from any more, and that no lost one is made again from."""
+        kept = set().union(*map(self.sources, filter(None, needed)))
         # Each once: another search that shares the store may have made it again for itself.
-        self.store.drop_checkpoints(self.kept - set(needed))
-        self.kept &= set(needed)
+        self.store.drop_checkpoints(self.kept - kept)
+        self.kept &= kept
+
+    def sources(self, key: str) -> set[str]:
+        """A job and, where its checkpoint is gone, those that it is made again from."""
+        found = {key}
+        while not self.store.has_checkpoint(key) and (job := self.seen.get(key)) and (key := job.parent or ""):
+            found.add(key)
+        return found
 
 
 def give_up_on(key: str, failure: Failure, tries: int) -> None:

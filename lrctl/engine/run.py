@@ -44,7 +44,7 @@ def search(
     """
     place = Store(store)
     if name is not None:
-        place.run(name)  # refuses a bad name before anything is prepared
+        place.check_name(name)  # before anything is prepared
     run = Run(place, command, recipe, name, fresh)
     result = None if fresh else run.finished_before()
     if result is None:
@@ -95,7 +95,7 @@ class Run:
         name = self.open(trains=not isinstance(moved, SearchResult))
         if isinstance(moved, SearchResult):
             result = self.result(name, moved)
-            self.store.finish(result)
+            self.finish(result)
             return result
         spec = replace(self.spec, run=name)
         with closing(Executors()) if executors is None else nullcontext(executors) as kept:
@@ -107,7 +107,7 @@ class Run:
                 result = session.hand_over(found, self.result(name, found))
                 cost, notes = session.cost(time.monotonic() - began), (*session.notes, *result.notes)
                 result = replace(result, cost=cost, notes=notes)
-                self.store.finish(result)
+                self.finish(result)
                 session.keep(found.checkpoint)
             except BaseException:
                 kept.close()  # or its jobs would be answered to the next search
@@ -116,12 +116,20 @@ class Run:
 
     def open(self, *, trains: bool) -> str:
         """Begin the run in the store; returns its name."""
-        identity = self.identity(trains=trains)
-        name = self.name or identity.name
+        name = self.name or self.identity(trains=trains).name
         if self.fresh:
-            self.store.remove_run(name)
-        self.store.begin(name, identity, self.recipe.to_toml(self.command), environment(self.spec if trains else None))
+            self.store.restart_run(name)
+        self.begin(name, trains=trains)
         return name
+
+    def begin(self, name: str, *, trains: bool) -> None:
+        ran_on = environment(self.spec if trains else None)
+        self.store.begin(name, self.identity(trains=trains), self.recipe.to_toml(self.command), ran_on)
+
+    def finish(self, result: RunResult) -> None:
+        if self.store.identity(result.run) is None:  # the run was removed meanwhile
+            self.begin(result.run, trains=result.cost.jobs > 0)
+        self.store.finish(result)
 
     def result(self, name: str, found: SearchResult) -> RunResult:
         """What was found, as a document tells it: without the losses and the cost of training."""

@@ -83,7 +83,14 @@ class Session:
 
     def spread(self, runs: Iterable[str]) -> float:
         """How far apart the losses lie of the runs that end with these jobs."""
-        return spread(self.runner.store.history(key)["loss"] for key in runs)
+        return spread(map(self.run_of, runs))
+
+    def run_of(self, key: str) -> list[JobRecord]:
+        """The records of a job and of those that lead to it."""
+        run = [self.runner.records[key]]
+        while (parent := self.runner.records.get(run[-1].parent or "")) is not None:
+            run.append(parent)
+        return run
 
     def run_losses(self, job: SegmentJob, key: str) -> dict[str, Any]:
         """The training losses that a whole run is judged by: the final one, and those at the stages it asks for."""

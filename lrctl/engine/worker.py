@@ -19,7 +19,7 @@ from lrctl.contracts.canonical import canonical_json
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.workload import Workload
-from lrctl.errors import CheckpointError, LrctlError, ReproducibilityError, UsageError
+from lrctl.errors import LrctlError, ReproducibilityError, UsageError
 from lrctl.recipe import workloads as loading
 from lrctl.recipe.project import running
 from lrctl.storage.store import Store
@@ -63,28 +63,38 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     from lrctl.storage import checkpoint
 
     key, own_seed, spec = job.key(spec), job.seed in (None, spec.seed), spec.of(job)
-    known = store.record(key)
+    known = None if job.anew else store.record(key)
     if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.has_checkpoint(key)):
         return known
+    if known is not None:
+        known = remaking(known, job, spec)
+        store.put_record(known)
     workload = workload_of(spec, checked=own_seed)
     with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
         if job.first_look and loading.is_code(spec.workload):
             check_purity(workload, spec)
-        trained = train(workload, spec, job, parent_state(store, job))
+        trained = train(workload, spec, job, store.load_checkpoint(job.parent) if job.parent else None)
     result, before = summarise(spec, job, trained), store.stopped(key)
     if before and before.run == spec.run:
         result = replace(result, discarded=before.steps + before.discarded)
     if trained.at_least is None:
-        first = check_same(store, key, trained, spec)
+        first = None if job.anew else check_same(store, key, trained, spec)
         digests = {"losses": store.put_losses(key, trained.losses, trained.lrs)}
         if leaves_checkpoint(job, result.mean_loss):
             digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
         result = replace(result, digests=digests)
         if first:
-            remade = {**first.remade, spec.run: first.remade.get(spec.run, 0) + result.steps}
-            result = replace(result, discarded=first.discarded, run=first.run, remade=remade)
+            result = replace(result, discarded=first.discarded, run=first.run, remade=first.remade)
     store.put_record(result)
     return result
+
+
+def remaking(known: JobRecord, job: SegmentJob, spec: TrainSpec) -> JobRecord:
+    """The record of a job while it is made again: its steps count once, however often this is interrupted."""
+    if known.remaking and known.remaking == spec.run:
+        return known
+    remade = {**known.remade, spec.run: known.remade.get(spec.run, 0) + job.steps}
+    return replace(known, remade=remade, remaking=spec.run)
 
 
 def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:
@@ -111,23 +121,6 @@ def built(name: str, params: str, seed: int, content: str, checked: bool) -> Wor
             f"workload {name}: its data or code changed while the search runs; give the same command again"
         )
     return workload
-
-
-def parent_state(store: Store, job: SegmentJob) -> dict[str, Any] | None:
-    """The state a job starts from; a damaged checkpoint is deleted, so that it will be made again."""
-    from lrctl.storage import checkpoint, files
-
-    if job.parent is None:
-        return None
-    parent = store.record(job.parent)
-    try:
-        if parent is None:
-            raise CheckpointError(f"the job {job.parent[:12]} that this one continues from is not known")
-        state: dict[str, Any] = checkpoint.load(store.checkpoint(job.parent), parent.digests.get("checkpoint"))
-    except CheckpointError:
-        files.remove(store.checkpoint(job.parent))
-        raise
-    return state
 
 
 def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> JobRecord | None:
@@ -167,7 +160,13 @@ def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
         return record
     losses = trained.losses.astype(np.float64)
     good, tail = losses[np.isfinite(losses)], losses[-max(1, len(losses) // 10) :]
-    return replace(record, mean_loss=mean(good), non_finite=len(losses) - len(good), tail_loss=mean(tail))
+    return replace(
+        record,
+        mean_loss=mean(good),
+        non_finite=len(losses) - len(good),
+        tail_loss=mean(tail),
+        deviation=float(good.std()) if len(good) else 0.0,
+    )
 
 
 def mean(losses: np.ndarray[Any, Any]) -> float:

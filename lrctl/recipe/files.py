@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 import difflib
-import tomllib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lrctl import documents
 from lrctl.errors import UsageError
-from lrctl.recipe.workloads import is_code
+from lrctl.recipe.workloads import is_code, located
 
 NAMES = ("workload.name", "executor.name", "optimizer.name")
 """Keys that tell what the others in their table are about."""
@@ -42,7 +43,7 @@ def layers(name: str) -> list[Layer]:
         tables = parse(path)
         base = tables.pop("extends", None)
         tables.pop("paper", None)  # what a paper prints: see lrctl/papers/reproduce.py
-        found.append(Layer(source, tables, code_in(tables.get("workload"), path.parent)))
+        found.append(Layer(source, tables, code_in(tables.get("workload"), path.parent, source)))
         if base is None:
             return found[::-1]
         path, source = extended(base, path.parent, source), str(base)
@@ -52,8 +53,8 @@ def layers(name: str) -> list[Layer]:
 
 def parse(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return documents.from_toml(documents.text(path))
+    except ValueError as error:
         raise UsageError(f"{path}: not TOML: {error}") from error
     except OSError as error:
         raise UsageError(f"--recipe {path}: cannot be read: {error.strerror}") from error
@@ -67,10 +68,10 @@ def extended(base: Any, folder: Path, source: str) -> Path:
         if base not in bundled():
             raise UsageError(f"{where}: unknown recipe '{base}'; {hint(base)}")
         return bundled()[base]
-    path = (folder / base).resolve()
+    path = located(folder / base, where)
     if not path.is_relative_to(folder.resolve()):
         raise UsageError(f"{where}: {base} is outside the recipe's folder; move it there, or extend a bundled recipe")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{where}: {base}: there is no such file in {folder}")
     return path
 
@@ -131,7 +132,7 @@ def find(name: str) -> Path:
         return bundled()[name]
     if not is_file_name(name):
         raise UsageError(f"--recipe {name}: unknown recipe; {hint(name)}")
-    if not Path(name).is_file():
+    if not os.path.lexists(name):
         raise UsageError(f"--recipe {name}: there is no such file; {hint(name, 'give a TOML file or ')}")
     return Path(name)
 
@@ -157,7 +158,7 @@ def hint(name: str, first: str = "") -> str:
     return f"{first}choose from: {', '.join(sorted(overview))}"
 
 
-def code_in(table: Any, folder: Path) -> str | None:
+def code_in(table: Any, folder: Path, source: str) -> str | None:
     """A `Layer.code`; the file in a recipe's table is resolved against the recipe's folder."""
     if not isinstance(table, dict) or "name" not in table:
         return None
@@ -165,5 +166,5 @@ def code_in(table: Any, folder: Path) -> str | None:
     if not isinstance(name, str) or not is_code(name):
         return ""
     file, _, cls = name.rpartition(":")
-    table["name"] = f"{(folder / file).resolve()}:{cls}"
+    table["name"] = f"{located(folder / file, f'{source}: workload.name')}:{cls}"
     return str(table["name"])

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from lrctl import documents
 from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
 from lrctl.contracts.params import fields_of
 from lrctl.errors import UsageError, unknown
 from lrctl.recipe.files import NAMES, assign, layers, merge
 from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
-from lrctl.recipe.workloads import is_code
+from lrctl.recipe.workloads import is_code, located
 from lrctl.registry.registry import registry
 from lrctl.registry.values import build
 
@@ -54,6 +55,7 @@ def read(
     # Names first: another workload or executor starts from its own defaults.
     for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] not in NAMES):
         assign(tables, key, from_here(value) if key == "workload.name" else value)
+    check_text(tables, source)
     return replace(check(tables, source), refused=refused)
 
 
@@ -81,6 +83,16 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
         executor=check_executor(tables.get("executor", {}), source),
         strategies=strategies,
     )
+
+
+def check_text(value: Any, where: str) -> None:
+    """Refuse text that no file of UTF-8 can hold: the bytes of a name that is in another encoding."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            check_text(key, where)
+            check_text(item, f"{where}: {key}")
+    elif isinstance(value, str) and value.encode(errors="ignore").decode() != value:
+        raise UsageError(f"{where}: must be UTF-8, but is not, got {value!r}; rename what is called that")
 
 
 def check_strategy(name: str, table: Any, source: str) -> Any:
@@ -162,7 +174,7 @@ def from_here(workload: Any) -> Any:
     if not isinstance(workload, str) or not is_code(workload):
         return workload
     file, _, cls = workload.rpartition(":")
-    return f"{Path(file).expanduser().resolve()}:{cls}"
+    return f"{located(Path(file), '--workload')}:{cls}"
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -173,9 +185,14 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     key = key.strip()
+    if key.count(".") >= documents.DEEPEST:
+        raise UsageError(f"--set {text}: nested more than {documents.DEEPEST} levels deep")
     if not equals or "." not in key or not all(key.split(".")):
         raise UsageError(f"--set {text}: must be table.key=value, such as training.steps=100")
     try:
-        return key, tomllib.loads(f"value = {value}")["value"]
+        tables = documents.from_toml(f"value = {value}")
     except tomllib.TOMLDecodeError:
-        return key, value.strip()
+        tables = {}
+    except ValueError as error:
+        raise UsageError(f"--set {text}: {error}") from error
+    return key, tables["value"] if len(tables) == 1 else value.strip()  # with line breaks it may be a whole recipe

@@ -11,7 +11,8 @@ from types import ModuleType
 from lrctl.contracts.schedule import AdaptiveSchedule, family_of
 from lrctl.errors import UsageError
 from lrctl.recipe.sources import source_of
-from lrctl.registry.registry import Part, registry
+from lrctl.registry.parts import Part
+from lrctl.registry.registry import registry
 
 
 def code_of(part: Part) -> str:

@@ -13,6 +13,7 @@ from lrctl.contracts.exact import Exact
 from lrctl.contracts.optimizers import OPTIMIZERS, OptimizerSettings
 from lrctl.contracts.params import UNKEYED, identity
 from lrctl.contracts.strategy import RunSpec
+from lrctl.documents import LONGEST_RUN
 from lrctl.recipe.workloads import is_code, load_workload
 from lrctl.registry.registry import registry
 from lrctl.registry.values import build
@@ -42,6 +43,8 @@ class Training:
         for name, least in (("steps", 1), ("seed", 0), ("threads", 1), ("micro_batches", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
+        if self.steps > LONGEST_RUN:
+            raise ValueError(f"steps: must be at most {LONGEST_RUN:,}, got {self.steps:,}")
 
 
 @dataclass(frozen=True, slots=True)

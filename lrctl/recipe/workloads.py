@@ -22,6 +22,18 @@ def is_code(workload: str) -> bool:
     return workload.rpartition(":")[0].endswith(".py")
 
 
+def located(path: Path, where: str) -> Path:
+    """Where a file is, links and `~` resolved.
+
+    Raises:
+        UsageError: no file can be called that.
+    """
+    try:
+        return path.expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{where}: {str(path)!r} cannot be the name of a file: {error}") from error
+
+
 def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
     where = f"workload {name}"
     if not is_code(name):
@@ -80,8 +92,11 @@ def load_project(workload: str) -> Project:
 
 
 def origin(error: BaseException, workload: str) -> str:
-    """Where in the user's file an exception comes from, for people; empty if it does not come from there."""
-    path = str(Path(workload.rpartition(":")[0]).resolve()) if is_code(workload) else ""
+    """Where in the user's file, or in which plugin, an exception comes from, for people; empty if in neither."""
+    if not is_code(workload):
+        plugin = registry().plugin_of(error)
+        return f" (in plugin {plugin})" if plugin else ""
+    path = str(Path(workload.rpartition(":")[0]).resolve())
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     return f" ({Path(path).name}, line {frames[-1].lineno}, in {frames[-1].name})" if frames else ""
 

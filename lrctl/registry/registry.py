@@ -3,105 +3,28 @@
 from __future__ import annotations
 
 import os
-import re
+import threading
+import traceback
 import warnings
-from dataclasses import dataclass, field, is_dataclass
-from functools import cache, cached_property, partial
+from dataclasses import dataclass, field
+from functools import cache, partial
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any
 
 import pluggy
 
-from lrctl.errors import UsageError, unknown
+from lrctl.errors import STOPS, UsageError, unknown
 from lrctl.registry import hookspecs
-
-KINDS = {"strategy": "strategies", "schedule": "schedules", "workload": "workloads", "executor": "executors"}
-"""Each kind of part, and its plural in the name of the hook that registers it."""
-
-MARKS = {
-    "strategy": {"reference": "what it finds is what other methods are compared with"},
-    "schedule": {"reference": "the family that other methods are compared with"},
-    "workload": {},
-    "executor": {
-        "in_process": "jobs run one after another in lrctl's own process",
-        "parallel": "takes `workers`, processes on this machine that run jobs at the same time",
-    },
-}
-"""What a part of a kind may say of itself, so that lrctl need not know any part by its name."""
-
-STRING = re.compile(r"[\w.]+:[\w.]+")
-"""A part that is imported when it is first used: "module:name"."""
+from lrctl.registry.imports import SLOW, Imported
+from lrctl.registry.parts import KINDS, Part
 
 
 class PluginWarning(UserWarning):
-    """A third-party plugin could not be used; everything else goes on."""
+    """A third-party plugin could not be used, or takes long to import; everything else goes on."""
 
 
 class TakenError(UsageError):
     """Two plugins register a part of the same kind and name: neither can be preferred."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Something registered. What was registered as a string, "module:name", is imported when it is first asked for.
-
-    Attributes:
-        kind: one of `KINDS`.
-        plugin: the module that registered it.
-        marks: those of `MARKS[kind]` that it was registered with.
-    """
-
-    kind: str
-    name: str
-    plugin: str
-    help: str
-    registered: Any
-    registered_params: Any = None
-    marks: frozenset[str] = frozenset()
-
-    @cached_property
-    def target(self) -> Any:
-        """The strategy, the schedule family, or the function that builds the part.
-
-        Raises:
-            TypeError: it is none. Whatever its import raises.
-        """
-        found = resolved(self.registered)
-        if self.kind == "schedule" and not dataclass_type(found):
-            raise TypeError(f"schedule '{self.name}': the family must be a dataclass, got {found!r}")
-        if not callable(found):
-            raise TypeError(
-                f"{self.kind} '{self.name}': must be something that can be called, or its 'module:name', got {found!r}"
-            )
-        return found
-
-    @cached_property
-    def params(self) -> Any:
-        """The dataclass of its parameters, or None.
-
-        Raises:
-            TypeError: it is no dataclass. Whatever its import raises.
-        """
-        found = resolved(self.registered_params)
-        if found is not None and not dataclass_type(found):
-            raise TypeError(f"{self.kind} '{self.name}': params must be a dataclass, got {found!r}")
-        return found
-
-    def check(self) -> None:
-        """Import the part and its parameters; whatever that raises, the part cannot be used."""
-        _ = self.target, self.params
-
-
-def resolved(registered: Any) -> Any:
-    """What "module:name" names; everything else is itself."""
-    from pkgutil import resolve_name
-
-    return resolve_name(registered) if isinstance(registered, str) and STRING.fullmatch(registered) else registered
-
-
-def dataclass_type(found: Any) -> bool:
-    """Whether something is a dataclass, and not an instance of one."""
-    return isinstance(found, type) and is_dataclass(found)
 
 
 @dataclass(slots=True)
@@ -109,12 +32,20 @@ class Registry:
     """All parts by kind and name, the packages of plugins, and the plugins that are broken with the reason.
 
     A kind's registration hooks are called when the kind is first asked for: `lrctl --help` needs strategies only.
+
+    Attributes:
+        imported: what each plugin took to be imported and to register its parts.
+        own: the plugins that come with lrctl.
+        lock: held while parts are registered and imported, so that no thread finds half of them.
     """
 
     manager: pluggy.PluginManager
     parts: dict[str, dict[str, Part]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     packages: dict[str, Distribution | None] = field(default_factory=dict)
+    imported: dict[str, Imported] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)
+    lock: threading.RLock = field(default_factory=threading.RLock)
 
     def package(self, part: Part) -> str | None:
         """Name and version of the package that a part comes from: None for lrctl's own, empty where nothing tells."""
@@ -132,8 +63,10 @@ class Registry:
             raise unknown(kind, name, parts, where)
         part = parts[name]
         try:
-            part.check()
-        except (Exception, SystemExit) as error:
+            self.check(part)
+        except STOPS:
+            raise
+        except BaseException as error:
             raise self.unusable(part, error) from error
         return part
 
@@ -141,8 +74,10 @@ class Registry:
         """All parts of a kind that can be used, in the order of registration. Imports them all."""
         for part in list(self.load(kind).values()):
             try:
-                part.check()
-            except (Exception, SystemExit) as error:
+                self.check(part)
+            except STOPS:
+                raise
+            except BaseException as error:
                 self.set_aside(part.plugin, error)
         return list(self.load(kind).values())
 
@@ -159,43 +94,62 @@ class Registry:
 
         Each plugin's hook is called alone, so that a fault is known to be its own.
         """
-        if kind not in self.parts:
-            self.parts[kind] = {}
-            plugins = self.manager.list_name_plugin()
-            for name, plugin in plugins:
-                others = [other for _, other in plugins if other is not plugin]
-                hook = self.manager.subset_hook_caller(f"register_{KINDS[kind]}", others)
+        with self.lock:
+            if kind not in self.parts:
+                self.parts[kind] = {}
                 try:
-                    hook(register=partial(self.add, kind, name))
-                except TakenError:
+                    self.register(kind)
+                except BaseException:
+                    del self.parts[kind]  # half of them are none
                     raise
-                except (Exception, SystemExit) as error:
-                    self.set_aside(name, error)
-        return self.parts[kind]
+            return self.parts[kind]
+
+    def register(self, kind: str) -> None:
+        """Have each plugin register its parts of a kind."""
+        plugins = self.manager.list_name_plugin()
+        for name, plugin in plugins:
+            others = [other for _, other in plugins if other is not plugin]
+            hook = self.manager.subset_hook_caller(f"register_{KINDS[kind]}", others)
+            self.run(name, partial(hook, register=partial(self.add, kind, name)))
+
+    def check(self, part: Part) -> None:
+        """Import a part; whatever that raises, it cannot be used."""
+        with self.lock:
+            part.check()
+
+    def run(self, plugin: str, code: Any) -> None:
+        """Call code by which a plugin is imported or registers its parts; one that fails is set aside."""
+        imported = self.imported.setdefault(plugin, Imported())
+        before = imported.seconds
+        try:
+            with imported.measured():
+                code()
+        except (TakenError, *STOPS):
+            raise
+        except BaseException as error:
+            self.set_aside(plugin, error)
+        else:
+            if before <= SLOW < imported.seconds and plugin not in self.own:
+                warn(f"plugin {plugin} takes long to import: {imported}; import what is heavy inside of functions")
 
     def unusable(self, part: Part, error: BaseException) -> UsageError:
         """Set the plugin of a part that was asked for aside, and say why it cannot be used."""
         self.set_aside(part.plugin, error)
-        return UsageError(f"{part.kind} '{part.name}' cannot be used: its plugin {part.plugin} is broken")
+        return UsageError(f"{part} cannot be used: its plugin {part.plugin} is broken")
 
     def set_aside(self, plugin: str, error: BaseException) -> None:
         """Record a broken plugin, forget its parts and hooks, and warn once, with what to do."""
-        from multiprocessing import parent_process
-
-        if plugin in self.broken:
-            return
-        self.broken[plugin] = " ".join(f"{type(error).__name__}: {error}".split())
-        if self.manager.has_plugin(plugin):
-            self.manager.unregister(name=plugin)
-        for kind, parts in self.parts.items():
-            self.parts[kind] = {name: part for name, part in parts.items() if part.plugin != plugin}
-        if parent_process() is not None:
-            return  # a worker of a process that has warned
-        warnings.warn(
+        with self.lock:
+            if plugin in self.broken:
+                return
+            self.broken[plugin] = " ".join(f"{type(error).__name__}: {error}".split())
+            if self.manager.has_plugin(plugin):
+                self.manager.unregister(name=plugin)
+            for kind, parts in self.parts.items():
+                self.parts[kind] = {name: part for name, part in parts.items() if part.plugin != plugin}
+        warn(
             f"plugin {plugin} is not used: {self.broken[plugin]}; update or uninstall it, "
-            "or leave it out with LRCTL_PLUGINS",
-            PluginWarning,
-            stacklevel=2,
+            "or leave it out with LRCTL_PLUGINS"
         )
 
     def family(self, schedule: object) -> str:
@@ -213,6 +167,16 @@ class Registry:
                 return part.name
         raise UsageError(f"schedule family {family.__name__} is not registered; register it in register_schedules")
 
+    def plugin_of(self, error: BaseException) -> str:
+        """The plugin, other than lrctl's own, in whose code an exception was last; empty if it was in none."""
+        parts = [part for kind in self.parts.values() for part in kind.values()]
+        packages = {name.partition(".")[0]: name for name in self.imported}
+        packages |= {package: part.plugin for part in parts for package in part.packages}
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        places = (str(frame.f_globals.get("__name__", "")).partition(".")[0] for frame in reversed(frames))
+        found = next((packages[place] for place in places if place in packages), "")
+        return "" if found in self.own else found
+
     def add(
         self,
         kind: str,
@@ -227,21 +191,19 @@ class Registry:
         """Take a part in: what a plugin calls as `register`. What is given as a string is not imported yet.
 
         Raises:
-            TypeError: the part is malformed.
-            TakenError: its kind and name are taken; names both plugins.
+            TypeError: the part is malformed, or the plugin has registered one of that kind and name.
+            TakenError: another plugin has; names both.
         """
-        if unknown_marks := marks.keys() - MARKS[kind]:
-            raise TypeError(f"{kind} '{name}': register() got an unexpected argument '{min(unknown_marks)}'")
-        marked = frozenset(mark for mark, value in marks.items() if value)
-        part = Part(kind, name, plugin, help, target, params, marked)
-        if not any(isinstance(each, str) and STRING.fullmatch(each) for each in (target, params)):
-            part.check()
-        if taken := self.parts[kind].get(name):
+        taken = self.parts[kind].get(name)
+        if taken and taken.plugin == plugin:
+            raise TypeError(f"{taken} is registered twice")
+        if taken:
             raise TakenError(
-                f"{kind} '{name}' is registered by plugin {taken.plugin} and by plugin {plugin}; "
+                f"{taken} is registered by plugin {taken.plugin} and by plugin {plugin}; "
                 "remove one, or restrict what is loaded with LRCTL_PLUGINS"
             )
-        self.parts[kind][name] = part
+        marked = frozenset(mark for mark, value in marks.items() if value)
+        self.parts[kind][name] = Part(kind, name, plugin, help, target, params, marked)
 
 
 @cache
@@ -250,7 +212,34 @@ def name_and_version(package: Distribution) -> str | None:
     return None if package.name == hookspecs.PROJECT else f"{package.name} {package.version}"
 
 
-@cache
+def warn(message: str) -> None:
+    """Warn of a plugin, but for workers of a process that has warned."""
+    from multiprocessing import parent_process
+
+    if parent_process() is None:
+        warnings.warn(message, PluginWarning, stacklevel=3)
+
+
+class Once:
+    """A function without arguments, whose result is kept; threads that call it at the same time get the same one."""
+
+    def __init__(self, function: Any) -> None:
+        self.kept = cache(function)
+        self.lock = threading.RLock()
+        self.__doc__ = function.__doc__
+
+    def __call__(self) -> Registry:
+        """The result, made at the first call."""
+        with self.lock:
+            found: Registry = self.kept()
+            return found
+
+    def cache_clear(self) -> None:
+        """Forget the result."""
+        self.kept.cache_clear()
+
+
+@Once
 def registry() -> Registry:
     """The registry of this process, loaded once.
 
@@ -263,12 +252,11 @@ def registry() -> Registry:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     found = Registry(manager)
-    for entry in wanted(os.environ.get("LRCTL_PLUGINS")):
-        try:
-            manager.register(entry.load(), name=entry.module)
-            found.packages[entry.module] = entry.dist
-        except (Exception, SystemExit) as error:
-            found.set_aside(entry.module, error)
+    for entry, own in wanted(os.environ.get("LRCTL_PLUGINS")):
+        found.own |= {entry.value} if own else set()
+        if entry.value not in found.imported:  # two entries may name the same plugin
+            found.run(entry.value, partial(adopt, manager, entry))
+            found.packages[entry.value] = entry.dist
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -276,15 +264,20 @@ def registry() -> Registry:
     return found
 
 
-def wanted(restriction: str | None) -> list[EntryPoint]:
-    """The entry points to load, the built-in ones first."""
+def adopt(manager: pluggy.PluginManager, entry: EntryPoint) -> None:
+    """Import a plugin and take its hooks in."""
+    manager.register(entry.load(), name=entry.value)
+
+
+def wanted(restriction: str | None) -> list[tuple[EntryPoint, bool]]:
+    """The entry points to load and whether they are lrctl's own, which are the first."""
     found = entry_points(group=hookspecs.PROJECT)
     # Each name is read from a package's metadata: once a package, not once an entry.
     own = {dist for dist in {entry.dist for entry in found} if dist is not None and dist.name == hookspecs.PROJECT}
-    entries = sorted(found, key=lambda entry: (entry.dist not in own, entry.name))
+    entries = sorted(((e, e.dist in own) for e in found), key=lambda pair: (not pair[1], pair[0].name))
     if restriction is None:
         return entries
     names = {name.strip() for name in restriction.split(",") if name.strip()}
-    for name in sorted(names - {word for entry in entries for word in (entry.name, entry.module)}):
-        raise unknown("plugin", name, (e.name for e in entries if e.dist not in own), where=f"LRCTL_PLUGINS: {name}")
-    return [entry for entry in entries if entry.dist in own or names & {entry.name, entry.module}]
+    for name in sorted(names - {word for entry, _ in entries for word in (entry.name, entry.module)}):
+        raise unknown("plugin", name, (e.name for e, own in entries if not own), where=f"LRCTL_PLUGINS: {name}")
+    return [(entry, own) for entry, own in entries if own or names & {entry.name, entry.module}]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
-from lrctl.contracts.canonical import canonical_json
+from lrctl import documents
+from lrctl.contracts.canonical import canonical_json, digest
 from lrctl.contracts.schedule import ScheduleRecord, params_of
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
@@ -29,11 +30,11 @@ def text_of(path: str | Path, what: str = "") -> str:
     """The text of a file.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is no text of a sane size.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return documents.text(Path(path))
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise UsageError(f"{path}: cannot be read{what}: {reason}") from error
 
@@ -41,23 +42,32 @@ def text_of(path: str | Path, what: str = "") -> str:
 def parse_schedule(text: str, where: str) -> tuple[Any, int]:
     """The schedule in the text of a schedule.json, and for how many steps it is; `where` names it in errors.
 
+    One that lrctl wrote holds a digest; one that was written by hand need not.
+
     Raises:
-        UsageError: the text is not a schedule of this format, or its family is not registered.
+        UsageError: the text is not a schedule of this format, is not what was written, or its family is not registered.
     """
     try:
-        document = json.loads(text)
+        document = documents.from_json(text)
     except ValueError as error:
         raise UsageError(f"{where}: must be a schedule.json, but it is not JSON: {error}") from error
     if not isinstance(document, dict) or document.get("format") != SCHEDULE_FORMAT:
-        found = f"format {document.get('format')!r}" if isinstance(document, dict) else "no JSON object"
+        found = f"format {short(document.get('format'))}" if isinstance(document, dict) else "no JSON object"
         raise UsageError(f"{where}: must be a schedule.json of format {SCHEDULE_FORMAT!r}, found {found}")
+    if document.pop("digest", None) not in (None, digest(document)):
+        raise UsageError(
+            f"{where}: it is not what was written: its digest does not match; take the file as it was, "
+            "or leave the digest out if you have changed it"
+        )
     steps = document.get("steps")
-    if type(steps) is not int or steps < 1:
-        raise UsageError(f"{where}: steps: must be a whole number of at least 1, got {steps!r}")
+    if type(steps) is not int or not 1 <= steps <= documents.LONGEST_RUN:
+        raise UsageError(
+            f"{where}: steps: must be a whole number from 1 to {documents.LONGEST_RUN:,}, got {short(steps)}"
+        )
     match document.get("schedule"):
         case {"family": str(family), "params": dict(params)}:
             return rebuilt(ScheduleRecord(family, params), where), steps
-    raise UsageError(f"{where}: schedule: must hold a family and its params, got {document.get('schedule')!r}")
+    raise UsageError(f"{where}: schedule: must hold a family and its params, got {short(document.get('schedule'))}")
 
 
 def schedule_text(schedule: Any, steps: int) -> str:
@@ -92,7 +102,7 @@ def build_schedule(family: Any, params: Mapping[str, Any]) -> Any:
     """
     try:
         return family(**{name: tupled(value) for name, value in params.items()})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise UsageError(f"schedule family {family.__name__}: {error}") from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 import types
 from collections.abc import Mapping
 from contextlib import suppress
@@ -54,7 +54,7 @@ def convert(value: Any, kind: Any, where: str) -> Any:
         item = get_args(kind)[0]
         return tuple(convert(each, item, f"{where}[{i}]") for i, each in enumerate(value))
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
+        if not abs(value) <= sys.float_info.max:  # an int may be too large for a float
             raise UsageError(f"{where}: must be a finite number, got {value}")
         return float(value)
     if kind in (int, str, bool) and type(value) is kind:

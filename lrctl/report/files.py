@@ -19,6 +19,8 @@ from lrctl.report.page import comparison_page, page
 from lrctl.report.runs import Run
 from lrctl.storage.files import aside, cannot_write
 
+ELSEWHERE = "choose another --out"
+
 Files = dict[str, tuple[str, bytes]]
 """What a file holds -> its name and content."""
 
@@ -67,9 +69,9 @@ def write_files(folder: Path, html: str, drawn: Sequence[Picture], tables: Files
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise cannot_write(folder, error) from error
+        raise cannot_write(folder, error, ELSEWHERE) from error
     for name, content in files.values():
-        with aside(folder / name) as temporary:
+        with aside(folder / name, ELSEWHERE) as temporary:
             temporary.write_bytes(content)
     return {what: str(folder / name) for what, (name, _) in files.items()}
 

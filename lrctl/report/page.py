@@ -18,7 +18,6 @@ from lrctl.report.curves import seeds_in_words
 from lrctl.report.drawing import COLOURS, INK, Picture
 from lrctl.report.runs import Run
 from lrctl.report.tables import comparison_tables, cost_in_words, result_tables, sentence
-from lrctl.storage.files import read_json
 from lrctl.storage.runs import LEAVE
 
 SENTENCES = 8
@@ -80,7 +79,7 @@ def inlined(picture: Picture) -> str:
 
 
 def versions(run: Run) -> str:
-    ran_on = read_json(run.finished.store.run(run.name) / "environment.json") or {}
+    ran_on = run.finished.store.environment(run.name) or {"environment.json": "missing or damaged"}
     return "\n".join(f"{name}: {value}" for name, value in ran_on.items())
 
 

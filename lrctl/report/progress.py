@@ -12,7 +12,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from lrctl.analysis.units import duration
 from lrctl.contracts.job import SegmentJob
@@ -22,6 +21,7 @@ from lrctl.contracts.strategy import Batch, RunSpec, Segment
 from lrctl.errors import UsageError
 from lrctl.registry.hookspecs import hookimpl
 from lrctl.registry.registry import registry
+from lrctl.report.console import plain, show
 from lrctl.storage.run_result import RunResult
 
 ROUND_TABLE = 4
@@ -56,7 +56,7 @@ class Progress:
     began: float = field(default_factory=time.monotonic)
     batch: Batch | None = None
     run: RunSpec | None = None
-    done: dict[int, JobResult] = field(default_factory=dict)
+    done: dict[SegmentJob, JobResult] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
     announced: set[Segment] = field(default_factory=set)
     reused: int = 0
@@ -71,7 +71,7 @@ class Progress:
         self.preparation = (what, done, total)
         if not self.console.is_terminal and time.monotonic() - self.said >= LINE_EVERY:
             self.said = time.monotonic()
-            self.console.print(Text(amount(what, done, total)), soft_wrap=True)
+            show(self.console, amount(what, done, total))
 
     @hookimpl
     def batch_started(self, batch: Batch, run: RunSpec) -> None:
@@ -80,15 +80,15 @@ class Progress:
             if segment not in self.announced:
                 self.announced.add(segment)
                 line = decision(segment)
-                self.console.print(Text(f"{prefix}: {line}" if prefix else line), soft_wrap=True)
+                show(self.console, f"{prefix}: {line}" if prefix else line)
         if not batch.judge and not self.console.is_terminal and (self.batch is None or self.batch.title != batch.title):
-            self.console.print(Text(batch.title), soft_wrap=True)
+            show(self.console, batch.title)
         self.batch, self.run, self.done = batch, run, {}
 
     @hookimpl
     def job_finished(self, job: SegmentJob, result: JobResult, reused: bool) -> None:
         """Take a result into the table. A job that is reused may have been told before."""
-        self.done[id(job)] = result
+        self.done[job] = result
         new = result.key not in self.counted
         self.counted.add(result.key)
         self.reused += new and reused
@@ -100,7 +100,7 @@ class Progress:
         """Repeat what the user should know, where it is read last."""
         self.batch = None
         for note in result.notes:
-            self.console.print(Text.assemble(("note:", "yellow"), f" {note}"), soft_wrap=True)
+            show(self.console, plain("note:", "yellow") + plain(f" {note}"))
 
     def table(self) -> Group:
         """The batch at work: a row per job, as many as there is room for, and a line of totals."""
@@ -108,20 +108,20 @@ class Progress:
         if batch is None:
             what, ready, total = self.preparation
             bar = [ProgressBar(total, ready, width=40)] if total else []
-            return Group(Text(amount(what, ready, total)), *bar)
+            return Group(plain(amount(what, ready, total)), *bar)
         optimizers = any(job.optimizer for job in batch.jobs)
         first = "LR at its end" if batch.judge else "schedule"
         table = Table(*["optimizer"][:optimizers], first, "mean loss", "status", box=None, pad_edge=False)
         lowest = min((r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)), default=None)
-        part = window([id(job) in done for job in batch.jobs], self.console.height - ROUND_TABLE)
+        part = window([job in done for job in batch.jobs], self.console.height - ROUND_TABLE)
         for job in batch.jobs[part]:
-            result = done.get(id(job))
+            result = done.get(job)
             loss, status = (loss_of(result), result.status) if result else ("", "...")
             named = [job.optimizer.name if job.optimizer else "recipe's"][:optimizers]
             style = "bold green" if result and result.mean_loss == lowest else ""
-            table.add_row(*named, label(job), loss, status, style=style)
+            table.add_row(*named, plain(label(job)), loss, status, style=style)
         rows = "" if part == slice(0, len(batch.jobs)) else f" (rows {part.start + 1}-{part.stop} of {len(batch.jobs)})"
-        return Group(Text(batch.title + rows, "bold"), table, Text(self.totals(batch)))
+        return Group(plain(batch.title + rows, "bold"), table, plain(self.totals(batch)))
 
     def totals(self, batch: Batch) -> str:
         assert self.run is not None

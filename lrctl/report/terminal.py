@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-from rich import table as rich_table
-from rich.console import Console
-from rich.text import Text
 
 from lrctl.analysis.units import duration, size
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.table import Table, number
 from lrctl.registry.schedules import rebuilt
+from lrctl.report.console import drawn, plain, show, stdout
 from lrctl.report.curves import seeds_in_words
 from lrctl.report.tables import cost_in_words, result_tables
 from lrctl.storage.run_result import RunResult
@@ -23,38 +19,32 @@ ASCII_BLOCKS = "  ...:::#"
 """Columns of 0 to 8 eighths, where the terminal can show them and where it cannot."""
 
 
-def stdout() -> Console:
-    """Stdout, for text that is printed as it is."""
-    # A table is fitted to a terminal, but not on its way into a file.
-    width = None if sys.stdout.isatty() else 10_000
-    return Console(width=width, highlight=False, soft_wrap=True, markup=False)
-
-
 def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
     console = stdout()
     blocks = BLOCKS if console.encoding.startswith("utf") else ASCII_BLOCKS
     family = result.schedule.family if result.schedule else "no schedule"
     trained = f" on {result.workload}, {seeds_in_words(result.seeds)}" if result.cost.jobs else f": {family}"
-    console.print(Text.assemble((result.command, "bold"), f"{trained}, {result.steps} steps\n"))
+    show(console, plain(result.command, "bold") + plain(f"{trained}, {result.steps} steps"), "")
     if result.schedule:
         schedule = rebuilt(result.schedule, f"run {result.run}")
         if not isinstance(schedule, AdaptiveSchedule):
-            console.print("\n".join(plot(schedule, result.steps, blocks)) + "\n")
+            show(console, *plot(schedule, result.steps, blocks), "")
     for each in result_tables(result):
-        console.print(Text(each.caption, "bold"), drawn(each), *each.notes, "", sep="\n")
+        show(console, plain(each.caption, "bold"), drawn(each), *each.notes, "")
     if result.checkpoint:
-        console.print(
+        show(
+            console,
             f"train loss {number(result.train_loss)} (smoothed), "
-            f"validation loss {number(result.validation_loss)}, test loss {number(result.test_loss)}"
+            f"validation loss {number(result.validation_loss)}, test loss {number(result.test_loss)}",
         )
     if result.cost.jobs:
-        console.print(f"cost: {cost_in_words(result.cost)}")
+        show(console, f"cost: {cost_in_words(result.cost)}")
     for name in ("schedule", "checkpoint"):
         if files[name]:
-            console.print(f"{name + ':':11} {files[name]}")
-    console.print(f"all of it:  {files['result']}")
+            show(console, f"{name + ':':11} {files[name]}")
+    show(console, f"all of it:  {files['result']}")
     if result.next:
-        console.print(f"next: {result.next}")
+        show(console, f"next: {result.next}")
 
 
 def plot(
@@ -93,18 +83,10 @@ def print_estimate(estimate: Mapping[str, Any]) -> None:
     lines.append(
         "nothing was trained; a search that takes another path, or extends a grid, takes somewhat more or less"
     )
-    stdout().print("\n".join(lines))
+    show(stdout(), *lines)
 
 
 def print_tables(tables: Sequence[Table]) -> None:
     console = stdout()
     for i, table in enumerate(tables):
-        console.print(*[""][:i], Text(table.caption, "bold"), "", drawn(table), "", *table.notes, sep="\n")
-
-
-def drawn(table: Table) -> rich_table.Table:
-    columns = [rich_table.Column(name, overflow="fold") for name in table.columns]
-    grid = rich_table.Table(*columns, box=None, pad_edge=False)
-    for row in table.rows:
-        grid.add_row(*row)
-    return grid
+        show(console, *[""][:i], plain(table.caption, "bold"), "", drawn(table), "", *table.notes)

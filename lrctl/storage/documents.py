@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from functools import cache
 from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.result import JobRecord
@@ -17,8 +17,8 @@ def record_document(record: JobRecord) -> dict[str, Any]:
     """A job's record as strict JSON: a number that is not finite becomes null."""
     document: dict[str, Any] = finite(asdict(record))
     del document["failure"]
-    for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded", "remade"):
-        if not document[name] and getattr(record, name) in (None, 0, {}):
+    for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded", "remade", "remaking"):
+        if not document[name] and getattr(record, name) in (None, 0, {}, ""):
             del document[name]
     return document
 
@@ -46,11 +46,18 @@ def from_json(kind: Any, value: Any) -> Any:
     origin, optional, inner = parts_of(kind)
     if optional:
         return None if value is None else from_json(inner[0], value)
-    if origin is tuple:
+    if origin is tuple and isinstance(value, list | tuple):
         return tuple(from_json(inner[0], item) for item in value)
     if origin is Mapping:
         return {name: from_json(inner[1], item) for name, item in dict(value).items()}
-    return math.inf if kind is float and value is None else value
+    if kind is float and value is None:
+        return math.inf
+    allowed = (int, float) if kind is float else (kind,)
+    if origin is tuple or (kind in (int, float, str, bool) and type(value) not in allowed):
+        raise TypeError(f"must be of type {kind}, got one of {type(value)}")
+    if origin is Literal and value not in get_args(kind):
+        raise ValueError(f"must be one of {get_args(kind)}, got another")
+    return value
 
 
 hints_of = cache(get_type_hints)

@@ -1,30 +1,41 @@
-"""Files that are written at once or not at all, and their digests."""
+"""Files that are written at once or not at all, read whole or not at all, and deleted; links are never followed."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from lrctl import documents
 from lrctl.contracts.canonical import digest, finite
 from lrctl.errors import StoreError
 
 ASIDE = ".lrctl-"
 """How the names of files begin that are being written."""
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+UNSUPPORTED = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What a file system says that cannot flush a folder, as those of networks and of WSL: it does so by itself."""
+
+ELSEWHERE = "choose another --store, then give the same command to continue"
+
 
 @contextmanager
-def aside(path: Path) -> Iterator[Path]:
+def aside(path: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
     """A temporary path beside `path`, that is fsynced and renamed to it if the block succeeds.
 
     Raises:
-        StoreError: the file cannot be written, for one because the disk is full.
+        StoreError: the file cannot be written, for one because the disk is full; `instead` says what to do then.
     """
     temporary = path.with_name(f"{ASIDE}{uuid4().hex}{path.suffix}")
     try:
@@ -32,38 +43,60 @@ def aside(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush_folder(path.parent)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise cannot_write(path, error, instead) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is swept away later, and no reason to hide why it is there
+            temporary.unlink(missing_ok=True)
 
 
-def remove(path: Path) -> None:
-    """Delete a file, or a folder with all that is in it; what is gone already is no error."""
+def flush_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where its file system can be told to."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    except FileNotFoundError:  # another process deletes the same folder
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def delete(path: Path) -> None:
+    """Delete a file, a folder with all that is in it, or a link, but never what a link leads to.
+
+    What is gone already is no error.
+
+    Raises:
+        StoreError: it cannot be deleted.
+    """
+    try:
+        shutil.rmtree(path) if stat.S_ISDIR(path.lstat().st_mode) else path.unlink()
+    except FileNotFoundError:  # perhaps another process deletes the same folder
         pass
     except OSError as error:
         raise StoreError(f"cannot delete {path}: {error.strerror or error}") from error
 
 
-def cannot_write(path: Path, error: Exception) -> StoreError:
+def remove(path: Path) -> None:
+    """Delete what is of no use any more: where it cannot be, that is a warning."""
+    try:
+        delete(path)
+    except StoreError as error:
+        warnings.warn(f"{error}; it is of no use any more", stacklevel=2)
+
+
+def cannot_write(path: Path, error: Exception, instead: str = ELSEWHERE) -> StoreError:
+    """The error for a file that cannot be written, for one because the disk is full."""
     reason = getattr(error, "strerror", None) or error
-    return StoreError(
-        f"cannot write {path}: {reason}; free some space or choose another --store, "
-        "then give the same command to continue"
-    )
+    full = getattr(error, "errno", None) in FULL or "os error 28" in str(error)  # as safetensors spells it
+    return StoreError(f"cannot write {path}: {reason}; {'free some space or ' if full else ''}{instead}")
 
 
-def write_text(path: Path, text: str) -> None:
-    with aside(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def write_text(path: Path, text: str, instead: str = ELSEWHERE) -> None:
+    with aside(path, instead) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
@@ -71,11 +104,19 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     write_text(path, json.dumps(finite(document), indent=1, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where there is none or it is damaged."""
+def read(path: Path) -> bytes | None:
+    """What is in a file of ours; None where there is none, or something else, or it cannot be read."""
     try:
-        document = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return documents.content(path, follow=False)
+    except OSError:
+        return None
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None where there is none, or it is damaged or cannot be read."""
+    try:
+        document = documents.from_json(read(path) or b"")
+    except ValueError:
         return None
     return document if isinstance(document, dict) else None
 
@@ -99,9 +140,9 @@ def read_signed(path: Path) -> dict[str, Any] | None:
 
 
 def file_digest(path: Path) -> str | None:
-    """The sha256 of a file in hex, or None if there is none."""
+    """The sha256 of a file in hex, or None if there is none, or it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with documents.open_regular(path, follow=False) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
+    except OSError:
         return None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
-from lrctl.storage.files import ASIDE, read_json, remove
-from lrctl.storage.store import STALE, Store
+from lrctl.errors import StoreError
+from lrctl.storage.files import ASIDE, delete, read_json, remove
+from lrctl.storage.opening import STALE
+from lrctl.storage.store import Store
 
 KINDS = {"jobs": ".json", "stopped": ".json", "losses": ".npy", "checkpoints": ".safetensors"}
 """The files of a job in the order in which they are deleted: its result, which is the fact, comes first."""
@@ -21,7 +25,8 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     losses of jobs that are recorded for a run in the store, or that a finished run names, with all that led to them.
 
     An unfinished run may be at work: while there is one, nothing younger than an hour goes, for it may be new and not
-    yet named. A search that misses something in spite of that trains it again.
+    yet named. A search that misses something in spite of that trains it again. A run whose result is damaged counts as
+    unfinished. What cannot be deleted stays, and does not keep the rest from being deleted.
     """
     # In this order: a search opens its run before it writes the first file of a job.
     files = {kind: job_files(store, kind) for kind in KINDS}
@@ -30,6 +35,9 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     unfinished = [name for name, result in results.items() if result is None]
     finished = [result for result in results.values() if result]
     handed_over = {key for result in finished for key in result.handed_over}
+    if damaged := [name for name in unfinished if os.path.lexists(store.run(name) / "result.json")]:
+        # What these hand over is not known, so no mark goes.
+        handed_over |= {mark.name for mark in (store.path / "handed_over").iterdir()}
 
     running = {key for key, job in jobs.items() if job.get("run") in unfinished}
     recorded = {key for key, job in jobs.items() if job.get("run") in results}
@@ -39,13 +47,14 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
 
     unneeded = {kind: [path for path in files[kind] if path.stem not in needed[kind]] for kind in KINDS}
     freed = {kind: [path for path in paths if not (unfinished and young(path))] for kind, paths in unneeded.items()}
-    counts = {kind: {"files": len(paths), "bytes": sum(map(size, paths))} for kind, paths in freed.items()}
+    sizes = {kind: {path: size(path) for path in paths} for kind, paths in freed.items()}
+    stuck: list[str] = []
     if not dry_run:
         for mark in (store.path / "handed_over").iterdir():
             if mark.name not in handed_over:
                 remove(mark)
-        for path in (path for paths in freed.values() for path in paths):
-            remove(path)
+        stuck = [error for kind in KINDS for path in freed[kind] if (error := refusal(path, sizes[kind]))]
+    counts = {kind: {"files": len(each), "bytes": sum(each.values())} for kind, each in sizes.items()}
     return {
         "dry_run": dry_run,
         "files": sum(count["files"] for count in counts.values()),
@@ -53,7 +62,19 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
         "freed": counts,
         "spared": sum(map(len, unneeded.values())) - sum(map(len, freed.values())),
         "unfinished": unfinished,
+        "damaged": damaged,
+        "stuck": stuck,
     }
+
+
+def refusal(path: Path, sizes: dict[Path, int]) -> str | None:
+    """Delete a file; why it cannot be deleted, in which case it is taken out of `sizes`."""
+    try:
+        delete(path)
+    except StoreError as error:
+        del sizes[path]
+        return str(error)
+    return None
 
 
 def job_files(store: Store, kind: str) -> list[Path]:
@@ -84,16 +105,17 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def size(path: Path) -> int:
-    """The bytes of a file; 0 for what is no file, or gone."""
+    """The bytes of a file; 0 for what is no file, or gone, or cannot be looked at."""
     try:
-        return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:
+        about = path.lstat()
+    except OSError:
         return 0
+    return about.st_size if S_ISREG(about.st_mode) else 0
 
 
 def young(path: Path) -> bool:
     """Whether a file may still belong to something that is under way."""
     try:
-        return time.time() - path.stat().st_mtime < STALE
-    except FileNotFoundError:
+        return time.time() - path.lstat().st_mtime < STALE
+    except OSError:
         return False

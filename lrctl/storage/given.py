@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING
+from dataclasses import MISSING, asdict
 from pathlib import Path
 from typing import Any
 
+from lrctl.contracts.canonical import finite
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenFile, GivenSchedule
-from lrctl.registry.registry import Part
-from lrctl.registry.schedules import read_schedule, schedule_text, text_of
-from lrctl.storage.runs import finished
+from lrctl.errors import UsageError
+from lrctl.registry.parts import Part
+from lrctl.registry.schedules import read_schedule, recorded, schedule_text, text_of
+from lrctl.storage.files import read_signed
+from lrctl.storage.runs import MEND, finished
 
 
 def schedule_given(store: str | Path, source: str) -> tuple[Any, int]:
     """The schedule that `RUN|schedule.json` stands for, and for how many steps it is."""
     if is_file(source):
-        return read_schedule(source)
+        return schedule_file(source)
     run = finished(store, source)
     return run.schedule, run.result.steps
+
+
+def schedule_file(path: str | Path) -> tuple[Any, int]:
+    """The schedule in a schedule.json, and for how many steps it is; one in the folder of a run must be what it found.
+
+    Raises:
+        UsageError: the file is not a schedule of this format, or not that of the run in whose folder it is.
+    """
+    schedule, steps = read_schedule(path)
+    found = read_signed(Path(path).parent / "result.json") if Path(path).name == "schedule.json" else None
+    if found and (found.get("steps"), found.get("schedule")) != (steps, finite(asdict(recorded(schedule)))):
+        raise UsageError(
+            f"{path}: it is not the schedule that the run in this folder found; {MEND}, "
+            "or put the file elsewhere if it is meant"
+        )
+    return schedule, steps
 
 
 def is_file(source: str) -> bool:

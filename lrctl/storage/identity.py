@@ -13,6 +13,7 @@ from lrctl.contracts.params import identity
 from lrctl.recipe.plugin_code import code_of, family_code
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
+from lrctl.storage.documents import from_json
 
 FORMAT = "lrctl-run/1"
 
@@ -77,5 +78,14 @@ class RunIdentity:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunIdentity:
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no document of this format.
+        """
         known = {"plugins": {}, **document}
-        return cls(**{each.name: known[each.name] for each in fields(cls)})
+        found: RunIdentity = from_json(cls, {each.name: known[each.name] for each in fields(cls)})
+        for table, name, kind in (("training", "steps", int), ("workload", "name", str)):
+            if type(getattr(found, table)[name]) is not kind:
+                raise TypeError(f"{table}.{name}: must be of type {kind.__name__}")
+        return found

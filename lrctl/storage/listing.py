@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from lrctl.storage.gc import KINDS, facts, job_files, size
+from lrctl.storage.files import ASIDE, read_json
+from lrctl.storage.gc import KINDS, size
 from lrctl.storage.run_result import LOSSES
+from lrctl.storage.runs import FinishedRun, defects
 from lrctl.storage.store import Store
 
 
@@ -15,28 +20,62 @@ def runs(store: Store) -> list[dict[str, Any]]:
     """A row per run, the oldest first.
 
     `bytes` is what the run's folder, the jobs recorded for it and the checkpoints it hands over take on disk; files
-    that two runs hand over count for both.
+    that two runs hand over count for both. `defects` are its files that are missing or are not what was written.
     """
-    jobs = facts({kind: job_files(store, kind) for kind in KINDS})
-    return sorted((row(store, name, jobs) for name in store.runs()), key=lambda each: str(each["date"]))
+    sizes, own = sizes_of_jobs(store), defaultdict(set)
+    for key in sizes:
+        own[run_of(store, key)].add(key)
+    rows = (row(store, name, own[name], sizes) for name in store.runs())
+    return sorted(rows, key=lambda each: (str(each["date"]), str(each["run"])))
 
 
-def row(store: Store, name: str, jobs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def sizes_of_jobs(store: Store) -> dict[str, int]:
+    """By key, the bytes of all files of a job."""
+    sizes: dict[str, int] = defaultdict(int)
+    for kind, suffix in KINDS.items():
+        with os.scandir(store.path / kind) as entries:
+            for each in entries:
+                written = not each.name.startswith(ASIDE) and each.is_file(follow_symlinks=False)
+                if written and each.name.endswith(suffix):
+                    sizes[each.name.removesuffix(suffix)] += each.stat(follow_symlinks=False).st_size
+    return sizes
+
+
+def run_of(store: Store, key: str) -> str:
+    """The run that a job is recorded for; empty where nothing is recorded."""
+    facts = (read_json(store.path / kind / f"{key}.json") for kind in ("jobs", "stopped"))
+    return str(next((fact.get("run") for fact in facts if fact), ""))
+
+
+def row(store: Store, name: str, own: set[str], sizes: Mapping[str, int]) -> dict[str, Any]:
     """What a run is: from its result if it is finished, else from its identity."""
     folder, result, identity = store.run(name), store.run_result(name), store.identity(name)
     handed_over = result.handed_over if result else frozenset()
-    own = {key for key, job in jobs.items() if job.get("run") == name} | handed_over
-    paths = [*folder.rglob("*"), *(store.path / kind / f"{key}{KINDS[kind]}" for key in own for kind in KINDS)]
-    fact = folder / ("result.json" if result else "identity.json")
+    wrong = defects(FinishedRun(store, name, result)) if result else damaged_result(folder)
     return {
         "run": name,
-        "status": "finished" if result else "unfinished",
+        "status": "damaged" if wrong else "finished" if result else "unfinished",
         "command": identity and identity.command,
         "workload": identity and identity.workload["name"],
         "seed": result.seed if result else identity and identity.seed,
         "steps": identity and identity.steps,
         **{loss: result and getattr(result, loss) for loss in LOSSES},
         "full_runs": result and result.cost.full_runs,
-        "date": datetime.fromtimestamp((fact if fact.exists() else folder).stat().st_mtime).astimezone().isoformat(),
-        "bytes": sum(map(size, paths)),
+        "date": changed(folder / ("result.json" if result else "identity.json"), folder),
+        "bytes": sum(map(size, folder.rglob("*"))) + sum(sizes.get(key, 0) for key in own | handed_over),
+        "defects": wrong,
     }
+
+
+def damaged_result(folder: Path) -> list[str]:
+    """The name of a result that is there and cannot be used."""
+    return ["result.json"] if os.path.lexists(folder / "result.json") else []
+
+
+def changed(fact: Path, folder: Path) -> str:
+    """When a run was last written, for what can be told."""
+    try:
+        about = fact.lstat()
+    except OSError:
+        about = folder.lstat()
+    return datetime.fromtimestamp(about.st_mtime).astimezone().isoformat()

@@ -12,6 +12,7 @@ from lrctl.contracts.chart import Chart
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Segment, TrainedRun
 from lrctl.contracts.table import DataFile, Table
+from lrctl.documents import LONGEST_RUN
 from lrctl.storage.documents import from_json
 
 FORMAT = "lrctl-result/1"
@@ -83,6 +84,10 @@ class RunResult:
     next: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if taken := self.summary.keys() & {"format", "digest", "files", *(f.name for f in fields(self))} - {"summary"}:
+            raise ValueError(f"summary: {min(taken)!r} is a name of the result's own; choose another")
+
     @property
     def trained(self) -> tuple[TrainedRun, ...]:
         """What was trained from the first step to the last: the results, else the run handed over, else nothing."""
@@ -127,6 +132,10 @@ class RunResult:
         summary = {name: value for name, value in document.items() if name not in named | {"format"}}
         results = tuple(map(trained_run, own.pop("results", ())))
         found: RunResult = from_json(cls, own)
+        if not 1 <= found.steps <= LONGEST_RUN:
+            raise ValueError(f"steps: must be from 1 to {LONGEST_RUN}, got {found.steps}")
+        if any(each.chosen not in (one.lr for one in each.candidates) for each in found.segments):
+            raise ValueError("segments: chosen must be the LR of a candidate")
         return replace(found, results=results, summary=summary)
 
 

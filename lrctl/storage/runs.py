@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import tomllib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrctl import documents
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.errors import StoreError, UsageError, unknown
@@ -21,6 +22,7 @@ from lrctl.storage.store import Store
 if TYPE_CHECKING:
     import numpy as np
 
+MEND = "the command that made it makes it whole again"
 LEAVE = "its recipe names Python code: add --allow-code if you trust it"
 """Said of a command that needs leave: one that is to be copied does not give it itself."""
 
@@ -39,14 +41,26 @@ class FinishedRun:
 
     @property
     def recipe(self) -> str:
-        return self.store.recipe(self.name)
+        """The recipe that it was made with, as TOML.
+
+        Raises:
+            StoreError: it is missing or damaged.
+        """
+        found = self.store.recipe(self.name)
+        if found is None:
+            raise self.lost("recipe.toml")
+        return found
 
     @property
     def identity(self) -> RunIdentity:
         found = self.store.identity(self.name)
         if found is None:
-            raise StoreError(f"run {self.name}: its identity.json is missing or damaged; run the search again")
+            raise self.lost("identity.json")
         return found
+
+    def lost(self, file: str) -> StoreError:
+        """The error for a file of the run that is missing or damaged."""
+        return StoreError(f"run {self.name}: its {file} is missing or damaged; {MEND}")
 
     def history(self, key: str | None = None) -> np.ndarray[Any, Any]:
         """The loss and LR of every step of the run that ended with job `key` (default: the one handed over)."""
@@ -87,39 +101,76 @@ class FinishedRun:
 
     @property
     def whole(self) -> bool:
-        """Whether what it handed over is still there, and is what its schedule's family gives."""
-        key = self.result.checkpoint
+        """Whether all that it left is still there as it was written, and is what its schedule's family gives.
+
+        What is not is made again from the jobs, or those again that are damaged themselves.
+        """
         try:
-            return key is None or (self.store.has_checkpoint(key) and not self.outdated)
-        except StoreError:  # a job that led to it is missing or damaged: the search makes it again
+            if key := self.result.checkpoint:
+                self.store.load_checkpoint(key)
+            return not defects(self) and not self.outdated
+        except StoreError:
             return False
 
 
+def defects(run: FinishedRun) -> list[str]:
+    """The files of a finished run that are missing or are not what was written, as far as a glance tells.
+
+    Of the checkpoint that it hands over that is whether it is there, whole, and the one that its job wrote.
+    """
+    store, name, key = run.store, run.name, run.result.checkpoint
+    known = store.identity(name) is not None
+    whole = {
+        "identity.json": known,
+        "recipe.toml": not known or store.recipe(name) is not None,
+        "environment.json": store.environment(name) is not None,
+        "schedule.json": store.has_schedule(name, run.result),
+        "checkpoint": key is None or store.has_checkpoint(key),
+    }
+    return [file for file, fine in whole.items() if not fine]
+
+
 def existing(store: str | Path) -> Store:
-    if not (Path(store) / "store.json").is_file():
+    try:
+        there = (Path(store) / "store.json").is_file()
+    except OSError as error:
+        raise StoreError(f"--store {store}: cannot be read: {error.strerror}; choose a folder that can") from error
+    if not there:
         raise UsageError(f"--store {store}: there is no store; give the folder that a search kept its results in")
     return Store(store)
 
 
 def finished(store: str | Path, name: str) -> FinishedRun:
+    """A finished run; of what is missing or damaged of it there is a warning.
+
+    Raises:
+        UsageError: there is no such run, or it is not finished.
+    """
     place = existing(store)
     if name not in place.runs():
         known = [run for run in place.runs() if place.run_result(run)]
-        raise unknown("run", name, known, f"{place.path}: {name}")
+        raise unknown("run", name, known, f"{place.shown}: {name}")
     result = place.run_result(name)
     if result is None:
         raise UsageError(f"run {name}: it is not finished; its command continues it: {command_of(place, name)}")
-    return FinishedRun(place, name, result)
+    run = FinishedRun(place, name, result)
+    # What needs the identity and does not get it says so.
+    if wrong := [file for file in defects(run) if file != "identity.json"]:
+        warnings.warn(f"run {name}: missing or damaged: {', '.join(wrong)}; {MEND}", stacklevel=2)
+    return run
 
 
 def command_of(place: Store, name: str) -> str:
-    """The command that makes a run, or goes on with it, from its frozen recipe."""
-    path = place.run(name) / "recipe.toml"
+    """The command that makes a run, or goes on with it, from its frozen recipe.
+
+    A store names no code that runs: the user's own workload is for the user to name.
+    """
+    path = place.shown / "runs" / name / "recipe.toml"
     try:
-        tables = tomllib.loads(place.recipe(name))
+        tables = documents.from_toml(place.recipe(name) or "")
         (strategy,) = tables["strategy"]
         code = is_code(tables["workload"]["name"])
     except (ValueError, KeyError, TypeError):
         return f"(nothing tells it: {path} is missing or damaged)"
-    command = shlex.join(["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.path)])
+    command = shlex.join(["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.shown)])
     return f"{command} ({LEAVE})" if code else command

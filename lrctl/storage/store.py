@@ -6,17 +6,22 @@ checkpoint are in place before its `jobs/<key>.json` is: that file is the fact.
 
 from __future__ import annotations
 
-import time
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrctl import documents
 from lrctl._version import __version__
+from lrctl.analysis.printable import printable
+from lrctl.contracts.canonical import finite
 from lrctl.contracts.result import JobRecord
-from lrctl.errors import StoreError, UsageError
+from lrctl.errors import CheckpointError, StoreError, UsageError
 from lrctl.registry.schedules import SCHEDULE_FORMAT
-from lrctl.storage import files
+from lrctl.storage import files, opening
 from lrctl.storage.documents import job_record, record_document
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.run_result import RunResult
@@ -24,16 +29,13 @@ from lrctl.storage.run_result import RunResult
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = "lrctl-store/2"
-
-FOLDERS = ("jobs", "stopped", "losses", "checkpoints", "handed_over", "runs")
-
-STALE = 3600.0
-"""Seconds after which a file that a killed process left aside is swept away."""
-
 
 class Store:
     """A folder of facts. Any number of processes may share one.
+
+    Attributes:
+        path: where it is, wherever the process goes.
+        shown: where it is as the user gave it, for messages.
 
     Raises:
         StoreError: the folder cannot be made or written.
@@ -41,43 +43,17 @@ class Store:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        marker = self.path / "store.json"
-        self._check_ours(marker)
+        self.shown, self.path = Path(path), Path(path).absolute()
         try:
-            for folder in FOLDERS:
-                (self.path / folder).mkdir(parents=True, exist_ok=True)
+            opening.make(self.path, self.shown)
+            opening.sweep([self.path, *self._folders()])
         except OSError as error:
-            raise StoreError(f"--store {self.path}: {error.strerror}; choose a folder that can be written") from error
-        if not marker.exists():
-            files.write_json(marker, {"format": FORMAT})
-        if (found := (files.read_json(marker) or {}).get("format")) != FORMAT:
-            raise UsageError(
-                f"{marker}: the store's format is {found!r}, this lrctl reads {FORMAT!r}; "
-                "choose another --store, or give the command to the lrctl that wrote this one"
-            )
-        self._sweep()
+            reason = f"{error.strerror} ({error.filename})" if error.filename else error
+            raise StoreError(f"--store {path}: {reason}; choose a folder that can be read and written") from error
 
-    def _check_ours(self, marker: Path) -> None:
-        """Refuse a folder with other things in it: files are deleted in a store."""
-        if not self.path.is_dir() or marker.exists():
-            return
-        others = [p.name for p in self.path.iterdir() if p.name not in FOLDERS and not p.name.startswith(files.ASIDE)]
-        if others and not marker.exists():  # another process may have made it a store meanwhile
-            raise UsageError(
-                f"--store {self.path}: the folder is not a store and holds other things ({sorted(others)[0]}, ...); "
-                "choose an empty or new folder"
-            )
-
-    def _sweep(self) -> None:
-        """Delete what killed processes left aside, unless it may still be in use."""
-        for pattern in ("", "jobs/", "stopped/", "losses/", "checkpoints/", "runs/*/", "runs/*/report/"):
-            for left in self.path.glob(f"{pattern}{files.ASIDE}*"):
-                try:
-                    if left.is_file() and time.time() - left.stat().st_mtime > STALE:
-                        left.unlink()
-                except FileNotFoundError:
-                    pass  # another process swept it first
+    def _folders(self) -> list[Path]:
+        runs = [self.path / "runs" / name for name in self.runs()]
+        return [*(self.path / name for name in opening.FOLDERS), *runs, *(run / "report" for run in runs)]
 
     # Jobs
 
@@ -93,7 +69,10 @@ class Store:
 
     def _fact(self, folder: str, key: str) -> JobRecord | None:
         document = files.read_signed(self.path / folder / f"{key}.json")
-        return job_record(document) if document and document.get("key") == key else None
+        try:
+            return job_record(document) if document and document.get("key") == key else None
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def put_record(self, record: JobRecord) -> None:
         """Record a job, the last write of it. What a stopped job gave is kept apart."""
@@ -102,12 +81,9 @@ class Store:
         if folder == "jobs":
             files.remove(self.path / "stopped" / f"{record.key}.json")
 
-    def forget(self, key: str) -> None:
-        """Delete all that is known of a job, but for a checkpoint that a finished run handed over."""
-        facts = [self.path / folder / f"{key}.json" for folder in ("jobs", "stopped")]
-        for path in (*facts, self._losses(key)):
-            files.remove(path)
-        self.drop_checkpoints({key})
+    def forget_stopped(self, key: str) -> None:
+        """Delete what is known of a job that was stopped."""
+        files.delete(self.path / "stopped" / f"{key}.json")
 
     def lineage(self, key: str | None) -> list[str]:
         """The jobs that lead to this one, oldest first, itself last."""
@@ -116,9 +92,13 @@ class Store:
             keys.append(key)
             record = self.record(key)
             if record is None:
-                raise StoreError(f"{self.path}: job {key[:12]} is missing or damaged; run the search again")
+                raise self.lost(key)
             key = record.parent
         return keys[::-1]
+
+    def lost(self, key: str) -> StoreError:
+        """The error for a job that something needs, and that is not there as it was written."""
+        return StoreError(f"{self.shown}: job {key[:12]} is missing or damaged; run the search again")
 
     # Losses
 
@@ -139,7 +119,11 @@ class Store:
         """The loss and LR of each step of one job: a structured array with fields `loss` and `lr`."""
         import numpy as np
 
-        table: np.ndarray[Any, Any] = np.load(self._losses(key), allow_pickle=False)
+        try:
+            with documents.open_regular(self._losses(key), follow=False) as file:
+                table: np.ndarray[Any, Any] = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise self.lost(key) from error
         return table
 
     def history(self, key: str) -> np.ndarray[Any, Any]:
@@ -155,14 +139,36 @@ class Store:
         return self.path / "checkpoints" / f"{key}.safetensors"
 
     def has_checkpoint(self, key: str) -> bool:
-        """Whether the checkpoint of a job is there, and as long as it says; its digest is checked when it is read."""
-        from safetensors import SafetensorError, safe_open
-
+        """Whether the checkpoint that a job wrote is there, as long as it says; its content is checked when read."""
         try:
-            with safe_open(self.checkpoint(key), framework="np"):
-                return True
-        except (OSError, SafetensorError):
+            with documents.open_regular(self.checkpoint(key), follow=False) as file:
+                # Safetensors: the length of a JSON header, the header, the tensors.
+                size, length = os.fstat(file.fileno()).st_size, int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(min(length, size)))
+            written = header.pop("__metadata__")["digest"]
+            ends = [tensor["data_offsets"][1] for tensor in header.values()]
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return False
+        record = self._fact("jobs", key)
+        return size == 8 + length + max(ends, default=0) and written == (record and record.digests.get("checkpoint"))
+
+    def load_checkpoint(self, key: str) -> dict[str, Any]:
+        """The state that a job left. A damaged checkpoint is deleted, so that it will be made again.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        from lrctl.storage import checkpoint  # which takes torch
+
+        record = self.record(key)
+        try:
+            if record is None:
+                raise CheckpointError(f"the job {key[:12]} that left this checkpoint is not known")
+            state: dict[str, Any] = checkpoint.load(self.checkpoint(key), record.digests.get("checkpoint"))
+        except CheckpointError:
+            files.remove(self.checkpoint(key))
+            raise
+        return state
 
     def drop_checkpoints(self, keys: set[str]) -> None:
         """Delete the checkpoints of these jobs, except those that a finished run handed over."""
@@ -177,13 +183,42 @@ class Store:
     # Runs
 
     def runs(self) -> list[str]:
-        return sorted(p.name for p in (self.path / "runs").iterdir() if p.is_dir() and not p.name.startswith("."))
+        """The names of the runs: of folders, and of no link to one."""
+        return sorted(each.name for each in self._in_runs() if each.is_dir(follow_symlinks=False))
+
+    def links(self) -> list[str]:
+        """The names of links that lie among the runs."""
+        return sorted(each.name for each in self._in_runs() if each.is_symlink())
+
+    def _in_runs(self) -> list[os.DirEntry[str]]:
+        with os.scandir(self.path / "runs") as entries:
+            return [each for each in entries if not each.name.startswith(".")]
 
     def run(self, name: str) -> Path:
+        """The folder of a run, which there may not be yet.
+
+        Raises:
+            UsageError: the name leads elsewhere.
+        """
+        folder = self._run(name)
+        if folder.is_symlink():
+            raise UsageError(
+                f"run {name}: it is a link, and no link is followed out of a store; "
+                f"`lrctl runs remove {name}` deletes the link, or choose another --name"
+            )
+        return folder
+
+    def _run(self, name: str) -> Path:
         # A run's folder can be deleted, so this must never be another folder.
-        if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(name.encode()) < 256:
+        if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(os.fsencode(name)) < 256:
             raise UsageError(f"--name {name!r}: must be the name of one folder, without a dot in front")
         return self.path / "runs" / name
+
+    def check_name(self, name: str) -> None:
+        """Refuse a name for a run that no folder can have, or that would be hard to read or to type."""
+        if printable(name) != name:
+            raise UsageError(f"--name {name!r}: must hold no control characters, line breaks or the like")
+        self.run(name)
 
     def run_result(self, name: str) -> RunResult | None:
         """The result of a run; None if the run is not finished, or its result is damaged."""
@@ -198,15 +233,19 @@ class Store:
         document = files.read_signed(self.run(name) / "identity.json")
         try:
             return RunIdentity.from_json(document) if document else None
-        except KeyError:
+        except (KeyError, TypeError, ValueError):
             return None
 
-    def recipe(self, name: str) -> str:
-        """The frozen recipe of a run; empty if there is none."""
-        try:
-            return (self.run(name) / "recipe.toml").read_text(encoding="utf-8")
-        except (FileNotFoundError, UnicodeDecodeError):
-            return ""
+    def recipe(self, name: str) -> str | None:
+        """The frozen recipe of a run; None if it is missing, or not the one that the run was begun with."""
+        text = files.read(self.run(name) / "recipe.toml")
+        known = files.read_signed(self.run(name) / "identity.json")
+        whole = text is not None and known is not None and sha256(text).hexdigest() == known.get("recipe")
+        return text.decode() if text is not None and whole else None
+
+    def environment(self, name: str) -> dict[str, Any] | None:
+        """What a run ran on; None if that is missing or damaged."""
+        return files.read_signed(self.run(name) / "environment.json")
 
     def document(self, result: RunResult) -> dict[str, Any]:
         """The result of a finished run as `--json` prints it: signed, and with where its files are."""
@@ -215,46 +254,86 @@ class Store:
     def files(self, result: RunResult) -> dict[str, str | None]:
         """Where a finished run's files are: None for a checkpoint or schedule that it does not have."""
         run, key = self.run(result.run), result.checkpoint
-        return {
-            "schedule": str(run / "schedule.json") if result.schedule else None,
-            "checkpoint": str(self.checkpoint(key)) if key else None,
-            "result": str(run / "result.json"),
+        found = {
+            "schedule": run / "schedule.json" if result.schedule else None,
+            "checkpoint": self.checkpoint(key) if key else None,
+            "result": run / "result.json",
         }
+        return {what: str(self.shown / path.relative_to(self.path)) if path else None for what, path in found.items()}
+
+    def report(self, name: str) -> Path:
+        """Where the report of a run is, unless it is to be elsewhere."""
+        self.run(name)
+        opening.check_no_link(self.path, f"runs/{name}/report", self.shown)
+        return self.shown / "runs" / name / "report"
 
     def begin(self, name: str, identity: RunIdentity, recipe: str, environment: dict[str, Any]) -> None:
         """Open a run with its identity, its recipe as TOML, and what it runs on."""
-        frozen = self.run(name) / "recipe.toml"
+        folder = self.run(name)
         if self.identity(name) not in (None, identity):
+            made = self.shown / "runs" / name / "recipe.toml"
             raise UsageError(
-                f"--name {name}: this run was made with other settings, data or code ({frozen}); "
+                f"--name {name}: this run was made with other settings, data or code ({made}); "
                 "choose another name, or --fresh"
             )
         try:
-            self.run(name).mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise files.cannot_write(self.run(name), error) from error
-        files.write_text(frozen, recipe)
-        files.write_json(self.run(name) / "environment.json", environment)
-        files.write_signed(self.run(name) / "identity.json", identity.to_json())
+            raise files.cannot_write(folder, error) from error
+        files.write_text(folder / "recipe.toml", recipe)
+        files.write_signed(folder / "environment.json", environment)
+        known = identity.to_json() | {"recipe": sha256(recipe.encode()).hexdigest()}
+        files.write_signed(folder / "identity.json", known)
 
     def finish(self, result: RunResult) -> None:
         """Close a run: its schedule if it has one, then its result: the fact that it is finished."""
         if result.schedule:
-            document = {"format": SCHEDULE_FORMAT, "steps": result.steps, "schedule": asdict(result.schedule)}
-            made_by = {"lrctl": __version__, "command": result.command, "run": result.run}
-            files.write_json(self.run(result.run) / "schedule.json", document | {"made_by": made_by})
-        for key in result.handed_over:
+            files.write_signed(self.run(result.run) / "schedule.json", schedule_document(result))
+        for mark in map(self.handed_over, result.handed_over):
             try:
-                self.handed_over(key).touch()
+                os.close(os.open(mark, os.O_CREAT | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
             except OSError as error:
-                raise files.cannot_write(self.handed_over(key), error) from error
+                raise files.cannot_write(mark, error) from error
         files.write_signed(self.run(result.run) / "result.json", result.to_json())
 
+    def has_schedule(self, name: str, result: RunResult) -> bool:
+        """Whether the schedule.json of a run is there, and is what the run found, if it found one."""
+        written = files.read_signed(self.run(name) / "schedule.json") or {}
+        expected = finite(schedule_document(result))
+        told = ("format", "steps", "schedule")
+        return result.schedule is None or [written.get(each) for each in told] == [expected[each] for each in told]
+
     def remove_run(self, name: str) -> None:
-        """Delete a run's folder, and the marks of what only it handed over; its jobs stay."""
-        folder, result = self.run(name), self.run_result(name)
-        files.remove(folder)
+        """Delete a run's folder, and the marks of what only it handed over; its jobs stay. Of a link only itself goes.
+
+        Raises:
+            StoreError: it cannot be deleted.
+        """
+        folder = self._run(name)
+        result = None if folder.is_symlink() else self.run_result(name)
+        files.delete(folder)
         if result:
-            others = [other for run in self.runs() if (other := self.run_result(run))]
-            for key in result.handed_over.difference(*(other.handed_over for other in others)):
-                files.remove(self.handed_over(key))
+            self._unmark(result)
+
+    def restart_run(self, name: str) -> None:
+        """Take away what a run came to, and what it was, but not its folder: another process may be finishing it."""
+        result = self.run_result(name)
+        for file in ("result.json", "schedule.json", "identity.json", "report"):
+            files.delete(self.run(name) / file)
+        if result:
+            self._unmark(result)
+
+    def _unmark(self, result: RunResult) -> None:
+        others = [other for run in self.runs() if (other := self.run_result(run))]
+        for key in result.handed_over.difference(*(other.handed_over for other in others)):
+            files.remove(self.handed_over(key))
+
+
+def schedule_document(result: RunResult) -> dict[str, Any]:
+    """The schedule.json of a run that found a schedule."""
+    document = {
+        "format": SCHEDULE_FORMAT,
+        "steps": result.steps,
+        "schedule": result.schedule and asdict(result.schedule),
+    }
+    return document | {"made_by": {"lrctl": __version__, "command": result.command, "run": result.run}}

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,7 +127,7 @@ def test_the_recipe_that_the_others_spoil_can_be_used(lrctl: Lrctl) -> None:
         ("smok", "--recipe smok: unknown recipe; did you mean 'smoke'?"),
         ("mine.toml", "--recipe mine.toml: there is no such file; give a TOML file or choose from: "),
         ("./smoke", "--recipe ./smoke: there is no such file"),
-        ("folder.toml", "--recipe folder.toml: there is no such file"),
+        ("folder.toml", "--recipe folder.toml: cannot be read: not a regular file"),
         ("latin.toml", "latin.toml: not TOML: 'utf-8' codec can't decode byte 0xff"),
     ],
     ids=["name", "file", "path", "folder", "not UTF-8"],
@@ -137,14 +140,14 @@ def test_a_recipe_that_is_not_there_is_one_sentence(name: str, message: str, lrc
 
 def test_a_recipe_that_may_not_be_read_is_one_sentence(lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("r.toml").write_text(RECIPE)
-    read = Path.read_text
+    opened = os.open
 
-    def locked(path: Path, **options: str) -> str:
-        if path.name == "r.toml":
+    def locked(path: Path, *flags: int) -> int:
+        if Path(path).name == "r.toml":
             raise PermissionError(13, "Permission denied")
-        return read(path, **options)
+        return opened(path, *flags)
 
-    monkeypatch.setattr(Path, "read_text", locked)
+    monkeypatch.setattr(os, "open", locked)
     refused(lrctl("semilocal", "--recipe", "r.toml"), "--recipe r.toml: cannot be read: Permission denied")
 
 
@@ -351,3 +354,59 @@ def test_a_fault_is_told_apart_from_bad_input(lrctl: Lrctl, monkeypatch: pytest.
 
     monkeypatch.setattr("lrctl.engine.run.search", search)
     refused(lrctl(*SMOKE), "KeyError: 'width'", "a fault in lrctl", "--debug shows where", code=1)
+
+
+def a_pipe() -> str:
+    os.mkfifo("pipe.json")
+    return "pipe.json"
+
+
+def a_schedule(**changes: Any) -> str:
+    schedule = {"family": "cosine", "params": {"steps": 10, "peak_lr": 0.1}}
+    document = {"format": "lrctl-schedule/1", "steps": 10, "schedule": schedule} | changes
+    Path("s.json").write_text(json.dumps(document))
+    return "s.json"
+
+
+def a_text(text: str) -> str:
+    Path("s.json").write_text(text)
+    return "s.json"
+
+
+NO_SCHEDULES: dict[str, tuple[Callable[[], str], str]] = {
+    "a device": (lambda: "/dev/zero", "/dev/zero: cannot be read as a schedule.json: not a regular file"),
+    "a pipe": (a_pipe, "pipe.json: cannot be read as a schedule.json: not a regular file"),
+    "too long a run": (
+        lambda: a_schedule(steps=10**12),
+        "s.json: steps: must be a whole number from 1 to 10,000,000, got 1000000000000",
+    ),
+    "too large a number": (lambda: a_schedule(steps=10**400), "s.json: must be a schedule.json, but it is not JSON"),
+    "deep": (lambda: a_text("[" * 100_000), "s.json: must be a schedule.json, but it is not JSON: nested more than 64"),
+    "long": (lambda: a_schedule(schedule="x" * 100_000), "schedule: must hold a family and its params, got 'xxxxx"),
+}
+
+
+@pytest.mark.parametrize(("make", "said"), NO_SCHEDULES.values(), ids=NO_SCHEDULES)
+@pytest.mark.parametrize(
+    "command", ["export {} --to csv", "fit-closed-form {} --dry-run", "fit-closed-form {} --quiet"]
+)
+def test_what_is_no_sane_schedule_is_one_short_sentence_at_once(
+    command: str, make: Callable[[], str], said: str, lrctl: Lrctl
+) -> None:
+    done = lrctl(*command.format(make()).split())
+    refused(done, said)
+    assert len(done.error) < 400
+
+
+@pytest.mark.parametrize("source", ["/dev/zero", "pipe.json"])
+def test_what_is_no_file_is_not_waited_for(source: str, lrctl: Lrctl) -> None:
+    a_pipe()
+    refused(lrctl("greedy", "--from-csv", source, "--quiet"), f"{source}: cannot be read: not a regular file")
+    refused(lrctl("semilocal", "--recipe", f"./{source}".replace(".//", "/")), "cannot be read: not a regular file")
+
+
+@pytest.mark.parametrize("steps", [10**7 + 1, 10**12, 2**63])
+def test_a_run_of_more_steps_than_any_has_is_refused(steps: int, lrctl: Lrctl) -> None:
+    for more in ([], ["--dry-run"]):
+        done = lrctl("semilocal", "--recipe", "smoke", "--steps", steps, *more)
+        refused(done, f"training.steps: must be at most 10,000,000, got {steps:,}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import lrctl as api
 from command_line import Lrctl
 from lrctl.errors import UsageError
+from lrctl.storage.files import read_signed, write_signed
 
 EVIL = """
 import pathlib
@@ -36,8 +38,12 @@ def poisoned(lrctl: Lrctl) -> Iterator[Path]:
 
 
 def name(run: Path, workload: str) -> None:
+    """Change the workload of a run's recipe, and sign what was changed: who sends a store can do that too."""
     recipe = (run / "recipe.toml").read_text().replace("linear-regression", workload)
-    (run / "recipe.toml").write_text(recipe.replace("[workload]\n", "[workload]\n# changed\n"))
+    (run / "recipe.toml").write_text(recipe)
+    known = read_signed(run / "identity.json")
+    assert known is not None
+    write_signed(run / "identity.json", known | {"recipe": sha256(recipe.encode()).hexdigest()})
 
 
 @pytest.mark.parametrize("more", [[], ["--allow-code"], ["--dry-run"], ["--allow-code", "--dry-run"], ["--fresh"]])

@@ -27,7 +27,7 @@ SPEC = TrainSpec(
     optimizer=optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1),
 )
 JOB = SegmentJob(10, 20, PiecewiseLinear(((10, 1e-3), (20, 2e-3))), parent="ab" * 32)
-GOLDEN = "bf4b17364cbfaf6fd14f280fa5f80a9738e3cd4671a6909ddd858f7093ee6bf6"
+GOLDEN = "cf74d49e524334781103aaa046734da8931069f95068c063c1c836aa60f584d5"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def unkeyed(kind: Any) -> set[str]:
 def test_what_is_marked_as_no_part_of_the_key_is_none() -> None:
     assert unkeyed(TrainSpec) == {"families", "run"}  # a job's own family enters
     assert JOB.key(replace(SPEC, run="another")) == JOB.key(SPEC)
-    others: dict[str, Any] = {"checkpoint": False, "stages": (15,), "stop_above": 1.0}
+    others: dict[str, Any] = {"checkpoint": False, "stages": (15,), "stop_above": 1.0, "anew": True}
     assert unkeyed(SegmentJob) - {"seed", "optimizer"} == others.keys(), "these two enter by the spec"
     assert {replace(JOB, **{name: value}).key(SPEC) for name, value in others.items()} == {JOB.key(SPEC)}
 

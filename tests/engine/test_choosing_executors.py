@@ -82,8 +82,9 @@ def test_how_many_jobs_share_a_gpu_is_part_of_no_key(tmp_path: Path) -> None:
 
 def test_an_executor_that_says_nothing_of_workers_is_taken_to_use_every_slot(installed: Callable[..., None]) -> None:
     installed(
-        cluster="from lrctl import hookimpl\n@hookimpl\ndef register_executors(register):\n"
-        "    register(print, name='cluster', help='somewhere else')"
+        cluster="from dataclasses import make_dataclass\nfrom lrctl import hookimpl\n@hookimpl\n"
+        "def register_executors(register):\n"
+        "    register(print, name='cluster', params=make_dataclass('Params', []), help='somewhere else')"
     )
     assert workers_of(Choice("cluster", {}), "cpu") == 3
 

@@ -11,7 +11,8 @@ import pytest
 
 from command_line import Lrctl
 from lrctl.recipe.plugin_code import code_of
-from lrctl.registry.registry import KINDS, registry
+from lrctl.registry.parts import KINDS
+from lrctl.registry.registry import registry
 
 SOURCES = {
     "__init__": "",

@@ -32,7 +32,7 @@ from lrctl.registry.registry import registry
 from lrctl.registry.schedules import build_schedule
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
-from searches import facts, found, search, session_of, settled, small, smoke
+from searches import facts, forget, found, search, session_of, settled, small, smoke
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +286,7 @@ def unfinish(store: Store, document: dict[str, Any]) -> None:
     (store.run(document["run"]) / "result.json").unlink()
     for path in (store.path / "checkpoints").iterdir():
         path.unlink()
-    store.forget(document["checkpoint"])
+    forget(store, document["checkpoint"])
 
 
 def test_lost_checkpoints_are_made_again_through_generations(place: Path, reference: dict[str, Any]) -> None:
@@ -509,7 +509,7 @@ def test_an_observer_that_fails_is_a_warning(place: Path, watch: Callable[..., N
         raise ValueError("no")
 
     watch(after_job=fail)
-    with pytest.warns(UserWarning, match="an observer of job_finished failed: ValueError: no"):
+    with pytest.warns(UserWarning, match="its observer job_finished failed: ValueError: no"):
         search(place)
 
 
@@ -604,3 +604,11 @@ def test_the_final_train_loss_of_known_series(losses: list[float], expected: flo
 def test_a_device_that_torch_lacks_is_refused() -> None:
     with pytest.raises(UsageError, match=r"--device warp: cannot be used here: .*; choose cpu, or leave it out"):
         resolve_device("warp")
+
+
+def test_a_search_does_not_keep_the_lr_of_each_step_of_its_jobs(place: Path) -> None:
+    """Over many long jobs these would be most of what a search holds in memory."""
+    with session_of(place, small()) as session:
+        jobs = [SegmentJob(0, 8, PiecewiseLinear(((0, 0.0), (8, lr)))) for lr in (0.1, 0.2)]
+        session.run_batch(Batch("", jobs))
+        assert [vars(job).keys() & {"lrs"} for job in session.runner.seen.values()] == [set(), set()]

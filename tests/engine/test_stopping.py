@@ -30,7 +30,7 @@ from lrctl.registry.registry import registry
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import Store
 from lrctl.testing import SPEC, Constant
-from searches import facts, search, session_of, settled, smoke
+from searches import facts, forget, search, session_of, settled, smoke
 
 RECIPES: dict[str, dict[str, Any]] = {
     "nats": {"strategy__semilocal__eps": 0.05},
@@ -210,7 +210,7 @@ def test_of_a_stopped_job_only_that_is_stored(session: Session) -> None:
 
 def test_a_job_that_finishes_above_its_limit_leaves_no_checkpoint(session: Session) -> None:
     whole, better = Session.run_batch(session, Batch("", ramps(0.09, 0.1)))
-    session.runner.store.forget(whole.key)
+    forget(session.runner.store, whole.key)
     session.runner.store.drop_checkpoints({whole.key, better.key})
     del session.runner.records[whole.key]
     first, _ = session.run_batch(Batch("", ramps(0.09, 0.1), tolerance=Tolerance(0.0)))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch
-from lrctl.engine.divergence import spread
+from lrctl.engine.divergence import deviation, spread
 from searches import search, session_of, smoke
 
 SCALED = """
@@ -66,7 +68,20 @@ def test_a_blow_up_is_divergence_in_any_unit_and_noise_is_not(unit: float, tmp_p
     assert statuses == ["ok", "ok", "ok", "diverged"]
 
 
-def test_the_spread_is_the_median_over_runs_of_the_deviation_of_finite_losses() -> None:
-    runs = [np.array([1.0, 3.0]), np.array([1.0, np.nan, 1.0, np.inf]), np.array([0.0, 8.0]), np.array([np.nan])]
-    assert spread(runs) == 1.0
+def record(*losses: float) -> JobRecord:
+    """The record of a job with these losses; those that are not finite do not count."""
+    good = [loss for loss in losses if math.isfinite(loss)]
+    mean, deviation = (statistics.fmean(good), statistics.pstdev(good)) if good else (math.inf, 0.0)
+    return JobRecord("", "ok", mean, len(losses) - len(good), steps=len(losses), deviation=deviation)
+
+
+def test_the_deviation_of_a_run_is_that_of_the_losses_of_all_its_jobs() -> None:
+    losses = [6.0, 5.0, 4.5, 4.0, 4.25, 4.0, 3.5]
+    run = [record(*losses[:2]), record(*losses[2:3]), record(math.nan, *losses[3:], math.inf), record(math.nan)]
+    assert deviation(run) == pytest.approx(statistics.pstdev(losses))
+    assert deviation([record(math.nan)]) == deviation([]) == 0.0
+
+
+def test_the_spread_is_the_median_over_runs() -> None:
+    assert spread([[record(1.0, 3.0)], [record(1.0, 1.0)], [record(0.0, 8.0)]]) == 1.0
     assert spread([]) == 0.0

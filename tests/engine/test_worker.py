@@ -19,6 +19,7 @@ from lrctl.errors import CheckpointError, ReproducibilityError
 from lrctl.storage import checkpoint
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
+from searches import forget
 
 ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW, run="mine")
@@ -90,7 +91,7 @@ def test_a_damaged_parent_is_never_used_and_deleted(store: Store, spoil: Callabl
 
 
 def test_a_parent_that_is_not_known_is_not_used(store: Store) -> None:
-    store.forget(FIRST.key(SPEC))
+    forget(store, FIRST.key(SPEC))
     with pytest.raises(CheckpointError, match="is not known"):
         work(store, SPEC, SECOND)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import csv
+import errno
 import io
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,12 @@ from cases import case
 from command_line import Lrctl
 from export.test_formula import EXAMPLES, imported, lrs_of, of_every_family, steps_of
 from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.errors import UsageError
 from lrctl.export.export import TARGETS, export
 from lrctl.registry.registry import registry
-from lrctl.storage.files import write_signed
 from lrctl.storage.runs import finished
+from lrctl.storage.store import Store
 
 HILL = PiecewiseLinear(((0, 0.0), (4, 0.3), (9, 0.0), (12, 0.1)))
 
@@ -369,6 +372,37 @@ def test_a_file_is_replaced_only_if_asked(lrctl: Lrctl, run: str, tmp_path: Path
     assert lrctl("export", run, "--to", "csv", "--out", "train.py").code == 0  # it holds just that
 
 
+@pytest.mark.parametrize("force", [[], ["--force"]], ids=["new", "replaced"])
+def test_a_full_disk_leaves_the_file_as_it_was(
+    force: list[str], run: str, lrctl: Lrctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if force:
+        (tmp_path / "out.csv").write_text("mine")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    command = ("export", run, "--to", "csv", "--out", "out.csv", *force)
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+        done = lrctl(*command)
+        assert (done.code, done.out) == (1, "")
+        assert done.error.endswith("out.csv: No space left on device; free some space or choose another --out")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+    assert lrctl(*command).code == 0
+
+
+def test_a_link_to_a_file_is_written_through_and_what_is_no_file_is_refused(
+    run: str, lrctl: Lrctl, tmp_path: Path
+) -> None:
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    assert lrctl("export", run, "--to", "csv", "--out", "link.csv").code == 0
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").is_file()
+    os.mkfifo(tmp_path / "pipe")
+    for place in ("pipe", "/dev/null"):
+        done = lrctl("export", run, "--to", "csv", "--out", place, "--force")
+        assert (done.code, done.out) == (2, "")
+        assert f"--out {place}: not a regular file" in done.error
+
+
 def test_a_file_name_cannot_smuggle_code_into_the_header(lrctl: Lrctl, run: str, tmp_path: Path) -> None:
     name = "a\nraise SystemExit('smuggled')\r#\u2028.json"
     (tmp_path / name).write_text((tmp_path / ".lrctl/runs" / run / "schedule.json").read_text())
@@ -383,7 +417,7 @@ DOCUMENT = {"format": "lrctl-schedule/1", "steps": 10, "schedule": SCHEDULE}
 BAD_FILES: dict[str, tuple[Any, str]] = {
     "not JSON": ("{", "s.json: must be a schedule.json, but it is not JSON"),
     "not a schedule": ({"a": 1}, "s.json: must be a schedule.json of format 'lrctl-schedule/1', found format None"),
-    "no steps": (DOCUMENT | {"steps": 0}, "s.json: steps: must be a whole number of at least 1, got 0"),
+    "no steps": (DOCUMENT | {"steps": 0}, "s.json: steps: must be a whole number from 1 to 10,000,000, got 0"),
     "unknown family": (
         DOCUMENT | {"schedule": SCHEDULE | {"family": "piecewise-lineal"}},
         "s.json: schedule.family: unknown schedule 'piecewise-lineal'; did you mean 'piecewise-linear'?",
@@ -415,8 +449,8 @@ BAD_COMMANDS: dict[str, tuple[Callable[[str], str], str]] = {
     "no such file": (lambda _: "none.json --to csv", "none.json: cannot be read as a schedule.json"),
     "no store": (lambda run: f"{run} --to csv --store nowhere", "--store nowhere: there is no store"),
     "unfinished": (lambda _: "begun --to csv", "run begun: it is not finished"),
-    "no folder": (lambda run: f"{run} --to csv --out no/x.csv", "--out no/x.csv: No such file or directory; choose"),
-    "a folder": (lambda run: f"{run} --to csv --out .lrctl", "--out .lrctl: Is a directory; choose"),
+    "no folder": (lambda run: f"{run} --to csv --out no/x.csv", "--out no/x.csv: there is no folder no; make it"),
+    "a folder": (lambda run: f"{run} --to csv --out .lrctl", "--out .lrctl: not a regular file; choose"),
 }
 
 
@@ -453,7 +487,7 @@ def test_an_lr_that_is_none_is_refused(lr: Any, message: str) -> None:
 
 
 PLUGIN = """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lrctl import hookimpl
 
@@ -493,8 +527,11 @@ def test_an_adaptive_schedule_is_exported_by_the_run_that_used_it(
 ) -> None:
     installed(families=PLUGIN)
     document = searches.search(tmp_path / ".lrctl")
-    adaptive = {"family": "shrinking", "params": {"lr": 0.5}}
-    write_signed(Path(document["files"]["result"]), document | {"schedule": adaptive})
+    adaptive: dict[str, Any] = {"family": "shrinking", "params": {"lr": 0.5}}
+    place = Store(tmp_path / ".lrctl")
+    found = place.run_result(document["run"])
+    assert found is not None
+    place.finish(replace(found, schedule=ScheduleRecord(**adaptive)))
     done = lrctl("export", document["run"], "--to", "json")
     assert done.document["lr"] == finished(tmp_path / ".lrctl", document["run"]).history()["lr"].tolist()
     (tmp_path / "s.json").write_text(json.dumps(DOCUMENT | {"schedule": adaptive}))

@@ -203,4 +203,4 @@ def test_losses_that_are_gone_are_said_in_one_sentence(lrctl: Lrctl, store: Path
     name = made_by_hand(store, "local-0", "gone", checkpoint="e" * 64)
     done = lrctl("report", name, "--store", store, "--out", tmp_path)
     assert done.code == 1
-    assert "job eeeeeeeeeeee is missing or damaged; run the search again" in done.error
+    assert "job eeeeeeeeeeee is missing or damaged; run the search again" in done.err.splitlines()[-1]

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from threading import Thread
 
 import pytest
@@ -241,7 +242,7 @@ def test_without_optimizers_of_their_own_the_column_is_left_out() -> None:
 )
 def test_a_long_table_shows_the_rows_at_work_and_the_totals_on_a_small_terminal(finished: int, shown: str) -> None:
     observer = progress.Progress(Console(stderr=True, height=20))
-    jobs = whole_runs(60)
+    jobs = [replace(job, seed=i) for i, job in enumerate(whole_runs(60))]
     observer.batch_started(Batch("seed 3", jobs, judge=False), RunSpec(10))
     for i, job in enumerate(jobs[:finished]):
         observer.job_finished(job, JobResult(f"key {i}", "ok", 2.0, steps=10), reused=False)

@@ -65,8 +65,10 @@ def test_what_is_not_finite_is_null_and_what_is_empty_is_left_out() -> None:
     assert not empty.keys() & {"tables", "charts", "data", "results", "chosen_by", "next"}
 
 
-def test_a_summary_takes_no_fields_place() -> None:
-    assert replace(RESULT, summary={"run": "another"}).to_json()["run"] == "mine"
+@pytest.mark.parametrize("name", ["run", "test_loss", "tables", "format", "digest", "files"])
+def test_a_summary_takes_no_fields_place(name: str) -> None:
+    with pytest.raises(ValueError, match=f"summary: '{name}' is a name of the result's own; choose another"):
+        replace(RESULT, summary={name: "another"})
 
 
 def test_an_entry_tells_its_own_seed_even_if_that_is_0() -> None:

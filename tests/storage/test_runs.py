@@ -7,8 +7,9 @@ import io
 import os
 import shlex
 import shutil
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
 from lrctl.engine import session
 from lrctl.engine.job_runner import JobRunner
-from lrctl.storage import gc, listing
+from lrctl.errors import StoreError
+from lrctl.storage import files, gc, listing
 from lrctl.storage.identity import RunIdentity
-from lrctl.storage.store import STALE, Store
+from lrctl.storage.opening import STALE
+from lrctl.storage.store import Store
 from searches import facts, small
 
 KEYS = {name: name * 64 for name in "abcdef"}
@@ -230,6 +233,47 @@ def test_gc_beside_a_running_search_does_not_change_its_result(
     assert searches.found(searches.search(place)) == expected
 
 
+@pytest.mark.parametrize("batches", range(1, 5))
+@pytest.mark.parametrize("what", ["the same search anew", "runs remove"])
+def test_a_search_does_not_mind_what_is_done_to_its_run_meanwhile(
+    what: str, batches: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = searches.search(tmp_path / "other", name="r")
+    run_batch, count = session.Session.run_batch, 0
+
+    def disturbed(self: session.Session, batch: Any) -> Any:
+        nonlocal count
+        results = run_batch(self, batch)
+        count += 1
+        if count == batches and what == "runs remove":
+            Store(place).remove_run("r")
+        elif count == batches:
+            again = searches.search(place, name="r", fresh=True)
+            assert searches.settled(again) == searches.settled(expected)
+        return results
+
+    monkeypatch.setattr(session.Session, "run_batch", disturbed)
+    found = searches.search(place, name="r")
+    monkeypatch.undo()
+    assert searches.found(found) == searches.found(expected)
+    assert [row["status"] for row in listing.runs(Store(place))] == ["finished"]
+    assert searches.found(searches.search(place, name="r")) == searches.found(expected)
+
+
+def test_a_fresh_search_takes_no_fact_away_before_it_has_another(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    searches.search(place, name="r")
+    known, facts_of = {}, Store.put_record
+
+    def watched(self: Store, record: JobRecord) -> None:
+        known[record.key] = self.record(record.key) is not None
+        facts_of(self, record)
+
+    monkeypatch.setattr(Store, "put_record", watched)
+    again = searches.search(place, name="r", fresh=True)
+    assert again["cost"]["steps_trained"] == 24 * 11 / 3
+    assert list(known.values()) == [True] * len(known)
+
+
 def make_old(place: Path) -> None:
     """Date everything back by a day."""
     for path in place.rglob("*"):
@@ -364,21 +408,125 @@ def test_an_unfinished_run_is_shown_as_what_it_is(lrctl: Lrctl, place: Path, mon
     assert "[strategy.semilocal]" in document["recipe"]
 
 
-def test_what_cannot_be_deleted_is_told(lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(path: Path, *_: object, **__: object) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+def refusing(*_: object, **__: object) -> None:
+    """As a file system that can only be read answers."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
+
+def test_a_run_that_cannot_be_deleted_is_told(lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     searches.search(place, name="one")
-    with monkeypatch.context() as read_only:
-        read_only.setattr(shutil, "rmtree", refused)
-        done = lrctl("runs", "remove", "one", "--yes")
-        assert (done.code, done.out) == (1, "")
-        assert done.error == f"error: cannot delete {Path('.lrctl/runs/one')}: Read-only file system"
-    lrctl("runs", "remove", "one", "--yes")
-    monkeypatch.setattr(Path, "unlink", refused)
-    done = lrctl("gc")
+    monkeypatch.setattr(shutil, "rmtree", refusing)
+    done = lrctl("runs", "remove", "one", "--yes")
     assert (done.code, done.out) == (1, "")
-    assert done.error.startswith("error: cannot delete .lrctl/")
+    assert done.error == f"error: cannot delete {place / 'runs' / 'one'}: Read-only file system"
+
+
+def test_gc_goes_on_where_a_file_cannot_be_deleted(lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_removed(Store(place))
+    unlink = Path.unlink
+
+    def sticky(path: Path, *arguments: Any, **options: Any) -> None:
+        refusing() if path.stem == KEYS["a"] else unlink(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "unlink", sticky)
+    done = lrctl("gc", "--json")
+    assert (done.code, done.document["files"], len(done.document["stuck"])) == (1, 3, 3)
+    assert done.error.startswith(f"error: 3 files are left; the first: cannot delete {place}")
+    assert done.error.endswith("Read-only file system")
+    assert left(Store(place)) == dict.fromkeys(("jobs", "losses", "checkpoints"), "a")
+
+
+def test_a_checkpoint_that_cannot_be_deleted_is_a_warning(
+    lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = searches.found(searches.search(place.parent / "elsewhere"))
+    unlink = Path.unlink
+
+    def sticky(path: Path, *arguments: Any, **options: Any) -> None:
+        refusing() if path.suffix == ".safetensors" else unlink(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "unlink", sticky)
+    with pytest.warns(
+        UserWarning, match="cannot delete .*safetensors: Read-only file system; it is of no use any more"
+    ):
+        assert searches.found(searches.search(place)) == expected
+    del lrctl
+
+
+def test_the_first_error_of_a_write_is_the_one_that_is_told(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(place)
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+    monkeypatch.setattr(Path, "unlink", refusing)
+    with pytest.raises(StoreError, match="No space left on device; free some space or choose another --store"):
+        files.write_json(store.path / "x.json", {})
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_folder_that_cannot_be_flushed_is_no_error_but_a_file_is(
+    number: int, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, opened = Store(place), os.fsync
+
+    def flush(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) == folders:
+            raise OSError(number, os.strerror(number))
+        opened(descriptor)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    folders = True
+    files.write_json(store.path / "x.json", {"a": 1})
+    assert files.read_json(store.path / "x.json") == {"a": 1}
+    folders = False
+    with pytest.raises(StoreError, match="cannot write"):
+        files.write_json(store.path / "y.json", {})
+
+
+@pytest.fixture
+def nobody(place: Path) -> Iterator[Callable[[int], None]]:
+    """Sets the rights of a store that is searched, and becomes one whom they bind."""
+    searches.search(place, name="one")
+    root = os.geteuid() == 0
+
+    def become(mode: int) -> None:
+        for path in (place, *place.rglob("*")):
+            if path.is_dir():
+                path.chmod(mode)
+        if root:
+            for folder in place.parents[:-2]:
+                folder.chmod(0o755)
+            os.seteuid(65534)
+
+    yield become
+    if root:
+        os.seteuid(0)
+    place.chmod(0o755)
+    for path in place.rglob("*"):
+        path.chmod(0o755)
+
+
+COMMANDS = ("runs", "runs show one", "runs remove one --yes", "gc", "gc --dry-run", "compare one")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "export one --to csv", "fit-closed-form one --quiet"])
+def test_a_store_that_may_not_be_read_is_one_sentence(
+    command: str, lrctl: Lrctl, nobody: Callable[[int], None]
+) -> None:
+    nobody(0o000)
+    done = lrctl(*command.split())
+    assert (done.code != 0, done.out) == (True, "")
+    assert "a fault in lrctl" not in done.err
+    assert "--store" in done.err
+
+
+def test_of_a_store_that_can_only_be_read_nothing_is_said_to_be_deleted(
+    lrctl: Lrctl, place: Path, nobody: Callable[[int], None]
+) -> None:
+    nobody(0o555)
+    assert lrctl("runs").code == lrctl("compare", "one").code == lrctl("export", "one", "--to", "csv").code == 0
+    done = lrctl("runs", "remove", "one", "--yes")
+    assert (done.code, done.out) == (1, "")
+    assert "deleted" not in done.err
+    assert f"cannot delete {place / 'runs' / 'one'}: Permission denied" in done.error
 
 
 def test_a_removed_run_is_gone_and_gc_frees_its_jobs(lrctl: Lrctl, place: Path) -> None:

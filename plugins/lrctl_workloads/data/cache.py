@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
+from lrctl.documents import open_regular, text
 from lrctl.errors import UsageError
 
 LARGE = 2**26
 """A file of more bytes than this is read for its digest once in a process, unless it changes."""
+ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
+"""The names of files that are being written."""
+STALE = 3600.0
+"""Seconds after which such a file is one that a killed process left."""
 
 
 def folder() -> Path:
@@ -52,12 +59,21 @@ def writable() -> Iterator[None]:
     """Make the cache folder for the block, which writes in it."""
     try:
         folder().mkdir(parents=True, exist_ok=True)
+        sweep()
         yield
     except OSError as error:
         raise UsageError(
             f"cache folder {folder()}: cannot be written ({error.strerror or error}); "
             "set LRCTL_CACHE to a folder that can"
         ) from error
+
+
+def sweep() -> None:
+    """Delete what killed processes left aside, unless it may still be in use."""
+    for left in folder().iterdir():
+        with suppress(OSError):  # another process swept it first, or it is not ours
+            if ASIDE.fullmatch(left.name) and time.time() - left.lstat().st_mtime > STALE:
+                left.unlink()
 
 
 def digest_file(path: Path) -> Path:
@@ -76,8 +92,8 @@ def intact(path: Path) -> str | None:
 def recorded(path: Path) -> str | None:
     """The digest that was recorded when the file was made; None if there is none."""
     try:
-        return digest_file(path).read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
+        return text(digest_file(path))
+    except (OSError, ValueError):
         return None
 
 
@@ -90,7 +106,7 @@ def sha256(path: Path) -> str:
 
 @lru_cache(maxsize=1024)
 def remembered(path: Path, _inode: int, _size: int, _changed: int) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

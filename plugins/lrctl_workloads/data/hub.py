@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from lrctl.documents import text as text_of
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.cache import folder, put, writable
 
@@ -41,7 +42,7 @@ class Repository:
     def recorded(self) -> dict[str, Any]:
         """What is known without asking the hub; empty unless the commit is. A revision that is one needs no record."""
         try:
-            facts = dict(json.loads(self.record.read_text(encoding="utf-8")))
+            facts = dict(json.loads(text_of(self.record)))
         except (OSError, ValueError, TypeError):  # No record, or a damaged one.
             facts = {}
         if COMMIT.fullmatch(self.revision):

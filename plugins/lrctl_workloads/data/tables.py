@@ -54,4 +54,6 @@ def readable(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f"workload.path: '{file}' cannot be read ({error.strerror}); check its permissions") from error
+        raise UsageError(
+            f"workload.path: '{file}' cannot be read ({error.strerror}); check the file and its permissions"
+        ) from error

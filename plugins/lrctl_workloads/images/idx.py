@@ -7,6 +7,7 @@ import hashlib
 import zlib
 from pathlib import Path
 
+from lrctl.documents import open_regular
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.network import Array
 
@@ -70,7 +71,8 @@ def ready(path: str) -> bool:
 
 def unpacked(file: Path) -> bytes:
     try:
-        content = file.read_bytes()
+        with open_regular(file) as opened:
+            content = opened.read()
         return gzip.decompress(content) if file.suffix == ".gz" else content
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"workload.path: '{file}' cannot be read ({error}); get it anew") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
+from lrctl.documents import open_regular
 from lrctl.errors import MissingError, UsageError
 from lrctl_workloads.data.hub import HubDataset
 from lrctl_workloads.data.packages import packaged
@@ -75,7 +77,8 @@ class Corpus:
         return [*map(describe, self.files), f"{self.files[0].suffix} {self.text_column}"]
 
     def described(self, file: Path) -> str:
-        about = file.stat()
+        with readable(file), open_regular(file) as opened:
+            about = os.fstat(opened.fileno())
         return f"{file.relative_to(Path(self.path).expanduser()).as_posix()} {about.st_size} {about.st_mtime_ns}"
 
     @cached_property
@@ -175,8 +178,8 @@ def packaged_digest(files: list[Path]) -> str:
 
 
 def read(file: Path) -> bytes:
-    with readable(file):
-        return file.read_bytes()
+    with readable(file), open_regular(file) as opened:
+        return opened.read()
 
 
 def decoded(file: Path) -> str:

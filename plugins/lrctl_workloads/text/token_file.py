@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from lrctl.documents import text as text_of
 from lrctl.errors import UsageError
 from lrctl.registry.observers import notify
 from lrctl_workloads.data.cache import digest_file, flush, folder, intact, locked, put, sha256, writable
@@ -67,7 +68,7 @@ class State:
     def read(cls, path: Path) -> State:
         """The state in a file; that of nothing if there is none, or it is of another format."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            document = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(text_of(path))
             if document["format"] == FORMAT:
                 return cls(path, [Piece(*piece) for piece in document["pieces"]], document["complete"])
         return cls(path)
