@@ -64,7 +64,7 @@ class Task:
     def answer(self, done: Done) -> Any:
         """What it told, if that is a document, and what lies in the output folder."""
         out = {path.name: path.read_bytes() for path in OUT.iterdir() if path.suffix != ".png"}
-        told = json.loads(done.out) if done.out.startswith("{") else done.out
+        told = json.loads(done.out) if done.out.startswith("{") else {}
         return (found(told) if "schedule" in told else None), out
 
 
@@ -94,7 +94,7 @@ def wrong_in(task: Task, fault: Fault, expected: Any) -> str:
     done = task.do(fault)
     sentence = done.code == 1 and done.err.startswith("error: ") and done.err.count("\n") == 1
     warned = done.code == 0 and all(line.startswith("warning: ") for line in done.err.splitlines())
-    if "fault in lrctl" in done.err or not (sentence or warned or task.arguments[0] in SAYING and done.code == 0):
+    if "fault in lrctl" in done.err or not (sentence or warned or (task.arguments[0] in SAYING and done.code == 0)):
         return f"exit code {done.code}: {done.err}"
     if done.code == 0 and task.answer(done) != expected:
         return f"another answer, without an error: {done.err}"

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import safetensors.torch
 from safetensors import SafetensorError
 
-from lrctl.storage import checkpoint
+import lrctl.storage.checkpoint
 
 Before = Callable[[str, Path], None]
 """Called with `write`, `open`, `fsync`, `rename`, `unlink`, `rmdir` or `mkdir` and a path; may raise an OSError."""
@@ -97,11 +98,11 @@ def watched(folder: Path, before: Before) -> Iterator[None]:
             raise SafetensorError(f"Error while serializing: I/O error: {error} (os error {error.errno})") from error
         saved(tensors, path, *others, **options)
 
-    opened, opened_low, saved = io.open, os.open, checkpoint.save_file
+    opened, opened_low, saved = io.open, os.open, safetensors.torch.save_file
     with (
         patch.multiple(os, open=descriptor, **{name: changing(name) for name in OPERATIONS}),
         patch.object(builtins, "open", opening),
         patch.object(io, "open", opening),
-        patch.object(checkpoint, "save_file", saving),
+        patch.object(lrctl.storage.checkpoint, "save_file", saving),
     ):
         yield

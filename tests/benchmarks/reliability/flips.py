@@ -24,9 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from benchmarks.reliability.commands import GIVEN, lrctl, search
 from command_line import Done
-from safetensors import SafetensorError, safe_open
 
 SMALL, LARGE, CUTS, REPORTS = 700, 2_000, 50, 50
 STORE = Path("store")
@@ -116,7 +117,7 @@ def judged(sound: Sound, name: str) -> tuple[str, str]:
 
 
 def content(path: Path) -> Any:
-    """What a file holds; of a checkpoint not in which order, which safetensors does not keep. None if it holds nothing."""
+    """What a file holds; of a checkpoint not in which order, which safetensors does not keep. None if it is no file."""
     try:
         if path.suffix == ".json":
             return json.loads(path.read_bytes())

@@ -2,8 +2,9 @@
 
     PYTHONPATH=tests python -m benchmarks.reliability.kills --count 500 --seed 0
 
-Each case takes a command and an executor in turn, kills the search at a random moment, one time in three its continuation
-too, and lets the same command go on to its end: document and cost must be those of the search that was never killed.
+Each case takes a command and an executor in turn, kills the search at a random moment, one time in three its
+continuation too, and lets the same command go on to its end: document and cost must be those of the search that was
+never killed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def be_the_command(arguments: list[str], folder: Path) -> None:
     """What the process of a search does."""
     import lrctl_executors.processes as processes
 
-    processes.get_context = lambda _: Forking()  # type: ignore[assignment, return-value]
+    setattr(processes, "get_context", lambda _: Forking())  # noqa: B010 - not one that mypy knows of
     os.chdir(folder)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666), number)

@@ -2,9 +2,9 @@
 
     PYTHONPATH=tests python -m benchmarks.reliability.sharing --steps 10000
 
-A state machine of hypothesis. Each search is a process that stops before each of its file operations until it is told to
-go on, so that they meet at every moment, and is killed with SIGKILL. A search must end without an error, with the answer
-that it has in a store of its own and a cost that was really paid; what finished is whole until it is removed.
+A state machine of hypothesis. Each search is a process that stops before each of its file operations until it is told
+to go on, so that they meet at every moment, and is killed with SIGKILL. A search must end without an error, with the
+answer that it has in a store of its own and a cost that was really paid; what finished is whole until it is removed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections import Counter
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -100,7 +100,7 @@ def alone(eps: float) -> dict[str, Any]:
 class Sharing(RuleBasedStateMachine):
     """What may happen to a store."""
 
-    counted = Counter[str]()
+    counted: ClassVar = Counter[str]()
 
     def __init__(self) -> None:
         super().__init__()
