@@ -16,6 +16,7 @@ from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import environment, prepare
 from lrctl.engine.session import Session
 from lrctl.engine.timing import seconds_alone
+from lrctl.errors import StoreError
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.observers import notify
 from lrctl.registry.registry import registry
@@ -129,7 +130,12 @@ class Run:
     def finish(self, result: RunResult) -> None:
         if self.store.identity(result.run) is None:  # the run was removed meanwhile
             self.begin(result.run, trains=result.cost.jobs > 0)
-        self.store.finish(result)
+        try:
+            self.store.finish(result)
+        except StoreError:
+            if self.store.run(result.run).exists():
+                raise
+            self.finish(result)
 
     def result(self, name: str, found: SearchResult) -> RunResult:
         """What was found, as a document tells it: without the losses and the cost of training."""

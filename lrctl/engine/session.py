@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from lrctl.contracts.result import JobRecord, JobResult
 from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
 from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
-from lrctl.errors import NoValidCandidateError, UsageError
+from lrctl.errors import CheckpointError, NoValidCandidateError, UsageError
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import is_code
 from lrctl.registry.observers import notify
@@ -147,7 +148,11 @@ class Session:
     def keep(self, key: str | None) -> None:
         """Make sure that a finished run's checkpoint is there, and leave no other behind."""
         handed_over = {key} if key else set()
-        # Another search may have deleted it before this run was finished; from now on none does.
+        # Another search may have deleted it before this run was finished; from now on none does. And where the search
+        # was only replayed, nobody has looked yet whether it is damaged.
+        for each in handed_over:
+            with suppress(CheckpointError):
+                self.runner.store.load_checkpoint(each)
         self.runner.restore(handed_over)
         self.runner.clean_up(handed_over)
 

@@ -51,7 +51,7 @@ def row(store: Store, name: str, own: set[str], sizes: Mapping[str, int]) -> dic
     """What a run is: from its result if it is finished, else from its identity."""
     folder, result, identity = store.run(name), store.run_result(name), store.identity(name)
     handed_over = result.handed_over if result else frozenset()
-    wrong = defects(FinishedRun(store, name, result)) if result else damaged_result(folder)
+    wrong = defects(FinishedRun(store, name, result)) if result else damaged_files(store, name)
     return {
         "run": name,
         "status": "damaged" if wrong else "finished" if result else "unfinished",
@@ -67,9 +67,16 @@ def row(store: Store, name: str, own: set[str], sizes: Mapping[str, int]) -> dic
     }
 
 
-def damaged_result(folder: Path) -> list[str]:
-    """The name of a result that is there and cannot be used."""
-    return ["result.json"] if os.path.lexists(folder / "result.json") else []
+def damaged_files(store: Store, name: str) -> list[str]:
+    """The files of a run without a usable result that are there and cannot be used."""
+    known = store.identity(name) is not None
+    whole = {
+        "result.json": False,
+        "identity.json": known,
+        "recipe.toml": not known or store.recipe(name) is not None,
+        "environment.json": store.environment(name) is not None,
+    }
+    return [file for file, fine in whole.items() if not fine and os.path.lexists(store.run(name) / file)]
 
 
 def changed(fact: Path, folder: Path) -> str:

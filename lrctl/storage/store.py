@@ -280,10 +280,15 @@ class Store:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise files.cannot_write(folder, error) from error
-        files.write_text(folder / "recipe.toml", recipe)
-        files.write_signed(folder / "environment.json", environment)
         known = identity.to_json() | {"recipe": sha256(recipe.encode()).hexdigest()}
-        files.write_signed(folder / "identity.json", known)
+        try:
+            files.write_text(folder / "recipe.toml", recipe)
+            files.write_signed(folder / "environment.json", environment)
+            files.write_signed(folder / "identity.json", known)
+        except StoreError:
+            if folder.exists():
+                raise
+            self.begin(name, identity, recipe, environment)  # it was removed meanwhile
 
     def finish(self, result: RunResult) -> None:
         """Close a run: its schedule if it has one, then its result: the fact that it is finished."""

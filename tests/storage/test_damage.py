@@ -167,6 +167,36 @@ def test_a_result_that_cannot_be_read_is_damaged_and_not_unfinished(lrctl: Lrctl
     assert not checkpoint.exists()
 
 
+@pytest.mark.parametrize("damage", [cut, emptied, a_folder, flipped], ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("file", ["recipe.toml", "environment.json", "identity.json"])
+def test_damage_of_a_run_that_is_not_finished_is_told_too(
+    file: str, damage: Callable[[Path, Path], None], lrctl: Lrctl, place: Path
+) -> None:
+    first = searches.search(place, name="mine")
+    folder = place / "runs" / "mine"
+    (folder / "result.json").unlink()
+    damage(folder / file, place)
+    listed = lrctl("runs", "--json")
+    assert [(row["status"], row["defects"]) for row in listed.document["runs"] if row["run"] == "mine"] == [
+        ("damaged", [file])
+    ]
+    assert f"warning: run mine: missing or damaged: {file}; the command that made it" in listed.error
+    if damage is a_folder:
+        (folder / file).rmdir()  # which a file does not take the place of
+    assert searches.found(searches.search(place, name="mine")) == searches.found(first)
+    assert {row["run"]: row["status"] for row in listing.runs(Store(place))}["mine"] == "finished"
+
+
+def test_a_search_that_is_continued_hands_over_no_damaged_checkpoint(place: Path) -> None:
+    first = searches.search(place, name="mine")
+    path = Path(first["files"]["checkpoint"])
+    before = path.read_bytes()
+    (place / "runs" / "mine" / "result.json").unlink()
+    path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+    assert searches.found(searches.search(place, name="mine")) == searches.found(first)
+    package.load_weights(path)
+
+
 # One run that cannot be read
 
 

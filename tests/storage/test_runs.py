@@ -260,6 +260,30 @@ def test_a_search_does_not_mind_what_is_done_to_its_run_meanwhile(
     assert searches.found(searches.search(place, name="r")) == searches.found(expected)
 
 
+@pytest.mark.parametrize("fresh", [False, True], ids=["again", "fresh"])
+def test_a_run_may_be_removed_before_any_write_into_its_folder(
+    fresh: bool, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, write, at = searches.search(place, name="r"), files.write_text, 0
+    (place / "runs" / "r" / "result.json").unlink()
+
+    def removed_before(path: Path, *others: Any, **options: Any) -> None:
+        nonlocal at
+        at -= path.parent.name == "r"
+        if at == 0 and path.parent.name == "r":
+            Store(place).remove_run("r")
+        write(path, *others, **options)
+
+    monkeypatch.setattr(files, "write_text", removed_before)
+    for count in range(1, 6):  # the recipe, what it runs on, the identity, the schedule, the result
+        at = count
+        found = searches.search(place, name="r", fresh=fresh)
+        assert at < 0
+        assert searches.found(found) == searches.found(expected)
+        assert [row["status"] for row in listing.runs(Store(place))] == ["finished"]
+        (place / "runs" / "r" / "result.json").unlink()
+
+
 def test_a_fresh_search_takes_no_fact_away_before_it_has_another(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     searches.search(place, name="r")
     known, facts_of = {}, Store.put_record
