@@ -12,7 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,10 @@ WARMUP = PiecewiseLinear(((0, 0.0), (STEPS, 1e-3)))
 
 
 def bare(workload: Any, spec: TrainSpec, steps: int = STEPS) -> None:
-    """A training loop as one writes it by hand: the same model, data, kernel and LRs; losses are read at the end."""
+    """A training loop as one writes it by hand: the same model, data, kernel and LRs.
+
+    Losses are read as they come, on a GPU at the end. (Kept as tensors on a CPU they would cost 4 % of the time.)
+    """
     assert isinstance(spec.optimizer, AdamW)
     beta1, beta2 = spec.optimizer.betas
     device = torch.device(spec.device)
@@ -50,19 +53,21 @@ def bare(workload: Any, spec: TrainSpec, steps: int = STEPS) -> None:
         weight_decay=spec.optimizer.weight_decay,
         fused=True,
     )
-    losses = []
+    precision: Any = torch.autocast(device.type, torch.bfloat16) if spec.dtype == "bfloat16" else nullcontext()
+    losses: list[Any] = []
     model.train()
     for step in range(steps):
         inputs, targets = (on(device, each) for each in workload.batch(step))
-        with torch.autocast(device.type, torch.bfloat16, enabled=spec.dtype == "bfloat16"):
+        with precision:
             loss = workload.loss(model, (inputs, targets))
         for group in optimizer.param_groups:
             group["lr"] = WARMUP(step)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(loss.detach())
-    torch.stack(losses).tolist()
+        losses.append(loss.detach() if device.type == "cuda" else loss.item())
+    if device.type == "cuda":
+        torch.stack(losses).tolist()
 
 
 def on(device: torch.device, batch: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,7 @@ from lrctl.contracts.chart import Chart, Series
 from lrctl.report.compare import compare
 from lrctl.report.drawing import COLOURS
 from lrctl.report.files import write
+from lrctl.storage.files import write_signed
 from lrctl.storage.runs import LEAVE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -62,7 +63,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tables=[{"caption": BAD, "columns": [BAD], "rows": [[BAD]], "notes": [BAD]}],
         charts=[asdict(BARS) | {"title": BAD, "caption": BAD, "x": BAD}],
     )
-    (place / "runs" / BAD / "environment.json").write_text('{"<script>": "</pre><script>alert(1)</script>"}')
+    write_signed(place / "runs" / BAD / "environment.json", {"<script>": "</pre><script>alert(1)</script>"})
     return place
 
 
