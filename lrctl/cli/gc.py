@@ -29,7 +29,7 @@ def gc(
     else:
         tell(found)
     for name in found["damaged"]:
-        typer.echo(f"warning: run {name}: its result.json is damaged, so what it may hand over stays; {MEND}", err=True)
+        say(f"warning: run {name}: its result.json is damaged, so what it may hand over stays; {MEND}", err=True)
     if found["stuck"]:
         raise StoreError(f"{len(found['stuck'])} files are left; the first: {found['stuck'][0]}")
 

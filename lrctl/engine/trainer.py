@@ -53,7 +53,7 @@ def train(workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict
     not what these would have made of it.
 
     Raises:
-        RuntimeError: something resets the LR between the schedule and the update.
+        UsageError: something resets the LR between the schedule and the update, or the first loss is not finite.
         ValueError: a schedule gives an LR that is negative or not finite.
     """
     training = Training(workload, spec, job)

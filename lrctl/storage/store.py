@@ -164,6 +164,8 @@ class Store:
         try:
             if record is None:
                 raise CheckpointError(f"the job {key[:12]} that left this checkpoint is not known")
+            if not self.has_checkpoint(key):  # never opened otherwise: it may be a link, or a pipe that never ends
+                raise CheckpointError(f"the checkpoint of job {key[:12]} is missing or damaged")
             state: dict[str, Any] = checkpoint.load(self.checkpoint(key), record.digests.get("checkpoint"))
         except CheckpointError:
             files.remove(self.checkpoint(key))

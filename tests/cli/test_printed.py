@@ -125,6 +125,11 @@ def test_names_in_a_store_are_escaped(command: str, evil_store: str, lrctl: Lrct
     assert "remove" not in command or evil_store not in os.listdir(".lrctl/runs")
 
 
+def test_the_name_of_a_damaged_run_is_escaped_by_gc(evil_store: str, lrctl: Lrctl) -> None:
+    Path(".lrctl/runs", evil_store, "result.json").write_text("{")
+    assert "owned\\x07" in harmless(lrctl("gc")).err
+
+
 def test_a_name_that_is_no_text_is_listed(evil_store: str, lrctl: Lrctl) -> None:
     done = harmless(lrctl("runs"))
     assert done.code == 0

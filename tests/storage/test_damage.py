@@ -222,6 +222,22 @@ def piped(path: Path) -> None:
     os.mkfifo(path)
 
 
+def linked(path: Path) -> None:
+    path.symlink_to(path.rename(path.with_suffix(".elsewhere")))
+
+
+@pytest.mark.parametrize("spoil", [linked, piped])
+def test_a_checkpoint_that_is_no_regular_file_is_never_opened_but_made_again(
+    spoil: Callable[[Path], None], place: Path
+) -> None:
+    first = searches.search(place, name="mine")
+    path = Path(first["files"]["checkpoint"])
+    spoil(path)
+    assert searches.search(place, name="mine")["test_loss"] == first["test_loss"]
+    assert path.is_file()
+    assert not path.is_symlink()
+
+
 @pytest.mark.parametrize("spoil", [unreadable, endless, deep, piped])
 @pytest.mark.parametrize("file", FILES)
 def test_one_run_that_cannot_be_read_stops_no_other(
