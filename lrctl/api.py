@@ -14,6 +14,7 @@ from lrctl.engine import run
 from lrctl.engine.executors import Executors
 from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes
+from lrctl.recipe.project import check_nothing_is_loading
 from lrctl.registry.registry import registry
 from lrctl.storage.given import schedule_file, settle
 from lrctl.storage.store import Store
@@ -45,10 +46,12 @@ def search(
         allow_code: run the `file.py:Class` that the recipe names. One among the settings needs no leave.
 
     Raises:
-        UsageError: the recipe, a setting or the workload cannot be used, or its jobs do not fit side by side on a GPU.
+        UsageError: the recipe, a setting or the workload cannot be used, or its jobs do not fit side by side on a GPU;
+            or this is called by a file that is loaded for its workload.
         NoValidCandidateError: every candidate of a choice diverged.
         JobFailedError: a job failed on every attempt.
     """
+    check_nothing_is_loading()
     store = Path(store or os.environ.get("LRCTL_STORE") or ".lrctl").absolute()
     recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, listed(settings or {}), store)
     checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)

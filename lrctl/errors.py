@@ -36,12 +36,8 @@ class NoValidCandidateError(LrctlError):
     exit_code = 3
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived: as an interrupt from the keyboard, nothing holds it up."""
-
-
-STOPS = (KeyboardInterrupt, Terminated)
-"""What is never taken for a fault of the code that it arrives in."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived. Whatever lets Ctrl-C through lets this through."""
 
 
 class StoreError(LrctlError):

@@ -39,7 +39,9 @@ def lrctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.delenv("LRCTL_STORE", raising=False)
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr(os, "fsync", lambda _: None)  # no test pulls the plug
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for hook in ("excepthook", "unraisablehook"):
+        monkeypatch.setattr(sys, hook, getattr(sys, hook))
 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["lrctl", *map(str, arguments)])
@@ -51,7 +53,8 @@ def lrctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         return Done(end.value.code if isinstance(end.value.code, int) else 0, *capsys.readouterr())
 
     yield run
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

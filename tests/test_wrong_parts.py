@@ -456,7 +456,7 @@ class OtherScores(Sound):
 WORKLOADS: dict[str, tuple[Any, str]] = {
     "one model": (OneModel(), r"model\(\) gave the same parameters twice"),
     "no module": (NoModule(), r"model\(\) must give a torch.nn.Module"),
-    "an iterator": (Iterating(), "training twice gave two different losses"),
+    "an iterator": (Iterating(), "the same steps gave other losses after another job"),
     "loss is a float": (FloatLoss(), "the loss must be a scalar tensor, got"),
     "loss is a dict": (DictLoss(), "the loss must be a scalar tensor, got"),
     "loss is NaN": (NanLoss(), "the loss of the untrained model is nan"),

@@ -5,77 +5,20 @@ Each module here imports what its commands need when they run, so that `lrctl --
 
 from __future__ import annotations
 
-import signal
 import sys
 import warnings
-from collections.abc import Callable
-from typing import Annotated, Any
 
-import typer
-
-from lrctl._version import __version__
-from lrctl.analysis.printable import shortened
-from lrctl.cli.compare import compare
-from lrctl.cli.deferred import later
-from lrctl.cli.exit import reported, terminate
-from lrctl.cli.export import export_schedule
-from lrctl.cli.gc import gc
-from lrctl.cli.list import list_parts
-from lrctl.cli.options import Debug
-from lrctl.cli.report import report
-from lrctl.cli.reproduce import reproduce
-from lrctl.cli.runs import look_at_runs
-from lrctl.cli.say import say
-from lrctl.cli.search import search_commands
-
-COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
-    "compare": compare,
-    "report": report,
-    "reproduce": reproduce,
-    "export": export_schedule,
-    "runs": look_at_runs,
-    "gc": gc,
-    "list": list_parts,
-}
-"""The commands beside those of the strategies."""
-
-
-def version(show: bool) -> None:
-    if show:
-        typer.echo(f"lrctl {__version__}")
-        raise typer.Exit
-
-
-def root(
-    context: typer.Context,
-    show_version: Annotated[  # noqa: ARG001
-        bool, typer.Option("--version", help="Print the version.", callback=version, is_eager=True)
-    ] = False,
-    debug: Debug = False,  # noqa: ARG001
-) -> None:
-    """Find a learning-rate schedule for a training run, by searching while it trains."""
-    if not context.invoked_subcommand:
-        typer.echo(context.get_help(), err=True)
-        raise typer.Exit(2)
-
-
-def application() -> Any:
-    # The help of `lrctl` itself is plain: drawing its frames would import Rich, which takes longer than all the rest.
-    app = typer.Typer(
-        context_settings={"help_option_names": ["-h", "--help"]},
-        rich_markup_mode=None,
-        invoke_without_command=True,
-    )
-    app.callback()(root)
-    group: Any = typer.main.get_command(app)
-    for command in [*search_commands(), *(later(name, command) for name, command in COMMANDS.items())]:
-        group.add_command(command)
-    return group
+from lrctl.cli.signals import watch
 
 
 def main() -> None:
+    watch()  # before all that takes its time to import
+    from lrctl.analysis.printable import shortened
+    from lrctl.cli.commands import application
+    from lrctl.cli.exit import reported
+    from lrctl.cli.say import say
+
     warnings.showwarning = lambda message, *_: say(f"warning: {shortened(str(message))}", err=True)
-    signal.signal(signal.SIGTERM, terminate)
     with reported(may_exit=True):  # as Typer does where a shell asks for completions
         code = application()(standalone_mode=False)
     sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import typer
 
 from lrctl.analysis.printable import printable_lines, shortened
 from lrctl.cli.say import say
+from lrctl.cli.signals import GO_ON, STOPS, end, interrupt, listen
 from lrctl.errors import LrctlError, Terminated
 from lrctl.registry.registry import registry
 
@@ -23,11 +25,6 @@ class Ended(SystemExit):
     """The program ends, and has said why."""
 
 
-def terminate(*_: object) -> None:
-    """Turn SIGTERM into an exception, so that everything is closed on the way out."""
-    raise Terminated
-
-
 @contextmanager
 def reported(plugin: str = "", *, may_exit: bool = False) -> Iterator[None]:
     """End the program on any error of the block: one sentence on stderr, and an exit code.
@@ -35,22 +32,25 @@ def reported(plugin: str = "", *, may_exit: bool = False) -> Iterator[None]:
     `plugin` is the one, if any, whose part the block is about. Unless the block `may_exit`, code in it that calls
     `sys.exit` does not decide how the program ends: exit codes have meanings here.
     """
+    listen(interrupt)
     try:
         yield
+        listen(end)
     except LrctlError as error:
         fail(str(error), error.exit_code, getattr(error, "details", ""))
     except MISUSE as error:
         fail(f"{error.format_message()} {seen_in(error)}", error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        fail("interrupted; the same command, without --fresh, continues where it stopped", 130)
-    except Terminated:
-        fail("terminated; the same command, without --fresh, continues where it stopped", 143)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        _, word, code = STOPS[signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT]
+        fail(f"{word}; {GO_ON}", code)
     except BaseException as error:
         if isinstance(error, Ended) or (may_exit and isinstance(error, SystemExit)):
             raise
         whose = registry().plugin_of(error) or plugin
         fault = f"this is a fault in plugin {whose}" if whose else "this is a fault in lrctl"
         fail(f"{type(error).__name__}: {error}; {fault}, --debug shows where", 1)
+    finally:
+        listen(end)
 
 
 def seen_in(error: Any) -> str:

@@ -12,13 +12,16 @@ from lrctl.contracts.result import JobRecord
 Attempt = Callable[[TrainSpec, SegmentJob], JobRecord]
 """Does a job, in whatever process it is called, and records it in the store; it can be pickled.
 
-It never raises: an exception becomes a record with status `failed`.
+It never raises: an exception becomes a record with status `failed`. One job a process: torch's random numbers and
+threads belong to the process, so a second job at the same time in one, as in a pool of threads, is refused.
 """
 
 
 @runtime_checkable
 class Executor(Protocol):
-    """Runs jobs, each by calling `attempt(spec, job)` in some process. Built as `build(params, attempt)`.
+    """Runs jobs, each by calling `attempt(spec, job)` in some process, which does no other job at the time.
+
+    Built as `build(params, attempt)`.
 
     A worker that dies makes its job's result `failed`: the session decides whether to try again. An executor may serve
     several searches, one after another, each with a `spec` of its own.

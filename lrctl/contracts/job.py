@@ -38,6 +38,7 @@ class TrainSpec:
         micro_batches: pieces that each batch is cut into; their gradients add up to the batch's.
         compile: whether the model is compiled.
         tf32: whether matrix products of float32 on CUDA are done in TensorFloat-32; nothing elsewhere.
+        deterministic: whether operations on CUDA take their deterministic kernels; on a CPU they always do.
         families: code of third-party families whose schedules see the run, by name; a job's enters its key.
         run: the run these jobs are trained for, recorded with each.
     """
@@ -53,6 +54,7 @@ class TrainSpec:
     micro_batches: int = 1
     compile: bool = False
     tf32: bool = False
+    deterministic: bool = True
     families: Mapping[str, str] = field(default_factory=dict, metadata=UNKEYED)
     run: str = field(default="", metadata=UNKEYED)
 
@@ -63,12 +65,18 @@ class TrainSpec:
         seed = self.seed if job.seed is None else job.seed
         return replace(self, seed=seed, optimizer=job.optimizer or self.optimizer)
 
+    @property
+    def exact(self) -> bool:
+        """Whether a job gives the same bits each time it is made."""
+        return self.deterministic or not self.device.startswith("cuda")
+
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Everything about the spec that a job's numbers depend on."""
         kind = self.device.partition(":")[0]
         # Where the file of `file.py:Class` lies decides nothing; its content does.
-        told = replace(self, workload=self.workload.rpartition(":")[2], device=kind, tf32=self.tf32 and kind == "cuda")
+        told = replace(self, workload=self.workload.rpartition(":")[2], device=kind)
+        told = replace(told, tf32=self.tf32 and kind == "cuda", deterministic=self.exact)
         own = self.optimizer and {"name": self.optimizer.name, **identity(self.optimizer)}
         return {**identity(told), "optimizer": own, "numerics": NUMERICS}
 

@@ -55,6 +55,7 @@ def spec_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpe
         micro_batches=training.micro_batches,
         compile=training.compile,
         tf32=training.tf32,
+        deterministic=training.deterministic,
         families=family_code(),
     )
 

@@ -32,7 +32,10 @@ def seconds_per_step(spec: TrainSpec, job: SegmentJob) -> float:
     taken: list[float] = []
     try:
         workload = workload_of(spec)
-        with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+        with (
+            running(workload),
+            quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic),
+        ):
             training = Training(workload, spec, job)
             for step in range(job.start, min(job.stop, job.start + STEPS)):
                 began = time.perf_counter()

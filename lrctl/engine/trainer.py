@@ -19,6 +19,7 @@ import torch
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.workload import Workload
 from lrctl.engine import optimizers
+from lrctl.engine.compiling import Compiled
 from lrctl.engine.early_stopping import PartialMean
 from lrctl.engine.lr_control import Control
 from lrctl.engine.passes import Passes
@@ -78,8 +79,7 @@ class Training:
         self.model = self.passes.model
         self.optimizer = optimizers.build(workload, self.model, spec.optimizer)
         self.control = Control(self.optimizer, job.schedule)
-        if spec.compile:
-            self.model.compile()  # in place: the names in its state stay
+        self.compiled = Compiled(self.model, self.passes.where) if spec.compile else None
         self.losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=self.passes.device)
         self.norms = torch.zeros_like(self.losses)
         self.lrs: list[float] = []
@@ -104,6 +104,8 @@ class Training:
         switch(self.optimizer, "train")
         for step in range(self.job.start, self.job.stop):
             advance(step)
+            if self.compiled:
+                self.compiled.check_called()
             if step == 0:
                 self.check_first_loss()
             if stoppable and partial_mean.due(len(self.lrs)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,12 +85,21 @@ def is_ready(workload: StandIn) -> bool:
 
 @dataclass(slots=True)
 class Rehearsal:
-    """What a strategy asked for when every job gave a made-up loss."""
+    """What a strategy asked for when every job gave a made-up loss.
+
+    Attributes:
+        rounds: how many jobs a batch had that were new, and the most steps of one of them.
+        checkpoints: the most that exist at a time.
+        left: the jobs whose checkpoints exist, as `lrctl.engine.job_runner` keeps them.
+        again: the jobs that are trained again, for a checkpoint that is gone.
+    """
 
     spec: TrainSpec
     jobs: dict[str, SegmentJob] = field(default_factory=dict)
     rounds: list[tuple[int, int]] = field(default_factory=list)
     checkpoints: int = 0
+    left: set[str] = field(default_factory=set)
+    again: list[SegmentJob] = field(default_factory=list)
 
     @property
     def measuring(self) -> int:
@@ -104,9 +114,12 @@ class Rehearsal:
         """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""
         new = {key: job for job in batch.jobs if (key := job.key(self.spec)) not in self.jobs}
         self.jobs |= new
+        kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
         if new:
             self.rounds.append((len(new), max(job.steps for job in new.values())))
-        kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
+            self.left &= kept.union(new, *map(self.sources, kept))
+            self.restore(job.parent for job in new.values())
+            self.left |= {key for key, job in new.items() if job.checkpoint}
         self.checkpoints = max(self.checkpoints, len(kept) + sum(job.checkpoint for job in new.values()))
         return [self.make_up(job) for job in batch.jobs]
 
@@ -126,13 +139,19 @@ class Rehearsal:
         train_loss, stages = loss if job.evaluate else None, (loss,) * len(job.stages)
         return replace(made_up, metrics=metrics, gradient_norms=norms, train_loss=train_loss, stage_losses=stages)
 
-    def again(self, key: str | None) -> list[SegmentJob]:
-        """The jobs that are trained again for the checkpoint that is handed over, where its job left none."""
-        jobs: list[SegmentJob] = []
-        while key is not None and (jobs or not self.jobs[key].checkpoint):
-            jobs.append(self.jobs[key])
+    def sources(self, key: str | None) -> list[str]:
+        """A job whose checkpoint is gone and those that it is made again from, up to one whose checkpoint exists."""
+        found: list[str] = []
+        while key is not None and not (found and found[-1] in self.left):
+            found.append(key)
             key = self.jobs[key].parent
-        return jobs
+        return found
+
+    def restore(self, keys: Iterable[str | None]) -> None:
+        """Train again what is needed for the checkpoints of these jobs."""
+        for lost in {each for key in keys for each in self.sources(key)} - self.left:
+            self.again.append(self.jobs[lost])
+            self.left.add(lost)
 
 
 class Guess:
@@ -170,8 +189,8 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     rehearsed = rehearse(recipe)
     rehearsal = Rehearsal(rehearsed.spec)
     found = drive(relayed(search, moved), rehearsal.run_batch)
-    again = rehearsal.again(found.checkpoint)
-    steps = sum(job.steps for job in [*rehearsal.jobs.values(), *again]) - rehearsal.measuring
+    rehearsal.restore([found.checkpoint])
+    steps = sum(job.steps for job in [*rehearsal.jobs.values(), *rehearsal.again]) - rehearsal.measuring
     forwards = rehearsal.measuring + rehearsal.scored_batches
     keys = [key for key, job in rehearsal.jobs.items() if job.steps]
     # Opening a folder that is not a store yet would make it one.
@@ -185,7 +204,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         "steps": steps,
         "forwards": forwards,
         "full_runs": (steps + FORWARD * forwards) / recipe.training.steps,
-        **costs(recipe, rehearsed, rehearsal, again, measure),
+        **costs(recipe, rehearsed, rehearsal, measure),
         "held_out_splits": list(SPLITS),
     }
 
@@ -206,9 +225,7 @@ def check_memory(command: str, recipe: Recipe, *, store: str | Path, kept: Execu
         raise UsageError(short)
 
 
-def costs(
-    recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, again: list[SegmentJob], measure: bool
-) -> dict[str, Any]:
+def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: bool) -> dict[str, Any]:
     """The part of an estimate that is measured: time, memory, disk."""
     workers = workers_of(recipe.executor, rehearsed.spec.device)
     found: dict[str, Any] = {"workers": workers, **dict.fromkeys(MEASURED), "notes": []}
@@ -233,7 +250,7 @@ def costs(
 
     def seconds(workers: int) -> float:
         updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
-        updates += sum(job.steps for job in again) + rehearsal.scored_batches * FORWARD / workers
+        updates += sum(job.steps for job in rehearsal.again) + rehearsal.scored_batches * FORWARD / workers
         evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
         return updates * measured.seconds_per_step + evaluations * (evaluation or 0.0)
 
@@ -245,7 +262,7 @@ def costs(
         "seconds": seconds(workers),
         "memory_bytes": measured.memory_bytes,
         "checkpoint_bytes": measured.checkpoint_bytes,
-        "peak_disk_bytes": max(rehearsal.checkpoints, len(again)) * measured.checkpoint_bytes,
+        "peak_disk_bytes": max(rehearsal.checkpoints, len(rehearsal.again)) * measured.checkpoint_bytes,
     }
 
 
@@ -257,7 +274,10 @@ def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
     spec, workload = rehearsed.spec, rehearsed.workload
     assert workload is not None
     try:
-        with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32):
+        with (
+            running(workload),
+            quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic),
+        ):
             return measure(workload, spec, stand_in=rehearsed.stand_in, scored=scored, splits=SPLITS)
     except LrctlError:
         raise

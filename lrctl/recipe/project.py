@@ -142,6 +142,20 @@ def project_of(path: Path) -> Project:
     return project
 
 
+def check_nothing_is_loading() -> None:
+    """Refuse to begin a search while a file is loaded for another: it would load it too, and so on without end.
+
+    Raises:
+        UsageError: names the file.
+    """
+    for project in sys.meta_path:
+        if isinstance(project, Project) and not project.digest:
+            raise UsageError(
+                f"{project.path}: it is loaded for its workload, and begins a search itself; put that under "
+                "if __name__ == '__main__', which is true only where the file is run as a script"
+            )
+
+
 def placed(path: Path) -> Project:
     """A file as a module: of the packages that it lies in, or takes itself to lie in by its relative imports."""
     depth, folder = relative_depth(path.read_bytes()), path.parent

@@ -37,6 +37,7 @@ class Training:
     ] = 1
     compile: Annotated[bool, "compile the model with torch.compile"] = False
     tf32: Annotated[bool, "TensorFloat-32 matrix products on CUDA: faster, less exact"] = False
+    deterministic: Annotated[bool, "deterministic kernels on CUDA; an operation that has none is an error"] = True
     stop_early: Annotated[bool, "stop jobs that cannot be chosen any more; no choice depends on it"] = True
 
     def __post_init__(self) -> None:

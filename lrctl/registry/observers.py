@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from lrctl.errors import STOPS
 from lrctl.registry.registry import PluginWarning, registry
 
 
@@ -20,7 +19,7 @@ def notify(hook: str, **arguments: Any) -> None:
         others = [plugin for _, plugin in plugins if plugin is not observer]
         try:
             manager.subset_hook_caller(hook, others)(**copied(arguments))
-        except STOPS:
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
             message = f"plugin {name}: its observer {hook} failed: {type(error).__name__}: {error}"

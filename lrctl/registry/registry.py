@@ -13,7 +13,7 @@ from typing import Any
 
 import pluggy
 
-from lrctl.errors import STOPS, UsageError, unknown
+from lrctl.errors import UsageError, unknown
 from lrctl.registry import hookspecs
 from lrctl.registry.imports import SLOW, Imported
 from lrctl.registry.parts import KINDS, Part
@@ -64,7 +64,7 @@ class Registry:
         part = parts[name]
         try:
             self.check(part)
-        except STOPS:
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
             raise self.unusable(part, error) from error
@@ -75,7 +75,7 @@ class Registry:
         for part in list(self.load(kind).values()):
             try:
                 self.check(part)
-            except STOPS:
+            except KeyboardInterrupt:
                 raise
             except BaseException as error:
                 self.set_aside(part.plugin, error)
@@ -124,7 +124,7 @@ class Registry:
         try:
             with imported.measured():
                 code()
-        except (TakenError, *STOPS):
+        except (TakenError, KeyboardInterrupt):
             raise
         except BaseException as error:
             self.set_aside(plugin, error)

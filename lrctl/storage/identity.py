@@ -13,7 +13,7 @@ from lrctl.contracts.params import identity
 from lrctl.recipe.plugin_code import code_of, family_code
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
-from lrctl.storage.documents import from_json
+from lrctl.storage.records import from_json
 
 FORMAT = "lrctl-run/1"
 

@@ -13,7 +13,7 @@ from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Segment, TrainedRun
 from lrctl.contracts.table import DataFile, Table
 from lrctl.documents import LONGEST_RUN
-from lrctl.storage.documents import from_json
+from lrctl.storage.records import from_json
 
 FORMAT = "lrctl-result/1"
 

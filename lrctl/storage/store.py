@@ -22,8 +22,8 @@ from lrctl.contracts.result import JobRecord
 from lrctl.errors import CheckpointError, StoreError, UsageError
 from lrctl.registry.schedules import SCHEDULE_FORMAT
 from lrctl.storage import files, opening
-from lrctl.storage.documents import job_record, record_document
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.records import job_record, record_document
 from lrctl.storage.run_result import RunResult
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Annotated
 
 from lrctl.contracts.executor import Attempt, slots
@@ -21,10 +23,7 @@ from lrctl.contracts.result import Failure, JobRecord
 LOOK = 1.0
 """Seconds between two looks at whether workers are alive."""
 
-REASONS = {
-    -signal.SIGKILL: " (out of memory?)",
-    1: "; see the messages above, and in a script of yours put the search under if __name__ == '__main__'",
-}
+REASONS = {-signal.SIGKILL: " (out of memory?)", 1: "; see the messages above"}
 """What an exit code often means."""
 
 GRACE = 1.0
@@ -140,10 +139,25 @@ def start(attempt: Attempt, index: int, device: str) -> Worker:
     gpu = index % slots(device) if device == "cuda" else None  # in turn: a search of few jobs uses every GPU too
     # Not a daemon: a workload may want loader processes of its own, and workers end with their parent anyway.
     process = context.Process(target=serve, args=(theirs, attempt, gpu), daemon=False)
-    with shielded():
+    with shielded(), without_script():
         process.start()
     theirs.close()
     return Worker(process, ours)
+
+
+@contextmanager
+def without_script() -> Iterator[None]:
+    """Hide the script that runs from a process that is started, which needs nothing of it.
+
+    It would run the script anew: a search there that is not under `if __name__ == "__main__"` would start workers of
+    its own, and a script that was read from stdin is nowhere to be found.
+    """
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 import lrctl as package
 from command_line import Lrctl
-from lrctl.cli import COMMANDS
+from lrctl.cli.commands import COMMANDS
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.papers.experiments import papers

@@ -85,6 +85,7 @@ SAME_TASK: dict[str, dict[str, Any]] = {
     "run": {"run": "another"},
     "number of the device": {"device": "cpu:1"},
     "tf32 on a CPU": {"tf32": True},
+    "kernels of a CPU": {"deterministic": False},
 }
 
 
@@ -115,6 +116,8 @@ OTHER_TASK: dict[str, Any] = {
     "compile": True,
 }
 
+OF_CUDA = {"tf32": True, "deterministic": False}
+
 
 @pytest.mark.parametrize(("name", "value"), OTHER_TASK.items(), ids=OTHER_TASK)
 def test_every_field_of_the_task_is_in_the_key(name: str, value: Any) -> None:
@@ -122,7 +125,7 @@ def test_every_field_of_the_task_is_in_the_key(name: str, value: Any) -> None:
 
 
 def test_no_field_of_the_task_is_forgotten() -> None:
-    assert {field.name for field in dataclasses.fields(TrainSpec)} == {*OTHER_TASK, "tf32", *unkeyed(TrainSpec)}
+    assert {field.name for field in dataclasses.fields(TrainSpec)} == {*OTHER_TASK, *OF_CUDA, *unkeyed(TrainSpec)}
 
 
 def unkeyed(kind: Any) -> set[str]:
@@ -138,9 +141,11 @@ def test_what_is_marked_as_no_part_of_the_key_is_none() -> None:
     assert {replace(JOB, **{name: value}).key(SPEC) for name, value in others.items()} == {JOB.key(SPEC)}
 
 
-def test_tf32_is_in_the_key_on_a_gpu() -> None:
-    cuda = replace(SPEC, device="cuda")
-    assert JOB.key(replace(cuda, tf32=True)) != JOB.key(cuda)
+@pytest.mark.parametrize(("name", "value"), OF_CUDA.items(), ids=OF_CUDA)
+def test_what_decides_on_a_gpu_is_in_the_key_there(name: str, value: bool) -> None:
+    cuda = replace(SPEC, device="cuda:0")
+    assert JOB.key(replace(cuda, **{name: value})) != JOB.key(cuda)  # type: ignore[arg-type]
+    assert JOB.key(replace(cuda, **{name: not value})) == JOB.key(cuda)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["betas", "eps", "weight_decay", "clip_norm"])

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import shutil
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,9 @@ import torch
 from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.workload import Workload
+from lrctl.contracts.workload import Scored, Workload
 from lrctl.engine import batches
+from lrctl.engine.compiling import Compiled
 from lrctl.engine.passes import Passes
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
@@ -22,7 +25,6 @@ from lrctl.errors import UsageError
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.workloads import load_workload
 from lrctl.storage.identity import RunIdentity
-from lrctl.testing import Constant
 
 ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("gpt", {}, "", 0, ADAMW)
@@ -116,6 +118,26 @@ def test_a_score_in_pieces_is_that_of_whole_batches(name: str, pieces: int, gpt:
     assert sum(filter(None, rows)) == 3 * (batches.rows(workload.batch(0)) or 7)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_score_is_read_from_the_device_once(dtype: str, gpt: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = Passes(gpt, replace(SPEC, dtype=dtype))
+    with torch.no_grad(), passes.precision():
+        assert isinstance(gpt, Scored)
+        losses = [float(gpt.loss(passes.model.eval(), gpt.score_batch(i))) for i in range(5)]
+    reads: list[torch.Size] = []
+    tolist = torch.Tensor.tolist
+
+    def read(losses: torch.Tensor) -> Any:
+        reads.append(losses.shape)
+        return tolist(losses)
+
+    monkeypatch.setattr(torch.Tensor, "__float__", lambda _: pytest.fail("a loss was read alone"))
+    monkeypatch.setattr(torch.Tensor, "item", lambda _: pytest.fail("a loss was read alone"))
+    monkeypatch.setattr(torch.Tensor, "tolist", read)
+    assert passes.score(5) == sum(losses) / 5
+    assert reads == [(5,)]
+
+
 def test_a_score_batch_that_cannot_be_cut_is_named(gpt: Workload) -> None:
     passes = Passes(gpt, replace(SPEC, micro_batches=9))
     with pytest.raises(UsageError, match=r"workload gpt: score batch 0: it has 8 rows, fewer than training"):
@@ -199,6 +221,7 @@ def test_evaluation_is_under_autocast_too() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own, by its compiler
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_a_compiled_model_trains_alike_and_keeps_its_names(gpt: Workload) -> None:
     job = SegmentJob(0, 4, RAMP, evaluate=("test",))
@@ -208,13 +231,72 @@ def test_a_compiled_model_trains_alike_and_keeps_its_names(gpt: Workload) -> Non
     assert compiled.state["model"].keys() == plain.state["model"].keys()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own, by its compiler
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_a_model_of_torchs_own_classes_is_compiled() -> None:
+    from torch._dynamo.utils import counters
+
+    torch.compiler.reset()
+    job, graphs = SegmentJob(0, 4, RAMP, evaluate=("test",)), counters["stats"]["unique_graphs"]
+    plain, compiled = train(Pictures(), SPEC, job), train(Pictures(), replace(SPEC, compile=True), job)
+    assert counters["stats"]["unique_graphs"] - graphs >= 1
+    np.testing.assert_allclose(compiled.losses, plain.losses, rtol=1e-4)
+    assert compiled.state["model"].keys() == plain.state["model"].keys()
+    graphs = counters["stats"]["unique_graphs"]
+    again = train(Pictures(), replace(SPEC, compile=True), job)
+    assert counters["stats"]["unique_graphs"] == graphs, "the next model is compiled anew"
+    assert again.losses.tobytes() == compiled.losses.tobytes()
+
+
+def test_a_copy_of_a_compiled_model_is_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda _: pytest.fail)
+    model = Pictures().model()
+    Compiled(model, "here")
+    copied = copy.deepcopy(model)
+    torch.nn.utils.vector_to_parameters(torch.zeros(4 * 10 + 3 * 145), copied.parameters())
+    assert not copied(torch.ones(1, 1, 8, 8)).any()
+
+
 def test_the_model_that_is_trained_and_evaluated_is_the_compiled_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[torch.nn.Module] = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda model: seen.append(model))
-    train(Pictures(), SPEC, SegmentJob(0, 1, Constant(0.0)))
-    assert seen == []
-    train(Pictures(), replace(SPEC, compile=True), SegmentJob(0, 1, Constant(0.0)))
-    assert len(seen) == 1
+    calls: list[bool] = []
+
+    def pretended(call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*inputs: Any) -> Any:
+            calls.append(torch.is_grad_enabled())
+            return call(*inputs)
+
+        return counted
+
+    monkeypatch.setattr(torch, "compile", pretended)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    job = SegmentJob(0, 2, RAMP, evaluate=("test",))
+    plain = train(Pictures(), SPEC, job)
+    assert calls == []
+    compiled = train(Pictures(), replace(SPEC, compile=True), job)
+    assert calls == [True, True, False]
+    assert compiled.losses.tobytes() == plain.losses.tobytes()
+    assert compiled.state["model"].keys() == plain.state["model"].keys()
+
+
+def test_a_model_of_which_nothing_is_compiled_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda call: call)  # as with TORCH_COMPILE_DISABLE=1
+    with pytest.raises(
+        UsageError, match=r"^Pictures: torch compiled nothing of the model.*leave out training\.compile"
+    ):
+        train(Pictures(), replace(SPEC, compile=True), SegmentJob(0, 1, RAMP))
+
+
+def test_a_model_that_is_trained_by_its_parts_is_not_taken_for_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda call: call)
+
+    class ByParts(Pictures):
+        def loss(self, model: Any, batch: Any) -> Any:
+            return super().loss(model.forward, batch)
+
+    assert train(ByParts(), SPEC, SegmentJob(0, 1, RAMP)).losses.shape == (1,)
+    with pytest.raises(UsageError, match=r"^ByParts\.loss: with training\.compile the model must be called as a whole"):
+        train(ByParts(), replace(SPEC, compile=True), SegmentJob(0, 1, RAMP))
 
 
 def test_tf32_changes_nothing_on_a_cpu() -> None:

@@ -2,24 +2,31 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from lrctl.contracts import optimizers
+from lrctl.contracts.executor import Attempt
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.engine import worker
+from lrctl.contracts.result import JobRecord
+from lrctl.contracts.strategy import Batch
+from lrctl.engine import trainer, worker
+from lrctl.engine.prepare import prepare
 from lrctl.engine.trainer import Trained
 from lrctl.engine.worker import attempt, work
-from lrctl.errors import CheckpointError, ReproducibilityError
+from lrctl.errors import CheckpointError, ReproducibilityError, UsageError
 from lrctl.storage import checkpoint
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
-from searches import forget
+from searches import forget, session_of, smoke
 
 ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW, run="mine")
@@ -171,6 +178,40 @@ def test_a_job_on_a_cpu_leaves_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> No
         pass
 
 
+class InThreads:
+    """An executor that runs jobs at the same time in one process."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+
+    def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob]) -> Iterator[JobRecord]:
+        with ThreadPoolExecutor(len(jobs)) as pool:
+            yield from pool.map(partial(self.attempt, spec), jobs)
+
+    def close(self) -> None: ...
+
+
+def test_an_executor_of_threads_is_refused_at_once(tmp_path: Path) -> None:
+    recipe, jobs = smoke(), [SegmentJob(0, 2000, Constant(lr)) for lr in (0.1, 0.01, 0.001)]
+    with session_of(tmp_path, recipe, InThreads(partial(attempt, tmp_path))) as session:
+        with pytest.raises(UsageError, match=r"two jobs at once in one process .*; run one job a process"):
+            session.run_batch(Batch("", jobs))
+        assert sum(record.status == "ok" for record in session.runner.records.values()) <= 1
+        (result,) = session.run_batch(Batch("", jobs[:1]))
+    assert result.mean_loss == work(Store(tmp_path / "alone"), session.runner.spec, jobs[0]).mean_loss
+
+
+def test_torch_is_not_changed_under_a_job_of_another_thread(store: Store) -> None:
+    def other() -> None:
+        with pytest.raises(UsageError, match="run one job a process"), worker.quiet_torch(3):
+            pass
+
+    with worker.quiet_torch(1), ThreadPoolExecutor() as pool:
+        pool.submit(other).result()
+        assert torch.get_num_threads() == 1
+        assert attempt(store.path, SPEC, SECOND).status == "ok", "a search within a job, in its own thread"
+
+
 def test_the_threads_of_the_task_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
@@ -183,3 +224,102 @@ def test_denormals_are_zero_in_a_job_only() -> None:
     with worker.quiet_torch(1):
         assert (tiny * 0.5).item() == 0.0
     assert (tiny * 0.5).item() > 0.0
+
+
+PUT = """
+import torch
+
+class Net:
+    def __init__(self, seed): ...
+
+    def model(self):
+        return torch.nn.Linear(2, 1)
+
+    def batch(self, step):
+        return torch.zeros(3, 2).put_(torch.tensor([0, 0]), torch.ones(2))  # it has no deterministic kernel anywhere
+
+    def loss(self, model, batch):
+        return model(batch).square().mean()
+
+    def evaluate(self, model, split):
+        return {"loss": 1.0}
+"""
+
+
+def modes() -> tuple[bool, ...]:
+    """Torch's choice of kernels: deterministic, with a warning in place of an error, filling what is not written."""
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+    )
+
+
+@pytest.fixture
+def warned() -> Iterator[None]:
+    """What a user may have chosen, and is no default."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("warned")
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_kernels_on_cuda_are_as_the_spec_says_and_afterwards_as_before(deterministic: bool) -> None:
+    before = modes()
+    assert before == (True, True, True)
+    with worker.quiet_torch(1, "cuda", deterministic=deterministic):
+        assert modes() == (deterministic, False, False)
+    assert modes() == before
+    with pytest.raises(ZeroDivisionError), worker.quiet_torch(1, "cuda", deterministic=deterministic):
+        raise ZeroDivisionError
+    assert modes() == before
+    with worker.quiet_torch(1, "cpu", deterministic=deterministic):
+        assert modes() == before
+
+
+def test_an_operation_without_a_deterministic_kernel_is_refused_with_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = worker.quiet_torch
+    monkeypatch.setattr(worker, "quiet_torch", lambda threads, _, **modes: quiet(threads, "cuda", **modes))
+    (tmp_path / "net.py").write_text(PUT)
+    spec = prepare(smoke(workload__name=f"{tmp_path / 'net.py'}:Net"))
+    record = attempt(tmp_path / "store", spec, FIRST)
+    assert record.failure is not None
+    assert record.failure.kind == "UsageError"
+    assert record.failure.message.startswith("put_ has no deterministic kernel on this device; use another operation,")
+    assert "training.deterministic=false" in record.failure.message
+    assert attempt(tmp_path / "store", replace(spec, deterministic=False), FIRST).status == "ok"
+
+
+def test_cuda_that_was_used_without_a_workspace_is_told() -> None:
+    told = r"CUBLAS_WORKSPACE_CONFIG=:4096:8.*executor\.name=processes"
+    with pytest.raises(UsageError, match=told), worker.quiet_torch(1, "cuda"):
+        raise RuntimeError("... you must set an environment variable: CUBLAS_WORKSPACE_CONFIG=:4096:8 or ...")
+
+
+@pytest.mark.parametrize(("factor", "near"), [(1.001, True), (1.1, False)])
+def test_without_deterministic_kernels_a_job_made_again_is_near_and_what_was_told_stays(
+    factor: float, near: bool, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrainSpec, "exact", False)
+    first, before = store.record(FIRST.key(SPEC)), store.losses(FIRST.key(SPEC))
+    assert first is not None
+    store.checkpoint(first.key).unlink()
+    train = trainer.train
+
+    def drifted(*given: Any) -> Trained:
+        trained = train(*given)
+        return replace(trained, losses=trained.losses * np.float32(factor))
+
+    monkeypatch.setattr(trainer, "train", drifted)
+    if not near:
+        with pytest.raises(ReproducibilityError):
+            work(store, SPEC, FIRST)
+        return
+    again = work(store, SPEC, FIRST)
+    assert again == replace(first, digests=again.digests, remade={"mine": 10})
+    assert store.record(first.key) == again
+    assert store.losses(first.key).tobytes() == before.tobytes()
+    assert store.has_checkpoint(first.key)

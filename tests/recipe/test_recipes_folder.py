@@ -9,7 +9,7 @@ import pytest
 
 from cases import case
 from command_line import Lrctl
-from lrctl import cli
+from lrctl.cli.commands import application
 from lrctl.planning.estimate import estimate
 from lrctl.recipe import files as recipe_file
 from lrctl.recipe import parse as recipes
@@ -45,7 +45,7 @@ def test_a_bundled_recipe_is_read_and_all_its_parts_are_registered() -> None:
 
 
 def test_a_bundled_recipe_begins_with_the_command_that_runs_it() -> None:
-    known = set(cli.application().commands)
+    known = set(application().commands)
     for name in BUNDLED:
         lrctl, command, *flags = header(name).split()
         named = flags[1:3] if command == "reproduce" else flags[:2]

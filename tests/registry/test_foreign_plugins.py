@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Lrctl
-from lrctl import cli
+from lrctl.cli import commands
 from lrctl.cli.options import shared_options
 from lrctl.errors import UsageError
 from lrctl.registry.parts import COMMANDS, FLAGS, KINDS
@@ -217,7 +217,7 @@ def test_a_part_that_is_built_needs_params(kind: str, lrctl: Lrctl, installed: I
 
 
 def test_no_strategy_can_have_the_name_of_a_command_nor_a_field_that_of_a_shared_flag() -> None:
-    assert set(cli.COMMANDS) <= COMMANDS
+    assert set(commands.COMMANDS) <= COMMANDS
     shared = {option.name for option in shared_options()}
     spelt = {flag.lstrip("-") for option in shared_options() for flag in option.annotation.__metadata__[0].param_decls}
     assert shared | spelt <= FLAGS

@@ -161,7 +161,7 @@ def test_there_are_100_trials_at_most() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_needs_no_trial(bad: float) -> None:
     watched = Watched(change=lambda loss, count: loss * 0.0 + bad if count == 0 else loss)
-    found = trained(watched, LineSearch(0.01, gamma=1.0), 2)
+    found = train(watched, SGD, SegmentJob(1, 3, LineSearch(0.01, gamma=1.0)))  # at step 0 it is refused
     assert watched.trials()[0] == 0
     assert found.lrs == [0.0, 0.01]
 

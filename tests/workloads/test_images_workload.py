@@ -20,7 +20,7 @@ from lrctl.errors import UsageError
 from lrctl.registry.values import build
 from lrctl_workloads.images.classifier import ImageClassifier, ImagesParams
 from lrctl_workloads.images.data import FORMATS
-from lrctl_workloads.images.models import Residual
+from lrctl_workloads.images.models import Residual, gathered
 from workloads.packages import digits_installed, mnist_installed
 
 ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
@@ -118,9 +118,22 @@ def test_the_papers_convnet_has_1070794_parameters_on_cifar10() -> None:
     assert size(data="cifar10", model="convnet", width=5) == 140 + 460 + 25_640 + 410
 
 
+@pytest.mark.parametrize("side", [8, 9])
+def test_max_pooling_by_gathering_has_the_same_bits(side: int) -> None:
+    found = []
+    for pool in (gathered, nn.MaxPool2d(2)):
+        torch.manual_seed(0)
+        images = torch.randn(3, 4, side, side).relu().requires_grad_()  # equal pixels too
+        pooled = pool(images)
+        pooled.backward(torch.randn_like(pooled))
+        assert images.grad is not None
+        found.append((pooled.detach().numpy().tobytes(), images.grad.numpy().tobytes()))
+    assert found[0] == found[1]
+
+
 def test_the_convnet_is_that_of_the_paper_layer_by_layer() -> None:
     network = images(data="cifar10", model="convnet", width=32).model()
-    kinds = "Conv2d ReLU MaxPool2d Conv2d ReLU MaxPool2d Flatten Linear ReLU Dropout Linear"
+    kinds = "Conv2d ReLU MaxPool Conv2d ReLU MaxPool Flatten Linear ReLU Dropout Linear"
     assert [type(layer).__name__ for layer in network.children()] == kinds.split()
     assert all(convolution.padding == (1, 1) for convolution in network.modules() if isinstance(convolution, nn.Conv2d))
 

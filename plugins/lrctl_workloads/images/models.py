@@ -37,13 +37,26 @@ def convnet(shape: Sequence[int], classes: int, width: int, layers: int, dropout
     With `width` 32 and `layers` 2 it is the CNN that "What do near-optimal learning rate schedules look like?"
     (arXiv 2603.10301) trains on CIFAR-10: 1,070,794 parameters there. How weights start in that paper is not known
     here.
-
-    Max pooling's gradient on CUDA is a sum in no fixed order, of which torch warns. Windows that do not overlap, as
-    here, give each pixel one term at most, so that the order cannot matter.
     """
-    blocks, units = convolutions(shape, width, layers, lambda _: [nn.ReLU(), nn.MaxPool2d(2)])
+    blocks, units = convolutions(shape, width, layers, lambda _: [nn.ReLU(), MaxPool()])
     dense = nn.Linear(units, 8 * width)
     return nn.Sequential(*blocks, nn.Flatten(), dense, nn.ReLU(), nn.Dropout(dropout), nn.Linear(8 * width, classes))
+
+
+class MaxPool(nn.MaxPool2d):
+    """2x2 max pooling. Torch has no deterministic kernel for its gradient on CUDA, so there values are gathered."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return gathered(x) if x.is_cuda else super().forward(x)
+
+
+def gathered(x: Tensor) -> Tensor:
+    """2x2 max pooling, with the same bits. Windows do not overlap, so that no pixel's gradient is a sum."""
+    _, places = F.max_pool2d(x.detach(), 2, return_indices=True)
+    return x.flatten(2).gather(2, places.flatten(2)).view_as(places)
 
 
 def convolutions(

@@ -40,7 +40,7 @@ def main() -> None:
 def peaks(measured: Measurement, dtype: str, windows: int, pieces: int) -> dict[str, Any]:
     settings = {**DTYPES[dtype], "workload.batch_size": windows, "training.micro_batches": pieces}
     workload, spec = model_of("124M", settings, cpu=measured.cpu)
-    with torch_in("as lrctl", spec):
+    with torch_in("deterministic", spec):
         told = measure(workload, spec, stand_in=True, scored=True)
         clear()
         train(workload, spec, job_of(3, score_batches=2))

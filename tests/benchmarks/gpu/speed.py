@@ -40,8 +40,8 @@ SECONDS = 0.3
 
 Way = Callable[[Clocked, TrainSpec, int], object]
 WAYS: dict[str, tuple[str, Way]] = {
-    "lrctl": ("as lrctl", lambda workload, spec, steps: train(workload, spec, job_of(steps))),
-    "bare": ("as lrctl", bare),
+    "lrctl": ("deterministic", lambda workload, spec, steps: train(workload, spec, job_of(steps))),
+    "bare": ("deterministic", bare),
     "bare, any kernel": ("off", bare),
 }
 

@@ -6,7 +6,7 @@ import json
 import math
 
 from lrctl.contracts.result import Failure, JobRecord
-from lrctl.storage.documents import job_record, record_document
+from lrctl.storage.records import job_record, record_document
 
 
 def test_a_result_survives_json_with_infinities_as_null() -> None:

@@ -1,0 +1,63 @@
+"""How the program ends when it is told to: Ctrl-C and SIGTERM, whenever they arrive. Imports next to nothing."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, NoReturn
+
+from lrctl.errors import Terminated
+
+STOPS: dict[int, tuple[type[KeyboardInterrupt], str, int]] = {
+    signal.SIGINT: (KeyboardInterrupt, "interrupted", 130),
+    signal.SIGTERM: (Terminated, "terminated", 143),
+}
+"""By signal: what is raised, what is said, and the exit code."""
+
+GO_ON = "the same command, without --fresh, continues where it stopped"
+
+
+def watch() -> None:
+    """Have each of these signals end the program with its sentence, whenever it arrives."""
+    listen(end)
+    atexit.register(listen, signal.SIG_IGN)  # last of all: what was done has its exit code
+    sys.excepthook = hook(sys.excepthook, lambda kind, *_: kind)
+    sys.unraisablehook = hook(sys.unraisablehook, lambda ignored: ignored.exc_type)
+
+
+def listen(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as Ctrl-C is in a shell's background jobs
+            signal.signal(number, handler)
+
+
+def interrupt(number: int, _: FrameType | None) -> NoReturn:
+    """Turn a signal into an exception, so that everything is closed on the way out; another one ends that at once."""
+    listen(end)
+    raise STOPS[number][0]
+
+
+def end(number: int, _: FrameType | None) -> NoReturn:
+    """End where the program stands, and its workers with it."""
+    word, code = STOPS[number][1:]
+    os.write(2, f"error: {word}; {GO_ON}\n".encode())
+    os._exit(code)
+
+
+def hook(shown: Callable[..., Any], kind: Callable[..., type[BaseException] | None]) -> Callable[..., Any]:
+    """A hook of Python's that ends the program where it would print the traceback of a signal.
+
+    That is where a signal arrives in a destructor, which raises nothing, or in C code that imports a module.
+    """
+
+    def hooked(*raised: Any) -> None:
+        for number, (stop, *_) in STOPS.items():
+            if kind(*raised) is stop:
+                end(number, None)
+        shown(*raised)
+
+    return hooked

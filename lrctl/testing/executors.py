@@ -1,0 +1,51 @@
+"""The contract of executors."""
+
+from __future__ import annotations
+
+import dataclasses
+from contextlib import closing
+
+from lrctl.contracts.executor import Attempt, Executor
+from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.result import JobRecord
+from lrctl.testing.faults import calling
+from lrctl.testing.scripted import SPEC, scripted_attempt
+
+
+def check_executor(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob], attempt: Attempt | None = None) -> None:
+    """An executor gives for each job what `attempt` gives of it, and serves one search after another.
+
+    It can be closed twice, and used again. Jobs must succeed. `attempt` is what it was built with, or the same with
+    another store; where it is left out and the task is `SPEC`, `scripted_attempt`.
+    """
+    assert isinstance(executor, Executor), f"{type(executor).__name__} lacks run or close"
+    if attempt is None and spec.workload == SPEC.workload:
+        attempt = scripted_attempt
+    later = dataclasses.replace(spec, seed=spec.seed + 1)
+    with closing(executor):
+        check_results(executor, spec, jobs, attempt)
+        with calling("run() without jobs"):
+            assert list(executor.run(spec, [])) == [], "there were results without jobs"
+        given_up = iter(executor.run(spec, jobs))
+        next(given_up)
+        if hasattr(given_up, "close"):
+            given_up.close()
+        check_results(executor, later, jobs, attempt)  # whatever was left of the search before
+    with calling("close(), called twice,"):
+        executor.close()
+    with closing(executor), calling("run() after close()"):
+        assert len(list(executor.run(spec, jobs[:1]))) == 1, "does not run again once it was closed"
+
+
+def check_results(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob], attempt: Attempt | None) -> None:
+    """One search's results are those of its own jobs."""
+    with calling("run()"):
+        results = list(executor.run(spec, jobs))
+    assert all(isinstance(r, JobRecord) for r in results), f"run() must yield what attempt() gives, got {results!r}"
+    expected = {job.key(spec): job for job in jobs}
+    assert sorted(r.key for r in results) == sorted(expected), "not one result per job"
+    assert all(r.status == "ok" for r in results), f"a job failed: {[r.failure for r in results if r.failure]}"
+    for result in results if attempt else ():
+        assert attempt is not None
+        wanted = attempt(spec, expected[result.key]).answer()
+        assert result.answer() == wanted, f"run() gave {result.answer()}, attempt() gives {wanted}"
