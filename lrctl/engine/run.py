@@ -132,8 +132,8 @@ class Run:
             self.begin(result.run, trains=result.cost.jobs > 0)
         try:
             self.store.finish(result)
-        except StoreError:
-            if self.store.run(result.run).exists():
+        except StoreError as error:
+            if not isinstance(error.__cause__, FileNotFoundError) or not self.store.handed_over("").is_dir():
                 raise
             self.finish(result)
 

@@ -287,8 +287,8 @@ class Store:
             files.write_text(folder / "recipe.toml", recipe)
             files.write_signed(folder / "environment.json", environment)
             files.write_signed(folder / "identity.json", known)
-        except StoreError:
-            if folder.exists():
+        except StoreError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
                 raise
             self.begin(name, identity, recipe, environment)  # it was removed meanwhile
 

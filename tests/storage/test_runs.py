@@ -260,9 +260,10 @@ def test_a_search_does_not_mind_what_is_done_to_its_run_meanwhile(
     assert searches.found(searches.search(place, name="r")) == searches.found(expected)
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
 @pytest.mark.parametrize("fresh", [False, True], ids=["again", "fresh"])
 def test_a_run_may_be_removed_before_any_write_into_its_folder(
-    fresh: bool, place: Path, monkeypatch: pytest.MonkeyPatch
+    fresh: bool, beside: bool, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected, write, at = searches.search(place, name="r"), files.write_text, 0
     (place / "runs" / "r" / "result.json").unlink()
@@ -272,7 +273,11 @@ def test_a_run_may_be_removed_before_any_write_into_its_folder(
         at -= path.parent.name == "r"
         if at == 0 and path.parent.name == "r":
             Store(place).remove_run("r")
-        write(path, *others, **options)
+        try:
+            write(path, *others, **options)
+        finally:
+            if at == 0 and beside:  # the same search begins the run again
+                path.parent.mkdir(exist_ok=True)
 
     monkeypatch.setattr(files, "write_text", removed_before)
     for count in range(1, 6):  # the recipe, what it runs on, the identity, the schedule, the result

@@ -111,7 +111,7 @@ def judged(sound: Sound, name: str) -> tuple[str, str]:
         changed = [path.name for path, before in sound.handed_over.items() if content(path) != before]
         if changed or told != told_before:
             return "silent", f"it handed over another {' and '.join(changed) or 'answer'}"
-    if code or err != err_before or '"damaged"' in done.out:
+    if code or err != err_before or '"status": "damaged"' in done.out:
         return "noticed", err
     return ("harmless", "") if told == told_before else ("silent", f"{told} is not {told_before}"[:2000])
 

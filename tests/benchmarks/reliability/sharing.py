@@ -35,7 +35,7 @@ from searches import forkserver, small
 EPS = (0.48, 0.0)
 """What tells the searches apart that share a store: they have the jobs of their first segment in common, and more."""
 
-STEPS_A_JOB, STEPS_A_MACHINE = 8, 50
+STEPS_A_JOB, STEPS_A_MACHINE, PORTION = 8, 50, 500
 
 
 def stepped(pipe: Connection, store: Path, eps: float, fresh: bool) -> None:
@@ -59,7 +59,7 @@ class Search:
     """A search in a process of its own, which stands before the operation that it has last told."""
 
     def __init__(self, store: Path, eps: float, fresh: bool = False) -> None:
-        self.eps = eps
+        self.eps, self.fresh = eps, fresh
         self.pipe, theirs = forkserver().Pipe()
         self.process = forkserver().Process(target=stepped, args=(theirs, store, eps, fresh))
         self.process.start()
@@ -106,7 +106,7 @@ class Sharing(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.store, self.running, self.trained = self.folder / "store", list[Search](), 0
-        self.finished = set[float]()
+        self.finished, self.removed = set[float](), False
 
     @precondition(lambda self: len(self.running) < 2)
     @rule(eps=st.sampled_from(EPS), fresh=st.booleans())
@@ -147,9 +147,13 @@ class Sharing(RuleBasedStateMachine):
             search = self.running.pop(which % len(self.running))
             self.trained += search.trained
             search.kill()
+            if search.fresh:  # it may have taken the result away
+                self.finished.discard(search.eps)
 
     def collect(self, hours: int) -> None:
-        """Run gc after so many hours."""
+        """Run gc after so many hours; not where it may take what a running search found in a run that was removed."""
+        self.removed &= bool(self.running)
+        hours = 0 if self.removed else hours
         past = time.time() - 3600.0 * hours
         for path in self.store.rglob("*"):
             if path.is_file() and not path.name.startswith(ASIDE):
@@ -162,6 +166,7 @@ class Sharing(RuleBasedStateMachine):
         if (self.store / "runs" / name).exists():
             done = lrctl("runs", "remove", name, "--yes", "--store", self.store)
             assert done.code == 0, done.err
+            self.removed = True
         self.finished.discard(eps)
 
     def look(self, search: Search) -> None:
@@ -185,14 +190,13 @@ class Sharing(RuleBasedStateMachine):
 
     def check_whole(self) -> None:
         """Whether what finished is as it was handed over."""
-        fresh = {search.eps for search in self.running}
-        for eps in self.finished - fresh:
+        for eps in self.finished - {search.eps for search in self.running if search.fresh}:
             done = lrctl("export", alone(eps)["run"], "--to", "csv", "--store", self.store)
             assert (done.code, done.err) == (0, ""), done.err
 
     def teardown(self) -> None:
-        for search in self.running:
-            search.kill()
+        while self.running:
+            self.kill(0)
         try:
             self.check_whole()
             for eps in EPS:
@@ -214,7 +218,7 @@ def share(steps: int) -> Counter[str]:
     Sharing.counted.clear()
     while (left := steps - taken()) > 0:
         chosen = settings(
-            max_examples=max(1, left // STEPS_A_MACHINE),
+            max_examples=max(1, min(left, PORTION) // STEPS_A_MACHINE),
             stateful_step_count=min(steps, STEPS_A_MACHINE),
             deadline=None,
             database=None,
