@@ -10,7 +10,15 @@ from lrctl.contracts.executor import Executor
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.engine.early_stopping import Limited
-from lrctl.errors import CheckpointError, JobFailedError, LrctlError, ReproducibilityError, StoreError, UsageError
+from lrctl.errors import (
+    CheckpointError,
+    JobFailedError,
+    LrctlError,
+    MissingError,
+    ReproducibilityError,
+    StoreError,
+    UsageError,
+)
 from lrctl.registry.observers import notify
 from lrctl.storage.store import Store
 
@@ -32,7 +40,9 @@ MISTAKES = {
 }
 """Exceptions that tell of a mistake in the code, which another attempt would meet again."""
 
-FINAL: dict[str, type[LrctlError]] = {e.__name__: e for e in (UsageError, StoreError, ReproducibilityError)}
+FINAL: dict[str, type[LrctlError]] = {
+    e.__name__: e for e in (UsageError, MissingError, StoreError, ReproducibilityError)
+}
 """Errors of a job that another attempt cannot cure."""
 
 

@@ -41,7 +41,7 @@ def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
             return work(opened(store), spec, job)
     except Exception as error:
         where = "" if isinstance(error, LrctlError) else loading.origin(error, spec.workload)
-        failure = Failure(type(error).__name__, f"{error}{where}", traceback.format_exc())
+        failure = Failure(kind_of(error), f"{error}{where}", traceback.format_exc())
     if failure.out_of_memory:
         give_back_memory()  # not before the exception is gone: its traceback holds the model
     return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
@@ -69,6 +69,12 @@ def give_back_memory() -> None:
 
     gc.collect()
     torch.cuda.empty_cache()
+
+
+def kind_of(error: Exception) -> str:
+    """The name of an error's class; of a plugin's own kind of one of lrctl's errors, that of lrctl's."""
+    kinds = (each for each in type(error).__mro__ if each.__module__ == LrctlError.__module__)
+    return next(kinds, type(error)).__name__
 
 
 opened = lru_cache(maxsize=1)(Store)

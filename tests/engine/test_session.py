@@ -479,8 +479,10 @@ def test_a_job_that_is_too_large_even_alone_ends_the_search_with_advice(tmp_path
         search(place, recipe)
 
 
-def test_a_mistake_of_the_user_is_not_tried_again(tmp_path: Path, place: Path) -> None:
-    recipe = net(tmp_path, FAILING, workload__folder=str(tmp_path), workload__times=9, workload__how="usage")
+@pytest.mark.parametrize("kind", ["UsageError", "MissingError", "type('Own', (UsageError,), {})"])
+def test_a_mistake_of_the_user_is_not_tried_again(kind: str, tmp_path: Path, place: Path) -> None:
+    raised = FAILING.replace("raise UsageError", f"from lrctl.errors import MissingError, UsageError; raise {kind}")
+    recipe = net(tmp_path, raised, workload__folder=str(tmp_path), workload__times=9, workload__how="usage")
     with pytest.raises(UsageError, match=r"^the data are not there$"):
         search(place, recipe)
     assert (tmp_path / "tries").read_text() == "x"
