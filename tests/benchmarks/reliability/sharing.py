@@ -151,8 +151,7 @@ class Sharing(RuleBasedStateMachine):
                 self.finished.discard(search.eps)
 
     def collect(self, hours: int) -> None:
-        """Run gc after so many hours; not where it may take what a running search found in a run that was removed."""
-        self.removed &= bool(self.running)
+        """Run gc after so many hours; not where it may take what a search found in a run that was removed."""
         hours = 0 if self.removed else hours
         past = time.time() - 3600.0 * hours
         for path in self.store.rglob("*"):
