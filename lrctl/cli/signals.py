@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import cache
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -24,6 +25,12 @@ GO_ON = "the same command, without --fresh, continues where it stopped"
 def watch() -> None:
     """Have each of these signals end the program with its sentence, whenever it arrives."""
     listen(end)
+    guard()
+
+
+@cache
+def guard() -> None:
+    """What is done once in a process, however often the command line is entered."""
     atexit.register(listen, signal.SIG_IGN)  # last of all: what was done has its exit code
     sys.excepthook = hook(sys.excepthook, lambda kind, *_: kind)
     sys.unraisablehook = hook(sys.unraisablehook, lambda ignored: ignored.exc_type)

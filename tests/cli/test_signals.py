@@ -115,3 +115,11 @@ def test_a_search_that_is_terminated_at_any_moment_says_one_sentence(executor: s
         )
         ended += search.returncode == 143
     assert ended > 16
+
+
+def test_entering_the_command_line_often_wraps_no_hook_twice() -> None:
+    program = (
+        "import sys; from lrctl.cli.signals import watch; watch(); once = sys.excepthook, sys.unraisablehook; watch(); "
+        "assert once == (sys.excepthook, sys.unraisablehook)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
