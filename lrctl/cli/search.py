@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from lrctl.analysis.printable import printable
@@ -84,7 +85,8 @@ def plan(command: str, recipe: Any, options: dict[str, Any]) -> None:
     from lrctl.report import terminal
 
     with redirect_stdout(sys.stderr):
-        estimate = estimates.estimate(command, recipe, store=options["store"])
+        # Absolute, since the user's own code may go elsewhere.
+        estimate = estimates.estimate(command, recipe, store=Path(options["store"]).absolute())
     if options["as_json"]:
         print_json(estimate)
     else:

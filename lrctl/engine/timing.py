@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.strategy import Batch
@@ -26,7 +27,10 @@ def seconds_alone(spec: TrainSpec, batch: Batch, steps: int) -> float:
 
 
 def seconds_per_step(spec: TrainSpec, job: SegmentJob) -> float:
-    """Seconds of a step of a job, from initialisation; 0 where it fails: its result will say why."""
+    """Seconds of a step of a job, from initialisation; 0 where it fails: its result will say why.
+
+    A model is not compiled for it: that takes longer than many a search.
+    """
     from lrctl.engine.trainer import Training
 
     taken: list[float] = []
@@ -36,7 +40,7 @@ def seconds_per_step(spec: TrainSpec, job: SegmentJob) -> float:
             running(workload),
             quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic),
         ):
-            training = Training(workload, spec, job)
+            training = Training(workload, replace(spec, compile=False), job)
             for step in range(job.start, min(job.stop, job.start + STEPS)):
                 began = time.perf_counter()
                 training.update(step)

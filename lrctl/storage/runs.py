@@ -106,9 +106,11 @@ class FinishedRun:
         What is not is made again from the jobs, or those again that are damaged themselves.
         """
         try:
-            if key := self.result.checkpoint:
+            if defects(self) or self.outdated:
+                return False
+            if key := self.result.checkpoint:  # last, since it may be large
                 self.store.load_checkpoint(key)
-            return not defects(self) and not self.outdated
+            return True
         except StoreError:
             return False
 
@@ -163,7 +165,7 @@ def finished(store: str | Path, name: str) -> FinishedRun:
 def command_of(place: Store, name: str) -> str:
     """The command that makes a run, or goes on with it, from its frozen recipe.
 
-    A store names no code that runs: the user's own workload is for the user to name.
+    Where that names Python code, the user is told to give leave, and it is not given for them.
     """
     path = place.shown / "runs" / name / "recipe.toml"
     try:

@@ -73,3 +73,8 @@ def test_timing_changes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     timed = search(tmp_path / "timed", smoke(executor__name="auto"))
     assert asked[0] > 0
     assert found(timed) == found(alone)
+
+
+def test_nothing_is_compiled_to_time_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrctl.engine.trainer.Compiled", lambda *_: pytest.fail("compiled"))
+    assert seconds_per_step(prepare(smoke(training__compile=True)), SegmentJob(0, 10, RAMP)) > 0
