@@ -35,8 +35,10 @@ class JobResult:
         mean_loss: mean of the finite training losses of its steps (nats for language models); +inf if there are none,
             or if the job was judged diverged or was stopped.
         steps: how many were trained.
-        score: mean loss with frozen weights over the reserved batches, if asked for.
+        scores: the loss with frozen weights of each reserved batch, if asked for; none where the workload has none in
+            reserve, and fewer than asked for where it has fewer.
         metrics: split -> metric -> value, if asked for.
+        evaluated: forward passes, of as many rows as a batch has, that its validation metrics took; 0 if unknown.
         gradient_norms: of each step, if asked for.
         extra_forwards: forward passes beyond one for each step, which a schedule asked for.
         at_least: of a job that was stopped, a lower bound of the mean loss that it would have had.
@@ -49,13 +51,19 @@ class JobResult:
     status: Status
     mean_loss: float = math.inf
     steps: int = 0
-    score: float | None = None
+    scores: tuple[float, ...] = ()
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    evaluated: int = 0
     gradient_norms: tuple[float, ...] | None = None
     extra_forwards: int = 0
     at_least: float | None = None
     train_loss: float | None = None
     stage_losses: tuple[float, ...] = ()
+
+    @property
+    def score(self) -> float | None:
+        """The mean of the scores; None if there are none."""
+        return sum(self.scores) / len(self.scores) if self.scores else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +92,9 @@ class JobRecord:
     seconds: float = 0.0
     attempts: int = 1
     parent: str | None = None
-    score: float | None = None
+    scores: tuple[float, ...] = ()
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    evaluated: int = 0
     digests: Mapping[str, str] = field(default_factory=dict)
     run: str = ""
     gradient_norms: tuple[float, ...] | None = None

@@ -69,7 +69,11 @@ class Scored(Protocol):
     """A workload that keeps training data aside for scoring."""
 
     def score_batch(self, i: int) -> Any:
-        """Batch i of the training data reserved for scores: never drawn by `batch`, nor in a held-out split."""
+        """Batch i of the training data reserved for scores: never drawn by `batch`, nor in a held-out split.
+
+        Raises:
+            IndexError: there are no more; what there are are taken.
+        """
 
 
 @runtime_checkable

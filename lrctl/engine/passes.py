@@ -16,7 +16,7 @@ import torch
 
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import Scored, Weighted, Workload
-from lrctl.engine.batches import pieces, rows, to
+from lrctl.engine.batches import pieces, rows, tensors_in, to
 from lrctl.engine.doors import checked_loss, checked_metrics, checked_model, finite
 from lrctl.errors import UsageError
 
@@ -29,6 +29,7 @@ class Passes:
         self.where = type(workload).__name__
         self.seed("model")
         self.model = checked_model(workload.model(), self.where).to(self.device)
+        self.last: Any = None
         self.still = [part for part in self.model.modules() if not part.training]
 
     def seed(self, purpose: int | str) -> None:
@@ -41,7 +42,8 @@ class Passes:
         """The batch of a step; from here on random numbers are those of that step."""
         self.seed(step)
         with self.precision():
-            return self.workload.batch(step)
+            self.last = self.workload.batch(step)
+        return self.last
 
     def loss(self, piece: Any) -> torch.Tensor:
         with self.precision():
@@ -107,24 +109,47 @@ class Passes:
         finally:
             self.train()
 
-    def evaluate(self, split: str) -> dict[str, float]:
-        """The workload's metrics on a split; one that is not finite is +inf."""
-        self.seed(split)
-        with self.frozen():
-            return checked_metrics(self.workload.evaluate(self.model, split), self.where)
+    def evaluate(self, split: str) -> tuple[dict[str, float], int]:
+        """The workload's metrics on a split, +inf for one that is not finite, and what they cost.
 
-    def score(self, n: int) -> float:
-        """The mean loss over score batches 0 to n - 1; +inf if it is not finite."""
+        The cost is in forward passes of as many rows as a batch of training has; 0 where it is not known.
+        """
+        self.seed(split)
+        with self.frozen(), self.counting() as seen:
+            metrics = checked_metrics(self.workload.evaluate(self.model, split), self.where)
+        return metrics, -(-sum(seen) // (rows(self.last) or 1)) if seen else 0
+
+    @contextmanager
+    def counting(self) -> Iterator[list[int]]:
+        """How many rows the model is given at each call, for the length of a block."""
+        seen: list[int] = []
+        if self.last is None or self.spec.compile:  # a hook would be compiled too
+            yield seen
+            return
+
+        def count(_: Any, inputs: Any, named: Any) -> None:
+            seen.append(rows([each for each in tensors_in([inputs, named]) if each.dim()][:1]) or 0)
+
+        with self.model.register_forward_pre_hook(count, with_kwargs=True):
+            yield seen
+
+    def score(self, n: int) -> tuple[float, ...]:
+        """The losses of score batches 0 to n - 1, or of those that there are; +inf for one that is not finite."""
         if not isinstance(self.workload, Scored):
-            raise UsageError(
-                f"{self.where} has no method score_batch(i), which gives training data that are kept "
-                "aside for scores; write one, or let the search score by validation loss (--score-on validation)"
-            )
+            return ()
         self.seed("score")
         with self.frozen():
-            batches = ((self.workload.score_batch(i), f"score batch {i}") for i in range(n))
-            losses = torch.stack([self.forward(*each) for each in batches])
-            return finite(sum(losses.tolist()) / n)  # one read of the device, and Python's sum, whose bits are stored
+            losses = [self.forward(*each) for each in self.reserved(n)]
+            return tuple(map(finite, torch.stack(losses).tolist())) if losses else ()  # one read of the device
+
+    def reserved(self, n: int) -> Iterator[tuple[Any, str]]:
+        """The first n batches that the workload has in reserve for scores, or those that it has."""
+        assert isinstance(self.workload, Scored)
+        for i in range(n):
+            try:
+                yield self.workload.score_batch(i), f"score batch {i}"
+            except IndexError:
+                return
 
 
 FULL: AbstractContextManager[Any] = nullcontext()

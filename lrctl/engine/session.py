@@ -167,7 +167,9 @@ class Session:
         measured = sum(r.steps + r.discarded for r in own if seen[r.key].forward_only(self.runner.spec))
         steps = sum(r.steps + r.discarded for r in own) - measured + sum(r.remade.get(run, 0) for r in jobs)
         forwards = measured + sum(r.extra_forwards for r in own)
-        scored = sum(seen[r.key].score_batches for r in records.values() if r.run == run and r.status != "stopped")
+        scored = sum(len(r.scores) for r in records.values() if r.run == run)
+        # What is only told of a model, untrained or handed over, is no part of the search.
+        scored += sum(r.evaluated for key, r in records.items() if r.run == run and searching(seen[key]))
         return Cost(
             jobs=len(jobs),
             jobs_reused=len(jobs) - len(own),
@@ -177,6 +179,11 @@ class Session:
             full_runs=(steps + FORWARD * (forwards + scored)) / self.recipe.training.steps,
             seconds=seconds,
         )
+
+
+def searching(job: SegmentJob) -> bool:
+    """Whether a job's validation metrics are there to choose by."""
+    return job.steps > 0 or job.evaluate != SPLITS
 
 
 def check_lrs_matter(jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -> None:

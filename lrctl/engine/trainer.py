@@ -37,8 +37,9 @@ class Trained:
     lrs: list[float]
     state: dict[str, Any]
     seconds: float
-    score: float | None = None
+    scores: tuple[float, ...] = ()
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    evaluated: int = 0
     gradient_norms: tuple[float, ...] | None = None
     extra_forwards: int = 0
     at_least: float | None = None
@@ -160,8 +161,10 @@ class Training:
             trained.gradient_norms = tuple(self.norms.tolist())
         with self.weights_to_evaluate():
             if job.score_batches:
-                trained.score = self.passes.score(job.score_batches)
-            trained.metrics = {split: self.passes.evaluate(split) for split in job.evaluate}
+                trained.scores = self.passes.score(job.score_batches)
+            for split in job.evaluate:
+                trained.metrics[split], forwards = self.passes.evaluate(split)
+                trained.evaluated += forwards * (split == "validation")
 
     @contextmanager
     @torch.no_grad()

@@ -133,7 +133,7 @@ class Rehearsal:
             lrs = [*(job.lrs or ()), *map(job.schedule, range(job.start))] if whole else [job.schedule(job.stop)]
             lr = max(lrs, default=0.0)
             loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
-        made_up = JobResult(job.key(self.spec), "ok", loss, job.steps, score=loss)
+        made_up = JobResult(job.key(self.spec), "ok", loss, job.steps, scores=(loss,) * job.score_batches)
         metrics = {split: {"loss": loss} for split in job.evaluate}
         norms = (1.0,) * job.steps if job.gradient_norms else None
         train_loss, stages = loss if job.evaluate else None, (loss,) * len(job.stages)

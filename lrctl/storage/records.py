@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import cache
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -12,23 +12,27 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.result import JobRecord
 
+OPTIONAL = ["scores", "evaluated", "gradient_norms", "extra_forwards", "at_least", "discarded", "remade", "remaking"]
+"""Fields that are left out of a document where they say nothing."""
+
 
 def record_document(record: JobRecord) -> dict[str, Any]:
     """A job's record as strict JSON: a number that is not finite becomes null."""
     document: dict[str, Any] = finite(asdict(record))
     del document["failure"]
-    for name in ("score", "gradient_norms", "extra_forwards", "at_least", "discarded", "remade", "remaking"):
-        if not document[name] and getattr(record, name) in (None, 0, {}, ""):
+    for name in OPTIONAL:
+        if not document[name] and getattr(record, name) in (None, 0, {}, "", ()):
             del document[name]
     return document
 
 
 def job_record(document: Mapping[str, Any]) -> JobRecord:
-    """The inverse of `record_document`; a null loss is +inf again."""
-    own = {f.name: document[f.name] for f in fields(JobRecord) if f.name in document}
-    if own.get("score", 0.0) is None:  # a score that was not asked for is left out
-        own["score"] = math.inf
-    record: JobRecord = from_json(JobRecord, own)
+    """The inverse of `record_document`; a null loss is +inf again.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no such document, or one with other fields.
+    """
+    record: JobRecord = from_json(JobRecord, document)
     return record
 
 

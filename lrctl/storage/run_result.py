@@ -29,7 +29,8 @@ class Cost:
         steps_trained: optimizer updates, those of jobs made again and of stopped ones included.
         extra_forwards: forward passes beyond one for each step: those with which schedules tried LRs, and those of jobs
             that measured frozen weights.
-        scored_batches: reserved batches that jobs were scored on, a forward pass each.
+        scored_batches: reserved batches that jobs were scored on, and what their validation losses took, in forward
+            passes over a batch.
         full_runs: all of this in plain training runs: steps trained, and a third of a step for each forward pass, over
             the steps of one run.
         seconds: wall-clock time of the last go.

@@ -52,7 +52,7 @@ class Scripted:
             status,
             loss,
             steps,
-            score=loss,
+            scores=(loss,) * job.score_batches,
             metrics=metrics,
             train_loss=loss if job.evaluate else None,
             stage_losses=(loss,) * len(job.stages),

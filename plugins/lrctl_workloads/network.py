@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lrctl.errors import UsageError
-
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -51,12 +49,9 @@ def check_split(split: str) -> None:
         raise ValueError(f"split: must be 'validation' or 'test', got '{split}'")
 
 
-def score_rows(i: int, batch_size: int, reserve: int, workload: str, remedy: str) -> range:
-    """Which of the samples that are reserved for scoring batch i holds."""
+def score_rows(i: int, batch_size: int, reserve: int) -> range:
+    """Which of the samples that are reserved for scoring batch i holds; IndexError where there are no more."""
     n = reserve // batch_size
     if not 0 <= i < n:
-        raise UsageError(
-            f"workload {workload}: score batch {i} was asked for, but there are {n} of {batch_size} samples in "
-            f"reserve, counted from 0; score fewer batches, or {remedy}"
-        )
+        raise IndexError(f"score batch {i} of {n}")
     return range(i * batch_size, (i + 1) * batch_size)

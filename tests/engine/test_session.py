@@ -488,15 +488,6 @@ def test_a_mistake_of_the_user_is_not_tried_again(kind: str, tmp_path: Path, pla
     assert (tmp_path / "tries").read_text() == "x"
 
 
-def test_a_workload_without_scores_ends_the_search_clearly(tmp_path: Path, place: Path) -> None:
-    recipe = net(tmp_path)
-    with (
-        session_of(place, recipe) as ours,
-        pytest.raises(UsageError, match=r"^Net has no method score_batch\(i\)"),
-    ):
-        ours.run_batch(Batch("", [SegmentJob(0, 5, Constant(0.1), score_batches=2)]))
-
-
 def test_an_optimizer_is_settled_once(tmp_path: Path) -> None:
     own = "\n    def optimizer(self, model):\n        return torch.optim.SGD(model.parameters(), lr=0.0)\n"
     assert prepare(net(tmp_path, own)).optimizer is None

@@ -307,7 +307,7 @@ def test_a_frozen_job_gives_the_same_with_and_without_its_updates(workload: Any,
     forward = train(workload, spec, replace(job, checkpoint=False), start)
     assert np.isfinite(full.losses).all()
     assert forward.losses.tobytes() == full.losses.tobytes()
-    assert (forward.lrs, forward.score, forward.metrics) == (full.lrs, full.score, full.metrics)
+    assert (forward.lrs, forward.scores, forward.metrics) == (full.lrs, full.scores, full.metrics)
     assert same_state(forward.state["model"], full.state["model"])  # the running means of batch normalisation move
     assert not same_state(start["model"], full.state["model"])
 
@@ -369,17 +369,16 @@ def test_gradient_norms_are_measured_before_clipping() -> None:
     assert train(workload, clipped, job).gradient_norms == train(workload, SPEC, job).gradient_norms
 
 
-def mean_score(workload: Any, model: torch.nn.Module, n: int) -> float:
-    """The mean loss over the first n batches that are reserved for scores."""
-    losses = [float(workload.loss(model, workload.score_batch(i)).item()) for i in range(n)]
-    return sum(losses) / n
+def scores(workload: Any, model: torch.nn.Module, n: int) -> tuple[float, ...]:
+    """The losses of the first n batches that are reserved for scores."""
+    return tuple(float(workload.loss(model, workload.score_batch(i)).item()) for i in range(n))
 
 
-def test_a_score_is_the_mean_loss_of_the_last_weights_on_reserved_batches() -> None:
+def test_the_scores_are_the_losses_of_the_last_weights_on_reserved_batches() -> None:
     trained = train(LINEAR, SPEC, SegmentJob(0, 10, RAMP, score_batches=3))
     model = LINEAR.model()
     model.load_state_dict(trained.state["model"])
-    assert trained.score == mean_score(LINEAR, model, 3)
+    assert trained.scores == scores(LINEAR, model, 3)
 
 
 def test_scores_and_metrics_leave_training_as_it_is(gpt: Workload) -> None:
@@ -387,7 +386,7 @@ def test_scores_and_metrics_leave_training_as_it_is(gpt: Workload) -> None:
     scored = train(gpt, SPEC, SegmentJob(0, 5, RAMP, score_batches=2, evaluate=("validation", "test")))
     assert scored.losses.tobytes() == plain.losses.tobytes()
     assert same_state(scored.state, plain.state)
-    assert plain.score is None
+    assert plain.scores == ()
     assert plain.metrics == {}
 
 
@@ -397,12 +396,36 @@ def test_scores_and_metrics_are_taken_without_dropout_and_always_the_same(gpt: W
     model = gpt.model()
     model.load_state_dict(first.state["model"])
     model.eval()
-    assert first.score == second.score
-    assert first.score == mean_score(gpt, model, 2)
+    assert first.scores == second.scores == scores(gpt, model, 2)
     assert first.metrics == second.metrics == {split: gpt.evaluate(model, split) for split in ("validation", "test")}
 
 
-def test_a_workload_without_scores_says_what_it_lacks() -> None:
+@dataclass
+class Reserve:
+    """A workload that keeps so many batches aside."""
+
+    batches: int
+    model: Any = LINEAR.model
+    batch: Any = LINEAR.batch
+    loss: Any = LINEAR.loss
+
+    def score_batch(self, i: int) -> Any:
+        if i >= self.batches:
+            raise IndexError
+        return LINEAR.score_batch(i)  # type: ignore[attr-defined]
+
+    def evaluate(self, model: Any, split: str) -> dict[str, float]:  # noqa: ARG002
+        model(torch.zeros(40, 16))
+        return {"loss": float(model(torch.zeros(9, 16)).mean())}
+
+
+@pytest.mark.parametrize("batches", [0, 1, 3, 9])
+def test_fewer_batches_in_reserve_than_asked_for_are_all_scored(batches: int) -> None:
+    trained = train(Reserve(batches), SPEC, SegmentJob(0, 2, RAMP, score_batches=3))
+    assert trained.scores == train(LINEAR, SPEC, SegmentJob(0, 2, RAMP, score_batches=3)).scores[:batches]
+
+
+def test_without_scores_a_workload_gives_none() -> None:
     @dataclass
     class Unscored:
         model: Any = LINEAR.model
@@ -410,8 +433,14 @@ def test_a_workload_without_scores_says_what_it_lacks() -> None:
         loss: Any = LINEAR.loss
         evaluate: Any = LINEAR.evaluate
 
-    with pytest.raises(UsageError, match=r"Unscored has no method score_batch\(i\), .*--score-on validation"):
-        train(Unscored(), SPEC, SegmentJob(0, 1, RAMP, score_batches=1))
+    assert train(Unscored(), SPEC, SegmentJob(0, 1, RAMP, score_batches=1)).scores == ()
+
+
+def test_what_validation_takes_is_counted_in_passes_over_a_batch() -> None:
+    rows = len(LINEAR.batch(0)[0])
+    job = SegmentJob(0, 2, RAMP, evaluate=("validation", "test"))
+    assert train(Reserve(0), SPEC, job).evaluated == math.ceil(49 / rows)
+    assert train(Reserve(0), SPEC, replace(job, evaluate=("test",))).evaluated == 0
 
 
 def test_metrics_without_a_loss_are_refused() -> None:

@@ -64,7 +64,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_result_is_read_back_as_it_was_recorded(store: Store) -> None:
-    result = put(store, metrics={"test": {"loss": 0.1 + 0.2}}, score=0.1, attempts=2)
+    result = put(store, metrics={"test": {"loss": 0.1 + 0.2}}, scores=(0.1,), attempts=2)
     assert store.record(KEY) == result
     assert Store(store.path).record(KEY) == result
     assert store.record(CHILD) is None
@@ -97,7 +97,7 @@ def test_the_history_of_a_job_is_that_of_all_that_lead_to_it(store: Store) -> No
 
 @pytest.mark.parametrize("folder", ["jobs", "losses"])
 def test_a_job_with_a_flipped_bit_is_not_known(store: Store, folder: str) -> None:
-    put(store, metrics={"test": {"loss": 0.5}}, score=0.25)
+    put(store, metrics={"test": {"loss": 0.5}}, scores=(0.25,))
     (path,) = (store.path / folder).iterdir()
     whole, bits, equal = path.read_bytes(), random.Random(0), 0
     expected = store.record(KEY)

@@ -132,8 +132,7 @@ class FineTuning:
         return self.task.batch(self.encoded.samples("training", rows), random)
 
     def score_batch(self, i: int) -> Batch:
-        reserve, remedy = self.encoded.size("score"), "raise workload.held_out_examples"
-        rows = score_rows(i, self.params.batch_size, reserve, self.name, remedy)
+        rows = score_rows(i, self.params.batch_size, self.encoded.size("score"))
         return self.task.batch(self.encoded.samples("score", rows), None)
 
     def loss(self, model: Module, batch: Batch) -> Tensor:

@@ -140,7 +140,7 @@ class ImageClassifier:
 
     def score_batch(self, i: int) -> Batch:
         reserve = self.images.parts["score"]
-        rows = score_rows(i, self.params.batch_size, len(reserve), "images", "smaller ones")
+        rows = score_rows(i, self.params.batch_size, len(reserve))
         return self.take(reserve, slice(rows.start, rows.stop))
 
     def loss(self, model: Module, batch: Batch) -> Tensor:

@@ -143,7 +143,7 @@ class Gpt:
     def score_batch(self, i: int) -> Batch:
         """Batch i of the windows reserved for scoring, in the order of the text."""
         reserve = self.windows.parts["score"]
-        rows = score_rows(i, self.params.batch_size, len(reserve), "gpt", "take a longer text")
+        rows = score_rows(i, self.params.batch_size, len(reserve))
         return self.take(reserve[rows])
 
     def loss(self, model: Module, batch: Batch) -> Tensor:

@@ -69,7 +69,7 @@ class Run:
     def loss(self, split: str) -> float:
         """The loss of a held-out split; +inf if it is not finite."""
         with self.weights_to_evaluate():
-            return self.passes.evaluate(split)["loss"]
+            return self.passes.evaluate(split)[0]["loss"]
 
     @contextmanager
     def weights_to_evaluate(self) -> Iterator[None]:

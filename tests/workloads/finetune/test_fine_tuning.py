@@ -102,7 +102,7 @@ def test_score_batches_end_with_the_reserve(made: Callable[..., Any]) -> None:
     n = workload.encoded.size("score") // 2
     assert n >= 1
     workload.score_batch(n - 1)
-    with pytest.raises(UsageError, match=rf"score batch {n} .* there are {n} of 2 samples"):
+    with pytest.raises(IndexError):
         workload.score_batch(n)
 
 
