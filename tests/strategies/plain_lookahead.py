@@ -1,4 +1,4 @@
-"""Lookahead search once more, as plainly as possible: whole runs only, no prefixes, no jobs, no generator."""
+"""Lookahead search once more, as plainly as possible: whole runs only, no prefixes, no jobs, no generator, no noise."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ Score = Callable[[Line], float]
 
 def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | None:
     """The knots found and their score, with no budget; None if all first LRs or all whole runs diverged."""
-    rises = [max(1, round(share * steps)) for share in p.rise]
-    short = max(1 + max(rises), round(p.short_run * steps))
+    rises = list(dict.fromkeys(0 if share == 0 else max(1, round(share * steps)) for share in p.rise))
+    first = rises[0]
+    turns = sorted({round(share * steps) for share in p.knot if first < round(share * steps) < steps})
+    rises = [first, *(each for each in rises[1:] if each < turns[0])]
+    short = max(1 + first, round(p.short_run * steps))
     begin = score(((0, 0.0),))
 
     def short_run(rise: int, lr: float) -> float:
-        return score(((0, 0.0), (rise, lr), (short, 0.0)))
+        return score(((0, lr), (short, 0.0)) if rise == 0 else ((0, 0.0), (rise, lr), (short, 0.0)))
 
-    tried = {lr: short_run(rises[0], lr) for lr in sorted(p.grid)}
+    tried = {lr: short_run(first, lr) for lr in sorted(p.grid)}
     factor = (max(p.grid) / min(p.grid)) ** (1 / (len(tried) - 1)) if len(tried) > 1 else math.sqrt(10)
     while len(tried) < 12:
         lr = min(tried, key=lambda each: tried[each])
@@ -30,7 +33,7 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
             further = max(tried) * factor
         else:
             break
-        tried[further] = short_run(rises[0], further)
+        tried[further] = short_run(first, further)
     top = min(tried, key=lambda each: tried[each])
     if tried[top] == math.inf:
         return None
@@ -38,74 +41,140 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
     if limited:
         for _ in range(3):
             between = math.sqrt(top * min(lr for lr in tried if lr > top))
-            tried[between] = short_run(rises[0], between)
+            tried[between] = short_run(first, between)
             top = min(tried, key=lambda each: tried[each])
-    by_rise: dict[int, float] = {}
-    for rise in rises:
-        by_rise.setdefault(rise, short_run(rise, top))
+    by_rise = {first: tried[top]} | {each: short_run(each, top) for each in rises[1:] if each <= short / 2}
     rise = min(by_rise, key=lambda each: by_rise[each])
-    lr = 0.75 * top if limited else parabola(tried, top) * (short / steps) ** 0.3
-    at = sorted({rise} | {round(share * steps) for share in p.knot if rise < round(share * steps) < steps})
+    lr = 0.75 * top if limited else lowest(tried)[0] * (short / steps) ** 0.3
 
-    def line(lrs: list[float]) -> Line:
+    found: dict[Line, tuple[float, int, list[float]]] = {}
+
+    def line(rise: int, lrs: list[float]) -> Line:
+        at = [rise, *turns]
         down = [lrs[-1] * (steps - step) / (steps - at[len(lrs) - 1]) for step in at[len(lrs) :]]
-        values = [*lrs, *down]
-        return ((0, 0.0), *zip(at, values, strict=True), (steps, 0.0))
+        start = [(0, 0.0)] if rise else []
+        return (*start, *zip(at, [*lrs, *down], strict=True), (steps, 0.0))
 
-    held = 2
-    found = [(score(line([lr] * 2)), [lr] * 2)]
-    for n in range(3, len(at) + 1):
-        further_held = score(line([lr] * n))
-        if further_held < found[-1][0]:
-            found.append((further_held, [lr] * n))
-            held = n
-        else:
-            break
-    best, lrs = found[-1]
+    def best() -> tuple[float, int, list[float]]:
+        return min(found.values(), key=lambda each: each[0])
 
-    def improve(candidate: list[float]) -> bool:
-        nonlocal best, lrs
-        value = score(line(candidate))
-        if value < best:
-            best, lrs = value, candidate
-            return True
-        return False
+    def improves(rise: int, lrs: list[float]) -> bool:
+        knots = line(rise, lrs)
+        if knots in found:
+            return False
+        before = best()[0] if found else math.inf
+        found[knots] = (score(knots), rise, lrs)
+        return found[knots][0] < before
 
-    ratio = p.fine_ratio if limited else p.ratio
-    alone = len(at) == 2
-    first = ratio if (limited or held > 2) and best < math.inf else 1 / ratio
-    if alone and not limited:
-        first = 1 / ratio if best == math.inf else ratio
-    for way in [first, 1 / first] if limited or alone else [first]:
-        moved = False
-        scaled = lrs
+    def times(lrs: list[float], lr: float) -> list[float]:
+        return [lr * (each / lrs[0]) for each in lrs]
+
+    def as_far(rise: int, lrs: list[float], other: Line) -> list[float]:
+        return times(lrs, lrs[0] * area(other) / area(line(rise, lrs)))
+
+    def alike(rise: int, lrs: list[float]) -> dict[float, float]:
+        same = [round(each / lrs[0], 9) for each in lrs]
+        chosen = (each for each in found.values() if each[1] == rise)
+        return {
+            theirs[0]: loss for loss, _, theirs in chosen if [round(each / theirs[0], 9) for each in theirs] == same
+        }
+
+    def bracket(ratio: float) -> dict[float, float]:
+        _, rise, lrs = best()
         for _ in range(12):
-            scaled = [each * way for each in scaled]
-            if improve(scaled):
-                moved = True
-            elif way > 1 or best < math.inf:
+            losses = alike(rise, lrs)
+            at = min(sorted(losses), key=lambda each: losses[each])
+            higher, lower = sum(each > at for each in losses), sum(each < at for each in losses)
+            if losses[at] == math.inf or (higher and not lower):
+                lr = min(losses) / ratio
+            elif not higher:
+                lr = max(losses) * ratio
+            else:
                 break
-        if moved:
-            break
-    for knot in range(len(at) - 1, 0, -1):
-        if limited or at[knot - 1] >= steps * (1 - 1 / 3):
-            values = [value for _, value in line(lrs)[1:-1]]
-            for value in (values[knot] * ratio, values[knot] / ratio):
-                if improve([*values[:knot], value, *lrs[knot + 1 :]]):
+            improves(rise, times(lrs, lr))
+        return {each: loss for each, loss in alike(rise, lrs).items() if loss < math.inf}
+
+    def hold() -> None:
+        _, rise, lrs = best()
+        if len(set(lrs)) > 1:
+            return
+        for way in (1, -1):
+            knots = len(lrs) + way
+            while 0 < knots <= len(turns) + 1:
+                held = lrs[:1] * knots
+                if not improves(rise, held if knots > 1 else as_far(rise, held, line(rise, lrs))):
                     break
-    return None if best == math.inf else (line(lrs), best)
+                knots += way
+            if knots != len(lrs) + way:
+                return
+
+    def vertex(losses: dict[float, float]) -> None:
+        if not losses:
+            return
+        (to, gain), (_, rise, lrs) = lowest(losses), best()
+        to = lrs[0] * to / min(sorted(losses), key=lambda each: losses[each])
+        if gain > 0 and not any(1 / 1.08 < to / each < 1.08 for each in alike(rise, lrs)):
+            improves(rise, times(lrs, to))
+
+    def turn(ratio: float) -> None:
+        at = [best()[1], *turns]
+        for knot in range(len(at) - 1, 0, -1):
+            if not limited and at[knot - 1] < steps * (1 - 1 / 3):
+                return
+            _, rise, lrs = best()
+            values = [each for step, each in line(rise, lrs) if step in at]
+            for value in (values[knot] * ratio, values[knot] / ratio):
+                if improves(rise, [*values[:knot], value, *lrs[knot + 1 :]]):
+                    break
+
+    def longer_or_shorter_rise() -> None:
+        before, ordered = best(), sorted(rises)
+        for way in (1, -1):
+            at = ordered.index(best()[1]) + way
+            while 0 <= at < len(ordered):
+                told = [by_rise.get(ordered[at]), by_rise.get(ordered[at - way])]
+                if way < 0 and None not in told and told[0] > told[1]:  # type: ignore[operator]
+                    break
+                if not improves(ordered[at], as_far(ordered[at], best()[2], line(best()[1], best()[2]))):
+                    break
+                at += way
+            if best() is not before:
+                return
+
+    ratios = p.ratio[-1:] if limited else p.ratio
+    for each in (lr / math.sqrt(ratios[0]), lr * math.sqrt(ratios[0])):
+        improves(rise, [each, each])
+    level = 0
+    while True:
+        before = best()
+        losses = bracket(ratios[min(level, len(ratios) - 1)])
+        vertex(losses)
+        hold()
+        vertex(losses)
+        turn(ratios[min(level + 1, len(ratios) - 1)])
+        longer_or_shorter_rise()
+        if best() is before and level >= len(ratios) - 1:
+            break
+        level += 1
+    loss, rise, lrs = best()
+    return None if loss == math.inf else (line(rise, lrs), loss)
 
 
-def parabola(tried: dict[float, float], top: float) -> float:
-    """The lowest point of the parabola through three neighbours, over the logarithm of the LR."""
+def area(knots: Line) -> float:
+    """The integral of the LR over the steps."""
+    return sum((knots[i + 1][0] - knots[i][0]) * (knots[i][1] + knots[i + 1][1]) / 2 for i in range(len(knots) - 1))
+
+
+def lowest(tried: dict[float, float]) -> tuple[float, float]:
+    """The lowest point of the parabola through three neighbours, over the logarithm of the LR, and the gain."""
     lrs = sorted(tried)
+    top = min(lrs, key=lambda each: tried[each])
     i = lrs.index(top)
     if i in (0, len(lrs) - 1):
-        return top
-    a, b, c = tried[lrs[i - 1]], tried[lrs[i]], tried[lrs[i + 1]]
-    if not math.isfinite(a + c) or a + c == 2 * b:
-        return top
-    if not 2 / 3 < math.log(lrs[i + 1] / top) / math.log(top / lrs[i - 1]) < 1.5:
-        return top
-    offset = (a - c) / (a - 2 * b + c) / 2
-    return top * math.exp(math.log(lrs[i + 1] / lrs[i - 1]) * offset / 2)
+        return top, 0.0
+    (x, y), (u, v) = ((math.log(lrs[j] / top), tried[lrs[j]] - tried[top]) for j in (i - 1, i + 1))
+    a = (v / u - y / x) / (u - x)
+    if not 0 < a < math.inf:
+        return top, 0.0
+    b = y / x - a * x
+    return top * math.exp(-b / (2 * a)), b * b / (4 * a)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -13,12 +16,13 @@ from hypothesis import strategies as st
 
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.strategy import Batch, SearchResult
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, SearchResult, drive
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl.testing import SPEC, check_strategy, play, run_spec
+from lrctl.testing import SPEC, Scripted, check_strategy, play, run_spec
+from lrctl_strategies.lookahead.parabola import Parabola, through
 from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.search import lookahead
-from lrctl_strategies.lookahead.short_runs import vertex
 from strategies.plain_lookahead import Line, plain_lookahead
 
 STEPS = 200
@@ -60,7 +64,7 @@ def valley(best: Callable[[float], float], too_high: float = math.inf) -> Landsc
         stop = line[-1][0]
         if not stop:
             return 100.0
-        points = [(step / stop, lr) for step, lr in line[1:-1]]
+        points = [(step / stop, lr) for step, lr in line if lr]
         return sum((math.log10(lr / best(share))) ** 2 for share, lr in points) / len(points)
 
     return score
@@ -76,7 +80,7 @@ def test_it_is_a_sound_strategy() -> None:
     check_strategy(lookahead, Lookahead(score_on="validation", budget=3), steps=300)
 
 
-@example(496, 0.6, 495, (1e-3, 3.33e-3, 1e-2), 1.2, (0.4, 0.7, 0.85, 0.95), (0.1,)).via(
+@example(496, 0.6, 495, (1e-3, 3.33e-3, 1e-2), (1.2,), (0.4, 0.7, 0.85, 0.95), (0.1,)).via(
     "all first LRs diverge, but not one between two of them"
 )
 @given(
@@ -86,22 +90,23 @@ def test_it_is_a_sound_strategy() -> None:
     grid=st.sampled_from(
         [(1e-3, 3.33e-3, 1e-2), (1e-1, 1e-4), (0.5, 1.0, 2.0, 4.0), (3e-3,), (1e-3, 1e-3, 2e-3, 1e-1)]
     ),
-    ratio=st.sampled_from([1.2, 1.5, 2.0]),
+    ratio=st.sampled_from([(2.25, 1.5, 1.2), (1.5,), (3.0, 2.0)]),
     knot=st.sampled_from([(0.4, 0.7, 0.85, 0.95), (0.5,), (0.9, 0.3, 0.6, 0.6), (0.97, 0.98, 0.99)]),
-    rise=st.sampled_from([(0.05, 0.02, 0.1), (0.1,)]),
+    rise=st.sampled_from([(0.05, 0.0, 0.02, 0.1, 0.25), (0.1,), (0.0, 0.1, 0.2)]),
 )
 def test_it_finds_what_a_plain_second_implementation_finds(
     seed: int,
     diverging: float,
     steps: int,
     grid: tuple[float, ...],
-    ratio: float,
+    ratio: tuple[float, ...],
     knot: tuple[float, ...],
     rise: tuple[float, ...],
 ) -> None:
     params = {"grid": grid, "ratio": ratio, "knot": knot, "rise": rise, **FREE}
     landscape = rough(seed, diverging)
-    if not any(round(share * steps) < steps for share in knot):
+    first = max(int(rise[0] > 0), round(rise[0] * steps))
+    if not any(first < round(share * steps) < steps for share in knot):
         with pytest.raises(UsageError, match="too few"):
             looked(landscape, steps, **params)
         return
@@ -122,17 +127,22 @@ def test_a_run_of_three_steps_is_long_enough() -> None:
     assert [step for step, _ in found.schedule.knots] == [0, 1, 2, 3]
 
 
-def test_the_lr_is_held_as_long_as_that_is_better() -> None:
-    def until(share: float) -> Landscape:
-        whole = valley(lambda u: 3e-3 if u <= share else 3e-3 * (1 - u) / (1 - share))
-        short = valley(level(3e-3 / 0.15**0.3))
-        return lambda line: (whole if line[-1][0] == STEPS else short)(line)
+@pytest.mark.parametrize(("share", "step"), [(0.05, 10), (0.4, 80), (0.7, 140), (0.95, 190)])
+def test_the_lr_is_held_as_long_as_that_is_better(share: float, step: int) -> None:
+    def score(line: Line) -> float:
+        top = max(lr for _, lr in line)
+        held = max(at for at, lr in line if lr == top) / max(1, line[-1][0])
+        return (held - share) ** 2 + math.log10(top / 3e-3) ** 2 / 10 if top else 100.0
 
-    for share, knots in ((0.4, 80), (0.7, 140), (0.95, 190)):
-        found, _ = looked(until(share), **FREE)
-        moves = [each["move"] for each in summary(found)["rollouts"] if each["move"].startswith("hold")]
-        best = min(summary(found)["rollouts"][: len(moves)], key=lambda each: each["score"])
-        assert best["move"].endswith(f"until step {knots}")
+    found, _ = looked(score, **FREE, rise=(0.05,))
+    assert isinstance(found.schedule, PiecewiseLinear)
+    assert held_until(found.schedule) == step
+
+
+def held_until(schedule: PiecewiseLinear) -> float:
+    """The last step at which the LR is highest."""
+    top = max(lr for _, lr in schedule.knots)
+    return max(step for step, lr in schedule.knots if lr == top)
 
 
 def test_a_rollout_trains_only_what_no_run_before_it_has_trained() -> None:
@@ -160,7 +170,7 @@ def test_no_rollout_but_the_first_goes_beyond_the_budget(budget: float) -> None:
     found, batches = looked(rough(7), budget=budget)
     trained = sum(job.stop - job.start for batch in batches for job in batch.jobs)
     scores = sum(bool(job.score_batches) for batch in batches for job in batch.jobs)
-    spent = (trained + scores * 64 / 3) / STEPS
+    spent = (trained + scores * 30 / 3) / STEPS
     assert summary(found)["full_runs"] == pytest.approx(spent)
     first = summary(found)["rollouts"][0]["full_runs"]
     assert first < 3.1 or budget >= 3
@@ -195,15 +205,15 @@ def test_a_score_on_validation_asks_for_no_reserved_batches() -> None:
     assert {job.evaluate for job in jobs} == {(), ("validation",)}
 
 
-@pytest.mark.parametrize("budget", [5.3 + 0.1 * i for i in range(30)], ids="{:.1f}".format)
+@pytest.mark.parametrize("budget", [3.3 + 0.1 * i for i in range(30)], ids="{:.1f}".format)
 def test_the_budget_counts_scores_as_forward_passes(budget: float) -> None:
-    """Here a score costs half a full run, so that a rollout that is cheap to train is not cheap."""
-    found, batches = looked(valley(level(3e-3)), budget=budget, score_batches=300)
+    """Where a run has few steps a score costs a good part of it, so that a rollout that is cheap to train is not."""
+    found, batches = looked(valley(level(3e-3)), steps=40, budget=budget)
     jobs = {job.key(SPEC): job for batch in batches for job in batch.jobs}.values()
-    spent = sum(job.stop - job.start + FORWARD * job.score_batches for job in jobs) / STEPS
-    first, *others = summary(found)["rollouts"]
+    spent = sum(job.stop - job.start + FORWARD * job.score_batches for job in jobs) / 40
+    first, second, *others = summary(found)["rollouts"]
     assert summary(found)["full_runs"] == pytest.approx(spent)
-    assert first["full_runs"] > 5.2
+    assert first["full_runs"] == second["full_runs"] > 3.2
     assert all(other["full_runs"] <= budget + 1e-9 for other in others)
 
 
@@ -211,6 +221,137 @@ def test_nothing_is_ever_chosen_by_test_data() -> None:
     for on in ("training", "validation"):
         _, batches = looked(rough(1), score_on=on)
         assert not any("test" in job.evaluate for batch in batches for job in batch.jobs)
+
+
+@dataclass(slots=True)
+class Noisy(Scripted):
+    """Scores of batches that differ by so much, though not in their mean; none with `reserve` 0."""
+
+    spread: float = 0.0
+    reserve: int = 1000
+
+    def result(self, job: SegmentJob) -> JobResult:
+        draw = random.Random(job.key(SPEC))
+        told = Scripted.result(self, job)
+        lies = [draw.gauss(0, self.spread) for _ in told.scores[: self.reserve]]
+        scores = tuple(told.scores[0] + lie - fmean(lies) for lie in lies)
+        metrics = {
+            split: {"loss": each["loss"] + draw.gauss(0, self.spread / 5)} for split, each in told.metrics.items()
+        }
+        return replace(told, scores=scores, metrics=metrics, evaluated=9 * len(job.evaluate))
+
+
+def noisily(
+    landscape: Landscape, spread: float = 0.01, reserve: int = 1000, **params: Any
+) -> tuple[SearchResult, Noisy]:
+    def loss(job: SegmentJob) -> float:
+        assert isinstance(job.schedule, PiecewiseLinear)
+        return landscape(tuple((int(step), lr) for step, lr in job.schedule.knots))
+
+    script = Noisy(loss, spread=spread, reserve=reserve)
+    return drive(lookahead(Lookahead(**{"grid": GRID} | params), run_spec(STEPS)), script.run_batch), script
+
+
+def whole(of: Callable[[Line], float]) -> Landscape:
+    """Short runs tell nothing; of a whole run this is the score."""
+    return lambda line: of(line) if line[-1][0] == STEPS else 1.0 + (not line[-1][0])
+
+
+def top(line: Line) -> float:
+    return max(lr for _, lr in line)
+
+
+GRID = (3e-3,)
+FIRST = GRID[0] * 0.15**0.3
+"""The LR that a search with this grid begins with where short runs tell nothing."""
+
+
+@pytest.mark.parametrize("reserve", [1000, 0], ids=["training", "validation"])
+@pytest.mark.parametrize("factor", [1 / 8, 1 / 3, 1.0, 3.0, 8.0])
+def test_from_a_wrong_first_guess_the_lr_is_found_within_the_budget(factor: float, reserve: int) -> None:
+    best = FIRST * factor
+    found, _ = noisily(whole(lambda line: math.log10(top(line) / best) ** 2), reserve=reserve)
+    assert isinstance(found.schedule, PiecewiseLinear)
+    assert abs(math.log(top(found.schedule.knots) / best)) < math.log(1.3)  # type: ignore[arg-type]
+    assert summary(found)["full_runs"] <= 8
+
+
+def test_lrs_that_short_runs_do_not_tell_apart_are_told() -> None:
+    found, _ = noisily(whole(lambda line: math.log10(top(line) / FIRST) ** 2))
+    low, high = summary(found)["alike"]
+    assert low < 1e-3 < 9e-3 < high
+    assert any(
+        f"do not tell LRs from {low:.3g} to {high:.3g} apart; whole runs decided" in note for note in found.notes
+    )
+    found, _ = noisily(valley(level(3e-3)), spread=0.0)
+    assert summary(found)["alike"] == [GRID[0]] * 2
+
+
+def test_the_best_rise_is_found_on_whole_runs_where_short_ones_do_not_tell_it() -> None:
+    for best in (0, 4, 10, 20, 50):
+
+        def score(line: Line, best: int = best) -> float:
+            rise = next(step for step, lr in line if lr)
+            return abs(rise - best) / STEPS + math.log10(top(line) / FIRST) ** 2
+
+        found, _ = noisily(whole(score), spread=1e-4, budget=16)
+        assert isinstance(found.schedule, PiecewiseLinear)
+        assert next(step for step, lr in found.schedule.knots if lr) == best
+
+
+def test_what_the_noise_hides_is_looked_for_on_both_sides() -> None:
+    """The lower of the first two LRs seems better by less than the noise, and what is best lies above the higher."""
+    first, second = FIRST / 2.25, FIRST * 2.25
+
+    def score(line: Line) -> float:
+        lr = top(line)
+        if lr > second * 1.5:
+            return 0.5
+        return 1.1 if lr < first / 1.5 else 1.0 + 0.001 * (lr > FIRST)
+
+    for spread, best in ((0.0, 1.0), (0.5, 0.5)):
+        found, _ = noisily(whole(score), spread=spread, reserve=9)
+        assert summary(found)["score"] == pytest.approx(best)
+        assert isinstance(found.schedule, PiecewiseLinear)
+        assert (top(found.schedule.knots) > second) == (spread > 0)  # type: ignore[arg-type]
+
+
+def test_the_search_goes_on_until_no_move_is_better() -> None:
+    landscape = valley(lambda u: 4e-3 * (1 - u) ** 0.7)
+    found, _ = looked(landscape, **FREE)
+    assert isinstance(found.schedule, PiecewiseLinear)
+    knots = [(int(step), lr) for step, lr in found.schedule.knots]
+    for by in (1.2, 1 / 1.2):
+        assert landscape(tuple((step, lr * by) for step, lr in knots)) > summary(found)["score"]
+        for knot in (4, 5):
+            moved = [(step, lr * by if n == knot else lr) for n, (step, lr) in enumerate(knots)]
+            assert landscape(tuple(moved)) > summary(found)["score"]
+    (stopped,) = [note for note in found.notes if note.startswith("stopped after")]
+    assert "a higher and a lower LR, a longer and a shorter hold and rise were tried" in stopped
+
+
+def test_what_a_larger_budget_would_try_next_is_told() -> None:
+    found, _ = looked(valley(lambda u: 4e-3 * (1 - u) ** 0.7), budget=5.5)
+    (left,) = [note for note in found.notes if "--budget" in note]
+    more, _ = looked(valley(lambda u: 4e-3 * (1 - u) ** 0.7), budget=9)
+    known = {each["key"] for each in summary(found)["rollouts"]}
+    assert left.endswith(next(each["move"] for each in summary(more)["rollouts"] if each["key"] not in known))
+
+
+def test_a_workload_without_scores_is_scored_by_validation_which_costs() -> None:
+    found, script = noisily(whole(lambda line: math.log10(top(line) / FIRST) ** 2), reserve=0)
+    assert found.chosen_by == "validation loss"
+    assert any("too few training batches aside" in note for note in found.notes)
+    jobs = {job.key(SPEC): job for batch in script.batches for job in batch.jobs if not job.score_batches}
+    spent = sum(job.stop - job.start + FORWARD * 9 * len(job.evaluate) for job in jobs.values()) / STEPS
+    assert summary(found)["full_runs"] == pytest.approx(spent)
+
+
+def test_fewer_batches_in_reserve_than_wanted_are_told() -> None:
+    found, _ = noisily(whole(lambda line: math.log10(top(line) / FIRST) ** 2), reserve=12)
+    assert any("on 12 batches instead of 64, since there are no more" in note for note in found.notes)
+    found, _ = noisily(whole(lambda line: math.log10(top(line) / FIRST) ** 2))
+    assert any("on 30 batches instead of 64, since the run is short" in note for note in found.notes)
 
 
 def test_if_every_lr_diverges_the_search_fails_with_advice() -> None:
@@ -238,10 +379,12 @@ def test_too_short_a_run_is_refused(steps: int) -> None:
         ({"grid": (1e-3, -1.0)}, "grid: must hold LRs"),
         ({"max_lr": 1e-9}, "max_lr: no LR of the grid"),
         ({"short_run": 1.0}, "short_run: must be greater than 0 and less than 1"),
-        ({"rise": (0.2,)}, "rise: must hold shares"),
-        ({"knot": (0.05,)}, "knot: must hold shares"),
-        ({"ratio": 1.0}, "ratio: must be greater than 1"),
-        ({"fine_ratio": 0.9}, "fine_ratio: must be greater than 1"),
+        ({"rise": (0.4,)}, "rise: must hold shares"),
+        ({"rise": (0.2,)}, "rise: the first share must be less than short_run"),
+        ({"knot": (1.0,)}, "knot: must hold shares"),
+        ({"knot": (0.05,)}, "rise: must hold shares from 0 to below the first knot"),
+        ({"ratio": (2.0, 1.0)}, "ratio: must hold numbers greater than 1"),
+        ({"ratio": ()}, "ratio: must hold numbers greater than 1"),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -252,10 +395,12 @@ def test_parameters_that_make_no_sense_are_refused(params: dict[str, Any], messa
 
 def test_the_vertex_is_where_the_parabola_is_lowest() -> None:
     scores = {lr: (math.log(lr / 4e-3)) ** 2 for lr in (1e-3, 3e-3, 9e-3)}
-    assert vertex(scores) == pytest.approx(4e-3)
-    assert vertex({**scores, 9e-3: math.inf}) == 3e-3
-    assert vertex({1e-3: 0.0, 3e-3: 1.0}) == 1e-3
-    assert vertex({1e-3: 1.05, 2e-3: 1.0, 1e-1: 3.0}) == 2e-3  # unevenly spaced
+    assert through(scores).vertex == pytest.approx(4e-3)
+    assert through(scores).gain == pytest.approx(scores[3e-3])
+    assert through(scores).above(9e-3) == pytest.approx(scores[9e-3] - scores[3e-3])
+    assert through({**scores, 9e-3: math.inf}).vertex == 3e-3
+    assert through({1e-3: 0.0, 3e-3: 1.0}).vertex == 1e-3
+    assert through({1e-3: 1.0, 3e-3: 1.0, 9e-3: 1.0}) == Parabola(1e-3, 0.0, 0.0)
 
 
 def test_the_table_has_a_row_per_rollout_and_marks_the_answer() -> None:

@@ -105,7 +105,7 @@ def test_the_command_line_shows_it_and_the_report_draws_it(lrctl: Lrctl, tmp_pat
     shown = lrctl(*words)
     assert shown.code == 0
     assert "Every rollout" in shown.out
-    assert "hold" in shown.out
+    assert "held until" in shown.out
     assert "short runs of" in shown.err
     document = lrctl(*words, "--json").document
     run = document["run"]
@@ -134,22 +134,22 @@ class Bare:
 """
 
 
-def test_a_workload_that_keeps_no_data_aside_is_scored_by_validation_loss_if_asked(
-    lrctl: Lrctl, tmp_path: Path
-) -> None:
+def test_a_workload_that_keeps_no_data_aside_is_scored_by_validation_loss(lrctl: Lrctl, tmp_path: Path) -> None:
     (tmp_path / "bare.py").write_text(BARE, encoding="utf-8")
-    words = ["lookahead", "--workload", "bare.py:Bare", "--steps", "30", "--executor", "serial"]
-    refused = lrctl(*words)
-    assert refused.code == 2
-    assert "Bare has no method score_batch(i)" in refused.err
-    assert "--score-on validation" in refused.err
-    done = lrctl(*words, "--score-on", "validation", "--json")
+    words = ["lookahead", "--workload", "bare.py:Bare", "--steps", "30", "--executor", "serial", "--json"]
+    done = lrctl(*words)
     assert done.code == 0
     assert done.document["chosen_by"] == "validation loss"
-    assert done.document["cost"]["scored_batches"] == 0
+    assert "keeps too few training batches aside for scores" in done.err
+    # Each evaluation is one pass over as many rows as a batch has.
+    assert done.document["cost"]["scored_batches"] > len(done.document["rollouts"])
+    assert done.document["cost"]["full_runs"] == pytest.approx(done.document["full_runs"])
+    asked = lrctl(*words, "--score-on", "validation")
+    assert asked.document["schedule"] == done.document["schedule"]
+    assert "too few" not in asked.err
 
 
-def test_too_few_reserved_data_say_how_to_go_on(lrctl: Lrctl, tmp_path: Path) -> None:
-    done = lrctl("lookahead", "--recipe", "images", "--steps", "20", "--score-batches", "5", "--store", str(tmp_path))
-    assert done.code == 2
-    assert "score fewer batches" in done.err
+def test_short_runs_are_scored_on_fewer_batches(lrctl: Lrctl, tmp_path: Path) -> None:
+    done = lrctl("lookahead", "--recipe", "images", "--steps", "20", "--store", str(tmp_path), "--json")
+    assert done.code == 0
+    assert "scored on 8 batches instead of 64, since the run is short" in done.err

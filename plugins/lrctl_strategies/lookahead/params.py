@@ -12,25 +12,31 @@ from lrctl_strategies.grids import check_grid, check_least
 @dataclass(frozen=True, slots=True)
 class Lookahead:
     budget: Annotated[
-        float, "full runs, scoring counted, that nothing but the short runs and the first rollout goes beyond"
+        float, "full runs, scoring counted, that nothing but the short runs and the first rollouts goes beyond"
     ] = 8.0
     score_on: Annotated[
         Literal["training", "validation"],
-        "what a rollout is scored by: training batches that are kept aside for it, or validation loss, whose cost is "
-        "not counted",
+        "what a rollout is scored by: training batches that are kept aside for it (validation loss where the workload "
+        "keeps none), or validation loss",
     ] = "training"
-    score_batches: Annotated[int, "how many batches of training data a score is the mean loss of"] = 64
+    score_batches: Annotated[
+        int, "how many batches of training data a score is the mean loss of; fewer where that is 5 % of a short run"
+    ] = 64
     grid: Annotated[
         tuple[float, ...], "LRs of the short runs at first; up to 12 are tried while the best is on the edge"
     ] = (1e-3, 3.33e-3, 1e-2)
     short_run: Annotated[float, "length of the short runs, as a share of the run"] = 0.15
     rise: Annotated[
         tuple[float, ...],
-        "shares of the run in which the LR rises from 0, compared on short runs; --grid is tried with the first",
-    ] = (0.05, 0.02, 0.1)
+        "shares of the run in which the LR rises from 0; the search begins with the first, and tries those next to the "
+        "best one on whole runs",
+    ] = (0.05, 0.0, 0.02, 0.1, 0.25)
     knot: Annotated[tuple[float, ...], "shares of the run at which the LR may turn"] = (0.4, 0.7, 0.85, 0.95)
-    ratio: Annotated[float, "by what LRs of whole runs are multiplied or divided"] = 1.5
-    fine_ratio: Annotated[float, "instead of --ratio where only divergence limits the LR, as on least squares"] = 1.2
+    ratio: Annotated[
+        tuple[float, ...],
+        "by what LRs of whole runs are multiplied and divided, round by round; the last of them "
+        "from the start where only divergence limits the LR, as on least squares",
+    ] = (2.25, 1.5, 1.2)
     max_lr: Annotated[float | None, "no LR above this is tried"] = None
 
     def __post_init__(self) -> None:
@@ -40,10 +46,11 @@ class Lookahead:
         check_grid(self.grid, max_lr=self.max_lr)
         if not 0 < self.short_run < 1:
             raise ValueError(f"short_run: must be greater than 0 and less than 1, got {self.short_run}")
-        if not self.rise or not all(0 < share < self.short_run for share in self.rise):
-            raise ValueError(f"rise: must hold shares greater than 0 and less than short_run, got {list(self.rise)}")
-        if not self.knot or not all(max(self.rise) < share < 1 for share in self.knot):
-            raise ValueError(f"knot: must hold shares above those of rise and below 1, got {list(self.knot)}")
-        for name in ("ratio", "fine_ratio"):
-            if not 1 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name}: must be greater than 1, got {getattr(self, name)}")
+        if not self.knot or not all(0 < share < 1 for share in self.knot):
+            raise ValueError(f"knot: must hold shares greater than 0 and less than 1, got {list(self.knot)}")
+        if not self.rise or not all(0 <= share < min(self.knot) for share in self.rise):
+            raise ValueError(f"rise: must hold shares from 0 to below the first knot, got {list(self.rise)}")
+        if not self.rise[0] < self.short_run:
+            raise ValueError(f"rise: the first share must be less than short_run, got {self.rise[0]}")
+        if not self.ratio or not all(1 < each < math.inf for each in self.ratio):
+            raise ValueError(f"ratio: must hold numbers greater than 1, got {list(self.ratio)}")

@@ -11,27 +11,31 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import SearchResult
 from lrctl.contracts.table import Table
 from lrctl.errors import NoValidCandidateError
+from lrctl_strategies.lookahead.moves import noise
 from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.rollouts import Rollout, Rollouts, digits
+from lrctl_strategies.lookahead.scoring import batches
 from lrctl_strategies.lookahead.short_runs import ShortRuns
 
 NEXT = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
 
 
 def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
-    best, by = rollouts.best, "training batches kept aside" if rollouts.score_batches else "validation loss"
-    if not math.isfinite(best.score):
+    best, by = rollouts.best, "training batches kept aside" if rollouts.scoring.batches else "validation loss"
+    if not math.isfinite(best.loss):
         raise NoValidCandidateError(
             f"all {len(rollouts.tried)} rollouts diverged; lower --grid or --max-lr, and check the model and its data"
         )
     summary = {
-        "score": best.score,
-        "untrained": finite(short.untrained),
+        "score": best.loss,
+        "noise": noise(rollouts),
+        "untrained": finite(short.untrained.mean),
         "limited_by_divergence": short.limited,
-        "short_runs": [{"rise": r, "lr": lr, "score": finite(s)} for (r, lr), s in short.scores.items()],
+        "alike": list(short.alike),
+        "short_runs": [{"rise": r, "lr": lr, "score": finite(s.mean)} for (r, lr), s in short.scores.items()],
         "rollouts": [entry(rollout) for rollout in rollouts.tried],
         "full_runs": rollouts.spent,
-        "skipped": rollouts.skipped,
+        "skipped": list(rollouts.skipped.values()),
     }
     return SearchResult(
         PiecewiseLinear(best.knots),
@@ -48,48 +52,80 @@ def entry(rollout: Rollout) -> dict[str, Any]:
     return {
         "move": rollout.move,
         "knots": [list(knot) for knot in rollout.knots],
-        "score": finite(rollout.score),
+        "score": finite(rollout.loss),
         "full_runs": rollout.spent,
         "key": rollout.key,
     }
 
 
 def notes(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Rollout) -> tuple[str, ...]:
+    return (*of_scores(p, rollouts), *of_short_runs(p, short), *of_whole_runs(p, rollouts, short, best))
+
+
+def of_scores(p: Lookahead, rollouts: Rollouts) -> list[str]:
+    scoring = rollouts.scoring
+    if p.score_on == "training" and not scoring.batches:
+        return ["the workload keeps too few training batches aside for scores, so runs are scored by validation loss"]
+    if scoring.batches and scoring.batches < p.score_batches:
+        why = "there are no more" if scoring.batches < batches(p.score_batches, rollouts.steps) else "the run is short"
+        return [f"runs are scored on {scoring.batches} batches instead of {p.score_batches}, since {why}"]
+    return []
+
+
+def of_short_runs(p: Lookahead, short: ShortRuns) -> list[str]:
     told, lrs = [], sorted(lr for _, lr in short.scores)
-    if short.lr == lrs[-1] and p.max_lr is not None:
+    if short.wide:
+        low, high = short.alike
+        told.append(
+            f"runs of {short.stop} steps do not tell LRs from {low:.3g} to {high:.3g} apart; whole runs decided"
+        )
+    elif short.lr == lrs[-1] and p.max_lr is not None:
         told.append(f"the best of the short runs had LR {short.lr:g}; --max-lr {p.max_lr:g} allowed no higher one")
-    elif short.lr in (lrs[0], lrs[-1]):
-        told.append(f"the best of the short runs had LR {short.lr:g}, the last that was tried; try another --grid")
     if short.failed is not None:
         told.append(
             f"the short run with LR {short.failed:.3g} ended no better than it had begun, and was the next above the "
-            f"best one, so all is searched in steps of --fine-ratio {p.fine_ratio:g} below it"
+            f"best one, so all is searched in steps of {p.ratio[-1]:g}, the last --ratio, below it"
         )
+    return told
+
+
+def of_whole_runs(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Rollout) -> list[str]:
+    told, others = [], rollouts.like(best.course)
+    if best.lr == max(others) and not rollouts.allows(best.lr * p.ratio[-1]):
+        told.append(f"the answer has the highest LR of those tried; --max-lr {p.max_lr:g} allowed no higher one")
     if rollouts.skipped:
         told.append(
-            f"--budget {p.budget:g} left out at least {rollouts.skipped} rollouts; a score costs "
-            f"{rollouts.scoring / rollouts.steps:.2g} "
-            "full runs, less with fewer --score-batches"
+            f"--budget {p.budget:g} left out at least {len(rollouts.skipped)} rollouts, of which the next would have "
+            f"been: {next(iter(rollouts.skipped.values()))}"
         )
-    if not best.score < short.untrained:
+    elif rollouts.spent < p.budget - 1:
+        told.append(
+            f"stopped after {rollouts.spent:.1f} of {p.budget:g} full runs: a higher and a lower LR, a longer and a "
+            f"shorter hold and rise were tried, and differences up to {digits(noise(rollouts))} are noise"
+        )
+    if not best.loss < short.untrained.mean:
         told.append("the answer scores no better than the model before any training; lower --grid, or check the model")
-    return tuple(told)
+    return told
 
 
 def every_rollout(rollouts: Rollouts, by: str) -> Table:
-    columns = ("rollout", *(f"LR at {step}" for step in rollouts.at), "score", "full runs with scores")
-    rows = tuple(
-        (
-            rollout.move + " *" * (rollout is rollouts.best),
-            *(f"{lr:.3g}" for _, lr in rollout.knots[1:-1]),
-            digits(rollout.score),
-            f"{rollout.spent:.2f}",
-        )
-        for rollout in rollouts.tried
+    columns = ("rollout", "rise", "LR", *(f"LR at {step}" for step in rollouts.turns), "score", "full runs with scores")
+    rows = tuple(row(rollouts, rollout) for rollout in rollouts.tried)
+    told = (
+        f"Score: mean loss with frozen weights at the end of the run, by {by}. * is handed over.",
+        f"Differences up to {digits(noise(rollouts))} are noise of the batches that were scored.",
+        f"A score counts as {rollouts.scoring.forwards} forward passes, each {FORWARD:.2g} of a step.",
     )
-    told = [f"Score: mean loss with frozen weights at the end of the run, by {by}. * is handed over."]
-    if rollouts.score_batches:
-        told.append(f"A score counts as {rollouts.score_batches} forward passes, each {FORWARD:.2g} of a step.")
-    else:
-        told.append("What the validation losses cost is not counted.")
-    return Table("Every rollout", columns, rows, tuple(told))
+    return Table("Every rollout", columns, rows, told)
+
+
+def row(rollouts: Rollouts, rollout: Rollout) -> tuple[str, ...]:
+    lrs = dict(rollout.knots)
+    return (
+        rollout.move + " *" * (rollout is rollouts.best),
+        str(rollout.course.rise),
+        f"{rollout.lr:.3g}",
+        *(f"{lrs[step]:.3g}" for step in rollouts.turns),
+        digits(rollout.loss),
+        f"{rollout.spent:.2f}",
+    )

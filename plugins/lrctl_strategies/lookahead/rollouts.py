@@ -1,22 +1,55 @@
 """Whole runs that end in a straight wind-down to LR 0, each resumed from what it shares with those before it.
 
-A run is given by the LRs at its first knots; from the last of these the LR falls in a straight line to 0 at the end.
-Every run is cut at every knot, whether its LR turns there or not, so that any other can branch off there.
+A run is given by the step at which its LR has risen and the LRs at its first knots, the first of them at the end of the
+rise; from the last of these the LR falls in a straight line to 0 at the end. Every run is cut at every knot, whether
+its LR turns there or not, so that any other can branch off there.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
-from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, Work
 from lrctl.contracts.table import number
+from lrctl_strategies.lookahead.scoring import Score, Scoring
 
 Knots = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The LRs of a whole run.
+
+    Attributes:
+        rise: the step at which the LR has risen from 0; with 0 it begins at its first LR.
+        lrs: at the first knots, of which the first is at the end of the rise.
+    """
+
+    rise: int
+    lrs: tuple[float, ...]
+
+    @property
+    def level(self) -> bool:
+        """Whether the LR is held until it falls."""
+        return len(set(self.lrs)) == 1
+
+    @property
+    def shape(self) -> tuple[int, tuple[float, ...]]:
+        """What it shares with the runs whose LRs are all larger or smaller by one factor."""
+        return self.rise, tuple(round(lr / self.lrs[0], 9) for lr in self.lrs)
+
+    def scaled(self, lr: float) -> Course:
+        """The same shape, with another LR at the end of the rise."""
+        return replace(self, lrs=tuple(lr * (each / self.lrs[0]) for each in self.lrs))
+
+    def held(self, knots: int) -> Course:
+        """The first LR, held until that knot, counted from 1."""
+        return replace(self, lrs=self.lrs[:1] * knots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +58,24 @@ class Rollout:
 
     Attributes:
         move: what it changes, for people.
-        lrs: at the first knots; from the last of them the LR falls to 0.
         spent: full runs that the search had cost after it.
     """
 
     move: str
-    lrs: tuple[float, ...]
+    course: Course
     knots: Knots
-    score: float
+    score: Score
     key: str
     spent: float
+
+    @property
+    def lr(self) -> float:
+        """At the end of the rise."""
+        return self.course.lrs[0]
+
+    @property
+    def loss(self) -> float:
+        return self.score.mean
 
 
 @dataclass(slots=True)
@@ -43,105 +84,102 @@ class Rollouts:
 
     Attributes:
         steps: of a whole run.
-        score_batches: the reserved batches of training data that a run is scored by after its last step; 0: validation
-            loss.
+        turns: the steps of the knots behind the rise, ascending.
         budget: full runs that no run that is attempted goes beyond.
         max_lr: no LR above this is tried.
-        at: the steps of the knots, ascending, all within the run.
-        keys: of every job so far, by the knots up to its end.
+        keys: of the jobs whose checkpoints are there, by the knots up to their ends.
         spent_steps: trained so far, in whole steps; a score counts as its forward passes.
-        skipped: runs that were left out for want of a budget.
+        skipped: runs that were left out for want of a budget, as moves.
     """
 
     steps: int
-    score_batches: int
+    turns: tuple[int, ...]
+    scoring: Scoring
     budget: float = math.inf
     max_lr: float | None = None
-    at: tuple[int, ...] = ()
     keys: dict[Knots, str] = field(default_factory=dict)
     tried: list[Rollout] = field(default_factory=list)
     spent_steps: float = 0.0
-    skipped: int = 0
+    skipped: dict[Knots, str] = field(default_factory=dict)
 
     @property
     def best(self) -> Rollout:
-        return min(self.tried, key=lambda rollout: rollout.score)
+        return min(self.tried, key=lambda rollout: rollout.loss)
 
     @property
     def spent(self) -> float:
         return self.spent_steps / self.steps
 
-    @property
-    def scoring(self) -> float:
-        """Steps that a score counts as."""
-        return FORWARD * self.score_batches
+    def at(self, rise: int) -> tuple[int, ...]:
+        """The steps of the knots of a run with this rise."""
+        return (rise, *(step for step in self.turns if step > rise))
 
-    def scored(self, job: SegmentJob) -> SegmentJob:
-        if self.score_batches:
-            return replace(job, score_batches=self.score_batches)
-        return replace(job, evaluate=("validation",))
-
-    def score(self, result: JobResult) -> float:
-        """The score of a job; +inf if it is not finite."""
-        score = result.score if self.score_batches else result.metrics["validation"]["loss"]
-        return score if score is not None and math.isfinite(score) else math.inf
-
-    def lr(self, lrs: Sequence[float], knot: int) -> float:
-        """The LR at knot number `knot` of the run that is given by the LRs at its first knots."""
+    def lr(self, course: Course, knot: int) -> float:
+        """The LR at a knot, counted from 0."""
+        lrs, at = course.lrs, self.at(course.rise)
         if knot < len(lrs):
             return lrs[knot]
-        return lrs[-1] * (self.steps - self.at[knot]) / (self.steps - self.at[len(lrs) - 1])
+        return lrs[-1] * (self.steps - at[knot]) / (self.steps - at[len(lrs) - 1])
 
-    def knots(self, lrs: Sequence[float]) -> Knots:
+    def knots(self, course: Course) -> Knots:
         """The whole schedule, with a knot at every place where runs may part."""
-        between = tuple((step, self.lr(lrs, knot)) for knot, step in enumerate(self.at))
-        return ((0, 0.0), *between, (self.steps, 0.0))
+        between = tuple((step, self.lr(course, knot)) for knot, step in enumerate(self.at(course.rise)))
+        return (*(((0, 0.0),) * (course.rise > 0)), *between, (self.steps, 0.0))
+
+    def as_far(self, course: Course, other: Course) -> Course:
+        """The shape of a run with such LRs that they add up to those of another: then it trains about as far."""
+        return course.scaled(course.lrs[0] * area(self.knots(other)) / area(self.knots(course)))
 
     def allows(self, lr: float) -> bool:
         return self.max_lr is None or lr <= self.max_lr
 
-    def affords(self, runs: Sequence[Sequence[float]]) -> bool:
-        """Whether the budget has room for all these runs, each given by the LRs at its first knots."""
+    def affords(self, courses: Sequence[Course]) -> bool:
+        """Whether the budget has room for all these runs."""
         # A set: what two of them share is trained once.
-        parts = {knots[:n] for knots in map(self.knots, runs) for n in range(2, len(knots) + 1)}
+        parts = {knots[:n] for knots in map(self.knots, courses) for n in range(2, len(knots) + 1)}
         missing = parts - self.keys.keys()
         scored = sum(knots[-1][0] == self.steps for knots in missing)
         trained = sum(knots[-1][0] - knots[-2][0] for knots in missing)
-        return self.spent + (trained + self.scoring * scored) / self.steps <= self.budget
+        return self.spent + (trained + self.scoring.steps * scored) / self.steps <= self.budget
 
-    def attempt(self, move: str, lrs: Sequence[float]) -> Work[bool]:
-        """Try a run unless it goes beyond the budget or the largest LR. Returns whether it is the best so far."""
-        before = self.best
-        if not all(map(self.allows, lrs)):
-            return False
-        if not self.affords([lrs]):
-            self.skipped += 1
-            return False
-        (rollout,) = yield from self.roll([(move, lrs)])
-        return rollout.score < before.score
+    def like(self, course: Course) -> dict[float, Rollout]:
+        """The runs of the same shape, by the LR at the end of the rise."""
+        return {rollout.lr: rollout for rollout in self.tried if rollout.course.shape == course.shape}
 
-    def roll(self, moves: Sequence[tuple[str, Sequence[float]]]) -> Work[list[Rollout]]:
+    def attempt(self, move: str, course: Course) -> Work[bool]:
+        """Try a run, unless it was or goes beyond the budget or the largest LR. Returns whether it is the best yet."""
+        before, knots = self.best, self.knots(course)
+        if not all(map(self.allows, course.lrs)) or any(rollout.knots == knots for rollout in self.tried):
+            return False
+        if not self.affords([course]):
+            self.skipped[knots] = move
+            return False
+        self.skipped.pop(knots, None)
+        (rollout,) = yield from self.roll([(move, course)])
+        return rollout.loss < before.loss
+
+    def roll(self, moves: Sequence[tuple[str, Course]]) -> Work[list[Rollout]]:
         """Train runs, each from the last knot up to which it is known; several go side by side."""
-        wanted = [self.knots(lrs) for _, lrs in moves]
+        wanted = [self.knots(course) for _, course in moves]
+        self.keys = dict(self.needed(wanted))
         title = "; ".join(move for move, _ in moves)
         if self.tried:
-            title += f" (best score so far {digits(self.best.score)})"
-        scores: dict[Knots, float] = {}
-        whole = len(self.at) + 2
-        for n in range(2, whole + 1):
-            parts = [knots for knots in dict.fromkeys(each[:n] for each in wanted) if knots not in self.keys]
-            jobs = [self.job(knots) for knots in parts]
+            title += f" (best score so far {digits(self.best.loss)})"
+        scores = {rollout.knots: rollout.score for rollout in self.tried}
+        for n in range(2, max(map(len, wanted)) + 1):
+            parts = [part for part in dict.fromkeys(each[:n] for each in wanted) if part not in self.keys]
+            jobs = [self.job(part) for part in parts]
             if jobs:
-                results = yield Batch(title, jobs, keep=self.needed(wanted), judge=False)
-                self.keys |= {knots: result.key for knots, result in zip(parts, results, strict=True)}
+                results = yield Batch(title, jobs, keep=frozenset(self.keys.values()), judge=False)
+                self.keys |= {part: result.key for part, result in zip(parts, results, strict=True)}
                 self.spent_steps += sum(job.steps for job in jobs)
-                if n == whole:
-                    scores = {knots: self.score(result) for knots, result in zip(parts, results, strict=True)}
-        self.spent_steps += self.scoring * len(scores)
-        known = {rollout.knots: rollout.score for rollout in self.tried} | scores
+                for part, result in zip(parts, results, strict=True):
+                    if part[-1][0] == self.steps:
+                        scores[part] = self.scoring.read(result)
+                        self.spent_steps += self.scoring.steps
         done = [
-            Rollout(move, tuple(lrs), knots, known[knots], self.keys[knots], self.spent)
-            for (move, lrs), knots in zip(moves, wanted, strict=True)
+            Rollout(move, course, knots, scores[knots], self.keys[knots], self.spent)
+            for (move, course), knots in zip(moves, wanted, strict=True)
         ]
         self.tried += done
         return done
@@ -149,14 +187,19 @@ class Rollouts:
     def job(self, knots: Knots) -> SegmentJob:
         (start, _), (stop, _) = knots[-2:]
         job = SegmentJob(start, stop, PiecewiseLinear(knots), self.keys.get(knots[:-1]))
-        return self.scored(job) if stop == self.steps else job
+        return self.scoring.ask(job) if stop == self.steps else job
 
-    def needed(self, wanted: Sequence[Knots]) -> frozenset[str]:
-        """The checkpoints that these runs, or a later one that branches off the best, may go on from."""
-        chains = [*wanted, *([self.best.knots] if self.tried else [])]
-        return frozenset(
-            self.keys[knots[:n]] for knots in chains for n in range(2, len(knots) + 1) if knots[:n] in self.keys
-        )
+    def needed(self, wanted: Sequence[Knots]) -> Iterator[tuple[Knots, str]]:
+        """The jobs that these runs, or a later one that branches off the best, may go on from; no others are kept."""
+        for knots in [*wanted, *([self.best.knots] if self.tried else [])]:
+            for n in range(2, len(knots) + 1):
+                if key := self.keys.get(knots[:n]):
+                    yield knots[:n], key
+
+
+def area(knots: Knots) -> float:
+    """What the LRs of a run add up to."""
+    return sum((stop - start) * (a + b) / 2 for (start, a), (stop, b) in pairwise(knots))
 
 
 def digits(score: float) -> str:
