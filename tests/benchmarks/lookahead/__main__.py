@@ -22,7 +22,7 @@ from pathlib import Path
 from benchmarks.lookahead import joint, semilocal
 from benchmarks.lookahead.measured import COLUMNS, Measured, line, measure, over_seeds
 from benchmarks.lookahead.panels import PANELS, Case, Entry
-from lrctl.errors import LrctlError
+from lrctl.errors import LrctlError, MissingError
 from lrctl.recipe.parse import parse_setting
 
 SEEDS = {"A": [0, 1, 2], "B": [0, 1]}
@@ -79,22 +79,32 @@ def table(columns: list[str] | tuple[str, ...]) -> None:
 def panel(options: argparse.Namespace) -> Iterator[Measured]:
     """Measure every case, and print the table."""
     table(COLUMNS)
-    gains = []
+    gains: list[str] = []
+    lost: set[str] = set()
     for alike in cases(options):
         done = []
-        for case in alike:
-            try:
-                done.append(measure(case, options.fresh, look=options.only is None, tag=options.tag))
-            except LrctlError as error:
-                say(f"{case.title}: left out: {error}")
-                continue
-            print(done[-1].row, flush=True)
-            if options.joint and case.entry.name in joint.JOINT:
-                gains.append(joint.gain(done[-1], options.fresh))
+        for measured in filter(None, (attempt(case, options, lost) for case in alike)):
+            print(measured.row, flush=True)
+            done.append(measured)
+            if options.joint and measured.case.entry.name in joint.JOINT:
+                gains.append(joint.gain(measured, options.fresh))
         if len(done) > 1 and options.only is None:
             print(over_seeds(done), flush=True)
         yield from done
-    print("\n".join(["", *gains]) if gains else "", end="\n" if gains else "", flush=True)
+    if gains:
+        print("", *gains, sep="\n", flush=True)
+
+
+def attempt(case: Case, options: argparse.Namespace, lost: set[str]) -> Measured | None:
+    """A case measured; None if it cannot be, which is told, and once only if its data are not here."""
+    try:
+        return measure(case, options.fresh, look=options.only is None, tag=options.tag)
+    except LrctlError as error:
+        what = case.entry.name if isinstance(error, MissingError) else case.title
+        if (text := f"{what}: left out: {error}") not in lost:
+            say(text)
+        lost.add(text)
+        return None
 
 
 def main(arguments: list[str] | None = None) -> None:

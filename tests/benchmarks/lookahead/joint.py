@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from benchmarks.lookahead import fresh
-from benchmarks.lookahead.measured import Measured, told
+from benchmarks.lookahead.measured import Measured, digits, told
 from benchmarks.lookahead.reference import AXES
 from lrctl.contracts.schedule import Schedule
 from lrctl.storage.runs import finished
@@ -44,6 +44,7 @@ def gain(measured: Measured, count: int) -> str:
         losses = fresh.each(opened, case.steps, best.schedule, fresh.seeds(case, count))
     differences = [a - b for a, b in zip(losses, measured.losses["tuned"], strict=True)]
     return (
-        f"{case.title}: joint grid of {len(schedules)} runs: {tuned} -> {best.schedule}; validation loss "
-        f"{before['validation_loss']:.4f} -> {best.validation_loss:.4f}; test loss on fresh seeds {told(differences)}"
+        f"{case.title}: joint grid of {len(schedules)} runs: {tuned} -> {best.schedule}; "
+        f"validation loss {digits(before['validation_loss'])} -> {digits(best.validation_loss)}; "
+        f"test loss on fresh seeds {told(differences)}"
     )

@@ -61,7 +61,7 @@ class Measured:
     @property
     def row(self) -> str:
         names = ("guess", "tuned", "lookahead")
-        losses = [f"{fmean(self.losses[name]):.4f}" if name in self.losses else "" for name in names]
+        losses = [digits(fmean(self.losses[name])) if name in self.losses else "" for name in names]
         runs = [f"{full_runs(dict(self.found[name])):.1f}" if name in self.found else "" for name in names[1:]]
         return line([self.case.title, schedule_text(self.found["tuned"]), *runs, *losses, told(self.differences)])
 
@@ -106,8 +106,17 @@ def told(differences: Sequence[float]) -> str:
     '+0.2000 (-0.0484 to +0.4484)'
     """
     interval, _ = paired(differences)
-    mean = f"{fmean(differences):+.4f}" if differences else ""
-    return f"{mean} ({interval[0]:+.4f} to {interval[1]:+.4f})" if interval else mean
+    mean = digits(fmean(differences), sign="+") if differences else ""
+    return f"{mean} ({' to '.join(digits(end, sign='+') for end in interval)})" if interval else mean
+
+
+def digits(value: float, sign: str = "") -> str:
+    """A loss with four decimals, or with three digits that tell where it has fewer.
+
+    >>> digits(3.70921), digits(0.00463712), digits(-0.0012, sign="+")
+    ('3.7092', '0.00464', '-0.0012')
+    """
+    return f"{value:{sign}.3g}" if 0 < abs(value) < 0.1 else f"{value:{sign}.4f}"
 
 
 def schedule_text(document: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.lookahead.measured import line
+from benchmarks.lookahead.measured import digits, line
 from benchmarks.lookahead.panels import Case
 
 WHOLE = {"strategy.semilocal.eps": 0.48, "strategy.semilocal.eps_unit": "progress", "strategy.semilocal.decay": True}
@@ -26,6 +26,6 @@ def row(case: Case, asked: str) -> str:
     one, other = (case.search(*SEARCHES[name]) for name in PAIRS[asked])
     chosen = [[segment["chosen"] for segment in document["segments"]] for document in (one, other)]
     alike = sum(a == b for a, b in zip(*chosen, strict=True))
-    losses = [f"{document['test_loss']:.4f}" for document in (one, other)]
+    losses = [digits(document["test_loss"]) for document in (one, other)]
     runs = [f"{document['cost']['full_runs']:.1f}" for document in (one, other)]
     return line([case.title, f"{alike} of {len(chosen[0])}", *losses, *runs])
