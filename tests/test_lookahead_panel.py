@@ -75,8 +75,10 @@ def test_the_reference_alone_leaves_lookahead_out(tmp_path: Path, capsys: pytest
 
 
 def test_lean_is_laid_beside_the_whole_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run(tmp_path, "--only", "lean")
-    assert " of 4 | " in capsys.readouterr().out.splitlines()[-1]
+    run(tmp_path / "store", "--only", "lean")
+    cells = capsys.readouterr().out.splitlines()[-1].split(" | ")
+    assert cells[1].endswith(" of 4")
+    assert float(cells[-1].rstrip(" |")) > 1, "lean search was given what the whole one had trained"
 
 
 def test_the_joint_grid_is_compared_on_fresh_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.lookahead import joint, semilocal
 from benchmarks.lookahead.measured import COLUMNS, Measured, line, measure, over_seeds
@@ -25,6 +27,7 @@ from benchmarks.lookahead.panels import PANELS, Case, Entry
 from lrctl.errors import LrctlError, MissingError
 from lrctl.recipe.parse import parse_setting
 
+T = TypeVar("T")
 SEEDS = {"A": [0, 1, 2], "B": [0, 1]}
 
 
@@ -83,10 +86,13 @@ def panel(options: argparse.Namespace) -> Iterator[Measured]:
     lost: set[str] = set()
     for alike in cases(options):
         done = []
-        for measured in filter(None, (attempt(case, options, lost) for case in alike)):
+        for case in alike:
+            run = partial(measure, case, options.fresh, look=options.only is None, tag=options.tag)
+            if (measured := attempt(case, run, lost)) is None:
+                continue
             print(measured.row, flush=True)
             done.append(measured)
-            if options.joint and measured.case.entry.name in joint.JOINT:
+            if options.joint and case.entry.name in joint.JOINT:
                 gains.append(joint.gain(measured, options.fresh))
         if len(done) > 1 and options.only is None:
             print(over_seeds(done), flush=True)
@@ -95,10 +101,19 @@ def panel(options: argparse.Namespace) -> Iterator[Measured]:
         print("", *gains, sep="\n", flush=True)
 
 
-def attempt(case: Case, options: argparse.Namespace, lost: set[str]) -> Measured | None:
-    """A case measured; None if it cannot be, which is told, and once only if its data are not here."""
+def pairs(options: argparse.Namespace) -> None:
+    """Lay two semi-local searches side by side for each case."""
+    table(semilocal.columns(options.only))
+    lost: set[str] = set()
+    for case in (case for alike in cases(options) for case in alike):
+        if row := attempt(case, partial(semilocal.row, case, options.only), lost):
+            print(row, flush=True)
+
+
+def attempt(case: Case, run: Callable[[], T], lost: set[str]) -> T | None:
+    """What a case gives; None if it cannot be run, which is told, and once only if its data are not here."""
     try:
-        return measure(case, options.fresh, look=options.only is None, tag=options.tag)
+        return run()
     except LrctlError as error:
         what = case.entry.name if isinstance(error, MissingError) else case.title
         if (text := f"{what}: left out: {error}") not in lost:
@@ -111,9 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a panel, print its table."""
     options = parsed(arguments)
     if options.only in semilocal.PAIRS:
-        table(semilocal.columns(options.only))
-        for case in (case for alike in cases(options) for case in alike):
-            print(semilocal.row(case, options.only), flush=True)
+        pairs(options)
         return
     documents = [measured.document for measured in panel(options)]
     if options.json:
