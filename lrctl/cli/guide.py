@@ -34,7 +34,10 @@ def completions(incomplete: str) -> list[str]:
 @reported()
 def guide(
     topic: Annotated[
-        str | None, typer.Argument(help="What to read about. Default: the list of topics.", autocompletion=completions)
+        str | None,
+        typer.Argument(
+            metavar="TOPIC", help="What to read about. Default: the list of topics.", autocompletion=completions
+        ),
     ] = None,
     path: Annotated[bool, typer.Option("--path", help="Print where the page's file is, and not the page.")] = False,
 ) -> None:

@@ -16,7 +16,6 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-import typer
 from rich.text import Text
 
 REFERENCE = Path(__file__).parents[2] / "lrctl" / "guide" / "reference"
