@@ -32,13 +32,25 @@ COMMANDS = application().commands
 PLACEHOLDER = re.compile(r"[A-Z.]+")
 
 
-def calls(page: Path) -> Iterator[list[str]]:
-    """The words behind `lrctl` wherever a page shows a command: in a block of its own, or between backticks."""
-    joined = re.sub(r"\\\n\s*", "", prose(page))
-    shown = re.findall(r"^    (.*)$", joined, re.MULTILINE) + re.findall(r"`([^`]+)`", joined)
-    for line in shown:
+def in_lines(lines: list[str]) -> Iterator[list[str]]:
+    """The words behind each `lrctl` that lines begin with, or that follows another command."""
+    for line in lines:
         for call in re.findall(r"(?:^|&& )(?:\S*/)?lrctl ([a-z-].*?)(?= && |$)", line):
             yield shlex.split(re.sub(r" [>|].*| \(.*", "", call))
+
+
+def in_blocks(page: Path) -> list[list[str]]:
+    """The commands of a page that stand in blocks of their own, whole."""
+    return [*in_lines(re.findall(r"^    (.*)$", re.sub(r"\\\n\s*", "", prose(page)), re.MULTILINE))]
+
+
+def in_text(page: Path) -> list[list[str]]:
+    """The commands between backticks, which may be told in part."""
+    return [*in_lines(re.findall(r"`([^`]+)`", prose(page)))]
+
+
+def calls(page: Path) -> list[list[str]]:
+    return in_blocks(page) + in_text(page)
 
 
 def options(command: Any) -> set[str]:
@@ -59,6 +71,15 @@ def test_every_command_of_a_page_is_there_with_its_flags_and_recipe(page: Path) 
         assert flags <= options(command) | {"--help"}, words
         recipes = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--recipe"]
         assert [recipe for recipe in recipes if not PLACEHOLDER.match(recipe) and not recipe_files.find(recipe)] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if in_blocks(page) and page.name != "hooks.md"], ids=name_of)
+def test_every_command_in_a_block_is_taken_as_it_stands(page: Path) -> None:
+    for words in in_blocks(page):
+        with case(command=" ".join(words)):
+            application().make_context("lrctl", words[:])
+            if words[0] in COMMANDS:
+                COMMANDS[words[0]].build().make_context(f"lrctl {words[0]}", words[1:])
 
 
 def test_commands_are_found_in_the_pages() -> None:
