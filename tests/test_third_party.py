@@ -17,7 +17,7 @@ from lrctl.registry.parts import KINDS
 from lrctl.registry.registry import registry
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "plugins" / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "lrctl" / "guide" / "reference" / "hooks.md").read_text(encoding="utf-8")
 BLOCKS = {
     match[1].removesuffix(".py"): match[0]
     for match in re.finditer(r"(?<=```python\n)# (\w+\.py)\n.*?(?=```)", PAGE, re.S)

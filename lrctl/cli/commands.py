@@ -12,6 +12,7 @@ from lrctl.cli.compare import compare
 from lrctl.cli.deferred import later
 from lrctl.cli.export import export_schedule
 from lrctl.cli.gc import gc
+from lrctl.cli.guide import guide
 from lrctl.cli.list import list_parts
 from lrctl.cli.options import Debug
 from lrctl.cli.report import report
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "runs": look_at_runs,
     "gc": gc,
     "list": list_parts,
+    "guide": guide,
 }
 """The commands beside those of the strategies."""
 

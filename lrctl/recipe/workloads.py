@@ -45,7 +45,7 @@ def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
         workload = construct(cls, params, seed, where)
     project.classes.add(type(workload))
     if missing := [m for m in ("model", "batch", "loss", "evaluate") if not callable(getattr(workload, m, None))]:
-        raise UsageError(f"{where}: the class has no method {', '.join(missing)}; see README.md, Your own model")
+        raise UsageError(f"{where}: the class has no method {', '.join(missing)}; see `lrctl guide own-project`")
     return workload  # type: ignore[no-any-return]
 
 
