@@ -1,4 +1,4 @@
-"""The hooks a plugin may implement. plugins/README.md has a complete example of each.
+"""The hooks a plugin may implement. `lrctl guide hooks` has a complete example of each.
 
 A part and its parameters are given as objects, or as strings "module:name" that are imported when the part is first
 used. By marks (`register(..., reference=True)`, see `MARKS` in registry.py) a part says what it is.

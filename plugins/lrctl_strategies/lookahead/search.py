@@ -4,7 +4,7 @@ A segment's training loss rewards LRs that are too small, since the noise at a h
 is trained on to the end of the run, its LR falling in a straight line to 0, and scored there. Such a rollout resumes
 from the last knot that it shares with one before it. The best one is kept: it is the answer, and trained already.
 
-No paper's method: what it is measured to give stands in recipes/README.md.
+No paper's method: what it is measured to give stands in `lrctl guide lookahead`.
 """
 
 from __future__ import annotations
