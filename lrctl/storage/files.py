@@ -79,6 +79,22 @@ def delete(path: Path) -> None:
         raise StoreError(f"cannot delete {path}: {error.strerror or error}") from error
 
 
+def take_away(folder: Path) -> None:
+    """Delete a folder or a link so that at no moment half of it is there, whoever writes into it or is killed.
+
+    Raises:
+        StoreError: it cannot be deleted.
+    """
+    away = folder.with_name(f"{ASIDE}{uuid4().hex}")
+    try:
+        folder.rename(away)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"cannot delete {folder}: {error.strerror or error}") from error
+    remove(away)
+
+
 def remove(path: Path) -> None:
     """Delete what is of no use any more: where it cannot be, that is a warning."""
     try:
