@@ -137,7 +137,8 @@ class Run:
             UsageError: a search with other settings has taken its name meanwhile.
         """
         try:
-            self.begin(result.run, trains=trains)
+            if tries < TRIES or self.store.identity(result.run) != self.identity(trains=trains):
+                self.begin(result.run, trains=trains)
             self.store.finish(result)
             whole = closed(self.store, result.run)
         except StoreError as error:

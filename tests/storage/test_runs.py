@@ -311,7 +311,7 @@ def test_a_run_may_be_removed_before_any_write_into_its_folder(
         write(path, *others, **options)
 
     monkeypatch.setattr(files, "write_text", removed_before)
-    for count in range(1, 9):  # recipe, what it runs on, identity; these once more at the end, schedule, result
+    for count in range(1, 6):  # the recipe, what it runs on, the identity, the schedule, the result
         at = count
         found = searches.search(place, name="r", fresh=fresh)
         assert at < 0
