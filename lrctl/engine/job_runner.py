@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.executor import Executor
 from lrctl.contracts.job import SegmentJob, TrainSpec
@@ -21,6 +23,9 @@ from lrctl.errors import (
 )
 from lrctl.registry.observers import notify
 from lrctl.storage.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ATTEMPTS = 3
 """How often a job that fails is tried (paper, Appendix A)."""
@@ -114,9 +119,10 @@ class JobRunner:
             again: dict[str, int] = {}
             # What a fresh search finds known stays until it is replaced: another search may be using it.
             jobs = Limited([replace(self.seen[key], anew=self.fresh and not self.done(key)) for key in tries], limit)
-            alone, full = full, False
+            alone, full, lost = full, False, {key: steps for key in tries if (steps := self.lost_steps(key))}
             for record in self.run(jobs, alone=alone):
                 if record.failure is None:
+                    record = self.counted(record, lost.get(record.key, 0))
                     self.take(replace(record, attempts=max(record.attempts, tries[record.key])))
                 elif record.failure.kind == CheckpointError.__name__ and restores < RESTORES:
                     again[record.key] = tries[record.key]
@@ -135,6 +141,21 @@ class JobRunner:
         self.executor.close()
         for i in range(len(jobs)):
             yield from self.executor.run(self.spec, jobs[i : i + 1])
+
+    def lost_steps(self, key: str) -> int:
+        """The steps that this run has trained for a job of which nothing is known in the store any more."""
+        if not self.done(key) or self.store.record(key):
+            return 0
+        before, run = self.records[key], self.spec.run
+        return before.remade.get(run, 0) + (before.steps + before.discarded if before.run == run else 0)
+
+    def counted(self, record: JobRecord, lost_steps: int) -> JobRecord:
+        """The record of a job that was trained again, with the steps that the store had forgotten."""
+        if lost_steps:
+            run = self.spec.run
+            record = replace(record, remade={**record.remade, run: record.remade.get(run, 0) + lost_steps})
+            self.store.put_record(record)
+        return record
 
     def take(self, record: JobRecord) -> None:
         if record.attempts > 1:
@@ -157,6 +178,32 @@ class JobRunner:
             self.seen |= {key: replace(self.seen[key], checkpoint=True) for key in lost}
             self.kept |= set(lost)
             self.train(lost)
+
+    def history(self, key: str) -> np.ndarray[Any, Any]:
+        """The loss and LR of every step of the run that ends with a job, as `Store.history` gives it.
+
+        What is gone of it is trained again: `lrctl gc` takes what a run that was removed had trained, reused or not.
+        """
+        for _ in range(RESTORES):
+            with suppress(StoreError):
+                return self.store.history(key)
+            self.secure(key)
+        return self.store.history(key)
+
+    def secure(self, key: str) -> None:
+        """Make sure that a job is there and those that lead to it; those that are gone are trained again."""
+        for each in self.lineage(key):
+            if self.store.record(each) is None:
+                self.kept.add(each)
+                self.train([each])
+
+    def lineage(self, key: str | None) -> list[str]:
+        """The jobs of this search that lead to one, oldest first, itself last."""
+        keys: list[str] = []
+        while key in self.seen:
+            keys.append(key)
+            key = self.seen[key].parent
+        return keys[::-1]
 
     def clean_up(self, needed: Iterable[str | None] = ()) -> None:
         """Delete the checkpoints that nothing continues from any more, and that no lost one is made again from."""

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
@@ -21,11 +20,13 @@ from lrctl.storage import checkpoint
 STEPS, CUT = 7, 2
 """How many steps are trained, and where a run is cut: an optimizer that acts at every fifth step only is noticed."""
 
+KERNELS = "; or it is a kernel that rounds otherwise each time: training.deterministic=false allows that on CUDA"
+
 
 def check_purity(workload: Workload, spec: TrainSpec) -> None:
     """Train a few steps, over and again: the same job gives the same losses, whatever came before and between.
 
-    On a GPU, whose kernels need not give the same bits twice, losses that are near count as the same.
+    Where a job that is made again need not give the same bits, losses that are near count as the same.
 
     Raises:
         UsageError: names the rule that the workload breaks.
@@ -42,20 +43,20 @@ def check_purity(workload: Workload, spec: TrainSpec) -> None:
             f"{where}: {STEPS} updates with LR 0.001 and with 0.002 gave the same losses, so that there is nothing to "
             "search; see that the optimizer moves the parameters that the loss depends on, and uses its groups' lr"
         )
-    bits = torch.device(spec.device).type == "cpu"
-    if not same(whole.losses, job(workload, spec, 0, STEPS).losses, bits=bits):
+    advice = "" if spec.device == "cpu" else KERNELS
+    if not same(whole.losses, job(workload, spec, 0, STEPS).losses, bits=spec.exact):
         raise UsageError(
             f"{where}: the same steps gave other losses after another job; model(), batch(step) and loss() must depend "
             "on their arguments and the seed alone. Look for an iterator over a DataLoader that goes on, a generator "
-            "or counter of your own, data that are changed in place"
+            f"or counter of your own, data that are changed in place{advice}"
         )
     begun = job(workload, spec, 0, CUT)
     rest = job(workload, spec, CUT, STEPS, checkpoint.round_trip(begun.state))
-    if not same(whole.losses[CUT:], rest.losses, bits=bits):
+    if not same(whole.losses[CUT:], rest.losses, bits=spec.exact):
         raise UsageError(
             f"{where}: a run that is cut after {CUT} steps and goes on from its checkpoint has other losses; something "
             "is kept outside of the state_dict of model and optimizer: a Python attribute, a buffer with "
-            "persistent=False, a copy of the weights. Make it a buffer, or part of state_dict()"
+            f"persistent=False, a copy of the weights. Make it a buffer, or part of state_dict(){advice}"
         )
 
 

@@ -23,8 +23,11 @@ from lrctl.registry.registry import registry
 from lrctl.registry.schedules import recorded
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.run_result import RunResult
-from lrctl.storage.runs import FinishedRun
+from lrctl.storage.runs import FinishedRun, closed
 from lrctl.storage.store import Store
+
+TRIES = 30
+"""How often a run is closed whose folder is taken away at that very moment."""
 
 
 def search(
@@ -96,7 +99,7 @@ class Run:
         name = self.open(trains=not isinstance(moved, SearchResult))
         if isinstance(moved, SearchResult):
             result = self.result(name, moved)
-            self.finish(result)
+            self.finish(result, trains=False)
             return result
         spec = replace(self.spec, run=name)
         with closing(Executors()) if executors is None else nullcontext(executors) as kept:
@@ -108,8 +111,8 @@ class Run:
                 result = session.hand_over(found, self.result(name, found))
                 cost, notes = session.cost(time.monotonic() - began), (*session.notes, *result.notes)
                 result = replace(result, cost=cost, notes=notes)
-                self.finish(result)
-                session.keep(found.checkpoint)
+                self.finish(result, trains=True)
+                session.keep(result)
             except BaseException:
                 kept.close()  # or its jobs would be answered to the next search
                 raise
@@ -127,15 +130,27 @@ class Run:
         ran_on = environment(self.spec if trains else None)
         self.store.begin(name, self.identity(trains=trains), self.recipe.to_toml(self.command), ran_on)
 
-    def finish(self, result: RunResult) -> None:
-        if self.store.identity(result.run) is None:  # the run was removed meanwhile
-            self.begin(result.run, trains=result.cost.jobs > 0)
+    def finish(self, result: RunResult, *, trains: bool, tries: int = TRIES) -> None:
+        """Close the run, and again where it was removed or restarted meanwhile: what ends is whole.
+
+        Raises:
+            UsageError: a search with other settings has taken its name meanwhile.
+        """
         try:
+            if tries < TRIES or self.store.identity(result.run) != self.identity(trains=trains):
+                self.begin(result.run, trains=trains)
             self.store.finish(result)
+            whole = closed(self.store, result.run)
         except StoreError as error:
-            if not isinstance(error.__cause__, FileNotFoundError) or not self.store.handed_over("").is_dir():
+            whole = False
+            if (
+                not tries
+                or not isinstance(error.__cause__, FileNotFoundError)
+                or not self.store.handed_over("").is_dir()
+            ):
                 raise
-            self.finish(result)
+        if tries and not whole:
+            self.finish(result, trains=trains, tries=tries - 1)
 
     def result(self, name: str, found: SearchResult) -> RunResult:
         """What was found, as a document tells it: without the losses and the cost of training."""

@@ -98,7 +98,7 @@ class Session:
         ends = job.evaluate and job.stop == self.recipe.training.steps
         if not ends and not job.stages:
             return {}
-        losses = self.runner.store.history(key)["loss"]
+        losses = self.runner.history(key)["loss"]
         stages = tuple(self.final_loss(losses[:stage]) for stage in job.stages)
         return {"stage_losses": stages, "train_loss": self.final_loss(losses) if ends else None}
 
@@ -145,14 +145,16 @@ class Session:
             metrics=ended.metrics,
         )
 
-    def keep(self, key: str | None) -> None:
-        """Make sure that a finished run's checkpoint is there, and leave no other behind."""
-        handed_over = {key} if key else set()
+    def keep(self, result: RunResult) -> None:
+        """Make sure that what a finished run handed over is there, with all that led to it; leave no more behind."""
+        handed_over = {result.checkpoint} if result.checkpoint else set()
         # Another search may have deleted it before this run was finished; from now on none does. And where the search
         # was only replayed, nobody has looked yet whether it is damaged.
         for each in handed_over:
             with suppress(CheckpointError):
                 self.runner.store.load_checkpoint(each)
+        for each in result.handed_over:
+            self.runner.secure(each)
         self.runner.restore(handed_over)
         self.runner.clean_up(handed_over)
 

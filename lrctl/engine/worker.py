@@ -19,7 +19,7 @@ from lrctl.contracts.canonical import canonical_json
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.workload import Workload
-from lrctl.errors import LrctlError, ReproducibilityError, UsageError
+from lrctl.errors import LrctlError, ReproducibilityError, StoreError, UsageError
 from lrctl.recipe import workloads as loading
 from lrctl.recipe.project import running
 from lrctl.storage.store import Store
@@ -160,7 +160,10 @@ def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> Job
     first = store.record(key)
     if first is None:
         return None
-    stored = store.losses(key)["loss"]
+    try:
+        stored = store.losses(key)["loss"]
+    except StoreError:  # `lrctl gc` took them at this moment
+        return None
     near = not spec.exact and math.isclose(mean(stored), mean(trained.losses), rel_tol=0.01)
     if not near and stored.tobytes() != trained.losses.tobytes():
         step = next((i for i, pair in enumerate(zip(stored, trained.losses, strict=False)) if pair[0] != pair[1]), 0)

@@ -31,8 +31,10 @@ ELSEWHERE = "choose another --store, then give the same command to continue"
 
 
 @contextmanager
-def aside(path: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
+def aside(path: Path, instead: str | None = None) -> Iterator[Path]:
     """A temporary path beside `path`, that is fsynced and renamed to it if the block succeeds.
+
+    In a store, which is where `instead` need not be given, a folder in the place of the file goes.
 
     Raises:
         StoreError: the file cannot be written, for one because the disk is full; `instead` says what to do then.
@@ -42,6 +44,8 @@ def aside(path: Path, instead: str = ELSEWHERE) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
+        if instead is None and path.is_dir() and not path.is_symlink():
+            delete(path)
         temporary.replace(path)
         flush_folder(path.parent)
     except OSError as error:
@@ -79,6 +83,22 @@ def delete(path: Path) -> None:
         raise StoreError(f"cannot delete {path}: {error.strerror or error}") from error
 
 
+def take_away(folder: Path) -> None:
+    """Delete a folder or a link so that at no moment half of it is there, whoever writes into it or is killed.
+
+    Raises:
+        StoreError: it cannot be deleted.
+    """
+    away = folder.with_name(f"{ASIDE}{uuid4().hex}")
+    try:
+        folder.rename(away)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"cannot delete {folder}: {error.strerror or error}") from error
+    remove(away)
+
+
 def remove(path: Path) -> None:
     """Delete what is of no use any more: where it cannot be, that is a warning."""
     try:
@@ -87,14 +107,14 @@ def remove(path: Path) -> None:
         warnings.warn(f"{error}; it is of no use any more", stacklevel=2)
 
 
-def cannot_write(path: Path, error: Exception, instead: str = ELSEWHERE) -> StoreError:
+def cannot_write(path: Path, error: Exception, instead: str | None = None) -> StoreError:
     """The error for a file that cannot be written, for one because the disk is full."""
     reason = getattr(error, "strerror", None) or error
     full = getattr(error, "errno", None) in FULL or "os error 28" in str(error)  # as safetensors spells it
-    return StoreError(f"cannot write {path}: {reason}; {'free some space or ' if full else ''}{instead}")
+    return StoreError(f"cannot write {path}: {reason}; {'free some space or ' if full else ''}{instead or ELSEWHERE}")
 
 
-def write_text(path: Path, text: str, instead: str = ELSEWHERE) -> None:
+def write_text(path: Path, text: str, instead: str | None = None) -> None:
     with aside(path, instead) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 

@@ -28,8 +28,9 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     yet named. A search that misses something in spite of that trains it again. A run whose result is damaged counts as
     unfinished. What cannot be deleted stays, and does not keep the rest from being deleted.
     """
-    # In this order: a search opens its run before it writes the first file of a job.
+    # In this order: a search opens its run before it writes the first file of a job, or a mark.
     files = {kind: job_files(store, kind) for kind in KINDS}
+    marks = list((store.path / "handed_over").iterdir())
     jobs = facts(files)
     results = {name: store.run_result(name) for name in store.runs()}
     unfinished = [name for name, result in results.items() if result is None]
@@ -37,7 +38,7 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     handed_over = {key for result in finished for key in result.handed_over}
     if damaged := [name for name in unfinished if os.path.lexists(store.run(name) / "result.json")]:
         # What these hand over is not known, so no mark goes.
-        handed_over |= {mark.name for mark in (store.path / "handed_over").iterdir()}
+        handed_over |= {mark.name for mark in marks}
 
     running = {key for key, job in jobs.items() if job.get("run") in unfinished}
     recorded = {key for key, job in jobs.items() if job.get("run") in results}
@@ -50,8 +51,8 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     sizes = {kind: {path: size(path) for path in paths} for kind, paths in freed.items()}
     stuck: list[str] = []
     if not dry_run:
-        for mark in (store.path / "handed_over").iterdir():
-            if mark.name not in handed_over:
+        for mark in marks:
+            if mark.name not in handed_over and not (unfinished and young(mark)):
                 remove(mark)
         stuck = [error for kind in KINDS for path in freed[kind] if (error := refusal(path, sizes[kind]))]
     counts = {kind: {"files": len(each), "bytes": sum(each.values())} for kind, each in sizes.items()}

@@ -132,6 +132,15 @@ def defects(run: FinishedRun) -> list[str]:
     return [file for file, fine in whole.items() if not fine]
 
 
+def closed(store: Store, name: str) -> bool:
+    """Whether a run that has a result has all else that its search wrote beside it; checkpoints may be made again."""
+    result = store.run_result(name)
+    if result is None:  # it was taken away since
+        return True
+    marked = all(store.handed_over(key).exists() for key in result.handed_over)
+    return marked and set(defects(FinishedRun(store, name, result))) <= {"checkpoint"}
+
+
 def existing(store: str | Path) -> Store:
     try:
         there = (Path(store) / "store.json").is_file()

@@ -297,8 +297,8 @@ class Store:
         if result.schedule:
             files.write_signed(self.run(result.run) / "schedule.json", schedule_document(result))
         for mark in map(self.handed_over, result.handed_over):
-            try:
-                os.close(os.open(mark, os.O_CREAT | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
+            try:  # one that is there already is young again
+                os.close(os.open(mark, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
             except OSError as error:
                 raise files.cannot_write(mark, error) from error
         files.write_signed(self.run(result.run) / "result.json", result.to_json())
@@ -311,29 +311,16 @@ class Store:
         return result.schedule is None or [written.get(each) for each in told] == [expected[each] for each in told]
 
     def remove_run(self, name: str) -> None:
-        """Delete a run's folder, and the marks of what only it handed over; its jobs stay. Of a link only itself goes.
+        """Delete a run's folder, at once; its jobs stay. Of a link only itself goes.
 
         Raises:
             StoreError: it cannot be deleted.
         """
-        folder = self._run(name)
-        result = None if folder.is_symlink() else self.run_result(name)
-        files.delete(folder)
-        if result:
-            self._unmark(result)
+        files.take_away(self._run(name))
 
     def restart_run(self, name: str) -> None:
-        """Take away what a run came to, and what it was, but not its folder: another process may be finishing it."""
-        result = self.run_result(name)
-        for file in ("result.json", "schedule.json", "identity.json", "report"):
-            files.delete(self.run(name) / file)
-        if result:
-            self._unmark(result)
-
-    def _unmark(self, result: RunResult) -> None:
-        others = [other for run in self.runs() if (other := self.run_result(run))]
-        for key in result.handed_over.difference(*(other.handed_over for other in others)):
-            files.remove(self.handed_over(key))
+        """Take away what a run came to, and what it was, at once."""
+        files.take_away(self.run(name))
 
 
 def schedule_document(result: RunResult) -> dict[str, Any]:

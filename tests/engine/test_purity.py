@@ -5,14 +5,19 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from lrctl.contracts.job import TrainSpec
+from lrctl.engine import purity
 from lrctl.engine.purity import check_purity
 from lrctl.errors import UsageError
 from searches import search, smoke
@@ -198,3 +203,27 @@ def test_candidates_whose_losses_are_the_same_to_the_bit_end_the_search(
     (tmp_path / "mine.py").write_text(RELATIVE)
     with pytest.raises(UsageError, match=r"candidates with different LRs have the same mean loss to the bit"):
         search(tmp_path / "store", smoke(workload__name=f"{tmp_path}/mine.py:Mine"))
+
+
+LOSSES = np.ones(purity.STEPS, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("device", "deterministic", "expected"),
+    [("cpu", True, False), ("cpu", False, False), ("mps", True, False), ("cuda", True, False), ("cuda", False, True)],
+)
+def test_losses_that_are_near_are_the_same_where_they_are_when_a_job_is_made_again(
+    device: str, deterministic: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, count = replace(SPEC, device=device, deterministic=deterministic), itertools.count()
+
+    def near(*_: Any, lr: float = 1e-3) -> Any:
+        return SimpleNamespace(losses=LOSSES * (1 + 1e-6 * next(count) + 100 * (lr - 1e-3)), state={})
+
+    monkeypatch.setattr(purity, "job", near)
+    monkeypatch.setattr(purity, "CUT", 0)
+    assert spec.exact is not expected
+    with nullcontext() if expected else pytest.raises(UsageError, match="the same steps gave other losses") as error:
+        check_purity(Sound(), spec)
+    if error:
+        assert ("training.deterministic=false" in str(error.value)) is (device != "cpu")

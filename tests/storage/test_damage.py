@@ -15,8 +15,9 @@ import lrctl as package
 import searches
 from cases import case
 from command_line import Lrctl
+from lrctl.errors import StoreError
 from lrctl.storage import listing
-from lrctl.storage.files import read_signed, write_signed
+from lrctl.storage.files import read_signed, write_signed, write_text
 from lrctl.storage.runs import FinishedRun, defects
 from lrctl.storage.store import Store
 from searches import small
@@ -53,6 +54,7 @@ def swapped(path: Path, other: Path) -> None:
 def a_folder(path: Path, _: Path) -> None:
     path.unlink()
     path.mkdir()
+    (path / "in it").write_text("")
 
 
 def flipped(path: Path, _: Path) -> None:
@@ -90,11 +92,29 @@ def test_damage_is_told_by_every_command_and_mended_by_the_runs_own(
             command
         )
         assert done.code == (command == "report mine" and file == "recipe.toml"), "the page shows the recipe"
-    if path.is_dir():
-        path.rmdir()  # which a file does not take the place of
     again = searches.search(place, name="mine")
     assert (path.read_bytes(), again["cost"] | {"seconds": 0}) == (before, cost | {"seconds": 0})
     assert listing.runs(Store(place))[1]["defects"] == []
+
+
+@pytest.mark.parametrize("kind", ["jobs", "losses", "checkpoints"])
+def test_a_folder_in_the_place_of_a_fact_is_made_that_fact_again(kind: str, place: Path) -> None:
+    first = searches.search(place, name="mine")
+    for path in (place / kind).iterdir():
+        a_folder(path, path)
+    (place / "runs" / "mine" / "result.json").unlink()
+    assert searches.found(searches.search(place, name="mine")) == searches.found(first)
+    assert listing.runs(Store(place))[1]["defects"] == []
+    result = Store(place).run_result("mine")
+    assert result
+    assert FinishedRun(Store(place), "mine", result).whole
+
+
+def test_a_folder_of_the_users_is_never_deleted(tmp_path: Path) -> None:
+    (tmp_path / "out.csv").mkdir()
+    with pytest.raises(StoreError, match="Is a directory; choose another --out"):
+        write_text(tmp_path / "out.csv", "text", "choose another --out")
+    assert (tmp_path / "out.csv").is_dir()
 
 
 @pytest.mark.parametrize("damage", [cut, emptied, removed, swapped], ids=lambda damage: damage.__name__)
@@ -181,8 +201,6 @@ def test_damage_of_a_run_that_is_not_finished_is_told_too(
         ("damaged", [file])
     ]
     assert f"warning: run mine: missing or damaged: {file}; the command that made it" in listed.error
-    if damage is a_folder:
-        (folder / file).rmdir()  # which a file does not take the place of
     assert searches.found(searches.search(place, name="mine")) == searches.found(first)
     assert {row["run"]: row["status"] for row in listing.runs(Store(place))}["mine"] == "finished"
 

@@ -10,6 +10,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,9 @@ from comparisons import a_result
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
-from lrctl.engine import session
+from lrctl.engine import session, trainer
 from lrctl.engine.job_runner import JobRunner
-from lrctl.errors import StoreError
+from lrctl.errors import StoreError, UsageError
 from lrctl.storage import files, gc, listing
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.opening import STALE
@@ -212,25 +213,42 @@ def test_a_finished_search_returns_its_result_after_gc(place: Path) -> None:
 
 
 @pytest.mark.parametrize("batches", range(1, 5))
-def test_gc_beside_a_running_search_does_not_change_its_result(
-    batches: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["run_batch", "judged"])
+@pytest.mark.parametrize("eps", [0.48, 0.0], ids=["all reused", "some reused"])
+def test_gc_beside_a_running_search_takes_nothing_that_is_not_made_again(
+    eps: float, moment: str, batches: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = searches.found(searches.search(tmp_path / "other"))
-    searches.search(place, small(strategy__semilocal__eps=0.0), name="shared")
-    run_batch, count = session.Session.run_batch, 0
+    """Not even where both runs were removed: the one that had trained what the search reuses, and its own."""
+    expected = searches.search(tmp_path / "other")
+    searches.search(place, small(strategy__semilocal__eps=eps), name="shared")
+    answer, train, count, paid = getattr(session.Session, moment), trainer.train, 0, 0
 
-    def run_and_collect(self: session.Session, batch: Any) -> Any:
+    def collected_before(self: session.Session, *arguments: Any) -> Any:
         nonlocal count
-        results = run_batch(self, batch)
         count += 1
         if count == batches:
-            shutil.rmtree(place / "runs" / "shared")
+            for name in Store(place).runs():
+                Store(place).remove_run(name)
             make_old(place)
             gc.collect(Store(place))
-        return results
+            assert left(Store(place)) == dict.fromkeys(("jobs", "losses", "checkpoints"), "")
+        return answer(self, *arguments)
 
-    monkeypatch.setattr(session.Session, "run_batch", run_and_collect)
-    assert searches.found(searches.search(place)) == expected
+    def counting(workload: Any, spec: Any, job: Any, *others: Any) -> Any:
+        nonlocal paid
+        paid += job.steps
+        return train(workload, spec, job, *others)
+
+    monkeypatch.setattr(session.Session, moment, collected_before)
+    monkeypatch.setattr(trainer, "train", counting)
+    document = searches.search(place, name="mine")
+    monkeypatch.undo()
+    assert searches.found(document) == searches.found(expected)
+    cost = document["cost"]
+    assert cost["jobs"] == expected["cost"]["jobs"]
+    assert 8 * (cost["jobs"] - cost["jobs_reused"]) <= cost["steps_trained"] == paid
+    assert searches.search(place, name="mine") == document
+    assert list(facts(place, "checkpoints")) == [f"{document['checkpoint']}.safetensors"]
 
 
 @pytest.mark.parametrize("batches", range(1, 5))
@@ -260,24 +278,37 @@ def test_a_search_does_not_mind_what_is_done_to_its_run_meanwhile(
     assert searches.found(searches.search(place, name="r")) == searches.found(expected)
 
 
-@pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
+BESIDE = {
+    "alone": lambda _: None,
+    "another makes its folder": lambda store: store.run("r").mkdir(),
+    "another begins it": lambda store: begin_again(store),
+}
+
+
+def begin_again(store: Store) -> None:
+    """Begin the run as the same search does."""
+    known = store.path / "known"
+    identity = RunIdentity.from_json(files.read_signed(known / "identity.json") or {})
+    store.begin("r", identity, (known / "recipe.toml").read_text(), {})
+
+
+@pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE)
 @pytest.mark.parametrize("fresh", [False, True], ids=["again", "fresh"])
 def test_a_run_may_be_removed_before_any_write_into_its_folder(
-    fresh: bool, beside: bool, place: Path, monkeypatch: pytest.MonkeyPatch
+    fresh: bool, beside: Callable[[Store], None], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected, write, at = searches.search(place, name="r"), files.write_text, 0
+    shutil.copytree(place / "runs" / "r", place / "known")
     (place / "runs" / "r" / "result.json").unlink()
 
     def removed_before(path: Path, *others: Any, **options: Any) -> None:
         nonlocal at
         at -= path.parent.name == "r"
         if at == 0 and path.parent.name == "r":
-            Store(place).remove_run("r")
-        try:
-            write(path, *others, **options)
-        finally:
-            if at == 0 and beside:  # the same search begins the run again
-                path.parent.mkdir(exist_ok=True)
+            at -= 1
+            Store(place).restart_run("r")
+            beside(Store(place))
+        write(path, *others, **options)
 
     monkeypatch.setattr(files, "write_text", removed_before)
     for count in range(1, 6):  # the recipe, what it runs on, the identity, the schedule, the result
@@ -285,8 +316,68 @@ def test_a_run_may_be_removed_before_any_write_into_its_folder(
         found = searches.search(place, name="r", fresh=fresh)
         assert at < 0
         assert searches.found(found) == searches.found(expected)
-        assert [row["status"] for row in listing.runs(Store(place))] == ["finished"]
+        assert [(row["status"], row["defects"]) for row in listing.runs(Store(place))] == [("finished", [])]
         (place / "runs" / "r" / "result.json").unlink()
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_search_may_end_while_its_run_is_deleted(at: int, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever of it is deleted by then, and whether or not whoever deletes it is killed at that moment."""
+    document = searches.search(place, name="r")
+    result, unlink, count = Store(place).run_result("r"), os.unlink, 0
+    assert result
+    shutil.copytree(place / "runs" / "r", place / "known")
+
+    def ended_before(*arguments: Any, **options: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == at:
+            monkeypatch.undo()
+            begin_again(Store(place))
+            Store(place).finish(result)
+            if at % 2:
+                raise KeyboardInterrupt
+        unlink(*arguments, **options)
+
+    monkeypatch.setattr(os, "unlink", ended_before)
+    with suppress(KeyboardInterrupt):
+        Store(place).restart_run("r")
+    monkeypatch.undo()
+    assert [(row["status"], row["defects"]) for row in listing.runs(Store(place))] == [("finished", [])]
+    assert searches.search(place, name="r") == document
+
+
+def test_a_run_that_another_search_has_taken_the_name_of_is_not_its_result(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_batch, others = session.Session.run_batch, small(strategy__semilocal__eps=0.0)
+
+    def taken(self: session.Session, batch: Any) -> Any:
+        monkeypatch.undo()
+        searches.search(place, others, name="r", fresh=True)
+        return run_batch(self, batch)
+
+    monkeypatch.setattr(session.Session, "run_batch", taken)
+    with pytest.raises(UsageError, match="--name r: this run was made with other settings"):
+        searches.search(place, name="r")
+    alone = searches.search(place.parent / "alone", others, name="r")
+    assert searches.found(searches.search(place, others, name="r")) == searches.found(alone)
+
+
+def test_gc_leaves_a_mark_of_a_search_that_is_ending(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, key = Store(place), KEYS["a"]
+    put(store, "a", "r")
+    begin(store, "r")
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_signed", stop_after(0))
+        with pytest.raises(KeyboardInterrupt):
+            store.finish(a_result(run="r", checkpoint=key, schedule=None))
+    assert store.handed_over(key).exists()
+    gc.collect(store)
+    assert store.handed_over(key).exists()
+    make_old(place)
+    gc.collect(store)
+    assert not store.handed_over(key).exists()
 
 
 def test_a_fresh_search_takes_no_fact_away_before_it_has_another(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -444,7 +535,7 @@ def refusing(*_: object, **__: object) -> None:
 
 def test_a_run_that_cannot_be_deleted_is_told(lrctl: Lrctl, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     searches.search(place, name="one")
-    monkeypatch.setattr(shutil, "rmtree", refusing)
+    monkeypatch.setattr(Path, "rename", refusing)
     done = lrctl("runs", "remove", "one", "--yes")
     assert (done.code, done.out) == (1, "")
     assert done.error == f"error: cannot delete {place / 'runs' / 'one'}: Read-only file system"

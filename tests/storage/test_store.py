@@ -18,6 +18,7 @@ from lrctl.contracts.result import JobRecord
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import StoreError, UsageError
+from lrctl.storage import gc
 from lrctl.storage.files import aside, read_signed, write_json
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.run_result import RunResult
@@ -208,7 +209,7 @@ def test_a_file_is_written_whole_or_not_at_all(store: Store) -> None:
 # Checkpoints
 
 
-def test_a_finished_runs_checkpoint_is_not_dropped(store: Store) -> None:
+def test_a_finished_runs_checkpoint_is_not_dropped_until_gc_finds_it_removed(store: Store) -> None:
     for key in (KEY, CHILD):
         store.checkpoint(key).write_bytes(key.encode())
     begin(store)
@@ -217,9 +218,12 @@ def test_a_finished_runs_checkpoint_is_not_dropped(store: Store) -> None:
     store.drop_checkpoints({KEY, CHILD, "c" * 64})
     assert store.checkpoint(KEY).exists()
     assert not store.checkpoint(CHILD).exists()
-    store.remove_run("r")
+    store.remove_run("r")  # another search may hand it over at this moment
     store.drop_checkpoints({KEY})
+    assert store.checkpoint(KEY).exists()
+    gc.collect(store)
     assert not store.checkpoint(KEY).exists()
+    assert not store.handed_over(KEY).exists()
 
 
 HANDED_OVER: dict[str, tuple[dict[str, Any], set[str]]] = {

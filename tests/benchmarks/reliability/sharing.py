@@ -106,7 +106,7 @@ class Sharing(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.store, self.running, self.trained = self.folder / "store", list[Search](), 0
-        self.finished, self.removed = set[float](), False
+        self.finished = set[float]()
 
     @precondition(lambda self: len(self.running) < 2)
     @rule(eps=st.sampled_from(EPS), fresh=st.booleans())
@@ -151,8 +151,7 @@ class Sharing(RuleBasedStateMachine):
                 self.finished.discard(search.eps)
 
     def collect(self, hours: int) -> None:
-        """Run gc after so many hours; not where it may take what a search found in a run that was removed."""
-        hours = 0 if self.removed else hours
+        """Run gc after so many hours."""
         past = time.time() - 3600.0 * hours
         for path in self.store.rglob("*"):
             if path.is_file() and not path.name.startswith(ASIDE):
@@ -165,7 +164,6 @@ class Sharing(RuleBasedStateMachine):
         if (self.store / "runs" / name).exists():
             done = lrctl("runs", "remove", name, "--yes", "--store", self.store)
             assert done.code == 0, done.err
-            self.removed = True
         self.finished.discard(eps)
 
     def look(self, search: Search) -> None:
