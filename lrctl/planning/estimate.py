@@ -14,7 +14,7 @@ from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.strategy import Batch, SearchResult, advance, drive, relayed
-from lrctl.contracts.workload import StandIn, Workload
+from lrctl.contracts.workload import Scored, StandIn, Workload
 from lrctl.engine.executors import Executors, side_by_side, workers_of
 from lrctl.engine.prepare import load, resolve_device, spec_of
 from lrctl.engine.session import SPLITS
@@ -89,12 +89,14 @@ class Rehearsal:
 
     Attributes:
         rounds: how many jobs a batch had that were new, and the most steps of one of them.
+        scored: whether the workload keeps batches aside for scores.
         checkpoints: the most that exist at a time.
         left: the jobs whose checkpoints exist, as `lrctl.engine.job_runner` keeps them.
         again: the jobs that are trained again, for a checkpoint that is gone.
     """
 
     spec: TrainSpec
+    scored: bool = True
     jobs: dict[str, SegmentJob] = field(default_factory=dict)
     rounds: list[tuple[int, int]] = field(default_factory=list)
     checkpoints: int = 0
@@ -108,7 +110,7 @@ class Rehearsal:
 
     @property
     def scored_batches(self) -> int:
-        return sum(job.score_batches for job in self.jobs.values())
+        return sum(job.score_batches for job in self.jobs.values()) if self.scored else 0
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""
@@ -133,7 +135,7 @@ class Rehearsal:
             lrs = [*(job.lrs or ()), *map(job.schedule, range(job.start))] if whole else [job.schedule(job.stop)]
             lr = max(lrs, default=0.0)
             loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
-        made_up = JobResult(job.key(self.spec), "ok", loss, job.steps, scores=(loss,) * job.score_batches)
+        made_up = JobResult(job.key(self.spec), "ok", loss, job.steps, scores=(loss,) * job.score_batches * self.scored)
         metrics = {split: {"loss": loss} for split in job.evaluate}
         norms = (1.0,) * job.steps if job.gradient_norms else None
         train_loss, stages = loss if job.evaluate else None, (loss,) * len(job.stages)
@@ -187,7 +189,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     if isinstance(moved, SearchResult):
         return NO_TRAINING | {"command": command, "workload": recipe.workload.name}
     rehearsed = rehearse(recipe)
-    rehearsal = Rehearsal(rehearsed.spec)
+    rehearsal = Rehearsal(rehearsed.spec, rehearsed.workload is None or isinstance(rehearsed.workload, Scored))
     found = drive(relayed(search, moved), rehearsal.run_batch)
     rehearsal.restore([found.checkpoint])
     steps = sum(job.steps for job in [*rehearsal.jobs.values(), *rehearsal.again]) - rehearsal.measuring
@@ -236,12 +238,16 @@ def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: b
             raise MissingError(rehearsed.missing)
         with running(workload):
             found["data_bytes"] = workload.prepared_bytes() if isinstance(workload, StandIn) else 0
-        measured = probe(rehearsed, scored=any(job.score_batches for job in rehearsal.jobs.values()))
+        measured = probe(rehearsed, scored=rehearsal.scored_batches > 0)
     except MissingError as error:
         return found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
     if rehearsed.stand_in:
         found["notes"].append("the data are not made ready yet: steps were measured on made-up batches")
     found["notes"] += measured.notes
+    if not rehearsal.scored and any(job.score_batches for job in rehearsal.jobs.values()):
+        found["notes"].append(
+            "the workload has no score_batch(i), so scores are validation losses, counted in time only"
+        )
     evaluation = measured.seconds_per_evaluation
     if evaluation is None:
         found["notes"].append("the time and memory of evaluations are not counted")

@@ -137,6 +137,8 @@ class Bare:
 def test_a_workload_that_keeps_no_data_aside_is_scored_by_validation_loss(lrctl: Lrctl, tmp_path: Path) -> None:
     (tmp_path / "bare.py").write_text(BARE, encoding="utf-8")
     words = ["lookahead", "--workload", "bare.py:Bare", "--steps", "30", "--executor", "serial", "--json"]
+    planned = lrctl(*words, "--dry-run").document
+    assert any("scores are validation losses" in note for note in planned["notes"])
     done = lrctl(*words)
     assert done.code == 0
     assert done.document["chosen_by"] == "validation loss"
@@ -150,6 +152,12 @@ def test_a_workload_that_keeps_no_data_aside_is_scored_by_validation_loss(lrctl:
 
 
 def test_short_runs_are_scored_on_fewer_batches(lrctl: Lrctl, tmp_path: Path) -> None:
-    done = lrctl("lookahead", "--recipe", "images", "--steps", "20", "--store", str(tmp_path), "--json")
-    assert done.code == 0
+    words = ["lookahead", "--steps", "20", "--score-batches", "64", "--store", str(tmp_path), "--executor", "serial"]
+    done = lrctl(*words, "--recipe", "smoke")
     assert "scored on 8 batches instead of 64, since the run is short" in done.err
+    assert "A score counts as 8 forward passes" in done.out
+
+
+def test_too_few_batches_in_reserve_are_not_scored_on(lrctl: Lrctl, tmp_path: Path) -> None:
+    words = ["lookahead", "--recipe", "images", "--steps", "20", "--score-batches", "8", "--store", str(tmp_path)]
+    assert "keeps too few training batches aside" in lrctl(*words, "--executor", "serial").err

@@ -20,7 +20,8 @@ class Lookahead:
         "keeps none), or validation loss",
     ] = "training"
     score_batches: Annotated[
-        int, "how many batches of training data a score is the mean loss of; fewer where these cost more than 5 % of a run"
+        int,
+        "how many batches of training data a score is the mean loss of; fewer where these cost more than 5 % of a run",
     ] = 64
     grid: Annotated[
         tuple[float, ...], "LRs of the short runs at first; up to 12 are tried while the best is on the edge"
