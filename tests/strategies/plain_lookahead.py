@@ -20,10 +20,10 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
     short = max(1 + first, round(p.short_run * steps))
     begin = score(((0, 0.0),))
 
-    def short_run(rise: int, lr: float) -> float:
-        return score(((0, lr), (short, 0.0)) if rise == 0 else ((0, 0.0), (rise, lr), (short, 0.0)))
+    def short_run(lr: float) -> float:
+        return score(((0, lr), (short, 0.0)) if first == 0 else ((0, 0.0), (first, lr), (short, 0.0)))
 
-    tried = {lr: short_run(first, lr) for lr in sorted(p.grid)}
+    tried = {lr: short_run(lr) for lr in sorted(p.grid)}
     factor = (max(p.grid) / min(p.grid)) ** (1 / (len(tried) - 1)) if len(tried) > 1 else math.sqrt(10)
     while len(tried) < 12:
         lr = min(tried, key=lambda each: tried[each])
@@ -33,7 +33,7 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
             further = max(tried) * factor
         else:
             break
-        tried[further] = short_run(first, further)
+        tried[further] = short_run(further)
     top = min(tried, key=lambda each: tried[each])
     if tried[top] == math.inf:
         return None
@@ -41,10 +41,9 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
     if limited:
         for _ in range(3):
             between = math.sqrt(top * min(lr for lr in tried if lr > top))
-            tried[between] = short_run(first, between)
+            tried[between] = short_run(between)
             top = min(tried, key=lambda each: tried[each])
-    by_rise = {first: tried[top]} | {each: short_run(each, top) for each in rises[1:] if each <= short / 2}
-    rise = min(by_rise, key=lambda each: by_rise[each])
+    rise = first
     lr = 0.75 * top if limited else lowest(tried)[0] * (short / steps) ** 0.3
 
     found: dict[Line, tuple[float, int, list[float]]] = {}
@@ -127,14 +126,11 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
                 if improves(rise, [*values[:knot], value, *lrs[knot + 1 :]]):
                     break
 
-    def longer_or_shorter_rise() -> None:
+    def shorter_or_longer_rise() -> None:
         before, ordered = best(), sorted(rises)
-        for way in (1, -1):
+        for way in (-1, 1):
             at = ordered.index(best()[1]) + way
             while 0 <= at < len(ordered):
-                told = [by_rise.get(ordered[at]), by_rise.get(ordered[at - way])]
-                if way < 0 and None not in told and told[0] > told[1]:  # type: ignore[operator]
-                    break
                 if not improves(ordered[at], as_far(ordered[at], best()[2], line(best()[1], best()[2]))):
                     break
                 at += way
@@ -148,11 +144,12 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
     while True:
         before = best()
         losses = bracket(ratios[min(level, len(ratios) - 1)])
-        vertex(losses)
+        if not limited:
+            vertex(losses)
         hold()
         vertex(losses)
+        shorter_or_longer_rise()
         turn(ratios[min(level + 1, len(ratios) - 1)])
-        longer_or_shorter_rise()
         if best() is before and level >= len(ratios) - 1:
             break
         level += 1

@@ -9,7 +9,7 @@ from dataclasses import replace
 from lrctl.contracts.strategy import Work
 from lrctl_strategies.lookahead.parabola import through
 from lrctl_strategies.lookahead.rollouts import Course, Rollout, Rollouts
-from lrctl_strategies.lookahead.short_runs import MOST, ShortRuns
+from lrctl_strategies.lookahead.short_runs import MOST
 
 CHEAP = 1 / 3
 """Share of a run up to which a rollout counts as cheap: a late knot is tried at that price."""
@@ -104,30 +104,22 @@ def hold(rollouts: Rollouts) -> Work[None]:
             return
 
 
-def rise(rollouts: Rollouts, short: ShortRuns, rises: tuple[int, ...]) -> Work[None]:
-    """Let the LR rise for longer while that is better, else for less long, unless short runs tell that it is worse.
+def rise(rollouts: Rollouts, rises: tuple[int, ...]) -> Work[None]:
+    """Let the LR rise for less long while that is better, else for longer.
 
     Such runs share nothing with the best; they train as far.
     """
-    before, ordered = rollouts.best, sorted(set(rises))
-    for way in (1, -1):
+    before, ordered = rollouts.best, sorted(rises)
+    for way in (-1, 1):
         at = ordered.index(rollouts.best.course.rise) + way
         while 0 <= at < len(ordered):
-            if way < 0 and told_worse(rollouts, short, ordered[at], ordered[at + 1]):
-                break
             course = rollouts.best.course
-            longer = rollouts.as_far(replace(course, rise=ordered[at]), course)
-            if not (yield from rollouts.attempt(f"rise of {ordered[at]} steps", longer)):
+            other = rollouts.as_far(replace(course, rise=ordered[at]), course)
+            if not (yield from rollouts.attempt(f"rise of {ordered[at]} steps", other)):
                 break
             at += way
         if rollouts.best is not before:
             return
-
-
-def told_worse(rollouts: Rollouts, short: ShortRuns, one: int, other: int) -> bool:
-    """Whether short runs tell that one rise is worse than the other by more than the noise."""
-    scores = [short.scores.get((each, short.lr)) for each in (one, other)]
-    return scores[0] is not None and scores[1] is not None and rollouts.scoring.worse(scores[0], scores[1])
 
 
 def turn(rollouts: Rollouts, ratio: float, *, everywhere: bool) -> Work[None]:

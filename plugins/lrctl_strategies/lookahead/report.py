@@ -32,7 +32,7 @@ def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
         "untrained": finite(short.untrained.mean),
         "limited_by_divergence": short.limited,
         "alike": list(short.alike),
-        "short_runs": [{"rise": r, "lr": lr, "score": finite(s.mean)} for (r, lr), s in short.scores.items()],
+        "short_runs": [{"lr": lr, "score": finite(loss)} for lr, loss in short.losses.items()],
         "rollouts": [entry(rollout) for rollout in rollouts.tried],
         "full_runs": rollouts.spent,
         "skipped": list(rollouts.skipped.values()),
@@ -73,13 +73,13 @@ def of_scores(p: Lookahead, rollouts: Rollouts) -> list[str]:
 
 
 def of_short_runs(p: Lookahead, short: ShortRuns) -> list[str]:
-    told, lrs = [], sorted(lr for _, lr in short.scores)
+    told = []
     if short.wide:
         low, high = short.alike
         told.append(
             f"runs of {short.stop} steps do not tell LRs from {low:.3g} to {high:.3g} apart; whole runs decided"
         )
-    elif short.lr == lrs[-1] and p.max_lr is not None:
+    elif short.lr == max(short.scores) and p.max_lr is not None:
         told.append(f"the best of the short runs had LR {short.lr:g}; --max-lr {p.max_lr:g} allowed no higher one")
     if short.failed is not None:
         told.append(

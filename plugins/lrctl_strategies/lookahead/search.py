@@ -25,18 +25,19 @@ def lookahead(p: Lookahead, run: RunSpec) -> Search:
     scoring = Scoring(batches(p.score_batches, run.steps) if p.score_on == "training" else 0)
     rises, turns = knots(p, run.steps)
     rollouts = Rollouts(run.steps, turns, scoring, p.budget, p.max_lr)
-    short = shortened(p, run.steps, rises)
+    short = shortened(p, run.steps, rises[0])
     lr = yield from scale(p, rollouts, short)
     ratios = p.ratio[-1:] if short.limited else p.ratio
     yield from begin(rollouts, short.rise, lr, ratios[0] ** (2 if short.wide else 1))
     for n in count():
         before, (ratio, finer) = rollouts.best, (ratios[min(each, len(ratios) - 1)] for each in (n, n + 1))
         losses = yield from bracket(rollouts, ratio)
-        yield from vertex(rollouts, losses, 1.0)
+        if not short.limited:  # a parabola is no picture of a cliff
+            yield from vertex(rollouts, losses, 1.0)
         yield from hold(rollouts)
         yield from vertex(rollouts, losses, 0.25)
+        yield from rise(rollouts, rises)
         yield from turn(rollouts, finer, everywhere=short.limited)
-        yield from rise(rollouts, short, rises)
         if rollouts.best is before and ratio == ratios[-1]:
             break
     return answer(p, rollouts, short)

@@ -1,4 +1,4 @@
-"""The short runs that a lookahead search begins with: the scale of the LR, how sure that is, and the rise."""
+"""The short runs that a lookahead search begins with: the scale of the LR, and how sure that is."""
 
 from __future__ import annotations
 
@@ -44,20 +44,17 @@ class ShortRuns:
 
     Attributes:
         stop: the step at which they end.
-        rises: the steps of the rises that they can tell apart, that which the LRs are tried with first.
+        rise: the step at which the LR has risen.
         untrained: the score before any training.
-        scores: by the steps of the rise and the LR.
-        lr: at which the rises were compared.
+        scores: by the LR.
         alike: the lowest and the highest of the LRs that no noise tells from the best.
-        failed: the next higher LR, where it ended no better than it had begun.
+        failed: the next LR above the best one, where it ended no better than it had begun.
     """
 
     stop: int
-    rises: tuple[int, ...]
+    rise: int
     untrained: Score = NOTHING
-    scores: dict[tuple[int, float], Score] = field(default_factory=dict)
-    rise: int = 0
-    lr: float = 0.0
+    scores: dict[float, Score] = field(default_factory=dict)
     alike: tuple[float, float] = (0.0, 0.0)
     failed: float | None = None
 
@@ -71,64 +68,64 @@ class ShortRuns:
         """Whether they do not tell the LR."""
         return not self.limited and self.alike[1] >= WIDE * self.alike[0]
 
-    def of(self, rise: int) -> dict[float, float]:
-        return {lr: score.mean for (each, lr), score in self.scores.items() if each == rise}
+    @property
+    def losses(self) -> dict[float, float]:
+        """The mean losses, by the LR."""
+        return {lr: score.mean for lr, score in self.scores.items()}
 
-    def best(self, rise: int) -> float:
-        scores = self.of(rise)
-        return min(scores, key=lambda lr: scores[lr])
+    @property
+    def lr(self) -> float:
+        """The best LR."""
+        return min(self.scores, key=lambda lr: self.scores[lr].mean)
+
+    @property
+    def above(self) -> float | None:
+        """The next LR above the best one."""
+        return min((lr for lr in self.scores if lr > self.lr), default=None)
 
     def decide(self, scoring: Scoring) -> None:
-        """Take in which LR is best, and which are as good for all that is known."""
-        first, self.lr = self.rises[0], self.best(self.rises[0])
-        best, lrs = self.scores[first, self.lr], sorted(self.of(first))
-        low = high = at = lrs.index(self.lr)
-        while low > 0 and not scoring.worse(self.scores[first, lrs[low - 1]], best):
+        """Take in which LRs are as good as the best for all that is known."""
+        best, lrs = self.scores[self.lr], sorted(self.scores)
+        low = high = lrs.index(self.lr)
+        while low > 0 and not scoring.worse(self.scores[lrs[low - 1]], best):
             low -= 1
-        while high < len(lrs) - 1 and not scoring.worse(self.scores[first, lrs[high + 1]], best):
+        while high < len(lrs) - 1 and not scoring.worse(self.scores[lrs[high + 1]], best):
             high += 1
-        self.alike = (lrs[low], lrs[high]) if low < at or at < high else (self.lr, self.lr)
+        self.alike = (lrs[low], lrs[high])
 
 
-def shortened(p: Lookahead, steps: int, rises: Sequence[int]) -> ShortRuns:
-    """Short runs of so many steps; a rise that takes more than half of one is not told by it."""
-    stop = max(1 + rises[0], round(p.short_run * steps))
+def shortened(p: Lookahead, steps: int, rise: int) -> ShortRuns:
+    """The short runs of a run of so many steps."""
+    stop = max(1 + rise, round(p.short_run * steps))
     if stop >= steps:
         raise UsageError(f"steps: {steps} are too few for a lookahead search; raise --steps")
-    return ShortRuns(stop, (rises[0], *(rise for rise in rises[1:] if rise <= stop / 2)))
+    return ShortRuns(stop, rise)
 
 
 def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
-    """Try LRs, then rises, on short runs. Returns the LR for the whole run; `short` takes in what was found."""
-    first, scoring = short.rises[0], rollouts.scoring
+    """Try LRs on short runs. Returns the LR that the whole runs begin with; `short` takes in what was found."""
+    scoring = rollouts.scoring
     short.untrained = yield from look(rollouts)
-    yield from train(rollouts, short, [(first, lr) for lr in sorted(set(p.grid)) if rollouts.allows(lr)])
+    yield from train(rollouts, short, [lr for lr in sorted(set(p.grid)) if rollouts.allows(lr)])
     # The factor from one LR of the grid to the next, in the mean.
     step = (max(p.grid) / min(p.grid)) ** (1 / (len(set(p.grid)) - 1)) if len(set(p.grid)) > 1 else 10**0.5
-    while (further := beyond(short, first, step)) is not None and rollouts.allows(further):
-        yield from train(rollouts, short, [(first, further)])
-    short.lr = short.best(first)
-    if not math.isfinite(short.of(first)[short.lr]):
+    while (further := beyond(short, step)) is not None and rollouts.allows(further):
+        yield from train(rollouts, short, [further])
+    if not math.isfinite(short.losses[short.lr]):
         raise NoValidCandidateError(
-            f"first LRs: all {len(short.scores)} diverged, down to {min(lr for _, lr in short.scores):g}; lower "
-            "--grid, and check the model and its data"
+            f"first LRs: all {len(short.scores)} diverged, down to {min(short.scores):g}; lower --grid, and check the "
+            "model and its data"
         )
-    above = min((lr for _, lr in short.scores if lr > short.lr), default=None)
-    if above is not None and not short.of(first)[above] < short.untrained.mean:
-        short.failed = above
+    if short.above is not None and not short.losses[short.above] < short.untrained.mean:
+        short.failed = short.above
     for _ in range(BISECTIONS if short.limited else 0):
-        higher = min(lr for _, lr in short.scores if lr > short.lr)
-        yield from train(rollouts, short, [(first, math.sqrt(short.lr * higher))])
-        short.lr = short.best(first)
+        assert short.above is not None  # the one that failed at least
+        yield from train(rollouts, short, [math.sqrt(short.lr * short.above)])
     if not scoring.batches and not short.limited:
         yield from repeat(rollouts, short)
     short.decide(scoring)
     if short.wide and short.stop < (stop := max(STEPS, round(LONGER * rollouts.steps))) <= LONGEST * rollouts.steps:
         yield from lengthen(rollouts, short, stop)
-    if not short.wide:
-        yield from train(rollouts, short, [(rise, short.lr) for rise in short.rises[1:]])
-    tried = [rise for rise in short.rises if (rise, short.lr) in short.scores]
-    short.rise = min(tried, key=lambda rise: short.scores[rise, short.lr].mean)
     return min(chosen(rollouts.steps, short), rollouts.max_lr or math.inf)
 
 
@@ -136,7 +133,7 @@ def chosen(steps: int, short: ShortRuns) -> float:
     """The LR that a whole run of so many steps begins with."""
     if short.limited:
         return HELD * short.lr
-    lr = math.sqrt(math.prod(short.alike)) if short.wide else through(short.of(short.rises[0])).vertex
+    lr = math.sqrt(math.prod(short.alike)) if short.wide else through(short.losses).vertex
     return float(lr * (short.stop / steps) ** SHRINK)
 
 
@@ -154,40 +151,37 @@ def look(rollouts: Rollouts) -> Work[Score]:
     return score
 
 
-def train(rollouts: Rollouts, short: ShortRuns, wanted: Sequence[tuple[int, float]]) -> Work[None]:
-    if not wanted:
-        return
-    stop, scoring = short.stop, rollouts.scoring
-    ramps = [PiecewiseLinear((*(((0, 0.0),) * (rise > 0)), (rise, lr), (stop, 0.0))) for rise, lr in wanted]
+def train(rollouts: Rollouts, short: ShortRuns, lrs: Sequence[float]) -> Work[None]:
+    stop, rise, scoring = short.stop, short.rise, rollouts.scoring
+    ramps = [PiecewiseLinear((*(((0, 0.0),) * (rise > 0)), (rise, lr), (stop, 0.0))) for lr in lrs]
     jobs = [scoring.ask(SegmentJob(0, stop, ramp, checkpoint=False)) for ramp in ramps]
-    told = ", ".join(f"LR {lr:.3g} after {rise} steps" for rise, lr in wanted)
+    told = ", ".join(f"LR {lr:.3g}" for lr in lrs)
     results = yield Batch(f"short runs of {stop} steps: {told}", jobs, judge=False)
-    short.scores |= {each: scoring.read(result) for each, result in zip(wanted, results, strict=True)}
+    short.scores |= {lr: scoring.read(result) for lr, result in zip(lrs, results, strict=True)}
     rollouts.spent_steps += len(jobs) * (stop + scoring.steps)
 
 
 def repeat(rollouts: Rollouts, short: ShortRuns) -> Work[None]:
     """Repeat the best run with LRs that are all but the same: how far their validation losses lie apart is noise."""
-    around = ShortRuns(short.stop, short.rises)
-    yield from train(rollouts, around, [(short.rises[0], short.lr * by) for by in (REPEATED, 1 / REPEATED)])
-    losses = [short.of(short.rises[0])[short.lr], *around.of(short.rises[0]).values()]
+    around = ShortRuns(short.stop, short.rise)
+    yield from train(rollouts, around, [short.lr * by for by in (REPEATED, 1 / REPEATED)])
+    losses = [short.losses[short.lr], *around.losses.values()]
     rollouts.scoring.repeats = tuple(filter(math.isfinite, losses))
 
 
 def lengthen(rollouts: Rollouts, short: ShortRuns, stop: int) -> Work[None]:
     """Try the LRs that score alike once more, on runs of `stop` steps."""
-    first, (low, high) = short.rises[0], short.alike
+    lrs = sorted({*short.alike, short.lr})
     short.stop, short.scores = stop, {}
-    yield from train(rollouts, short, [(first, lr) for lr in sorted({low, short.lr, high})])
+    yield from train(rollouts, short, lrs)
     short.decide(rollouts.scoring)
 
 
-def beyond(short: ShortRuns, rise: int, step: float) -> float | None:
+def beyond(short: ShortRuns, step: float) -> float | None:
     """The next LR outwards from the best one; None if that lies between others, or the grid was extended enough."""
-    scores = short.of(rise)
-    best, low, high = short.best(rise), min(scores), max(scores)
-    if len(scores) >= MOST:
+    low, high = min(short.scores), max(short.scores)
+    if len(short.scores) >= MOST:
         return None
-    if best == low or not math.isfinite(scores[best]):
+    if short.lr == low or not math.isfinite(short.losses[short.lr]):
         return low / step
-    return high * step if best == high else None
+    return high * step if short.lr == high else None
