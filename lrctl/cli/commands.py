@@ -14,6 +14,7 @@ from lrctl.cli.export import export_schedule
 from lrctl.cli.gc import gc
 from lrctl.cli.list import list_parts
 from lrctl.cli.options import Debug
+from lrctl.cli.recipes import look_at_recipes
 from lrctl.cli.report import report
 from lrctl.cli.reproduce import reproduce
 from lrctl.cli.runs import look_at_runs
@@ -26,6 +27,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "export": export_schedule,
     "runs": look_at_runs,
     "gc": gc,
+    "recipes": look_at_recipes,
     "list": list_parts,
 }
 """The commands beside those of the strategies."""

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 
 from lrctl.analysis.printable import printable
+from lrctl.cli import completion
+from lrctl.cli.defaults import shown
 from lrctl.cli.options import GIVEN
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
@@ -32,11 +34,14 @@ def own_options(part: Part) -> list[inspect.Parameter]:
     """A strategy's own options, one per field of its parameters; unset is None, so that the recipe can decide."""
     options = []
     for field in fields_of(part.params):
+        if field.name == "seeds" and field.type != tuple[int, ...]:
+            raise TypeError(f"{part}: seeds: every search takes the seeds to search with; make it tuple[int, ...]")
         default = "required" if field.default is MISSING else shown(field.default)
         declared: Any = typer.Option(help=f"{quoted(field.help)} [dim]\\[{quoted(default)}][/dim]", show_default=False)
         if any(isinstance(mark, GivenSchedule) for mark in field.marks):
             # A run's frozen recipe holds it already.
             declared = typer.Argument(help=quoted(field.help), metavar=GIVEN, show_default=False)
+        declared.autocompletion = completion.runs if declared.metavar == GIVEN else completion.FIELDS.get(field.name)
         kind: Any = Annotated[flag_type(field.type), declared]
         options.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
     return options
@@ -63,14 +68,6 @@ def required(kind: Any) -> Any:
     """The type that an optional one stands for, or the type itself."""
     options = {*get_args(kind)} if get_origin(kind) in (Union, types.UnionType) else set()
     return (options - {types.NoneType}).pop() if types.NoneType in options and len(options) == 2 else kind
-
-
-def shown(default: Any) -> str:
-    if isinstance(default, tuple) and default:
-        return ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in default)
-    if isinstance(default, bool):
-        return "on" if default else "off"
-    return str(default) if default or default == 0 else "none"
 
 
 def given(part: Part, options: dict[str, Any]) -> dict[str, Any]:

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from lrctl.cli import completion
+
 STORE = Path(".lrctl")
 GIVEN = "RUN|schedule.json"
 
+NAMED = "a name or how it begins, `latest`, or a label"
+"""How a run may be asked for, wherever one is."""
+
 Runs = Annotated[
-    list[str], typer.Argument(metavar="RUN...", help="Names of finished runs, such as semilocal-6f15d975.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[RUN]...",
+        help=f"Finished runs: each {NAMED}, or a glob such as 'baseline*'. Without any: all runs of the workload, data "
+        "and steps of the run that was finished last.",
+        autocompletion=completion.runs,
+        show_default=False,
+    ),
 ]
 Against = Annotated[
     str | None,
     typer.Option(
-        metavar="LABEL|RUN",
+        metavar="METHOD|RUN",
         help="Compare with this method of the table, or with what this run found. Default: the best of the reference "
         "family, else of the reference command, else the first; `lrctl list` tells which these are.",
+        autocompletion=completion.runs,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -36,24 +50,43 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, indent=1, allow_nan=False).replace("\x7f", "\\u007f"))
 
 
-def shared_options() -> list[inspect.Parameter]:
+def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
+    """What every search takes; `own` are the options that its strategy has itself."""
+
     def option(name: str, kind: Any, text: str, default: Any = None, *flags: str, **more: Any) -> inspect.Parameter:
         declared = typer.Option(*flags, help=text, rich_help_panel=SHARED, show_default=False, **more)
         return inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared]
         )
 
+    seeds = option("seeds", str | None, "Search with each of these seeds, such as 0,1,2, and compare what was found.")
+    own_seeds = [] if "seeds" in own else [seeds]
     return [
-        option("recipe", str | None, "A bundled recipe's name, or a TOML file. Default: quickstart."),
+        option(
+            "recipe",
+            str | None,
+            "A bundled recipe's name, or a TOML file. Default: quickstart.",
+            metavar="NAME|FILE",
+            autocompletion=completion.recipes,
+        ),
         option("steps", int | None, "Optimizer updates in the whole run."),
         option("seed", int | None, "Decides initialisation, batches and dropout."),
-        option("workload", str | None, "A registered workload, or file.py:Class."),
+        *own_seeds,
+        option("workload", str | None, "A registered workload, or file.py:Class.", autocompletion=completion.workloads),
         option("settings", list[str] | None, "table.key=value; any key of the recipe, repeatable.", None, "--set"),
         option("device", str | None, "auto, cpu, cuda, ..."),
-        option("executor", str | None, "auto, or a registered executor."),
+        option("executor", str | None, "auto, or a registered executor.", autocompletion=completion.executors),
         option("workers", int | None, "Worker processes; 0 is one per CPU core, or executor.per_gpu per GPU."),
         option("store", Path, "Where results are kept.", STORE, "--store", envvar="LRCTL_STORE", file_okay=False),
         option("name", str | None, "Name of the run. Default: the command and a hash of all that decides it."),
+        option(
+            "labels",
+            list[str] | None,
+            "A word by which the run can be asked for later, with others that have it; repeatable.",
+            None,
+            "--label",
+            autocompletion=completion.labels,
+        ),
         option("fresh", bool, "Start over, whatever the store holds.", False, "--fresh"),
         option("dry_run", bool, "Print jobs, steps, disk and estimated time; train nothing.", False, "--dry-run"),
         option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),

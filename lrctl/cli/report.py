@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @reported()
 def report(
-    runs: Runs,
+    runs: Runs = None,
     against: Against = None,
     out: Annotated[
         Path | None,
@@ -38,15 +38,17 @@ def report(
     Of runs in which nothing was trained it has what they sum up.
     """
     from lrctl.report import compare, files, tables, terminal
+    from lrctl.report.chosen import chosen
     from lrctl.report.runs import untrained
 
     with redirect_stdout(sys.stderr):  # a family may print when it is asked for its LRs
-        if against is None and (summed_up := untrained(store, runs)):
+        names = chosen(store, runs or [])
+        if against is None and (summed_up := untrained(store, names)):
             written = files.write_summary(summed_up, folder_of(summed_up, out))
             shown = [table for run in summed_up for table in tables.result_tables(run.result)]
             document: dict[str, Any] = {"runs": [run.name for run in summed_up]}
         else:
-            found = compare.compare(store, runs, against)
+            found = compare.compare(store, names, against)
             written = files.write(found, folder_of(found.runs, out))
             shown, document = tables.comparison_tables(found), found.to_json()
     if as_json:

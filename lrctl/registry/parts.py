@@ -39,6 +39,8 @@ FLAGS = frozenset(
         "fresh",
         "help",
         "json",
+        "label",
+        "labels",
         "name",
         "quiet",
         "recipe",
@@ -52,7 +54,10 @@ FLAGS = frozenset(
         "workload",
     }
 )
-"""What every strategy's command takes: a field of its parameters is a flag too, and cannot have such a name."""
+"""What every strategy's command takes: a field of its parameters is a flag too, and cannot have such a name.
+
+One called `seeds` may be a `tuple[int, ...]`: the strategy itself then searches with all of them.
+"""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 STRING = re.compile(r"[\w.]+:[\w.]+")

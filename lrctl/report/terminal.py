@@ -65,7 +65,8 @@ def plot(
 def print_estimate(estimate: Mapping[str, Any]) -> None:
     jobs = f"about {estimate['jobs']} jobs ({estimate['jobs_known']} of them known already)"
     steps = f"{estimate['steps']} steps = {estimate['full_runs']:.1f} full runs"
-    lines = [f"{estimate['command']} on {estimate['workload']}: {jobs}, {steps}"]
+    together = f", {seeds_in_words(estimate['seeds'])} together" if "seeds" in estimate else ""
+    lines = [f"{estimate['command']} on {estimate['workload']}{together}: {jobs}, {steps}"]
     on = f"on {estimate['workers']} workers"
     if estimate["seconds"] is None:
         lines.append(f"training: {on}; time, memory and disk are not known")

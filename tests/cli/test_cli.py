@@ -113,10 +113,11 @@ def test_a_flag_wins_over_the_recipe_and_the_recipe_over_the_default(
 ) -> None:
     frozen: dict[str, Any] = {}
 
-    def run(command: str, recipe: Recipe, _: dict[str, Any]) -> None:
+    def run(command: str, recipes: list[Recipe], _: dict[str, Any]) -> None:
+        (recipe,) = recipes
         frozen.update(tomllib.loads(recipe.to_toml(command)))
 
-    monkeypatch.setattr("lrctl.cli.search.run", run)
+    monkeypatch.setattr("lrctl.cli.searching.run", run)
     Path("r.toml").write_text(RECIPE)
     assert lrctl("semilocal", "--recipe", "r.toml", *flags.split()).code == 0
     found = (frozen | frozen["strategy"])[table][key]

@@ -73,7 +73,7 @@ def test_only_the_command_that_is_called_is_built(lrctl: Lrctl, monkeypatch: pyt
     ("words", "completed"),
     [
         ("lrctl se", ["semilocal"]),
-        ("lrctl re", ["report", "reproduce"]),
+        ("lrctl re", ["report", "reproduce", "recipes"]),
         ("lrctl runs r", ["remove"]),
         ("lrctl semilocal --eps-", ["--eps-unit"]),
         ("lrctl nope", []),
