@@ -9,7 +9,7 @@ import typer
 
 from lrctl._version import __version__
 from lrctl.cli.compare import compare
-from lrctl.cli.deferred import later
+from lrctl.cli.deferred import Root, later
 from lrctl.cli.export import export_schedule
 from lrctl.cli.gc import gc
 from lrctl.cli.list import list_parts
@@ -55,6 +55,8 @@ def root(
 def application() -> Any:
     # The help of `lrctl` itself is plain: drawing its frames would import Rich, which takes longer than all the rest.
     app = typer.Typer(
+        cls=Root,
+        epilog="`lrctl COMMAND --help` tells what a command takes. First: lrctl lookahead",
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,
         invoke_without_command=True,

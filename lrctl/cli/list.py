@@ -57,7 +57,7 @@ def list_all(*, as_json: bool) -> None:
     rows = [(p["kind"], p["name"], p["plugin"], ", ".join(p["marks"]), p["help"]) for p in parts]
     rows += [("plugin", "", plugin, "", f"imported in {took}") for plugin, took in imported]
     rows += [("broken", "", plugin, "", reason) for plugin, reason in found.broken.items()]
-    draw(("kind", "name", "plugin", "marks", "what it is"), rows)
+    draw(("kind", "name", "plugin", "marks", "what it is"), rows, ("marks", "plugin"))
 
 
 def show(part: dict[str, Any]) -> None:
@@ -68,12 +68,12 @@ def show(part: dict[str, Any]) -> None:
     show(stdout(), plain(f"{part['kind']} {part['name']}", "bold") + plain(f": {part['help']}"))
     rows = [(p["name"], p["type"], p["default"], p["help"]) for p in described(part)]
     if rows:
-        draw(("parameter", "type", "default", "what it is"), rows)
+        draw(("parameter", "type", "default", "what it is"), rows, ("type",))
     show(stdout(), part["use"], "")
 
 
-def draw(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+def draw(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], less: Sequence[str]) -> None:
     from lrctl.contracts.table import Table
     from lrctl.report.console import drawn, stdout
 
-    stdout().print(drawn(Table("", columns, tuple(rows))))
+    stdout().print(drawn(Table("", columns, tuple(rows)), less))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lrctl.analysis.units import size
 
@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 
 SORTED_BY = Literal["date", "name", "command", "seed", "test-loss", "validation-loss", "full-runs", "size"]
 
+ORDERS: tuple[str, ...] = get_args(SORTED_BY)
+
 KEYS = {"name": "run", "test-loss": "test_loss", "validation-loss": "validation_loss", "full-runs": "full_runs"} | {
     "size": "bytes"
 }
 """What runs are sorted by, where it has another name in a row."""
+
+
+SPARED = ("disk", "steps", "train loss", "validation loss", "workload", "seed", "full runs", "date", "command")
+"""The columns that a narrow terminal goes without, in this order."""
 
 
 def rows_of(

@@ -10,10 +10,12 @@ import typer
 
 from lrctl.analysis.printable import printable_lines
 from lrctl.cli import completion
+from lrctl.cli.deferred import Group
 from lrctl.cli.exit import reported
 from lrctl.cli.options import AsJson, print_json
 
 look_at_recipes = typer.Typer(
+    cls=Group,
     invoke_without_command=True,
     help="List the recipes that come with lrctl; or print one.",
     rich_markup_mode="rich",
@@ -62,7 +64,7 @@ def list_recipes(every: All = False, as_json: AsJson = False) -> None:
         rows += [
             (f"{top}/...", "", "", f"{count} recipes; --all lists them.") for top, count in folders.items() if count
         ]
-    stdout().print(drawn(Table("", ("recipe", "workload", "steps", "what it is"), tuple(rows))))
+    stdout().print(drawn(Table("", ("recipe", "workload", "steps", "what it is"), tuple(rows)), ("workload",)))
 
 
 @look_at_recipes.command()

@@ -24,7 +24,9 @@ def report(
     against: Against = None,
     out: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder for the files. Default: report/ in the first run's folder."),
+        typer.Option(
+            metavar="DIR", file_okay=False, help="Folder for the files. Default: report/ in the first run's folder."
+        ),
     ] = None,
     as_json: AsJson = False,
     store: Where = STORE,

@@ -11,8 +11,9 @@ import typer
 
 from lrctl.analysis.printable import printable_lines
 from lrctl.cli import completion
+from lrctl.cli.deferred import Group
 from lrctl.cli.exit import reported
-from lrctl.cli.listed_runs import SORTED_BY, rows_of, table
+from lrctl.cli.listed_runs import ORDERS, SORTED_BY, SPARED, rows_of, table
 from lrctl.cli.options import NAMED, STORE, AsJson, Where, print_json
 from lrctl.cli.say import say
 from lrctl.errors import UsageError
@@ -20,13 +21,19 @@ from lrctl.errors import UsageError
 if TYPE_CHECKING:
     from lrctl.storage.store import Store
 
-Inner = Annotated[Path | None, typer.Option("--store", file_okay=False, help="Where results are kept.")]
+Inner = Annotated[Path | None, typer.Option("--store", metavar="DIR", file_okay=False, help="Where results are kept.")]
 Sort = Annotated[
     SORTED_BY | None,
-    typer.Option(case_sensitive=False, help="What to list the runs by, lowest first. Default: by date, oldest first."),
+    typer.Option(
+        metavar=" ".join(ORDERS),
+        case_sensitive=False,
+        help="What to list the runs by, lowest first. Default: by date, oldest first.",
+    ),
 ]
 Reverse = Annotated[bool, typer.Option("--reverse", "-r", help="The other way round.")]
-Command = Annotated[str | None, typer.Option(help="Only runs of this command.", autocompletion=completion.strategies)]
+Command = Annotated[
+    str | None, typer.Option(metavar="COMMAND", help="Only runs of this command.", autocompletion=completion.strategies)
+]
 Recipe = Annotated[
     str | None,
     typer.Option(
@@ -35,9 +42,12 @@ Recipe = Annotated[
         autocompletion=completion.recipes,
     ),
 ]
-Label = Annotated[str | None, typer.Option(help="Only runs with this label.", autocompletion=completion.labels)]
+Label = Annotated[
+    str | None, typer.Option(metavar="LABEL", help="Only runs with this label.", autocompletion=completion.labels)
+]
 
 look_at_runs = typer.Typer(
+    cls=Group,
     invoke_without_command=True,
     help="List the runs in the store; or show one, or remove some.",
     rich_markup_mode="rich",
@@ -89,7 +99,7 @@ def list_runs(
     if as_json or context.obj[1]:
         print_json({"runs": rows})
     elif rows:
-        console.stdout().print(console.drawn(table(rows)))
+        console.stdout().print(console.drawn(table(rows), SPARED))
     else:
         which = " of that kind" if command or recipe or label else ""
         say(f"no runs{which} in {place.shown}", err=True)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from lrctl.analysis.printable import printable
+from lrctl.cli.defaults import as_sentence
 from lrctl.cli.deferred import Deferred, built
 from lrctl.cli.exit import reported
 from lrctl.cli.options import shared_options
@@ -20,19 +21,19 @@ from lrctl.registry.registry import registry
 
 def search_commands() -> Iterator[Deferred]:
     for part in registry().load("strategy").values():
-        yield Deferred(part.name, told(part), partial(search_command, part.name))
+        yield Deferred(part.name, told(part), partial(search_command, part.name), "Search")
 
 
 def search_command(name: str) -> Any:
     part = registry().get("strategy", name)
     try:
-        return built(search_function(part))
+        return built(search_function(part), part.example or f"lrctl {part.name} --recipe smoke --dry-run")
     except Exception as error:
         raise registry().unusable(part, error) from error
 
 
 def told(part: Part) -> str:
-    return printable(part.help[:1].upper() + part.help[1:] + ".")
+    return printable(as_sentence(part.help[:1].upper() + part.help[1:]))
 
 
 def search_function(part: Part) -> Callable[..., None]:

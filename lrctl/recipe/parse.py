@@ -23,6 +23,16 @@ from lrctl.registry.values import build
 DEFAULT = "quickstart"
 TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
 
+FOUND = "the LR is what a search finds: leave it out; a strategy's grid says which LRs it tries first"
+INSTEAD = {
+    "optimizer.lr": FOUND,
+    "training.lr": FOUND,
+    "training.epochs": "a run is as long as its updates: set training.steps, which is epochs times batches in an epoch",
+    "training.batch_size": "the batches are the workload's: set workload.batch_size",
+    "training.weight_decay": "set optimizer.weight_decay",
+}
+"""What to set in place of keys that other tools have."""
+
 
 def read(
     name: str | None = None,
@@ -72,6 +82,10 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
             raise unknown("table", name, TABLES, f"{source}: [{name}]")
         if not isinstance(table, dict):
             raise UsageError(f"{source}: {name}: must be a table, got {table!r}; write [{name}]")
+    for key, instead in INSTEAD.items():
+        name, _, setting = key.partition(".")
+        if setting in tables.get(name, {}):
+            raise UsageError(f"{source}: {key}: unknown key; {instead}")
     # First: a table that was meant for a strategy is told of as that.
     strategies = {name: check_strategy(name, each, source) for name, each in tables.get("strategy", {}).items()}
     return Recipe(

@@ -19,6 +19,8 @@ MANY = 5
 def segment_table(segments: Sequence[Segment]) -> Table:
     shared = any(segment.frozen_loss is not None for segment in segments)
     notes = ["Eps was a share of each segment's progress over frozen weights; the table has it in nats."] * shared
+    if any(not math.isfinite(segment.margin) for segment in segments):
+        notes.append("No margin: no loss of one candidate alone would have changed that choice.")
     rows = tuple(
         (
             str(segment.k),
@@ -28,7 +30,7 @@ def segment_table(segments: Sequence[Segment]) -> Table:
             number(segment.winner.mean_loss),
             number(min(candidate.mean_loss for candidate in segment.candidates)),
             f"{segment.eps:.3g}",
-            f"{segment.margin:.2g}",
+            f"{segment.margin:.2g}" if math.isfinite(segment.margin) else "",
         )
         for segment in segments
     )
