@@ -28,24 +28,30 @@ def export_schedule(
     to: Annotated[
         str,
         typer.Option(
-            "--to", help="torch, transformers, lightning, optax, csv or json.", autocompletion=completion.targets
+            "--to",
+            metavar="TARGET",
+            help="torch, transformers, lightning, optax, csv or json.",
+            autocompletion=completion.targets,
         ),
     ],
-    out: Annotated[Path | None, typer.Option("--out", help="Write this file instead of to stdout.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write this file instead of to stdout.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it holds something else.")] = False,
     store: Where = STORE,
 ) -> None:
     """Write a schedule as a short file of code or data, which a training project takes as it is, without lrctl."""
     from lrctl.export import export
+    from lrctl.export.found_with import found_with
     from lrctl.storage.given import is_file, run_given, schedule_given
 
-    if not is_file(source):
-        source = run_given(store, source).name
+    run = None if is_file(source) else run_given(store, source)
+    source = run.name if run else source
     named = source if is_file(source) else f"run {source}"
     module = out.stem if out and out.stem.isidentifier() and not iskeyword(out.stem) else "lr_schedule"
     with redirect_stdout(sys.stderr):  # a family may print when it is asked for its LRs
         schedule, steps = schedule_given(store, source)
-        text = export.export(schedule, steps, to, source=named, module=module)
+        text = export.export(schedule, steps, to, source=named, module=module, found=found_with(run) if run else None)
     if out is None:
         typer.echo(text, nl=False)
     else:
