@@ -41,22 +41,16 @@ def export_schedule(
     store: Where = STORE,
 ) -> None:
     """Write a schedule as a short file of code or data, which a training project takes as it is, without lrctl."""
-    from lrctl.export import export
-    from lrctl.export.found_with import found_with
-    from lrctl.storage.given import is_file, run_given, schedule_given
+    from lrctl.export.given import exported
 
-    run = None if is_file(source) else run_given(store, source)
-    source = run.name if run else source
-    named = source if is_file(source) else f"run {source}"
     module = out.stem if out and out.stem.isidentifier() and not iskeyword(out.stem) else "lr_schedule"
     with redirect_stdout(sys.stderr):  # a family may print when it is asked for its LRs
-        schedule, steps = schedule_given(store, source)
-        text = export.export(schedule, steps, to, source=named, module=module, found=found_with(run) if run else None)
+        found = exported(store, source, to, module)
     if out is None:
-        typer.echo(text, nl=False)
+        typer.echo(found.text, nl=False)
     else:
-        write(out, text, replace=force)
-        say(f"wrote {out}: {steps} steps from {named} for {to}", err=True)
+        write(out, found.text, replace=force)
+        say(f"wrote {out}: {found.steps} steps from {found.source} for {to}", err=True)
 
 
 def write(out: Path, text: str, *, replace: bool) -> None:

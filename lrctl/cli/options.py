@@ -87,7 +87,7 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
             "workload",
             str | None,
             "What is trained: a registered workload, or a class of your own. Default: the recipe's.",
-            metavar="NAME|file.py:Class",
+            metavar="NAME|file.py:Class|pkg.module:Class",
             autocompletion=completion.workloads,
         ),
         option(

@@ -14,6 +14,7 @@ from lrctl import documents
 from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
 from lrctl.contracts.params import fields_of
 from lrctl.errors import UsageError, unknown
+from lrctl.recipe.classes import MODULE, file_of
 from lrctl.recipe.files import NAMES, assign, layers, merge
 from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
 from lrctl.recipe.workloads import is_code, located
@@ -184,7 +185,9 @@ def split_name(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any
 
 
 def from_here(workload: Any) -> Any:
-    """A `file.py:Class` relative to the working directory as an absolute path; anything else as it is."""
+    """A `file.py:Class` of this folder, or `pkg.module:Class`, with its full path; anything else as it is."""
+    if isinstance(workload, str) and not is_code(workload) and MODULE.fullmatch(workload):
+        workload = file_of(workload)
     if not isinstance(workload, str) or not is_code(workload):
         return workload
     file, _, cls = workload.rpartition(":")
