@@ -17,7 +17,7 @@ def compare(runs: Runs = None, against: Against = None, as_json: AsJson = False,
 
     The verdict is that of a paired t test at the 5 % level, with Holm's correction over the methods.
 
-    Over a few seeds the 95 % interval is wide, and one seed says nothing.
+    Over a few seeds the 95 % interval is wide; two seeds are too few to tell, and one says nothing.
     """
     from lrctl.report import compare, tables, terminal
     from lrctl.report.chosen import chosen

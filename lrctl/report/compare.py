@@ -55,7 +55,7 @@ class Difference:
     Attributes:
         values: by seed; +inf where only the method's loss is not finite, -inf where only the reference's is not, NaN
             where both are not.
-        interval: of the mean, 95 %; None with one seed, and where a value is not finite.
+        interval: of the mean, 95 %, wider by as much as p is corrected; None with one seed, or where one is not finite.
         p: of the paired t test.
         p_holm: the same with Holm's correction over all methods compared.
     """

@@ -15,7 +15,7 @@ from lrctl.report.chart_text import COLUMNS, RunChart, csv_rows
 from lrctl.report.charts import charts_of, is_drawable, pictures
 from lrctl.report.compare import Comparison
 from lrctl.report.drawing import Picture
-from lrctl.report.page import comparison_page, page
+from lrctl.report.page import Panels, comparison_page, page
 from lrctl.report.runs import Run
 from lrctl.storage.files import aside, cannot_write
 
@@ -34,10 +34,12 @@ def write(comparison: Comparison, folder: Path) -> dict[str, str]:
         StoreError: the folder cannot be written, or a job of a run is missing or damaged.
     """
     charts = charts_of(comparison.runs)
-    drawn = [figures.comparison_picture(comparison), *pictures(charts)]
+    palette = figures.palette_of(comparison)
+    figure, others = figures.comparison_picture(comparison), pictures(charts, palette)
+    panels = Panels(figures.panel_pictures(comparison), figure.caption)
     tables: Files = {"curves": ("curves.csv", _as_csv(CURVES, curve_rows(comparison)))}
     tables |= chart_file(charts) | data_files(comparison.runs)
-    return write_files(folder, comparison_page(comparison, drawn), drawn, tables)
+    return write_files(folder, comparison_page(comparison, [panels, *others]), [figure, *others], tables)
 
 
 def write_summary(runs: Sequence[Run], folder: Path) -> dict[str, str]:

@@ -111,8 +111,9 @@ def how_to_read(comparison: Comparison) -> tuple[str, ...]:
         return (read + "One run says nothing about chance: compare over several seeds before you conclude.",)
     correction = f"Holm's correction over {tested} comparisons" if tested > 1 else "one comparison, so uncorrected"
     ends = (
-        "The interval is the paired t interval over the shared seeds, of each comparison alone; it takes the "
-        "differences for draws from one normal distribution, and with few seeds it is wide."
+        "The interval is the paired t interval over the shared seeds"
+        + (", wider by as much as p is corrected, so that both say the same" if tested > 1 else "")
+        + "; it takes the differences for draws from one normal distribution, and with few seeds it is wide."
     )
     verdict = (
         f"The verdict rests on p of the paired t test, at most {LEVEL:g} ({correction}). It speaks for this workload, "
