@@ -13,8 +13,8 @@ from lrctl.analysis.printable import printable
 from lrctl.cli.defaults import as_sentence
 from lrctl.cli.deferred import Deferred, built
 from lrctl.cli.exit import reported
-from lrctl.cli.options import shared_options
 from lrctl.cli.say import say
+from lrctl.cli.shared import shared_options
 from lrctl.registry.parts import Part
 from lrctl.registry.registry import registry
 

@@ -14,7 +14,7 @@ import pytest
 import lrctl as package
 from command_line import Lrctl
 from lrctl.cli.commands import COMMANDS, application
-from lrctl.cli.deferred import EXAMPLES
+from lrctl.cli.examples import EXAMPLES
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.papers.experiments import papers

@@ -12,7 +12,7 @@ import pytest
 
 from command_line import Lrctl
 from lrctl.cli import commands
-from lrctl.cli.options import shared_options
+from lrctl.cli.shared import shared_options
 from lrctl.errors import UsageError
 from lrctl.registry.parts import COMMANDS, FLAGS, KINDS
 from lrctl.registry.registry import registry

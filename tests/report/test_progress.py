@@ -21,7 +21,7 @@ from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Observation
 from lrctl.contracts.strategy import Batch, Candidate, RunSpec, Segment
 from lrctl.registry.registry import registry
-from lrctl.report import progress
+from lrctl.report import job_words, progress
 from lrctl.testing import Constant
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.linear import Linear
@@ -190,7 +190,7 @@ class Adaptive:
     ],
 )
 def test_a_job_is_called_by_what_sets_it_apart(job: SegmentJob, text: str) -> None:
-    assert progress.label(job) == text
+    assert job_words.label(job) == text
 
 
 def test_where_whole_runs_are_trained_each_round_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,7 +320,7 @@ def test_the_live_table_breaks_no_number_and_no_name(width: int) -> None:
     assert max(map(len, lines)) <= width
     assert len(lines) == 5 if width >= 80 else len(lines) <= 7
     words = {word.strip(",()") for line in lines for word in line.split()}
-    whole = " ".join(["greedy", *progress.settings(jobs[0].schedule)]).split()
+    whole = " ".join(["greedy", *job_words.settings(jobs[0].schedule)]).split()
     assert {"1234.5678", "diverged", "waiting", "greedy"} <= words
     assert ("initial_lr=0.0123" in words) is (width >= 80)
     assert {word for word in words if "=" in word} <= {*whole, "="}
