@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,11 @@ from lrctl.engine import run
 from lrctl.engine.executors import Executors
 from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes
+from lrctl.recipe.classes import class_name
 from lrctl.recipe.project import check_nothing_is_loading
 from lrctl.registry.registry import registry
 from lrctl.storage.given import schedule_file, settle
+from lrctl.storage.labels import check_label, label
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
@@ -27,9 +29,11 @@ def search(
     strategy: str,
     recipe: str | None = None,
     *,
+    workload: str | type | None = None,
     settings: Mapping[str, Any] | None = None,
     store: str | Path | None = None,
     name: str | None = None,
+    labels: Sequence[str] = (),
     fresh: bool = False,
     allow_code: bool = False,
 ) -> dict[str, Any]:
@@ -38,10 +42,13 @@ def search(
     Args:
         strategy: a registered strategy's name, such as `semilocal`.
         recipe: a bundled recipe's name, or a TOML file; by default that of the run that is worked on, else quickstart.
+        workload: what is trained: a registered name, `file.py:Class`, `pkg.module:Class`, or a class, be it of a
+            notebook; by default the recipe's.
         settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`; numbers and
             arrays of numpy are taken as what they hold.
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
+        labels: words by which the run can be asked for later.
         fresh: start over, whatever the store holds.
         allow_code: run the `file.py:Class` that the recipe names. One among the settings needs no leave.
 
@@ -52,13 +59,88 @@ def search(
         JobFailedError: a job failed on every attempt.
     """
     check_nothing_is_loading()
-    store = Path(store or os.environ.get("LRCTL_STORE") or ".lrctl").absolute()
-    recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, listed(settings or {}), store)
+    store, labels = place(store), [check_label(label) for label in labels]
+    settings = listed(settings or {})
+    if workload is not None:
+        named = class_name(workload) if isinstance(workload, type) else workload
+        settings = {**settings, "workload.name": named}
+    recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, settings, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
     kept = executors()
     check = partial(check_memory, store=store, kept=kept)
     result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=kept, check=check)
+    label(Store(store), result.run, labels)
     return Store(store).document(result)
+
+
+def place(store: str | Path | None) -> Path:
+    """The store that is asked for, else that of the environment, else that of the working directory."""
+    return Path(store or os.environ.get("LRCTL_STORE") or ".lrctl").absolute()
+
+
+def compare(
+    runs: str | Sequence[str] = (), *, against: str | None = None, store: str | Path | None = None
+) -> dict[str, Any]:
+    """Finished runs compared, as `lrctl compare --json` prints it.
+
+    Args:
+        runs: their names or how these begin, globs, labels, or `latest`; by default all that can be compared with the
+            run that was finished last.
+        against: a method's label, or a run: the reference.
+        store: as in `search`.
+
+    Raises:
+        UsageError: a run cannot be used, or the runs cannot be compared.
+    """
+    from lrctl.report.chosen import chosen
+    from lrctl.report.compare import compare as compared
+
+    return compared(place(store), chosen(place(store), several(runs)), against).to_json()
+
+
+def report(
+    runs: str | Sequence[str] = (),
+    *,
+    against: str | None = None,
+    out: str | Path | None = None,
+    store: str | Path | None = None,
+) -> dict[str, str]:
+    """Write what `lrctl report` does: figures, curves as CSV, and a page. Returns where each file is.
+
+    Args:
+        runs: as in `compare`.
+        against: as in `compare`.
+        out: the folder; by default `report` in the folder of the first run.
+        store: as in `search`.
+
+    Raises:
+        UsageError: as `compare`.
+        StoreError: the folder cannot be written.
+    """
+    from lrctl.report.made import make
+
+    return dict(make(place(store), several(runs), against, Path(out) if out else None).files)
+
+
+def export(source: str | Path, to: str, *, store: str | Path | None = None) -> str:
+    """A schedule as a file of code or data, as `lrctl export` prints it.
+
+    Args:
+        source: a finished run, or a schedule.json.
+        to: `torch`, `transformers`, `lightning`, `optax`, `csv` or `json`.
+        store: as in `search`.
+
+    Raises:
+        UsageError: there is no such run or target, or the schedule cannot be exported.
+    """
+    from lrctl.export.given import exported
+
+    return exported(place(store), str(source), to).text
+
+
+def several(runs: str | Sequence[str]) -> list[str]:
+    """One word or several."""
+    return [runs] if isinstance(runs, str) else list(runs)
 
 
 @cache

@@ -69,8 +69,9 @@ def unknown(what: str, found: str, allowed: Iterable[str], where: str = "") -> U
     import difflib  # only a wrong name needs it
 
     names = sorted(allowed)
-    near = difflib.get_close_matches(found, names, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"choose from: {', '.join(names) or '(none)'}"
+    in_small = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(found.lower(), in_small, n=1)
+    hint = f"did you mean '{in_small[near[0]]}'?" if near else f"choose from: {', '.join(names) or '(none)'}"
     named = found in where.rpartition(": ")[2]  # the place is the name itself, such as a key
     place = (f"{where}: " if where else "") + f"unknown {what}" + ("" if named else f" '{found}'")
     return UsageError(f"{place}; {hint}")

@@ -38,6 +38,7 @@ def test_a_failed_job_keeps_its_traceback_apart_from_its_sentence() -> None:
         ),
         ("batchsize", "", "unknown key 'batchsize'; did you mean 'batch_size'?"),
         ("zzz", "", "unknown key 'zzz'; choose from: batch_size, steps"),
+        ("STEPS", "", "unknown key 'STEPS'; did you mean 'steps'?"),
         ("", "x", "x: unknown key; choose from: batch_size, steps"),
     ],
     ids=["near", "no place", "far", "empty"],

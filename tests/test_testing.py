@@ -52,7 +52,13 @@ from lrctl_schedules.wsd import WSD
 SOURCE = schedule_text(PiecewiseLinear(((0, 0.0), (20, 0.01), (60, 0.001))), 60)
 GIVEN: dict[str, dict[str, Any]] = {
     "fit-closed-form": {"source": SOURCE, "family": ("triangle", "linear")},
-    "shape": {"family": ("rex", "smooth-non-monotonic"), "shapes": 2, "seeds": 2, "top": 1, "against": ("cosine",)},
+    "shape": {
+        "family": ("rex", "smooth-non-monotonic"),
+        "shapes": 2,
+        "score_seeds": 2,
+        "top": 1,
+        "against": ("cosine",),
+    },
 }
 """What strategies need that cannot do without a parameter, and those that take long by default."""
 

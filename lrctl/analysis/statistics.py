@@ -8,11 +8,14 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 LEVEL = 0.05
-"""The level of a verdict, and 1 - that of the intervals."""
+"""The level of a verdict, and 1 - that of an interval that stands alone."""
+
+ENOUGH = 3
+"""Of fewer seeds the test shows next to nothing: with two, the mean must be 13 times its standard error."""
 
 
-def paired(values: Sequence[float]) -> tuple[tuple[float, float] | None, float | None]:
-    """The 95 % t interval of the mean of paired differences, and p of the hypothesis that it is 0.
+def paired(values: Sequence[float], level: float = LEVEL) -> tuple[tuple[float, float] | None, float | None]:
+    """The t interval of the mean of paired differences, at 1 - `level`, and p of the hypothesis that it is 0.
 
     Both are None for fewer than two, and where one is not finite: then nothing can be said.
     """
@@ -22,7 +25,7 @@ def paired(values: Sequence[float]) -> tuple[tuple[float, float] | None, float |
 
     n, mean = len(values), fmean(values)
     error = stdev(values) / math.sqrt(n)
-    half = float(stdtrit(n - 1, 1 - LEVEL / 2)) * error
+    half = float(stdtrit(n - 1, 1 - level / 2)) * error
     p = 2 * float(stdtr(n - 1, -abs(mean) / error)) if error else float(mean == 0)
     return (mean - half, mean + half), p
 
@@ -39,7 +42,10 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
 
 class PairedTest(NamedTuple):
-    """What `paired` says of a group of differences, and p after Holm's correction over all groups."""
+    """What `paired` says of a group of differences, and p after Holm's correction over all groups.
+
+    The interval is as wide as agrees with the corrected p: it holds 0 where that is above `LEVEL`, and not elsewhere.
+    """
 
     mean: float
     interval: tuple[float, float] | None
@@ -52,7 +58,12 @@ def paired_tests(groups: Sequence[Sequence[float]]) -> list[PairedTest]:
     means = [fmean(group) if group and not {math.inf, -math.inf} <= {*group} else math.nan for group in groups]
     tested = list(map(paired, groups))
     corrected = holm([p for _, p in tested])
-    return [PairedTest(mean, *test, p) for mean, test, p in zip(means, tested, corrected, strict=True)]
+    found = []
+    for group, mean, (interval, p), p_holm in zip(groups, means, tested, corrected, strict=True):
+        if p and p_holm and p_holm > p:
+            interval, _ = paired(group, LEVEL * p / p_holm)
+        found.append(PairedTest(mean, interval, p, p_holm))
+    return found
 
 
 def verdict(mean: float, p: float | None, n: int) -> str:
@@ -68,7 +79,7 @@ def verdict(mean: float, p: float | None, n: int) -> str:
     if p is None:
         return ("no shared seed", "one seed", "not finite")[min(n, 2)] + ": no statement"
     if p > LEVEL:
-        return "no difference shown"
+        return "no difference shown" if n >= ENOUGH else f"{n} seeds are too few to tell"
     return "better" if mean < 0 else "worse"
 
 

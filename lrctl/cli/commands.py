@@ -9,12 +9,13 @@ import typer
 
 from lrctl._version import __version__
 from lrctl.cli.compare import compare
-from lrctl.cli.deferred import later
+from lrctl.cli.deferred import Root, later
 from lrctl.cli.export import export_schedule
 from lrctl.cli.gc import gc
 from lrctl.cli.guide import guide
 from lrctl.cli.list import list_parts
 from lrctl.cli.options import Debug
+from lrctl.cli.recipes import look_at_recipes
 from lrctl.cli.report import report
 from lrctl.cli.reproduce import reproduce
 from lrctl.cli.runs import look_at_runs
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "export": export_schedule,
     "runs": look_at_runs,
     "gc": gc,
+    "recipes": look_at_recipes,
     "list": list_parts,
     "guide": guide,
 }
@@ -55,6 +57,8 @@ def root(
 def application() -> Any:
     # The help of `lrctl` itself is plain: drawing its frames would import Rich, which takes longer than all the rest.
     app = typer.Typer(
+        cls=Root,
+        epilog="`lrctl COMMAND --help` tells what a command takes. First: lrctl lookahead",
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,
         invoke_without_command=True,

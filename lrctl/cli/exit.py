@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 import typer
 
-from lrctl.analysis.printable import printable_lines, shortened
+from lrctl.analysis.printable import printable, printable_lines, shortened
 from lrctl.cli.say import say
-from lrctl.cli.signals import GO_ON, STOPS, end, interrupt, listen
+from lrctl.cli.signals import DOCUMENT, GO_ON, STOPS, end, interrupt, listen, wants_json
 from lrctl.errors import LrctlError, Terminated
 from lrctl.registry.registry import registry
 
@@ -39,7 +39,9 @@ def reported(plugin: str = "", *, may_exit: bool = False) -> Iterator[None]:
     except LrctlError as error:
         fail(str(error), error.exit_code, getattr(error, "details", ""))
     except MISUSE as error:
-        fail(f"{error.format_message()} {seen_in(error)}", error.exit_code)
+        from lrctl.cli.misuse import sentence
+
+        fail(sentence(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort) as error:
         _, word, code = STOPS[signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT]
         fail(f"{word}; {GO_ON}", code)
@@ -53,13 +55,13 @@ def reported(plugin: str = "", *, may_exit: bool = False) -> Iterator[None]:
         listen(end)
 
 
-def seen_in(error: Any) -> str:
-    """Where to read what is allowed in place of arguments that could not be read."""
-    return f"(see {error.ctx.command_path} --help)" if error.ctx else ""
-
-
 def fail(message: str, code: int, details: str = "") -> NoReturn:
     if "--debug" in sys.argv:
         typer.echo(printable_lines(details or traceback.format_exc()), err=True)
-    say(f"error: {shortened(message)}", err=True)
+    text = printable(shortened(message))
+    if wants_json() and not DOCUMENT.told:
+        from lrctl.cli.options import print_json
+
+        print_json({"format": "lrctl-error/1", "error": text, "exit_code": code})
+    say(f"error: {text}", err=True)
     raise Ended(code)

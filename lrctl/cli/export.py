@@ -10,34 +10,47 @@ from typing import Annotated
 
 import typer
 
+from lrctl.cli import completion
 from lrctl.cli.exit import reported
-from lrctl.cli.options import GIVEN, STORE, Where
+from lrctl.cli.options import GIVEN, NAMED, STORE, Where
 from lrctl.cli.say import say
 from lrctl.errors import UsageError
 
 
 @reported()
 def export_schedule(
-    source: Annotated[str, typer.Argument(metavar=GIVEN, help="A finished run, or a schedule file.")],
-    to: Annotated[str, typer.Option("--to", help="torch, transformers, lightning, optax, csv or json.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Write this file instead of to stdout.")] = None,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar=GIVEN, help=f"A finished run: {NAMED}; or a schedule file.", autocompletion=completion.runs
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="TARGET",
+            help="torch, transformers, lightning, optax, csv or json.",
+            autocompletion=completion.targets,
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write this file instead of to stdout.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it holds something else.")] = False,
     store: Where = STORE,
 ) -> None:
     """Write a schedule as a short file of code or data, which a training project takes as it is, without lrctl."""
-    from lrctl.export import export
-    from lrctl.storage.given import is_file, schedule_given
+    from lrctl.export.given import exported
 
-    named = source if is_file(source) else f"run {source}"
     module = out.stem if out and out.stem.isidentifier() and not iskeyword(out.stem) else "lr_schedule"
     with redirect_stdout(sys.stderr):  # a family may print when it is asked for its LRs
-        schedule, steps = schedule_given(store, source)
-        text = export.export(schedule, steps, to, source=named, module=module)
+        found = exported(store, source, to, module)
     if out is None:
-        typer.echo(text, nl=False)
+        typer.echo(found.text, nl=False)
     else:
-        write(out, text, replace=force)
-        say(f"wrote {out}: {steps} steps from {named} for {to}", err=True)
+        write(out, found.text, replace=force)
+        say(f"wrote {out}: {found.steps} steps from {found.source} for {to}", err=True)
 
 
 def write(out: Path, text: str, *, replace: bool) -> None:

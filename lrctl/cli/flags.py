@@ -10,12 +10,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 
 from lrctl.analysis.printable import printable
+from lrctl.cli import completion
+from lrctl.cli.defaults import as_sentence, shown
 from lrctl.cli.options import GIVEN
-from lrctl.contracts.params import fields_of
+from lrctl.contracts.params import Field, fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
 from lrctl.registry.parts import Part
 from lrctl.registry.values import type_name
+
+NUMBERS: dict[Any, str] = {int: "INTEGER", float: "NUMBER"}
 
 RECIPE_KEYS = {
     "workload": "workload.name",
@@ -32,11 +36,14 @@ def own_options(part: Part) -> list[inspect.Parameter]:
     """A strategy's own options, one per field of its parameters; unset is None, so that the recipe can decide."""
     options = []
     for field in fields_of(part.params):
-        default = "required" if field.default is MISSING else shown(field.default)
-        declared: Any = typer.Option(help=f"{quoted(field.help)} [dim]\\[{quoted(default)}][/dim]", show_default=False)
+        if field.name == "seeds" and field.type != tuple[int, ...]:
+            raise TypeError(f"{part}: seeds: every search takes the seeds to search with; make it tuple[int, ...]")
+        told: dict[str, Any] = {"help": sentence(field), "show_default": False}
+        declared: Any = typer.Option(**told, metavar=metavar(field.type), case_sensitive=False)
         if any(isinstance(mark, GivenSchedule) for mark in field.marks):
             # A run's frozen recipe holds it already.
-            declared = typer.Argument(help=quoted(field.help), metavar=GIVEN, show_default=False)
+            declared = typer.Argument(**told, metavar=GIVEN)
+        declared.autocompletion = completion.runs if declared.metavar == GIVEN else completion.FIELDS.get(field.name)
         kind: Any = Annotated[flag_type(field.type), declared]
         options.append(inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
     return options
@@ -47,6 +54,26 @@ def quoted(text: str) -> str:
     from rich.markup import escape
 
     return escape(printable(text))
+
+
+def sentence(field: Field) -> str:
+    """The help of a flag as a sentence, and its default in full where the help does not tell it."""
+    text = quoted(as_sentence(field.help))
+    given = any(isinstance(mark, GivenSchedule) for mark in field.marks)
+    if given or "Default:" in text:
+        return text
+    default = "It is required." if field.default is MISSING else f"Default: {quoted(shown(field.default))}."
+    return f"{text} [dim]{default}[/dim]".strip()
+
+
+def metavar(kind: Any) -> str:
+    """What the help shows for what a flag takes: nothing for a switch."""
+    kind = required(kind)
+    if get_origin(kind) is tuple:
+        return "TEXT" if get_args(kind)[0] is str else f"{NUMBERS[get_args(kind)[0]]},..."
+    if get_origin(kind) is Literal:
+        return "|".join(map(str, get_args(kind)))
+    return NUMBERS.get(kind, "" if kind is bool else "TEXT")
 
 
 def flag_type(kind: Any) -> Any:
@@ -63,14 +90,6 @@ def required(kind: Any) -> Any:
     """The type that an optional one stands for, or the type itself."""
     options = {*get_args(kind)} if get_origin(kind) in (Union, types.UnionType) else set()
     return (options - {types.NoneType}).pop() if types.NoneType in options and len(options) == 2 else kind
-
-
-def shown(default: Any) -> str:
-    if isinstance(default, tuple) and default:
-        return ",".join(f"{value:g}" if isinstance(value, float) else str(value) for value in default)
-    if isinstance(default, bool):
-        return "on" if default else "off"
-    return str(default) if default or default == 0 else "none"
 
 
 def given(part: Part, options: dict[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,17 +13,16 @@ from lrctl.cli.exit import reported
 from lrctl.cli.options import STORE, Against, AsJson, Runs, Where, print_json
 from lrctl.cli.say import say
 
-if TYPE_CHECKING:
-    from lrctl.report.runs import Run
-
 
 @reported()
 def report(
-    runs: Runs,
+    runs: Runs = None,
     against: Against = None,
     out: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder for the files. Default: report/ in the first run's folder."),
+        typer.Option(
+            metavar="DIR", file_okay=False, help="Folder for the files. Default: report/ in the first run's folder."
+        ),
     ] = None,
     as_json: AsJson = False,
     store: Where = STORE,
@@ -37,25 +35,14 @@ def report(
 
     Of runs in which nothing was trained it has what they sum up.
     """
-    from lrctl.report import compare, files, tables, terminal
-    from lrctl.report.runs import untrained
+    from lrctl.report import terminal
+    from lrctl.report.made import make
 
     with redirect_stdout(sys.stderr):  # a family may print when it is asked for its LRs
-        if against is None and (summed_up := untrained(store, runs)):
-            written = files.write_summary(summed_up, folder_of(summed_up, out))
-            shown = [table for run in summed_up for table in tables.result_tables(run.result)]
-            document: dict[str, Any] = {"runs": [run.name for run in summed_up]}
-        else:
-            found = compare.compare(store, runs, against)
-            written = files.write(found, folder_of(found.runs, out))
-            shown, document = tables.comparison_tables(found), found.to_json()
+        made = make(store, runs or [], against, out)
     if as_json:
-        print_json(document | {"files": written})
+        print_json({**made.document, "files": made.files})
     else:
-        terminal.print_tables(shown)
-    for path in written.values():
+        terminal.print_tables(made.tables)
+    for path in made.files.values():
         say(f"wrote {path}", err=True)
-
-
-def folder_of(runs: Sequence[Run], out: Path | None) -> Path:
-    return out or runs[0].finished.store.report(runs[0].name)

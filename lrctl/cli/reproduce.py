@@ -7,7 +7,7 @@ from contextlib import closing, redirect_stdout
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -28,18 +28,25 @@ def reproduce(
     paper: Annotated[str, typer.Argument(metavar=known_papers(), help="The paper.")],
     scale: Annotated[
         Literal["tiny", "paper"],
-        typer.Option(help="tiny: the same protocol on small recipes; paper: its own models and data, on a GPU."),
+        typer.Option(
+            metavar="tiny|paper",
+            case_sensitive=False,
+            help="tiny: the same protocol on small recipes; paper: its own models and data, on a GPU.",
+        ),
     ] = "tiny",
     only: Annotated[
         list[str] | None, typer.Option(metavar="RECIPE", help="This recipe of the paper only; repeatable.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="table.key=value; any key of the recipes, repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="table.key=value", help="Any key of the recipes, such as training.steps=100; repeatable."
+        ),
     ] = None,
     store: Where = STORE,
     out: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder for the page and figures. Default: none."),
+        typer.Option(metavar="DIR", file_okay=False, help="Folder for the page and figures. Default: none."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the experiments, their jobs and steps; train nothing.")
@@ -67,6 +74,8 @@ def reproduce(
     wanted = papers.experiments(paper, scale, only or [])
     store, out = store.absolute(), out and out.absolute()  # the user's own code may go elsewhere
     if dry_run:
+        from lrctl.cli.planned import print_plan
+
         print_plan(wanted, scale, overrides, store, as_json=as_json)
         return
     tables, charts, runs = [], [], []
@@ -86,28 +95,3 @@ def reproduce(
         print_json(finite(document | {"files": written}))
     for path in written.values():
         say(f"wrote {path}", err=True)
-
-
-def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path, *, as_json: bool) -> None:
-    from lrctl.contracts.table import Table
-    from lrctl.papers import experiments as papers
-    from lrctl.planning import estimate
-    from lrctl.report import terminal
-
-    planned = []
-    for each in wanted:
-        for cell in each.cells:
-            told: dict[str, Any] = {"command": cell.command, "after": cell.given}
-            if not cell.given:
-                with redirect_stdout(sys.stderr):
-                    recipe = papers.recipe_of(each, cell, scale, overrides)
-                    told = estimate.estimate(cell.command, recipe, store=store, measure=False)
-            planned.append({"recipe": each.recipe, "cell": cell.label, **told})
-    if as_json:
-        print_json(planned)
-        return
-    takes = ([p["after"], ""] if "after" in p else [str(p["jobs"]), f"{p['full_runs']:.1f}"] for p in planned)
-    rows = tuple((p["recipe"], p["cell"], p["command"], *take) for p, take in zip(planned, takes, strict=True))
-    note = "Work that cells have in common is done once; here each is counted as if it were alone."
-    columns = ("recipe", "cell", "command", "jobs", "full runs")
-    terminal.print_tables([Table("What it would take", columns, rows, (note,))])

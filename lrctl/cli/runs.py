@@ -5,23 +5,49 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lrctl.analysis.printable import printable_lines
-from lrctl.analysis.units import size
+from lrctl.cli import completion
+from lrctl.cli.deferred import Group
 from lrctl.cli.exit import reported
-from lrctl.cli.options import STORE, AsJson, Where, print_json
+from lrctl.cli.listed_runs import ORDERS, SORTED_BY, SPARED, rows_of, table
+from lrctl.cli.options import NAMED, STORE, AsJson, Where, print_json
 from lrctl.cli.say import say
-from lrctl.errors import UsageError, unknown
+from lrctl.errors import UsageError
 
 if TYPE_CHECKING:
     from lrctl.storage.store import Store
 
-Inner = Annotated[Path | None, typer.Option("--store", file_okay=False, help="Where results are kept.")]
+Inner = Annotated[Path | None, typer.Option("--store", metavar="DIR", file_okay=False, help="Where results are kept.")]
+Sort = Annotated[
+    SORTED_BY | None,
+    typer.Option(
+        metavar=" ".join(ORDERS),
+        case_sensitive=False,
+        help="What to list the runs by, lowest first. Default: by date, oldest first.",
+    ),
+]
+Reverse = Annotated[bool, typer.Option("--reverse", "-r", help="The other way round.")]
+Command = Annotated[
+    str | None, typer.Option(metavar="COMMAND", help="Only runs of this command.", autocompletion=completion.strategies)
+]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Only runs that trained what this recipe trains: its workload, for as many steps.",
+        autocompletion=completion.recipes,
+    ),
+]
+Label = Annotated[
+    str | None, typer.Option(metavar="LABEL", help="Only runs with this label.", autocompletion=completion.labels)
+]
 
 look_at_runs = typer.Typer(
+    cls=Group,
     invoke_without_command=True,
     help="List the runs in the store; or show one, or remove some.",
     rich_markup_mode="rich",
@@ -31,23 +57,40 @@ look_at_runs = typer.Typer(
 
 @look_at_runs.callback()
 @reported()
-def runs(context: typer.Context, as_json: AsJson = False, store: Where = STORE) -> None:
+def runs(
+    context: typer.Context,
+    sort: Sort = None,
+    reverse: Reverse = False,
+    command: Command = None,
+    recipe: Recipe = None,
+    label: Label = None,
+    as_json: AsJson = False,
+    store: Where = STORE,
+) -> None:
     """List the runs in the store; or show one, or remove some."""
     context.obj = (store, as_json)
     if not context.invoked_subcommand:
-        list_runs(context, as_json)
+        list_runs(context, sort, reverse, command, recipe, label, as_json)
 
 
 @look_at_runs.command("list")
 @reported()
-def list_runs(context: typer.Context, as_json: AsJson = False, store: Inner = None) -> None:
+def list_runs(
+    context: typer.Context,
+    sort: Sort = None,
+    reverse: Reverse = False,
+    command: Command = None,
+    recipe: Recipe = None,
+    label: Label = None,
+    as_json: AsJson = False,
+    store: Inner = None,
+) -> None:
     """List the runs in the store, as `lrctl runs` alone does."""
     from lrctl.report import console
-    from lrctl.storage import listing
     from lrctl.storage.runs import MEND
 
     place = store_of(context, store)
-    rows = listing.runs(place)
+    rows = rows_of(place, sort, reverse=reverse, command=command, recipe=recipe, label=label)
     for row in rows:
         if row["defects"]:
             warn(f"run {row['run']}: missing or damaged: {', '.join(row['defects'])}; {MEND}")
@@ -56,9 +99,10 @@ def list_runs(context: typer.Context, as_json: AsJson = False, store: Inner = No
     if as_json or context.obj[1]:
         print_json({"runs": rows})
     elif rows:
-        console.stdout().print(console.drawn(table(rows)))
+        console.stdout().print(console.drawn(table(rows), SPARED))
     else:
-        say(f"no runs in {place.shown}", err=True)
+        which = " of that kind" if command or recipe or label else ""
+        say(f"no runs{which} in {place.shown}", err=True)
 
 
 def warn(text: str) -> None:
@@ -69,17 +113,20 @@ def warn(text: str) -> None:
 @reported()
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, finished or not.")],
+    name: Annotated[
+        str, typer.Argument(metavar="RUN", help=f"A run, finished or not: {NAMED}.", autocompletion=completion.runs)
+    ],
     as_json: AsJson = False,
     store: Inner = None,
 ) -> None:
     """Print what a finished run found, or what an unfinished one is."""
     from lrctl.report import terminal
     from lrctl.storage import listing
+    from lrctl.storage.named import one_run
     from lrctl.storage.runs import command_of, finished
 
     place = store_of(context, store)
-    check_known(place, [name], place.runs())
+    name = one_run(place, name)
     result = place.run_result(name)
     if result:
         finished(place.path, name)  # warns of what is damaged
@@ -102,13 +149,22 @@ def show(
 @reported()
 def remove(
     context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names of runs, finished or not.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help=f"Runs, finished or not: each {NAMED}, or a glob such as 'baseline*'.",
+            autocompletion=completion.runs,
+        ),
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     store: Inner = None,
 ) -> None:
     """Delete runs; `lrctl gc` then deletes what only they needed."""
+    from lrctl.storage.named import all_runs
+
     place = store_of(context, store)
-    check_known(place, names, [*place.runs(), *place.links()])
+    names = all_runs(place, names, links=True)
     if not yes and not confirmed(f"delete {', '.join(names)} from {place.shown}?"):
         say("nothing was deleted", err=True)
         return
@@ -124,12 +180,6 @@ def store_of(context: typer.Context, store: Path | None) -> Store:
     return existing(store or context.obj[0])
 
 
-def check_known(store: Store, names: list[str], known: list[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise unknown("run", name, known, f"{store.shown}: {name}")
-
-
 def confirmed(question: str) -> bool:
     """What the user answers; no answer is no."""
     if not sys.stdin.isatty():
@@ -138,18 +188,3 @@ def confirmed(question: str) -> bool:
         return typer.confirm(question, err=True)
     except typer.Abort:
         return False
-
-
-def table(rows: list[dict[str, Any]]) -> Any:
-    from lrctl.contracts.table import Table
-    from lrctl.storage.run_result import LOSSES
-
-    formats = dict.fromkeys(("command", "workload", "seed", "steps"), "")
-    formats |= dict.fromkeys(LOSSES, ".4f") | {"full_runs": ".1f"}
-
-    def cells(row: dict[str, Any]) -> tuple[str, ...]:
-        facts = ("" if row[name] is None else format(row[name], spec) for name, spec in formats.items())
-        return (row["run"], row["status"], *facts, row["date"][:16].replace("T", " "), size(row["bytes"]))
-
-    columns = ("run", "state", *(name.replace("_", " ") for name in formats), "date", "disk")
-    return Table("Runs", columns, tuple(map(cells, rows)))

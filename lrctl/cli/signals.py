@@ -22,8 +22,22 @@ STOPS: dict[int, tuple[type[KeyboardInterrupt], str, int]] = {
 GO_ON = "the same command, without --fresh, continues where it stopped"
 
 
+class Document:
+    """Whether the one JSON document of `--json` was printed: there is no second one, whatever happens then."""
+
+    told = False
+
+
+DOCUMENT = Document()
+
+
+def wants_json() -> bool:
+    return "--json" in sys.argv
+
+
 def watch() -> None:
     """Have each of these signals end the program with its sentence, whenever it arrives."""
+    DOCUMENT.told = False
     listen(end)
     guard()
 
@@ -51,6 +65,8 @@ def interrupt(number: int, _: FrameType | None) -> NoReturn:
 def end(number: int, _: FrameType | None) -> NoReturn:
     """End where the program stands, and its workers with it."""
     word, code = STOPS[number][1:]
+    if wants_json() and not DOCUMENT.told:
+        os.write(1, f'{{"format": "lrctl-error/1", "error": "{word}; {GO_ON}", "exit_code": {code}}}\n'.encode())
     os.write(2, f"error: {word}; {GO_ON}\n".encode())
     os._exit(code)
 

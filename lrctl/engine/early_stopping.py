@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lrctl.contracts.job import SegmentJob
+from lrctl.registry.observers import notify
 
 CHECKS = 20
 """How often at most a job is looked at: each time, an accelerator has to be waited for."""
@@ -30,6 +31,7 @@ class Limited(Sequence[SegmentJob]):
         if isinstance(index, slice):
             return Limited(self.jobs[index], self.limit)
         job = self.jobs[index]
+        notify("job_started", job=job)
         return job if job.frozen else replace(job, stop_above=self.limit())
 
 

@@ -70,7 +70,10 @@ def resolve_device(name: str) -> str:
         torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
         reason = shorten(str(error), 120, placeholder=" ...")
-        raise UsageError(f"--device {name}: cannot be used here: {reason}; choose cpu, or leave it out") from error
+        here = ["cpu", *(["cuda"] * torch.cuda.is_available()), *(["mps"] * torch.backends.mps.is_available())]
+        raise UsageError(
+            f"--device {name}: cannot be used here: {reason}; choose {' or '.join(here)}, or leave it out"
+        ) from error
     return name
 
 

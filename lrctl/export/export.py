@@ -1,7 +1,7 @@
 """A schedule as a short file of code or data that a training project takes as it is, without lrctl.
 
-Every `lr(t)` in it is equal to the schedule's, bit for bit, at each step of the run (optax: rounded to float32), and
-stays as it is at the end from there on.
+Every `lr(t)` in it is equal to the schedule's, bit for bit, at each step of the run (optax: rounded to float32). What
+comes after the last step is an error, or the user's choice.
 """
 
 from __future__ import annotations
@@ -14,9 +14,24 @@ from textwrap import shorten
 from typing import Any
 
 from lrctl._version import __version__
+from lrctl.analysis.printable import printable
+from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.schedule import AdaptiveSchedule, ScheduleRecord
 from lrctl.errors import UsageError, unknown
 from lrctl.export.formula import Formula, formula
+from lrctl.export.found_with import FoundWith
+from lrctl.export.frameworks import (
+    LIGHTNING,
+    LIGHTNING_USAGE,
+    OPTAX,
+    OPTAX_USAGE,
+    OPTIMIZER,
+    TORCH,
+    TORCH_USAGE,
+    TRANSFORMERS,
+    TRANSFORMERS_USAGE,
+)
+from lrctl.export.source import constant
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import recorded
 
@@ -28,6 +43,8 @@ class Exported:
     Attributes:
         source: what it is from, for people: `run NAME`, or a file.
         module: the name under which the file will be imported.
+        to: the target.
+        found: what it was found with, where a run tells.
     """
 
     record: ScheduleRecord
@@ -35,9 +52,13 @@ class Exported:
     source: str
     module: str
     formula: Formula
+    to: str = ""
+    found: FoundWith | None = None
 
 
-def export(schedule: Any, steps: int, to: str, *, source: str, module: str = "lr_schedule") -> str:
+def export(
+    schedule: Any, steps: int, to: str, *, source: str, module: str = "lr_schedule", found: FoundWith | None = None
+) -> str:
     """The content of the file that gives a plain schedule to `to`, one of `TARGETS`.
 
     Raises:
@@ -51,7 +72,7 @@ def export(schedule: Any, steps: int, to: str, *, source: str, module: str = "lr
             "export the run that used it by its name, and the LRs it used are replayed"
         )
     lr = formula(schedule, steps, source)
-    return TARGETS[to](Exported(recorded(schedule), steps, source, module, lr))
+    return TARGETS[to](Exported(recorded(schedule), steps, source, module, lr, to, found))
 
 
 # Data
@@ -64,6 +85,7 @@ def as_csv(e: Exported) -> str:
 def as_json(e: Exported) -> str:
     made_by = {"lrctl": __version__, "source": e.source}
     document = {"steps": e.steps, "lr": e.formula.lrs[: e.steps], "schedule": asdict(e.record), "made_by": made_by}
+    document |= {"found_with": e.found.document} if e.found else {}
     lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in document.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
@@ -78,8 +100,45 @@ def code(title: str, usage: str, imports: str, functions: str, e: Exported) -> s
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
+def torch_code(title: str, usage: str, functions: str, e: Exported) -> str:
+    """A file for a framework on torch: with the optimizer too, where it is one of lrctl's."""
+    own = e.found and e.found.optimizer
+    imports, parts = LR_SCHEDULER, [TORCH, functions]
+    if e.found:
+        parts.append(constant("FOUND_WITH", e.found.document))
+    if own:
+        imports = f"import torch\n{LR_SCHEDULER}"
+        settings = {name: value for name, value in asdict(own).items() if name != "clip_norm"}
+        given = "".join(f", {name}={value!r}" for name, value in settings.items())
+        parts.append(OPTIMIZER.format(name=type(own).__name__, settings=given))
+    return code(title, usage, imports, "\n\n\n".join(part.strip() for part in parts if part), e)
+
+
+def transformers_code(e: Exported) -> str:
+    given = TRANSFORMERS.format(arguments=training_arguments(e))
+    return torch_code("the Trainer of transformers", TRANSFORMERS_USAGE, given, e)
+
+
+def training_arguments(e: Exported) -> dict[str, Any]:
+    """The fields of TrainingArguments that match the run."""
+    found: dict[str, Any] = {"max_steps": e.steps}
+    if not e.found:
+        return found
+    pieces = e.found.training.micro_batches
+    if size := e.found.batch_size:
+        whole = size % pieces == 0
+        found["per_device_train_batch_size"] = size // pieces if whole else size
+        found["gradient_accumulation_steps"] = pieces if whole else 1
+    if isinstance(own := e.found.optimizer, AdamW):
+        found |= {"optim": "adamw_torch", "adam_beta1": own.betas[0], "adam_beta2": own.betas[1]}
+        found |= {"adam_epsilon": own.eps, "weight_decay": own.weight_decay}
+    found["max_grad_norm"] = e.found.clip_norm
+    bf16 = {"bf16": True} if e.found.training.dtype == "bfloat16" else {}
+    return found | bf16 | {"seed": e.found.seed}
+
+
 def header(e: Exported, title: str, usage: str) -> str:
-    """The comment on top: what it is, what it is from, and how it is used."""
+    """The comment on top: what it is, what it is from, what it was found with, and how it is used."""
     source = repr(e.source)[1:-1]  # keeps whatever a file is called on its own line
     lines = [
         f"Learning-rate schedule for {title}: {e.steps} steps, from {source}.",
@@ -90,122 +149,40 @@ def header(e: Exported, title: str, usage: str) -> str:
     ]
     if e.formula.why_table:
         lines += [f"Its formula could not be carried ({e.formula.why_table}), so its LRs stand in a table."]
-    lines += ["", f"Update t, counted from 0, uses lr(t). From step {e.steps} on the LR stays lr({e.steps})."]
-    lines += usage.format(module=e.module, steps=e.steps).rstrip().splitlines()
+    if e.found:
+        lines += [
+            "",
+            *(
+                printable(shorten(line, 116, placeholder=" ...")) if len(line) > 116 else printable(line)
+                for line in e.found.comment()
+            ),
+        ]
+    lines += ["", f"Update t, counted from 0, uses lr(t), t < {e.steps}; an update after the last one is an error."]
+    lines += usage.format(module=e.module, steps=e.steps, **words(e)).rstrip().splitlines()
     return "\n".join(f"# {line}".rstrip() for line in lines)
 
 
-TORCH_USAGE = """
-    from {module} import make_scheduler
+def words(e: Exported) -> dict[str, str]:
+    """The parts of the usage that depend on whether the file has the optimizer, and clips gradients."""
+    own, clip = e.found and e.found.optimizer, e.found.clip_norm if e.found else 0.0
+    clipped = f"        torch.nn.utils.clip_grad_norm_(model.parameters(), {clip!r})\n"
+    made = "optimizer(self)" if own else "torch.optim.AdamW(self.parameters())"
+    other = "optimizer = torch.optim.AdamW(model.parameters())\n    " if e.to == "transformers" else ""
+    return {
+        "optimizer_import": ", optimizer as make_optimizer" if own else "",
+        "optimizer_line": "optimizer = make_optimizer(model)\n    " if own else other,
+        "clip_line": clipped if clip else "",
+        "lightning_optimizer": made.replace("optimizer(", "make_optimizer(") if own else made,
+        "lightning_clip": f", gradient_clip_val={clip!r}" if clip else "",
+    }
 
-    scheduler = make_scheduler(optimizer)
-    for batch in batches:
-        ...
-        optimizer.step()
-        scheduler.step()
-
-A param group's LR is lr(t) times its lr_scale if it has one, else times its own LR over the first group's: of the LRs
-that the optimizer was made with only that ratio matters. To resume, load the state_dicts of the optimizer and the
-scheduler, in any order.
-"""
-
-TORCH = '''
-class Scheduler(LRScheduler):
-    """Sets the LR of each param group to lr(step) times the group's scale."""
-
-    def __init__(self, optimizer, last_epoch=-1):
-        self.scales = scales(optimizer.param_groups)
-        super().__init__(optimizer, last_epoch)
-
-    def get_lr(self):
-        if len(self.scales) != len(self.optimizer.param_groups):  # one was added
-            self.scales = scales(self.optimizer.param_groups)
-        return [scale * lr(self.last_epoch) for scale in self.scales]
-
-    def load_state_dict(self, state_dict):
-        """Resume; also where the optimizer's state was loaded before this scheduler was made and reset its LRs."""
-        super().load_state_dict(state_dict)
-        self._last_lr = self.get_lr()
-        for group, value in zip(self.optimizer.param_groups, self._last_lr):
-            if hasattr(group["lr"], "fill_"):
-                group["lr"].fill_(value)
-            else:
-                group["lr"] = value
-
-
-def scales(groups):
-    """What lr(step) is multiplied by for each param group: its lr_scale, or else its own LR over the first group's."""
-    for group in groups:  # torch's schedulers keep a group's own LR there too
-        group.setdefault("initial_lr", float(group["lr"]))
-    own = [float(group["initial_lr"]) for group in groups]
-    unit = own[0] if 0 < own[0] < float("inf") else float("nan")
-    found = [1.0 if value == own[0] else value / unit for value in own]
-    found = [float(group.get("lr_scale", scale)) for group, scale in zip(groups, found)]
-    if not all(0 <= scale < float("inf") for scale in found):
-        raise ValueError(f"param groups of LRs {own} cannot be scaled by {found}; give each an lr_scale of at least 0")
-    return found
-
-
-def make_scheduler(optimizer, last_epoch=-1):
-    """A scheduler that starts at step 0, or after update last_epoch; its state_dict resumes at any step."""
-    return Scheduler(optimizer, last_epoch)
-'''
-
-TRANSFORMERS_USAGE = """
-    from {module} import make_scheduler
-
-    optimizer = torch.optim.AdamW(model.parameters())
-    trainer = Trainer(
-        model,
-        TrainingArguments(max_steps={steps}, ...),
-        optimizers=(optimizer, make_scheduler(optimizer)),
-        ...
-    )
-
-max_steps must be {steps}. A param group's LR is lr(t) times its lr_scale if it has one, else times its own LR over the
-first group's; learning_rate, warmup_steps and lr_scheduler_type of TrainingArguments have no effect.
-"""
-
-LIGHTNING_USAGE = """
-    from {module} import configure
-
-    class Model(LightningModule):
-        def configure_optimizers(self):
-            return configure(torch.optim.AdamW(self.parameters()))
-
-Train with Trainer(max_steps={steps}). A param group's LR is lr(t) times its lr_scale if it has one, else times its own
-LR over the first group's.
-"""
-
-LIGHTNING = '''
-def configure(optimizer):
-    """What configure_optimizers returns: the optimizer, and its scheduler, which is stepped after every update."""
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": make_scheduler(optimizer), "interval": "step"}}
-'''
-
-OPTAX_USAGE = """
-    from {module} import schedule
-
-    optimizer = optax.adamw(schedule)
-
-schedule(count) is lr(count) in float32, and can be traced.
-"""
-
-OPTAX = '''
-TABLE = np.array([lr(step) for step in range(STEPS + 1)], dtype=np.float32)
-
-
-def schedule(count):
-    """The LR of update `count`, counted from 0."""
-    return jnp.asarray(TABLE)[jnp.minimum(count, STEPS)]
-'''
 
 LR_SCHEDULER = "from torch.optim.lr_scheduler import LRScheduler"
 
 TARGETS: Mapping[str, Callable[[Exported], str]] = {
-    "torch": partial(code, "PyTorch", TORCH_USAGE, LR_SCHEDULER, TORCH),
-    "transformers": partial(code, "the Trainer of transformers", TRANSFORMERS_USAGE, LR_SCHEDULER, TORCH),
-    "lightning": partial(code, "Lightning", LIGHTNING_USAGE, LR_SCHEDULER, f"{TORCH}\n{LIGHTNING}"),
+    "torch": partial(torch_code, "PyTorch", TORCH_USAGE, ""),
+    "transformers": transformers_code,
+    "lightning": partial(torch_code, "Lightning", LIGHTNING_USAGE, LIGHTNING),
     "optax": partial(code, "optax", OPTAX_USAGE, "import jax.numpy as jnp\nimport numpy as np", OPTAX),
     "csv": as_csv,
     "json": as_json,

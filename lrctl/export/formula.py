@@ -15,12 +15,13 @@ from typing import Any
 from lrctl.errors import UsageError
 from lrctl.export.source import NotCarriedError, carried, constant, layout
 
-LOOK_UP = "def lr(step):\n    return LRS[min(int(step), STEPS)]"
+BEYOND = "raise ValueError(f'the schedule has {STEPS} steps, and step {step} is after them')"
+LOOK_UP = f"def lr(step):\n    if step > STEPS:\n        {BEYOND}\n    return LRS[int(step)]"
 
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """Source that defines `STEPS` and `lr(step)`, equal to the schedule bit for bit; from step `STEPS` on it stays.
+    """Source that defines `STEPS` and `lr(step)`, equal to the schedule bit for bit; beyond `STEPS` it raises.
 
     Attributes:
         imports: what the body needs of the standard library, a statement each.
@@ -62,12 +63,12 @@ def evaluated(schedule: Any, steps: int, where: str) -> tuple[float, ...]:
 
 
 def check_equal(source: str, lrs: Sequence[float]) -> None:
-    """Run a formula by itself and compare its bits with the schedule's, and one step beyond the end."""
+    """Run a formula by itself and compare its bits with the schedule's."""
     alone: dict[str, Any] = {"__name__": "lr_schedule"}
     try:
         exec(source, alone)
-        given = [float(alone["lr"](step)) + 0.0 for step in range(len(lrs) + 1)]
+        given = [float(alone["lr"](step)) + 0.0 for step in range(len(lrs))]
     except Exception as error:
         raise NotCarriedError(f"by itself it fails with {type(error).__name__}: {error}") from error
-    if struct.pack(f"{len(given)}d", *given) != struct.pack(f"{len(given)}d", *lrs, lrs[-1]):
+    if struct.pack(f"{len(given)}d", *given) != struct.pack(f"{len(given)}d", *lrs):
         raise NotCarriedError("by itself it gives other LRs")

@@ -14,7 +14,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 FRAMEWORKS = ("LRScheduler", "Scheduler", "scales", "make_scheduler", "configure", "schedule", "np", "jnp")
-RESERVED = ("lr", "LRS", "TABLE", *FRAMEWORKS)
+MADE = ("torch", "optimizer", "training_arguments", "make_schedule", "FOUND_WITH")
+RESERVED = ("lr", "LRS", "TABLE", *FRAMEWORKS, *MADE)
 """Names that a formula may not have: exports define them."""
 
 WIDTH = 100
@@ -43,7 +44,9 @@ def carried(schedule: Any, steps: int) -> tuple[tuple[str, ...], str]:
     if params["STEPS"] != steps:
         raise NotCarriedError(f"it is made for {params['STEPS']} steps")
     body = tree.body[1:] if ast.get_docstring(tree) else tree.body
-    lr: Any = ast.parse(f"def lr({arguments[0]}):\n    {arguments[0]} = min({arguments[0]}, STEPS)").body[0]
+    step = arguments[0]
+    beyond = f"f'the schedule has {{STEPS}} steps, and step {{{step}}} is after them'"
+    lr: Any = ast.parse(f"def lr({step}):\n    if {step} > STEPS:\n        raise ValueError({beyond})").body[0]
     lr.body += body
     needs = Needs({"lrctl", call.__module__.partition(".")[0]}, dict.fromkeys(RESERVED) | params)
     needs.take(lr, {**call.__globals__, **params})

@@ -14,6 +14,7 @@ from lrctl import documents
 from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
 from lrctl.contracts.params import fields_of
 from lrctl.errors import UsageError, unknown
+from lrctl.recipe.classes import MODULE, file_of
 from lrctl.recipe.files import NAMES, assign, layers, merge
 from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
 from lrctl.recipe.workloads import is_code, located
@@ -22,6 +23,16 @@ from lrctl.registry.values import build
 
 DEFAULT = "quickstart"
 TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
+
+FOUND = "the LR is what a search finds: leave it out; a strategy's grid says which LRs it tries first"
+INSTEAD = {
+    "optimizer.lr": FOUND,
+    "training.lr": FOUND,
+    "training.epochs": "a run is as long as its updates: set training.steps, which is epochs times batches in an epoch",
+    "training.batch_size": "the batches are the workload's: set workload.batch_size",
+    "training.weight_decay": "set optimizer.weight_decay",
+}
+"""What to set in place of keys that other tools have."""
 
 
 def read(
@@ -72,6 +83,10 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
             raise unknown("table", name, TABLES, f"{source}: [{name}]")
         if not isinstance(table, dict):
             raise UsageError(f"{source}: {name}: must be a table, got {table!r}; write [{name}]")
+    for key, instead in INSTEAD.items():
+        name, _, setting = key.partition(".")
+        if setting in tables.get(name, {}):
+            raise UsageError(f"{source}: {key}: unknown key; {instead}")
     # First: a table that was meant for a strategy is told of as that.
     strategies = {name: check_strategy(name, each, source) for name, each in tables.get("strategy", {}).items()}
     return Recipe(
@@ -170,7 +185,9 @@ def split_name(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any
 
 
 def from_here(workload: Any) -> Any:
-    """A `file.py:Class` relative to the working directory as an absolute path; anything else as it is."""
+    """A `file.py:Class` of this folder, or `pkg.module:Class`, with its full path; anything else as it is."""
+    if isinstance(workload, str) and not is_code(workload) and MODULE.fullmatch(workload):
+        workload = file_of(workload)
     if not isinstance(workload, str) or not is_code(workload):
         return workload
     file, _, cls = workload.rpartition(":")

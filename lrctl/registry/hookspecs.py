@@ -81,6 +81,11 @@ def batch_started(batch: Batch, reused: int, run: RunSpec) -> None:
 
 
 @hookspec
+def job_started(job: SegmentJob) -> None:
+    """A job that is not known is taken to be trained, perhaps not for the first time. The return value is ignored."""
+
+
+@hookspec
 def job_finished(job: SegmentJob, result: JobResult, reused: bool) -> None:
     """A job was trained, or found in the store (`reused`); it is not judged yet. The return value is ignored."""
 

@@ -39,6 +39,8 @@ FLAGS = frozenset(
         "fresh",
         "help",
         "json",
+        "label",
+        "labels",
         "name",
         "quiet",
         "recipe",
@@ -52,7 +54,10 @@ FLAGS = frozenset(
         "workload",
     }
 )
-"""What every strategy's command takes: a field of its parameters is a flag too, and cannot have such a name."""
+"""What every strategy's command takes: a field of its parameters is a flag too, and cannot have such a name.
+
+One called `seeds` may be a `tuple[int, ...]`: the strategy itself then searches with all of them.
+"""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 STRING = re.compile(r"[\w.]+:[\w.]+")
@@ -67,6 +72,7 @@ class Part:
         kind: one of `KINDS`.
         plugin: the module that registered it.
         marks: those of `MARKS[kind]` that it was registered with.
+        example: a command that shows its use, for the help; empty where none is given.
 
     Raises:
         TypeError: nothing of that name, help or marks can be registered.
@@ -79,14 +85,16 @@ class Part:
     registered: Any
     registered_params: Any = None
     marks: frozenset[str] = frozenset()
+    example: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             raise TypeError(f"{self.kind} {self.name!r}: its name must be letters, digits, '-', '_' and '.'")
         if self.kind == "strategy" and self.name in COMMANDS:
             raise TypeError(f"{self}: lrctl has a command of that name; choose another")
-        if not isinstance(self.help, str):
-            raise TypeError(f"{self}: its help must be a string, got {self.help!r}")
+        for what in ("help", "example"):
+            if not isinstance(getattr(self, what), str):
+                raise TypeError(f"{self}: its {what} must be a string, got {getattr(self, what)!r}")
         if unknown_marks := self.marks - MARKS[self.kind].keys():
             raise TypeError(f"{self}: register() got an unexpected argument '{min(unknown_marks)}'")
         if self.registered_params is None and self.kind != "schedule":

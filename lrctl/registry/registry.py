@@ -186,6 +186,7 @@ class Registry:
         name: str,
         help: str,  # noqa: A002
         params: Any = None,
+        example: str = "",
         **marks: bool,
     ) -> None:
         """Take a part in: what a plugin calls as `register`. What is given as a string is not imported yet.
@@ -203,7 +204,7 @@ class Registry:
                 "remove one, or restrict what is loaded with LRCTL_PLUGINS"
             )
         marked = frozenset(mark for mark, value in marks.items() if value)
-        self.parts[kind][name] = Part(kind, name, plugin, help, target, params, marked)
+        self.parts[kind][name] = Part(kind, name, plugin, help, target, params, marked, example)
 
 
 @cache

@@ -15,6 +15,7 @@ from lrctl.report import drawing
 from lrctl.report.chart_text import RunChart, bins, in_words, is_number
 from lrctl.report.drawing import Look, Picture, fit, name_columns, numbers, slant
 from lrctl.report.heat import heat, heat_height
+from lrctl.report.palette import Palette
 from lrctl.report.runs import Run
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -34,23 +35,24 @@ def is_drawable(chart: Chart) -> bool:
     return any(is_number(value) for part in (*chart.cells, *(each.y for each in chart.series)) for value in part)
 
 
-def pictures(charts: Sequence[RunChart]) -> list[Picture]:
+def pictures(charts: Sequence[RunChart], palette: Palette | None = None) -> list[Picture]:
     """A figure for each name of a chart, with the charts of that name one below the other."""
     names = dict.fromkeys(chart.name for _, chart in charts)
-    return [picture(name, [each for each in charts if each[1].name == name]) for name in names]
+    looks = palette or Palette()
+    return [picture(name, [each for each in charts if each[1].name == name], looks) for name in names]
 
 
-def picture(name: str, charts: Sequence[RunChart]) -> Picture:
+def picture(name: str, charts: Sequence[RunChart], palette: Palette) -> Picture:
     runs = ", ".join(run for run, _ in charts if run)
     title = charts[0][1].title + (f" of {runs}" if runs else "")
     words = "; ".join((f"{run}: " if run else "") + ", ".join(in_words(chart)) for run, chart in charts)
     captions = " ".join(dict.fromkeys(chart.caption for _, chart in charts if chart.caption))
-    return drawing.picture(lambda figure: paint(figure, charts), name, title, words, captions)
+    return drawing.picture(lambda figure: paint(figure, charts, palette), name, title, words, captions)
 
 
-def paint(figure: Figure, charts: Sequence[RunChart]) -> None:
+def paint(figure: Figure, charts: Sequence[RunChart], palette: Palette) -> None:
     for part, (run, chart) in zip(drawing.stacked(figure, [height(chart) for _, chart in charts]), charts, strict=True):
-        paint_chart(part, chart)
+        paint_chart(part, chart, palette)
         part.axes[0].set_title(chart.title + (f" of {run}" if len(charts) > 1 and run else ""), parse_math=False)
 
 
@@ -70,12 +72,12 @@ def is_list(chart: Chart) -> bool:
     return chart.kind == "points" and bool(chart.ticks)
 
 
-def paint_chart(figure: SubFigure, chart: Chart) -> None:
+def paint_chart(figure: SubFigure, chart: Chart, palette: Palette) -> None:
     axes = figure.subplots()
     if chart.kind == "heat":
         heat(figure, axes, chart)
         return
-    looks = PAINTERS[chart.kind](axes, chart)
+    looks = PAINTERS[chart.kind](axes, chart, palette.looks([each.label for each in chart.series]))
     across, up = (chart.y, chart.x) if is_list(chart) else (chart.x, chart.y)
     axes.set_xlabel(across, parse_math=False)
     axes.set_ylabel(up, parse_math=False)
@@ -83,10 +85,9 @@ def paint_chart(figure: SubFigure, chart: Chart) -> None:
         drawing.legend(figure, [each.label for each in chart.series], looks)
 
 
-def lines(axes: Axes, chart: Chart) -> list[Look]:
+def lines(axes: Axes, chart: Chart, looks: list[Look]) -> list[Look]:
     """Lines with their bands; or stairs, without."""
     fit(axes, log_x=chart.log_x, log_y=chart.log_y)
-    looks = [drawing.look_of(place) for place in range(len(chart.series))]
     for each, look in zip(chart.series, looks, strict=True):
         x, y = numbers(each.x, chart.log_x), numbers(each.y, chart.log_y)
         stairs = chart.kind == "steps"
@@ -108,15 +109,15 @@ def is_isolated(y: Any, i: int) -> bool:
     return all(not 0 <= place < len(y) or not math.isfinite(y[place]) for place in (i - 1, i + 1))
 
 
-def points(axes: Axes, chart: Chart) -> list[Look]:
+def points(axes: Axes, chart: Chart, given: list[Look]) -> list[Look]:
     """Points with their error bars; those with names in lines below each other."""
-    listed, looks = is_list(chart), []
+    listed, looks = is_list(chart), list[Look]()
     fit(axes, log_x=chart.log_y if listed else chart.log_x, log_y=chart.log_y and not listed)
     apart = min(0.2, 0.7 / len(chart.series)) if listed else 0.0
-    for place, each in enumerate(chart.series):
+    for place, (each, of) in enumerate(zip(chart.series, given, strict=True)):
         x = numbers(each.x, chart.log_x and not listed) + apart * (place - (len(chart.series) - 1) / 2)
         y = numbers(each.y, chart.log_y)
-        look = {"color": drawing.look_of(place)["color"], "marker": MARKERS[place % len(MARKERS)], "linestyle": "none"}
+        look = {"color": of["color"], "marker": MARKERS[place % len(MARKERS)], "linestyle": "none"}
         for at, low, high in zip(x, each.low, each.high, strict=True) if each.low else ():
             if is_number(low) and is_number(high):
                 ends, stay = [low, high], [at, at]
@@ -130,12 +131,10 @@ def points(axes: Axes, chart: Chart) -> list[Look]:
     return looks
 
 
-def bars(axes: Axes, chart: Chart) -> list[Look]:
+def bars(axes: Axes, chart: Chart, given: list[Look]) -> list[Look]:
     """A bar for each value; where they are on both sides of 0, a line there and two colours."""
     fit(axes, log_x=chart.log_x, log_y=chart.log_y)
-    looks: list[Look] = [
-        {"color": drawing.look_of(place)["color"], "linewidth": 6} for place in range(len(chart.series))
-    ]
+    looks: list[Look] = [{"color": each["color"], "linewidth": 6} for each in given]
     for each, look in zip(chart.series, looks, strict=True):
         if len(looks) > 1:
             y = numbers(each.y, chart.log_y)

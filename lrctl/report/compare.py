@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -11,11 +12,12 @@ from typing import Any
 
 from lrctl.analysis.statistics import paired_tests, verdict
 from lrctl.contracts.canonical import finite
-from lrctl.errors import unknown
+from lrctl.errors import UsageError, unknown
 from lrctl.registry.registry import registry
 from lrctl.report.curves import Curve, handed_over_curve, trained
 from lrctl.report.labels import by_label, differing_settings, given_parameters, labelled
 from lrctl.report.runs import Run, read, value_text
+from lrctl.storage.named import one_run
 from lrctl.storage.run_result import LOSSES, RunResult
 from lrctl.storage.runs import existing
 
@@ -53,7 +55,7 @@ class Difference:
     Attributes:
         values: by seed; +inf where only the method's loss is not finite, -inf where only the reference's is not, NaN
             where both are not.
-        interval: of the mean, 95 %; None with one seed, and where a value is not finite.
+        interval: of the mean, 95 %, wider by as much as p is corrected; None with one seed, or where one is not finite.
         p: of the paired t test.
         p_holm: the same with Holm's correction over all methods compared.
     """
@@ -106,14 +108,24 @@ def compare(store: str | Path, names: Sequence[str], against: str | None = None)
     Raises:
         UsageError: a run cannot be used, the runs cannot be compared, or nothing is called `against`.
     """
-    runs = read(store, [*names, against] if against in existing(store).runs() else names)
-    curves = labelled(trained(runs), runs)
-    groups = by_label(curves).items()
-    methods = [Method(label, tuple(sorted(group, key=lambda curve: curve.seed))) for label, group in groups]
-    run = next((run for run in runs if run.name == against), None)  # it stands for what it found
-    reference = reference_of(methods, handed_over_curve(run, curves).label if run else against)
+    place = existing(store)
+    run = against if against in place.runs() else None
+    runs, curves, methods = _methods(store, [*names, run] if run else names)
+    if against is not None and not run and against not in (method.label for method in methods):
+        with suppress(UsageError):  # it is no run either
+            run = one_run(place, against, finished=True)
+            runs, curves, methods = _methods(store, [*names, run])
+    found_by = next((each for each in runs if each.name == run), None)  # it stands for what it found
+    reference = reference_of(methods, handed_over_curve(found_by, curves).label if found_by else against)
     found = differences([method for method in methods if method is not reference], reference)
     return Comparison(tuple(runs), tuple(methods), reference, tuple(found), tuple(notes(runs, methods)))
+
+
+def _methods(store: str | Path, names: Sequence[str]) -> tuple[list[Run], list[Curve], list[Method]]:
+    runs = read(store, names)
+    curves = labelled(trained(runs), runs)
+    groups = by_label(curves).items()
+    return runs, curves, [Method(label, tuple(sorted(group, key=lambda curve: curve.seed))) for label, group in groups]
 
 
 def reference_of(methods: Sequence[Method], against: str | None) -> Method:

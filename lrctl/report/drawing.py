@@ -63,7 +63,14 @@ class Picture:
     caption: str = ""
 
 
-def picture(paint: Callable[[Figure], None], name: str, title: str, description: str, caption: str = "") -> Picture:
+def picture(
+    paint: Callable[[Figure], None],
+    name: str,
+    title: str,
+    description: str,
+    caption: str = "",
+    size: tuple[float, float] = (10, HEIGHT),
+) -> Picture:
     """A figure as PNG and as SVG; what is painted alike always gives the same bytes.
 
     The name tells the parts of figures on one page apart. Title and description are for those who do not see it.
@@ -71,7 +78,7 @@ def picture(paint: Callable[[Figure], None], name: str, title: str, description:
     # Text in a script that the font lacks is no reason to warn: the SVG and the tables have it.
     with mpl.rc_context(LOOK | {"svg.hashsalt": f"lrctl {name}"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=(10, HEIGHT), layout="constrained")
+        figure = Figure(figsize=size, layout="constrained")
         paint(figure)
         png, svg = BytesIO(), BytesIO()
         figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
@@ -95,19 +102,23 @@ def look_of(place: int) -> Look:
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": STYLES[place % len(STYLES)], "linewidth": width}
 
 
-def legend_columns(labels: Sequence[str]) -> int:
-    return max(1, min(len(labels), 120 // (max(map(len, labels)) + 8)))
+def legend_columns(labels: Sequence[str], letters: int = 120) -> int:
+    return max(1, min(len(labels), letters // (max(map(len, labels)) + 8)))
 
 
-def legend_rows(labels: Sequence[str]) -> int:
-    return math.ceil(len(labels) / legend_columns(labels))
+def legend_rows(labels: Sequence[str], letters: int = 120) -> int:
+    return math.ceil(len(labels) / legend_columns(labels, letters))
 
 
-def legend(figure: FigureBase, labels: Sequence[str], looks: Sequence[Look]) -> None:
+def legend(figure: FigureBase, labels: Sequence[str], looks: Sequence[Look], letters: int = 120) -> None:
     """One legend below what is drawn; labels are shown as they are, not as formulas."""
     handles = [Line2D([], [], **look) for look in looks]
     box = figure.legend(
-        handles, ["-"] * len(labels), loc="outside lower center", ncols=legend_columns(labels), handlelength=3.2
+        handles,
+        ["-"] * len(labels),
+        loc="outside lower center",
+        ncols=legend_columns(labels, letters),
+        handlelength=3.2,
     )
     for text, label in zip(box.get_texts(), labels, strict=True):
         text.set(text=label, parse_math=False)

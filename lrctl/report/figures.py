@@ -1,138 +1,165 @@
-"""A comparison as a figure: loss difference against the reference on the left, LR schedules on the right.
+"""A comparison in panels: loss differences against the reference, the losses themselves, and the LRs.
 
-Where several optimizers are compared there is a row of both for each.
+Where several optimizers are compared there are panels for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import count
-from typing import Any
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
+from lrctl.analysis.scales import lowest_of_decades
 from lrctl.analysis.smoothing import SMOOTHING, smoothed
 from lrctl.report import drawing
-from lrctl.report.compare import Comparison, Method
-from lrctl.report.curves import Curve
+from lrctl.report.compare import Comparison
 from lrctl.report.drawing import Look, Picture
+from lrctl.report.palette import Palette
+from lrctl.report.panels import Panel, Series, panels, smoothed_difference
 
-Series = np.ndarray[Any, Any]
-
-REFERENCE: Look = {"color": drawing.INK, "linestyle": "-", "linewidth": 1.2}
+PANEL = 52
+"""Letters of a legend's line below a panel of its own."""
 
 SETTLED = 0.1
 """The share of the run's first steps that does not decide the range of the loss axis: there losses differ most."""
 
 
-@dataclass(frozen=True)
-class Panel:
-    """Methods that are drawn together: all, or those of one optimizer.
-
-    Attributes:
-        optimizer: empty where the panel holds all methods.
-        reference: one of them, whose loss is subtracted from the others'.
-    """
-
-    optimizer: str
-    methods: tuple[Method, ...]
-    reference: Method
-
-    @property
-    def labels(self) -> list[str]:
-        marked = self.reference if len(self.methods) > 1 else None
-        return [method.label + " (reference)" * (method is marked) for method in self.methods]
-
-
-def panels(comparison: Comparison) -> list[Panel]:
-    """A panel for each optimizer where at least two have several methods, else one for all.
-
-    The reference of a panel is that of the comparison if it is there, else the first method with a schedule of the same
-    family, else the first.
-    """
-    by_optimizer: dict[str, list[Method]] = {}
-    for method in comparison.methods:
-        by_optimizer.setdefault(method.curves[0].optimizer, []).append(method)
-    if sum(len(group) > 1 for group in by_optimizer.values()) < 2:
-        return [Panel("", comparison.methods, comparison.reference)]
-    family = comparison.reference.curves[0].entry.schedule.family
-
-    def unlike(method: Method) -> tuple[bool, bool]:
-        return (method is not comparison.reference, method.curves[0].entry.schedule.family != family)
-
-    return [Panel(name, tuple(group), min(group, key=unlike)) for name, group in by_optimizer.items()]
-
-
-def smoothed_difference(curve: Curve, reference: Method) -> Series | None:
-    other = next((each for each in reference.curves if each.seed == curve.seed), None)
-    if other is None:
-        return None
-    with np.errstate(invalid="ignore"):  # where both diverged
-        return smoothed(curve.losses - other.losses)
-
-
 def comparison_picture(comparison: Comparison) -> Picture:
+    """All panels as one figure, for a file."""
     names = ", ".join(method.label for method in comparison.methods)
-    references = " or ".join(panel.reference.label for panel in panels(comparison))
-    left = f"Left: training loss minus that of {references}, by step, smoothed."
-    words = f"{left} Right: learning rate by step."
+    row = panels(comparison)[0]
+    words = " ".join(f"{words_of(row, part)}." for part in parts_of(row))
     return drawing.picture(
-        lambda figure: paint(figure, comparison), "figure", f"Loss and LR of {names}", words, _caption(comparison)
+        lambda figure: paint(figure, comparison), "figure", f"Loss and LR of {names}", words, caption(comparison)
     )
 
 
-def _caption(comparison: Comparison) -> str:
+def panel_pictures(comparison: Comparison) -> list[Picture]:
+    """Each panel as a figure of its own, for a page on which they stand side by side or below each other."""
+    names, looks = ", ".join(method.label for method in comparison.methods), palette_of(comparison)
+    return [
+        drawing.picture(
+            partial(paint_alone, panel=row, part=part, steps=comparison.result.steps, looks=looks),
+            f"figure-{part}-{i}",
+            f"{title_of(row, part)}: {names}",
+            f"{words_of(row, part)}.",
+            size=(5.2, 3.4 + 0.2 * drawing.legend_rows(row.labels, PANEL)),
+        )
+        for i, row in enumerate(panels(comparison))
+        for part in parts_of(row)
+    ]
+
+
+def words_of(panel: Panel, part: str) -> str:
+    if part == "difference":
+        return f"Training loss minus that of {panel.reference.label}, by step, smoothed"
+    return "Training loss by step, smoothed" if part == "loss" else "Learning rate by step"
+
+
+def parts_of(panel: Panel) -> list[str]:
+    return [part for part in PARTS if part != "difference" or len(panel.methods) > 1]
+
+
+def palette_of(comparison: Comparison) -> Palette:
+    reference = comparison.reference.label if len(comparison.methods) > 1 else ""
+    return Palette([method.label for method in comparison.methods], reference)
+
+
+def caption(comparison: Comparison) -> str:
     several = any(len(method.curves) > 1 for method in comparison.methods)
-    right = "Right: the LR of each step." + " Thick lines are means, thin lines single seeds." * several
+    thick = " Thick lines are means, thin lines single seeds." * several
     if not comparison.differences:
-        return f"Left: the training loss after a Gaussian filter of 10 steps. {right}"
+        return f"The training loss after a Gaussian filter of 10 steps, and the LR of each step.{thick}"
     rows = panels(comparison)
-    left = f"Left: the training loss minus that of {comparison.reference.label}"
+    minus = f"The training loss minus that of {comparison.reference.label}"
     if len(rows) > 1:
-        left = "A row for each optimizer. Left: the training loss minus that of the row's reference"
+        minus = "For each optimizer: the training loss minus that of its reference"
     return (
-        f"{left} on the same seed, after a Gaussian filter of 10 steps; below 0 the method is ahead. "
-        f"The first steps and single seeds may leave the frame. {right}"
+        f"{minus} on the same seed, after a Gaussian filter of 10 steps; below 0 the method is ahead. Then the "
+        f"training loss itself, and the LR of each step. The first steps and single seeds may leave the frame.{thick}"
     )
 
 
 def paint(figure: Figure, comparison: Comparison) -> None:
-    rows = panels(comparison)
-    heights = [drawing.HEIGHT + 0.2 * drawing.legend_rows(panel.labels) for panel in rows]
+    rows, looks = panels(comparison), palette_of(comparison)
+    heights = [drawing.HEIGHT * (len(parts_of(row)) - 1) + 0.2 * drawing.legend_rows(row.labels) for row in rows]
     for part, panel in zip(drawing.stacked(figure, heights), rows, strict=True):
-        paint_panel(part, panel, comparison.result.steps)
+        paint_panel(part, panel, comparison.result.steps, looks)
 
 
-def paint_panel(figure: SubFigure, panel: Panel, steps: int) -> None:
-    """A line for each method on both sides; the reference is drawn in ink."""
-    left, right = figure.subplots(1, 2)
-    alone, looks, means = len(panel.methods) == 1, [], []
-    others = map(drawing.look_of, count())
-    for method in panel.methods:
-        looks.append(REFERENCE if method is panel.reference else next(others))
-        apart = [smoothed(c.losses) if alone else smoothed_difference(c, panel.reference) for c in method.curves]
-        if losses := [series for series in apart if series is not None]:
-            means.append(plot(left, losses, looks[-1]))
-        plot(right, [curve.history["lr"] for curve in method.curves], looks[-1])
+def paint_panel(figure: SubFigure, panel: Panel, steps: int, looks: Palette) -> None:
+    """The losses side by side, and the LRs beside or below them."""
+    parts = parts_of(panel)
+    places = [["loss", "lr"]] if len(parts) == 2 else [["difference", "loss"], ["lr", "lr"]]
+    for part, axes in figure.subplot_mosaic(places).items():  # type: ignore[arg-type]
+        paint_part(axes, panel, str(part), steps, looks)
+    drawing.legend(figure, panel.labels, shown(panel, looks))
+
+
+def paint_alone(figure: Figure, panel: Panel, part: str, steps: int, looks: Palette) -> None:
+    paint_part(figure.subplots(), panel, part, steps, looks)
+    drawing.legend(figure, panel.labels, shown(panel, looks), PANEL)
+
+
+def shown(panel: Panel, looks: Palette) -> list[Look]:
+    return looks.looks([method.label for method in panel.methods])
+
+
+def title_of(panel: Panel, part: str) -> str:
     of = f", {panel.optimizer}" if panel.optimizer else ""
-    left.set_title(
-        "Train loss" + of if alone else f"Train loss minus that of {panel.reference.label}", parse_math=False
-    )
-    right.set_title("Learning rate" + of, parse_math=False)
-    left.set_ylabel(f"smoothed, {SMOOTHING:g} steps")
-    if not alone:
-        fit_losses(left, means)
-    if right.dataLim.ymin >= 0:  # that of a hypergradient may be negative
-        right.set_ylim(bottom=0)
-    for axes in (left, right):
-        axes.set(xlabel="step", xlim=(0, steps))
+    return f"Train loss minus that of {panel.reference.label}" if part == "difference" else TITLES[part] + of
+
+
+def paint_part(axes: Axes, panel: Panel, part: str, steps: int, looks: Palette) -> None:
+    """A line for each method."""
+    PARTS[part](axes, panel, shown(panel, looks))
+    axes.set_title(title_of(panel, part), parse_math=False)
+    axes.set(xlabel="step", xlim=(0, steps))
+    if axes.get_yscale() == "linear":
         axes.yaxis.set_major_locator(MaxNLocator(6))
         axes.yaxis.set_major_formatter("{x:g}")
-    drawing.legend(figure, panel.labels, looks)
+
+
+def paint_difference(axes: Axes, panel: Panel, looks: Sequence[Look]) -> None:
+    means = []
+    for method, look in zip(panel.methods, looks, strict=True):
+        apart = [smoothed_difference(curve, panel.reference) for curve in method.curves]
+        if losses := [series for series in apart if series is not None]:
+            means.append(plot(axes, losses, look))
+    axes.set_ylabel(f"smoothed, {SMOOTHING:g} steps")
+    fit_losses(axes, means)
+
+
+def paint_losses(axes: Axes, panel: Panel, looks: Sequence[Look]) -> None:
+    means = [
+        plot(axes, [smoothed(curve.losses) for curve in method.curves], look)
+        for method, look in zip(panel.methods, looks, strict=True)
+    ]
+    axes.set_ylabel(f"smoothed, {SMOOTHING:g} steps")
+    if len(panel.methods) > 1:
+        fit_losses(axes, means)
+
+
+def paint_lrs(axes: Axes, panel: Panel, looks: Sequence[Look]) -> None:
+    """On a logarithmic axis where they span decades; an LR of 0 has no place there."""
+    found = [[curve.history["lr"] for curve in method.curves] for method in panel.methods]
+    floor = lowest_of_decades(np.concatenate([lrs for each in found for lrs in each]).tolist())
+    drawing.fit(axes, log_x=False, log_y=bool(floor))
+    for lrs, look in zip(found, looks, strict=True):
+        plot(axes, [drawing.numbers(each.tolist(), log=bool(floor)) for each in lrs], look)
+    if floor:
+        axes.set_ylim(bottom=floor / 1.5)
+        axes.set_ylabel("logarithmic")
+    elif axes.dataLim.ymin >= 0:  # that of a hypergradient may be negative
+        axes.set_ylim(bottom=0)
+
+
+PARTS = {"difference": paint_difference, "loss": paint_losses, "lr": paint_lrs}
+TITLES = {"loss": "Train loss", "lr": "Learning rate"}
 
 
 def plot(axes: Axes, series: Sequence[Series], look: Look) -> Series:

@@ -15,7 +15,8 @@ from lrctl.report.chart_text import COLUMNS, RunChart, csv_rows
 from lrctl.report.charts import charts_of, is_drawable, pictures
 from lrctl.report.compare import Comparison
 from lrctl.report.drawing import Picture
-from lrctl.report.page import comparison_page, page
+from lrctl.report.page import Panels, comparison_page, page
+from lrctl.report.panels import panels, smoothed_difference
 from lrctl.report.runs import Run
 from lrctl.storage.files import aside, cannot_write
 
@@ -34,10 +35,12 @@ def write(comparison: Comparison, folder: Path) -> dict[str, str]:
         StoreError: the folder cannot be written, or a job of a run is missing or damaged.
     """
     charts = charts_of(comparison.runs)
-    drawn = [figures.comparison_picture(comparison), *pictures(charts)]
+    palette = figures.palette_of(comparison)
+    figure, others = figures.comparison_picture(comparison), pictures(charts, palette)
+    side_by_side = Panels(figures.panel_pictures(comparison), figure.caption)
     tables: Files = {"curves": ("curves.csv", _as_csv(CURVES, curve_rows(comparison)))}
     tables |= chart_file(charts) | data_files(comparison.runs)
-    return write_files(folder, comparison_page(comparison, drawn), drawn, tables)
+    return write_files(folder, comparison_page(comparison, [side_by_side, *others]), [figure, *others], tables)
 
 
 def write_summary(runs: Sequence[Run], folder: Path) -> dict[str, str]:
@@ -90,9 +93,9 @@ def curve_rows(comparison: Comparison) -> Iterator[tuple[object, ...]]:
     `difference` is the smoothed difference from the reference with the same seed, as in the figure; it is empty where
     the reference was not run with that seed.
     """
-    for panel in figures.panels(comparison):
+    for panel in panels(comparison):
         for curve in (curve for method in panel.methods for curve in method.curves):
-            smooth, difference = smoothed(curve.losses), figures.smoothed_difference(curve, panel.reference)
+            smooth, difference = smoothed(curve.losses), smoothed_difference(curve, panel.reference)
             for step, (loss, lr) in enumerate(curve.history.tolist()):
                 apart = "" if difference is None else f"{difference[step]:.9g}"
                 yield (step, curve.label, curve.seed, f"{loss:.9g}", f"{smooth[step]:.9g}", apart, repr(lr))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -24,7 +25,15 @@ SENTENCES = 8
 """Verdicts of more methods than these stand in the table alone: as sentences they would fill a screen."""
 
 
-def comparison_page(comparison: Comparison, pictures: Iterable[Picture]) -> str:
+@dataclass(frozen=True)
+class Panels:
+    """Pictures that stand side by side where there is room, under one caption."""
+
+    pictures: Sequence[Picture]
+    caption: str
+
+
+def comparison_page(comparison: Comparison, pictures: Iterable[Picture | Panels]) -> str:
     result, differences = comparison.result, comparison.differences
     seeds = sorted({seed for method in comparison.methods for seed in method.seeds})
     others = [each.label for each in differences]
@@ -42,7 +51,7 @@ def comparison_page(comparison: Comparison, pictures: Iterable[Picture]) -> str:
 def page(
     title: str,
     subject: str,
-    content: Iterable[Picture | Table],
+    content: Iterable[Picture | Panels | Table],
     runs: Sequence[Run] = (),
     verdicts: Sequence[Difference] = (),
     against: str | None = None,

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 
 from lrctl.analysis.units import duration
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, Segment
-from lrctl.errors import UsageError
 from lrctl.registry.hookspecs import hookimpl
 from lrctl.registry.registry import registry
 from lrctl.report.console import plain, show
+from lrctl.report.job_words import amount, cropped, decision, label, loss_of, window
+from lrctl.report.layout import packed
 from lrctl.storage.run_result import RunResult
 
 ROUND_TABLE = 4
 """Lines of the screen that rows cannot have: the title, the columns, the totals, and where the cursor is."""
+
+TABLE_ROOM = 32
+"""What a loss, a status, and the spaces between columns take of a line."""
+
+LONG = 5.0
+"""Seconds from which on a job that runs tells for how long."""
 
 LINE_EVERY = 60.0
 """Seconds between two lines about data that is made ready, where there is no terminal."""
@@ -57,6 +63,7 @@ class Progress:
     batch: Batch | None = None
     run: RunSpec | None = None
     done: dict[SegmentJob, JobResult] = field(default_factory=dict)
+    started: dict[SegmentJob, float] = field(default_factory=dict)
     counted: set[str] = field(default_factory=set)
     announced: set[Segment] = field(default_factory=set)
     reused: int = 0
@@ -83,7 +90,12 @@ class Progress:
                 show(self.console, f"{prefix}: {line}" if prefix else line)
         if not batch.judge and not self.console.is_terminal and (self.batch is None or self.batch.title != batch.title):
             show(self.console, batch.title)
-        self.batch, self.run, self.done = batch, run, {}
+        self.batch, self.run, self.done, self.started = batch, run, {}, {}
+
+    @hookimpl
+    def job_started(self, job: SegmentJob) -> None:
+        """Note when a job was taken; one that is tried again begins anew."""
+        self.started[replace(job, anew=False)] = time.monotonic()
 
     @hookimpl
     def job_finished(self, job: SegmentJob, result: JobResult, reused: bool) -> None:
@@ -109,92 +121,45 @@ class Progress:
             what, ready, total = self.preparation
             bar = [ProgressBar(total, ready, width=40)] if total else []
             return Group(plain(amount(what, ready, total)), *bar)
+        rows = window([job in done for job in batch.jobs], self.console.height - ROUND_TABLE)
+        part = "" if rows == slice(0, len(batch.jobs)) else f" (rows {rows.start + 1}-{rows.stop} of {len(batch.jobs)})"
+        totals = packed(self.totals(batch), self.console.width, ", ")
+        jobs = self.jobs(batch, done, rows)
+        return Group(plain(batch.title + part, "bold"), jobs, *(plain(line) for line in totals))
+
+    def jobs(self, batch: Batch, done: Mapping[SegmentJob, JobResult], rows: slice) -> Table:
+        """A row per job: bright where it is the best so far, dim where it waits."""
         optimizers = any(job.optimizer for job in batch.jobs)
         first = "LR at its end" if batch.judge else "schedule"
-        table = Table(*["optimizer"][:optimizers], first, "mean loss", "status", box=None, pad_edge=False)
+        columns = [*["optimizer"][:optimizers], first, "mean loss", "status"]
+        table = Table(*(Column(name, no_wrap=True) for name in columns), box=None, pad_edge=False)
         lowest = min((r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)), default=None)
-        part = window([job in done for job in batch.jobs], self.console.height - ROUND_TABLE)
-        for job in batch.jobs[part]:
+        room = self.console.width - sum(map(len, columns[:-3])) - TABLE_ROOM
+        for job in batch.jobs[rows]:
             result = done.get(job)
-            loss, status = (loss_of(result), result.status) if result else ("", "...")
             named = [job.optimizer.name if job.optimizer else "recipe's"][:optimizers]
-            style = "bold green" if result and result.mean_loss == lowest else ""
-            table.add_row(*named, plain(label(job)), loss, status, style=style)
-        rows = "" if part == slice(0, len(batch.jobs)) else f" (rows {part.start + 1}-{part.stop} of {len(batch.jobs)})"
-        return Group(plain(batch.title + rows, "bold"), table, plain(self.totals(batch)))
+            best = result is not None and result.mean_loss == lowest
+            style = "bold green" if best else "" if result or job in self.started else "dim"
+            loss = loss_of(result) if result else ""
+            table.add_row(*named, plain(cropped(label(job), room)), loss, self.status(job, result), style=style)
+        return table
 
-    def totals(self, batch: Batch) -> str:
+    def status(self, job: SegmentJob, result: JobResult | None) -> str:
+        """How far a job is; of one that runs for long, how long."""
+        if result:
+            return result.status
+        if job not in self.started:
+            return "waiting"
+        spent = time.monotonic() - self.started[job]
+        return "running" if spent < LONG else f"running, {duration(spent)}"
+
+    def totals(self, batch: Batch) -> list[str]:
         assert self.run is not None
         spent = time.monotonic() - self.began
         job = batch.jobs[0]
         share = (job.start + (job.stop - job.start) * len(self.done) / len(batch.jobs)) / self.run.steps
         # Whole runs are no share of one run.
-        left = f", about {duration(spent * (1 - share) / share)} left" if 0 < share < 1 and batch.judge else ""
+        left = [f"about {duration(spent * (1 - share) / share)} left"] if 0 < share < 1 and batch.judge else []
         stopped = f", {self.stopped} stopped" if self.stopped else ""
-        return (
-            f"{len(self.counted)} jobs ({self.reused} reused{stopped}), {self.steps} steps = "
-            f"{self.steps / self.run.steps:.1f} full runs, {duration(spent)}{left}"
-        )
-
-
-def amount(what: str, done: int, total: int) -> str:
-    """How far something is, in words.
-
-    >>> amount("tokenising a.txt", 1500, 30000), amount("tokenising a.txt", 1500, 0), amount("preparing data", 0, 0)
-    ('tokenising a.txt: 1,500 of 30,000', 'tokenising a.txt: 1,500', 'preparing data')
-    """
-    return f"{what}: {done:,} of {total:,}" if total else f"{what}: {done:,}" if done else what
-
-
-def window(done: Sequence[bool], room: int) -> slice:
-    """The rows that are shown where there is no room for all: those around the first that is not done.
-
-    >>> window([True] * 30 + [False] * 30, 10), window([True, False], 10)
-    (slice(25, 35, None), slice(0, 2, None))
-    """
-    count = len(done)
-    fitting = min(count, max(1, room))
-    at = done.index(False) if False in done else count
-    start = max(0, min(at - fitting // 2, count - fitting))
-    return slice(start, start + fitting)
-
-
-def loss_of(result: JobResult) -> str:
-    """The mean loss of a job, or what it would at least have been; nothing for one without steps."""
-    if result.at_least is not None:
-        return f"> {result.at_least:.4f}"
-    return f"{result.mean_loss:.4f}" if result.steps else ""
-
-
-def label(job: SegmentJob) -> str:
-    """What sets a job apart from the others of its batch: the LR at its end or, of a whole run, its schedule."""
-    if job.start == job.stop:
-        return "evaluation"
-    if job.evaluate or not isinstance(job.schedule, PiecewiseLinear):
-        return " ".join([family_of(job.schedule), *settings(job.schedule)])
-    return "frozen" if job.frozen else f"{job.schedule(job.stop):.3g}"
-
-
-def family_of(schedule: object) -> str:
-    """The registered name of a schedule's family, or the name of its class."""
-    try:
-        return registry().family(schedule)
-    except UsageError:
-        return type(schedule).__name__
-
-
-def settings(schedule: object) -> Iterator[str]:
-    """The numbers and words of a schedule that are not at their defaults; a whole number without one is a length."""
-    for each in fields(schedule) if is_dataclass(schedule) else ():
-        value = getattr(schedule, each.name)
-        length = type(value) is int and each.default is MISSING
-        if isinstance(value, int | float | str) and value != each.default and not length:
-            yield f"{each.name}={value:.3g}" if isinstance(value, float) else f"{each.name}={value}"
-
-
-def decision(segment: Segment) -> str:
-    return (
-        f"segment {segment.k}: steps {segment.start}-{segment.stop}, "
-        f"LR {segment.lr_start:.3g} -> {segment.chosen:.3g}, "
-        f"mean loss {segment.winner.mean_loss:.4f}, eps {segment.eps:.3g} nats, margin {segment.margin:.2g}"
-    )
+        runs = f"{self.steps} steps = {self.steps / self.run.steps:.1f} full runs"
+        return [f"{len(self.counted)} jobs ({self.reused} reused{stopped})", runs, duration(spent), *left]

@@ -19,6 +19,8 @@ MANY = 5
 def segment_table(segments: Sequence[Segment]) -> Table:
     shared = any(segment.frozen_loss is not None for segment in segments)
     notes = ["Eps was a share of each segment's progress over frozen weights; the table has it in nats."] * shared
+    if any(not math.isfinite(segment.margin) for segment in segments):
+        notes.append("No margin: no loss of one candidate alone would have changed that choice.")
     rows = tuple(
         (
             str(segment.k),
@@ -28,7 +30,7 @@ def segment_table(segments: Sequence[Segment]) -> Table:
             number(segment.winner.mean_loss),
             number(min(candidate.mean_loss for candidate in segment.candidates)),
             f"{segment.eps:.3g}",
-            f"{segment.margin:.2g}",
+            f"{segment.margin:.2g}" if math.isfinite(segment.margin) else "",
         )
         for segment in segments
     )
@@ -109,8 +111,9 @@ def how_to_read(comparison: Comparison) -> tuple[str, ...]:
         return (read + "One run says nothing about chance: compare over several seeds before you conclude.",)
     correction = f"Holm's correction over {tested} comparisons" if tested > 1 else "one comparison, so uncorrected"
     ends = (
-        "The interval is the paired t interval over the shared seeds, of each comparison alone; it takes the "
-        "differences for draws from one normal distribution, and with few seeds it is wide."
+        "The interval is the paired t interval over the shared seeds"
+        + (", wider by as much as p is corrected, so that both say the same" if tested > 1 else "")
+        + "; it takes the differences for draws from one normal distribution, and with few seeds it is wide."
     )
     verdict = (
         f"The verdict rests on p of the paired t test, at most {LEVEL:g} ({correction}). It speaks for this workload, "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lrctl.analysis.scales import lowest_of_decades
 from lrctl.analysis.units import duration, size
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.table import Table, number
@@ -28,7 +30,7 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
     if result.schedule:
         schedule = rebuilt(result.schedule, f"run {result.run}")
         if not isinstance(schedule, AdaptiveSchedule):
-            show(console, *plot(schedule, result.steps, blocks), "")
+            show(console, *plot(schedule, result.steps, blocks, min(60, console.width - 12)), "")
     for each in result_tables(result):
         show(console, plain(each.caption, "bold"), drawn(each), *each.notes, "")
     if result.checkpoint:
@@ -50,22 +52,33 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
 def plot(
     schedule: Callable[[float], float], steps: int, blocks: str = BLOCKS, width: int = 60, height: int = 6
 ) -> list[str]:
-    """The LR over the run as lines of text: a column is a step in the middle of its share of the run."""
+    """The LR over the run as lines of text: a column is a step in the middle of its share of the run.
+
+    LRs that span decades stand on a logarithmic axis, which begins at the lowest but for the last tenth of the columns.
+    """
     lrs = [schedule((column + 0.5) * steps / width) for column in range(width)]
-    top = max(lrs) or 1.0
-    levels = [round(lr / top * height * 8) for lr in lrs]
+    top, floor = max(lrs) or 1.0, lowest_of_decades(lrs)
+    levels = [round(share_of(lr, floor, top) * height * 8) for lr in lrs]
     rows = [
         "".join(blocks[min(8, max(0, level - 8 * row))] for level in levels).rstrip() for row in reversed(range(height))
     ]
-    labels = [f"{top:.2e}", *[""] * (height - 2), f"{0:.2e}"]
+    labels = [f"{top:.2e}", *[""] * (height - 2), f"{floor:.2e}"]
     lines = [f"{label:>8} |{row}" for label, row in zip(labels, rows, strict=True)]
-    return [*lines, " " * 9 + "0" + f"{steps} steps".rjust(width)]
+    return [*lines, " " * 9 + "0" + f"{steps} steps".rjust(width), *["logarithmic".rjust(width + 10)][: bool(floor)]]
+
+
+def share_of(lr: float, floor: float, top: float) -> float:
+    """How high an LR stands: linear from 0, or by its logarithm from `floor`."""
+    if not floor:
+        return lr / top
+    return math.log(lr / floor) / math.log(top / floor) if lr > floor else 0.0
 
 
 def print_estimate(estimate: Mapping[str, Any]) -> None:
     jobs = f"about {estimate['jobs']} jobs ({estimate['jobs_known']} of them known already)"
     steps = f"{estimate['steps']} steps = {estimate['full_runs']:.1f} full runs"
-    lines = [f"{estimate['command']} on {estimate['workload']}: {jobs}, {steps}"]
+    together = f", {seeds_in_words(estimate['seeds'])} together" if "seeds" in estimate else ""
+    lines = [f"{estimate['command']} on {estimate['workload']}{together}: {jobs}, {steps}"]
     on = f"on {estimate['workers']} workers"
     if estimate["seconds"] is None:
         lines.append(f"training: {on}; time, memory and disk are not known")

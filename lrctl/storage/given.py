@@ -14,15 +14,21 @@ from lrctl.errors import UsageError
 from lrctl.registry.parts import Part
 from lrctl.registry.schedules import read_schedule, recorded, schedule_text, text_of
 from lrctl.storage.files import read_signed
-from lrctl.storage.runs import MEND, finished
+from lrctl.storage.named import one_run
+from lrctl.storage.runs import MEND, FinishedRun, existing, finished
 
 
 def schedule_given(store: str | Path, source: str) -> tuple[Any, int]:
     """The schedule that `RUN|schedule.json` stands for, and for how many steps it is."""
     if is_file(source):
         return schedule_file(source)
-    run = finished(store, source)
+    run = run_given(store, source)
     return run.schedule, run.result.steps
+
+
+def run_given(store: str | Path, source: str) -> FinishedRun:
+    """The finished run that `RUN|schedule.json` asks for."""
+    return finished(store, one_run(existing(store), source, finished=True))
 
 
 def schedule_file(path: str | Path) -> tuple[Any, int]:
@@ -70,7 +76,8 @@ def settle(
         # A length that makes no sense is the strategy's to refuse, by the name that the user gave it.
         settled.setdefault("training.steps", stretched if isinstance(stretched, int) and stretched > 0 else steps)
         if recipe is None and not is_file(source):
-            recipe, stored = str(finished(store, source).store.run(source) / "recipe.toml"), True
+            run = run_given(store, source)
+            recipe, stored = str(run.store.run(run.name) / "recipe.toml"), True
             # Of that recipe, what is trained counts, and not what was asked for then.
             settled = {prefix + f.name: f.default for f in fields_of(part.params) if f.default is not MISSING} | settled
     return recipe, settled, stored

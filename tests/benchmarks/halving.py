@@ -22,7 +22,7 @@ SETTINGS = {
     "training.steps": 100,
     "strategy.shape.shapes": 9,
     "strategy.shape.grid": [0.8, 0.4, 0.2, 0.1],
-    "strategy.shape.seeds": 3,
+    "strategy.shape.score_seeds": 3,
     "strategy.shape.top": 1,
     "strategy.shape.fresh_seeds": 5,
     "strategy.shape.sweep": 0,

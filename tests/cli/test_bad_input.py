@@ -205,15 +205,26 @@ def test_a_device_that_is_not_there_is_one_sentence(lrctl: Lrctl) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("semilocal --epz 1", "No such option: --epz"),
-        ("semilocl", "No such command 'semilocl'. Did you mean 'semilocal'"),
-        ("semilocal --eps big", "Invalid value for '--eps'"),
-        ("semilocal --eps-unit bits", "Invalid value for '--eps-unit'"),
-        ("semilocal --steps 1.5", "Invalid value for '--steps'"),
+        ("semilocal --epz 1", "--epz: unknown option; did you mean '--eps'?"),
+        ("semilocl", "lrctl semilocl: unknown command; did you mean 'semilocal'?"),
+        ("runs shw", "lrctl runs shw: unknown command; did you mean 'show'?"),
+        ("semilocal --eps big", "--eps big: must be a number"),
+        ("semilocal --eps=big", "--eps big: must be a number"),
+        ("semilocal --eps-unit bits", "--eps-unit bits: must be one of 'nats', 'progress'"),
+        ("semilocal --eps-unit PROGRES", "did you mean 'progress'?"),
+        ("semilocal --lr 0.1", "--lr: unknown option; the LR is what a search finds; --grid 0.001,0.01 says"),
+        ("greedy --lr 0.1", "the LR is what a search finds; --initial-lr says which one schedules begin with"),
+        ("semilocal --epochs 3", "--epochs: unknown option; a run is as long as its updates: give --steps N"),
+        ("semilocal --set optimizer.lr=1", "optimizer.lr: unknown key; the LR is what a search finds"),
+        ("semilocal --set training.epochs=1", "training.epochs: unknown key; a run is as long as its updates"),
+        ("runs --sort los", "--sort los: must be one of 'date', 'name', "),
+        ("reproduce semi-local --scale tinny", "--scale tinny: must be one of 'tiny', 'paper'; did you mean 'tiny'?"),
+        ("export --to csv", "lrctl export: RUN|schedule.json is missing; give it"),
+        ("semilocal --steps 1.5", "--steps 1.5: must be a whole number"),
         ("semilocal --store taken", "dir 'taken' is a file"),
-        ("semilocal --recipe", "Option '--recipe' requires an argument"),
+        ("semilocal --recipe", "--recipe: a value must follow it"),
         ("semilocal smoke", "unexpected extra argument"),
-        ("list --jason", "No such option: --jason"),
+        ("list --jason", "--jason: unknown option; did you mean '--json'?"),
     ],
     ids=lambda value: value if value.islower() else "",
 )
@@ -221,8 +232,38 @@ def test_a_command_line_that_cannot_be_read_is_refused(arguments: str, message: 
     Path("taken").write_text("not a folder")
     done = lrctl(*arguments.split())
     assert (done.code, done.out) == (2, "")
-    assert message in done.err
+    assert message in done.error
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("semilocal --recipe nope", 2),
+        ("semilocal --eps big", 2),
+        ("semilocal --recipe smoke --executor serial --grid 1e30,1e31", 3),
+        ("compare", 2),
+        ("runs show x", 2),
+        ("nope", 2),
+    ],
+)
+def test_with_json_a_failure_is_one_document_too(arguments: str, code: int, lrctl: Lrctl) -> None:
+    done = lrctl(*arguments.split(), "--json", *["--quiet"][: code == 3])
+    assert done.code == code
+    assert done.document == {
+        "format": "lrctl-error/1",
+        "error": done.error.removeprefix("error: "),
+        "exit_code": code,
+    }
+
+
+def test_choices_take_capitals(lrctl: Lrctl) -> None:
+    document = lrctl(*SMOKE, "--eps-unit", "NATS", "--dry-run", "--json").document
+    assert document["jobs"] > 0
+
+
+def test_a_device_that_is_none_tells_what_is_here(lrctl: Lrctl) -> None:
+    refused(lrctl(*SMOKE, "--device", "gpu"), "--device gpu: cannot be used here: ", "choose cpu", "or leave it out")
 
 
 def test_when_every_candidate_diverged_the_error_says_what_to_change(lrctl: Lrctl) -> None:

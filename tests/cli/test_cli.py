@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import tomllib
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 import lrctl as package
 from command_line import Lrctl
-from lrctl.cli.commands import COMMANDS
+from lrctl.cli.commands import COMMANDS, application
+from lrctl.cli.examples import EXAMPLES
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.papers.experiments import papers
@@ -64,7 +66,10 @@ class Net:
 KEYS = "command run status schedule train_loss test_loss segments cost"
 SEGMENT = "k start stop eps lr_start candidates chosen"
 CANDIDATE = "lr mean_loss status key"
-SHARED = "recipe steps seed workload set device executor workers store name fresh dry-run json quiet allow-code debug"
+SHARED = (
+    "recipe steps seed seeds workload set device executor workers store name label fresh dry-run json quiet allow-code "
+    "debug"
+)
 COST = "jobs jobs_reused steps_trained extra_forwards scored_batches full_runs seconds"
 ESTIMATE = "command jobs steps full_runs peak_disk_bytes seconds"
 
@@ -113,10 +118,11 @@ def test_a_flag_wins_over_the_recipe_and_the_recipe_over_the_default(
 ) -> None:
     frozen: dict[str, Any] = {}
 
-    def run(command: str, recipe: Recipe, _: dict[str, Any]) -> None:
+    def run(command: str, recipes: list[Recipe], _: dict[str, Any]) -> None:
+        (recipe,) = recipes
         frozen.update(tomllib.loads(recipe.to_toml(command)))
 
-    monkeypatch.setattr("lrctl.cli.search.run", run)
+    monkeypatch.setattr("lrctl.cli.searching.run", run)
     Path("r.toml").write_text(RECIPE)
     assert lrctl("semilocal", "--recipe", "r.toml", *flags.split()).code == 0
     found = (frozen | frozen["strategy"])[table][key]
@@ -310,7 +316,7 @@ def test_the_help_of_a_strategy_tells_its_parameters_and_the_shared_options(name
     for field in fields_of(registry().get("strategy", name).params):
         given = any(isinstance(mark, GivenSchedule) for mark in field.marks)
         assert ("RUN|schedule.json" if given else f"--{field.name.replace('_', '-')}") in words
-        assert field.help.split(";")[0][:40] in words
+        assert field.help.split(";")[0][1:40] in words
     for flag in SHARED.split():
         assert f"--{flag} " in words
 
@@ -322,6 +328,31 @@ def test_the_help_of_every_other_command_is_shown(name: str, lrctl: Lrctl) -> No
     words = " ".join(done.out.replace("│", " ").split())
     assert f"Usage: lrctl {name} " in words
     assert "--json" in words or name in ("export", "guide")
+    assert f"Example: lrctl {name} " in words
+
+
+@pytest.mark.parametrize("command", [*registry().names("strategy"), *COMMANDS, "runs list", "recipes show"])
+def test_no_help_shows_a_type_for_flags_without_a_value(command: str, lrctl: Lrctl) -> None:
+    out = lrctl(*command.split(), "--help").out
+    assert "bool" not in out.lower()
+    assert "Example: lrctl " in out
+
+
+def test_the_help_has_its_commands_under_headings_in_whole_sentences(lrctl: Lrctl) -> None:
+    out = lrctl("--help").out
+    headings = re.findall(r"^(\w+):$", out, re.MULTILINE)
+    assert headings == ["Options", "Search", "Compare", "Use", "Manage"]
+    words = " ".join(out.split())
+    for command in application().commands.values():
+        assert f"{command.name} {' '.join(command.help.partition(chr(10))[0].split())}" in words
+
+
+def test_the_examples_of_the_help_can_be_read(lrctl: Lrctl) -> None:
+    """Every example names a command and options that there are; what they work on need not be here."""
+    parts = [registry().get("strategy", name) for name in registry().names("strategy")]
+    for example in [*EXAMPLES.values(), *(part.example for part in parts if part.example)]:
+        words = shlex.split(example.partition(" > ")[0])[1:]
+        assert "Usage: " in lrctl(*words, "--help").out
 
 
 def test_the_help_of_reproduce_names_the_papers_of_the_recipes(lrctl: Lrctl) -> None:

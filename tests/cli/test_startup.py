@@ -58,9 +58,9 @@ def test_the_help_imports_no_strategy_and_builds_no_parameters() -> None:
 def test_only_the_command_that_is_called_is_built(lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    def counted(function: Any) -> Any:
+    def counted(function: Any, example: str) -> Any:
         made.append(function.__doc__.split(":")[0])
-        return built(function)
+        return built(function, example)
 
     for module in ("search", "deferred"):
         monkeypatch.setattr(f"lrctl.cli.{module}.built", counted)
@@ -73,7 +73,7 @@ def test_only_the_command_that_is_called_is_built(lrctl: Lrctl, monkeypatch: pyt
     ("words", "completed"),
     [
         ("lrctl se", ["semilocal"]),
-        ("lrctl re", ["report", "reproduce"]),
+        ("lrctl re", ["report", "reproduce", "recipes"]),
         ("lrctl runs r", ["remove"]),
         ("lrctl semilocal --eps-", ["--eps-unit"]),
         ("lrctl nope", []),
@@ -96,4 +96,4 @@ def test_the_package_can_be_run_as_a_module(tmp_path: Path) -> None:
     assert done.stdout == f"lrctl {__version__}\n"
     done = subprocess.run([*command, "nope"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "No such command 'nope'" in done.stderr
+    assert "lrctl nope: unknown command" in done.stderr

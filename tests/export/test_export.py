@@ -25,10 +25,12 @@ import searches
 from cases import case
 from command_line import Lrctl
 from export.test_formula import EXAMPLES, imported, lrs_of, of_every_family, steps_of
+from lrctl.contracts.optimizers import OPTIMIZERS
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.errors import UsageError
 from lrctl.export.export import TARGETS, export
+from lrctl.export.found_with import found_with
 from lrctl.registry.registry import registry
 from lrctl.storage.runs import finished
 from lrctl.storage.store import Store
@@ -75,7 +77,7 @@ def used(optimizer: torch.optim.Optimizer, scheduler: Any, start: int, stop: int
 @pytest.mark.parametrize("to", ["transformers", "lightning"])
 def test_the_frameworks_on_torch_get_the_same_scheduler(to: str) -> None:
     codes = ["\n".join(x for x in text_of(HILL, t, 12).splitlines() if not x.startswith("#")) for t in ("torch", to)]
-    assert codes[1].startswith(codes[0])
+    assert codes[1].startswith(codes[0].rstrip())
 
 
 @of_every_family
@@ -83,10 +85,39 @@ def test_an_export_to_torch_sets_the_lr_of_every_update(family: str) -> None:
     for schedule in EXAMPLES[family]:
         module, steps, optimizer = imported(text_of(schedule, "torch")), steps_of(schedule), optimizer_of(1e-3)
         scheduler = module["make_scheduler"](optimizer)
-        lrs = used(optimizer, scheduler, 0, steps + 3)
+        lrs = used(optimizer, scheduler, 0, steps)
         with case(schedule=schedule):
             assert isinstance(scheduler, torch.optim.lr_scheduler.LRScheduler)
-            assert lrs == [(float(schedule(min(step, steps))),) for step in range(steps + 3)]
+            assert lrs == [(float(schedule(step)),) for step in range(steps)]
+            with pytest.raises(RuntimeError, match=f"over after {steps} updates; .*after='hold'"):
+                optimizer.step()
+
+
+@of_every_family
+def test_after_its_last_step_a_schedule_is_held_where_that_is_wanted(family: str) -> None:
+    for schedule in EXAMPLES[family]:
+        module, steps, optimizer = imported(text_of(schedule, "torch")), steps_of(schedule), optimizer_of(1e-3)
+        lrs = used(optimizer, module["make_scheduler"](optimizer, after="hold"), 0, steps + 3)
+        with case(schedule=schedule):
+            assert lrs == [(float(schedule(min(step, steps - 1))),) for step in range(steps + 3)]
+
+
+def test_what_comes_after_the_end_is_one_of_two_things() -> None:
+    with pytest.raises(ValueError, match="after: must be 'error' or 'hold', got 'zero'"):
+        imported(text_of(HILL, "torch", 12))["make_scheduler"](optimizer_of(0.1), after="zero")
+    with pytest.raises(ValueError, match="after: must be 'error' or 'hold', got 'zero'"):
+        imported(text_of(HILL, "optax", 12))["make_schedule"](after="zero")
+    with pytest.raises(ValueError, match="the schedule has 12 steps, and step 13 is after them"):
+        imported(text_of(HILL, "torch", 12))["lr"](13)
+
+
+def test_a_resumed_scheduler_holds_if_it_was_made_to() -> None:
+    make = imported(text_of(HILL, "torch", 12))["make_scheduler"]
+    first, second = optimizer_of(0.1), optimizer_of(0.1)
+    scheduler, again = make(first), make(second, after="hold")
+    used(first, scheduler, 0, 12)
+    again.load_state_dict(scheduler.state_dict())
+    assert used(second, again, 12, 14) == [(HILL(11),)] * 2
 
 
 @of_every_family
@@ -102,7 +133,7 @@ def resumes_at_every_step(schedule: Any, early: bool) -> None:
     text, steps, first = text_of(schedule, "torch"), steps_of(schedule), optimizer_of(0.1, 0.3)
     scheduler = imported(text)["make_scheduler"](first)
     make = imported(text)["make_scheduler"]  # as in another process
-    for step in range(steps + 2):
+    for step in range(steps):
         second = optimizer_of(0.1, 0.3)
         if early:
             second.load_state_dict(first.state_dict())
@@ -110,7 +141,7 @@ def resumes_at_every_step(schedule: Any, early: bool) -> None:
         if not early:
             second.load_state_dict(first.state_dict())
         again.load_state_dict(scheduler.state_dict())
-        lr = float(schedule(min(step, steps)))
+        lr = float(schedule(step))
         assert [g["lr"] for g in second.param_groups] == again.get_last_lr() == [lr, 0.3 / 0.1 * lr]
         used(second, again, 0, 1)
         used(first, scheduler, 0, 1)
@@ -275,7 +306,10 @@ def is_used_by_optax(schedule: Any) -> None:
     import optax
 
     steps = steps_of(schedule)
-    traced = imported(text_of(schedule, "optax"))["schedule"]
+    module = imported(text_of(schedule, "optax"))
+    traced = module["make_schedule"](after="hold")
+    assert np.isnan(module["schedule"](steps))
+    assert float(module["schedule"](steps - 1)) == np.float32(schedule(steps - 1))
     optimizer = optax.inject_hyperparams(optax.sgd)(learning_rate=traced)
     weight = jnp.zeros(())
 
@@ -288,7 +322,7 @@ def is_used_by_optax(schedule: Any) -> None:
         return jax.lax.scan(update, state, length=steps + 3)[1]
 
     lrs, changes = train(optimizer.init(weight))
-    expected = np.array([schedule(min(step, steps)) for step in range(steps + 3)], dtype=np.float32)
+    expected = np.array([schedule(min(step, steps - 1)) for step in range(steps + 3)], dtype=np.float32)
     assert np.asarray(lrs).tobytes() == expected.tobytes()
     assert (np.asarray(changes) == -expected).all()
 
@@ -317,6 +351,84 @@ def test_an_export_to_json_tells_what_it_is(family: str) -> None:
             assert document["schedule"]["family"] == registry().family(schedule) == family
 
 
+# What it was found with
+
+
+def found_on(store: Path, **settings: Any) -> str:
+    recipe = searches.small(**{"workload__batch_size": 6, "training__micro_batches": 2, **settings})
+    return str(searches.search(store, recipe)["run"])
+
+
+def exported(store: Path, run: str, to: str) -> str:
+    found = finished(store, run)
+    return export(found.schedule, found.result.steps, to, source=f"run {run}", found=found_with(found))
+
+
+SETTINGS = {
+    "optimizer__name": "adamw",
+    "optimizer__betas": [0.8, 0.95],
+    "optimizer__weight_decay": 0.25,
+    "optimizer__clip_norm": 0.5,
+}
+
+
+def test_an_export_of_a_run_makes_the_optimizer_that_it_was_found_with(tmp_path: Path) -> None:
+    text = exported(tmp_path, found_on(tmp_path, **SETTINGS), "torch")
+    module, model = imported(text), Net()
+    made = module["optimizer"](model)
+    assert type(made) is torch.optim.AdamW
+    assert (made.defaults["betas"], made.defaults["weight_decay"]) == ((0.8, 0.95), 0.25)
+    groups = module["optimizer"](model, [{"params": model.layer.weight}, {"params": model.layer.bias, "lr_scale": 2}])
+    module["make_scheduler"](groups)
+    first, second = (group["lr"] for group in groups.param_groups)
+    assert second == 2 * first
+    head = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("#")]
+    for line in ("optimizer.weight_decay = 0.25", "workload.batch_size = 6", "training.micro_batches = 2"):
+        assert f"    {line}" in head
+    assert any(line.startswith("Found by lrctl semilocal, seed 0: train loss 0.") for line in head)
+    assert "torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)" in text
+    assert module["FOUND_WITH"]["optimizer"]["name"] == "adamw"
+    assert json.loads(exported(tmp_path, found_on(tmp_path, **SETTINGS), "json"))["found_with"] == json.loads(
+        json.dumps(module["FOUND_WITH"])
+    )
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_of_lrctl_is_made_as_the_engine_makes_it(name: str, tmp_path: Path) -> None:
+    text = exported(tmp_path, found_on(tmp_path, optimizer__name=name, strategy__semilocal__segments=1), "torch")
+    made, model = imported(text)["optimizer"](Net()), Net()
+    from lrctl.engine.optimizers import build
+
+    expected = build(object(), model, OPTIMIZERS[name]())  # type: ignore[arg-type]
+    told = {key: value for key, value in expected.defaults.items() if key != "fused"}
+    assert type(made) is type(expected)
+    assert {key: made.defaults[key] for key in told} == told
+
+
+def test_the_arguments_of_the_trainer_match_the_run(tmp_path: Path) -> None:
+    text = exported(tmp_path, found_on(tmp_path, **SETTINGS, training__seed=3), "transformers")
+    arguments = imported(text)["training_arguments"](str(tmp_path / "out"), use_cpu=True, report_to=[], seed=4)
+    told = {"max_steps": 24, "per_device_train_batch_size": 3, "gradient_accumulation_steps": 2, "adam_beta1": 0.8}
+    told |= {"adam_beta2": 0.95, "weight_decay": 0.25, "max_grad_norm": 0.5, "seed": 4}
+    assert {name: getattr(arguments, name) for name in told} == told
+    assert "optimizers=(optimizer, make_scheduler(optimizer))" in text
+
+
+def test_a_workload_with_its_own_optimizer_says_so(tmp_path: Path) -> None:
+    run = searches.search(tmp_path, searches.smoke(workload__name="exact-linear-regression", training__steps=8))["run"]
+    text = exported(tmp_path, run, "torch")
+    assert "optimizer = the workload's own" in text
+    assert "optimizer" not in imported(text)
+
+
+def test_a_run_whose_recipe_cannot_be_read_is_exported_without_it(tmp_path: Path) -> None:
+    run = found_on(tmp_path)
+    (tmp_path / "runs" / run / "recipe.toml").unlink()
+    with pytest.warns(UserWarning, match="recipe.toml"):
+        found = finished(tmp_path, run)
+    assert found_with(found) is None
+
+
 # The command
 
 
@@ -335,11 +447,20 @@ def run(lrctl: Lrctl, searched: tuple[Path, str]) -> str:
     return searched[1]
 
 
+def lrs_in(text: str, to: str) -> Any:
+    """The LRs that an export holds."""
+    if to in ("csv", "json"):
+        return json.loads(text)["lr"] if to == "json" else text
+    module = imported(text)
+    return [module["lr"](step) for step in range(module["STEPS"])]
+
+
 @pytest.mark.parametrize("to", TARGETS)
 def test_a_run_and_its_schedule_file_export_the_same_lrs(to: str, lrctl: Lrctl, run: str) -> None:
     by_name, by_file = lrctl("export", run, "--to", to), lrctl("export", f".lrctl/runs/{run}/schedule.json", "--to", to)
     assert (by_name.code, by_name.err, by_file.code, by_file.err) == (0, "", 0, "")
-    assert by_file.out == by_name.out.replace(f"run {run}", f".lrctl/runs/{run}/schedule.json")
+    assert lrs_in(by_file.out, to) == lrs_in(by_name.out, to)
+    assert ("found_with" in by_name.out.lower()) is (to not in ("csv", "optax"))
 
 
 def test_the_file_of_a_run_defines_its_schedule(lrctl: Lrctl, run: str, tmp_path: Path) -> None:
@@ -554,4 +675,4 @@ def test_a_family_that_cannot_be_carried_is_exported_as_a_table(
     assert (done.code, done.err) == (0, "")
     why = "# Its formula could not be carried (it uses self.half, which is not a field), so its LRs stand in a table."
     assert why in done.out.splitlines()
-    assert lrs_of(imported(done.out)["lr"], 44) == [0.15 / (1 + min(step, 40)) for step in range(44)]
+    assert lrs_of(imported(done.out)["lr"], 41) == [0.15 / (1 + step) for step in range(41)]

@@ -378,7 +378,8 @@ def test_the_registered_parts_are_listed_as_one_document(lrctl: Lrctl) -> None:
         for kind in KINDS
         for part in registry().of(kind)
     ]
-    assert done.document["parts"] == expected
+    parts = [{name: part[name] for name in (*facts, "marks")} for part in done.document["parts"]]
+    assert [part for part in parts if part["kind"] in KINDS] == expected
     assert done.document["broken"] == {}
 
 

@@ -18,7 +18,7 @@ from scipy import stats
 import comparisons
 from command_line import Lrctl
 from comparisons import ALL, LOCALS, SEARCHES, document, made_by_hand, seeded
-from lrctl.analysis.statistics import holm, paired
+from lrctl.analysis.statistics import holm, paired, paired_tests, verdict
 from lrctl.report.compare import Difference, at_worst
 from lrctl.report.tables import sentence
 
@@ -89,7 +89,21 @@ def test_a_loss_that_is_not_finite_is_worse_than_any_other(a: float, b: float, e
     assert at_worst(a) - at_worst(b) == pytest.approx(expected, nan_ok=True)
 
 
+@given(st.lists(st.lists(st.floats(-1, 1), min_size=2, max_size=6), min_size=1, max_size=5))
+def test_no_interval_contradicts_its_verdict(groups: list[list[float]]) -> None:
+    assume(all(stdev(group) > 1e-6 for group in groups))
+    for group, test in zip(groups, paired_tests(groups), strict=True):
+        assert test.interval is not None
+        assert test.p_holm is not None
+        low, high = test.interval
+        assume(abs(test.p_holm - 0.05) > 1e-6)
+        shown = verdict(test.mean, test.p_holm, len(group)) in ("better", "worse")
+        assert shown is not (low <= 0 <= high)
+
+
 VERDICTS = {
+    "two seeds": ((-0.2, -0.1), 0.2, "2 seeds are too few to tell"),
+    "two seeds that leave no doubt": ((-0.2, -0.2), 0.0, "better"),
     "better": ((-0.2, -0.1, -0.15), 0.01, "better"),
     "worse": ((0.2, 0.1, 0.15), 0.01, "worse"),
     "at the level": ((0.2, 0.1, 0.15), 0.05, "worse"),
@@ -148,7 +162,8 @@ def test_the_differences_are_the_paired_t_test_of_the_test_loss(lrctl: Lrctl, st
     by_label = {m["label"]: [run["test_loss"] for run in m["runs"]] for m in found["methods"]}
     for each in found["differences"]:
         expected = stats.ttest_rel(by_label[each["label"]], by_label["wsd"])
-        assert each["interval"] == pytest.approx(list(expected.confidence_interval(0.95)))
+        level = 0.05 * each["p"] / each["p_holm"]
+        assert each["interval"] == pytest.approx(list(expected.confidence_interval(1 - level)))
         assert each["p"] == pytest.approx(expected.pvalue)
         assert each["seeds"] == [0, 1, 2]
 

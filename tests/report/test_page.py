@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,15 +111,27 @@ def opened(address: Callable[..., str], browser: Browser) -> Iterator[Any]:
     assert said == []
 
 
-def test_the_figure_is_there_and_can_be_read_aloud(opened: Any) -> None:
+def test_the_panels_are_there_and_can_be_read_aloud(opened: Any) -> None:
     page = opened(*ALL)
-    box = page.locator("figure svg").bounding_box()
-    assert box["width"] > 900
-    assert box["height"] > 300
-    figure = page.get_by_role("img", name="Loss and LR of semilocal eps=0.05 eps_unit=nats, local")
+    panels = page.locator(".panels svg")
+    assert panels.count() == 3
+    assert all(panels.nth(i).bounding_box()["height"] > 250 for i in range(3))
+    assert panels.nth(0).bounding_box()["y"] == panels.nth(1).bounding_box()["y"]
+    figure = page.get_by_role("img", name="Train loss minus that of wsd: semilocal eps=0.05 eps_unit=nats, local")
     assert figure.count() == 1
-    assert "Left: training loss minus that of wsd" in page.locator("#figure-desc").text_content()
-    assert page.get_by_text("Train loss minus that of wsd", exact=True).is_visible()
+    assert "Training loss minus that of wsd" in page.locator("#figure-difference-0-desc").text_content()
+    for title in ("Train loss minus that of wsd", "Train loss", "Learning rate"):
+        assert page.locator("svg text").get_by_text(title, exact=True).is_visible()
+
+
+@pytest.mark.parametrize("width", [360, 400])
+def test_panels_stack_on_a_narrow_page(width: int, opened: Any) -> None:
+    page = opened(*ALL)
+    page.set_viewport_size({"width": width, "height": 800})
+    boxes = [page.locator(".panels svg").nth(i).bounding_box() for i in range(3)]
+    assert len({box["x"] for box in boxes}) == 1
+    assert all(box["width"] <= width - 40 for box in boxes)
+    assert all(above["y"] + above["height"] <= below["y"] for above, below in pairwise(boxes))
 
 
 def test_the_verdicts_and_tables_are_there(opened: Any) -> None:
@@ -141,7 +154,7 @@ def colours(found: Any) -> set[str]:
 
 def test_charts_stand_beside_the_figure_in_the_colours_of_the_page(opened: Any) -> None:
     page = opened("charted", color_scheme="dark")
-    assert page.get_by_role("img").count() == 4
+    assert page.get_by_role("img").count() == 2 + 3
     for title in ("Final deltas of charted", "Losses of charted", "Base LR and shape of charted"):
         assert page.get_by_role("img", name=title).bounding_box()["width"] > 900
     assert page.locator("#histogram-desc").text_content() == "charted: 2 from -0.2 to -0.1, 3 from 0 to 0.1"
@@ -166,8 +179,8 @@ def test_charts_can_be_read_on_any_page(width: int, scheme: str, opened: Any) ->
     page = opened("charted", color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    found = page.locator("figure svg")
-    assert min(found.nth(i).bounding_box()["width"] for i in range(4)) >= 700, "they scroll where the page is narrow"
+    found = page.locator(".scroll svg")
+    assert min(found.nth(i).bounding_box()["width"] for i in range(3)) >= 700, "they scroll where the page is narrow"
     paper = luminance(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     for text in ("Base LR and shape", "cosine", "lowest of all"):
         ink = page.get_by_text(text, exact=True).first.evaluate("text => getComputedStyle(text).fill")
@@ -239,7 +252,7 @@ def test_text_from_files_is_text_whatever_it_holds(opened: Any) -> None:
     assert page.locator("img:not(svg), script").count() == 0
     assert page.locator("h3").all_inner_texts()[1] == BAD
     assert BAD in page.locator("h1").inner_text()
-    assert BAD in page.locator("#figure-title").text_content()
+    assert BAD in page.locator("#figure-difference-0-title").text_content()
     assert BAD in page.locator("#histogram-title").text_content()
     assert BAD in page.locator("figcaption").all_inner_texts()
     assert page.locator("svg text").get_by_text(BAD, exact=True).count() >= 1

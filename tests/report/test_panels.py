@@ -10,7 +10,7 @@ from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.report.compare import Comparison, Method
 from lrctl.report.curves import Curve
-from lrctl.report.figures import panels
+from lrctl.report.panels import panels
 from lrctl.report.runs import Run
 
 

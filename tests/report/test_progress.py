@@ -21,7 +21,7 @@ from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Observation
 from lrctl.contracts.strategy import Batch, Candidate, RunSpec, Segment
 from lrctl.registry.registry import registry
-from lrctl.report import progress
+from lrctl.report import job_words, progress
 from lrctl.testing import Constant
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.linear import Linear
@@ -111,7 +111,7 @@ def test_a_line_tells_the_choice_its_loss_and_eps_with_its_unit(lrctl: Lrctl) ->
     done = lrctl(*SMOKE)
     for line in done.err.splitlines()[:4]:
         assert re.fullmatch(
-            r"segment \d: steps \d+-\d+, LR \S+ -> \S+, mean loss \d\.\d{4}, eps \S+ nats, margin \S+", line
+            r"segment \d: steps \d+-\d+, LR \S+ -> \S+, mean loss \d\.\d{4}, eps \S+ nats(, margin \S+)?", line
         )
 
 
@@ -124,7 +124,8 @@ def test_on_a_terminal_a_live_table_shows_the_candidates_and_leaves_the_decision
     assert "segment 1 of 2" in text
     assert re.search(r"LR at its end\s+mean loss\s+status", text)
     assert re.search(r"\n0\.01\s+\d\.\d{4}\s+ok", text)
-    assert re.search(r"\n0\.001\s+\.\.\.", text)
+    assert re.search(r"\n0\.001\s+waiting", text)
+    assert re.search(r"\n0\.001\s+running", text)
     assert re.search(r"\d+ jobs \(0 reused\), \d+ steps = \d\.\d full runs", text)
     left = final_lines(drawn)
     assert [line.split(":")[0] for line in left if line.startswith("segment")] == ["segment 1", "segment 2"]
@@ -189,7 +190,7 @@ class Adaptive:
     ],
 )
 def test_a_job_is_called_by_what_sets_it_apart(job: SegmentJob, text: str) -> None:
-    assert progress.label(job) == text
+    assert job_words.label(job) == text
 
 
 def test_where_whole_runs_are_trained_each_round_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -200,7 +201,7 @@ def test_where_whole_runs_are_trained_each_round_is_told_once(capsys: pytest.Cap
     assert capsys.readouterr().err == "peak_lr of wsd\nwarmup of wsd\n"
     assert observer.batch is not None
     observer.job_finished(job, JobResult("key", "ok", 2.0, steps=10), reused=False)
-    assert "left" not in observer.totals(observer.batch)
+    assert not any("left" in part for part in observer.totals(observer.batch))
 
 
 def whole_runs(count: int) -> list[SegmentJob]:
@@ -225,7 +226,7 @@ def test_a_row_of_whole_runs_tells_optimizer_schedule_and_loss() -> None:
     observer.job_finished(jobs[1], JobResult("key", "ok", 2.0, steps=10), reused=False)
     title, head, first, second, totals = drawn_table(observer)
     assert (title, head.split()) == ("seed 3", ["optimizer", "schedule", "mean", "loss", "status"])
-    assert first.split() == ["adamw", "linear", "peak_lr=0.1", "..."]
+    assert first.split() == ["adamw", "linear", "peak_lr=0.1", "waiting"]
     assert second.split() == ["sgd", "linear", "peak_lr=0.1", "2.0000", "ok"]
     assert totals.startswith("1 jobs (0 reused), 10 steps = 1.0 full runs")
 
@@ -234,7 +235,10 @@ def test_without_optimizers_of_their_own_the_column_is_left_out() -> None:
     observer = progress.Progress(Console(stderr=True, height=24))
     job = SegmentJob(0, 10, Linear(10, 0.1), evaluate=("test",))
     observer.batch_started(Batch("seed 3", [job], judge=False), RunSpec(10))
-    assert drawn_table(observer)[1:3] == ["schedule            mean loss  status", "linear peak_lr=0.1             ..."]
+    assert drawn_table(observer)[1:3] == [
+        "schedule            mean loss  status",
+        "linear peak_lr=0.1             waiting",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +269,7 @@ def test_each_decision_is_told_once_with_the_search_it_belongs_to(capsys: pytest
     )
     observer.job_finished(job, JobResult("key", "ok", 2.0, steps=10), reused=False)
     assert observer.batch is not None
-    assert observer.totals(observer.batch).startswith("3 jobs (2 reused), 30 steps = 1.5 full runs, 0 s")
+    assert ", ".join(observer.totals(observer.batch)).startswith("3 jobs (2 reused), 30 steps = 1.5 full runs, 0 s")
 
 
 def test_a_stopped_job_shows_what_its_loss_would_at_least_have_been() -> None:
@@ -288,3 +292,35 @@ def test_jobs_that_a_later_round_names_again_count_once() -> None:
     observer.job_finished(jobs[0], first, reused=True)
     observer.job_finished(jobs[1], second, reused=False)
     assert drawn_table(observer)[-1].startswith("2 jobs (0 reused), 20 steps")
+
+
+def test_jobs_that_run_look_unlike_those_that_wait_and_tell_for_how_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    observer = progress.Progress(Console(stderr=True, height=24))
+    jobs = [SegmentJob(0, 10, PiecewiseLinear(((0, lr),))) for lr in (0.1, 0.2, 0.3)]
+    observer.batch_started(Batch("segment 2 of 3", jobs), RunSpec(20))
+    observer.job_started(replace(jobs[0], anew=True))
+    now = 130.0
+    observer.job_started(jobs[1])
+    rows = [row.split(maxsplit=1)[1] for row in drawn_table(observer)[2:-1]]
+    assert rows == ["running, 30 s", "running", "waiting"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_live_table_breaks_no_number_and_no_name(width: int) -> None:
+    console = Console(stderr=True, width=width, height=24)
+    observer = progress.Progress(console)
+    jobs = [replace(job, schedule=Greedy(0.012345, patience=5, smooth=False)) for job in whole_runs(2)]
+    observer.batch_started(Batch("seed 3", jobs, judge=False), RunSpec(10))
+    observer.job_finished(jobs[0], JobResult("key", "diverged", 1234.5678, steps=10), reused=False)
+    with console.capture() as captured:
+        console.print(observer.table())
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    assert max(map(len, lines)) <= width
+    assert len(lines) == 5 if width >= 80 else len(lines) <= 7
+    words = {word.strip(",()") for line in lines for word in line.split()}
+    whole = " ".join(["greedy", *job_words.settings(jobs[0].schedule)]).split()
+    assert {"1234.5678", "diverged", "waiting", "greedy"} <= words
+    assert ("initial_lr=0.0123" in words) is (width >= 80)
+    assert {word for word in words if "=" in word} <= {*whole, "="}

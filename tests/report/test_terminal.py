@@ -99,7 +99,8 @@ def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.Captur
     assert "schedule:   a [b]/schedule.json" in out
     assert "checkpoint: a [b]/a.safetensors" in out
     row = next(line.split() for line in out.splitlines() if "0-10" in line)
-    assert row == ["1", "0-10", "0", "0.1", "2.0000", "2.0000", "0.25", "inf"]
+    assert row == ["1", "0-10", "0", "0.1", "2.0000", "2.0000", "0.25"]
+    assert "No margin: no loss of one candidate alone would have changed that choice." in out
 
 
 def test_a_search_without_segments_has_no_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,12 +98,12 @@ def test_what_diverged_is_told_as_far_worse_than_the_worst() -> None:
 
 def test_a_search_asks_in_turns_and_is_the_same_when_it_is_replayed() -> None:
     available("tpe")
-    found, batches = searched(bowl(b=0.5), sampler="tpe", shapes=20, seeds=1)
-    again, replayed = searched(bowl(b=0.5), sampler="tpe", shapes=20, seeds=1)
+    found, batches = searched(bowl(b=0.5), sampler="tpe", shapes=20, score_seeds=1)
+    again, replayed = searched(bowl(b=0.5), sampler="tpe", shapes=20, score_seeds=1)
     assert [len(batch.jobs) for batch in batches] == [8 * 3, 8 * 3, 4 * 3, 2 * 3]
     assert found == again
     assert [batch.jobs for batch in batches] == [batch.jobs for batch in replayed]
-    assert found != searched(bowl(b=50.0), sampler="tpe", shapes=20, seeds=1)[0]
+    assert found != searched(bowl(b=50.0), sampler="tpe", shapes=20, score_seeds=1)[0]
 
 
 def test_a_family_with_one_shape_needs_no_sampler() -> None:

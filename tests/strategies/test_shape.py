@@ -32,7 +32,7 @@ from strategies.shape_landscapes import (
 
 
 def test_every_shape_is_crossed_with_every_base_lr_and_seed() -> None:
-    _, (first, _) = searched(bowl(), seeds=2)
+    _, (first, _) = searched(bowl(), score_seeds=2)
     tried = [(at_one(job.schedule), job.schedule.peak_lr, seed_of(job, run_spec(STEPS))) for job in jobs([first])]
     shapes = {shape for shape, _, _ in tried}
     assert len(shapes) == 4
@@ -73,7 +73,7 @@ def test_a_family_asked_for_twice_is_drawn_once() -> None:
 
 
 def test_all_families_of_the_paper_are_searched_by_default() -> None:
-    found, _ = searched(bowl(), family=FAMILIES, against=("wsd", "cosine"), seeds=1, fresh_seeds=1, shapes=2)
+    found, _ = searched(bowl(), family=FAMILIES, against=("wsd", "cosine"), score_seeds=1, fresh_seeds=1, shapes=2)
     assert {each["name"] for each in setting(found)["families"]} == {*FAMILIES, "tuned wsd", "tuned cosine"}
 
 
@@ -111,7 +111,7 @@ def test_a_shape_that_diverges_in_most_seeds_does_not_win(seeds: set[int], wins:
 
 def test_half_of_an_even_number_of_seeds_is_enough_to_lose() -> None:
     first = drawn()
-    found, _ = searched(diverging(first, {0, 1}), seeds=4)
+    found, _ = searched(diverging(first, {0, 1}), score_seeds=4)
     assert at_one(found.schedule) != first[0]
 
 
@@ -358,7 +358,10 @@ def test_a_lucky_first_seed_is_not_the_score_of_a_shape_that_went_on() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        *(({name: 0}, f"{name}: must be at least 1, got 0") for name in ("shapes", "seeds", "top", "fresh_seeds")),
+        *(
+            ({name: 0}, f"{name}: must be at least 1, got 0")
+            for name in ("shapes", "score_seeds", "top", "fresh_seeds")
+        ),
         *(({name: -1}, f"{name}: must be at least 0, got -1") for name in ("draw_seed", "sweep")),
         ({"sweep": 1}, "sweep: must be 0, or at least 2 values"),
         ({"grid": (0.1,)}, "grid: must hold at least two base LRs"),

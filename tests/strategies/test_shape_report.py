@@ -128,7 +128,7 @@ TINY = {
     "strategy__shape__against": ["cosine:warmup=0.25"],
     "strategy__shape__shapes": 2,
     "strategy__shape__grid": [0.3, 0.1],
-    "strategy__shape__seeds": 2,
+    "strategy__shape__score_seeds": 2,
     "strategy__shape__fresh_seeds": 2,
     "strategy__shape__top": 1,
     "strategy__shape__sweep": 2,

@@ -286,6 +286,14 @@ def test_an_evaluation_never_holds_more_logits_than_its_limit(gpt: Gpt, monkeypa
     assert set(sizes[:-1]) == {3}
 
 
+def test_no_text_is_ready_where_its_tokens_cannot_be_written(
+    gpt: Gpt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LRCTL_CACHE", str(tmp_path / "file" / "cache"))
+    assert not gpt.ready()
+
+
 def test_a_local_text_that_is_tokenised_in_seconds_is_ready(gpt: Gpt, cache_folder: Path) -> None:
     assert gpt.ready()
     assert not cache_folder.exists()

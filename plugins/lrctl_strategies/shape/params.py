@@ -32,7 +32,9 @@ class ShapeSearch:
     ] = ("wsd", "cosine")
     shapes: Annotated[int, "shapes drawn from each family"] = 20
     grid: PeakGrid = GEOMETRIC
-    seeds: Annotated[int, "seeds that each shape is scored with, by the median: the recipe's and those after it"] = 3
+    score_seeds: Annotated[
+        int, "seeds that each shape is scored with, by the median: the recipe's and those after it"
+    ] = 3
     top: Annotated[int, "how many shapes of each family are trained again with fresh seeds"] = 3
     fresh_seeds: Annotated[int, "how many fresh seeds"] = 5
     sweep: Annotated[int, "values of each parameter to try around the best shape; 0 is no sweep"] = 5
@@ -52,7 +54,7 @@ class ShapeSearch:
 
     def __post_init__(self) -> None:
         check_grid(self.grid)
-        check_least(self, shapes=1, seeds=1, top=1, fresh_seeds=1, draw_seed=0, sweep=0)
+        check_least(self, shapes=1, score_seeds=1, top=1, fresh_seeds=1, draw_seed=0, sweep=0)
         if self.sweep == 1:
             raise ValueError("sweep: must be 0, or at least 2 values, got 1")
         if len(set(self.grid)) < 2:

@@ -39,7 +39,7 @@ def shape(p: ShapeSearch, run: RunSpec) -> Search:
 def search(p: ShapeSearch, run: RunSpec, setting: Setting) -> Work[SettingResult]:
     """In one setting: draw, cross with base LRs and seeds, score, train the best again, sweep around them."""
     trials = Trials(run, setting, p.metric, tuple(sorted(set(p.grid))))
-    seeds = tuple(range(run.seed, run.seed + p.seeds))
+    seeds = tuple(range(run.seed, run.seed + p.score_seeds))
     fresh = tuple(range(seeds[-1] + 1, seeds[-1] + 1 + p.fresh_seeds))
     spaces = {text: space(text, setting.steps) for text in dict.fromkeys(p.family)}
     against = [space(text, setting.steps, "--against") for text in dict.fromkeys(p.against)]

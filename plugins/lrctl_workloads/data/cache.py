@@ -54,6 +54,12 @@ def is_cached(name: str) -> bool:
     return (folder() / name).exists() and recorded(folder() / name) is not None
 
 
+def can_be_written() -> bool:
+    """Whether the cache folder is there, or can be made, and can be written in."""
+    there = next(each for each in (folder().absolute(), *folder().absolute().parents) if each.exists())
+    return there.is_dir() and os.access(there, os.W_OK)
+
+
 @contextmanager
 def writable() -> Iterator[None]:
     """Make the cache folder for the block, which writes in it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lrctl.contracts.workload import epoch_order
 from lrctl.errors import UsageError
-from lrctl_workloads.data.cache import cached, is_cached
+from lrctl_workloads.data.cache import cached, can_be_written, is_cached
 from lrctl_workloads.network import Array
 from lrctl_workloads.text.corpus import Corpus
 from lrctl_workloads.text.token_file import token_file
@@ -76,7 +76,8 @@ def names(corpus: Corpus, tokenizer: str) -> tuple[str, str]:
 def ready(corpus: Corpus, tokenizer: str) -> bool:
     """Whether the tokens are there, or are made in seconds of what is there; nothing is fetched or made."""
     hub = corpus.hub
-    if hub is None and tokenizer.startswith(OWN) and sum(file.stat().st_size for file in corpus.files) < SMALL:
+    own = hub is None and tokenizer.startswith(OWN) and can_be_written()
+    if own and sum(file.stat().st_size for file in corpus.files) < SMALL:
         return True
     if hub is not None and not hub.repository.recorded():
         return False

@@ -32,7 +32,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "baseline": ("--family", "wsd", "--family", "linear", *GRID),
     "greedy": ("--against", "plateau:patience=2", "--against", "linear", "--seeds", "0,1", "--initial-lr", "0.05"),
     "shape": tuple(
-        "--family cosine --against linear --shapes 2 --seeds 1 --top 1 --fresh-seeds 1 --sweep 0".split()  # noqa: SIM905
+        "--family cosine --against linear --shapes 2 --score-seeds 1 --top 1 --fresh-seeds 1 --sweep 0".split()  # noqa: SIM905
     )
     + GRID,
     "fit-closed-form": ("given.json", "--tune", "--family", "triangle", "--baseline", "linear", *GRID),

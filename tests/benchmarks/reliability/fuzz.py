@@ -135,9 +135,10 @@ def vector(draw: random.Random) -> list[str]:
 KINDS: tuple[Callable[[random.Random], list[str]], ...] = (recipe, schedule, csv, setting, vector)
 
 
-def counted(command: str, recipe: Any, options: dict[str, Any]) -> None:
+def counted(command: str, recipes: list[Any], options: dict[str, Any]) -> None:
     """In place of a dry run that measures: one that counts the jobs and their steps."""
-    estimate.estimate(command, recipe, store=options["store"], measure=False)
+    for recipe in recipes:
+        estimate.estimate(command, recipe, store=options["store"], measure=False)
 
 
 def late(*_: object) -> NoReturn:
@@ -174,7 +175,7 @@ def run(count: int, seed: int) -> tuple[list[str], Counter[str]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         chdir(folder),
-        mock.patch("lrctl.cli.search.plan", counted),
+        mock.patch("lrctl.cli.searching.plan", counted),
         mock.patch("os.fsync"),
         warnings.catch_warnings(),
     ):

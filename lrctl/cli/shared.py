@@ -1,0 +1,98 @@
+"""What every search takes beside the parameters of its strategy."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lrctl.cli import completion
+from lrctl.cli.options import STORE
+
+SHARED = "Every search"
+
+METAVARS: dict[Any, str] = {int | None: "INTEGER", Path: "DIR", bool: ""}
+"""The words that the help shows for what an option takes; a flag takes nothing."""
+
+
+def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
+    """What every search takes; `own` are the options that its strategy has itself."""
+
+    def option(name: str, kind: Any, text: str, default: Any = None, *flags: str, **more: Any) -> inspect.Parameter:
+        more = {"metavar": METAVARS.get(kind, "TEXT")} | more
+        declared = typer.Option(*flags, help=text, rich_help_panel=SHARED, show_default=False, **more)
+        return inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared]
+        )
+
+    text = "Search with each of these seeds, such as 0,1,2, and compare what was found."
+    seeds = option("seeds", str | None, text, metavar="INTEGER,...")
+    own_seeds = [] if "seeds" in own else [seeds]
+    return [
+        option(
+            "recipe",
+            str | None,
+            "A bundled recipe's name, or a TOML file. Default: quickstart.",
+            metavar="NAME|FILE",
+            autocompletion=completion.recipes,
+        ),
+        option("steps", int | None, "Optimizer updates in the whole run. Default: the recipe's."),
+        option("seed", int | None, "Decides initialisation, batches and dropout. Default: the recipe's, else 0."),
+        *own_seeds,
+        option(
+            "workload",
+            str | None,
+            "What is trained: a registered workload, or a class of your own. Default: the recipe's.",
+            metavar="NAME|file.py:Class|pkg.module:Class",
+            autocompletion=completion.workloads,
+        ),
+        option(
+            "settings",
+            list[str] | None,
+            "Any key of the recipe, such as training.steps=100; repeatable.",
+            None,
+            "--set",
+            metavar="table.key=value",
+        ),
+        option(
+            "device", str | None, "cpu, cuda, or what else torch knows; auto is CUDA where there is one. Default: auto."
+        ),
+        option(
+            "executor",
+            str | None,
+            "A registered executor; auto takes worker processes where they pay. Default: auto.",
+            autocompletion=completion.executors,
+        ),
+        option(
+            "workers",
+            int | None,
+            "Worker processes; 0 is one per CPU core, or executor.per_gpu per GPU. Default: 0.",
+        ),
+        option(
+            "store",
+            Path,
+            "Where results are kept. Default: .lrctl.",
+            STORE,
+            "--store",
+            envvar="LRCTL_STORE",
+            file_okay=False,
+        ),
+        option("name", str | None, "Name of the run. Default: the command and a hash of all that decides it."),
+        option(
+            "labels",
+            list[str] | None,
+            "A word by which the run can be asked for later, with others that have it; repeatable.",
+            None,
+            "--label",
+            autocompletion=completion.labels,
+        ),
+        option("fresh", bool, "Start over, whatever the store holds.", False, "--fresh"),
+        option("dry_run", bool, "Print jobs, steps, disk and estimated time; train nothing.", False, "--dry-run"),
+        option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),
+        option("quiet", bool, "Show no progress.", False, "--quiet"),
+        option("allow_code", bool, "Run the Python file that the recipe names.", False, "--allow-code"),
+        option("debug", bool, "Show the traceback of an error.", False, "--debug"),
+    ]

@@ -1,0 +1,118 @@
+"""What a schedule was found with: optimizer, data, losses. It is worth little with others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lrctl.contracts.optimizers import OptimizerSettings
+from lrctl.errors import LrctlError
+from lrctl.recipe import parse as recipes
+from lrctl.recipe.schema import Recipe, Training
+from lrctl.storage.run_result import LOSSES
+from lrctl.storage.runs import FinishedRun
+
+SHORT = 300
+"""Letters of a value beyond which a comment leaves it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundWith:
+    """The settings of the run that found a schedule.
+
+    Attributes:
+        optimizer: one of lrctl's; None where the workload brings its own, or may.
+        groups: whether the workload has param groups of its own.
+        losses: of the run handed over, by name.
+    """
+
+    run: str
+    command: str
+    seed: int
+    workload: Mapping[str, Any]
+    training: Training
+    optimizer: OptimizerSettings | None
+    groups: bool
+    losses: Mapping[str, float | None]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        own = {"name": self.optimizer.name, **asdict(self.optimizer)} if self.optimizer else {"name": "the workload's"}
+        told = {"run": self.run, "command": self.command, "seed": self.seed, "workload": dict(self.workload)}
+        return told | {"optimizer": own, "training": self.changed, "losses": dict(self.losses)}
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The settings of the training that a user would have to set as well."""
+        return {name: getattr(self.training, name) for name in ("steps", "dtype", "micro_batches", "tf32", "compile")}
+
+    @property
+    def batch_size(self) -> int | None:
+        found = self.workload.get("batch_size")
+        return found if isinstance(found, int) else None
+
+    @property
+    def clip_norm(self) -> float:
+        return self.optimizer.clip_norm if self.optimizer else 0.0
+
+    def comment(self) -> Iterator[str]:
+        """It in words, a line each."""
+        losses = ", ".join(f"{name.replace('_', ' ')} {loss:.4f}" for name, loss in self.losses.items() if loss)
+        yield f"Found by lrctl {self.command}, seed {self.seed}" + (f": {losses}." if losses else ".")
+        yield "It was found with these settings, and is worth less with others:"
+        yield f"    workload = {self.workload['name']}"
+        for name, value in self.workload.items():
+            if name != "name" and len(repr(value)) < SHORT:
+                yield f"    workload.{name} = {value!r}"
+        if self.optimizer:
+            yield f"    optimizer = {self.optimizer.name}"
+            yield from (f"    optimizer.{name} = {value!r}" for name, value in asdict(self.optimizer).items())
+        else:
+            yield "    optimizer = the workload's own, or else AdamW as lrctl has it"
+        if self.groups:
+            yield "    param groups = those of the workload's param_groups(model)"
+        yield from (f"    training.{name} = {value!r}" for name, value in self.changed.items())
+
+
+def found_with(run: FinishedRun) -> FoundWith | None:
+    """What a run was made with; None where its recipe cannot be read any more, as when a plugin of it is gone.
+
+    No code of a user's is run for it.
+    """
+    try:
+        recipe = recipes.read(str(run.store.run(run.name) / "recipe.toml"), stored=True) if run.recipe else None
+    except LrctlError:
+        return None
+    assert recipe is not None
+    losses = {name: getattr(run.result, name) for name in LOSSES}
+    workload = recipe.workload.table | {"name": recipe.workload.name.rpartition("/")[2]}
+    target = registered(recipe)
+    return FoundWith(
+        run.name,
+        run.result.command,
+        run.result.seed,
+        workload,
+        recipe.training,
+        optimizer_of(run, recipe),
+        hasattr(target, "param_groups"),
+        losses,
+    )
+
+
+def registered(recipe: Recipe) -> Any:
+    """The class of a registered workload, else None."""
+    from lrctl.recipe.workloads import is_code
+    from lrctl.registry.registry import registry
+
+    return None if is_code(recipe.workload.name) else registry().get("workload", recipe.workload.name).target
+
+
+def optimizer_of(run: FinishedRun, recipe: Recipe) -> OptimizerSettings | None:
+    """That of what was handed over: its own, the recipe's, or AdamW where the workload is known to bring none."""
+    handed = next((each for each in run.result.results if each.checkpoint == run.result.checkpoint), None)
+    spec = recipe.run_spec
+    if handed is not None and handed.optimizer:
+        return spec.optimizers.get(handed.optimizer)
+    return recipe.optimizer.settings if recipe.optimizer.given or spec.optimizer else None
