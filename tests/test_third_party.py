@@ -199,10 +199,10 @@ def test_an_installed_strategy_has_a_command_with_a_flag_and_help_per_parameter(
     assert "A hill per peak." in words
     for flag, text in {
         "--peaks NUMBER,...": "The peaks to try. It is required.",
-        "--shape <round|sharp>": "form of the hill [round]",
-        "--most <float>": "peaks above this are left out [none]",
-        "--worst --no-worst <bool>": "choose the highest loss instead of the lowest [off]",
-        "--rounds <int>": "how often each peak is tried [1]",
+        "--shape round|sharp": "Form of the hill. Default: round.",
+        "--most NUMBER": "Peaks above this are left out. Default: none.",
+        "--worst --no-worst": "Choose the highest loss instead of the lowest. Default: off.",
+        "--rounds INTEGER": "How often each peak is tried. Default: 1.",
     }.items():
         assert f"{flag} {text}" in words
     assert "sweep" in sweep("--help").out
