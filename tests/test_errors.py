@@ -41,7 +41,7 @@ def test_a_failed_job_keeps_its_traceback_apart_from_its_sentence() -> None:
         ("STEPS", "", "unknown key 'STEPS'; did you mean 'steps'?"),
         ("", "x", "x: unknown key; choose from: batch_size, steps"),
     ],
-    ids=["near", "no place", "far", "empty"],
+    ids=["near", "no place", "far", "capitals", "empty"],
 )
 def test_an_unknown_name_is_told_with_the_nearest_one(found: str, where: str, message: str) -> None:
     error = errors.unknown("key", found, ["steps", "batch_size"], where)

@@ -82,7 +82,7 @@ def batch_started(batch: Batch, reused: int, run: RunSpec) -> None:
 
 @hookspec
 def job_started(job: SegmentJob) -> None:
-    """A job that is not known is taken to be trained, perhaps not for the first time. The return value is ignored."""
+    """A job is taken to be trained, perhaps again: for lrctl's own progress. The return value is ignored."""
 
 
 @hookspec

@@ -19,13 +19,13 @@ SEGMENT = Segment(1, 0, 10, 0.25, 0.0, CANDIDATES, chosen=0.1, margin=math.inf)
 
 def test_a_decision_is_a_row() -> None:
     (row,) = segment_table([SEGMENT]).rows
-    assert row == ("1", "0-10", "0", "0.1", "2.0000", "2.0000", "0.25", "inf")
+    assert row == ("1", "0-10", "0", "0.1", "2.0000", "2.0000", "0.25", "")
 
 
 def test_how_many_candidates_were_stopped_or_skipped_is_said() -> None:
     ends = (Candidate(3.0, math.inf, "stopped", "c"), Candidate(4.0, math.inf, "skipped", ""))
     many = len(CANDIDATES) + len(ends)
-    assert segment_table([replace(SEGMENT, candidates=CANDIDATES + ends)]).notes == (
+    assert segment_table([replace(SEGMENT, candidates=CANDIDATES + ends, margin=0.5)]).notes == (
         f"1 of {many} candidates were stopped early, since they could not be chosen any more.",
         f"1 of {many} candidates were not tried: the search was a lean one.",
     )
@@ -33,7 +33,8 @@ def test_how_many_candidates_were_stopped_or_skipped_is_said() -> None:
 
 @pytest.mark.parametrize(("frozen", "said"), [(None, False), (2.5, True)], ids=str)
 def test_that_eps_was_a_share_of_the_progress_is_said(frozen: float | None, said: bool) -> None:
-    notes = segment_table([SEGMENT, replace(SEGMENT, k=2, frozen_loss=frozen)]).notes
+    first = replace(SEGMENT, margin=0.5)
+    notes = segment_table([first, replace(first, k=2, frozen_loss=frozen)]).notes
     assert [note.startswith("Eps was a share of each segment's progress") for note in notes] == [True] * said
 
 

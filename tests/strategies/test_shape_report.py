@@ -30,7 +30,7 @@ EVERYTHING: dict[str, dict[str, Any]] = {
     "settings": {"vary": ("optimizer.beta2=0.9,0.99",), "against": ("cosine",), "sweep": 2},
     "two variants in settings": {"vary": ("steps=20,40",), "family": ("cosine:end=?", "rex")},
     "of no own length": {"vary": ("steps=10",)},
-    "one seed": {"seeds": 1, "fresh_seeds": 1, "top": 4, "against": ("cosine",), "sweep": 2},
+    "one seed": {"score_seeds": 1, "fresh_seeds": 1, "top": 4, "against": ("cosine",), "sweep": 2},
 }
 
 
