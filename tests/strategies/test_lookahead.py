@@ -346,6 +346,18 @@ def test_steps_shrink_round_by_round() -> None:
     assert top(found.schedule.knots) == pytest.approx(3e-3, rel=0.1)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("off", [0.0, 0.5])
+def test_a_run_that_is_off_the_parabola_through_its_neighbours_is_told(off: float) -> None:
+    def score(line: Line) -> float:
+        loss = math.log10(top(line) / 3e-3) ** 2 if top(line) else 100.0
+        return loss + off * (line[-1][0] == STEPS and abs(math.log(top(line) / 3e-3)) < 0.05)
+
+    # The short runs' vertex is not that of the whole ones, so that these lay a parabola.
+    found, _ = looked(score, grid=(1e-3, 3e-3, 1e-2), **FREE)
+    assert any("off the parabola" in note for note in found.notes) == (off > 0)
+    assert summary(found)["misfit"] == pytest.approx(off, abs=0.01)
+
+
 def test_what_a_larger_budget_would_try_next_is_told() -> None:
     found, _ = looked(valley(lambda u: 4e-3 * (1 - u) ** 0.7), budget=5.5)
     (left,) = [note for note in found.notes if "--budget" in note]

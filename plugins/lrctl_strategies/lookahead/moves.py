@@ -72,8 +72,13 @@ def vertex(rollouts: Rollouts, losses: Mapping[float, float], least: float) -> W
     curve, course = through(losses), rollouts.best.course
     lr = course.lrs[0] * curve.vertex / curve.best
     near = any(1 / NEAR < lr / other < NEAR for other in rollouts.like(course))
-    if not near and curve.gain > least * noise(rollouts):
-        yield from rollouts.attempt(f"LR {lr:.3g}, the lowest point of a parabola", course.scaled(lr))
+    if near or not curve.gain > least * noise(rollouts):
+        return
+    before = len(rollouts.tried)
+    yield from rollouts.attempt(f"LR {lr:.3g}, the lowest point of a parabola", course.scaled(lr))
+    if rollouts.tried[before:] and curve.best in rollouts.like(course):
+        expected = losses[curve.best] - curve.gain
+        rollouts.misfit = max(rollouts.misfit, abs(rollouts.tried[-1].loss - expected))
 
 
 def noise(rollouts: Rollouts) -> float:

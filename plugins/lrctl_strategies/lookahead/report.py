@@ -17,6 +17,9 @@ from lrctl_strategies.lookahead.rollouts import Rollout, Rollouts, digits
 from lrctl_strategies.lookahead.scoring import batches
 from lrctl_strategies.lookahead.short_runs import ShortRuns
 
+OFF = 0.002
+"""The share of what training gains, by which a run may be off the parabola through its neighbours without a note."""
+
 NEXT = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
 
 
@@ -29,6 +32,7 @@ def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
     summary = {
         "score": best.loss,
         "noise": noise(rollouts),
+        "misfit": finite(rollouts.misfit),
         "untrained": finite(short.untrained.mean),
         "limited_by_divergence": short.limited,
         "alike": list(short.alike),
@@ -102,6 +106,11 @@ def of_whole_runs(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Roll
         told.append(
             f"stopped after {rollouts.spent:.1f} of {p.budget:g} full runs: a higher and a lower LR, a longer and a "
             f"shorter hold and rise were tried, and differences up to {digits(noise(rollouts))} are noise"
+        )
+    if rollouts.misfit > max(OFF * (short.untrained.mean - best.loss), noise(rollouts)):
+        told.append(
+            f"a run was {digits(rollouts.misfit)} off the parabola through those beside it: runs differ by as much for "
+            "other reasons than the LR, so compare over --seeds before you trust smaller differences"
         )
     if not best.loss < short.untrained.mean:
         told.append("the answer scores no better than the model before any training; lower --grid, or check the model")

@@ -90,6 +90,7 @@ class Rollouts:
         keys: of the jobs whose checkpoints are there, by the knots up to their ends.
         spent_steps: trained so far, in whole steps; a score counts as its forward passes.
         skipped: runs that were left out for want of a budget, as moves.
+        misfit: how far a run at the lowest point of a parabola was off it, at the most.
     """
 
     steps: int
@@ -101,6 +102,7 @@ class Rollouts:
     tried: list[Rollout] = field(default_factory=list)
     spent_steps: float = 0.0
     skipped: dict[Knots, str] = field(default_factory=dict)
+    misfit: float = 0.0
 
     @property
     def best(self) -> Rollout:
