@@ -126,16 +126,11 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
                 if improves(rise, [*values[:knot], value, *lrs[knot + 1 :]]):
                     break
 
-    def shorter_or_longer_rise() -> None:
-        before, ordered = best(), sorted(rises)
-        for way in (-1, 1):
-            at = ordered.index(best()[1]) + way
-            while 0 <= at < len(ordered):
-                if not improves(ordered[at], as_far(ordered[at], best()[2], line(best()[1], best()[2]))):
-                    break
-                at += way
-            if best() is not before:
-                return
+    def other_rises() -> None:
+        for each in rises:
+            _, rise, lrs = best()
+            if each != rise:
+                improves(each, as_far(each, lrs, line(rise, lrs)))
 
     ratios = p.ratio[-1:] if limited else p.ratio
     for each in (lr / math.sqrt(ratios[0]), lr * math.sqrt(ratios[0])):
@@ -148,7 +143,7 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
             vertex(losses)
         hold()
         vertex(losses)
-        shorter_or_longer_rise()
+        other_rises()
         turn(ratios[min(level + 1, len(ratios) - 1)])
         if best() is before and level >= len(ratios) - 1:
             break

@@ -110,21 +110,12 @@ def hold(rollouts: Rollouts) -> Work[None]:
 
 
 def rise(rollouts: Rollouts, rises: tuple[int, ...]) -> Work[None]:
-    """Let the LR rise for less long while that is better, else for longer.
-
-    Such runs share nothing with the best; they train as far.
-    """
-    before, ordered = rollouts.best, sorted(rises)
-    for way in (-1, 1):
-        at = ordered.index(rollouts.best.course.rise) + way
-        while 0 <= at < len(ordered):
-            course = rollouts.best.course
-            other = rollouts.as_far(replace(course, rise=ordered[at]), course)
-            if not (yield from rollouts.attempt(f"rise of {ordered[at]} steps", other)):
-                break
-            at += way
-        if rollouts.best is not before:
-            return
+    """Let the LR rise for another number of steps, one after the other; such runs share nothing, and train as far."""
+    for steps in rises:
+        course = rollouts.best.course
+        if steps != course.rise:
+            other = rollouts.as_far(replace(course, rise=steps), course)
+            yield from rollouts.attempt(f"rise of {steps} steps", other)
 
 
 def turn(rollouts: Rollouts, ratio: float, *, everywhere: bool) -> Work[None]:
