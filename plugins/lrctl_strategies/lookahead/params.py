@@ -29,8 +29,8 @@ class Lookahead:
     short_run: Annotated[float, "length of the short runs, as a share of the run"] = 0.15
     rise: Annotated[
         tuple[float, ...],
-        "shares of the run in which the LR rises from 0; the search begins with the first, and tries the others in this "
-        "order on whole runs",
+        "shares of the run in which the LR rises from 0; the search begins with the first, and tries the others in "
+        "this order on whole runs",
     ] = (0.05, 0.0, 0.1, 0.02, 0.25)
     knot: Annotated[tuple[float, ...], "shares of the run at which the LR may turn"] = (0.4, 0.7, 0.85, 0.95)
     ratio: Annotated[
