@@ -1,0 +1,106 @@
+"""Rules that results rest on, each told by a probe: a few steps of training, over and again.
+
+Imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.schedule import Schedule
+from lrctl.contracts.workload import Workload
+from lrctl.engine.passes import Passes
+from lrctl.engine.trainer import Trained, train
+
+STEPS, CUT = 7, 2
+"""How many steps are trained, and where a run is cut: an optimizer that acts at every fifth step only is noticed."""
+
+LR = 1e-3
+
+
+class Broken(Exception):  # noqa: N818 - it is an answer
+    """A probe's answer: the rule is broken; what was found, and what to do."""
+
+    def __init__(self, found: str, advice: str) -> None:
+        super().__init__(f"{found}; {advice}")
+        self.found, self.advice = found, advice
+
+
+class Untold(Exception):  # noqa: N818 - it is an answer
+    """A probe's answer: whether the rule is kept could not be told, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of the contract of workloads.
+
+    Attributes:
+        name: a word or two.
+        text: the rule as a sentence.
+        probe: says what it found where the rule is kept; raises `Broken` or `Untold` otherwise.
+        rests_on: rules without which the probe would tell nothing, or the same again.
+    """
+
+    name: str
+    text: str
+    probe: Callable[[Subject], str]
+    rests_on: tuple[str, ...] = ()
+
+
+@dataclass
+class Subject:
+    """A workload that is looked at, and a few steps of it.
+
+    Attributes:
+        rebuild: builds it anew; None where nobody knows how.
+        elsewhere: gives the losses and metrics of the same steps in another process; None where that cannot build it.
+    """
+
+    workload: Workload
+    spec: TrainSpec
+    rebuild: Callable[[], Workload] | None = None
+    elsewhere: Callable[[TrainSpec], tuple[np.ndarray[Any, Any], Any]] | None = None
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.spec, self.name = replace(self.spec, compile=False), type(self.workload).__name__
+
+    @cached_property
+    def whole(self) -> np.ndarray[Any, Any]:
+        """The losses of the first steps, trained in one go."""
+        return self.train().losses
+
+    def train(
+        self,
+        start: int = 0,
+        stop: int = STEPS,
+        state: dict[str, Any] | None = None,
+        *,
+        schedule: Schedule | None = None,
+        evaluate: tuple[str, ...] = (),
+        workload: Workload | None = None,
+    ) -> Trained:
+        job = SegmentJob(start, stop, schedule or constant(LR), evaluate=evaluate)
+        return train(workload or self.workload, self.spec, job, state)
+
+    def passes(self) -> Passes:
+        """A new model, with its passes over batches."""
+        return Passes(self.workload, self.spec)
+
+    def same(self, one: Any, other: Any) -> bool:
+        """Whether losses are the same; near on a GPU, whose kernels need not give the same bits twice."""
+        if torch.device(self.spec.device).type == "cpu":
+            return np.asarray(one).tobytes() == np.asarray(other).tobytes()
+        return bool(np.allclose(one, other, rtol=1e-2, equal_nan=True))
+
+
+def constant(lr: float) -> PiecewiseLinear:
+    return PiecewiseLinear(((0, lr),))
