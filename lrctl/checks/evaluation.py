@@ -82,9 +82,7 @@ def same_scores(subject: Subject) -> str:
     return f"{len(first)} score batches are the same twice"
 
 
-REPEATABLE = Rule("evaluation", "evaluate() depends on model and split alone", repeatable, ("repeated loss",))
+REPEATABLE = Rule("evaluation", "evaluate() depends on model and split alone", repeatable, ("checkpoint",))
 NO_TRACE = Rule("trace", "an evaluation changes nothing of what is trained", no_trace, ("other jobs", "evaluation"))
-FROM_CHECKPOINT = Rule(
-    "checkpointed model", "a checkpoint holds all that is evaluated", from_checkpoint, ("checkpoint", "trace")
-)
+FROM_CHECKPOINT = Rule("checkpointed model", "a checkpoint holds all that is evaluated", from_checkpoint, ("trace",))
 SAME_SCORES = Rule("scores", "score_batch(i) depends on i alone", same_scores, ("batch",))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -28,14 +29,11 @@ def level(subject: Subject) -> str:
     training = Training(subject.workload, subject.spec, SegmentJob(0, last, constant(LR)))
     training.passes.train()
     looks = []
-    tracemalloc.start()
-    try:
+    with watched():
         for step in range(last):
             training.update(step)
-            if step + 1 >= WARM_UP and (step + 1 - WARM_UP) % EVERY == 0:
+            if step + 1 in range(WARM_UP, last + 1, EVERY):
                 looks.append(held())
-    finally:
-        tracemalloc.stop()
     tensors, size, python = ([(b - a) / EVERY for a, b in pairwise(each)] for each in zip(*looks, strict=True))
     if min(tensors) >= 1 or min(size) > GROWTH:
         raise Broken(
@@ -43,24 +41,32 @@ def level(subject: Subject) -> str:
             "keep no losses, batches or outputs; a loss that is kept holds its whole graph: keep loss.item()",
         )
     if min(python) > GROWTH:
-        raise Broken(
-            f"{min(python):,.0f} bytes a step of Python's objects stay in memory", "keep no batches or outputs"
-        )
+        found = f"{min(python):,.0f} bytes a step of Python's objects stay in memory"
+        raise Broken(found, "keep no batches or outputs, and no more of a step than a few numbers")
     return f"from step {WARM_UP} to {last} it grew by {max(0, min(size) + min(python)):,.0f} bytes a step"
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """A block in which `held` tells of what is made in it."""
+    before = gc.get_freeze_count()
+    gc.freeze()
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
+        if not before:
+            gc.unfreeze()
 
 
 def held() -> tuple[int, int, int]:
     """How many tensors there are, the bytes that they hold, and the bytes of Python's objects."""
     gc.collect()
-    found: dict[int, int] = {}
-    tensors = 0
-    for each in gc.get_objects():
-        with suppress(Exception):  # some objects are not whole yet, and some lie about their class
-            if issubclass(type(each), torch.Tensor):
-                tensors += 1
-                storage = each.untyped_storage()
-                found[storage.data_ptr()] = storage.nbytes()
-    return tensors, sum(found.values()), tracemalloc.get_traced_memory()[0]
+    tensors = [each for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+    dense = [each.untyped_storage() for each in tensors if each.layout == torch.strided]
+    storages = {each.data_ptr(): each.nbytes() for each in dense}
+    return len(tensors), sum(storages.values()), tracemalloc.get_traced_memory()[0]
 
 
 LEVEL = Rule("memory", "memory is level over steps", level, ("lr",))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lrctl.contracts.job import SegmentJob
 from lrctl.engine import optimizers
 from lrctl.engine.lr_control import own_lrs, scales
 from lrctl.engine.purity import digest_of
-from lrctl.engine.rules import LR, STEPS, Broken, Rule, Subject
+from lrctl.engine.rules import LR, STEPS, Broken, Rule, Subject, constant
+from lrctl.engine.trainer import Training
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,12 @@ def one_scale_each(subject: Subject) -> str:
 
 def at_every_step(subject: Subject) -> str:
     """Whether the LR of each step alone makes a difference."""
+    plain = Training(subject.workload, subject.spec, SegmentJob(0, STEPS - 1, constant(LR)))
+    plain.passes.train()
     for step in range(STEPS - 1):
-        plain, other = (subject.train(0, step + 1, schedule=each) for each in (None, Doubled(step)))
-        if digest_of(dict(plain.state["model"])) == digest_of(dict(other.state["model"])):
+        plain.update(step)
+        other = subject.train(0, step + 1, schedule=Doubled(step)).state["model"]
+        if digest_of(dict(plain.model.state_dict())) == digest_of(dict(other)):
             raise Broken(
                 f"update {step} left the same weights with LR {LR:g} and with {2 * LR:g}",
                 "an optimizer must step at each call, by the lr of its groups as it is then: gather gradients with "
