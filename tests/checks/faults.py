@@ -51,6 +51,17 @@ class Sound:
 # Data
 
 
+class Rows(torch.utils.data.Dataset[Tensor]):
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> Tensor:
+        return self.rows[i]
+
+
 class CountsCalls(Sound):
     calls = 0
 
@@ -61,7 +72,7 @@ class CountsCalls(Sound):
 
 class LoaderIterator(Sound):
     def batch(self, step: int) -> Any:  # noqa: ARG002
-        loader = torch.utils.data.DataLoader(self.part("train"), 8, generator=self.generator(), shuffle=True)
+        loader: Any = torch.utils.data.DataLoader(Rows(self.part("train")), 8, generator=self.generator(), shuffle=True)
         self.batches = getattr(self, "batches", None) or itertools.cycle(loader)
         return next(self.batches)
 
@@ -72,8 +83,8 @@ class LoaderIterator(Sound):
 class FreshIterator(Sound):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
-        self.loader = torch.utils.data.DataLoader(
-            self.part("train"), 8, shuffle=True, generator=torch.Generator().manual_seed(seed)
+        self.loader: Any = torch.utils.data.DataLoader(
+            Rows(self.part("train")), 8, shuffle=True, generator=torch.Generator().manual_seed(seed)
         )
 
     def batch(self, step: int) -> Any:  # noqa: ARG002
@@ -182,15 +193,14 @@ class LossCounter(Sound):
 
 
 class Curriculum(Sound):
-    easy = True
+    """Turns to whole batches once the loss of one is low, and never back."""
+
+    whole = False
 
     def loss(self, model: Any, batch: Any) -> Any:
-        loss = super().loss(model, batch[:4] if self.easy else batch)
-        self.easy = (self.easy and any(p.grad is not None for p in ())) or float(loss) > self.threshold(model)
+        loss = super().loss(model, batch if self.whole else batch[:4])
+        self.whole = self.whole or int(model[1].num_batches_tracked) > 4
         return loss
-
-    def threshold(self, model: Any) -> float:
-        return float(model[1].num_batches_tracked) * 0.5
 
 
 class Counting(nn.Linear):

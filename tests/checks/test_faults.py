@@ -40,6 +40,7 @@ FAULTS = {
     # Beside those of the first list.
     "a new iterator each time": ("FreshIterator", "batch"),
     "loss changes the data in place": ("NormalisesInPlace", "repeated loss"),
+    "curriculum of the workload": ("Curriculum", "other jobs"),
     "unseeded first weights": ("UnseededWeights", "building"),
     "the day of the clock": ("Date", "process"),
     "drawn at import": ("DrawnAtImport", "process"),

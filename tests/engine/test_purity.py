@@ -59,6 +59,14 @@ class OwnGenerator(Sound):
         return torch.randn(8, 4, generator=self.random)
 
 
+class OwnNoise(OwnGenerator):
+    def batch(self, step: int) -> Tensor:
+        return Sound.batch(self, step)
+
+    def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
+        return super().loss(model, batch + torch.randn(8, 4, generator=self.random))
+
+
 class InPlace(Sound):
     def __init__(self) -> None:
         self.data = torch.randn(8, 4)
@@ -131,9 +139,10 @@ def of_optimizer(make: Callable[[Any], Any]) -> Any:
 
 
 IMPURE: dict[str, tuple[Callable[[], Any], str]] = {
-    "an iterator that goes on": (Iterating, "the same steps gave other losses after another job"),
-    "a generator of its own": (OwnGenerator, "the same steps gave other losses after another job"),
-    "data changed in place": (InPlace, "the same steps gave other losses after another job"),
+    "an iterator that goes on": (Iterating, r"batch\(0\) gave another batch when it was asked for again"),
+    "a generator of its own": (OwnGenerator, r"batch\(0\) gave another batch when it was asked for again"),
+    "noise of its own": (OwnNoise, "the same steps gave other losses after another job"),
+    "data changed in place": (InPlace, r"batch\(0\) gave another batch when it was asked for again"),
     "one model each time": (OneModel, "gives the same model each time"),
     "a Python attribute": (lambda: of_model(lambda: Counting(4, 1)), "a run that is cut after 2 steps"),
     "a buffer that is not saved": (lambda: of_model(Fading), "a run that is cut after 2 steps"),
@@ -165,7 +174,7 @@ class Mine:
 def test_a_search_on_a_users_own_workload_begins_with_it(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     recipe = smoke(workload__name=f"{tmp_path}/mine.py:Mine", optimizer__name="adamw")
-    with pytest.raises(UsageError, match=r"Mine: the same steps gave other losses after another job; .* DataLoader"):
+    with pytest.raises(UsageError, match=r"Mine: batch\(0\) gave another batch .* DataLoader"):
         search(tmp_path / "store", recipe)
 
 
