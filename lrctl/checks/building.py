@@ -6,11 +6,12 @@ Imports torch.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from multiprocessing import get_context
 from typing import Any
 from unittest.mock import patch
@@ -21,8 +22,7 @@ from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import Prepared
 from lrctl.engine.purity import digest_of
 from lrctl.engine.rules import STEPS, Broken, Rule, Subject, Untold
-from lrctl.engine.worker import quiet_torch, workload_of
-from lrctl.recipe.project import running
+from lrctl.engine.worker import workload_of
 
 HASH_SEED = "20011"
 LATER = 400 * 24 * 3600
@@ -38,6 +38,16 @@ def one_digest(subject: Subject) -> str:
     if digest != again:
         raise Broken("prepare() gave two digests", "let it depend on the data alone")
     return "prepare() gave one digest twice"
+
+
+def of_their_own(subject: Subject) -> str:
+    passes = subject.passes()
+    if len({digest_of(passes.batch(step)) for step in range(STEPS)}) > 1:
+        return f"batches 0 to {STEPS - 1} are not all the same"
+    raise Untold(
+        f"batches 0 to {STEPS - 1} are one and the same: right if it is all the data, and a mistake if "
+        "next(iter(loader)) begins anew each time"
+    )
 
 
 def built_twice(subject: Subject) -> str:
@@ -103,11 +113,10 @@ class SecondProcess:
 
 def elsewhere(spec: TrainSpec) -> tuple[np.ndarray[Any, Any], Any]:
     """What the second process does: the first steps, and an evaluation after them."""
-    workload = workload_of(spec)
-    with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic):
-        subject = Subject(workload, spec)
-        with later():
-            trained = subject.train(0, STEPS, evaluate=("validation", "test"))
+    with redirect_stdout(sys.stderr):  # as in the first, whose stdout it shares
+        subject = Subject(workload_of(spec), spec)
+        with subject.at_work(), later():
+            trained = subject.train(evaluate=("validation", "test"))
     return trained.losses, trained.metrics
 
 
@@ -120,5 +129,6 @@ def later() -> Iterator[None]:
 
 
 PREPARE = Rule("prepare", "prepare() gives the digest of the data", one_digest)
+STEPS_DIFFER = Rule("steps", "each step has a batch of its own", of_their_own, ("batch",))
 BUILDING = Rule("building", "built again with the same seed, it is the same", built_twice, ("model", "batch"))
 PROCESS = Rule("process", "another process gives the same losses", in_another_process, ("building", "trace"))

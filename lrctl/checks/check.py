@@ -15,9 +15,8 @@ from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.table import Table
 from lrctl.engine import purity
 from lrctl.engine.rules import Broken, Rule, Subject, Untold
-from lrctl.engine.worker import quiet_torch, workload_of
+from lrctl.engine.worker import workload_of
 from lrctl.errors import MissingError, UsageError
-from lrctl.recipe.project import running
 from lrctl.recipe.workloads import load_workload, origin
 
 FORMAT = "lrctl-check/1"
@@ -28,6 +27,7 @@ RULES: tuple[Rule, ...] = (
     building.PREPARE,
     purity.NEW_MODEL,
     purity.BATCH,
+    building.STEPS_DIFFER,
     building.BUILDING,
     loss.LOSS,
     loss.REPEATED,
@@ -91,13 +91,9 @@ def check(spec: TrainSpec, elsewhere: building.SecondProcess | None = None) -> F
     """Try all rules on a workload that is built by its name."""
     second = elsewhere or building.SecondProcess()
     try:
-        workload = workload_of(spec)
         rebuild = partial(load_workload, spec.workload, spec.workload_params, spec.seed)
-        subject = Subject(workload, spec, rebuild, second)
-        with (
-            running(workload),
-            quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic),
-        ):
+        subject = Subject(workload_of(spec), spec, rebuild, second)
+        with subject.at_work():
             return Findings(spec.workload, spec.seed, spec.device, tuple(tried(subject)))
     finally:
         if elsewhere is None:

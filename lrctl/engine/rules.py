@@ -5,7 +5,8 @@ Imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -19,6 +20,8 @@ from lrctl.contracts.schedule import Schedule
 from lrctl.contracts.workload import Workload
 from lrctl.engine.passes import Passes
 from lrctl.engine.trainer import Trained, train
+from lrctl.engine.worker import quiet_torch
+from lrctl.recipe.project import running
 
 STEPS, CUT = 7, 2
 """How many steps are trained, and where a run is cut: an optimizer that acts at every fifth step only is noticed."""
@@ -72,6 +75,14 @@ class Subject:
 
     def __post_init__(self) -> None:
         self.spec, self.name = replace(self.spec, compile=False), type(self.workload).__name__
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A block in which the workload's code can run, and torch is as jobs need it."""
+        spec = self.spec
+        quiet = quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic)
+        with running(self.workload), quiet:
+            yield
 
     @cached_property
     def whole(self) -> np.ndarray[Any, Any]:

@@ -13,11 +13,11 @@ def check_workload(workload: Workload) -> None:
     """A workload keeps the rules that `lrctl check` tells of, but for those that need to build it anew."""
     from lrctl.checks.check import tried
     from lrctl.engine.rules import Subject
-    from lrctl.engine.worker import quiet_torch
 
     name = type(workload).__name__
     assert isinstance(workload, Workload), f"{name} lacks model, batch, loss or evaluate"
     spec = dataclasses.replace(SPEC, optimizer=None if isinstance(workload, WithOptimizer) else AdamW())
-    with quiet_torch(spec.threads):
-        for finding in tried(Subject(workload, spec)):
+    subject = Subject(workload, spec)
+    with subject.at_work():
+        for finding in tried(subject):
             assert finding.status != "broken", f"{name}: {finding.rule}: {finding.found}; {finding.advice}"

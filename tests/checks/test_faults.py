@@ -94,3 +94,9 @@ def test_groups_with_lrs_of_their_own_are_told_as_their_ratio(second: SecondProc
     found = {each.rule: each for each in checked("OwnGroups", second).findings}
     assert found["groups"].status == "holds"
     assert found["groups"].found.startswith("2 groups: the schedule's LR times 1, 0.1 (their own LRs over the first")
+
+
+def test_one_batch_at_every_step_is_told_and_may_be_right(second: SecondProcess) -> None:
+    found = {each.rule: each for each in checked("FirstBatchOnly", second).findings}
+    assert {name for name, each in found.items() if each.status != "holds"} == {"steps"}
+    assert "a mistake if next(iter(loader)) begins anew each time" in found["steps"].found
