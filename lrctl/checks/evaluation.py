@@ -27,7 +27,7 @@ def metrics_of(passes: Passes, split: str) -> tuple[dict[str, float], bool]:
 
 
 def repeatable(subject: Subject) -> str:
-    passes = subject.passes()
+    passes = subject.trained_passes()
     before = digest_of(dict(passes.model.state_dict()))
     first = {split: metrics_of(passes, split) for split in SPLITS}
     if digest_of(dict(passes.model.state_dict())) != before:

@@ -61,13 +61,14 @@ def a_mean(subject: Subject) -> str:
         raise Untold("the tensors of a batch share no first dimension")
     twice = mapped(batch, lambda tensor: torch.cat([tensor, tensor]))
     with passes.frozen():
-        passes.seed(0)
-        once = float(passes.loss(batch))
-        passes.seed(0)
         try:
+            passes.seed(0)
+            once = float(passes.loss(batch))
+            passes.seed(0)
             ratio = float(passes.loss(twice)) / once
         except Exception as error:
-            raise Untold(f"on a batch with each row twice, loss() raised {type(error).__name__}: {error}") from error
+            why = f"{type(error).__name__}: {error}"
+            raise Untold(f"in evaluation mode, or with each row of a batch twice, loss() raised {why}") from error
     if SUM[0] <= ratio <= SUM[1]:
         raise Broken(
             f"with each row of a batch twice, the loss is {ratio:.3g} times as large: it is a sum",

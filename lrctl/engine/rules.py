@@ -85,9 +85,14 @@ class Subject:
             yield
 
     @cached_property
+    def run(self) -> Trained:
+        """The first steps, trained in one go."""
+        return self.train()
+
+    @property
     def whole(self) -> np.ndarray[Any, Any]:
-        """The losses of the first steps, trained in one go."""
-        return self.train().losses
+        """The losses of the first steps."""
+        return self.run.losses
 
     def train(
         self,
@@ -105,6 +110,12 @@ class Subject:
     def passes(self) -> Passes:
         """A new model, with its passes over batches."""
         return Passes(self.workload, self.spec)
+
+    def trained_passes(self) -> Passes:
+        """A model after the first steps: an untrained one may have the same loss on all data."""
+        passes = self.passes()
+        passes.model.load_state_dict(self.run.state["model"])
+        return passes
 
     def same(self, one: Any, other: Any) -> bool:
         """Whether losses are the same; near on a GPU, whose kernels need not give the same bits twice."""
