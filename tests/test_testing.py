@@ -543,7 +543,7 @@ class TwoDigests(Sound):
 
 class NoScalar(Sound):
     def loss(self, model: Any, batch: Tensor) -> Tensor:
-        return super().loss(model, batch)[None]
+        return super().loss(model, batch).repeat(2)
 
 
 class NoGradient(Sound):
@@ -571,11 +571,11 @@ class OneSplit(Sound):
     [
         (nn.Linear(1, 1), "Linear lacks model, batch, loss or evaluate"),
         (TwoDigests(), r"prepare\(\) gave two digests"),
-        (NoScalar(), r"the loss has shape \(1,\); it must be a scalar"),
-        (NoGradient(), "the loss has no gradient"),
-        (OtherBatches(), "OtherBatches: the same steps gave other losses after another job"),
-        (OtherMetrics(), "evaluating twice gave different metrics"),
-        (OneSplit(), "validation and test look like the same data"),
+        (NoScalar(), r"must return a scalar tensor, got a tensor of shape \(2,\); return its mean"),
+        (NoGradient(), "got one without a gradient"),
+        (OtherBatches(), r"OtherBatches: batch: batch\(0\) gave another batch when it was asked for again"),
+        (OtherMetrics(), "evaluating validation twice gave different metrics"),
+        (OneSplit(), "validation and test have the same metrics"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )

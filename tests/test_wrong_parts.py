@@ -454,25 +454,24 @@ class OtherScores(Sound):
 
 
 WORKLOADS: dict[str, tuple[Any, str]] = {
-    "one model": (OneModel(), r"model\(\) gave the same parameters twice"),
-    "no module": (NoModule(), r"model\(\) must give a torch.nn.Module"),
-    "an iterator": (Iterating(), "the same steps gave other losses after another job"),
-    "loss is a float": (FloatLoss(), "the loss must be a scalar tensor, got"),
-    "loss is a dict": (DictLoss(), "the loss must be a scalar tensor, got"),
+    "one model": (OneModel(), r"model\(\) gives the same model each time"),
+    "no module": (NoModule(), r"model: must return a torch.nn.Module"),
+    "an iterator": (Iterating(), r"batch\(0\) gave another batch when it was asked for again"),
+    "loss is a float": (FloatLoss(), "must return a scalar tensor, got a float"),
+    "loss is a dict": (DictLoss(), "must return a scalar tensor, got a dict"),
     "loss is NaN": (NanLoss(), "the loss of the untrained model is nan"),
-    "loss below 0": (NegativeLoss(), "says signed_loss = True"),
-    "loss fails": (FailingLoss(), r"loss\(model, batch\(0\)\) raised RuntimeError"),
-    "no metrics": (NoMetrics(), r"evaluate\(\) must give metrics by name .*, got None"),
-    "a float": (FloatMetrics(), r"evaluate\(\) must give metrics by name"),
-    "another key": (OtherKey(), r"evaluate\(\) must give metrics by name"),
-    "a tensor": (TensorMetrics(), "accuracy must be a number"),
-    "text": (TextMetrics(), "which must be a number"),
-    "one split only": (Validating(), "raised .*test"),
+    "loss below 0": (NegativeLoss(), "set signed_loss = True"),
+    "loss fails": (FailingLoss(), "loss: RuntimeError: "),
+    "no metrics": (NoMetrics(), "evaluate: must return metrics by name, 'loss' among them, got None"),
+    "a float": (FloatMetrics(), "evaluate: must return metrics by name"),
+    "another key": (OtherKey(), "evaluate: must return metrics by name"),
+    "text": (TextMetrics(), "evaluate: must return a number for each metric"),
+    "one split only": (Validating(), "evaluation: KeyError: 'test'"),
     "trains as it evaluates": (TrainsOn(), r"evaluate\(\) changed the model"),
-    "optimizers": (ListOfOptimizers(), r"optimizer\(\) must give a torch.optim.Optimizer"),
-    "another model's optimizer": (AnotherModels(), "steps parameters that are not the model's"),
-    "no digest": (NoDigest(), r"prepare\(\) must give a string, got None"),
-    "other scores": (OtherScores(), "scoring twice gave two different scores"),
+    "optimizers": (ListOfOptimizers(), "optimizer: must return one torch.optim.Optimizer, got a list"),
+    "another model's optimizer": (AnotherModels(), "SGD holds none of the parameters of the model it was given"),
+    "no digest": (NoDigest(), r"prepare\(\) gave None; return a digest of the data"),
+    "other scores": (OtherScores(), r"score_batch\(i\) gave two batches for one i"),
 }
 
 
@@ -480,6 +479,10 @@ WORKLOADS: dict[str, tuple[Any, str]] = {
 def test_a_wrong_workload_is_found(workload: Any, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         testing.check_workload(workload)
+
+
+def test_metrics_may_be_tensors_of_one_number() -> None:
+    testing.check_workload(TensorMetrics())
 
 
 # Executors

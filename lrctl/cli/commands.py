@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lrctl._version import __version__
+from lrctl.cli.check import check
 from lrctl.cli.compare import compare
 from lrctl.cli.deferred import Root, later
 from lrctl.cli.export import export_schedule
@@ -22,6 +23,7 @@ from lrctl.cli.runs import look_at_runs
 from lrctl.cli.search import search_commands
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
+    "check": check,
     "compare": compare,
     "report": report,
     "reproduce": reproduce,

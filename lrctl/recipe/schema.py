@@ -39,6 +39,7 @@ class Training:
     tf32: Annotated[bool, "TensorFloat-32 matrix products on CUDA: faster, less exact"] = False
     deterministic: Annotated[bool, "deterministic kernels on CUDA; an operation that has none is an error"] = True
     stop_early: Annotated[bool, "stop jobs that cannot be chosen any more; no choice depends on it"] = True
+    unchecked: Annotated[bool, "search on a file.py:Class without the first look at it, at your own risk"] = False
 
     def __post_init__(self) -> None:
         for name, least in (("steps", 1), ("seed", 0), ("threads", 1), ("micro_batches", 1)):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from lrctl.contracts.job import TrainSpec
 from lrctl.engine import purity
 from lrctl.engine.purity import check_purity
+from lrctl.engine.rules import STEPS, Subject
 from lrctl.errors import UsageError
 from searches import search, smoke
 
@@ -62,6 +63,14 @@ class OwnGenerator(Sound):
 
     def batch(self, step: int) -> Tensor:  # noqa: ARG002
         return torch.randn(8, 4, generator=self.random)
+
+
+class OwnNoise(OwnGenerator):
+    def batch(self, step: int) -> Tensor:
+        return Sound.batch(self, step)
+
+    def loss(self, model: nn.Module, batch: Tensor) -> Tensor:
+        return super().loss(model, batch + torch.randn(8, 4, generator=self.random))
 
 
 class InPlace(Sound):
@@ -136,9 +145,10 @@ def of_optimizer(make: Callable[[Any], Any]) -> Any:
 
 
 IMPURE: dict[str, tuple[Callable[[], Any], str]] = {
-    "an iterator that goes on": (Iterating, "the same steps gave other losses after another job"),
-    "a generator of its own": (OwnGenerator, "the same steps gave other losses after another job"),
-    "data changed in place": (InPlace, "the same steps gave other losses after another job"),
+    "an iterator that goes on": (Iterating, r"batch\(0\) gave another batch when it was asked for again"),
+    "a generator of its own": (OwnGenerator, r"batch\(0\) gave another batch when it was asked for again"),
+    "noise of its own": (OwnNoise, "the same steps gave other losses after another job"),
+    "data changed in place": (InPlace, r"batch\(0\) gave another batch when it was asked for again"),
     "one model each time": (OneModel, "gives the same model each time"),
     "a Python attribute": (lambda: of_model(lambda: Counting(4, 1)), "a run that is cut after 2 steps"),
     "a buffer that is not saved": (lambda: of_model(Fading), "a run that is cut after 2 steps"),
@@ -170,7 +180,7 @@ class Mine:
 def test_a_search_on_a_users_own_workload_begins_with_it(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(MINE)
     recipe = smoke(workload__name=f"{tmp_path}/mine.py:Mine", optimizer__name="adamw")
-    with pytest.raises(UsageError, match=r"Mine: the same steps gave other losses after another job; .* DataLoader"):
+    with pytest.raises(UsageError, match=r"Mine: batch\(0\) gave another batch .* DataLoader"):
         search(tmp_path / "store", recipe)
 
 
@@ -205,7 +215,7 @@ def test_candidates_whose_losses_are_the_same_to_the_bit_end_the_search(
         search(tmp_path / "store", smoke(workload__name=f"{tmp_path}/mine.py:Mine"))
 
 
-LOSSES = np.ones(purity.STEPS, np.float32)
+LOSSES = np.ones(STEPS, np.float32)
 
 
 @pytest.mark.parametrize(
@@ -216,12 +226,9 @@ def test_losses_that_are_near_are_the_same_where_they_are_when_a_job_is_made_aga
     device: str, deterministic: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec, count = replace(SPEC, device=device, deterministic=deterministic), itertools.count()
-
-    def near(*_: Any, lr: float = 1e-3) -> Any:
-        return SimpleNamespace(losses=LOSSES * (1 + 1e-6 * next(count) + 100 * (lr - 1e-3)), state={})
-
-    monkeypatch.setattr(purity, "job", near)
-    monkeypatch.setattr(purity, "CUT", 0)
+    near = lambda *_, **__: SimpleNamespace(losses=LOSSES * (1 + 1e-6 * next(count)), state={})  # noqa: E731
+    monkeypatch.setattr(Subject, "train", near)
+    monkeypatch.setattr(purity, "FIRST_USE", (purity.OTHER_JOBS,))
     assert spec.exact is not expected
     with nullcontext() if expected else pytest.raises(UsageError, match="the same steps gave other losses") as error:
         check_purity(Sound(), spec)
