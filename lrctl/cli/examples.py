@@ -4,7 +4,7 @@ from __future__ import annotations
 
 HEADINGS = {
     "Compare": ("compare", "report", "reproduce"),
-    "Use": ("export", "guide"),
+    "Use": ("check", "export", "guide"),
     "Manage": ("runs", "gc", "recipes", "list"),
 }
 """What the commands that are no searches are for, in the order of the help; others stand under the last heading."""
@@ -20,6 +20,7 @@ EXAMPLES = {
     "runs remove": "lrctl runs remove 'smoke-*'",
     "gc": "lrctl gc --dry-run",
     "list": "lrctl list cosine",
+    "check": "lrctl check --workload mine.py:Mine",
     "guide": "lrctl guide faq",
     "recipes": "lrctl recipes --all",
     "recipes list": "lrctl recipes list --json",

@@ -9,6 +9,13 @@ from lrctl.registry.hookspecs import Register, hookimpl
 def register_strategies(register: Register) -> None:
     """Register the strategies; each is imported when it is first used."""
     register(
+        "lrctl_strategies.lookahead.search:lookahead",
+        name="lookahead",
+        params="lrctl_strategies.lookahead.params:Lookahead",
+        example="lrctl lookahead --budget 8",
+        help="lookahead search: an LR is judged by the end of the run, its LR wound down to 0 from there",
+    )
+    register(
         "lrctl_strategies.semilocal.tune_eps:semilocal_strategy",
         name="semilocal",
         params="lrctl_strategies.semilocal.params:SemiLocal",
@@ -21,13 +28,6 @@ def register_strategies(register: Register) -> None:
         params="lrctl_strategies.semilocal.params:Local",
         example="lrctl local --segments 10",
         help="local search: per segment, the LR with the lowest loss",
-    )
-    register(
-        "lrctl_strategies.lookahead.search:lookahead",
-        name="lookahead",
-        params="lrctl_strategies.lookahead.params:Lookahead",
-        example="lrctl lookahead --budget 8",
-        help="lookahead search: an LR is judged by the end of the run, its LR wound down to 0 from there",
     )
     register(
         "lrctl_strategies.baseline.search:baseline",
