@@ -23,11 +23,11 @@ from lrctl.cli.runs import look_at_runs
 from lrctl.cli.search import search_commands
 
 COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
-    "check": check,
     "compare": compare,
     "report": report,
     "reproduce": reproduce,
     "export": export_schedule,
+    "check": check,
     "runs": look_at_runs,
     "gc": gc,
     "recipes": look_at_recipes,
