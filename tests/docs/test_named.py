@@ -21,6 +21,7 @@ from lrctl.cli.signals import STOPS
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Candidate, Segment
 from lrctl.recipe import files as recipe_files
+from lrctl.registry.parts import FLAGS
 from lrctl.storage.labels import FILE as LABELS
 from lrctl.storage.opening import FOLDERS
 from lrctl.storage.run_result import Cost, RunResult
@@ -120,6 +121,11 @@ def test_the_page_on_exit_codes_names_every_error() -> None:
         if issubclass(error, errors.LrctlError):
             assert f"| {error.exit_code} |" in page, name
     assert {str(code) for *_, code in STOPS.values()} <= {*re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+
+
+def test_the_page_on_hooks_names_every_field_that_is_taken() -> None:
+    page = text_of(REFERENCE / "hooks.md")
+    assert {name for name in FLAGS if f"`{name}`" not in page} == set()
 
 
 def test_every_path_in_the_map_exists() -> None:
