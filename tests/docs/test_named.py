@@ -14,18 +14,16 @@ import pytest
 
 from cases import case
 from docs.generate import REFERENCE
-from docs.pages import PAGES, ROOT, name_of, prose, text_of
+from docs.pages import GUIDE, PAGES, ROOT, name_of, prose, text_of
 from lrctl import errors
 from lrctl.cli.commands import application
 from lrctl.cli.signals import STOPS
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Candidate, Segment
 from lrctl.recipe import files as recipe_files
-from lrctl.registry.schedules import SCHEDULE_FORMAT
-from lrctl.storage.identity import FORMAT as RUN_FORMAT
+from lrctl.registry.parts import FLAGS
+from lrctl.storage.labels import FILE as LABELS
 from lrctl.storage.opening import FOLDERS
-from lrctl.storage.opening import FORMAT as STORE_FORMAT
-from lrctl.storage.run_result import FORMAT as RESULT_FORMAT
 from lrctl.storage.run_result import Cost, RunResult
 
 COMMANDS = application().commands
@@ -96,10 +94,17 @@ def test_the_page_on_formats_names_every_field_of_what_is_stored() -> None:
         for name in {field.name for field in fields(kind)} - {"summary", "failure"}:
             with case(kind=kind.__name__, name=name):
                 assert f"`{name}`" in page
-    for name in (*FOLDERS, "recipe.toml", "identity.json", "environment.json", "result.json", "schedule.json"):
+    files = ("recipe.toml", "identity.json", "environment.json", "result.json", "schedule.json", LABELS)
+    for name in (*FOLDERS, *files):
         assert f"`{name}/" in page or f"/{name}`" in page, name
-    for version in (STORE_FORMAT, RUN_FORMAT, RESULT_FORMAT, SCHEDULE_FORMAT):
-        assert version in page
+
+
+def test_the_guide_names_every_format() -> None:
+    sources = [text_of(path) for path in (ROOT / "lrctl").rglob("*.py")]
+    formats = set(re.findall(r"\"(lrctl-[a-z]+/\d+)\"", "".join(sources)))
+    assert formats >= {"lrctl-result/1", "lrctl-seeds/1"}
+    told = "".join(map(text_of, GUIDE))
+    assert {name for name in formats if name not in told} == set()
 
 
 def test_the_page_on_the_environment_names_every_variable_of_ours() -> None:
@@ -116,6 +121,11 @@ def test_the_page_on_exit_codes_names_every_error() -> None:
         if issubclass(error, errors.LrctlError):
             assert f"| {error.exit_code} |" in page, name
     assert {str(code) for *_, code in STOPS.values()} <= {*re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+
+
+def test_the_page_on_hooks_names_every_field_that_is_taken() -> None:
+    page = text_of(REFERENCE / "hooks.md")
+    assert {name for name in FLAGS if f"`{name}`" not in page} == set()
 
 
 def test_every_path_in_the_map_exists() -> None:
