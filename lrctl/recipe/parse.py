@@ -63,8 +63,9 @@ def read(
             refused = layer.code and refusal(name if stored else source, layer.code, stored)
     if (allow_code and not stored) or "workload.name" in (overrides or {}):
         refused = ""
-    # Names first: another workload or executor starts from its own defaults.
-    for key, value in sorted((overrides or {}).items(), key=lambda item: item[0] not in NAMES):
+    # Names first: another workload, which may bring an optimizer, another executor and optimizer start from defaults.
+    order = {key: place for place, key in enumerate(NAMES)}
+    for key, value in sorted((overrides or {}).items(), key=lambda item: order.get(item[0], len(order))):
         assign(tables, key, from_here(value) if key == "workload.name" else value)
     check_text(tables, source)
     return replace(check(tables, source), refused=refused)

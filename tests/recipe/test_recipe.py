@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from collections.abc import Iterator
@@ -409,3 +410,12 @@ def test_code_in_a_stored_recipe_is_refused_whatever_is_allowed(tmp_path: Path) 
     )
     assert "--allow-code" not in refused
     assert recipes.read(mine, {"workload.name": "net.py:Net"}, stored=True).refused == ""
+
+
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["workload.name", "optimizer.name", "optimizer.momentum"]))
+)
+def test_overrides_mean_the_same_in_any_order(order: tuple[str, ...]) -> None:
+    values = {"workload.name": "linear-regression", "optimizer.name": "sgd", "optimizer.momentum": 0.9}
+    own = recipes.read("quickstart", {key: values[key] for key in order}).optimizer
+    assert (own.name, own.settings) == ("sgd", SGD(momentum=0.9))
