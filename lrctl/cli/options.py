@@ -48,6 +48,7 @@ def shared_options() -> list[inspect.Parameter]:
         option("steps", int | None, "Optimizer updates in the whole run."),
         option("seed", int | None, "Decides initialisation, batches and dropout."),
         option("workload", str | None, "A registered workload, or file.py:Class."),
+        option("program", str | None, "A command that trains: your own program, started once for each job."),
         option("settings", list[str] | None, "table.key=value; any key of the recipe, repeatable.", None, "--set"),
         option("device", str | None, "auto, cpu, cuda, ..."),
         option("executor", str | None, "auto, or a registered executor."),

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
+from lrctl.contracts.program import Program
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.strategy import Batch, SearchResult, advance, drive, relayed
 from lrctl.contracts.workload import StandIn, Workload
 from lrctl.engine.executors import Executors, side_by_side, workers_of
-from lrctl.engine.prepare import load, resolve_device, spec_of
+from lrctl.engine.prepare import device_of, load, spec_of
 from lrctl.engine.session import SPLITS
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl.planning.sharing import shortage
@@ -60,7 +61,7 @@ class Rehearsed:
     """
 
     spec: TrainSpec
-    workload: Workload | None
+    workload: Workload | Program | None
     stand_in: bool = False
     missing: str = ""
 
@@ -215,7 +216,7 @@ def check_memory(command: str, recipe: Recipe, *, store: str | Path, kept: Execu
     Raises:
         UsageError: they do not fit; tells what would.
     """
-    device = resolve_device(recipe.training.device)
+    device = device_of(recipe)
     if side_by_side(recipe.executor, device) == 1:
         return
     if kept:
@@ -231,6 +232,10 @@ def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: b
     found: dict[str, Any] = {"workers": workers, **dict.fromkeys(MEASURED), "notes": []}
     if not measure:
         return found
+    if isinstance(rehearsed.workload, Program):
+        return found | {
+            "notes": [f"time, memory and disk of a program are not measured; it is started {starts(rehearsal)} times"]
+        }
     try:
         if (workload := rehearsed.workload) is None:
             raise MissingError(rehearsed.missing)
@@ -266,13 +271,18 @@ def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: b
     }
 
 
+def starts(rehearsal: Rehearsal) -> int:
+    """How often a program is started for all jobs, the end of the run that is handed over included."""
+    return 1 + len(rehearsal.again) + sum(bool(job.steps or job.evaluate) for job in rehearsal.jobs.values())
+
+
 def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
     """What training takes in one worker, measured on a throw-away model."""
     from lrctl.engine.worker import quiet_torch
     from lrctl.planning.profile import measure
 
     spec, workload = rehearsed.spec, rehearsed.workload
-    assert workload is not None
+    assert isinstance(workload, Workload)
     try:
         with (
             running(workload),
