@@ -15,7 +15,7 @@ from lrctl.contracts.workload import WithOptimizer, Workload
 from lrctl.errors import UsageError
 from lrctl.recipe.plugin_code import family_code
 from lrctl.recipe.schema import Recipe
-from lrctl.recipe.workloads import content_digest, is_program, load_workload
+from lrctl.recipe.workloads import content_digest, is_program, load_any
 
 
 def prepare(recipe: Recipe) -> TrainSpec:
@@ -33,7 +33,7 @@ def load(recipe: Recipe) -> Workload | Program:
     if recipe.refused:
         raise UsageError(recipe.refused)
     choice = recipe.workload
-    return load_workload(choice.name, choice.changed | choice.unkeyed, recipe.training.seed)
+    return load_any(choice.name, choice.changed | choice.unkeyed, recipe.training.seed)
 
 
 def spec_of(recipe: Recipe, workload: Workload | Program | None, content: str) -> TrainSpec:

@@ -166,7 +166,7 @@ def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload | Program:
 
 @lru_cache(maxsize=2)
 def built(name: str, params: str, seed: int, content: str, checked: bool) -> Workload | Program:
-    workload = loading.load_workload(name, json.loads(params), seed)
+    workload = loading.load_any(name, json.loads(params), seed)
     check_content(name, content, workload, checked)
     return workload
 

@@ -40,7 +40,16 @@ def located(path: Path, where: str) -> Path:
         raise UsageError(f"{where}: {str(path)!r} cannot be the name of a file: {error}") from error
 
 
-def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload | Program:
+def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
+    """A workload that lrctl trains itself."""
+    found = load_any(name, params, seed)
+    if isinstance(found, Program):
+        raise UsageError(f"workload {name}: it is a program, which trains by itself; choose another --workload")
+    return found
+
+
+def load_any(name: str, params: Mapping[str, Any], seed: int) -> Workload | Program:
+    """The workload of a recipe, whether lrctl trains it or it is a program."""
     where = f"workload {name}"
     if not is_code(name):
         part = registry().get("workload", name)
