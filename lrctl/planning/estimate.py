@@ -233,9 +233,7 @@ def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: b
     if not measure:
         return found
     if isinstance(rehearsed.workload, Program):
-        return found | {
-            "notes": [f"time, memory and disk of a program are not measured; it is started {starts(rehearsal)} times"]
-        }
+        return found | program_costs(rehearsed.workload, rehearsal, workers)
     try:
         if (workload := rehearsed.workload) is None:
             raise MissingError(rehearsed.missing)
@@ -271,9 +269,28 @@ def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: b
     }
 
 
-def starts(rehearsal: Rehearsal) -> int:
-    """How often a program is started for all jobs, the end of the run that is handed over included."""
-    return 1 + len(rehearsal.again) + sum(bool(job.steps or job.evaluate) for job in rehearsal.jobs.values())
+def program_costs(program: Program, rehearsal: Rehearsal, workers: int) -> dict[str, Any]:
+    """The same where each job starts a program."""
+    from lrctl.planning.program_profile import measure_program
+
+    cost = measure_program(program, rehearsal.spec)
+    # What begins nothing and measures nothing needs no start; the end of the run that is handed over does.
+    starts = 1 + len(rehearsal.again) + sum(bool(job.steps or job.evaluate) for job in rehearsal.jobs.values())
+    steps = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
+    steps += sum(job.steps for job in rehearsal.again)
+    return {
+        "data_bytes": 0,
+        "seconds_per_step": cost.seconds_per_step,
+        "seconds": math.ceil(starts / workers) * cost.seconds_per_start + steps * cost.seconds_per_step,
+        "memory_bytes": cost.memory_bytes,
+        "checkpoint_bytes": cost.checkpoint_bytes,
+        "peak_disk_bytes": max(rehearsal.checkpoints, len(rehearsal.again)) * cost.checkpoint_bytes,
+        "notes": [
+            f"the program is started {starts} times, each about {cost.seconds_per_start:.2g} s beside its steps",
+            "the time of evaluations is not counted",
+            "memory is that of its largest process, with all that it holds",
+        ],
+    }
 
 
 def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:

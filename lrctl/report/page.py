@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lrctl._version import __version__
 from lrctl.contracts.table import Table
-from lrctl.recipe.workloads import is_code, is_program
+from lrctl.recipe.workloads import is_code
 from lrctl.report.compare import Comparison, Difference
 from lrctl.report.curves import seeds_in_words
 from lrctl.report.drawing import COLOURS, INK, Picture
@@ -86,8 +86,7 @@ def versions(run: Run) -> str:
 def commands(runs: Sequence[Run], against: str | None) -> Iterator[str]:
     """The commands that make the runs again, and this page from them."""
     for run in runs:
-        workload = run.result.workload
-        leave = f"  # {LEAVE}" if is_code(workload) or is_program(workload) else ""
+        leave = f"  # {LEAVE}" if is_code(run.result.workload) else ""
         recipe = shlex.quote(f"./{run.name}.toml")
         yield f"lrctl {shlex.quote(run.command)} --recipe {recipe} --name {shlex.quote(run.name)}{leave}"
     named = f" --against {shlex.quote(against)}" if against is not None else ""

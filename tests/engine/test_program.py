@@ -408,9 +408,17 @@ def test_a_recipe_that_names_a_program_needs_leave(lrctl: Lrctl, tmp_path: Path)
     assert lrctl("fit-closed-form", run, "--stretch", "60").code == 2
 
 
-def test_a_dry_run_tells_how_often_the_program_is_started(lrctl: Lrctl, tmp_path: Path) -> None:
+def test_a_dry_run_tells_how_often_the_program_is_started_and_what_a_start_takes(lrctl: Lrctl, tmp_path: Path) -> None:
     count = ("import json", "import json; open('starts', 'a').write('x')")
     program = command(write(tmp_path, "valley.py", count))
     arguments = ("semilocal", "--recipe", "smoke", "--program", program)
     told = lrctl(*arguments, "--dry-run", "--json").document
-    assert f"it is started {told['jobs'] + 1} times" in " ".join(told["notes"])
+    assert f"the program is started {told['jobs'] + 1} times" in " ".join(told["notes"])
+    assert Path("starts").read_text() == "xx"
+    assert told["seconds"] > told["jobs"] * 0.01  # a process takes longer than that
+    assert 0 < told["checkpoint_bytes"] < 100
+    assert told["memory_bytes"] > 1e6
+    assert lrctl(*arguments, "--dry-run").code == 0
+    write(tmp_path, "valley.py", ("import json", "import nothing"))
+    done = lrctl(*arguments, "--dry-run")
+    assert (done.code, "ModuleNotFoundError" in done.error) == (1, True)
