@@ -134,7 +134,7 @@ class Job:
             )
         for step in range(self.start, self.stop):
             yield step
-            if self.given:
+            if self.lrs is not None:
                 self._check(step)
 
     def _check(self, step: int) -> None:
@@ -142,7 +142,7 @@ class Job:
             raise UsageError(
                 f"program: step {step} was trained without its LR; call job.set_lr(optimizer, {step}) in it"
             )
-        if len(self._losses) != step + 1 - self.start:
+        if self.given and len(self._losses) != step + 1 - self.start:
             raise UsageError(
                 f"program: {len(self._losses)} losses were told in {step + 1 - self.start} steps; call job.loss(loss) "
                 "once in each"

@@ -119,7 +119,7 @@ class Told:
             with documents.open_regular(path, follow=False) as file:
                 found = np.load(file, allow_pickle=False)
         except FileNotFoundError as error:
-            raise ProgramError("it wrote no losses") from error
+            raise ProgramError("it wrote no losses; lrctl guide program tells what it must write") from error
         except (OSError, ValueError, EOFError) as error:
             raise ProgramError(f"its losses are no .npy file of numbers: {error}") from error
         if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
