@@ -288,7 +288,7 @@ def program_costs(program: Program, rehearsal: Rehearsal, workers: int) -> dict[
         "notes": [
             f"the program is started {starts} times, each about {cost.seconds_per_start:.2g} s beside its steps",
             "the time of evaluations is not counted",
-            "memory is that of its largest process, with all that it holds",
+            "memory is that of its largest process with all that it holds, or of lrctl's own where that takes more",
         ],
     }
 

@@ -30,7 +30,7 @@ class ProgramCost:
 
     Attributes:
         seconds_per_start: beside the steps: its imports, its data, its checkpoint.
-        memory_bytes: of its largest process.
+        memory_bytes: of its largest process, and not less than this process takes.
     """
 
     seconds_per_start: float
@@ -59,5 +59,6 @@ def timed(program: Program, store: Store, spec: TrainSpec, steps: int) -> Traine
 
 def largest_process() -> int:
     """The most bytes that a process had in memory among those that this one has started, and that have ended."""
+    # Linux counts what a process was a copy of too, for the moment before it became another program: this one.
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

@@ -88,8 +88,11 @@ def kept(path: Path) -> bool:
 
 
 def file_digest(path: Path) -> str:
-    about = path.stat()
-    return known_digest(path.absolute(), about.st_ino, about.st_size, about.st_mtime_ns)
+    try:
+        about = path.stat()
+        return known_digest(path.absolute(), about.st_ino, about.st_size, about.st_mtime_ns)
+    except OSError as error:
+        raise UsageError(f"workload: {path} decides what the program trains, and cannot be read: {error}") from error
 
 
 @lru_cache(maxsize=4096)
