@@ -238,7 +238,7 @@ def test_another_format_is_refused(told: Told, monkeypatch: pytest.MonkeyPatch) 
 
 # A script as people have them
 
-LINE = re.compile(r"(.*?)  #\+(?: in place of `(.*)`| .*)?")
+LINE = re.compile(r"(.*?)  # \+(?: in place of `(.*)`| .*)?")
 
 
 def without_lrctl(code: str) -> str:
