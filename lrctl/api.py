@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lrctl.contracts.canonical import listed
 from lrctl.engine import run
 from lrctl.engine.executors import Executors
+from lrctl.errors import UsageError
 from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.classes import class_name
@@ -165,8 +166,28 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
 
     Raises:
         CheckpointError: the file is missing or damaged.
+        UsageError: it is what a program of your own saved.
     """
     from lrctl.storage import checkpoint
 
-    weights: dict[str, torch.Tensor] = checkpoint.load(Path(path))["model"]
+    state = checkpoint.load(Path(path))
+    if "model" not in state:
+        raise UsageError(f"{path}: it holds what a program saved; lrctl.unpack_checkpoint writes that")
+    weights: dict[str, torch.Tensor] = state["model"]
     return weights
+
+
+def unpack_checkpoint(path: str | Path, to: str | Path) -> None:
+    """Write what a program of your own saved, from the checkpoint that lrctl keeps it in, as a file or folder `to`.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or holds something else.
+        UsageError: there is something at `to` already, or it cannot be written.
+    """
+    from lrctl.storage import checkpoint, packing
+
+    state = checkpoint.load(Path(path))
+    try:
+        packing.unpack(state, Path(to))
+    except OSError as error:
+        raise UsageError(f"{to}: cannot be written: {error.strerror}; choose a name that is not taken") from error

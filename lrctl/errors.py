@@ -52,6 +52,10 @@ class ReproducibilityError(LrctlError):
     """Training a job again gave other losses than the ones stored for it."""
 
 
+class ProgramError(LrctlError):
+    """A program of the user's own ended, or answered, as no job does."""
+
+
 class JobFailedError(LrctlError):
     """A job raised, or its worker died, on every attempt. `details` holds the last traceback."""
 

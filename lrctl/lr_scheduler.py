@@ -15,7 +15,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lrctl.contracts.canonical import listed
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of, params_of
-from lrctl.engine.lr_control import Control, check_lr, own_lrs, scales, scope_of, set_lr
+from lrctl.engine.lr_control import Control, check_lr, scope_of
+from lrctl.engine.param_groups import keep_own_lrs, own_lrs, scales, set_lr
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import tupled
@@ -93,12 +94,6 @@ class ScheduleLR(LRScheduler):
         self._last_lr = self.get_lr()
         for group, lr in zip(self.optimizer.param_groups, self._last_lr, strict=True):
             set_lr(group, float(lr))
-
-
-def keep_own_lrs(optimizer: torch.optim.Optimizer) -> None:
-    """Keep the LRs that param groups were made with where torch's schedulers do, for those that come after."""
-    for group, lr in zip(optimizer.param_groups, own_lrs(optimizer), strict=True):
-        group.setdefault("initial_lr", lr)
 
 
 def first_lrs(optimizer: torch.optim.Optimizer) -> list[float]:

@@ -16,7 +16,7 @@ from export.test_formula import imported
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import Schedule
-from lrctl.engine.lr_control import scales
+from lrctl.engine.param_groups import scales
 from lrctl.engine.trainer import train
 from lrctl.engine.worker import quiet_torch
 from lrctl.errors import UsageError

@@ -169,8 +169,12 @@ def test_a_built_in_schedule_keeps_its_contract(name: str) -> None:
             testing.check_schedule(schedule, 60)
 
 
-WITHOUT_MODELS = [part.name for part in registry().of("workload") if "finetune" not in part.target.__module__]
-"""Workloads that need no model of the hub; tests/workloads/finetune has tiny models for the others."""
+WITHOUT_MODELS = [
+    part.name
+    for part in registry().of("workload")
+    if "finetune" not in part.target.__module__ and "program" not in part.marks
+]
+"""Workloads that lrctl trains, and that need no model of the hub; tests/workloads/finetune has tiny models."""
 
 
 @pytest.mark.parametrize("name", WITHOUT_MODELS)

@@ -19,10 +19,12 @@ from unittest.mock import patch
 import numpy as np
 
 from lrctl.contracts.job import TrainSpec
-from lrctl.contracts.workload import Prepared
+from lrctl.contracts.program import Program
+from lrctl.contracts.workload import Prepared, Workload
 from lrctl.engine.purity import digest_of
 from lrctl.engine.rules import STEPS, Broken, Rule, Subject, Untold
 from lrctl.engine.worker import workload_of
+from lrctl.errors import UsageError
 
 HASH_SEED = "20011"
 LATER = 400 * 24 * 3600
@@ -111,10 +113,22 @@ class SecondProcess:
         self.pool.shutdown()
 
 
+def own_workload(spec: TrainSpec) -> Workload:
+    """The workload of a spec, built once in each process.
+
+    Raises:
+        UsageError: it is a program, which no rule can look into.
+    """
+    found = workload_of(spec)
+    if isinstance(found, Program):
+        raise UsageError(f"workload {spec.workload}: it is a program, and no rule looks into one; choose --workload")
+    return found
+
+
 def elsewhere(spec: TrainSpec) -> tuple[np.ndarray[Any, Any], Any]:
     """What the second process does: the first steps, and an evaluation after them."""
     with redirect_stdout(sys.stderr):  # as in the first, whose stdout it shares
-        subject = Subject(workload_of(spec), spec)
+        subject = Subject(own_workload(spec), spec)
         with subject.at_work(), later():
             trained = subject.train(evaluate=("validation", "test"))
     return trained.losses, trained.metrics

@@ -15,7 +15,6 @@ from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.table import Table
 from lrctl.engine import purity
 from lrctl.engine.rules import Broken, Rule, Subject, Untold
-from lrctl.engine.worker import workload_of
 from lrctl.errors import MissingError, UsageError
 from lrctl.recipe.workloads import load_workload, origin
 
@@ -92,7 +91,7 @@ def check(spec: TrainSpec, elsewhere: building.SecondProcess | None = None) -> F
     second = elsewhere or building.SecondProcess()
     try:
         rebuild = partial(load_workload, spec.workload, spec.workload_params, spec.seed)
-        subject = Subject(workload_of(spec), spec, rebuild, second)
+        subject = Subject(building.own_workload(spec), spec, rebuild, second)
         with subject.at_work():
             return Findings(spec.workload, spec.seed, spec.device, tuple(tried(subject)))
     finally:

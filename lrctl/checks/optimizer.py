@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.engine import optimizers
-from lrctl.engine.lr_control import own_lrs, scales
+from lrctl.engine.param_groups import own_lrs, scales
 from lrctl.engine.purity import digest_of
 from lrctl.engine.rules import LR, STEPS, Broken, Rule, Subject, constant
 from lrctl.engine.trainer import Training

@@ -16,7 +16,9 @@ from lrctl.cli.options import GIVEN
 from lrctl.contracts.params import Field, fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
+from lrctl.recipe.parse import PROGRAM
 from lrctl.registry.parts import Part
+from lrctl.registry.registry import registry
 from lrctl.registry.values import type_name
 
 NUMBERS: dict[Any, str] = {int: "INTEGER", float: "NUMBER"}
@@ -30,6 +32,16 @@ RECIPE_KEYS = {
     "workers": "executor.workers",
 }
 """Which key of the recipe a shared option sets. The names come first: another part starts from its defaults."""
+
+
+def program(options: dict[str, Any]) -> dict[str, Any]:
+    """What `--program COMMAND` sets: the workload that starts programs, and its command."""
+    if options["program"] is None:
+        return {}
+    if options["workload"] is not None:
+        raise UsageError("--program: it is a workload itself; leave --workload out")
+    name, *_ = registry().marked("workload", "program")
+    return {"workload.name": name, PROGRAM: options["program"]}
 
 
 def own_options(part: Part) -> list[inspect.Parameter]:

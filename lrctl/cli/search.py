@@ -38,7 +38,7 @@ def told(part: Part) -> str:
 
 def search_function(part: Part) -> Callable[..., None]:
     """What the command of a strategy calls: its signature is the strategy's parameters, and what every search takes."""
-    from lrctl.cli.flags import RECIPE_KEYS, given, own_options, quoted
+    from lrctl.cli.flags import RECIPE_KEYS, given, own_options, program, quoted
 
     own = own_options(part)
 
@@ -53,7 +53,7 @@ def search_function(part: Part) -> Callable[..., None]:
         labels = [check_label(label) for label in options["labels"] or []]
         overrides = dict(recipes.parse_setting(text) for text in options["settings"] or [])
         overrides |= {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] is not None}
-        overrides |= given(part, options)
+        overrides |= given(part, options) | program(options)
         name, each = options["recipe"], searching.seeds_of(overrides, None if "seeds" in owned else options["seeds"])
         with redirect_stdout(sys.stderr):  # what plugins and the user's own code print must not get into the document
             read = partial(recipes.read, allow_code=options["allow_code"])

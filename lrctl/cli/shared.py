@@ -57,6 +57,7 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
             "--set",
             metavar="table.key=value",
         ),
+        option("program", str | None, "A command that trains: your own program, started once for each job."),
         option(
             "device", str | None, "cpu, cuda, or what else torch knows; auto is CUDA where there is one. Default: auto."
         ),

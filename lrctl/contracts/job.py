@@ -13,6 +13,7 @@ from typing import Any
 from lrctl.contracts.canonical import digest
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.params import UNKEYED, identity
+from lrctl.contracts.program import OWN_DEVICE
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of
 
 NUMERICS = 3
@@ -34,11 +35,13 @@ class TrainSpec:
         workload_params: its parameters that are not at their defaults, JSON values.
         content: digest of what the parameters do not name: the data, and code that is not lrctl's.
         optimizer: its settings; None where the workload brings its own.
-        device: as torch names it; only its type (`cpu`, `cuda`) enters the key.
+        device: as torch names it; only its type (`cpu`, `cuda`) enters the key. A program chooses its `own`.
         micro_batches: pieces that each batch is cut into; their gradients add up to the batch's.
         compile: whether the model is compiled.
         tf32: whether matrix products of float32 on CUDA are done in TensorFloat-32; nothing elsewhere.
         deterministic: whether operations on CUDA take their deterministic kernels; on a CPU they always do.
+        steps: of the whole run, where the workload is told of it; else 0.
+        workload_unkeyed: parameters of the workload that decide no number.
         families: code of third-party families whose schedules see the run, by name; a job's enters its key.
         run: the run these jobs are trained for, recorded with each.
     """
@@ -55,6 +58,8 @@ class TrainSpec:
     compile: bool = False
     tf32: bool = False
     deterministic: bool = True
+    steps: int = 0
+    workload_unkeyed: Mapping[str, Any] = field(default_factory=dict, metadata=UNKEYED)
     families: Mapping[str, str] = field(default_factory=dict, metadata=UNKEYED)
     run: str = field(default="", metadata=UNKEYED)
 
@@ -68,7 +73,7 @@ class TrainSpec:
     @property
     def exact(self) -> bool:
         """Whether a job gives the same bits each time it is made."""
-        return self.deterministic or not self.device.startswith("cuda")
+        return self.device != OWN_DEVICE and (self.deterministic or not self.device.startswith("cuda"))
 
     @cached_property
     def identity(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 
 from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Probing, Schedule, Scope, family_of
 from lrctl.engine.batches import mapped
+from lrctl.engine.param_groups import scales, set_lr
 from lrctl.engine.update_context import Again, Direction, LiveContext, parameters, scaled
 from lrctl.errors import UsageError
 
@@ -163,45 +164,6 @@ def check_lr(schedule: Any, step: float, lr: float) -> None:
         raise ValueError(f"{schedule!r} gives LR {lr} at step {step}; it must be finite and >= 0")
 
 
-def scales(optimizer: torch.optim.Optimizer, scope: Scope = "global") -> list[float]:
-    """What a schedule's LR is multiplied by for each param group: one rule for searches, schedulers and exports.
-
-    It is a group's `lr_scale` if it has one, else its own LR over the first group's; else 1 for a schedule that has an
-    LR for each group, and so says their ratio itself.
-
-    Raises:
-        UsageError: a group has no LR, or its scale is negative or not finite.
-    """
-    own = own_lrs(optimizer)
-    found = [scale_of(group, lr, own[0], scope) for group, lr in zip(optimizer.param_groups, own, strict=True)]
-    for number, (group, scale) in enumerate(zip(optimizer.param_groups, found, strict=True)):
-        if not 0 <= scale < math.inf:
-            wrong = (
-                f"lr_scale {group['lr_scale']!r}; it must be a number, finite and at least 0"
-                if "lr_scale" in group
-                else f"LR {own[number]:g} and the first {own[0]:g}, so that the schedule's LR cannot be scaled by "
-                "their ratio; give the group an lr_scale, finite and at least 0"
-            )
-            raise UsageError(f"optimizer {type(optimizer).__name__}: param group {number} has {wrong}")
-    return found
-
-
-def own_lrs(optimizer: torch.optim.Optimizer) -> list[float]:
-    """The LRs that param groups were made with; where a scheduler has moved them, `initial_lr` tells."""
-    own: list[Any] = [group.get("initial_lr", group.get("lr")) for group in optimizer.param_groups]
-    if any(lr is None for lr in own):
-        raise UsageError(f"optimizer {type(optimizer).__name__}: it has no LR and sets its own; make it with an lr")
-    return [float(lr) for lr in own]
-
-
-def scale_of(group: Mapping[str, Any], lr: float, first: float, scope: Scope) -> float:
-    if "lr_scale" in group:
-        return float(group["lr_scale"]) if isinstance(group["lr_scale"], SupportsFloat) else math.nan
-    if lr == first or scope == "group":
-        return 1.0
-    return lr / first if 0 < first < math.inf else math.inf
-
-
 def scope_of(schedule: Any) -> Scope:
     scope: Scope = getattr(schedule, "scope", "global")
     return scope
@@ -212,11 +174,3 @@ def mean_and_least(arrays: Sequence[torch.Tensor]) -> tuple[float, float]:
     sums = torch.stack([array.double().sum() for array in arrays]).sum()
     least = torch.stack([array.min().double() for array in arrays if array.numel()]).min()
     return float(sums) / sum(array.numel() for array in arrays), float(least)
-
-
-def set_lr(group: dict[str, Any], lr: float) -> None:
-    """Set the LR of a param group; one that is a tensor stays that tensor."""
-    if isinstance(group["lr"], torch.Tensor):
-        group["lr"].fill_(lr)
-    else:
-        group["lr"] = lr

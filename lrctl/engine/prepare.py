@@ -9,11 +9,13 @@ from typing import Any
 
 from lrctl._version import __version__
 from lrctl.contracts.job import TrainSpec
+from lrctl.contracts.params import identity
+from lrctl.contracts.program import OWN_DEVICE, Program
 from lrctl.contracts.workload import WithOptimizer, Workload
 from lrctl.errors import UsageError
 from lrctl.recipe.plugin_code import family_code
 from lrctl.recipe.schema import Recipe
-from lrctl.recipe.workloads import content_digest, load_workload
+from lrctl.recipe.workloads import content_digest, is_program, load_any
 
 
 def prepare(recipe: Recipe) -> TrainSpec:
@@ -27,17 +29,21 @@ def prepare(recipe: Recipe) -> TrainSpec:
     return spec_of(recipe, workload, content_digest(recipe.workload.name, workload))
 
 
-def load(recipe: Recipe) -> Workload:
+def load(recipe: Recipe) -> Workload | Program:
     if recipe.refused:
         raise UsageError(recipe.refused)
-    return load_workload(recipe.workload.name, recipe.workload.changed, recipe.training.seed)
+    choice = recipe.workload
+    return load_any(choice.name, choice.changed | choice.unkeyed, recipe.training.seed)
 
 
-def spec_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpec:
+def spec_of(recipe: Recipe, workload: Workload | Program | None, content: str) -> TrainSpec:
     """The spec of a recipe, with its device chosen."""
     training, choice = recipe.training, recipe.workload
+    program = is_program(choice.name)
+    if program:
+        check_heeded(recipe)
     brings_own = recipe.run_spec.optimizer is None if workload is None else isinstance(workload, WithOptimizer)
-    own = brings_own and recipe.optimizer.auto
+    own = program or (brings_own and recipe.optimizer.auto)
     if own and recipe.optimizer.given:
         raise UsageError(
             f"{recipe.source}: optimizer: workload {choice.name} brings its own optimizer, so these settings would be "
@@ -49,15 +55,35 @@ def spec_of(recipe: Recipe, workload: Workload | None, content: str) -> TrainSpe
         content=content,
         seed=training.seed,
         optimizer=None if own else recipe.optimizer.settings,
-        device=resolve_device(training.device),
+        device=device_of(recipe),
         dtype=training.dtype,
         threads=training.threads,
         micro_batches=training.micro_batches,
         compile=training.compile,
         tf32=training.tf32,
         deterministic=training.deterministic,
+        steps=training.steps if program else 0,
+        workload_unkeyed=choice.unkeyed,
         families=family_code(),
     )
+
+
+def check_heeded(recipe: Recipe) -> None:
+    """Refuse settings that a program decides itself, and would not heed."""
+    training = recipe.training
+    own = identity(training).keys() - {"steps", "seed", "stop_early"} | (
+        {"device"} if training.device != "auto" else set()
+    )
+    for key in [*(f"training.{name}" for name in sorted(own)), *(["optimizer"] if recipe.optimizer.given else [])]:
+        raise UsageError(
+            f"{recipe.source}: {key}: workload {recipe.workload.name} is a program, which decides that itself; leave "
+            "it out, and say it in the program's own command"
+        )
+
+
+def device_of(recipe: Recipe) -> str:
+    """The device of a recipe's jobs: a program's own, which lrctl does not know, or the one that it names."""
+    return OWN_DEVICE if is_program(recipe.workload.name) else resolve_device(recipe.training.device)
 
 
 def resolve_device(name: str) -> str:

@@ -19,11 +19,17 @@ from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
 from lrctl.errors import CheckpointError, NoValidCandidateError, UsageError
 from lrctl.recipe.schema import Recipe
-from lrctl.recipe.workloads import is_code
+from lrctl.recipe.workloads import is_code, is_program
 from lrctl.registry.observers import notify
 from lrctl.storage.run_result import Cost, RunResult
 
 SPLITS = ("validation", "test")
+
+NOT_EXACT = (
+    "the same job of a program need not give the same bits twice: one that is made again counts as the same where its "
+    "mean loss is within 1 %, and a choice between losses that are closer than two starts of it may go the other way"
+)
+"""What the user should know about the results of a program."""
 
 
 @dataclass(slots=True)
@@ -38,6 +44,8 @@ class Session:
         """Run a search to its end; one that fails leaves no checkpoints behind."""
         if is_code(self.runner.spec.workload):
             self.sanity_check()
+        if is_program(self.runner.spec.workload):
+            self.notes.append(NOT_EXACT)
         try:
             return drive(search, self.run_batch)
         except NoValidCandidateError:
@@ -73,8 +81,8 @@ class Session:
 
     def judged(self, batch: Batch, records: Sequence[JobRecord]) -> list[JobResult]:
         diverged: Sequence[bool] = [False] * len(records)
+        check_lrs_matter(batch.jobs, records)
         if batch.judge:
-            check_lrs_matter(batch.jobs, records)
             runs = {job.parent or r.key for job, r in zip(batch.jobs, records, strict=True) if r.status == "ok"}
             diverged, note = judge(self.recipe.divergence, batch.jobs, records, self.spread(runs))
             # A later round of the same choice is judged anew, with more jobs.

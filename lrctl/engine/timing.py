@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.program import Program
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.worker import quiet_torch, workload_of
 from lrctl.recipe.project import running
@@ -36,6 +37,8 @@ def seconds_per_step(spec: TrainSpec, job: SegmentJob) -> float:
     taken: list[float] = []
     try:
         workload = workload_of(spec)
+        if isinstance(workload, Program):
+            return 0.0
         with (
             running(workload),
             quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic),

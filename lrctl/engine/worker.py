@@ -11,12 +11,13 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.canonical import canonical_json
 from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.program import Program
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.workload import Workload
 from lrctl.errors import LrctlError, ReproducibilityError, StoreError, UsageError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lrctl.engine.trainer import Trained
+    from lrctl.engine.trains import Trains
 
 
 def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
@@ -86,8 +88,6 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 
     A job that another process has done meanwhile is not trained again. Of one that was stopped, only that is written.
     """
-    from lrctl.engine.purity import check_purity
-    from lrctl.engine.trainer import train
     from lrctl.storage import checkpoint
 
     key, own_seed, spec = job.key(spec), job.seed in (None, spec.seed), spec.of(job)
@@ -97,11 +97,8 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     if known is not None:
         known = remaking(known, job, spec)
         store.put_record(known)
-    workload = workload_of(spec, checked=own_seed)
-    with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic):
-        if job.first_look and loading.is_code(spec.workload):
-            check_purity(workload, spec)
-        trained = train(workload, spec, job, store.load_checkpoint(job.parent) if job.parent else None)
+    train = trains(store, spec, checked=own_seed)
+    trained = train(spec, job, store.load_checkpoint(job.parent) if job.parent else None)
     result, before = summarise(spec, job, trained), store.stopped(key)
     if before and before.run == spec.run:
         result = replace(result, discarded=before.steps + before.discarded)
@@ -118,6 +115,32 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     return result
 
 
+def trains(store: Store, spec: TrainSpec, *, checked: bool) -> Trains:
+    """What does the jobs of a task; `checked` as in `workload_of`."""
+    from lrctl.engine import program_runner
+
+    workload = workload_of(spec, checked=checked)
+    if not isinstance(workload, Program):
+        return partial(train_here, workload)
+    check_content(
+        spec.workload, spec.content, workload, checked
+    )  # at each job, since each reads the program's files anew
+    return partial(program_runner.train, workload, store)
+
+
+def train_here(
+    workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict[str, Any] | None = None
+) -> Trained:
+    """Train with lrctl's own loop, in this process."""
+    from lrctl.engine.purity import check_purity
+    from lrctl.engine.trainer import train
+
+    with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic):
+        if job.first_look and loading.is_code(spec.workload):
+            check_purity(workload, spec)
+        return train(workload, spec, job, start_from)
+
+
 def remaking(known: JobRecord, job: SegmentJob, spec: TrainSpec) -> JobRecord:
     """The record of a job while it is made again: its steps count once, however often this is interrupted."""
     if known.remaking and known.remaking == spec.run:
@@ -131,25 +154,30 @@ def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:
     return job.checkpoint and not job.cannot_be_chosen(mean_loss)
 
 
-def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload:
+def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload | Program:
     """The task's workload: built once in each process, since it may hold data.
 
     `checked` says whether the task has the seed that the search was prepared with: with another seed the data's digest
     may be another.
     """
-    params = canonical_json(dict(spec.workload_params))
+    params = canonical_json({**spec.workload_params, **spec.workload_unkeyed})
     return built(spec.workload, params, spec.seed, spec.content, checked)
 
 
 @lru_cache(maxsize=2)
-def built(name: str, params: str, seed: int, content: str, checked: bool) -> Workload:
-    workload = loading.load_workload(name, json.loads(params), seed)
-    found = loading.content_digest(name, workload)  # makes the data ready
+def built(name: str, params: str, seed: int, content: str, checked: bool) -> Workload | Program:
+    workload = loading.load_any(name, json.loads(params), seed)
+    check_content(name, content, workload, checked)
+    return workload
+
+
+def check_content(name: str, content: str, workload: Workload | Program, checked: bool) -> None:
+    """Refuse a workload whose data, which are made ready, or code are no longer those that the search began with."""
+    found = loading.content_digest(name, workload)
     if found != content if checked else not content.startswith(loading.source_digest(name, workload)):
         raise UsageError(
             f"workload {name}: its data or code changed while the search runs; give the same command again"
         )
-    return workload
 
 
 def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> JobRecord | None:

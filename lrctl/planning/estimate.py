@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
+from lrctl.contracts.program import Program
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.strategy import Batch, SearchResult, advance, drive, relayed
 from lrctl.contracts.workload import Scored, StandIn, Workload
 from lrctl.engine.executors import Executors, side_by_side, workers_of
-from lrctl.engine.prepare import load, resolve_device, spec_of
+from lrctl.engine.prepare import device_of, load, spec_of
 from lrctl.engine.session import SPLITS
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl.planning.sharing import shortage
@@ -60,7 +61,7 @@ class Rehearsed:
     """
 
     spec: TrainSpec
-    workload: Workload | None
+    workload: Workload | Program | None
     stand_in: bool = False
     missing: str = ""
 
@@ -217,7 +218,7 @@ def check_memory(command: str, recipe: Recipe, *, store: str | Path, kept: Execu
     Raises:
         UsageError: they do not fit; tells what would.
     """
-    device = resolve_device(recipe.training.device)
+    device = device_of(recipe)
     if side_by_side(recipe.executor, device) == 1:
         return
     if kept:
@@ -233,6 +234,8 @@ def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: b
     found: dict[str, Any] = {"workers": workers, **dict.fromkeys(MEASURED), "notes": []}
     if not measure:
         return found
+    if isinstance(rehearsed.workload, Program):
+        return found | program_costs(rehearsed.workload, rehearsal, workers)
     try:
         if (workload := rehearsed.workload) is None:
             raise MissingError(rehearsed.missing)
@@ -272,13 +275,37 @@ def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: b
     }
 
 
+def program_costs(program: Program, rehearsal: Rehearsal, workers: int) -> dict[str, Any]:
+    """The same where each job starts a program."""
+    from lrctl.planning.program_profile import measure_program
+
+    cost = measure_program(program, rehearsal.spec)
+    # What begins nothing and measures nothing needs no start; the end of the run that is handed over does.
+    starts = 1 + len(rehearsal.again) + sum(bool(job.steps or job.evaluate) for job in rehearsal.jobs.values())
+    steps = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
+    steps += sum(job.steps for job in rehearsal.again)
+    return {
+        "data_bytes": 0,
+        "seconds_per_step": cost.seconds_per_step,
+        "seconds": math.ceil(starts / workers) * cost.seconds_per_start + steps * cost.seconds_per_step,
+        "memory_bytes": cost.memory_bytes,
+        "checkpoint_bytes": cost.checkpoint_bytes,
+        "peak_disk_bytes": max(rehearsal.checkpoints, len(rehearsal.again)) * cost.checkpoint_bytes,
+        "notes": [
+            f"the program is started {starts} times, each about {cost.seconds_per_start:.2g} s beside its steps",
+            "the time of evaluations is not counted",
+            "memory is that of its largest process with all that it holds, or of lrctl's own where that takes more",
+        ],
+    }
+
+
 def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
     """What training takes in one worker, measured on a throw-away model."""
     from lrctl.engine.worker import quiet_torch
     from lrctl.planning.profile import measure
 
     spec, workload = rehearsed.spec, rehearsed.workload
-    assert workload is not None
+    assert isinstance(workload, Workload)
     try:
         with (
             running(workload),

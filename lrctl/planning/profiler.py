@@ -20,7 +20,7 @@ from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import StandIn, Workload
 from lrctl.engine import optimizers
 from lrctl.engine.batches import tensors_in
-from lrctl.engine.lr_control import set_lr
+from lrctl.engine.param_groups import set_lr
 from lrctl.engine.passes import Passes
 
 

@@ -17,11 +17,14 @@ from lrctl.errors import UsageError, unknown
 from lrctl.recipe.classes import MODULE, file_of
 from lrctl.recipe.files import NAMES, assign, layers, merge
 from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
-from lrctl.recipe.workloads import is_code, located
+from lrctl.recipe.workloads import is_code, is_program, located
 from lrctl.registry.registry import registry
 from lrctl.registry.values import build
 
 DEFAULT = "quickstart"
+PROGRAM = "workload.command"
+"""The key of the program that a workload with the mark `program` starts."""
+
 TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
 
 FOUND = "the LR is what a search finds: leave it out; a strategy's grid says which LRs it tries first"
@@ -68,7 +71,11 @@ def read(
     for key, value in sorted((overrides or {}).items(), key=lambda item: order.get(item[0], len(order))):
         assign(tables, key, from_here(value) if key == "workload.name" else value)
     check_text(tables, source)
-    return replace(check(tables, source), refused=refused)
+    checked = check(tables, source)
+    if is_program(checked.workload.name):
+        named = (allow_code and not stored) or PROGRAM in (overrides or {})
+        refused = "" if named else program_refusal(name if stored else source, checked.workload.params.command, stored)
+    return replace(checked, refused=refused)
 
 
 def refusal(source: str | None, code: str, stored: bool) -> str:
@@ -76,6 +83,17 @@ def refusal(source: str | None, code: str, stored: bool) -> str:
     named = f"{source}: workload.name: {code} is Python code, and {'a store' if stored else 'a recipe'} runs none; "
     trusted = "" if stored else ", or give --allow-code (allow_code=True in Python)"
     return f"{named}if you trust it, name it yourself with --workload {shlex.quote(code)}{trusted}"
+
+
+def program_refusal(source: str | None, command: str, stored: bool) -> str:
+    """Why a program that nobody named is not started, and what to do; one that is missing is told of later."""
+    if not command:
+        return ""
+    trusted = "" if stored else ", or give --allow-code (allow_code=True in Python)"
+    return (
+        f"{source}: {PROGRAM}: {command!r} is a program, and {'a store' if stored else 'a recipe'} starts none; "
+        f"if you trust it, name it yourself with --program {shlex.quote(command)}{trusted}"
+    )
 
 
 def check(tables: Mapping[str, Any], source: str) -> Recipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -80,6 +80,14 @@ class Choice:
     def changed(self) -> dict[str, Any]:
         """The parameters that are not at their defaults."""
         return dict(self.params) if isinstance(self.params, Mapping) else identity(self.params)
+
+    @property
+    def unkeyed(self) -> dict[str, Any]:
+        """The parameters that decide no number."""
+        declared = () if isinstance(self.params, Mapping) else fields(self.params)
+        return {
+            each.name: getattr(self.params, each.name) for each in declared if not each.metadata.get("in_key", True)
+        }
 
     @property
     def table(self) -> dict[str, Any]:

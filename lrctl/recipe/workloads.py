@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrctl.contracts.canonical import digest
+from lrctl.contracts.program import Program
 from lrctl.contracts.workload import Prepared, Workload
 from lrctl.errors import UsageError, unknown
 from lrctl.recipe.plugin_code import code_of
@@ -20,6 +21,11 @@ from lrctl.registry.values import build
 def is_code(workload: str) -> bool:
     """Whether a workload's name is `file.py:Class`."""
     return workload.rpartition(":")[0].endswith(".py")
+
+
+def is_program(workload: str) -> bool:
+    """Whether a workload of that name is a program, which its parameter `command` names."""
+    return workload in registry().marked("workload", "program")
 
 
 def located(path: Path, where: str) -> Path:
@@ -35,10 +41,19 @@ def located(path: Path, where: str) -> Path:
 
 
 def load_workload(name: str, params: Mapping[str, Any], seed: int) -> Workload:
+    """A workload that lrctl trains itself."""
+    found = load_any(name, params, seed)
+    if isinstance(found, Program):
+        raise UsageError(f"workload {name}: it is a program, which trains by itself; choose another --workload")
+    return found
+
+
+def load_any(name: str, params: Mapping[str, Any], seed: int) -> Workload | Program:
+    """The workload of a recipe, whether lrctl trains it or it is a program."""
     where = f"workload {name}"
     if not is_code(name):
         part = registry().get("workload", name)
-        built: Workload = part.target(build(part.params, params, where), seed)
+        built: Workload | Program = part.target(build(part.params, params, where), seed)
         return built
     project, cls = load_class(name)
     with project.active():
@@ -109,13 +124,13 @@ def line_of(error: BaseException, path: Path) -> int | str:
     return (lines[-1] if lines else None) or "?"
 
 
-def content_digest(name: str, workload: Workload) -> str:
+def content_digest(name: str, workload: Workload | Program) -> str:
     """Digest of what a workload's parameters do not name: foreign code, and the data, which is made ready."""
     with running(workload):
         return source_digest(name, workload) + (workload.prepare() if isinstance(workload, Prepared) else "")
 
 
-def source_digest(name: str, workload: Workload) -> str:
+def source_digest(name: str, workload: Workload | Program) -> str:
     """Digest of the code of the user's or of a plugin's that is behind a workload; empty for lrctl's own."""
     if is_code(name):
         project = project_with(workload)

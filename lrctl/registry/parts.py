@@ -15,7 +15,7 @@ KINDS = {"strategy": "strategies", "schedule": "schedules", "workload": "workloa
 MARKS = {
     "strategy": {"reference": "what it finds is what other methods are compared with"},
     "schedule": {"reference": "the family that other methods are compared with"},
-    "workload": {},
+    "workload": {"program": "its parameter `command` is a program that is started for each job"},
     "executor": {
         "in_process": "jobs run one after another in lrctl's own process",
         "parallel": "takes `workers`, processes on this machine that run jobs at the same time",
@@ -42,6 +42,7 @@ FLAGS = frozenset(
         "label",
         "labels",
         "name",
+        "program",
         "quiet",
         "recipe",
         "seed",

@@ -55,6 +55,24 @@ def aside(path: Path, instead: str | None = None) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def folder_aside(parent: Path) -> Iterator[Path]:
+    """A temporary folder that is deleted after the block; a killed process leaves it to be swept away.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    folder = parent / f"{ASIDE}{uuid4().hex}"
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        yield folder
+    finally:
+        remove(folder)
+
+
 def flush_folder(folder: Path) -> None:
     """Have the names in a folder on the disk, where its file system can be told to."""
     descriptor = os.open(folder, os.O_RDONLY)

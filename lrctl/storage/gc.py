@@ -14,7 +14,7 @@ from lrctl.storage.files import ASIDE, delete, read_json, remove
 from lrctl.storage.opening import STALE
 from lrctl.storage.store import Store
 
-KINDS = {"jobs": ".json", "stopped": ".json", "losses": ".npy", "checkpoints": ".safetensors"}
+KINDS = {"jobs": ".json", "stopped": ".json", "losses": ".npy", "checkpoints": ".safetensors", "logs": ".log"}
 """The files of a job in the order in which they are deleted: its result, which is the fact, comes first."""
 
 

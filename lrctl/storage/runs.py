@@ -12,7 +12,7 @@ from lrctl import documents
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.errors import StoreError, UsageError, unknown
-from lrctl.recipe.workloads import is_code
+from lrctl.recipe.workloads import is_code, is_program
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt
 from lrctl.storage.identity import RunIdentity
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MEND = "the command that made it makes it whole again"
-LEAVE = "its recipe names Python code: add --allow-code if you trust it"
+LEAVE = "its recipe names code of your own: add --allow-code if you trust it"
 """Said of a command that needs leave: one that is to be copied does not give it itself."""
 
 
@@ -174,13 +174,14 @@ def finished(store: str | Path, name: str) -> FinishedRun:
 def command_of(place: Store, name: str) -> str:
     """The command that makes a run, or goes on with it, from its frozen recipe.
 
-    Where that names Python code, the user is told to give leave, and it is not given for them.
+    Where that names code of the user's, the user is told to give leave, and it is not given for them.
     """
     path = place.shown / "runs" / name / "recipe.toml"
     try:
         tables = documents.from_toml(place.recipe(name) or "")
         (strategy,) = tables["strategy"]
-        code = is_code(tables["workload"]["name"])
+        workload = tables["workload"]["name"]
+        code = is_code(workload) or is_program(workload)
     except (ValueError, KeyError, TypeError):
         return f"(nothing tells it: {path} is missing or damaged)"
     command = shlex.join(["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.shown)])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -181,6 +182,16 @@ class Store:
     def handed_over(self, key: str) -> Path:
         """The mark that a finished run handed this checkpoint over; `lrctl gc` takes it away with the last such run."""
         return self.path / "handed_over" / key
+
+    # Programs
+
+    def log(self, key: str) -> Path:
+        """Where the program that does a job prints to."""
+        return self.path / "logs" / f"{key}.log"
+
+    def working_folder(self) -> AbstractContextManager[Path]:
+        """A new folder for the length of a block: where a program's files pass through, checkpoints among them."""
+        return files.folder_aside(self.path / "checkpoints")
 
     # Runs
 

@@ -1,6 +1,6 @@
 """The built-in workloads: a small GPT on a text of your choice, a classifier of small images, a linear regression.
 
-And fine-tuning of any model of Hugging Face transformers on any data set of six tasks.
+And fine-tuning of any model of Hugging Face transformers on any data set of six tasks, and any program of one's own.
 """
 
 from __future__ import annotations
@@ -43,6 +43,13 @@ def register_workloads(register: Register) -> None:
         name="exact-linear-regression",
         params="lrctl_workloads.regression.exact:ExactRegressionParams",
         help="the expected loss of SGD on least squares, without sampling; its best schedule can be computed",
+    )
+    register(
+        "lrctl_workloads.program:program",
+        name="program",
+        params="lrctl_workloads.program:ProgramParams",
+        help="a training program of your own, started once for each job",
+        program=True,
     )
     for task, text in TASKS.items():
         params = f"lrctl_workloads.finetune.params:{task.title().replace('-', '')}Params"

@@ -102,7 +102,7 @@ def test_a_command_that_goes_on_does_not_give_leave_itself(poisoned: Path, lrctl
         told = (done.out or done.err).splitlines()[0]
         command, _, leave = told.partition(" (")
         assert command.endswith("lrctl local --recipe .lrctl/runs/r/recipe.toml --name r --store .lrctl")
-        assert leave == "its recipe names Python code: add --allow-code if you trust it)"
+        assert leave == "its recipe names code of your own: add --allow-code if you trust it)"
     assert lrctl(*command.rpartition(": lrctl ")[2].split()).code == 2
 
 

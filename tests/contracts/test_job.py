@@ -114,6 +114,7 @@ OTHER_TASK: dict[str, Any] = {
     "threads": 2,
     "micro_batches": 2,
     "compile": True,
+    "steps": 30,
 }
 
 OF_CUDA = {"tf32": True, "deterministic": False}
@@ -134,8 +135,8 @@ def unkeyed(kind: Any) -> set[str]:
 
 
 def test_what_is_marked_as_no_part_of_the_key_is_none() -> None:
-    assert unkeyed(TrainSpec) == {"families", "run"}  # a job's own family enters
-    assert JOB.key(replace(SPEC, run="another")) == JOB.key(SPEC)
+    assert unkeyed(TrainSpec) == {"families", "run", "workload_unkeyed"}  # a job's own family enters
+    assert JOB.key(replace(SPEC, run="another", workload_unkeyed={"timeout": 9.0})) == JOB.key(SPEC)
     others: dict[str, Any] = {"checkpoint": False, "stages": (15,), "stop_above": 1.0, "anew": True}
     assert unkeyed(SegmentJob) - {"seed", "optimizer"} == others.keys(), "these two enter by the spec"
     assert {replace(JOB, **{name: value}).key(SPEC) for name, value in others.items()} == {JOB.key(SPEC)}

@@ -19,7 +19,7 @@ from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Schedule
 from lrctl.contracts.workload import Workload
 from lrctl.engine import optimizers as optimizer
 from lrctl.engine import passes
-from lrctl.engine.lr_control import scales
+from lrctl.engine.param_groups import scales
 from lrctl.engine.trainer import Trained, train
 from lrctl.errors import UsageError
 from lrctl.recipe.workloads import load_workload

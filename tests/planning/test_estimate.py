@@ -301,7 +301,7 @@ def test_a_library_that_is_missing_is_no_error_of_a_dry_run(tmp_path: Path, monk
     def gone(*_: Any) -> Any:
         raise MissingError("the library is not here")
 
-    monkeypatch.setattr("lrctl.engine.prepare.load_workload", gone)
+    monkeypatch.setattr("lrctl.engine.prepare.load_any", gone)
     told = estimate("semilocal", recipes.read("smoke"), store=tmp_path)
     assert told["jobs"] == 27
     assert told["notes"] == ["time, memory and disk could not be measured: the library is not here"]

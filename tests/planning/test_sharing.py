@@ -87,7 +87,7 @@ def test_what_was_measured_with_is_given_back_first(monkeypatch: pytest.MonkeyPa
 def on_the_card(card: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches are taken to run on the GPUs, and a job to need as much as is free on one of them."""
     del card
-    monkeypatch.setattr(estimates, "resolve_device", lambda _: "cuda")
+    monkeypatch.setattr(estimates, "device_of", lambda _: "cuda")
     monkeypatch.setattr(estimates, "estimate", lambda *_, **__: {"memory_bytes": 45 * GB - CONTEXT})
 
 

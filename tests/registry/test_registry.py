@@ -363,6 +363,7 @@ def test_the_parts_that_lrctl_itself_needs_are_marked() -> None:
     assert {f"{kind} {mark}": registry().marked(kind, mark) for kind, mark in marks} == {
         "strategy reference": ["baseline"],
         "schedule reference": ["wsd"],
+        "workload program": ["program"],
         "executor in_process": ["serial"],
         "executor parallel": ["processes"],
     }

@@ -55,7 +55,7 @@ def put(store: Store, name: str, run: str, parent: str | None = None, age: float
 def left(store: Store) -> dict[str, str]:
     """The jobs whose files are there, by kind."""
     kinds = {kind: "".join(path.stem[0] for path in gc.job_files(store, kind)) for kind in gc.KINDS}
-    return {kind: jobs for kind, jobs in kinds.items() if jobs or kind != "stopped"}
+    return {kind: jobs for kind, jobs in kinds.items() if jobs or kind not in ("stopped", "logs")}
 
 
 # What goes
@@ -198,6 +198,16 @@ def test_what_stopped_jobs_left_goes_as_results_do(tmp_path: Path) -> None:
     assert listing.runs(store)[0]["bytes"] < with_result
 
 
+def test_the_log_of_a_program_goes_with_its_job(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    finish(store, "r", checkpoint=None)
+    for name, run in (("a", "r"), ("b", "gone")):
+        put(store, name, run)
+        store.log(KEYS[name]).write_text("step 1")
+    assert gc.collect(store)["freed"]["logs"] == {"files": 1, "bytes": 6}
+    assert store.log(KEYS["a"]).exists()
+
+
 def test_a_finished_search_returns_its_result_after_gc(place: Path) -> None:
     first = searches.search(place)
     shutil.copy(first["files"]["checkpoint"], place / "checkpoints" / f"{KEYS['a']}.safetensors")
@@ -207,6 +217,7 @@ def test_a_finished_search_returns_its_result_after_gc(place: Path) -> None:
         "stopped": {"files": 0, "bytes": 0},
         "losses": {"files": 0, "bytes": 0},
         "checkpoints": {"files": 1, "bytes": Path(first["files"]["checkpoint"]).stat().st_size},
+        "logs": {"files": 0, "bytes": 0},
     }
     assert searches.search(place) == first
     assert facts(place) == jobs

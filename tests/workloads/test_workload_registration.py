@@ -12,7 +12,7 @@ from lrctl.registry.registry import registry
 WORKLOADS = [
     *("gpt", "images", "linear-regression", "exact-linear-regression"),
     *("translation", "summarization", "question-answering", "token-classification"),
-    *("image-classification", "segmentation"),
+    *("image-classification", "segmentation", "program"),
 ]
 
 
@@ -29,7 +29,11 @@ def test_every_parameter_has_a_help_text_and_a_default(name: str) -> None:
         hint = hints[field.name]
         assert get_origin(hint) is Annotated
         kind, text, *_ = get_args(hint)
-        assert field.default in get_args(kind) if get_origin(kind) is Literal else isinstance(field.default, kind)
+        assert (
+            field.default in get_args(kind)
+            if get_origin(kind) is Literal
+            else isinstance(field.default, get_origin(kind) or kind)
+        )
         assert text
 
 

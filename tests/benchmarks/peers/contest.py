@@ -50,7 +50,9 @@ class Contest:
     @cached_property
     def workload(self) -> Workload:
         """Model and data."""
-        return workload_of(self.spec)
+        found = workload_of(self.spec)
+        assert isinstance(found, Workload)
+        return found
 
     @cached_property
     def passes(self) -> float:

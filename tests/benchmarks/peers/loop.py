@@ -11,7 +11,7 @@ import torch
 from benchmarks.peers.contest import Contest
 from lrctl.contracts.workload import WithParamGroups
 from lrctl.engine import optimizers
-from lrctl.engine.lr_control import scales
+from lrctl.engine.param_groups import scales
 from lrctl.engine.passes import Passes
 
 Lr = Callable[[int], float]

@@ -1,0 +1,64 @@
+"""What a program takes: two short jobs of it, timed.
+
+Imports torch.
+"""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.program import Program
+from lrctl.engine.program_runner import train
+from lrctl.engine.trainer import Trained
+from lrctl.planning.profile import size
+from lrctl.storage.store import Store
+
+SHORT, LONG = 1, 11
+"""Steps of the two jobs: what they take beside them is the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramCost:
+    """What one job at a time takes.
+
+    Attributes:
+        seconds_per_start: beside the steps: its imports, its data, its checkpoint.
+        memory_bytes: of its largest process, and not less than this process takes.
+    """
+
+    seconds_per_start: float
+    seconds_per_step: float
+    checkpoint_bytes: int
+    memory_bytes: int
+
+
+def measure_program(program: Program, spec: TrainSpec) -> ProgramCost:
+    """What a program takes, told by two jobs from initialisation with LR 0, which leave nothing behind.
+
+    Raises:
+        ProgramError: it fails; what it printed is kept, in a temporary folder.
+    """
+    store = Store(Path(tempfile.mkdtemp(prefix="lrctl-dry-run-")))
+    few, more = min(SHORT, spec.steps), min(LONG, spec.steps)
+    short, long = (timed(program, store, spec, steps) for steps in (few, more))
+    shutil.rmtree(store.path)
+    step = max(0.0, long.seconds - short.seconds) / max(1, more - few)
+    return ProgramCost(max(0.0, short.seconds - few * step), step, size(long.state), largest_process())
+
+
+def timed(program: Program, store: Store, spec: TrainSpec, steps: int) -> Trained:
+    return train(program, store, spec, SegmentJob(0, steps, PiecewiseLinear(((0, 0.0),))))
+
+
+def largest_process() -> int:
+    """The most bytes that a process had in memory among those that this one has started, and that have ended."""
+    # Linux counts what a process was a copy of too, for the moment before it became another program: this one.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

@@ -1,0 +1,285 @@
+"""The module that a training program of the user's own imports."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import lrctl
+from lrctl import program
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.errors import UsageError
+from lrctl.registry.registry import registry
+from lrctl.registry.schedules import schedule_text
+from programs import command, write
+
+Told = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory of the test's own, in a process that lrctl has not started."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("LRCTL_JOB", "LRCTL_SCHEDULE", "LRCTL_STORE", "RANK"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Has lrctl tell this process a job."""
+
+    def tell(start: int = 0, stop: int = 3, **changed: Any) -> dict[str, Any]:
+        files = {name: str(folder / name) for name in ("lrs.npy", "losses.npy", "result.json", "save")}
+        np.save(files["lrs.npy"], 0.5 * np.arange(start, stop))
+        job = {
+            "format": "lrctl-job/1",
+            "start": start,
+            "stop": stop,
+            "steps": 10,
+            "seed": 3,
+            "lrs": files["lrs.npy"],
+            "resume": None,
+            "save": files["save"],
+            "evaluate": ["validation"],
+            "score_batches": 0,
+            "losses": files["losses.npy"],
+            "result": files["result.json"],
+            **changed,
+        }
+        (folder / "job.json").write_text(json.dumps(job))
+        monkeypatch.setenv("LRCTL_JOB", str(folder / "job.json"))
+        return job
+
+    return tell
+
+
+def sgd(**settings: Any) -> torch.optim.Optimizer:
+    one, other = torch.nn.Parameter(torch.ones(1)), torch.nn.Parameter(torch.ones(1))
+    return torch.optim.SGD([{"params": [one]}, {"params": [other], **settings}], lr=0.1)
+
+
+def lrs(optimizer: torch.optim.Optimizer) -> list[float]:
+    return [group["lr"] for group in optimizer.param_groups]
+
+
+def loss_of(split: str) -> dict[str, Any]:
+    return {"loss": torch.tensor(0.5), "other": float("nan")} | ({"n": 1} if split == "test" else {})
+
+
+def test_it_imports_neither_torch_nor_numpy_nor_typer() -> None:
+    code = "import sys; from lrctl import program; print({'torch', 'numpy', 'typer', 'rich'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_a_job_is_trained_and_answered(told: Told) -> None:
+    files = told(2, 5)
+    job, optimizer, steps = program.job(steps=99), sgd(lr=0.02), []
+    job.resume(pytest.fail)
+    for step in job:
+        job.set_lr(optimizer, step)
+        assert lrs(optimizer) == [0.5 * step, pytest.approx(0.1 * step)]
+        optimizer.step()
+        loss = torch.tensor(float(step), requires_grad=True)
+        job.loss(loss)
+        steps.append(step)
+    job.save(lambda path: Path(path).write_text("weights"))
+    assert job.evaluate(loss_of)["validation"]["loss"] == 0.5
+    assert (job.start, job.stop, job.steps, job.seed, steps) == (2, 5, 10, 3, [2, 3, 4])
+    found = np.load(files["losses"])
+    assert (found.dtype, found.tolist()) == (np.float32, [2.0, 3.0, 4.0])
+    assert Path(files["save"]).read_text() == "weights"
+    answer = {"format": "lrctl-answer/1", "metrics": {"validation": {"loss": 0.5, "other": None}}}
+    assert json.loads(Path(files["result"]).read_text()) == answer
+
+
+def test_a_job_without_steps_only_evaluates(told: Told) -> None:
+    files = told(5, 5, save=None, evaluate=["validation", "test"], resume="before")
+    job = program.job(steps=99)
+    loaded: list[str] = []
+    job.resume(loaded.append)
+    assert [*job] == []
+    job.save(pytest.fail)
+    assert [*job.evaluate(loss_of)] == ["validation", "test"]
+    assert loaded == ["before"]
+    assert Path(files["result"]).exists()
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_the_first_of_several_processes_saves_and_answers(
+    every: bool, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = told(0, 0)
+    monkeypatch.setenv("RANK", "1")
+    job = program.job(steps=99)
+    job.save(lambda path: Path(path).write_text("mine"), every_process=every)
+    job.evaluate(loss_of)
+    assert Path(files["save"]).exists() == every
+    assert not Path(files["result"]).exists()
+
+
+def test_outside_of_lrctl_a_program_is_what_it_was() -> None:
+    job, optimizer = program.job(steps=4, seed=7), sgd()
+    job.resume(pytest.fail)
+    for step in job:
+        assert job.lr(step, 0.3) == 0.3
+        job.set_lr(optimizer, step)
+        assert lrs(optimizer) == [0.1, 0.1]
+        job.loss(1.0)
+    job.save(pytest.fail)
+    assert [*job.evaluate(loss_of)] == ["validation", "test"]
+    assert (job.seed, job.lrs) == (7, None)
+    assert os.listdir() == []
+
+
+def test_a_found_schedule_is_trained_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("schedule.json").write_text(schedule_text(PiecewiseLinear(((0, 0.0), (4, 1.0))), 4))
+    monkeypatch.setenv("LRCTL_SCHEDULE", "schedule.json")
+    job = program.job(steps=4)
+    assert [job.lr(step, 9.0) for step in job] == [0.0, 0.25, 0.5, 0.75]
+    with pytest.raises(UsageError, match="it is for 4 steps, and this run has 5"):
+        program.job(steps=5)
+    Path("schedule.json").write_text(schedule_text(registry().get("schedule", "greedy").target(0.1), 4))
+    with pytest.raises(UsageError, match="its LRs are decided during a run"):
+        program.job(steps=4)
+
+
+def test_the_ratio_of_param_groups_outlives_a_checkpoint_at_lr_0(told: Told) -> None:
+    told(0, 1)
+    job, optimizer = program.job(steps=9), sgd(lr=0.05)
+    job.set_lr(optimizer, 0)
+    assert lrs(optimizer) == [0.0, 0.0]
+    told(1, 2, resume="before")
+    job, again = program.job(steps=9), sgd(lr=0.05)
+    job.resume(lambda _: again.load_state_dict(optimizer.state_dict()))
+    job.set_lr(again, 1)
+    assert lrs(again) == [0.5, 0.25]
+
+
+def no_lr(job: program.Job) -> None:
+    for _ in job:
+        job.loss(1.0)
+
+
+def no_loss(job: program.Job) -> None:
+    for step in job:
+        job.lr(step)
+
+
+def two_losses(job: program.Job) -> None:
+    for step in job:
+        job.lr(step)
+        job.loss(1.0)
+        job.loss(1.0)
+
+
+def half_a_job(job: program.Job) -> None:
+    job.evaluate(loss_of)
+
+
+def another_step(job: program.Job) -> None:
+    job.lr(7)
+
+
+def other_lr(job: program.Job) -> None:
+    optimizer = sgd()
+    for step in job:
+        job.set_lr(optimizer, step)
+        optimizer.param_groups[0]["lr"] = 3.0
+        optimizer.step()
+
+
+def never_saved(job: program.Job) -> None:
+    for step in job:
+        job.lr(step)
+        job.loss(1.0)
+    job.evaluate(loss_of)
+
+
+MISTAKES: dict[str, tuple[Callable[[program.Job], None], dict[str, Any], str]] = {
+    "no lr": (no_lr, {}, "step 0 was trained without its LR; call job.set_lr"),
+    "no loss": (no_loss, {}, "0 losses were told in 1 steps; call job.loss"),
+    "two losses": (two_losses, {}, "2 losses were told in 1 steps"),
+    "half a job": (half_a_job, {}, "0 of the 3 steps of this job were trained"),
+    "another step": (another_step, {}, "step 7 is not one of this job, which has 0 to 2"),
+    "another lr": (other_lr, {}, "about to use LR 3.0 instead of 0.0; nothing but job.set_lr"),
+    "not resumed": (no_lr, {"resume": "before"}, "a checkpoint to go on from; call job.resume"),
+    "not saved": (never_saved, {}, "a checkpoint is wanted; call job.save"),
+}
+
+
+@pytest.mark.parametrize(("train", "changed", "error"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told(train: Callable[[program.Job], None], changed: Any, error: str, told: Told) -> None:
+    told(0, 3, **changed)
+    with pytest.raises(UsageError, match=error):
+        train(program.job(steps=9))
+
+
+def test_another_format_is_refused(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    told(format="lrctl-job/2")
+    with pytest.raises(UsageError, match="its format is 'lrctl-job/2', this lrctl reads 'lrctl-job/1'"):
+        program.job(steps=9)
+    monkeypatch.setenv("LRCTL_JOB", "no.json")
+    with pytest.raises(UsageError, match=r"LRCTL_JOB=no\.json: cannot be read"):
+        program.job(steps=9)
+
+
+# A script as people have them
+
+LINE = re.compile(r"(.*?)  # \+(?: in place of `(.*)`| .*)?")
+
+
+def without_lrctl(code: str) -> str:
+    """A script without the lines that make it a program, and with those that they stand for."""
+    marked = [LINE.fullmatch(line) for line in code.splitlines()]
+    kept = [m[2] or "" if m else line for m, line in zip(marked, code.splitlines(), strict=True)]
+    return "\n".join(kept) + "\nprint({split: estimate_loss(split) for split in ('validation', 'test')})\n"
+
+
+def printed(path: Path, **variables: str) -> Any:
+    """The metrics that a script prints."""
+    done = subprocess.run(
+        [sys.executable, str(path), "--max-iters", "12"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **variables},
+    )
+    return ast.literal_eval(done.stdout)
+
+
+def test_a_script_trains_as_before_and_as_found(folder: Path) -> None:
+    script = write(folder, "train.py")
+    bare = folder / "bare.py"
+    bare.write_text(without_lrctl(script.read_text()))
+    assert "lrctl" not in bare.read_text().partition("print(")[0]
+    assert sum(map(bool, map(LINE.fullmatch, script.read_text().splitlines()))) <= 10
+    assert printed(bare) == printed(script)
+    settings = {"segments": 2, "grid_size": 1, "grid": [0.03], "eps": 0.1}
+    result = lrctl.search(
+        "semilocal",
+        "smoke",
+        settings={
+            "workload.name": "program",
+            "workload.command": command(script),
+            "training.steps": 12,
+            **{f"strategy.semilocal.{name}": value for name, value in settings.items()},
+        },
+    )
+    metrics = printed(script, LRCTL_SCHEDULE=result["files"]["schedule"])
+    assert metrics["validation"]["loss"] == result["validation_loss"]
+    assert metrics["test"]["loss"] == result["test_loss"]
+    lrctl.unpack_checkpoint(result["files"]["checkpoint"], "found.pt")
+    assert torch.load("found.pt", weights_only=True)["model"].keys()
