@@ -42,7 +42,7 @@ Where = Annotated[
     typer.Option("--store", metavar="DIR", envvar="LRCTL_STORE", file_okay=False, help="Where results are kept."),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress; notes are told all the same.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, and no notes.")]
 
 
 def print_json(document: Any) -> None:

@@ -93,7 +93,7 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
         option("fresh", bool, "Start over, whatever the store holds.", False, "--fresh"),
         option("dry_run", bool, "Print jobs, steps, disk and estimated time; train nothing.", False, "--dry-run"),
         option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),
-        option("quiet", bool, "Show no progress; notes are told all the same.", False, "--quiet"),
+        option("quiet", bool, "Show no progress, and no notes.", False, "--quiet"),
         option("allow_code", bool, "Run the Python file that the recipe names.", False, "--allow-code"),
         option("debug", bool, "Show the traceback of an error.", False, "--debug"),
     ]

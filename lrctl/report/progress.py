@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -40,33 +39,24 @@ LINE_EVERY = 60.0
 
 @contextmanager
 def shown(*, quiet: bool = False) -> Iterator[None]:
-    """Show every search of the block on stderr; if `quiet`, only the notes at its end."""
-    console, manager = Console(stderr=True), registry().manager
-    observer = Notes(console) if quiet else Progress(console)
+    """Show every search of the block on stderr, unless `quiet`."""
+    if quiet:
+        yield
+        return
+    console = Console(stderr=True)
+    observer = Progress(console)
+    manager = registry().manager
     manager.register(observer, name="progress")
-    live: AbstractContextManager[Any] = nullcontext()
-    if isinstance(observer, Progress) and console.is_terminal:
-        # Twice a second: a table of 20 rows takes 7 ms to draw.
-        live = Live(get_renderable=observer.table, console=console, refresh_per_second=2, transient=True)
+    # Twice a second: a table of 20 rows takes 7 ms to draw.
+    live = Live(get_renderable=observer.table, console=console, refresh_per_second=2, transient=True)
     try:
-        with live:
+        with live if console.is_terminal else nullcontext():
             yield
     finally:
         manager.unregister(name="progress")
 
 
 @dataclass(slots=True, eq=False)  # pluggy wants plugins that can be hashed
-class Notes:
-    console: Console
-
-    @hookimpl
-    def search_finished(self, result: RunResult) -> None:
-        """Repeat what the user should know, where it is read last."""
-        for note in result.notes:
-            show(self.console, plain("note:", "yellow") + plain(f" {note}"))
-
-
-@dataclass(slots=True, eq=False)
 class Progress:
     console: Console
     began: float = field(default_factory=time.monotonic)
@@ -119,8 +109,10 @@ class Progress:
 
     @hookimpl
     def search_finished(self, result: RunResult) -> None:
+        """Repeat what the user should know, where it is read last."""
         self.batch = None
-        Notes(self.console).search_finished(result)
+        for note in result.notes:
+            show(self.console, plain("note:", "yellow") + plain(f" {note}"))
 
     def table(self) -> Group:
         """The batch at work: a row per job, as many as there is room for, and a line of totals."""
