@@ -120,10 +120,14 @@ def of_whole_runs(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Roll
 def every_rollout(rollouts: Rollouts, by: str) -> Table:
     columns = ("rollout", "rise", "LR", *(f"LR at {step}" for step in rollouts.turns), "score", "full runs with scores")
     rows = tuple(row(rollouts, rollout) for rollout in rollouts.tried)
+    scoring, noisy = rollouts.scoring, "of the batches that were scored"
+    if not scoring.batches:
+        noisy = "that runs with all but the same LR show"
+    cost = f"A score counts as {scoring.forwards} forward passes, each {FORWARD:.2g} of a step."
     told = (
         f"Score: mean loss with frozen weights at the end of the run, by {by}. * is handed over.",
-        f"Differences up to {digits(noise(rollouts))} are noise of the batches that were scored.",
-        f"A score counts as {rollouts.scoring.forwards} forward passes, each {FORWARD:.2g} of a step.",
+        f"Differences up to {digits(noise(rollouts))} are noise {noisy}.",
+        cost if scoring.forwards else "What a score takes is not known, and not counted.",
     )
     return Table("Every rollout", columns, rows, told)
 
