@@ -17,8 +17,8 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import Schedule
 from lrctl.engine.param_groups import scales
+from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import train
-from lrctl.engine.worker import quiet_torch
 from lrctl.errors import UsageError
 from lrctl.export.export import export
 from lrctl.lr_scheduler import AdaptiveLR, GreedyLR, ScheduleLR

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import MISSING
+from dataclasses import MISSING, dataclass
 from typing import Any
 
 from lrctl.cli.defaults import shown
@@ -49,7 +50,6 @@ def registered() -> Iterator[tuple[str, str, str, str, list[str]]]:
 
 def bundled() -> Iterator[tuple[str, str, str, str, list[str]]]:
     """What lrctl itself brings."""
-    from lrctl.cli.recipes import summary
     from lrctl.contracts.optimizers import OPTIMIZERS
     from lrctl.export.export import TARGETS
     from lrctl.papers.experiments import papers
@@ -64,6 +64,35 @@ def bundled() -> Iterator[tuple[str, str, str, str, list[str]]]:
         yield "export target", name, "", "what `lrctl export --to` writes for", []
     for name in papers():
         yield "paper", name, "", "its experiments, beside the numbers that it prints", []
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A recipe in a few words: the command and the sentence that its header begins with, and what it trains."""
+
+    name: str
+    command: str
+    workload: str
+    steps: int | None
+    help: str
+
+
+def summary(name: str) -> Summary:
+    from lrctl.recipe.files import find, layers, merge
+
+    header = []
+    for line in find(name).read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        header.append(line.removeprefix("#").strip())
+    command, *others = header or [""]
+    sentences = re.split(r"(?<!et al)\. (?=[A-Z])", " ".join(others).strip())
+    told = next((". ".join(sentences[: n + 1]) for n in range(len(sentences)) if len(sentences[n]) > 30), sentences[0])
+    tables: dict[str, Any] = {}
+    for layer in layers(name):
+        tables = merge(layer.tables, tables)
+    workload, training = tables.get("workload", {}), tables.get("training", {})
+    return Summary(name, command, str(workload.get("name", "")), training.get("steps"), f"{told.rstrip('.')}.")
 
 
 def named(name: str) -> list[dict[str, Any]]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -13,6 +12,7 @@ from lrctl.cli import completion
 from lrctl.cli.deferred import Group
 from lrctl.cli.exit import reported
 from lrctl.cli.options import AsJson, print_json
+from lrctl.cli.parts import summary
 
 look_at_recipes = typer.Typer(
     cls=Group,
@@ -23,17 +23,6 @@ look_at_recipes = typer.Typer(
 )
 
 All = Annotated[bool, typer.Option("--all", "-a", help="Those in folders too, each on a line of its own.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A recipe in a few words: the command and the sentence that its header begins with, and what it trains."""
-
-    name: str
-    command: str
-    workload: str
-    steps: int | None
-    help: str
 
 
 @look_at_recipes.callback()
@@ -85,21 +74,3 @@ def show(
     except (OSError, ValueError) as error:
         raise UsageError(f"{name}: cannot be read: {getattr(error, 'strerror', None) or 'not text'}") from error
     typer.echo(printable_lines(text.rstrip("\n")))
-
-
-def summary(name: str) -> Summary:
-    from lrctl.recipe.files import find, layers, merge
-
-    header = []
-    for line in find(name).read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            break
-        header.append(line.removeprefix("#").strip())
-    command, *others = header or [""]
-    sentences = re.split(r"(?<!et al)\. (?=[A-Z])", " ".join(others).strip())
-    told = next((". ".join(sentences[: n + 1]) for n in range(len(sentences)) if len(sentences[n]) > 30), sentences[0])
-    tables: dict[str, Any] = {}
-    for layer in layers(name):
-        tables = merge(layer.tables, tables)
-    workload, training = tables.get("workload", {}), tables.get("training", {})
-    return Summary(name, command, str(workload.get("name", "")), training.get("steps"), f"{told.rstrip('.')}.")

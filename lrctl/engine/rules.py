@@ -18,8 +18,8 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import Schedule
 from lrctl.contracts.workload import Workload
 from lrctl.engine.passes import Passes
+from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import Trained, train
-from lrctl.engine.worker import quiet_torch
 from lrctl.recipe.project import running
 
 STEPS, CUT = 7, 2

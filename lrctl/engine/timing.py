@@ -8,7 +8,8 @@ from dataclasses import replace
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.program import Program
 from lrctl.contracts.strategy import Batch
-from lrctl.engine.worker import quiet_torch, workload_of
+from lrctl.engine.quiet import quiet_torch
+from lrctl.engine.worker import workload_of
 from lrctl.recipe.project import running
 
 STEPS, ENOUGH = 4, 0.5

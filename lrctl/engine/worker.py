@@ -5,11 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
-import random
-import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,6 +16,7 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.program import Program
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.workload import Workload
+from lrctl.engine.quiet import alone, quiet_torch
 from lrctl.errors import LrctlError, ReproducibilityError, StoreError, UsageError
 from lrctl.recipe import workloads as loading
 from lrctl.recipe.project import running
@@ -47,23 +44,6 @@ def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     if failure.out_of_memory:
         give_back_memory()  # not before the exception is gone: its traceback holds the model
     return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
-
-
-AT_WORK = threading.RLock()
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Refuse a job while another thread of this process is at work on one."""
-    if not AT_WORK.acquire(blocking=False):
-        raise UsageError(
-            "two jobs at once in one process would change each other's numbers; run one job a process: an executor in "
-            "processes of its own, and searches in threads one after another"
-        )
-    try:
-        yield
-    finally:
-        AT_WORK.release()
 
 
 def give_back_memory() -> None:
@@ -238,28 +218,3 @@ def mean(losses: np.ndarray[Any, Any]) -> float:
     """The mean of some losses; +inf if there is none, or one of them is not finite."""
     found = float(losses.mean()) if len(losses) else math.inf
     return found if math.isfinite(found) else math.inf
-
-
-@contextmanager
-def quiet_torch(threads: int, device: str = "cpu", *, tf32: bool = False, deterministic: bool = True) -> Iterator[None]:
-    """Torch as jobs need it; threads and random numbers are afterwards as before for others in this process."""
-    import numpy as np
-    import torch
-
-    from lrctl.engine.kernels import kernels
-
-    before, cuda = torch.get_num_threads(), device.startswith("cuda")
-    # By default the generators of all GPUs are kept, for which CUDA is started even where a job runs on a CPU.
-    generators = torch.random.fork_rng([] if device == "cpu" else None)
-    with alone(), generators, kernels(deterministic=deterministic, tf32=tf32) if cuda else nullcontext():
-        states = random.getstate(), np.random.get_state()
-        # Denormal optimizer state makes steps up to 26 times slower.
-        torch.set_flush_denormal(True)
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
-            torch.set_num_threads(before)
-            torch.set_flush_denormal(False)

@@ -20,8 +20,8 @@ import torch
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.prepare import resolve_device
+from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import train
-from lrctl.engine.worker import quiet_torch
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
 from lrctl_workloads.text.gpt import Gpt

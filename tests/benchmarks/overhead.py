@@ -24,8 +24,8 @@ from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.executors import Executors
 from lrctl.engine.prepare import prepare
+from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import train
-from lrctl.engine.worker import quiet_torch
 from lrctl.recipe import parse as recipe
 from lrctl.recipe.workloads import load_workload
 from lrctl.storage.store import Store

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lrctl.engine.worker import quiet_torch
+from lrctl.engine.quiet import quiet_torch
 
 
 @pytest.fixture

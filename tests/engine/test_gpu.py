@@ -13,8 +13,8 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine import run
 from lrctl.engine.prepare import prepare
+from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import train
-from lrctl.engine.worker import quiet_torch
 from lrctl.errors import UsageError
 from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes

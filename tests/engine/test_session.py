@@ -21,8 +21,8 @@ from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Observation
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare, resolve_device
+from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import train
-from lrctl.engine.worker import quiet_torch
 from lrctl.errors import JobFailedError, ReproducibilityError, UsageError
 from lrctl.planning.estimate import estimate
 from lrctl.planning.profile import Measured

@@ -19,8 +19,8 @@ from lrctl.contracts.workload import Scored, Workload
 from lrctl.engine import batches
 from lrctl.engine.compiling import Compiled
 from lrctl.engine.passes import Passes
+from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import train
-from lrctl.engine.worker import quiet_torch
 from lrctl.errors import UsageError
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.workloads import load_workload

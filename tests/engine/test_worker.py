@@ -20,6 +20,7 @@ from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch
 from lrctl.engine import trainer, worker
 from lrctl.engine.prepare import prepare
+from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import Trained
 from lrctl.engine.worker import attempt, work
 from lrctl.errors import CheckpointError, ReproducibilityError, UsageError
@@ -174,7 +175,7 @@ def test_torch_is_left_as_it_was(store: Store) -> None:
 def test_a_job_on_a_cpu_leaves_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda _: pytest.fail("CUDA was started"))
-    with worker.quiet_torch(1):
+    with quiet_torch(1):
         pass
 
 
@@ -203,10 +204,10 @@ def test_an_executor_of_threads_is_refused_at_once(tmp_path: Path) -> None:
 
 def test_torch_is_not_changed_under_a_job_of_another_thread(store: Store) -> None:
     def other() -> None:
-        with pytest.raises(UsageError, match="run one job a process"), worker.quiet_torch(3):
+        with pytest.raises(UsageError, match="run one job a process"), quiet_torch(3):
             pass
 
-    with worker.quiet_torch(1), ThreadPoolExecutor() as pool:
+    with quiet_torch(1), ThreadPoolExecutor() as pool:
         pool.submit(other).result()
         assert torch.get_num_threads() == 1
         assert attempt(store.path, SPEC, SECOND).status == "ok", "a search within a job, in its own thread"
@@ -215,13 +216,13 @@ def test_torch_is_not_changed_under_a_job_of_another_thread(store: Store) -> Non
 def test_the_threads_of_the_task_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    with worker.quiet_torch(3):
+    with quiet_torch(3):
         assert asked == [3]
 
 
 def test_denormals_are_zero_in_a_job_only() -> None:
     tiny = torch.tensor([1e-40])
-    with worker.quiet_torch(1):
+    with quiet_torch(1):
         assert (tiny * 0.5).item() == 0.0
     assert (tiny * 0.5).item() > 0.0
 
@@ -268,21 +269,21 @@ def warned() -> Iterator[None]:
 def test_kernels_on_cuda_are_as_the_spec_says_and_afterwards_as_before(deterministic: bool) -> None:
     before = modes()
     assert before == (True, True, True)
-    with worker.quiet_torch(1, "cuda", deterministic=deterministic):
+    with quiet_torch(1, "cuda", deterministic=deterministic):
         assert modes() == (deterministic, False, False)
     assert modes() == before
-    with pytest.raises(ZeroDivisionError), worker.quiet_torch(1, "cuda", deterministic=deterministic):
+    with pytest.raises(ZeroDivisionError), quiet_torch(1, "cuda", deterministic=deterministic):
         raise ZeroDivisionError
     assert modes() == before
-    with worker.quiet_torch(1, "cpu", deterministic=deterministic):
+    with quiet_torch(1, "cpu", deterministic=deterministic):
         assert modes() == before
 
 
 def test_an_operation_without_a_deterministic_kernel_is_refused_with_what_to_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quiet = worker.quiet_torch
-    monkeypatch.setattr(worker, "quiet_torch", lambda threads, _, **modes: quiet(threads, "cuda", **modes))
+    on_cuda = lambda threads, _, **modes: quiet_torch(threads, "cuda", **modes)  # noqa: E731
+    monkeypatch.setattr(worker, "quiet_torch", on_cuda)
     (tmp_path / "net.py").write_text(PUT)
     spec = prepare(smoke(workload__name=f"{tmp_path / 'net.py'}:Net"))
     record = attempt(tmp_path / "store", spec, FIRST)
@@ -295,7 +296,7 @@ def test_an_operation_without_a_deterministic_kernel_is_refused_with_what_to_set
 
 def test_cuda_that_was_used_without_a_workspace_is_told() -> None:
     told = r"CUBLAS_WORKSPACE_CONFIG=:4096:8.*executor\.name=processes"
-    with pytest.raises(UsageError, match=told), worker.quiet_torch(1, "cuda"):
+    with pytest.raises(UsageError, match=told), quiet_torch(1, "cuda"):
         raise RuntimeError("... you must set an environment variable: CUBLAS_WORKSPACE_CONFIG=:4096:8 or ...")
 
 

@@ -23,7 +23,7 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from benchmarks.peers.contest import Contest, Outcome
 from benchmarks.peers.disk import watched
 from benchmarks.peers.loop import Run
-from lrctl.engine.worker import quiet_torch
+from lrctl.engine.quiet import quiet_torch
 from lrctl.storage import checkpoint
 
 INTERVALS = 10
