@@ -12,7 +12,6 @@ from lrctl.cli import completion
 from lrctl.cli.deferred import Group
 from lrctl.cli.exit import reported
 from lrctl.cli.options import AsJson, print_json
-from lrctl.cli.parts import summary
 
 look_at_recipes = typer.Typer(
     cls=Group,
@@ -37,6 +36,7 @@ def recipes(context: typer.Context, every: All = False, as_json: AsJson = False)
 @reported()
 def list_recipes(every: All = False, as_json: AsJson = False) -> None:
     """List the recipes, as `lrctl recipes` alone does."""
+    from lrctl.cli.parts import summary
     from lrctl.contracts.table import Table
     from lrctl.recipe.files import bundled
     from lrctl.report.console import drawn, stdout
