@@ -34,3 +34,25 @@ def not_json(constant: str) -> None:
 
 Lrctl = Callable[..., Done]
 """The command line, run in this process."""
+
+
+NET = """
+import torch
+
+class Net:
+    def __init__(self, seed):
+        pass
+
+    def model(self):
+        return torch.nn.Linear(2, 1)
+
+    def batch(self, step):
+        return torch.ones(4, 2)
+
+    def loss(self, model, batch):
+        return model(batch).square().mean()
+
+    def evaluate(self, model, split):
+        return {"loss": {"validation": 1.0, "test": 2.0}[split]}
+"""
+"""A workload of one's own, as small as can be."""

@@ -14,28 +14,9 @@ import pytest
 
 import comparisons
 import lrctl as api
-from command_line import Lrctl
+from command_line import NET, Lrctl
 from lrctl.errors import UsageError
 
-NET = """
-import torch
-
-class Net:
-    def __init__(self, seed):
-        pass
-
-    def model(self):
-        return torch.nn.Linear(2, 1)
-
-    def batch(self, step):
-        return torch.ones(4, 2)
-
-    def loss(self, model, batch):
-        return model(batch).square().mean()
-
-    def evaluate(self, model, split):
-        return {"loss": {"validation": 1.0, "test": 2.0}[split]}
-"""
 SMALL = {"training.steps": 8, "executor.name": "serial", "strategy.local.segments": 1, "strategy.local.grid": [0.1]}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import lrctl as package
-from command_line import Lrctl
+from command_line import NET, Lrctl
 from lrctl.cli.commands import COMMANDS, application
 from lrctl.cli.examples import EXAMPLES
 from lrctl.contracts.params import fields_of
@@ -41,26 +41,6 @@ eps = 0.25
 decay = true
 grid_size = 2
 grid = [0.1, 0.01]
-"""
-
-NET = """
-import torch
-
-class Net:
-    def __init__(self, seed):
-        pass
-
-    def model(self):
-        return torch.nn.Linear(2, 1)
-
-    def batch(self, step):
-        return torch.ones(4, 2)
-
-    def loss(self, model, batch):
-        return model(batch).square().mean()
-
-    def evaluate(self, model, split):
-        return {"loss": {"validation": 1.0, "test": 2.0}[split]}
 """
 
 KEYS = "command run status schedule train_loss test_loss segments cost"

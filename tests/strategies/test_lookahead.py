@@ -22,6 +22,7 @@ from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.testing import SPEC, Scripted, check_strategy, play, run_spec
 from lrctl_strategies.lookahead.parabola import Parabola, through
 from lrctl_strategies.lookahead.params import Lookahead
+from lrctl_strategies.lookahead.scoring import Score, Scoring
 from lrctl_strategies.lookahead.search import lookahead
 from strategies.plain_lookahead import Line, plain_lookahead
 
@@ -327,7 +328,7 @@ def test_the_search_goes_on_until_no_move_is_better() -> None:
             moved = [(step, lr * by if n == knot else lr) for n, (step, lr) in enumerate(knots)]
             assert landscape(tuple(moved)) > summary(found)["score"]
     (stopped,) = [note for note in found.notes if note.startswith("stopped after")]
-    assert "a higher and a lower LR, a longer and a shorter hold and rise were tried" in stopped
+    assert "no other LR, hold, rise or turn that it tries is better" in stopped
 
 
 def test_steps_shrink_round_by_round() -> None:
@@ -373,6 +374,12 @@ def test_a_workload_without_scores_is_scored_by_validation_which_costs() -> None
     jobs = {job.key(SPEC): job for batch in script.batches for job in batch.jobs if not job.score_batches}
     spent = sum(job.stop - job.start + FORWARD * 9 * len(job.evaluate) for job in jobs.values()) / STEPS
     assert summary(found)["full_runs"] == pytest.approx(spent)
+
+
+def test_a_run_without_any_score_is_never_the_best() -> None:
+    scoring = Scoring(4)
+    assert scoring.read(JobResult("key", "ok")) == Score(math.inf)
+    assert scoring.read(JobResult("key", "ok", scores=(1.0, 3.0))) == Score(2.0, (1.0, 3.0))
 
 
 def test_fewer_batches_in_reserve_than_wanted_are_told() -> None:

@@ -49,9 +49,10 @@ class Scoring:
         return replace(job, evaluate=("validation",))
 
     def read(self, result: JobResult) -> Score:
-        """The score of a job; +inf if it is not finite."""
+        """The score of a job; +inf if it is not finite, or if there is none."""
         if self.batches:
-            found, self.forwards = Score(result.score or 0.0, result.scores), len(result.scores)
+            mean = math.inf if result.score is None else result.score
+            found, self.forwards = Score(mean, result.scores), len(result.scores)
         else:
             found, self.forwards = Score(result.metrics["validation"]["loss"]), result.evaluated
         return found if math.isfinite(found.mean) else NOTHING
