@@ -105,8 +105,8 @@ def of_whole_runs(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Roll
     elif rollouts.spent < p.budget - 1:
         told.append(
             f"stopped after {rollouts.spent:.1f} of {p.budget:g} full runs: no other LR, hold, rise or turn that it "
-            f"tries is better, and differences up to {digits(noise(rollouts))} are noise; more --rise, --knot or a last "
-            "--ratio nearer to 1 give it more to try"
+            f"tries is better, and differences up to {digits(noise(rollouts))} are noise; more --rise, --knot or a "
+            "last --ratio nearer to 1 give it more to try"
         )
     if rollouts.misfit > max(OFF * (short.untrained.mean - best.loss), noise(rollouts)):
         told.append(
