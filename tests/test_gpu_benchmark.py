@@ -46,6 +46,16 @@ def test_what_there_is_no_time_for_is_named(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().out == "bits | no time for: one, two\n"
 
 
+def test_nothing_is_begun_that_the_time_left_would_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 40.0, 40.0, 50.0, 50.0])  # of 85 seconds the first item takes 40, the second 10
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    measured = Measurement("packing", True, tmp_path, 85.0)
+    assert [name for name, _ in measured.in_time({"one": 1, "four": 4, "sixteen": 16})] == ["one", "four"]
+    assert capsys.readouterr().out == "packing | no time for: sixteen\n"
+
+
 def test_a_run_that_differs_in_its_weights_alone_has_other_bits() -> None:
     losses = np.array([1.0, 2.0], dtype=np.float32)
     same = Outcome(losses, "a").compared(Outcome(losses, "a"))

@@ -48,12 +48,14 @@ class Measurement:
         print(f"{self.step} | {what}: {in_words(values)}", flush=True)
 
     def in_time(self, items: Mapping[str, Item]) -> Iterator[tuple[str, Item]]:
-        """The named items, as long as there is time for another; says which were left out."""
+        """The named items, as long as there is time for one like the longest so far; says which were left out."""
+        longest = 0.0
         for place, (name, item) in enumerate(items.items()):
-            if self.left <= 0:
+            if (left := self.left) <= longest:
                 print(f"{self.step} | no time for: {', '.join(list(items)[place:])}", flush=True)
                 return
             yield name, item
+            longest = max(longest, left - self.left)
 
     @contextmanager
     def attempting(self, what: str) -> Iterator[None]:

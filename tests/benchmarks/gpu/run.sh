@@ -47,10 +47,10 @@ step() { # NAME SECONDS: a measurement, and how long it may take
     echo "== $1: $((SECONDS - began)) s$([ $code = 0 ] || echo ", exit code $code")"
 }
 
-step card 30
+step card 20
 step gpu_tests 75
 step bits 40
-step killed 45
+step killed 60
 step speed 80
 step packing 85
 step beside 30

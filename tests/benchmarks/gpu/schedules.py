@@ -1,4 +1,4 @@
-"""Searches and tuned WSD on a GPT of 12M parameters, 1,000 steps on the packaged text: losses and costs.
+"""Searches and tuned WSD on a GPT of 12M parameters, 300 steps on the packaged text: losses and costs.
 
     PYTHONPATH=tests python -m benchmarks.gpu.schedules [--cpu] [--out DIR] [--seconds N]
 
@@ -20,15 +20,15 @@ from benchmarks.gpu.searching import end, start
 
 LEAN = ("--lean", "--eps", "0.48", "--decay")
 METHODS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "lookahead": ("lookahead", ()),
     "semilocal, 0.48 nats with decay, lean": ("semilocal", (*LEAN, "--eps-unit", "nats")),
     "WSD, tuned": ("baseline", ("--family", "wsd")),
-    "lookahead": ("lookahead", ()),
     "semilocal, 48 % of the progress with decay, lean": ("semilocal", (*LEAN, "--eps-unit", "progress")),
     "local, lean": ("local", ("--lean",)),
 }
 SETTINGS: dict[str, Any] = {
     **gpt(6, 6, 384, 256, 16, "bpe:2048"),
-    "training.steps": 1000,
+    "training.steps": 300,
     "training.dtype": "bfloat16",
     "training.device": "cuda",
     "executor.name": "processes",

@@ -51,4 +51,4 @@ def quick(measured: Measurement) -> tuple[str, dict[str, Any]]:
     settings = {"training.device": measured.device, "training.stop_early": False}
     if measured.cpu:
         return "smoke", settings
-    return "quickstart", {**settings, "training.steps": 300, "strategy.semilocal.segments": 5}
+    return "quickstart", {**settings, "training.steps": 150, "strategy.semilocal.segments": 3}
