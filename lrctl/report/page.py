@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
@@ -71,7 +72,8 @@ def template() -> Template:
         keep_trailing_newline=True,
     )
     words = {"cost": cost_in_words, "seeds": seeds_in_words, "tables": result_tables}
-    environment.filters |= words | {each.__name__: each for each in (commands, inlined, sentence, versions)}
+    named = (commands, inlined, recipe_file, sentence, versions)
+    environment.filters |= words | {each.__name__: each for each in named}
     return environment.get_template("page.html.j2")
 
 
@@ -85,6 +87,11 @@ def inlined(picture: Picture) -> str:
     for i, colour in enumerate(COLOURS):
         svg = svg.replace(colour, f"var(--line-{i})")
     return svg.replace(INK, "currentColor")
+
+
+def recipe_file(run: Run) -> str:
+    """Its recipe as an address that holds the file itself, for a link that saves it."""
+    return "data:application/toml;charset=utf-8," + quote(run.finished.recipe, safe="")
 
 
 def versions(run: Run) -> str:

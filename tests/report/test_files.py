@@ -10,6 +10,7 @@ import shlex
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -159,11 +160,10 @@ def test_the_commands_on_the_page_make_it_again(
     lrctl("report", *names, "--store", store, "--out", tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text()
     commands = html.unescape(re.findall(r"<pre[^>]*><code>(.*?)</code>", page, re.DOTALL)[-1]).splitlines()
-    recipes = map(
-        html.unescape, re.findall(r"<summary>Recipe</summary>\s*<pre[^>]*><code>(.*?)</code>", page, re.DOTALL)
-    )
-    for name, recipe in zip(names, recipes, strict=True):
-        (tmp_path / f"{name}.toml").write_text(recipe)
+    saved = re.findall(r'<a download="(.*?)" href="data:application/toml;charset=utf-8,(.*?)">', page)
+    assert [file for file, _ in saved] == [f"{name}.toml" for name in names]
+    for file, recipe in saved:
+        (tmp_path / file).write_text(unquote(recipe))
     for command in commands:
         assert lrctl(*shlex.split(command)[1:]).code == 0, command
     (again,) = (tmp_path / ".lrctl").glob("runs/*/report")

@@ -198,6 +198,10 @@ def test_each_run_is_there_with_its_recipe_versions_and_command(opened: Any, sto
     assert not recipe.locator("pre").is_visible()
     recipe.locator("summary").click()
     assert recipe.locator("pre").inner_text() == (store / "runs" / SEARCHES[0] / "recipe.toml").read_text()
+    with page.expect_download() as saving:
+        page.get_by_text("Save semilocal-0.toml").click()
+    assert saving.value.suggested_filename == "semilocal-0.toml"
+    assert saving.value.path().read_text() == recipe.locator("pre").inner_text()
     assert "torch: " in page.locator("details", has_text="Versions").first.text_content()
     commands = page.locator("pre").last.inner_text().splitlines()
     assert commands[0] == "lrctl semilocal --recipe ./semilocal-0.toml --name semilocal-0"
