@@ -16,6 +16,11 @@ WHERE = "lrctl.workload"
 SETTINGS = ("batch_size", "shuffle", "clip_norm", "aside", "num_workers")
 """Parts that are plain values: a recipe and `--set workload.batch_size=64` may change them."""
 
+EXAMPLES = {
+    "optimizer": ": lambda model: torch.optim.SGD(model.parameters(), lr=0.1)",
+    "param_groups": ": lambda model: [{'params': model.parameters()}]",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
@@ -56,16 +61,12 @@ class Parts:
 
 
 def check_function(name: str, given: Any) -> None:
-    wrong = given is not None and (
-        not callable(given) or (name in ("optimizer", "param_groups") and isinstance(given, type))
-    )
-    if wrong or (given is None and name == "model"):
-        example = {
-            "optimizer": ": lambda model: torch.optim.SGD(model.parameters(), lr=0.1)",
-            "param_groups": ": lambda model: [{'params': model.parameters()}]",
-        }
+    if given is None and name != "model":
+        return
+    # A class of optimizers would be given the model in the place of its parameters.
+    if not callable(given) or (name in EXAMPLES and isinstance(given, type)):
         kind = given.__name__ if isinstance(given, type) else f"a {type(given).__name__}"
-        raise UsageError(f"{WHERE}: {name}: must be a function, got {kind}; give one{example.get(name, '')}")
+        raise UsageError(f"{WHERE}: {name}: must be a function, got {kind}; give one{EXAMPLES.get(name, '')}")
 
 
 def check_number(name: str, given: Any, *, least: int, kind: type = int) -> None:

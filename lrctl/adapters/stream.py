@@ -59,7 +59,7 @@ class Stream:
 
 
 def is_map_style(data: Any) -> bool:
-    own = hasattr(data, "__getitem__") and hasattr(data, "__len__")
+    own = hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, str)
     return own and not is_loader(data) and not isinstance(data, IterableDataset)
 
 
