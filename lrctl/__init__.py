@@ -10,7 +10,7 @@ from lrctl._version import __version__
 from lrctl.registry.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from lrctl.api import compare, export, load_schedule, load_weights, report, search, unpack_checkpoint
+    from lrctl.api import compare, export, load_schedule, load_weights, report, search, unpack_checkpoint, workload
 
 __all__ = [
     "__version__",
@@ -22,6 +22,7 @@ __all__ = [
     "report",
     "search",
     "unpack_checkpoint",
+    "workload",
 ]
 
 

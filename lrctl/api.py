@@ -9,13 +9,14 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lrctl.adapters.held import in_this_process, named
+from lrctl.adapters.parts import workload as workload
 from lrctl.contracts.canonical import listed
 from lrctl.engine import run
 from lrctl.engine.executors import Executors
 from lrctl.errors import UsageError
 from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes
-from lrctl.recipe.classes import class_name
 from lrctl.recipe.project import check_nothing_is_loading
 from lrctl.registry.registry import registry
 from lrctl.storage.given import schedule_file, settle
@@ -25,26 +26,29 @@ from lrctl.storage.store import Store
 if TYPE_CHECKING:
     import torch
 
+    from lrctl.adapters.from_parts import FromParts
+
 
 def search(
     strategy: str,
     recipe: str | None = None,
     *,
-    workload: str | type | None = None,
+    workload: str | type | FromParts | None = None,
     settings: Mapping[str, Any] | None = None,
     store: str | Path | None = None,
     name: str | None = None,
     labels: Sequence[str] = (),
     fresh: bool = False,
     allow_code: bool = False,
+    **parts: Any,
 ) -> dict[str, Any]:
     """Run a search and return its result document, as `lrctl ... --json` prints it.
 
     Args:
         strategy: a registered strategy's name, such as `semilocal`.
         recipe: a bundled recipe's name, or a TOML file; by default that of the run that is worked on, else quickstart.
-        workload: what is trained: a registered name, `file.py:Class`, `pkg.module:Class`, or a class, be it of a
-            notebook; by default the recipe's.
+        workload: what is trained: a registered name, `file.py:Class`, `pkg.module:Class`, a class, be it of a notebook,
+            or what `lrctl.workload` returns; by default the recipe's.
         settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`; numbers and
             arrays of numpy are taken as what they hold.
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
@@ -52,21 +56,24 @@ def search(
         labels: words by which the run can be asked for later.
         fresh: start over, whatever the store holds.
         allow_code: run the `file.py:Class` that the recipe names. One among the settings needs no leave.
+        parts: in place of a workload, what `lrctl.workload` takes: `model`, `train`, `held_out`, `loss`, ...
 
     Raises:
-        UsageError: the recipe, a setting or the workload cannot be used, or its jobs do not fit side by side on a GPU;
-            or this is called by a file that is loaded for its workload.
+        UsageError: the recipe, a setting, the workload or a part of it cannot be used, or its jobs do not fit side by
+            side on a GPU; or this is called by a file that is loaded for its workload.
         NoValidCandidateError: every candidate of a choice diverged.
         JobFailedError: a job failed on every attempt.
     """
     check_nothing_is_loading()
     store, labels = place(store), [check_label(label) for label in labels]
     settings = listed(settings or {})
-    if workload is not None:
-        named = class_name(workload) if isinstance(workload, type) else workload
-        settings = {**settings, "workload.name": named}
+    found, only_here = named(workload, parts)
+    if found is not None:
+        settings = {**settings, "workload.name": found}
     recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, settings, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
+    if only_here:
+        checked = in_this_process(checked)
     kept = executors()
     check = partial(check_memory, store=store, kept=kept)
     result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=kept, check=check)

@@ -113,7 +113,7 @@ def test_a_class_of_a_package_is_named_by_its_module(package: Path, lrctl: Lrctl
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("pkg.outer.net:Net", "--workload pkg.outer.net:Net: there is no module pkg.outer.net in this folder or among"),
+        ("pkg.outer.net:Net", "--workload pkg.outer.net:Net: there is no module pkg.outer.net in "),
         ("nopkg:Net", "--workload nopkg:Net: there is no module nopkg"),
         ("sys:Net", "--workload sys:Net: there is no module sys"),
         ("pkg.inner.net:Nett", "unknown class; did you mean 'Net'?"),

@@ -375,7 +375,12 @@ class FloatLoss(Sound):
 
 class DictLoss(Sound):
     def loss(self, model: Any, batch: Any) -> Any:
-        return {"loss": super().loss(model, batch)}
+        return {"nll": super().loss(model, batch)}
+
+
+class TwoLosses(Sound):
+    def loss(self, model: Any, batch: Any) -> Any:
+        return super().loss(model, batch), model(batch), super().loss(model, batch)
 
 
 class NanLoss(Sound):
@@ -398,9 +403,9 @@ class NoMetrics(Sound):
         return None
 
 
-class FloatMetrics(Sound):
+class ListOfMetrics(Sound):
     def evaluate(self, model: Any, split: str) -> Any:
-        return super().evaluate(model, split)["loss"]
+        return [super().evaluate(model, split)["loss"], 0.5]
 
 
 class OtherKey(Sound):
@@ -457,14 +462,15 @@ WORKLOADS: dict[str, tuple[Any, str]] = {
     "one model": (OneModel(), r"model\(\) gives the same model each time"),
     "no module": (NoModule(), r"model: must return a torch.nn.Module"),
     "an iterator": (Iterating(), r"batch\(0\) gave another batch when it was asked for again"),
-    "loss is a float": (FloatLoss(), "must return a scalar tensor, got a float"),
-    "loss is a dict": (DictLoss(), "must return a scalar tensor, got a dict"),
+    "loss is a float": (FloatLoss(), "must return a scalar tensor, .* got a float"),
+    "loss is a dict": (DictLoss(), r"must return a scalar tensor, .* got a dict with 'nll': tensor of shape \(\)"),
+    "two losses": (TwoLosses(), r"got a tuple of 3: tensor of shape \(\), tensor of shape \(3, 1\), tensor of shape"),
     "loss is NaN": (NanLoss(), "the loss of the untrained model is nan"),
     "loss below 0": (NegativeLoss(), "set signed_loss = True"),
     "loss fails": (FailingLoss(), "loss: RuntimeError: "),
-    "no metrics": (NoMetrics(), "evaluate: must return metrics by name, 'loss' among them, got None"),
-    "a float": (FloatMetrics(), "evaluate: must return metrics by name"),
-    "another key": (OtherKey(), "evaluate: must return metrics by name"),
+    "no metrics": (NoMetrics(), "evaluate: must return metrics by name, .* got None"),
+    "a list": (ListOfMetrics(), "evaluate: must return metrics by name, .* got a list of 2: float, float"),
+    "another key": (OtherKey(), "evaluate: must return metrics by name, .* got a dict with 'eval_loss': float"),
     "text": (TextMetrics(), "evaluate: must return a number for each metric"),
     "one split only": (Validating(), "evaluation: KeyError: 'test'"),
     "trains as it evaluates": (TrainsOn(), r"evaluate\(\) changed the model"),

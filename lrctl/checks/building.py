@@ -56,8 +56,9 @@ def built_twice(subject: Subject) -> str:
     if subject.rebuild is None:
         raise Untold("nobody told how it is built; `lrctl check --workload file.py:Class` does")
     here, other = subject.passes(), Subject(subject.rebuild(), subject.spec).passes()
-    for step in range(STEPS):
-        if digest_of(here.batch(step)) != digest_of(other.batch(step)):
+    batches = [[digest_of(passes.batch(step)) for step in range(STEPS)] for passes in (here, other)]
+    for step, (one, same) in enumerate(zip(*batches, strict=True)):
+        if one != same:
             raise Broken(
                 f"built twice with seed {subject.spec.seed} it gave two batches {step}",
                 "shuffle and split the data by the seed that the class is built with: "

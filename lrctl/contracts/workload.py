@@ -23,7 +23,9 @@ class Workload(Protocol):
     recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`). `prepare()` makes the data
     ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `weight(batch)` is
     for gradient accumulation (see `Weighted`), `stand_in(step)` for `--dry-run` (see `StandIn`), `expected_losses(lrs)`
-    for searches that need no training (see `lrctl.contracts.exact`).
+    for searches that need no training (see `lrctl.contracts.exact`). `before_update(model, step)` and
+    `after_update(model, step)` are called around the optimizer's step. A workload that cannot be pure says what it goes
+    on from (see `Carrying`).
 
     Training losses are at least 0, so that a job can be stopped once its losses so far add up to more than it may have.
     A workload whose losses may be negative says so by an attribute `signed_loss = True`; none of its jobs is stopped.
@@ -36,12 +38,16 @@ class Workload(Protocol):
         """The batch of update `step`: tensors on the CPU, alone or in tuples, lists or dicts."""
 
     def loss(self, model: Any, batch: Any) -> torch.Tensor:
-        """The mean training loss of a batch: a scalar tensor with a gradient, >= 0 unless `signed_loss` is true."""
+        """The mean training loss of a batch: a scalar tensor with a gradient, >= 0 unless `signed_loss` is true.
+
+        It may be the only scalar of a tuple, or stand under `loss` in a dict or an object, as in what a model returns.
+        """
 
     def evaluate(self, model: Any, split: str) -> Mapping[str, float]:
         """Metrics of the model, in evaluation mode and without gradients, on `validation` or `test`.
 
-        Must hold `loss`. The two splits share no data with each other nor with the training batches.
+        Must hold `loss`, or be the loss alone. The two splits share no data with each other nor with the training
+        batches.
         """
 
 
@@ -74,6 +80,37 @@ class Scored(Protocol):
         Raises:
             IndexError: there are no more; what there are are taken.
         """
+
+
+@runtime_checkable
+class Carrying(Protocol):
+    """A workload that goes on from step to step: a stream of data, the hidden state of a network.
+
+    What it carries is part of every checkpoint, so that `batch` and `loss` may depend on it too. Evaluations and scores
+    leave it as it is.
+    """
+
+    def carry(self, state: Mapping[str, Any] | None) -> None:
+        """Go on from what `carried` gave, on the CPU and the callee's to keep; None: from the beginning of a run."""
+
+    def carried(self) -> Mapping[str, Any]:
+        """What the steps so far have left: tensors, numbers and text, in dicts, lists and tuples."""
+
+
+@runtime_checkable
+class BeforeUpdate(Protocol):
+    """A workload that changes gradients, by clipping them for instance."""
+
+    def before_update(self, model: Any, step: int) -> None:
+        """Called when the gradients of step `step` are there, before its LR is decided."""
+
+
+@runtime_checkable
+class AfterUpdate(Protocol):
+    """A workload that follows or corrects the weights."""
+
+    def after_update(self, model: Any, step: int) -> None:
+        """Called without gradients when update `step` is done."""
 
 
 @runtime_checkable

@@ -6,7 +6,8 @@ Imports torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import torch
@@ -25,30 +26,73 @@ def checked_model(model: Any, where: str) -> torch.nn.Module:
     return model if model.training else model.train()  # as a pretrained model comes
 
 
-def checked_loss(loss: Any, where: str) -> torch.Tensor:
-    """A loss that a gradient can be computed of.
+def checked_loss(outcome: Any, where: str) -> torch.Tensor:
+    """The loss in what a workload's `loss` returned, as a scalar that a gradient can be computed of.
+
+    That is a scalar tensor alone, under `loss` in a dict or an object, or as the only one in a tuple.
 
     Raises:
-        UsageError: it is no scalar tensor.
+        UsageError: there is none, or several that could be it.
     """
-    if isinstance(loss, torch.Tensor) and loss.numel() == 1:
-        return loss if loss.ndim == 0 else loss.reshape(())
-    hint = "return its mean" if isinstance(loss, torch.Tensor) else "return the loss itself, a tensor"
-    raise UsageError(f"{where}.loss: must return a scalar tensor, got {described(loss)}; {hint}")
+    found: list[torch.Tensor] = [each for each in outcomes(outcome) if is_scalar(each)]
+    if len(found) == 1:
+        return found[0].reshape(())
+    hint = "return its mean" if isinstance(outcome, torch.Tensor) else "return the loss itself, a tensor"
+    raise UsageError(
+        f"{where}.loss: must return a scalar tensor, alone, as the only one of a tuple, or as 'loss' of a dict or an "
+        f"object, got {described(outcome)}; {hint}"
+    )
 
 
-def checked_metrics(metrics: Any, where: str) -> dict[str, float]:
-    """Metrics as numbers; one that is not finite is +inf.
+def checked_metrics(outcome: Any, where: str) -> dict[str, float]:
+    """The metrics that a workload's `evaluate` returned, as numbers; one that is not finite is +inf.
+
+    A number alone is the loss; so is one beside a dict of other metrics.
 
     Raises:
         UsageError: they are no numbers by name, or none is named loss.
     """
-    if not isinstance(metrics, Mapping) or "loss" not in metrics:
-        raise UsageError(f"{where}.evaluate: must return metrics by name, 'loss' among them, got {described(metrics)}")
+    metrics = by_name(outcome)
+    if metrics is None or "loss" not in metrics:
+        raise UsageError(
+            f"{where}.evaluate: must return metrics by name, 'loss' among them, or the loss alone, got "
+            f"{described(outcome)}; return {{'loss': ...}}"
+        )
     try:
         return {str(name): finite(float(value)) for name, value in metrics.items()}
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{where}.evaluate: must return a number for each metric: {error}") from error
+
+
+def outcomes(outcome: Any) -> Sequence[Any]:
+    """What could be the loss in what `loss` returned."""
+    if isinstance(outcome, Mapping):
+        return [outcome.get("loss")]
+    if (own := getattr(outcome, "loss", None)) is not None:
+        return [own]
+    if isinstance(outcome, list | tuple):
+        return [each for each in outcome if isinstance(each, torch.Tensor) and not each.ndim]
+    return [outcome]
+
+
+def by_name(outcome: Any) -> Mapping[str, Any] | None:
+    """What `evaluate` returned as metrics by name, where its meaning is plain."""
+    match outcome:
+        case Mapping():
+            return outcome
+        case (loss, Mapping() as others) if is_number(loss) and "loss" not in others:
+            return {"loss": loss, **others}
+    if is_number(outcome):
+        return {"loss": outcome}
+    return {"loss": outcome.loss} if is_number(getattr(outcome, "loss", None)) else None
+
+
+def is_scalar(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.numel() == 1
+
+
+def is_number(value: Any) -> bool:
+    return is_scalar(value) or (isinstance(value, Real) and not isinstance(value, bool))
 
 
 def finite(value: float) -> float:
@@ -57,11 +101,16 @@ def finite(value: float) -> float:
 
 
 def described(value: Any) -> str:
-    """What a value is, in a few words."""
-    if isinstance(value, torch.Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
+    """What a value is, in a few words: its kind, shape and keys, and those of what it holds."""
     if isinstance(value, Mapping):
-        return f"a {type(value).__name__} with {', '.join(map(repr, list(value)[:5])) or 'nothing'}"
+        held = ", ".join(f"{name!r}: {kind(item)}" for name, item in list(value.items())[:5])
+        return f"a {type(value).__name__} with {held or 'nothing'}"
     if isinstance(value, list | tuple):
-        return f"a {type(value).__name__} of {len(value)}"
-    return repr(value) if value is None else f"a {type(value).__name__}"
+        return f"a {type(value).__name__} of {len(value)}: {', '.join(map(kind, value[:5])) or 'nothing'}"
+    return repr(value) if value is None else f"a {kind(value)}"
+
+
+def kind(value: Any) -> str:
+    if isinstance(value, torch.Tensor):
+        return f"tensor of shape {tuple(value.shape)}"
+    return type(value).__name__

@@ -5,9 +5,10 @@ Imports torch.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 
 from lrctl.contracts.job import TrainSpec
-from lrctl.contracts.workload import Scored, Weighted, Workload
+from lrctl.contracts.workload import Carrying, Scored, Weighted, Workload
 from lrctl.engine.batches import pieces, rows, tensors_in, to
 from lrctl.engine.doors import checked_loss, checked_metrics, checked_model, finite
 from lrctl.errors import UsageError
@@ -31,6 +32,19 @@ class Passes:
         self.model = checked_model(workload.model(), self.where).to(self.device)
         self.last: Any = None
         self.still = [part for part in self.model.modules() if not part.training]
+        self.carrying = workload if isinstance(workload, Carrying) else None
+        if self.carrying:
+            self.carrying.carry(None)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave, which is left as it is."""
+        self.model.load_state_dict(state["model"])
+        if self.carrying:
+            self.carrying.carry(copy.deepcopy(state["carried"]))
+
+    def state(self) -> dict[str, Any]:
+        carried = {"carried": copy.deepcopy(self.carrying.carried())} if self.carrying else {}
+        return {"model": self.model.state_dict(), **carried}
 
     def seed(self, purpose: int | str) -> None:
         seed_all(self.spec.seed, purpose, self.device)
@@ -87,6 +101,11 @@ class Passes:
     @torch.no_grad()
     def loss_again(self, step: int) -> torch.Tensor:
         """The loss of batch `step` with the weights as they are now; it leaves no trace in the model's buffers."""
+        if self.carrying:
+            raise UsageError(
+                f"{self.where}: it carries state from step to step, so that the loss of a batch cannot be computed "
+                "again, which this schedule asks for; choose another"
+            )
         buffers = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
         loss = self.forward(self.batch(step))
         for buffer, before in buffers:

@@ -60,6 +60,8 @@ def tensors_of(model: torch.nn.Module) -> list[torch.Tensor]:
 def pure_batches(subject: Subject) -> str:
     passes = subject.passes()
     first = [digest_of(passes.batch(step)) for step in range(STEPS)]
+    if passes.carrying:
+        return begun_again(subject, first)
     again = [digest_of(passes.batch(step)) for step in reversed(range(STEPS))][::-1]
     other = [step for step in range(STEPS) if first[step] != again[step]]
     if other:
@@ -70,6 +72,17 @@ def pure_batches(subject: Subject) -> str:
             "the rows of a step",
         )
     return f"batches 0 to {STEPS - 1}, drawn twice in two orders, are the same"
+
+
+def begun_again(subject: Subject, first: list[str]) -> str:
+    passes = subject.passes()
+    other = [step for step in range(STEPS) if digest_of(passes.batch(step)) != first[step]]
+    if other:
+        raise Broken(
+            f"batch({other[0]}) gave another batch after a new beginning",
+            "carry(None) must begin anew: a new iterator over the data, whose shuffling the seed alone decides",
+        )
+    return f"batches 0 to {STEPS - 1}, drawn twice from the beginning, are the same"
 
 
 def digest_of(batch: Any) -> str:
@@ -152,7 +165,7 @@ class Continued:
 
 
 NEW_MODEL = Rule("model", "model() gives a new model each time", new_model)
-BATCH = Rule("batch", "batch(step) depends on the step and the seed alone", pure_batches)
+BATCH = Rule("batch", "batch(step) depends on the step, the seed and what is carried alone", pure_batches)
 LR_USED = Rule("lr", "the optimizer uses the LR that it is given", lr_used, ("repeated loss", "groups"))
 OTHER_JOBS = Rule("other jobs", "what came before changes nothing", other_jobs, ("lr",))
 CUT_RUN = Rule("checkpoint", "a run that is cut and goes on is the whole run", whole_and_cut, ("other jobs",))

@@ -113,7 +113,7 @@ class Subject:
     def trained_passes(self) -> Passes:
         """A model after the first steps: an untrained one may have the same loss on all data."""
         passes = self.passes()
-        passes.model.load_state_dict(self.run.state["model"])
+        passes.restore(self.run.state)
         return passes
 
     def same(self, one: Any, other: Any, *, bits: bool | None = None) -> bool:

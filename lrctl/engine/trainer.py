@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.workload import Workload
+from lrctl.contracts.workload import AfterUpdate, BeforeUpdate, Workload
 from lrctl.engine import optimizers
 from lrctl.engine.compiling import Compiled
 from lrctl.engine.early_stopping import PartialMean
@@ -86,19 +86,23 @@ class Training:
         self.lrs: list[float] = []
         self.clip_norm = spec.optimizer.clip_norm if spec.optimizer else 0.0
         self.frozen = job.frozen
+        self.before = workload.before_update if isinstance(workload, BeforeUpdate) else None
+        self.after = workload.after_update if isinstance(workload, AfterUpdate) else None
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
+        self.passes.restore(state)
         optimizers.restore(self.optimizer, state["optimizer"])
         self.control.restore(state)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds; the tensors are the training's own."""
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), **self.control.state()}
+        return {**self.passes.state(), "optimizer": self.optimizer.state_dict(), **self.control.state()}
 
     def run(self) -> float | None:
         """Train every step. Returns a lower bound of the mean loss if the job was stopped before its end, else None."""
-        advance = self.record_loss if self.job.forward_only(self.spec) else self.update
+        # What follows an update may move weights at LR 0 too.
+        forward_only = self.job.forward_only(self.spec) and not self.after
+        advance = self.record_loss if forward_only else self.update
         stoppable = not getattr(self.workload, "signed_loss", False)
         partial_mean = PartialMean(self.job)
         self.passes.train()
@@ -130,6 +134,8 @@ class Training:
             self.norms[index] = torch.nn.utils.get_total_norm(gradients)
         if self.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
+        if self.before:
+            self.before(self.model, step)
         lr = self.control.decide(step, loss, partial(self.passes.loss_again, step))
         if self.frozen:
             self.control.hold()  # its losses are those of the weights as they are, with and without updates
@@ -139,6 +145,9 @@ class Training:
         self.lrs.append(lr)
         self.control.observe(step, lr, self.losses[index])
         clear_gradients(self.optimizer)
+        if self.after:
+            with torch.no_grad():
+                self.after(self.model, step)
 
     def record_loss(self, step: int) -> None:
         self.losses[step - self.job.start] = self.passes.forward(self.passes.batch(step))

@@ -24,23 +24,25 @@ MODULE = re.compile(r"[A-Za-z_][\w.]*:\w+")
 """`pkg.module:Class`, where the module is imported by name."""
 
 
-def file_of(workload: str) -> str:
-    """`pkg.module:Class` as `file.py:Class`. Nothing is imported: what a module's file holds is run later.
+def file_of(workload: str, folder: Path, where: str) -> str:
+    """`pkg.module:Class` as `file.py:Class`: of that folder, else of what is installed.
+
+    Nothing is imported: what a module's file holds is run later.
 
     Raises:
         UsageError: there is no such module.
     """
     module, _, cls = workload.rpartition(":")
     top, *inner = module.split(".")
-    spec = PathFinder.find_spec(top, [str(Path.cwd())]) or found(top)
+    spec = PathFinder.find_spec(top, [str(folder)]) or found(top)
     name = top
     for part in inner:
         name = f"{name}.{part}"
         spec = spec and PathFinder.find_spec(name, list(spec.submodule_search_locations or []))
     if spec is None or not str(spec.origin).endswith(".py"):
         raise UsageError(
-            f"--workload {workload}: there is no module {module} in this folder or among what is installed; "
-            "name its file, as in file.py:Class"
+            f"{where}: there is no module {module} in {folder} or among what is installed; name its file, as in "
+            "file.py:Class"
         )
     return f"{spec.origin}:{cls}"
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from lrctl import documents
 from lrctl.errors import UsageError
+from lrctl.recipe.classes import MODULE, file_of
 from lrctl.recipe.workloads import is_code, located
 
 NAMES = ("workload.name", "executor.name", "optimizer.name")
@@ -159,12 +160,14 @@ def hint(name: str, first: str = "") -> str:
 
 
 def code_in(table: Any, folder: Path, source: str) -> str | None:
-    """A `Layer.code`; the file in a recipe's table is resolved against the recipe's folder."""
+    """A `Layer.code`; the file or module in a recipe's table is found from the recipe's folder on."""
     if not isinstance(table, dict) or "name" not in table:
         return None
-    name = table["name"]
+    name, where = table["name"], f"{source}: workload.name"
+    if isinstance(name, str) and not is_code(name) and MODULE.fullmatch(name):
+        name = file_of(name, folder.resolve(), where)
     if not isinstance(name, str) or not is_code(name):
         return ""
     file, _, cls = name.rpartition(":")
-    table["name"] = f"{located(folder / file, f'{source}: workload.name')}:{cls}"
+    table["name"] = f"{located(folder / file, where)}:{cls}"
     return str(table["name"])

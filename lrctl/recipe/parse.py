@@ -206,7 +206,7 @@ def split_name(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any
 def from_here(workload: Any) -> Any:
     """A `file.py:Class` of this folder, or `pkg.module:Class`, with its full path; anything else as it is."""
     if isinstance(workload, str) and not is_code(workload) and MODULE.fullmatch(workload):
-        workload = file_of(workload)
+        workload = file_of(workload, Path.cwd(), f"--workload {workload}")
     if not isinstance(workload, str) or not is_code(workload):
         return workload
     file, _, cls = workload.rpartition(":")

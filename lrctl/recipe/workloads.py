@@ -60,31 +60,40 @@ def load_any(name: str, params: Mapping[str, Any], seed: int) -> Workload | Prog
         workload = construct(cls, params, seed, where)
     project.classes.add(type(workload))
     if missing := [m for m in ("model", "batch", "loss", "evaluate") if not callable(getattr(workload, m, None))]:
-        raise UsageError(f"{where}: the class has no method {', '.join(missing)}; see `lrctl guide own-project`")
+        raise UsageError(f"{where}: it has no method {', '.join(missing)}; see `lrctl guide own-project`")
     return workload  # type: ignore[no-any-return]
 
 
-def construct(cls: Any, params: Mapping[str, Any], seed: int, where: str) -> Any:
+def construct(kind: Any, params: Mapping[str, Any], seed: int, where: str) -> Any:
     try:
-        inspect.signature(cls).bind(seed=seed, **params)
+        inspect.signature(kind).bind(seed=seed, **params)
     except TypeError as error:
-        raise UsageError(f"{where}: {error}; the class is built as {cls.__name__}(seed=..., **params)") from error
+        name = where.rpartition(":")[2]
+        raise UsageError(f"{where}: {error}; it is built as {name}(seed=..., **params)") from error
     try:
-        return cls(seed=seed, **params)
+        return kind(seed=seed, **params)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise UsageError(f"{where}: building it raised {reason}; --debug shows where") from error
 
 
 def load_class(workload: str) -> tuple[Project, Any]:
-    """The class that `file.py:Class` names, and the project that it comes from."""
+    """The class that `file.py:Class` names, or the workload of `lrctl.workload`, and the project that it comes from."""
     project, name = load_project(workload), workload.rpartition(":")[2]
     module = project.modules[project.name]
     found = getattr(module, name, None)
-    if not isinstance(found, type):
-        own = (n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__)
-        raise unknown("class", name, own, f"workload {workload}")
+    if not (isinstance(found, type) or is_reseeded(found)):
+        kinds = (n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__)
+        made = (n for n, v in vars(module).items() if is_reseeded(v))
+        raise unknown("class", name, [*kinds, *made], f"workload {workload}")
     return project, found
+
+
+def is_reseeded(found: Any) -> bool:
+    """Whether it is a workload that, called like a class, gives the same with another seed and other parameters."""
+    return isinstance(found, Workload) and callable(found) and not isinstance(found, type)
 
 
 def load_project(workload: str) -> Project:

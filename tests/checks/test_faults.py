@@ -35,7 +35,7 @@ FAULTS = {
     "evaluate() leaves training mode": ("TrainingMode", "evaluation"),
     "loss below 0": ("NegativeLoss", "sign"),
     "summed loss": ("SummedLoss", "mean"),
-    "loss() returns (logits, loss)": ("LogitsAndLoss", "loss"),
+    "loss() returns (loss, accuracy)": ("LossAndAccuracy", "loss"),
     "Python counter in loss": ("LossCounter", "repeated loss"),
     # Beside those of the first list.
     "a new iterator each time": ("FreshIterator", "batch"),

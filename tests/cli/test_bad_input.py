@@ -302,7 +302,7 @@ def test_a_text_that_cannot_be_used_is_one_sentence(
 BAD_FILES = {
     "no file": ("other.py:Net", NET, "workload ", "there is no file ", "other.py"),
     "no class": ("net.py:Nett", NET, "net.py:Nett: unknown class; did you mean 'Net'?"),
-    "no such method": ("net.py:Net", NET.replace("def loss", "def lost"), "the class has no method loss"),
+    "no such method": ("net.py:Net", NET.replace("def loss", "def lost"), "it has no method loss"),
     "no methods": (
         "net.py:Net",
         "class Net:\n  def __init__(self, seed, width): ...",

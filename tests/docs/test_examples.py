@@ -25,6 +25,7 @@ WITH_CODE = [page for page in PAGES if blocks(page, "python") and page.name != "
 TUTORIALS = ROOT / "lrctl" / "guide" / "tutorials"
 HOW_TO = ROOT / "lrctl" / "guide" / "how-to"
 STORED = ".lrctl/runs/semilocal-3f560cfb/schedule.json"
+FILE = re.compile(r"# (\w+\.py)\n")
 FOUND = PiecewiseLinear(((0, 0.0), (60, 0.01), (600, 0.0)))
 
 
@@ -50,7 +51,7 @@ def run(page: Path) -> list[dict[str, Any]]:
     """Run the blocks of a page, one after the other; one that begins with a file's name is written to that file."""
     ran = []
     for code in blocks(page, "python"):
-        if head := re.match(r"# (\w+\.py)\n", code):
+        if head := FILE.match(code):
             Path(head[1]).write_text(code, encoding="utf-8")
             importlib.invalidate_caches()
         else:
@@ -68,14 +69,17 @@ def test_the_code_of_a_page_runs(page: Path) -> None:
     ("page", "workload", "least"),
     [
         (ROOT / "README.md", "mine.py:Mine", 0.4),
-        (TUTORIALS / "own-project.md", "stripes.py:Stripes", 0.6),
+        (TUTORIALS / "own-project.md", "stripes.py:workload", 0.6),
+        (TUTORIALS / "own-project.md", "words.py:workload", 1.9),
+        (TUTORIALS / "own-project.md", "by_hand.py:ByHand", 0.6),
         (TUTORIALS / "hugging-face.md", "sentences.py:Sentences", 0.72),
     ],
-    ids=["README", "own project", "hugging face"],
+    ids=["README", "own project", "with a state", "a class", "hugging face"],
 )
 def test_the_users_own_workload_keeps_the_contract_and_learns(page: Path, workload: str, least: float) -> None:
-    (code,) = (code for code in blocks(page, "python") if code.startswith("# "))
-    Path(workload.partition(":")[0]).write_text(code, encoding="utf-8")
+    for code in blocks(page, "python"):
+        if head := FILE.match(code):
+            Path(head[1]).write_text(code, encoding="utf-8")
     check_workload(load_workload(workload, {}, seed=0))
     settings = {
         "workload.name": workload,
@@ -91,25 +95,12 @@ def test_the_users_own_workload_keeps_the_contract_and_learns(page: Path, worklo
     model.load_state_dict(lrctl.load_weights(result["files"]["checkpoint"]))
 
 
-def test_the_optimizer_of_the_users_own_clips() -> None:
-    _, own, _ = blocks(TUTORIALS / "own-project.md", "python")
-    run(TUTORIALS / "own-project.md")
-    names: dict[str, Any] = {}
-    exec(own, names)
-    model = torch.nn.Linear(2, 1)
-    optimizer = names["Clipped"](seed=0).optimizer(model)
-    (1e3 * model(torch.ones(1, 2))).sum().backward()
-    optimizer.step()
-    norms = [parameter.grad.norm() for parameter in model.parameters() if parameter.grad is not None]
-    assert float(torch.stack(norms).norm()) == pytest.approx(1.0, rel=1e-4)
-
-
 def test_the_recipe_is_a_recipe() -> None:
     run(TUTORIALS / "own-project.md")
     (text,) = blocks(HOW_TO / "recipe-file.md", "toml")
     Path("r.toml").write_text(text, encoding="utf-8")
     found = recipe.read("r.toml")
-    assert found.workload.name == str(Path("stripes.py").resolve()) + ":Stripes"
+    assert found.workload.name == str(Path("stripes.py").resolve()) + ":workload"
     assert found.params("semilocal").segments == 8
     assert load_workload(found.workload.name, found.workload.changed, seed=0).model() is not None
 

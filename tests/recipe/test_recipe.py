@@ -188,6 +188,24 @@ def test_code_in_a_recipe_is_relative_to_the_recipe(name: str, tmp_path: Path, m
     assert recipes.read("there/r.toml").workload.name == str(tmp_path.resolve() / "there" / name)
 
 
+def test_a_module_in_a_recipe_is_found_from_the_recipe_on_and_needs_leave_as_a_file_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "there" / "pkg"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise AssertionError('nothing is run')")
+    (package / "net.py").write_text("raise AssertionError('nothing is run')")
+    (tmp_path / "there/r.toml").write_text(TEXT.replace("linear-regression", "pkg.net:Net"))
+    monkeypatch.chdir(tmp_path)
+    found = recipes.read("there/r.toml")
+    assert found.workload.name == f"{package.resolve() / 'net.py'}:Net"
+    assert f"r.toml: workload.name: {package.resolve() / 'net.py'}:Net is Python code, and a recipe" in found.refused
+    assert recipes.read("there/r.toml", allow_code=True).refused == ""
+    (tmp_path / "there/r.toml").write_text(TEXT.replace("linear-regression", "nopkg:Net"))
+    with pytest.raises(UsageError, match=r"r\.toml: workload\.name: there is no module nopkg in .*there or among what"):
+        recipes.read("there/r.toml", allow_code=True)
+
+
 @pytest.mark.parametrize("name", ["net.py:Net", "../net.py:Net"])
 def test_code_in_an_override_is_relative_to_the_working_directory(file: str, name: str) -> None:
     found = recipes.read(file, {"workload.name": name}).workload

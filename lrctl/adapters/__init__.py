@@ -1,0 +1,1 @@
+"""A user's own model, data sets and loss as a workload."""
