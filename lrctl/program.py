@@ -31,7 +31,7 @@ from lrctl.contracts.program import ANSWER_FORMAT, JOB_FORMAT
 from lrctl.engine.param_groups import Grouped, keep_own_lrs, scales, set_lr
 from lrctl.errors import UsageError
 
-__all__ = ["Job", "job"]
+__all__ = ["Job", "job", "seed"]
 
 SPLITS = ("validation", "test")
 
@@ -48,12 +48,28 @@ def job(*, steps: int, seed: int = 0) -> Job:
     Raises:
         UsageError: the file that `LRCTL_JOB` or `LRCTL_SCHEDULE` names cannot be used.
     """
-    if path := os.environ.get("LRCTL_JOB"):
-        return told(Path(path))
+    if (given := given_job()) is not None:
+        return given
     lrs = None
     if path := os.environ.get("LRCTL_SCHEDULE"):
         lrs = scheduled(path, steps)
     return Job(0, steps, steps, seed, lrs)
+
+
+def seed(own: int = 0) -> int:
+    """The seed of the job, for what is made before the job is asked for; outside of lrctl the program's own.
+
+    Raises:
+        UsageError: the file that `LRCTL_JOB` names cannot be used.
+    """
+    given = given_job()
+    return own if given is None else given.seed
+
+
+def given_job() -> Job | None:
+    """The job that lrctl has started this program for."""
+    path = os.environ.get("LRCTL_JOB")
+    return told(Path(path)) if path else None
 
 
 def told(path: Path) -> Job:

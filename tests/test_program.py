@@ -22,7 +22,7 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
-from programs import command, write
+from programs import command, tell_job, write
 
 Told = Callable[..., dict[str, Any]]
 
@@ -41,26 +41,10 @@ def told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
     """Has lrctl tell this process a job."""
 
     def tell(start: int = 0, stop: int = 3, **changed: Any) -> dict[str, Any]:
-        files = {name: str(folder / name) for name in ("lrs.npy", "losses.npy", "result.json", "save")}
-        np.save(files["lrs.npy"], 0.5 * np.arange(start, stop))
-        job = {
-            "format": "lrctl-job/1",
-            "start": start,
-            "stop": stop,
-            "steps": 10,
-            "seed": 3,
-            "lrs": files["lrs.npy"],
-            "resume": None,
-            "save": files["save"],
-            "evaluate": ["validation"],
-            "score_batches": 0,
-            "losses": files["losses.npy"],
-            "result": files["result.json"],
-            **changed,
-        }
-        (folder / "job.json").write_text(json.dumps(job))
-        monkeypatch.setenv("LRCTL_JOB", str(folder / "job.json"))
-        return job
+        path = tell_job(folder, start, stop, **changed)
+        monkeypatch.setenv("LRCTL_JOB", str(path))
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
 
     return tell
 
