@@ -152,6 +152,62 @@ def test_the_ratio_of_param_groups_outlives_a_checkpoint_at_lr_0(told: Told) -> 
     assert lrs(again) == [0.5, 0.25]
 
 
+# What is kept
+
+
+def loop(job: program.Job, *, shuffled: int = 0) -> tuple[list[Any], list[Any]]:
+    """A loop over epochs of a shuffled loader, with random numbers and a hidden state: its batches and its state."""
+    torch.manual_seed(job.seed + shuffled)
+    optimizer, run, seen = sgd(momentum=0.9), {"hidden": torch.zeros(1)}, list[Any]()
+    numbers: Any = [float(number) for number in range(8)]
+    loader = job.batches(torch.utils.data.DataLoader(numbers, 2, shuffle=True))
+    job.keep(optimizer=optimizer, run=run)
+    step = job.start
+    for _ in range(9):
+        for batch in loader:
+            if step == job.stop:
+                break
+            job.set_lr(optimizer, step)
+            loss = batch.sum() + torch.rand(()) + run["hidden"].sum()
+            run["hidden"] = run["hidden"] + loss
+            optimizer.step()
+            job.loss(loss)
+            seen.append([*batch.tolist(), loss.item()])
+            step += 1
+    job.evaluate(loss_of)
+    return seen, run["hidden"].tolist()
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 5, 8], ids=lambda cut: f"at {cut}")
+def test_a_loop_that_keeps_its_state_goes_on_where_it_was(cut: int, told: Told) -> None:
+    told(0, 10)
+    whole, hidden = loop(program.job(steps=9))
+    first, _ = loop(program.job(steps=told(0, cut)["stop"]))
+    Path("save").rename("before")
+    told(cut, 10, resume="before")
+    rest, end = loop(program.job(steps=9), shuffled=1)
+    assert (first + rest, end) == (whole, hidden)
+
+
+def test_outside_of_lrctl_nothing_is_kept_and_the_loader_is_the_scripts() -> None:
+    job, loader = program.job(steps=4), [1, 2]
+    assert job.batches(loader) is loader
+    job.keep(what=1)
+    assert not job.done
+
+
+def test_what_cannot_be_kept_is_told(told: Told) -> None:
+    told(0, 0)
+    with pytest.raises(UsageError, match=r"job.keep\(number=...\): int has no state_dict and load_state_dict; give"):
+        program.job(steps=9).keep(number=3)
+    job = program.job(steps=9)
+    job.keep(run={"what": object()})
+    with pytest.raises(UsageError, match=r"call job.batches\(loader\) before job.keep"):
+        job.batches([])
+    with pytest.raises(UsageError, match=r"parts.run.what is a object; only tensors.*use job.resume\(load\) and job"):
+        job.evaluate(loss_of)
+
+
 def no_lr(job: program.Job) -> None:
     for _ in job:
         job.loss(1.0)

@@ -15,8 +15,7 @@ from lrctl.contracts.canonical import listed
 from lrctl.contracts.schedule import params_of
 from lrctl.errors import UsageError, unknown
 from lrctl.huggingface.update_loss import ATTACH, UpdateLoss, show_lr
-from lrctl.lr_scheduler import AdaptiveLR, first_lrs
-from lrctl.registry.registry import registry
+from lrctl.lr_scheduler import AdaptiveLR, first_lrs, metric_family
 from lrctl.registry.schedules import build_schedule
 
 if TYPE_CHECKING:
@@ -53,17 +52,9 @@ class AdaptiveLRCallback(TrainerCallback, ExportableState):
     def __init__(
         self, schedule: str = "greedy", *, on: On = "update", metric: str = "eval_loss", **settings: Any
     ) -> None:
-        self.family = registry().get("schedule", schedule, "AdaptiveLRCallback").target
-        if not hasattr(self.family, "init"):
-            raise UsageError(
-                f"AdaptiveLRCallback: schedule '{schedule}' knows its LRs before the run; give "
-                "Trainer(optimizers=(optimizer, ScheduleLR(optimizer, schedule)))"
-            )
-        if hasattr(self.family, "probe"):
-            raise UsageError(
-                f"AdaptiveLRCallback: schedule '{schedule}' decides each LR by the gradient, not by a metric alone; "
-                "choose greedy or plateau, or use AdaptiveLR in a loop of your own"
-            )
+        self.family = metric_family(
+            schedule, "AdaptiveLRCallback", "give Trainer(optimizers=(optimizer, ScheduleLR(optimizer, schedule)))"
+        )
         if on not in get_args(On):
             raise unknown("value", on, get_args(On), "AdaptiveLRCallback: on")
         for name in settings.keys() - (known := {f.name for f in fields(self.family)}):
