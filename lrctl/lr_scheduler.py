@@ -282,6 +282,23 @@ class GreedyLR(AdaptiveLR):
         super().load_state_dict(state)
 
 
+def metric_family(name: str, place: str, instead: str) -> Any:
+    """The registered adaptive schedule of a name, which must look at a metric alone.
+
+    Raises:
+        UsageError: there is none, it looks at gradients, or it knows its LRs before the run and is used `instead`.
+    """
+    family = registry().get("schedule", name, place).target
+    if not hasattr(family, "init"):
+        raise UsageError(f"{place}: schedule '{name}' knows its LRs before the run; {instead}")
+    if hasattr(family, "probe"):
+        raise UsageError(
+            f"{place}: schedule '{name}' decides each LR by the gradient, not by a metric alone; choose greedy or "
+            "plateau, or use AdaptiveLR in a loop of your own"
+        )
+    return family
+
+
 def named(name: str, settings: Mapping[str, Any], first: Sequence[float] = ()) -> AdaptiveSchedule:
     """A registered schedule with its settings; it starts at the LRs `first` if it takes an initial LR and has none."""
     family = registry().get("schedule", name, "AdaptiveLR").target

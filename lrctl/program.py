@@ -25,13 +25,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.program import ANSWER_FORMAT, JOB_FORMAT
 from lrctl.engine.param_groups import Grouped, keep_own_lrs, scales, set_lr
 from lrctl.errors import UsageError
 
-__all__ = ["Job", "job"]
+if TYPE_CHECKING:
+    from lrctl.engine.kept import Kept, Resumable
+
+__all__ = ["Job", "job", "seed"]
 
 SPLITS = ("validation", "test")
 
@@ -48,12 +51,28 @@ def job(*, steps: int, seed: int = 0) -> Job:
     Raises:
         UsageError: the file that `LRCTL_JOB` or `LRCTL_SCHEDULE` names cannot be used.
     """
-    if path := os.environ.get("LRCTL_JOB"):
-        return told(Path(path))
+    if (given := given_job()) is not None:
+        return given
     lrs = None
     if path := os.environ.get("LRCTL_SCHEDULE"):
         lrs = scheduled(path, steps)
     return Job(0, steps, steps, seed, lrs)
+
+
+def seed(own: int = 0) -> int:
+    """The seed of the job, for what is made before the job is asked for; outside of lrctl the program's own.
+
+    Raises:
+        UsageError: the file that `LRCTL_JOB` names cannot be used.
+    """
+    given = given_job()
+    return own if given is None else given.seed
+
+
+def given_job() -> Job | None:
+    """The job that lrctl has started this program for."""
+    path = os.environ.get("LRCTL_JOB")
+    return told(Path(path)) if path else None
 
 
 def told(path: Path) -> Job:
@@ -110,6 +129,8 @@ class Job:
     _resumed: bool = field(default=False, repr=False)
     _saved: bool = field(default=False, repr=False)
     _watched: dict[int, Watched] = field(default_factory=dict, repr=False)
+    _loaders: list[Resumable] = field(default_factory=list, repr=False)
+    _kept: Kept | None = field(default=None, repr=False)
 
     @cached_property
     def answers(self) -> bool:
@@ -121,6 +142,44 @@ class Job:
         self._resumed = True
         if self.given and self.given["resume"]:
             load(self.given["resume"])
+
+    def keep(self, **parts: Any) -> None:
+        """In place of `resume` and `save`: go on from these if there is a checkpoint, and save them in `evaluate`.
+
+        Each has `state_dict` and `load_state_dict`, or is a dict of tensors and numbers. The random numbers of Python,
+        numpy and torch are kept with them, and how far the loaders of `batches` were read. Imports torch in a job.
+
+        Raises:
+            UsageError: one of them has no state; in `evaluate`: one has a state that cannot be written down.
+        """
+        self._resumed = True
+        if self.given:
+            from lrctl.engine.kept import Kept
+
+            self._kept = Kept(parts, self._loaders)
+            self.resume(self._kept.load)
+
+    def batches(self, loader: Any) -> Any:
+        """A data loader whose epochs go on where the job before has ended, and end with the job; before `keep`.
+
+        Outside of lrctl it is the loader itself.
+
+        Raises:
+            UsageError: `keep` was called already.
+        """
+        if not self.given:
+            return loader
+        if self._kept:
+            raise UsageError("program: call job.batches(loader) before job.keep(...), which loads its position")
+        from lrctl.engine.kept import Resumable
+
+        self._loaders.append(Resumable(loader, lambda: self.done))
+        return self._loaders[-1]
+
+    @property
+    def done(self) -> bool:
+        """Whether the last step of the job was trained, as far as losses were told; never in a plain run."""
+        return self.given is not None and len(self._losses) >= self.stop - self.start
 
     def __iter__(self) -> Iterator[int]:
         """The steps to train, one after the other.
@@ -197,6 +256,8 @@ class Job:
             UsageError: not every step was trained, or a checkpoint was wanted and not saved.
         """
         if self.given:
+            if self._kept and not self._saved:
+                self.save(self._kept.save)
             self._check_done()
         splits = self.given["evaluate"] if self.given else SPLITS
         metrics = {split: {name: float(value) for name, value in evaluate(split).items()} for split in splits}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from docs.pages import ROOT, blocks
 from lrctl.recipe import parse as recipes
@@ -34,3 +37,27 @@ def recipe(program: str, **overrides: Any) -> Recipe:
     """The recipe `smoke` with a program; `training__steps=20` stands for `training.steps`."""
     changes = {name.replace("__", "."): value for name, value in overrides.items()}
     return recipes.read("smoke", {"workload.name": "program", "workload.command": program, **changes})
+
+
+def tell_job(folder: Path, start: int, stop: int, **changed: Any) -> Path:
+    """The files of a job in a folder, as lrctl writes them; the LR of step t is t / 2 if no others are given."""
+    files = {name: str(folder / name) for name in ("lrs.npy", "losses.npy", "result.json", "save")}
+    np.save(files["lrs.npy"], changed.pop("lrs", 0.5 * np.arange(start, stop)))
+    job = {
+        "format": "lrctl-job/1",
+        "start": start,
+        "stop": stop,
+        "steps": 10,
+        "seed": 3,
+        "lrs": files["lrs.npy"],
+        "resume": None,
+        "save": files["save"],
+        "evaluate": ["validation"],
+        "score_batches": 0,
+        "losses": files["losses.npy"],
+        "result": files["result.json"],
+        **changed,
+    }
+    path = folder / "job.json"
+    path.write_text(json.dumps(job), encoding="utf-8")
+    return path

@@ -22,7 +22,7 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.errors import UsageError
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
-from programs import command, write
+from programs import command, tell_job, write
 
 Told = Callable[..., dict[str, Any]]
 
@@ -41,26 +41,10 @@ def told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
     """Has lrctl tell this process a job."""
 
     def tell(start: int = 0, stop: int = 3, **changed: Any) -> dict[str, Any]:
-        files = {name: str(folder / name) for name in ("lrs.npy", "losses.npy", "result.json", "save")}
-        np.save(files["lrs.npy"], 0.5 * np.arange(start, stop))
-        job = {
-            "format": "lrctl-job/1",
-            "start": start,
-            "stop": stop,
-            "steps": 10,
-            "seed": 3,
-            "lrs": files["lrs.npy"],
-            "resume": None,
-            "save": files["save"],
-            "evaluate": ["validation"],
-            "score_batches": 0,
-            "losses": files["losses.npy"],
-            "result": files["result.json"],
-            **changed,
-        }
-        (folder / "job.json").write_text(json.dumps(job))
-        monkeypatch.setenv("LRCTL_JOB", str(folder / "job.json"))
-        return job
+        path = tell_job(folder, start, stop, **changed)
+        monkeypatch.setenv("LRCTL_JOB", str(path))
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
 
     return tell
 
@@ -166,6 +150,62 @@ def test_the_ratio_of_param_groups_outlives_a_checkpoint_at_lr_0(told: Told) -> 
     job.resume(lambda _: again.load_state_dict(optimizer.state_dict()))
     job.set_lr(again, 1)
     assert lrs(again) == [0.5, 0.25]
+
+
+# What is kept
+
+
+def loop(job: program.Job, *, shuffled: int = 0) -> tuple[list[Any], list[Any]]:
+    """A loop over epochs of a shuffled loader, with random numbers and a hidden state: its batches and its state."""
+    torch.manual_seed(job.seed + shuffled)
+    optimizer, run, seen = sgd(momentum=0.9), {"hidden": torch.zeros(1)}, list[Any]()
+    numbers: Any = [float(number) for number in range(8)]
+    loader = job.batches(torch.utils.data.DataLoader(numbers, 2, shuffle=True))
+    job.keep(optimizer=optimizer, run=run)
+    step = job.start
+    for _ in range(9):
+        for batch in loader:
+            if step == job.stop:
+                break
+            job.set_lr(optimizer, step)
+            loss = batch.sum() + torch.rand(()) + run["hidden"].sum()
+            run["hidden"] = run["hidden"] + loss
+            optimizer.step()
+            job.loss(loss)
+            seen.append([*batch.tolist(), loss.item()])
+            step += 1
+    job.evaluate(loss_of)
+    return seen, run["hidden"].tolist()
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 5, 8], ids=lambda cut: f"at {cut}")
+def test_a_loop_that_keeps_its_state_goes_on_where_it_was(cut: int, told: Told) -> None:
+    told(0, 10)
+    whole, hidden = loop(program.job(steps=9))
+    first, _ = loop(program.job(steps=told(0, cut)["stop"]))
+    Path("save").rename("before")
+    told(cut, 10, resume="before")
+    rest, end = loop(program.job(steps=9), shuffled=1)
+    assert (first + rest, end) == (whole, hidden)
+
+
+def test_outside_of_lrctl_nothing_is_kept_and_the_loader_is_the_scripts() -> None:
+    job, loader = program.job(steps=4), [1, 2]
+    assert job.batches(loader) is loader
+    job.keep(what=1)
+    assert not job.done
+
+
+def test_what_cannot_be_kept_is_told(told: Told) -> None:
+    told(0, 0)
+    with pytest.raises(UsageError, match=r"job.keep\(number=...\): int has no state_dict and load_state_dict; give"):
+        program.job(steps=9).keep(number=3)
+    job = program.job(steps=9)
+    job.keep(run={"what": object()})
+    with pytest.raises(UsageError, match=r"call job.batches\(loader\) before job.keep"):
+        job.batches([])
+    with pytest.raises(UsageError, match=r"parts.run.what is a object; only tensors.*use job.resume\(load\) and job"):
+        job.evaluate(loss_of)
 
 
 def no_lr(job: program.Job) -> None:

@@ -1,7 +1,4 @@
-"""Adaptive schedules in the `Trainer` of Hugging Face transformers.
-
-Imports torch and transformers; the latter is for you to install.
-"""
+"""An adaptive schedule in a `Trainer`."""
 
 from __future__ import annotations
 
@@ -17,17 +14,14 @@ from transformers.trainer_callback import ExportableState, TrainerCallback
 from lrctl.contracts.canonical import listed
 from lrctl.contracts.schedule import params_of
 from lrctl.errors import UsageError, unknown
-from lrctl.lr_scheduler import AdaptiveLR, first_lrs
-from lrctl.registry.registry import registry
+from lrctl.huggingface.update_loss import ATTACH, UpdateLoss, show_lr
+from lrctl.lr_scheduler import AdaptiveLR, first_lrs, metric_family
 from lrctl.registry.schedules import build_schedule
 
 if TYPE_CHECKING:
-    from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
-
-__all__ = ["AdaptiveLRCallback", "attach"]
+    from transformers import TrainerControl, TrainerState, TrainingArguments
 
 On = Literal["update", "evaluation"]
-ATTACH = "use attach(trainer, AdaptiveLRCallback(...)), which takes the loss that the Trainer trains with"
 
 
 class AdaptiveLRCallback(TrainerCallback, ExportableState):
@@ -58,17 +52,9 @@ class AdaptiveLRCallback(TrainerCallback, ExportableState):
     def __init__(
         self, schedule: str = "greedy", *, on: On = "update", metric: str = "eval_loss", **settings: Any
     ) -> None:
-        self.family = registry().get("schedule", schedule, "AdaptiveLRCallback").target
-        if not hasattr(self.family, "init"):
-            raise UsageError(
-                f"AdaptiveLRCallback: schedule '{schedule}' knows its LRs before the run; give "
-                "Trainer(optimizers=(optimizer, ScheduleLR(optimizer, schedule)))"
-            )
-        if hasattr(self.family, "probe"):
-            raise UsageError(
-                f"AdaptiveLRCallback: schedule '{schedule}' decides each LR by the gradient, not by a metric alone; "
-                "choose greedy or plateau, or use AdaptiveLR in a loop of your own"
-            )
+        self.family = metric_family(
+            schedule, "AdaptiveLRCallback", "give Trainer(optimizers=(optimizer, ScheduleLR(optimizer, schedule)))"
+        )
         if on not in get_args(On):
             raise unknown("value", on, get_args(On), "AdaptiveLRCallback: on")
         for name in settings.keys() - (known := {f.name for f in fields(self.family)}):
@@ -136,8 +122,7 @@ class AdaptiveLRCallback(TrainerCallback, ExportableState):
         assert self.scheduler
         self.check_metric()
         self.scheduler.set()
-        if hasattr(lr_scheduler, "_last_lr"):  # what the Trainer logs
-            lr_scheduler._last_lr = self.scheduler.get_last_lr()
+        show_lr(lr_scheduler, self.scheduler.get_last_lr())
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
@@ -146,7 +131,7 @@ class AdaptiveLRCallback(TrainerCallback, ExportableState):
         self.seen = True
         if self.on == "update":
             assert self.scheduler
-            loss = self.loss.take(args)
+            loss = float(self.loss.take(args))
             if not getattr(others["optimizer"], "step_was_skipped", False):
                 self.scheduler.step(loss)
             self.unlogged, self.updates = self.unlogged + loss, self.updates + 1
@@ -184,81 +169,6 @@ class AdaptiveLRCallback(TrainerCallback, ExportableState):
         """Leave the model as it was."""
         self.check_metric()
         self.rest()
-
-
-class UpdateLoss:
-    """Adds up the training loss of an update from its micro-batches.
-
-    Attributes:
-        parts: what each micro-batch gave.
-        shares: whether the update's loss is the sum of the parts; else it is their mean.
-        local: whether each process has divided by what all of them have: their losses are to be added up too.
-    """
-
-    def __init__(self) -> None:
-        self.parts: list[torch.Tensor] = []
-        self.shares = self.local = False
-        self.handle: Any = None
-
-    def watch(self, model: torch.nn.Module) -> None:
-        """Take the loss that a model returns in training."""
-
-        def hook(module: torch.nn.Module, _: Any, given: dict[str, Any], output: Any) -> None:
-            loss = output.get("loss") if isinstance(output, Mapping) else output[0] if len(output) else None
-            if module.training and torch.is_grad_enabled() and isinstance(loss, torch.Tensor) and loss.ndim == 0:
-                # A copy, as the Trainer multiplies the loss in place where there are several processes.
-                self.parts.append(loss.detach().clone())
-                self.shares = self.local = given.get("num_items_in_batch") is not None
-
-        self.handle = model.register_forward_hook(hook, with_kwargs=True)
-
-    def add(self, loss: torch.Tensor) -> None:
-        """Take what `training_step` returns: the micro-batch's share of the update's loss."""
-        self.parts.append(loss.detach().clone())
-        self.shares, self.local = True, False
-
-    def release(self) -> None:
-        """Forget everything, and leave the model."""
-        if self.handle:
-            self.handle.remove()
-        self.parts, self.handle = [], None
-
-    def take(self, args: TrainingArguments) -> float:
-        """The loss of the update that is done: the same number in every process."""
-        parts, self.parts = self.parts, []
-        if not parts:
-            raise UsageError(f"AdaptiveLRCallback: the model returns no loss in training; {ATTACH}")
-        stacked = torch.stack(parts).float()
-        loss = stacked.sum() if self.shares else stacked.mean()
-        if args.world_size > 1:
-            torch.distributed.all_reduce(loss)
-            if not (self.local and args.average_tokens_across_devices):
-                loss /= args.world_size
-        return float(loss)
-
-
-def attach(trainer: Trainer, callback: AdaptiveLRCallback) -> None:
-    """Add the callback to a Trainer, and let it take the training loss from the Trainer's `training_step`.
-
-    For a Trainer whose loss is not the one that the model returns: with label smoothing, `compute_loss_func`, or a
-    `compute_loss` of its own. It works with any other too, and logs nothing more than it would without.
-
-    >>> attach(trainer, AdaptiveLRCallback(patience=20))  # doctest: +SKIP
-    >>> trainer.train()  # doctest: +SKIP
-    """
-    callback.attached = True
-    trainer.add_callback(callback)
-    original = trainer.training_step
-
-    def training_step(*args: Any, **kwargs: Any) -> torch.Tensor:
-        loss = original(*args, **kwargs)
-        # When it resumes, the Trainer may have put another callback in the place of the first.
-        for each in trainer.callback_handler.callbacks:
-            if isinstance(each, AdaptiveLRCallback):
-                each.loss.add(loss)
-        return loss
-
-    trainer.training_step = training_step  # type: ignore[method-assign]
 
 
 def check(callback: AdaptiveLRCallback, args: TrainingArguments, state: TrainerState) -> None:
