@@ -35,6 +35,9 @@ def search(
     *,
     workload: str | type | FromParts | None = None,
     settings: Mapping[str, Any] | None = None,
+    start_from: str | Path | None = None,
+    at: int | None = None,
+    past: str | Path | float | None = None,
     store: str | Path | None = None,
     name: str | None = None,
     labels: Sequence[str] = (),
@@ -51,6 +54,9 @@ def search(
             or what `lrctl.workload` returns; by default the recipe's.
         settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`; numbers and
             arrays of numpy are taken as what they hold.
+        start_from: the checkpoint of a run that is under way, of which only what is left is searched.
+        at: how many updates it has behind it.
+        past: the LR of those updates: a number, or a schedule.json or run that has them.
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
         labels: words by which the run can be asked for later.
@@ -70,6 +76,9 @@ def search(
     found, only_here = named(workload, parts)
     if found is not None:
         settings = {**settings, "workload.name": found}
+    begun = {"start.checkpoint": start_from, "start.at": at, "start.past": past}
+    told = {key: value for key, value in begun.items() if value is not None}
+    settings = {**settings, **{key: str(value) if isinstance(value, Path) else value for key, value in told.items()}}
     recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, settings, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
     if only_here:

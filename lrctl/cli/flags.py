@@ -30,6 +30,9 @@ RECIPE_KEYS = {
     "seed": "training.seed",
     "device": "training.device",
     "workers": "executor.workers",
+    "from_checkpoint": "start.checkpoint",
+    "at": "start.at",
+    "past": "start.past",
 }
 """Which key of the recipe a shared option sets. The names come first: another part starts from its defaults."""
 

@@ -59,6 +59,20 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
         ),
         option("program", str | None, "A command that trains: your own program, started once for each job."),
         option(
+            "from_checkpoint",
+            str | None,
+            "Search what is left of a run that is under way: its checkpoint, with --at and --past.",
+            None,
+            "--from",
+            metavar="CHECKPOINT",
+        ),
+        option(
+            "at", int | None, "Updates that the run of --from has behind it; --steps counts them too.", metavar="STEP"
+        ),
+        option(
+            "past", str | None, "The LR of these updates: one LR, or their schedule.", metavar="LR|RUN|schedule.json"
+        ),
+        option(
             "device", str | None, "cpu, cuda, or what else torch knows; auto is CUDA where there is one. Default: auto."
         ),
         option(

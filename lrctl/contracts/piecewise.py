@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -51,3 +52,23 @@ class PiecewiseLinear:
         (s0, a), (s1, b) = self.knots[right - 1], self.knots[right]
         f = (step - s0) / (s1 - s0)
         return (1 - f) * a + f * b
+
+
+BEND = 1e-14
+"""Steps count as lying on a line with their neighbours up to this share of the largest LR."""
+
+SAME = 1e-12
+"""By what share an LR on such a line may differ from the one that it stands for."""
+
+
+def through(lrs: Sequence[float]) -> PiecewiseLinear:
+    """The LR of each step, from step 0, as straight lines: a knot where they bend, or at every step.
+
+    >>> through([0.0, 0.5, 1.0, 1.0, 1.0]).knots
+    ((0, 0.0), (2, 1.0), (4, 1.0))
+    """
+    last, least = len(lrs) - 1, BEND * max(lrs)
+    bends = (i for i in range(1, last) if abs(lrs[i - 1] - 2 * lrs[i] + lrs[i + 1]) > least)
+    lines = PiecewiseLinear(tuple((i, lrs[i]) for i in sorted({0, last, *bends})))
+    near = all(math.isclose(lines(i), lr, rel_tol=SAME) for i, lr in enumerate(lrs))
+    return lines if near else PiecewiseLinear(tuple(enumerate(lrs)))

@@ -31,6 +31,9 @@ class RunSpec:
             recipe's settings where it names that optimizer, else the defaults.
         optimizer: which of them the recipe means; None where the workload brings its own, or may.
         exact: the workload, where its runs have a closed form. Its methods are pure functions, and train nothing.
+        start: the first step that is searched: [start, steps) is left of a run that is under way.
+        lr: the LR at `start`; 0 where the run begins there.
+        checkpoint: key of the job that ended the steps before; the first jobs of a search have it as their parent.
     """
 
     steps: int
@@ -38,6 +41,14 @@ class RunSpec:
     optimizers: Mapping[str, OptimizerSettings] = field(default_factory=dict)
     optimizer: str | None = None
     exact: Exact | None = None
+    start: int = 0
+    lr: float = 0.0
+    checkpoint: str | None = None
+
+    @property
+    def left(self) -> int:
+        """How many updates are left: those of a full run, by which costs are counted."""
+        return self.steps - self.start
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +239,8 @@ Search = Work[SearchResult]
 
 class Strategy(Protocol):
     """A function over a frozen dataclass of parameters, which become its command's flags.
+
+    One that ignores `run.start` can search whole runs only, and is refused where a run is under way.
 
     Raises:
         UsageError: the parameters do not fit the problem.

@@ -172,7 +172,10 @@ class JobRunner:
         lost = [key for key in sorted(keys) if not self.store.has_checkpoint(key)]
         unknown = [key for key in lost if key not in self.seen]
         if unknown:
-            raise JobFailedError(f"the checkpoint of job {unknown[0][:12]} is gone and nothing tells how to remake it")
+            raise JobFailedError(
+                f"the checkpoint of job {unknown[0][:12]} is gone and nothing tells how to remake it; the same "
+                "command imports it again if it was given with --from"
+            )
         if lost:
             # It may have been asked for without a checkpoint at first; that is not part of its key.
             self.seen |= {key: replace(self.seen[key], checkpoint=True) for key in lost}

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from lrctl.contracts.job import TrainSpec
+from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
 from lrctl.contracts.strategy import SearchResult, advance, relayed
 from lrctl.engine.executors import Executors
 from lrctl.engine.job_runner import JobRunner
@@ -50,6 +51,9 @@ def search(
     if name is not None:
         place.check_name(name)  # before anything is prepared
     run = Run(place, command, recipe, name, fresh)
+    if recipe.start:
+        run.go_on()
+        recipe = run.recipe
     result = None if fresh else run.finished_before()
     if result is None:
         if check:
@@ -68,6 +72,13 @@ class Run:
     recipe: Recipe
     name: str | None
     fresh: bool = False
+    notes: tuple[str, ...] = ()
+
+    def go_on(self) -> None:
+        """Take the checkpoint of a run that is under way into the store."""
+        from lrctl.engine.begun import imported  # which takes torch
+
+        self.recipe, self.notes = imported(self.store, self.recipe, self.spec)
 
     @cached_property
     def spec(self) -> TrainSpec:
@@ -103,7 +114,7 @@ class Run:
             return result
         spec = replace(self.spec, run=name)
         with closing(Executors()) if executors is None else nullcontext(executors) as kept:
-            seconds = partial(seconds_alone, spec, moved, self.recipe.training.steps)
+            seconds = partial(seconds_alone, spec, moved, self.recipe.run_spec.left)
             executor = kept.get(self.recipe.executor, self.store, spec.device, seconds)
             session = Session(JobRunner(self.store, spec, executor, self.fresh), self.recipe)
             try:
@@ -161,8 +172,16 @@ class Run:
             workload=self.recipe.workload.name,
             seed=self.recipe.training.seed,
             steps=self.recipe.training.steps,
-            schedule=None if found.schedule is None else recorded(found.schedule),
+            start=self.recipe.run_spec.start,
+            schedule=None if found.schedule is None else recorded(self.whole(found.schedule)),
             segments=found.trace,
-            notes=(*found.notes, *(note for segment in found.trace for note in segment.notes)),
+            notes=(*self.notes, *found.notes, *(note for segment in found.trace for note in segment.notes)),
             **{name: getattr(found, name) for name in as_found},
         )
+
+    def whole(self, schedule: Schedule | AdaptiveSchedule) -> Schedule | AdaptiveSchedule:
+        """A schedule that was found with what the run has done before."""
+        start = self.recipe.start
+        if start is None or isinstance(schedule, AdaptiveSchedule):
+            return schedule
+        return start.joined(schedule, self.recipe.training.steps)

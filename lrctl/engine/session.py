@@ -14,7 +14,7 @@ from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobRecord, JobResult
-from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
+from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, drive
 from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
 from lrctl.errors import CheckpointError, NoValidCandidateError, UsageError
@@ -66,6 +66,7 @@ class Session:
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """The results of a batch, in its order, with the diverged ones marked."""
         runner = self.runner
+        check_goes_on(batch.jobs, self.recipe.run_spec)
         keys = runner.meet(batch.jobs)
         unknown = [key for key in dict.fromkeys(keys) if not runner.known(key)]
         limit = partial(self.limit, batch, keys, self.known_spread(batch))
@@ -83,7 +84,8 @@ class Session:
         diverged: Sequence[bool] = [False] * len(records)
         check_lrs_matter(batch.jobs, records)
         if batch.judge:
-            runs = {job.parent or r.key for job, r in zip(batch.jobs, records, strict=True) if r.status == "ok"}
+            pairs = zip(batch.jobs, records, strict=True)
+            runs = {self.trained_parent(job) or r.key for job, r in pairs if r.status == "ok"}
             diverged, note = judge(self.recipe.divergence, batch.jobs, records, self.spread(runs))
             # A later round of the same choice is judged anew, with more jobs.
             self.notes = [known for known in self.notes if not known.startswith(f"{batch.title}: ")]
@@ -104,14 +106,18 @@ class Session:
             run.append(parent)
         return run
 
+    def trained_parent(self, job: SegmentJob) -> str | None:
+        """The job that a job goes on from, if this search has trained it: of an imported one nothing is known."""
+        return job.parent if job.parent in self.runner.records else None
+
     def run_losses(self, job: SegmentJob, key: str) -> dict[str, Any]:
         """The training losses that a whole run is judged by: the final one, and those at the stages it asks for."""
         ends = job.evaluate and job.stop == self.recipe.training.steps
         if not ends and not job.stages:
             return {}
-        losses = self.runner.history(key)["loss"]
-        stages = tuple(self.final_loss(losses[:stage]) for stage in job.stages)
-        return {"stage_losses": stages, "train_loss": self.final_loss(losses) if ends else None}
+        losses, start = self.runner.history(key)["loss"], self.recipe.run_spec.start
+        stages = tuple(self.final_loss(losses[start:stage]) for stage in job.stages)
+        return {"stage_losses": stages, "train_loss": self.final_loss(losses[start:]) if ends else None}
 
     def final_loss(self, losses: Any) -> float:
         """The smoothed training loss at the end of some steps; +inf if the last is not finite, or too many are not."""
@@ -121,7 +127,7 @@ class Session:
 
     def known_spread(self, batch: Batch) -> float:
         """The spread that a batch will be judged by if it is known before its jobs are trained, else 0."""
-        runs = {job.parent for job in batch.jobs}
+        runs = {self.trained_parent(job) for job in batch.jobs}
         return 0.0 if batch.tolerance is None or None in runs else self.spread(filter(None, runs))
 
     def limit(self, batch: Batch, keys: Sequence[str], spread: float) -> float | None:
@@ -189,7 +195,7 @@ class Session:
             steps_trained=steps,
             extra_forwards=forwards,
             scored_batches=scored,
-            full_runs=(steps + FORWARD * (forwards + scored)) / self.recipe.training.steps,
+            full_runs=(steps + FORWARD * (forwards + scored)) / self.recipe.run_spec.left,
             seconds=seconds,
         )
 
@@ -197,6 +203,19 @@ class Session:
 def searching(job: SegmentJob) -> bool:
     """Whether a job's validation metrics are there to choose by."""
     return job.steps > 0 or job.evaluate != SPLITS
+
+
+def check_goes_on(jobs: Sequence[SegmentJob], run: RunSpec) -> None:
+    """Refuse a search that begins at step 0 of a run that is under way.
+
+    Raises:
+        UsageError: a job begins before that, or from initialisation.
+    """
+    if run.start and any(job.start < run.start or job.parent is None for job in jobs if not job.first_look):
+        raise UsageError(
+            f"--from: this search trains whole runs, and cannot begin at step {run.start}; lookahead, semilocal and "
+            "local can"
+        )
 
 
 def check_lrs_matter(jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,11 @@ from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
 from lrctl.contracts.program import Program
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
-from lrctl.contracts.strategy import Batch, SearchResult, advance, drive, relayed
+from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, advance, drive, relayed
 from lrctl.contracts.workload import Scored, StandIn, Workload
 from lrctl.engine.executors import Executors, side_by_side, workers_of
 from lrctl.engine.prepare import device_of, load, spec_of
-from lrctl.engine.session import SPLITS
+from lrctl.engine.session import SPLITS, check_goes_on
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl.planning.sharing import shortage
 from lrctl.recipe.project import running
@@ -98,6 +98,7 @@ class Rehearsal:
 
     spec: TrainSpec
     scored: bool = True
+    run: RunSpec = field(default_factory=lambda: RunSpec(1))
     jobs: dict[str, SegmentJob] = field(default_factory=dict)
     rounds: list[tuple[int, int]] = field(default_factory=list)
     checkpoints: int = 0
@@ -115,6 +116,7 @@ class Rehearsal:
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""
+        check_goes_on(batch.jobs, self.run)
         new = {key: job for job in batch.jobs if (key := job.key(self.spec)) not in self.jobs}
         self.jobs |= new
         kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
@@ -145,7 +147,7 @@ class Rehearsal:
     def sources(self, key: str | None) -> list[str]:
         """A job whose checkpoint is gone and those that it is made again from, up to one whose checkpoint exists."""
         found: list[str] = []
-        while key is not None and not (found and found[-1] in self.left):
+        while key in self.jobs and not (found and found[-1] in self.left):
             found.append(key)
             key = self.jobs[key].parent
         return found
@@ -183,6 +185,10 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         could not be measured is null, and a note says why.
     """
     part, params = registry().get("strategy", command), recipe.params(command)
+    # Opening a folder that is not a store yet would make it one.
+    place = Store(store) if (Path(store) / "store.json").is_file() else None
+    if recipe.start and place and (imported := place.imported(asdict(recipe.start))):
+        recipe = replace(recipe, imported=imported[0])
     run_spec = recipe.run_spec
     guessed = replace(run_spec, exact=Guess()) if run_spec.exact else run_spec
     search = part.target(params, guessed)
@@ -190,14 +196,13 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     if isinstance(moved, SearchResult):
         return NO_TRAINING | {"command": command, "workload": recipe.workload.name}
     rehearsed = rehearse(recipe)
-    rehearsal = Rehearsal(rehearsed.spec, rehearsed.workload is None or isinstance(rehearsed.workload, Scored))
+    scored = rehearsed.workload is None or isinstance(rehearsed.workload, Scored)
+    rehearsal = Rehearsal(rehearsed.spec, scored, run_spec)
     found = drive(relayed(search, moved), rehearsal.run_batch)
     rehearsal.restore([found.checkpoint])
     steps = sum(job.steps for job in [*rehearsal.jobs.values(), *rehearsal.again]) - rehearsal.measuring
     forwards = rehearsal.measuring + rehearsal.scored_batches
     keys = [key for key, job in rehearsal.jobs.items() if job.steps]
-    # Opening a folder that is not a store yet would make it one.
-    place = Store(store) if (Path(store) / "store.json").is_file() else None
     known = [key for key in keys if place.record(key) or place.stopped(key)] if place else []
     return {
         "command": command,
@@ -206,7 +211,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         "jobs_known": len(known),
         "steps": steps,
         "forwards": forwards,
-        "full_runs": (steps + FORWARD * forwards) / recipe.training.steps,
+        "full_runs": (steps + FORWARD * forwards) / run_spec.left,
         **costs(recipe, rehearsed, rehearsal, measure),
         "held_out_splits": list(SPLITS),
     }

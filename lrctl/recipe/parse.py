@@ -17,6 +17,7 @@ from lrctl.errors import UsageError, unknown
 from lrctl.recipe.classes import MODULE, file_of
 from lrctl.recipe.files import NAMES, assign, layers, merge
 from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
+from lrctl.recipe.start import Start
 from lrctl.recipe.workloads import is_code, is_program, located
 from lrctl.registry.registry import registry
 from lrctl.registry.values import build
@@ -25,7 +26,13 @@ DEFAULT = "quickstart"
 PROGRAM = "workload.command"
 """The key of the program that a workload with the mark `program` starts."""
 
-TABLES = ("training", "optimizer", "divergence", "workload", "executor", "strategy")
+CHECKPOINT = "start.checkpoint"
+"""The key of the checkpoint that a run under way goes on from."""
+
+TABLES = ("training", "start", "optimizer", "divergence", "workload", "executor", "strategy")
+
+START_FLAGS = {"checkpoint": "--from", "at": "--at", "past": "--past"}
+"""What sets each key of the table start."""
 
 FOUND = "the LR is what a search finds: leave it out; a strategy's grid says which LRs it tries first"
 INSTEAD = {
@@ -70,8 +77,10 @@ def read(
     order = {key: place for place, key in enumerate(NAMES)}
     for key, value in sorted((overrides or {}).items(), key=lambda item: order.get(item[0], len(order))):
         assign(tables, key, from_here(value) if key == "workload.name" else value)
+    if stored:
+        tables.pop("start", None)  # what is found of a run is for all of it
     check_text(tables, source)
-    checked = check(tables, source)
+    checked = replace(check(tables, source), named=CHECKPOINT in (overrides or {}))
     if is_program(checked.workload.name):
         named = (allow_code and not stored) or PROGRAM in (overrides or {})
         refused = "" if named else program_refusal(name if stored else source, checked.workload.params.command, stored)
@@ -108,15 +117,34 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
             raise UsageError(f"{source}: {key}: unknown key; {instead}")
     # First: a table that was meant for a strategy is told of as that.
     strategies = {name: check_strategy(name, each, source) for name, each in tables.get("strategy", {}).items()}
+    training: Training = build(Training, tables.get("training", {}), f"{source}: training")
     return Recipe(
         source,
-        training=build(Training, tables.get("training", {}), f"{source}: training"),
+        training=training,
+        start=check_start(tables["start"], training.steps, source) if tables.get("start") else None,
         optimizer=check_optimizer(tables.get("optimizer", {}), source),
         divergence=build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
         workload=check_workload(tables.get("workload", {}), source),
         executor=check_executor(tables.get("executor", {}), source),
         strategies=strategies,
     )
+
+
+def check_start(table: Mapping[str, Any], steps: int, source: str) -> Start:
+    """The start table, which is whole or not there."""
+    if missing := [flag for name, flag in START_FLAGS.items() if name not in table]:
+        raise UsageError(
+            f"{source}: start: a run that is under way is told by --from, --at and --past together; give {missing[0]}"
+        )
+    start: Start = build(Start, table, f"{source}: start")
+    if not 1 <= start.at < steps:
+        raise UsageError(
+            f"{source}: start.at: must be from 1 to below the run's {steps} steps, got {start.at}; --steps is the "
+            "length of the whole run, with what is behind it"
+        )
+    start = replace(start, checkpoint=str(located(Path(start.checkpoint), "--from")))
+    start.schedule  # noqa: B018 - so that what is wrong with it shows now
+    return start
 
 
 def check_text(value: Any, where: str) -> None:

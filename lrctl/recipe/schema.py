@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ from lrctl.contracts.optimizers import OPTIMIZERS, OptimizerSettings
 from lrctl.contracts.params import UNKEYED, identity
 from lrctl.contracts.strategy import RunSpec
 from lrctl.documents import LONGEST_RUN
+from lrctl.recipe.start import Start
 from lrctl.recipe.workloads import is_code, load_workload
 from lrctl.registry.registry import registry
 from lrctl.registry.values import build
@@ -131,6 +132,9 @@ class Recipe:
         source: names it in messages.
         strategies: the parameters of each strategy that it has a table for.
         refused: why the workload's code may not be run, if so.
+        start: where the search begins, in a run that is under way.
+        named: whether the user named the checkpoint of that run, which is read then.
+        imported: key of the job that stands for that checkpoint, once it is known.
     """
 
     source: str
@@ -141,6 +145,9 @@ class Recipe:
     executor: Choice
     strategies: Mapping[str, Any]
     refused: str = ""
+    start: Start | None = None
+    named: bool = False
+    imported: str = ""
 
     @cached_property
     def run_spec(self) -> RunSpec:
@@ -151,13 +158,17 @@ class Recipe:
         exact: Exact | None = None
         if hasattr(target, "expected_losses"):
             exact = load_workload(workload.name, workload.changed, self.training.seed)  # type: ignore[assignment]
-        return RunSpec(
+        spec = RunSpec(
             self.training.steps,
             self.training.seed,
             {name: kind() for name, kind in OPTIMIZERS.items()} | {own.settings.name: own.settings},
             None if may_bring_own and own.auto else own.settings.name,
             exact,
         )
+        if self.start is None:
+            return spec
+        at = self.start.at
+        return replace(spec, start=at, lr=float(self.start.schedule(at)), checkpoint=self.imported or "a checkpoint")
 
     def params(self, strategy: str) -> Any:
         if strategy in self.strategies:
@@ -171,6 +182,7 @@ class Recipe:
         return toml_tables(
             {
                 "training": asdict(self.training),
+                "start": asdict(self.start) if self.start else {},
                 "optimizer": self.optimizer.table,
                 "divergence": asdict(self.divergence),
                 "workload": self.workload.table,

@@ -157,9 +157,10 @@ class Progress:
         assert self.run is not None
         spent = time.monotonic() - self.began
         job = batch.jobs[0]
-        share = (job.start + (job.stop - job.start) * len(self.done) / len(batch.jobs)) / self.run.steps
+        done = job.start - self.run.start + (job.stop - job.start) * len(self.done) / len(batch.jobs)
+        share = done / self.run.left
         # Whole runs are no share of one run.
         left = [f"about {duration(spent * (1 - share) / share)} left"] if 0 < share < 1 and batch.judge else []
         stopped = f", {self.stopped} stopped" if self.stopped else ""
-        runs = f"{self.steps} steps = {self.steps / self.run.steps:.1f} full runs"
+        runs = f"{self.steps} steps = {self.steps / self.run.left:.1f} full runs"
         return [f"{len(self.counted)} jobs ({self.reused} reused{stopped})", runs, duration(spent), *left]

@@ -95,6 +95,7 @@ def open_run(run: FinishedRun) -> Run:
     known = run.identity
     fixed = _prefixed("workload", with_defaults(parameters("workload", known.workload["name"]), known.workload))
     fixed |= {"training.steps": known.steps, "the digest of data and code": known.content}
+    fixed |= _prefixed("start", known.start)
     training = with_defaults(Training, known.training).items()
     others = {"numerics": known.numerics, "device": known.device}
     others |= {f"plugin {name}": code for name, code in known.plugins.items()}

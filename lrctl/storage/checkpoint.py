@@ -42,6 +42,16 @@ def save(path: Path, state: dict[str, Any]) -> str:
     return digest
 
 
+def digest_of_state(state: dict[str, Any]) -> str:
+    """The digest that `save` would return.
+
+    Raises:
+        TypeError: as `save`.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    return digest_of(canonical_json(pack(state, "", tensors, {})), tensors)
+
+
 def load(path: Path, digest: str | None = None) -> Any:
     """Read a state on the CPU; each call gives tensors of its own.
 

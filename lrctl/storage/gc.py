@@ -21,8 +21,9 @@ KINDS = {"jobs": ".json", "stopped": ".json", "losses": ".npy", "checkpoints": "
 def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     """Delete the files of jobs that no run needs; tells how many there were and how large.
 
-    Needed are the checkpoints that finished runs hand over and those of unfinished runs' jobs, and the results and
-    losses of jobs that are recorded for a run in the store, or that a finished run names, with all that led to them.
+    Needed are the checkpoints that finished runs hand over, those of unfinished runs' jobs, and those that unfinished
+    runs went on from at first; and the results and losses of jobs that are recorded for a run in the store, or that a
+    finished run names, with all that led to them.
 
     An unfinished run may be at work: while there is one, nothing younger than an hour goes, for it may be new and not
     yet named. A search that misses something in spite of that trains it again. A run whose result is damaged counts as
@@ -44,7 +45,8 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     recorded = {key for key, job in jobs.items() if job.get("run") in results}
     named = texts([result.to_json() for result in finished])
     needed = dict.fromkeys(KINDS, lineages(recorded.union(named), jobs))
-    needed["checkpoints"] = running | handed_over
+    begun = {str(known.start.get("job")) for name in unfinished if (known := store.identity(name))}
+    needed["checkpoints"] = running | handed_over | begun
 
     unneeded = {kind: [path for path in files[kind] if path.stem not in needed[kind]] for kind in KINDS}
     freed = {kind: [path for path in paths if not (unfinished and young(path))] for kind, paths in unneeded.items()}

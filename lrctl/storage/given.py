@@ -11,11 +11,15 @@ from lrctl.contracts.canonical import finite
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenFile, GivenSchedule
 from lrctl.errors import UsageError
+from lrctl.recipe.start import number
 from lrctl.registry.parts import Part
 from lrctl.registry.schedules import read_schedule, recorded, schedule_text, text_of
 from lrctl.storage.files import read_signed
 from lrctl.storage.named import one_run
 from lrctl.storage.runs import MEND, FinishedRun, existing, finished
+
+PAST = "start.past"
+"""The key of the schedule that a run under way has followed so far."""
 
 
 def schedule_given(store: str | Path, source: str) -> tuple[Any, int]:
@@ -60,9 +64,12 @@ def settle(
     Also whether the recipe is a run's, from the store.
 
     The recipe of a run is taken where none is given, and the run's length is that of the schedule, stretched or not,
-    where it is not given. A strategy that works on neither is left as it is.
+    where it is not given. A strategy that works on neither is left as it is. The schedule that a run under way has
+    followed so far is turned into its content too.
     """
     settled, stored = dict(overrides), False
+    if isinstance(past := settled.get(PAST), str) and number(past) is None:
+        settled[PAST] = schedule_text(*schedule_given(store, past))
     prefix = f"strategy.{part.name}."
     for field in fields_of(part.params):
         source, marks = settled.get(prefix + field.name), [m for m in field.marks if isinstance(m, GivenSchedule)]

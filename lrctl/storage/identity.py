@@ -27,6 +27,8 @@ class RunIdentity:
         content: digest of the data and of the user's code; None where nothing was trained.
         workload: its `name` and parameters; that of `file.py:Class` without the path.
         plugins: third-party code: that of the strategy, and of families whose schedules see the run; left out if empty.
+        start: where the search begins in a run that is under way: the `job` that stands for its checkpoint, the step
+            `at` which that was left, and the `lr` there; left out if empty.
     """
 
     command: str
@@ -39,6 +41,7 @@ class RunIdentity:
     workload: Mapping[str, Any]
     strategy: Mapping[str, Any]
     plugins: Mapping[str, str] = field(default_factory=dict)
+    start: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, command: str, recipe: Recipe, spec: TrainSpec | None) -> RunIdentity:
@@ -56,6 +59,7 @@ class RunIdentity:
             "workload": {"name": choice.name.rpartition(":")[2], **choice.changed},
             "strategy": {} if params is None else identity(params),
             "plugins": ({"strategy": code} if code else {}) | family_code(),
+            "start": {"job": recipe.imported, "at": run.start, "lr": run.lr} if (run := recipe.run_spec).start else {},
         }
         return cls.from_json(json.loads(canonical_json(decides)))  # equal to what is read back: tuples are lists
 
@@ -74,7 +78,7 @@ class RunIdentity:
 
     def to_json(self) -> dict[str, Any]:
         document = {"format": FORMAT, **asdict(self)}
-        return document if self.plugins else {name: document[name] for name in document if name != "plugins"}
+        return {name: value for name, value in document.items() if value or name not in ("plugins", "start")}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunIdentity:
@@ -83,7 +87,7 @@ class RunIdentity:
         Raises:
             KeyError, TypeError, ValueError: it is no document of this format.
         """
-        known = {"plugins": {}, **document}
+        known = {"plugins": {}, "start": {}, **document}
         found: RunIdentity = from_json(cls, {each.name: known[each.name] for each in fields(cls)})
         for table, name, kind in (("training", "steps", int), ("workload", "name", str)):
             if type(getattr(found, table)[name]) is not kind:

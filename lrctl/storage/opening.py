@@ -13,7 +13,7 @@ from lrctl.storage import files
 
 FORMAT = "lrctl-store/2"
 
-FOLDERS = ("jobs", "stopped", "losses", "checkpoints", "logs", "handed_over", "runs")
+FOLDERS = ("jobs", "stopped", "losses", "checkpoints", "logs", "handed_over", "imported", "runs")
 
 STALE = 3600.0
 """Seconds after which a file that a killed process left aside is swept away."""

@@ -53,6 +53,7 @@ class RunResult:
         run: its name.
         seed: of the training run that is handed over.
         steps: of a whole training run.
+        start: the first of them that was searched, in a run that was under way.
         schedule: None where none was found, as in a comparison that sums up what was recorded.
         train_loss: final training loss, smoothed (nats for language models). None, as the two losses on held-out data,
             where nothing was trained or the loss is not finite.
@@ -68,6 +69,7 @@ class RunResult:
     workload: str
     seed: int
     steps: int
+    start: int = 0
     train_loss: float | None = None
     validation_loss: float | None = None
     test_loss: float | None = None
@@ -140,7 +142,7 @@ class RunResult:
         return replace(found, results=results, summary=summary)
 
 
-OPTIONAL = ("tables", "charts", "data", "results", "chosen_by", "next")
+OPTIONAL = ("start", "tables", "charts", "data", "results", "chosen_by", "next")
 """The fields that the document leaves out where they are empty."""
 
 

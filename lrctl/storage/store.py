@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from hashlib import sha256
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lrctl import documents
 from lrctl._version import __version__
 from lrctl.analysis.printable import printable
-from lrctl.contracts.canonical import finite
+from lrctl.contracts.canonical import digest, finite
 from lrctl.contracts.result import JobRecord
 from lrctl.errors import CheckpointError, StoreError, UsageError
 from lrctl.registry.schedules import SCHEDULE_FORMAT
@@ -182,6 +182,34 @@ class Store:
     def handed_over(self, key: str) -> Path:
         """The mark that a finished run handed this checkpoint over; `lrctl gc` takes it away with the last such run."""
         return self.path / "handed_over" / key
+
+    # Checkpoints that were given
+
+    def import_checkpoint(self, key: str, state: dict[str, Any], lrs: Sequence[float]) -> None:
+        """Take in the state of a run that was trained elsewhere, as job `key`. Its losses are not known."""
+        import numpy as np
+
+        from lrctl.storage import checkpoint
+
+        if self.record(key) and self.has_checkpoint(key):
+            return
+        losses = self.put_losses(key, np.full(len(lrs), np.nan), lrs)
+        digests = {"losses": losses, "checkpoint": checkpoint.save(self.checkpoint(key), state)}
+        self.put_record(JobRecord(key, "ok", steps=len(lrs), digests=digests))
+
+    def note_import(self, source: Mapping[str, Any], key: str, notes: Sequence[str]) -> None:
+        """Remember which job stands for what was given, for when the file is gone."""
+        files.write_signed(self._import(source), {"job": key, "notes": [*notes]})
+
+    def imported(self, source: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | None:
+        """The job that stands for what was given before, and what was noted of it, if its checkpoint is there."""
+        known = files.read_signed(self._import(source))
+        if known is None or not (self.record(known["job"]) and self.has_checkpoint(known["job"])):
+            return None
+        return known["job"], tuple(known["notes"])
+
+    def _import(self, source: Mapping[str, Any]) -> Path:
+        return self.path / "imported" / f"{digest(dict(source))}.json"
 
     # Programs
 

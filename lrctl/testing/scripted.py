@@ -19,9 +19,10 @@ Landscape = Callable[[SegmentJob], float]
 """The mean loss that each job is to have."""
 
 
-def run_spec(steps: int) -> RunSpec:
-    """A run of so many steps, with every optimizer at its defaults."""
-    return RunSpec(steps, optimizers={name: kind() for name, kind in OPTIMIZERS.items()})
+def run_spec(steps: int, start: int = 0, lr: float = 0.0) -> RunSpec:
+    """A run of so many steps, with every optimizer at its defaults; under way at step `start`, with that LR."""
+    optimizers = {name: kind() for name, kind in OPTIMIZERS.items()}
+    return RunSpec(steps, optimizers=optimizers, start=start, lr=lr, checkpoint="a checkpoint" if start else None)
 
 
 @dataclasses.dataclass(slots=True)
@@ -75,11 +76,12 @@ def stopped(batch: Batch, results: list[JobResult]) -> list[JobResult]:
 
 
 def play(
-    strategy: Strategy, params: Any, steps: int, loss: Landscape, *, stopping: bool = False
+    strategy: Strategy, params: Any, steps: int | RunSpec, loss: Landscape, *, stopping: bool = False
 ) -> tuple[SearchResult, list[Batch]]:
     """Run a whole search on a scripted landscape, in milliseconds: what it found and the batches it asked for."""
     script = Scripted(loss, stopping=stopping)
-    return drive(strategy(params, run_spec(steps)), script.run_batch), script.batches
+    run = run_spec(steps) if isinstance(steps, int) else steps
+    return drive(strategy(params, run), script.run_batch), script.batches
 
 
 def bowl(job: SegmentJob) -> float:

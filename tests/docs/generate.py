@@ -74,9 +74,11 @@ def plain_help(path: str, command: Any) -> str:
 def recipe_keys() -> Iterator[str]:
     from lrctl.contracts.optimizers import OPTIMIZERS
     from lrctl.recipe.schema import Divergence, Training
+    from lrctl.recipe.start import Start
     from lrctl.registry.registry import registry
 
     yield "## [training]\n\n" + fields(Training)
+    yield f"## [start]\n\n{told(Start)}\n\n{fields(Start)}"
     yield "## [divergence]\n\n" + fields(Divergence)
     yield "## Optimizers\n\n`[optimizer] name = ...`, and"
     for name, settings in OPTIMIZERS.items():

@@ -115,7 +115,7 @@ def rise(rollouts: Rollouts, rises: tuple[int, ...]) -> Work[None]:
         course = rollouts.best.course
         if steps != course.rise:
             other = rollouts.as_far(replace(course, rise=steps), course)
-            yield from rollouts.attempt(f"rise of {steps} steps", other)
+            yield from rollouts.attempt(f"rise of {steps - rollouts.run.start} steps", other)
 
 
 def turn(rollouts: Rollouts, ratio: float, *, everywhere: bool) -> Work[None]:
@@ -126,7 +126,7 @@ def turn(rollouts: Rollouts, ratio: float, *, everywhere: bool) -> Work[None]:
     """
     at = rollouts.at(rollouts.best.course.rise)
     for knot in reversed(range(1, len(at))):
-        if not everywhere and at[knot - 1] < (1 - CHEAP) * rollouts.steps:
+        if not everywhere and at[knot - 1] - rollouts.run.start < (1 - CHEAP) * rollouts.run.left:
             return
         course = rollouts.best.course
         lrs = [rollouts.lr(course, n) for n in range(knot + 1)]

@@ -63,7 +63,7 @@ def entry(rollout: Rollout) -> dict[str, Any]:
 
 
 def notes(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Rollout) -> tuple[str, ...]:
-    return (*of_scores(p, rollouts), *of_short_runs(p, short), *of_whole_runs(p, rollouts, short, best))
+    return (*of_scores(p, rollouts), *of_short_runs(p, rollouts, short), *of_whole_runs(p, rollouts, short, best))
 
 
 def of_scores(p: Lookahead, rollouts: Rollouts) -> list[str]:
@@ -71,17 +71,20 @@ def of_scores(p: Lookahead, rollouts: Rollouts) -> list[str]:
     if p.score_on == "training" and not scoring.batches:
         return ["the workload keeps too few training batches aside for scores, so runs are scored by validation loss"]
     if scoring.batches and scoring.batches < p.score_batches:
-        why = "there are no more" if scoring.batches < batches(p.score_batches, rollouts.steps) else "the run is short"
+        why = (
+            "there are no more" if scoring.batches < batches(p.score_batches, rollouts.run.left) else "the run is short"
+        )
         return [f"runs are scored on {scoring.batches} batches instead of {p.score_batches}, since {why}"]
     return []
 
 
-def of_short_runs(p: Lookahead, short: ShortRuns) -> list[str]:
+def of_short_runs(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> list[str]:
     told = []
     if short.wide:
         low, high = short.alike
         told.append(
-            f"runs of {short.stop} steps do not tell LRs from {low:.3g} to {high:.3g} apart; whole runs decided"
+            f"runs of {short.stop - rollouts.run.start} steps do not tell LRs from {low:.3g} to {high:.3g} apart; "
+            "whole runs decided"
         )
     elif short.lr == max(short.scores) and p.max_lr is not None:
         told.append(f"the best of the short runs had LR {short.lr:g}; --max-lr {p.max_lr:g} allowed no higher one")
@@ -137,7 +140,7 @@ def row(rollouts: Rollouts, rollout: Rollout) -> tuple[str, ...]:
     lrs = dict(rollout.knots)
     return (
         rollout.move + " *" * (rollout is rollouts.best),
-        str(rollout.course.rise),
+        str(rollout.course.rise - rollouts.run.start),
         f"{rollout.lr:.3g}",
         *(f"{lrs[step]:.3g}" for step in rollouts.turns),
         digits(rollout.loss),

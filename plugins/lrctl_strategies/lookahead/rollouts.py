@@ -1,7 +1,8 @@
 """Whole runs that end in a straight wind-down to LR 0, each resumed from what it shares with those before it.
 
 A run is given by the step at which its LR has risen and the LRs at its first knots, the first of them at the end of the
-rise; from the last of these the LR falls in a straight line to 0 at the end. Every run is cut at every knot, whether
+rise; from the last of these the LR falls in a straight line to 0 at the end. Of a run that is under way all this is
+about what is left of it, and the LR rises, or falls, from what it is. Every run is cut at every knot, whether
 its LR turns there or not, so that any other can branch off there.
 """
 
@@ -14,7 +15,7 @@ from itertools import pairwise
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.strategy import Batch, Work
+from lrctl.contracts.strategy import Batch, RunSpec, Work
 from lrctl.contracts.table import number
 from lrctl_strategies.lookahead.scoring import Score, Scoring
 
@@ -26,7 +27,7 @@ class Course:
     """The LRs of a whole run.
 
     Attributes:
-        rise: the step at which the LR has risen from 0; with 0 it begins at its first LR.
+        rise: the step at which the LR has risen from 0; where that is the first step, it begins at its first LR.
         lrs: at the first knots, of which the first is at the end of the rise.
     """
 
@@ -83,7 +84,7 @@ class Rollouts:
     """The runs tried so far, and the best of them.
 
     Attributes:
-        steps: of a whole run.
+        run: whose courses are tried.
         turns: the steps of the knots behind the rise, ascending.
         budget: full runs that no run that is attempted goes beyond.
         max_lr: no LR above this is tried.
@@ -93,7 +94,7 @@ class Rollouts:
         misfit: how far a run at the lowest point of a parabola was off it, at the most.
     """
 
-    steps: int
+    run: RunSpec
     turns: tuple[int, ...]
     scoring: Scoring
     budget: float = math.inf
@@ -109,8 +110,17 @@ class Rollouts:
         return min(self.tried, key=lambda rollout: rollout.loss)
 
     @property
+    def steps(self) -> int:
+        """The step at which every run ends."""
+        return self.run.steps
+
+    @property
     def spent(self) -> float:
-        return self.spent_steps / self.steps
+        return self.spent_steps / self.run.left
+
+    def beginning(self, rise: int) -> Knots:
+        """The knot before the rise, where there is one."""
+        return ((self.run.start, self.run.lr),) * (rise > self.run.start)
 
     def at(self, rise: int) -> tuple[int, ...]:
         """The steps of the knots of a run with this rise."""
@@ -126,7 +136,7 @@ class Rollouts:
     def knots(self, course: Course) -> Knots:
         """The whole schedule, with a knot at every place where runs may part."""
         between = tuple((step, self.lr(course, knot)) for knot, step in enumerate(self.at(course.rise)))
-        return (*(((0, 0.0),) * (course.rise > 0)), *between, (self.steps, 0.0))
+        return (*self.beginning(course.rise), *between, (self.steps, 0.0))
 
     def as_far(self, course: Course, other: Course) -> Course:
         """The shape of a run with such LRs that they add up to those of another: then it trains about as far."""
@@ -142,7 +152,7 @@ class Rollouts:
         missing = parts - self.keys.keys()
         scored = sum(knots[-1][0] == self.steps for knots in missing)
         trained = sum(knots[-1][0] - knots[-2][0] for knots in missing)
-        return self.spent + (trained + self.scoring.steps * scored) / self.steps <= self.budget
+        return self.spent + (trained + self.scoring.steps * scored) / self.run.left <= self.budget
 
     def like(self, course: Course) -> dict[float, Rollout]:
         """The runs of the same shape, by the LR at the end of the rise."""
@@ -188,7 +198,8 @@ class Rollouts:
 
     def job(self, knots: Knots) -> SegmentJob:
         (start, _), (stop, _) = knots[-2:]
-        job = SegmentJob(start, stop, PiecewiseLinear(knots), self.keys.get(knots[:-1]))
+        parent = self.keys.get(knots[:-1]) if knots[:-2] else self.run.checkpoint
+        job = SegmentJob(start, stop, PiecewiseLinear(knots), parent)
         return self.scoring.ask(job) if stop == self.steps else job
 
     def needed(self, wanted: Sequence[Knots]) -> Iterator[tuple[Knots, str]]:

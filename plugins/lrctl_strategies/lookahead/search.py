@@ -22,10 +22,10 @@ from lrctl_strategies.lookahead.short_runs import scale, shortened
 
 
 def lookahead(p: Lookahead, run: RunSpec) -> Search:
-    scoring = Scoring(batches(p.score_batches, run.steps) if p.score_on == "training" else 0)
-    rises, turns = knots(p, run.steps)
-    rollouts = Rollouts(run.steps, turns, scoring, p.budget, p.max_lr)
-    short = shortened(p, run.steps, rises[0])
+    scoring = Scoring(batches(p.score_batches, run.left) if p.score_on == "training" else 0)
+    rises, turns = knots(p, run)
+    rollouts = Rollouts(run, turns, scoring, p.budget, p.max_lr)
+    short = shortened(p, run, rises[0])
     lr = yield from scale(p, rollouts, short)
     ratios = p.ratio[-1:] if short.limited else p.ratio
     yield from begin(rollouts, short.rise, lr, ratios[0] ** (2 if short.wide else 1))
@@ -43,10 +43,11 @@ def lookahead(p: Lookahead, run: RunSpec) -> Search:
     return answer(p, rollouts, short)
 
 
-def knots(p: Lookahead, steps: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def knots(p: Lookahead, run: RunSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The steps of the rises, as they are given, and those of the later knots at which the LR may turn, ascending."""
-    first, *rises = dict.fromkeys(max(int(share > 0), round(share * steps)) for share in p.rise)
-    turns = sorted({step for share in p.knot if first < (step := round(share * steps)) < steps})
+    left = run.left
+    first, *rises = dict.fromkeys(run.start + max(int(share > 0), round(share * left)) for share in p.rise)
+    turns = sorted({step for share in p.knot if first < (step := run.start + round(share * left)) < run.steps})
     if not turns:
-        raise UsageError(f"steps: {steps} are too few for a lookahead search with knots at {p.knot}; raise --steps")
+        raise UsageError(f"steps: {left} are too few for a lookahead search with knots at {p.knot}; raise --steps")
     return (first, *(rise for rise in rises if rise < turns[0])), tuple(turns)

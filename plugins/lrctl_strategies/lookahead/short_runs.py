@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.strategy import Batch, Work
+from lrctl.contracts.strategy import Batch, RunSpec, Work
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl_strategies.lookahead.parabola import through
 from lrctl_strategies.lookahead.params import Lookahead
@@ -40,7 +40,7 @@ REPEATED = 1.02
 
 @dataclass(slots=True)
 class ShortRuns:
-    """The short runs: 0 to the LR over the rise, then in a straight line to 0.
+    """The short runs: to the LR over the rise, from 0 or what a run under way has, then in a straight line to 0.
 
     Attributes:
         stop: the step at which they end.
@@ -94,21 +94,27 @@ class ShortRuns:
         self.alike = (lrs[low], lrs[high])
 
 
-def shortened(p: Lookahead, steps: int, rise: int) -> ShortRuns:
-    """The short runs of a run of so many steps."""
-    stop = max(1 + rise, round(p.short_run * steps))
-    if stop >= steps:
-        raise UsageError(f"steps: {steps} are too few for a lookahead search; raise --steps")
+def shortened(p: Lookahead, run: RunSpec, rise: int) -> ShortRuns:
+    """The short runs of a run."""
+    stop = max(1 + rise, run.start + round(p.short_run * run.left))
+    if stop >= run.steps:
+        raise UsageError(f"steps: {run.left} are too few for a lookahead search; raise --steps")
     return ShortRuns(stop, rise)
+
+
+def grid_of(p: Lookahead, run: RunSpec) -> list[float]:
+    """The first LRs, ascending; in a run that is under way their middle is the LR that it has."""
+    grid = sorted(set(p.grid))
+    return [lr / grid[len(grid) // 2] * run.lr for lr in grid] if run.lr else grid
 
 
 def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     """Try LRs on short runs. Returns the LR that the whole runs begin with; `short` takes in what was found."""
-    scoring = rollouts.scoring
+    scoring, run, grid = rollouts.scoring, rollouts.run, grid_of(p, rollouts.run)
     short.untrained = yield from look(rollouts)
-    yield from train(rollouts, short, [lr for lr in sorted(set(p.grid)) if rollouts.allows(lr)])
+    yield from train(rollouts, short, [lr for lr in grid if rollouts.allows(lr)] or [rollouts.max_lr or grid[0]])
     # The factor from one LR of the grid to the next, in the mean.
-    step = (max(p.grid) / min(p.grid)) ** (1 / (len(set(p.grid)) - 1)) if len(set(p.grid)) > 1 else 10**0.5
+    step = (grid[-1] / grid[0]) ** (1 / (len(grid) - 1)) if len(grid) > 1 else 10**0.5
     while (further := beyond(short, step)) is not None and rollouts.allows(further):
         yield from train(rollouts, short, [further])
     if not math.isfinite(short.losses[short.lr]):
@@ -116,7 +122,9 @@ def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
             f"first LRs: all {len(short.scores)} diverged, down to {min(short.scores):g}; lower --grid, and check the "
             "model and its data"
         )
-    if short.above is not None and not short.losses[short.above] < short.untrained.mean:
+    # Where a run begins, a higher LR that is of no use at all is one that diverges; later it may be one too high.
+    useless = math.inf if run.start else short.untrained.mean
+    if short.above is not None and not short.losses[short.above] < useless:
         short.failed = short.above
     for _ in range(BISECTIONS if short.limited else 0):
         assert short.above is not None  # the one that failed at least
@@ -124,23 +132,24 @@ def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     if not scoring.batches and not short.limited:
         yield from repeat(rollouts, short)
     short.decide(scoring)
-    if short.wide and short.stop < (stop := max(STEPS, round(LONGER * rollouts.steps))) <= LONGEST * rollouts.steps:
-        yield from lengthen(rollouts, short, stop)
-    return min(chosen(rollouts.steps, short), rollouts.max_lr or math.inf)
+    longer = max(STEPS, round(LONGER * run.left))
+    if short.wide and short.stop - run.start < longer <= LONGEST * run.left:
+        yield from lengthen(rollouts, short, run.start + longer)
+    return min(chosen(run, short), rollouts.max_lr or math.inf)
 
 
-def chosen(steps: int, short: ShortRuns) -> float:
-    """The LR that a whole run of so many steps begins with."""
+def chosen(run: RunSpec, short: ShortRuns) -> float:
+    """The LR that a whole run begins with."""
     if short.limited:
         return HELD * short.lr
     lr = math.sqrt(math.prod(short.alike)) if short.wide else through(short.losses).vertex
-    return float(lr * (short.stop / steps) ** SHRINK)
+    return float(lr * ((short.stop - run.start) / run.left) ** SHRINK)
 
 
 def look(rollouts: Rollouts) -> Work[Score]:
     """Score the model before any training; by validation loss where it turns out that there is nothing in reserve."""
-    scoring = rollouts.scoring
-    untrained = SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), checkpoint=False)
+    scoring, run = rollouts.scoring, rollouts.run
+    untrained = SegmentJob(run.start, run.start, PiecewiseLinear(((0, 0.0),)), run.checkpoint, checkpoint=False)
     (result,) = yield Batch("the model before any training", [scoring.ask(untrained)], judge=False)
     if scoring.batches and len(result.scores) < min(LEAST, scoring.batches):
         scoring.batches = 0
@@ -152,13 +161,13 @@ def look(rollouts: Rollouts) -> Work[Score]:
 
 
 def train(rollouts: Rollouts, short: ShortRuns, lrs: Sequence[float]) -> Work[None]:
-    stop, rise, scoring = short.stop, short.rise, rollouts.scoring
-    ramps = [PiecewiseLinear((*(((0, 0.0),) * (rise > 0)), (rise, lr), (stop, 0.0))) for lr in lrs]
-    jobs = [scoring.ask(SegmentJob(0, stop, ramp, checkpoint=False)) for ramp in ramps]
+    stop, rise, scoring, run = short.stop, short.rise, rollouts.scoring, rollouts.run
+    ramps = [PiecewiseLinear((*rollouts.beginning(rise), (rise, lr), (stop, 0.0))) for lr in lrs]
+    jobs = [scoring.ask(SegmentJob(run.start, stop, ramp, run.checkpoint, checkpoint=False)) for ramp in ramps]
     told = ", ".join(f"LR {lr:.3g}" for lr in lrs)
-    results = yield Batch(f"short runs of {stop} steps: {told}", jobs, judge=False)
+    results = yield Batch(f"short runs of {stop - run.start} steps: {told}", jobs, judge=False)
     short.scores |= {lr: scoring.read(result) for lr, result in zip(lrs, results, strict=True)}
-    rollouts.spent_steps += len(jobs) * (stop + scoring.steps)
+    rollouts.spent_steps += len(jobs) * (stop - run.start + scoring.steps)
 
 
 def repeat(rollouts: Rollouts, short: ShortRuns) -> Work[None]:

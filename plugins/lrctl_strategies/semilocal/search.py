@@ -21,8 +21,8 @@ def local(p: Local, run: RunSpec) -> Search:
 
 
 def semilocal(p: SemiLocal, run: RunSpec) -> Search:
-    tau = boundaries(p.segments, run.steps)
-    lr, checkpoint = 0.0, None
+    tau = boundaries(p.segments, run)
+    lr, checkpoint = run.lr, run.checkpoint
     trace: tuple[Segment, ...] = ()
     for k in range(1, p.segments + 1):
         tolerance = Tolerance(eps_at(p, k, lr), share=p.eps_unit == "progress")
@@ -32,7 +32,7 @@ def semilocal(p: SemiLocal, run: RunSpec) -> Search:
         tried = yield from try_out(p, jobs, tolerance, Batch(title, [], trace, tolerance=tolerance))
         segment = choose(p, k, tolerance, jobs, tried)
         lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
-    knots = ((0, 0.0), *((segment.stop, segment.chosen) for segment in trace))
+    knots = ((run.start, run.lr), *((segment.stop, segment.chosen) for segment in trace))
     return SearchResult(
         PiecewiseLinear(knots),
         trace[-1].winner.key,
@@ -43,18 +43,20 @@ def semilocal(p: SemiLocal, run: RunSpec) -> Search:
     )
 
 
-def boundaries(segments: int, steps: int) -> list[int]:
-    """tau_0 = 0, ..., tau_K = steps, as even as whole steps allow."""
-    if segments > steps:
-        raise UsageError(
-            f"segments: {segments} is more than the run's {steps} steps; lower --segments or raise --steps"
-        )
+def boundaries(segments: int, run: RunSpec) -> list[int]:
+    """tau_0 = start, ..., tau_K = steps, as even as whole steps allow."""
+    if segments > run.left:
+        there = f"{run.left} steps that are left" if run.start else f"run's {run.steps} steps"
+        raise UsageError(f"segments: {segments} is more than the {there}; lower --segments or raise --steps")
     # In whole numbers: no boundary hangs on how a float is rounded.
-    return [k * steps // segments for k in range(segments + 1)]
+    return [run.start + k * run.left // segments for k in range(segments + 1)]
 
 
 def eps_at(p: SemiLocal, k: int, lr: float) -> float:
-    """eps_k as given, in its own unit: 0 in the first and last segment and where the LR starts at 0."""
-    if k in (1, p.segments) or lr == 0:
+    """eps_k as given, in its own unit: 0 in the last segment and where the LR starts at 0, as in the first one.
+
+    In the first segment of a run that is under way it does not.
+    """
+    if k == p.segments or lr == 0:
         return 0.0
     return p.eps * (p.segments - k) / (p.segments - 1) if p.decay else p.eps

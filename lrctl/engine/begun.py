@@ -1,0 +1,168 @@
+"""A run that is under way: its checkpoint becomes the job that a search goes on from.
+
+Imports torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lrctl.contracts.canonical import digest, listed
+from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.optimizers import OptimizerSettings
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.workload import Workload
+from lrctl.engine.batches import tensors_in
+from lrctl.engine.quiet import quiet_torch
+from lrctl.engine.trainer import Training
+from lrctl.engine.worker import workload_of
+from lrctl.errors import ProgramError, UsageError
+from lrctl.recipe.project import running
+from lrctl.recipe.schema import Recipe
+from lrctl.recipe.workloads import is_program
+from lrctl.storage import checkpoint, foreign, packing
+from lrctl.storage.store import Store
+
+WRAPPERS = ("module.", "_orig_mod.", "model.")
+"""What DataParallel, torch.compile and Lightning put before the name of each tensor."""
+
+KERNELS = ("fused", "foreach", "capturable")
+"""Settings of an optimizer that say how it computes, and not what."""
+
+FRESH = "the checkpoint holds no state of an optimizer, so its moments begin anew"
+
+
+def imported(store: Store, recipe: Recipe, spec: TrainSpec) -> tuple[Recipe, tuple[str, ...]]:
+    """A recipe with the job that stands for its checkpoint, which the store has from now on; and what to say of it.
+
+    Where the file is gone, the store's own copy is taken.
+
+    Raises:
+        UsageError: the file cannot be read, or does not fit the workload, or nobody named it.
+    """
+    assert recipe.start is not None
+    source, path = asdict(recipe.start), Path(recipe.start.checkpoint)
+    known = store.imported(source)
+    if known and not (recipe.named and os.path.lexists(path)):
+        return replace(recipe, imported=known[0]), known[1]
+    if not recipe.named:
+        raise UsageError(
+            f"{recipe.source}: start.checkpoint: a recipe has no file read; name it yourself with --from {path}"
+        )
+    if not os.path.lexists(path):
+        raise UsageError(f"--from {path}: there is no such file, and the store has no copy of it; see how it is called")
+    state, notes = program_state(path) if is_program(spec.workload) else fitted(foreign.read(path), path, spec)
+    lrs = recipe.start.lrs
+    told = hashlib.sha256(struct.pack(f"<{len(lrs)}d", *lrs)).hexdigest()
+    key = digest({"imported": checkpoint.digest_of_state(state), "lrs": told})
+    store.import_checkpoint(key, state, lrs)
+    store.note_import(source, key, notes)
+    return replace(recipe, imported=key), notes
+
+
+def program_state(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What a program saved: a file or a folder; or what lrctl keeps of it, as a search handed it over."""
+    try:
+        with path.open("rb") as file:
+            own = file.read(9)[8:] == b"{"
+    except OSError:
+        own = False
+    if own and "model" not in (state := foreign.safetensors(path)):
+        return state, ()
+    try:
+        return packing.packed(path), ()
+    except ProgramError as error:
+        raise UsageError(f"--from {path}: {error}; give what the program saves, and can go on from") from error
+
+
+def fitted(found: dict[str, Any], path: Path, spec: TrainSpec) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A checkpoint as the trainer goes on from it, tried on the workload's own model and optimizer."""
+    if "model" not in found:
+        raise UsageError(f"--from {path}: it is what a program saved; give the --program that goes on from it")
+    workload, here = workload_of(spec), replace(spec, device="cpu", compile=False)
+    assert isinstance(workload, Workload)
+    with running(workload), quiet_torch(spec.threads, "cpu", tf32=False, deterministic=spec.deterministic):
+        training = Training(workload, here, SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),))))
+        model = unwrapped(found["model"], training.model.state_dict())
+        check_model(model, training.model.state_dict(), path)
+        own = training.optimizer.state_dict()
+        fresh = "optimizer" not in found
+        state = {"schedule": None, **found, "model": model, "optimizer": own}
+        if not fresh:
+            check_optimizer(found["optimizer"], training.optimizer, spec.optimizer, path)
+            groups = [
+                with_kernels(*pair)
+                for pair in zip(found["optimizer"]["param_groups"], own["param_groups"], strict=True)
+            ]
+            state["optimizer"] = {**found["optimizer"], "param_groups": groups}
+        try:
+            training.restore(state)
+            checkpoint.digest_of_state(state)
+        except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+            raise UsageError(f"--from {path}: the optimizer cannot go on from its state: {error}") from error
+    return state, (FRESH,) * fresh
+
+
+def unwrapped(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors by the model's own names, where a wrapper has put something before each."""
+    names = dict(given)
+    for prefix in WRAPPERS:
+        if own.keys() != names.keys() and all(name.startswith(prefix) for name in names):
+            names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
+    return names
+
+
+def check_model(given: Mapping[str, Any], own: Mapping[str, Any], path: Path) -> None:
+    for what, names in (
+        ("has no tensor", [name for name in own if name not in given]),
+        ("has a tensor that the model has not,", [name for name in given if name not in own]),
+    ):
+        if names:
+            more = f", and {len(names) - 1} more" if len(names) > 1 else ""
+            raise UsageError(f"--from {path}: it {what} {names[0]!r}{more}; give the workload that it was trained as")
+    for name, tensor in own.items():
+        if shape_of(given[name]) != shape_of(tensor):
+            raise UsageError(
+                f"--from {path}: its {name!r} has shape {shape_of(given[name])}, and the model's {shape_of(tensor)}; "
+                "give the workload that it was trained as, with the same sizes"
+            )
+
+
+def shape_of(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, torch.Tensor) else None
+
+
+def check_optimizer(given: Any, own: Any, settings: OptimizerSettings | None, path: Path) -> None:
+    """Refuse the state of another optimizer, or of one with other settings."""
+    where = f"--from {path}: the optimizer's state"
+    try:
+        sizes = [len(group["params"]) for group in given["param_groups"]]
+        states = [given["state"].get(key, {}) for group in given["param_groups"] for key in group["params"]]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise UsageError(f"{where} is not what state_dict() of an optimizer of torch's gives") from error
+    if sizes != (mine := [len(group["params"]) for group in own.param_groups]):
+        raise UsageError(f"{where} is for param groups of {sizes} parameters, and this one has {mine}; make them alike")
+    for state, parameter in zip(states, (p for group in own.param_groups for p in group["params"]), strict=True):
+        for tensor in tensors_in(state):
+            if tensor.numel() > 1 and tensor.dim() == parameter.dim() and tensor.shape != parameter.shape:
+                shapes = f"{tuple(tensor.shape)} where the parameter's is {tuple(parameter.shape)}"
+                raise UsageError(f"{where} has shape {shapes}; it may be of parameters in another order")
+    for name in asdict(settings) if settings else ():
+        for theirs, ours in zip(given["param_groups"], own.param_groups, strict=True):
+            if name in theirs and name in ours and listed(theirs[name]) != listed(ours[name]):
+                raise UsageError(
+                    f"{where} was made with {name} {listed(theirs[name])}, and the recipe says {listed(ours[name])}; "
+                    f"give --set optimizer.{name}={listed(theirs[name])}, or leave the optimizer out of the checkpoint"
+                )
+
+
+def with_kernels(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    return {**given, **{name: own[name] for name in KERNELS if name in own}}
