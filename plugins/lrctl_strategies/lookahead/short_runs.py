@@ -13,7 +13,7 @@ from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl_strategies.lookahead.parabola import through
 from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.rollouts import Rollouts
-from lrctl_strategies.lookahead.scoring import LEAST, NOTHING, Score, Scoring
+from lrctl_strategies.lookahead.scoring import NOTHING, Score, Scoring, look
 
 SHRINK = 0.3
 """The best LR of a run is taken to be that of a short one times (share of the run) ** this, where noise limits it."""
@@ -85,13 +85,7 @@ class ShortRuns:
 
     def decide(self, scoring: Scoring) -> None:
         """Take in which LRs are as good as the best for all that is known."""
-        best, lrs = self.scores[self.lr], sorted(self.scores)
-        low = high = lrs.index(self.lr)
-        while low > 0 and not scoring.worse(self.scores[lrs[low - 1]], best):
-            low -= 1
-        while high < len(lrs) - 1 and not scoring.worse(self.scores[lrs[high + 1]], best):
-            high += 1
-        self.alike = (lrs[low], lrs[high])
+        self.alike = scoring.alike(self.scores)
 
 
 def shortened(p: Lookahead, steps: int, rise: int) -> ShortRuns:
@@ -105,7 +99,8 @@ def shortened(p: Lookahead, steps: int, rise: int) -> ShortRuns:
 def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     """Try LRs on short runs. Returns the LR that the whole runs begin with; `short` takes in what was found."""
     scoring = rollouts.scoring
-    short.untrained = yield from look(rollouts)
+    short.untrained = yield from look(scoring)
+    rollouts.spent_steps += scoring.steps
     yield from train(rollouts, short, [lr for lr in sorted(set(p.grid)) if rollouts.allows(lr)])
     # The factor from one LR of the grid to the next, in the mean.
     step = (max(p.grid) / min(p.grid)) ** (1 / (len(set(p.grid)) - 1)) if len(set(p.grid)) > 1 else 10**0.5
@@ -135,20 +130,6 @@ def chosen(steps: int, short: ShortRuns) -> float:
         return HELD * short.lr
     lr = math.sqrt(math.prod(short.alike)) if short.wide else through(short.losses).vertex
     return float(lr * (short.stop / steps) ** SHRINK)
-
-
-def look(rollouts: Rollouts) -> Work[Score]:
-    """Score the model before any training; by validation loss where it turns out that there is nothing in reserve."""
-    scoring = rollouts.scoring
-    untrained = SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), checkpoint=False)
-    (result,) = yield Batch("the model before any training", [scoring.ask(untrained)], judge=False)
-    if scoring.batches and len(result.scores) < min(LEAST, scoring.batches):
-        scoring.batches = 0
-        return (yield from look(rollouts))
-    score = scoring.read(result)
-    scoring.batches = len(result.scores)
-    rollouts.spent_steps += scoring.steps
-    return score
 
 
 def train(rollouts: Rollouts, short: ShortRuns, lrs: Sequence[float]) -> Work[None]:
