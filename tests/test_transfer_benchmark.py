@@ -16,8 +16,8 @@ from benchmarks.lookahead.panels import Case
 from benchmarks.transfer.__main__ import main
 from benchmarks.transfer.exact import outcome
 from benchmarks.transfer.problems import BATCH, DIM, Problem, problems
+from lrctl.analysis.horizon import EXPONENT
 from lrctl_strategies.transfer import answer, search
-from lrctl_strategies.transfer.answer import EXPONENT
 
 STEPS = 800
 

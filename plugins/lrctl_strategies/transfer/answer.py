@@ -8,20 +8,15 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
+from lrctl.analysis.horizon import EXPONENT, NINETY, SPREAD, carried
 from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.grids import rounded
 from lrctl_strategies.lookahead.short_runs import HELD
-from lrctl_strategies.transfer.rungs import NINETY, Rung
-
-EXPONENT = -0.2
-"""The best LR of a run of h steps is taken to go with h to this power: what was measured from T/8 to T, in the mean."""
-
-SPREAD = 0.2
-"""The standard deviation of that exponent over what was measured, all of it with AdamW."""
+from lrctl_strategies.transfer.rungs import Rung
 
 WIDER = 0.3
-"""With another optimizer."""
+"""The standard deviation of the exponent with another optimizer than it was measured with."""
 
 MEASURED = (None, "adamw")
 """The optimizers that it was measured with; None where the workload brings its own, or may."""
@@ -66,7 +61,7 @@ def answer(rungs: Sequence[Rung], run: RunSpec) -> Answer:
 
 def projected(rung: Rung, steps: int) -> float:
     """The logarithm of the best LR for so many steps, by one rung."""
-    return math.log(rung.vertex) + EXPONENT * math.log(steps / rung.steps)
+    return math.log(carried(rung.vertex, rung.steps, steps, EXPONENT))
 
 
 def spread(run: RunSpec) -> float:

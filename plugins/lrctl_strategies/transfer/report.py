@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from lrctl.analysis.horizon import EXPONENT
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.strategy import RunSpec, SearchResult
@@ -15,7 +16,7 @@ from lrctl.contracts.table import Table
 from lrctl_strategies.lookahead.parabola import Parabola
 from lrctl_strategies.lookahead.rollouts import digits
 from lrctl_strategies.lookahead.scoring import Score
-from lrctl_strategies.transfer.answer import EXPONENT, MEASURED, WIDER, Answer, exponents, projected
+from lrctl_strategies.transfer.answer import MEASURED, WIDER, Answer, exponents, projected
 from lrctl_strategies.transfer.ladder import Ladder
 from lrctl_strategies.transfer.params import Transfer
 from lrctl_strategies.transfer.rungs import Rung

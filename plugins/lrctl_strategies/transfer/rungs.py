@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from lrctl.analysis.horizon import NINETY
 from lrctl.contracts.strategy import Work
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.grids import rounded
@@ -22,9 +23,6 @@ MOST = 8
 
 CLIFF = 0.1
 """Where the next LR above the best loses more than this share of what training gains, a cliff lies between them."""
-
-NINETY = 1.645
-"""A normal variable is within so many standard deviations in 90 of 100 cases."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from lrctl.analysis.horizon import EXPONENT, carried
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Batch, RunSpec, Search, Work
 from lrctl.errors import UsageError
 from lrctl_strategies.lookahead.scoring import Scoring, batches, look
-from lrctl_strategies.transfer.answer import EXPONENT, answer, check_exponents
+from lrctl_strategies.transfer.answer import answer, check_exponents
 from lrctl_strategies.transfer.family import ratio, schedule
 from lrctl_strategies.transfer.ladder import Ladder
 from lrctl_strategies.transfer.params import Transfer
@@ -44,7 +45,7 @@ def transfer(p: Transfer, run: RunSpec) -> Search:
         stops = stops[:1]
     scores = (yield from ladder.climb(stops[0] // 2, [rungs[0].best])) if stops[1:] else {}
     for stop in stops[1:]:
-        middle = rungs[-1].vertex * (stop / rungs[-1].steps) ** EXPONENT
+        middle = carried(rungs[-1].vertex, rungs[-1].steps, stop, EXPONENT)
         rungs += [(yield from beside(ladder, stop, middle, rungs[-1].curvature))]
         check_exponents(rungs)
 
