@@ -139,12 +139,13 @@ def report(
     return dict(make(place(store), several(runs), against, Path(out) if out else None).files)
 
 
-def export(source: str | Path, to: str, *, store: str | Path | None = None) -> str:
+def export(source: str | Path, to: str, *, steps: int | None = None, store: str | Path | None = None) -> str:
     """A schedule as a file of code or data, as `lrctl export` prints it.
 
     Args:
         source: a finished run, or a schedule.json.
         to: `torch`, `transformers`, `lightning`, `optax`, `csv` or `json`.
+        steps: stretch it to so many steps, with its peak LR carried there; None leaves it as it is.
         store: as in `search`.
 
     Raises:
@@ -152,7 +153,7 @@ def export(source: str | Path, to: str, *, store: str | Path | None = None) -> s
     """
     from lrctl.export.given import exported
 
-    return exported(place(store), str(source), to).text
+    return exported(place(store), str(source), to, steps=steps).text
 
 
 def several(runs: str | Sequence[str]) -> list[str]:

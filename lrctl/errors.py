@@ -31,7 +31,7 @@ class MissingError(UsageError):
 
 
 class NoValidCandidateError(LrctlError):
-    """Every candidate of a choice diverged, so the search has nothing to go on with."""
+    """Every candidate of a choice diverged, or none tells an answer, so the search has nothing to go on with."""
 
     exit_code = 3
 

@@ -76,7 +76,12 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "shape, halving": ("shape", GIVEN["shape"] | {"halving": True, "shapes": 6, "sweep": 2}),
     "local, one LR": ("local", {"grid": (0.1,), "grid_size": 1}),
     "local, limited": ("local", {"max_lr": 0.01, "segments": 3}),
+    "transfer, one rung": ("transfer", {"budget": 0.5, "family": "linear", "score_on": "validation"}),
+    "transfer, trained": ("transfer", {"train": True, "max_lr": 0.005}),
 }
+
+LONG = {"transfer": 1600}
+"""The steps of a run for strategies that refuse short ones."""
 
 SCHEDULES: dict[str, list[Any]] = {
     "piecewise-linear": [
@@ -155,7 +160,7 @@ SCHEDULES: dict[str, list[Any]] = {
 @pytest.mark.parametrize(("name", "params"), STRATEGIES.values(), ids=STRATEGIES)
 def test_a_built_in_strategy_keeps_its_contract(name: str, params: dict[str, Any]) -> None:
     part = registry().get("strategy", name)
-    testing.check_strategy(part.target, build(part.params, params, name))
+    testing.check_strategy(part.target, build(part.params, params, name), LONG.get(name, 60))
 
 
 @pytest.mark.parametrize("name", [part.name for part in registry().of("schedule")])

@@ -37,6 +37,14 @@ def export_schedule(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write this file instead of to stdout.")
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            metavar="N",
+            help="Stretch it to so many steps, with its peak LR carried there. Default: its own.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it holds something else.")] = False,
     store: Where = STORE,
 ) -> None:
@@ -45,7 +53,9 @@ def export_schedule(
 
     module = out.stem if out and out.stem.isidentifier() and not iskeyword(out.stem) else "lr_schedule"
     with redirect_stdout(sys.stderr):  # a family may print when it is asked for its LRs
-        found = exported(store, source, to, module)
+        found = exported(store, source, to, module, steps)
+    if found.told:
+        say(found.told, err=True)
     if out is None:
         typer.echo(found.text, nl=False)
     else:

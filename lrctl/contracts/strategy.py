@@ -169,6 +169,7 @@ class Batch:
             they end.
         tolerance: one of the jobs is chosen by its mean loss, and which may be: a job that is sure to be none of them
             is stopped. Its result has status `stopped` and mean loss +inf. None: every job is trained to its end.
+        likely: the LR that a dry run, which trains nothing, is to take for the best from here on.
     """
 
     title: str
@@ -177,6 +178,7 @@ class Batch:
     keep: frozenset[str] = frozenset()
     judge: bool = True
     tolerance: Tolerance | None = None
+    likely: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,7 @@ class SearchResult:
 
     Attributes:
         schedule: for the whole run; None where none was found, as in a comparison that sums up what was recorded.
-        checkpoint: key of the job that ended the run with this schedule; None where nothing was trained.
+        checkpoint: key of the job that ended the run with this schedule; None where no run was trained with it.
         trace: the decisions that led to it.
         results: what was trained from the first step to the last, best first, where that is more than the one run that
             is handed over.

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from textwrap import shorten
+from textwrap import shorten, wrap
 from typing import Any
 
 from lrctl._version import __version__
@@ -45,6 +45,7 @@ class Exported:
         module: the name under which the file will be imported.
         to: the target.
         found: what it was found with, where a run tells.
+        told: what else there is to say of it.
     """
 
     record: ScheduleRecord
@@ -54,10 +55,18 @@ class Exported:
     formula: Formula
     to: str = ""
     found: FoundWith | None = None
+    told: str = ""
 
 
 def export(
-    schedule: Any, steps: int, to: str, *, source: str, module: str = "lr_schedule", found: FoundWith | None = None
+    schedule: Any,
+    steps: int,
+    to: str,
+    *,
+    source: str,
+    module: str = "lr_schedule",
+    found: FoundWith | None = None,
+    told: str = "",
 ) -> str:
     """The content of the file that gives a plain schedule to `to`, one of `TARGETS`.
 
@@ -72,7 +81,7 @@ def export(
             "export the run that used it by its name, and the LRs it used are replayed"
         )
     lr = formula(schedule, steps, source)
-    return TARGETS[to](Exported(recorded(schedule), steps, source, module, lr, to, found))
+    return TARGETS[to](Exported(recorded(schedule), steps, source, module, lr, to, found, told))
 
 
 # Data
@@ -83,7 +92,7 @@ def as_csv(e: Exported) -> str:
 
 
 def as_json(e: Exported) -> str:
-    made_by = {"lrctl": __version__, "source": e.source}
+    made_by = {"lrctl": __version__, "source": e.source} | ({"told": e.told} if e.told else {})
     document = {"steps": e.steps, "lr": e.formula.lrs[: e.steps], "schedule": asdict(e.record), "made_by": made_by}
     document |= {"found_with": e.found.document} if e.found else {}
     lines = (f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in document.items())
@@ -143,6 +152,7 @@ def header(e: Exported, title: str, usage: str) -> str:
     lines = [
         f"Learning-rate schedule for {title}: {e.steps} steps, from {source}.",
         f"Exported by lrctl {__version__}; it works without lrctl.",
+        *wrap(e.told, 112),
         "",
         f"Family {e.record.family}:",
         *(f"    {name} = {shorten(repr(value), 90, placeholder=' ...')}" for name, value in e.record.params.items()),

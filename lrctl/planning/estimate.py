@@ -94,6 +94,7 @@ class Rehearsal:
         checkpoints: the most that exist at a time.
         left: the jobs whose checkpoints exist, as `lrctl.engine.job_runner` keeps them.
         again: the jobs that are trained again, for a checkpoint that is gone.
+        likely: the LR that is the best, unless a batch tells another.
     """
 
     spec: TrainSpec
@@ -104,6 +105,7 @@ class Rehearsal:
     checkpoints: int = 0
     left: set[str] = field(default_factory=set)
     again: list[SegmentJob] = field(default_factory=list)
+    likely: float = 10**-3.5
 
     @property
     def measuring(self) -> int:
@@ -117,6 +119,7 @@ class Rehearsal:
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""
         check_goes_on(batch.jobs, self.run)
+        self.likely = batch.likely or self.likely
         new = {key: job for job in batch.jobs if (key := job.key(self.spec)) not in self.jobs}
         self.jobs |= new
         kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
@@ -129,7 +132,7 @@ class Rehearsal:
         return [self.make_up(job) for job in batch.jobs]
 
     def make_up(self, job: SegmentJob) -> JobResult:
-        """A result by which a search neither raises nor lowers the LR for long: the best LR is about 3e-4."""
+        """A result by which a search neither raises nor lowers the LR for long: the likely LR has the lowest loss."""
         if isinstance(job.schedule, AdaptiveSchedule) or (job.frozen and job.stop > 0):
             loss = 0.0
         else:
@@ -137,7 +140,7 @@ class Rehearsal:
             whole = job.evaluate or job.score_batches
             lrs = [*(job.lrs or ()), *map(job.schedule, range(job.start))] if whole else [job.schedule(job.stop)]
             lr = max(lrs, default=0.0)
-            loss = 1e9 * (abs(math.log10(lr) + 3.5) if lr else 100.0)
+            loss = 1e9 * (abs(math.log10(lr) - math.log10(self.likely)) if lr else 100.0)
         made_up = JobResult(job.key(self.spec), "ok", loss, job.steps, scores=(loss,) * job.score_batches * self.scored)
         metrics = {split: {"loss": loss} for split in job.evaluate}
         norms = (1.0,) * job.steps if job.gradient_norms else None

@@ -24,6 +24,7 @@ from lrctl.testing.scripted import SPEC, Landscape, Scripted, bowl, run_spec
 def check_strategy(strategy: Strategy, params: Any, steps: int = 60) -> None:
     """A strategy asks for the same jobs when it is replayed, stays within the run, and its answer is trained to T.
 
+    An answer without a checkpoint was not trained: then no job keeps a checkpoint at the end of the run.
     Where its batches allow jobs to be stopped, it finds the same with as many of them stopped as can be. Where every
     job diverges, it raises an error of lrctl's, or finds something all the same. What it says can be shown and stored.
     """
@@ -113,6 +114,10 @@ def check_told(found: SearchResult) -> None:
 
 def check_answer(found: SearchResult, jobs: dict[str, SegmentJob], steps: int) -> None:
     """What was found ends the run, and its schedule is the one that the jobs leading to it used."""
+    if found.checkpoint is None:
+        ends = [job for job in jobs.values() if job.stop == steps and job.checkpoint]
+        assert not ends, "the run was trained to its end, but no checkpoint is handed over"
+        return
     assert found.checkpoint in jobs, "the checkpoint found is not one of the search's jobs"
     assert jobs[found.checkpoint].stop == steps, "the checkpoint found is not the end of the run"
     assert found.schedule is not None, "the run ends with a checkpoint, but no schedule was found"

@@ -16,6 +16,13 @@ def register_strategies(register: Register) -> None:
         help="lookahead search: an LR is judged by the end of the run, its LR wound down to 0 from there",
     )
     register(
+        "lrctl_strategies.transfer.search:transfer",
+        name="transfer",
+        params="lrctl_strategies.transfer.params:Transfer",
+        example="lrctl transfer --steps 9600",
+        help="the peak LR of a long run, to within a factor of about 2, for half to nine tenths of such a run",
+    )
+    register(
         "lrctl_strategies.semilocal.tune_eps:semilocal_strategy",
         name="semilocal",
         params="lrctl_strategies.semilocal.params:SemiLocal",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import stdev
 
 from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, RunSpec, Work
 
 SURE = 2.0
 """Two scores are told apart by a difference of so many standard errors."""
@@ -78,6 +81,29 @@ class Scoring:
     def worse(self, a: Score, b: Score) -> bool:
         """Whether score a is worse than b by more than the noise."""
         return a.mean - b.mean > self.noise(a, b)
+
+    def alike(self, scores: Mapping[float, Score]) -> tuple[float, float]:
+        """The lowest and the highest of the LRs around the best that no noise tells from it."""
+        lrs = sorted(scores)
+        low = high = at = lrs.index(min(lrs, key=lambda lr: scores[lr].mean))
+        best = scores[lrs[at]]
+        while low > 0 and not self.worse(scores[lrs[low - 1]], best):
+            low -= 1
+        while high < len(lrs) - 1 and not self.worse(scores[lrs[high + 1]], best):
+            high += 1
+        return lrs[low], lrs[high]
+
+
+def look(scoring: Scoring, run: RunSpec) -> Work[Score]:
+    """Score the model before what is to be trained; by validation loss where it turns out that there is nothing in reserve."""
+    untrained = SegmentJob(run.start, run.start, PiecewiseLinear(((0, 0.0),)), run.checkpoint, checkpoint=False)
+    (result,) = yield Batch("the model before any training", [scoring.ask(untrained)], judge=False)
+    if scoring.batches and len(result.scores) < min(LEAST, scoring.batches):
+        scoring.batches = 0
+        return (yield from look(scoring, run))
+    score = scoring.read(result)
+    scoring.batches = len(result.scores)
+    return score
 
 
 def batches(wanted: int, steps: int) -> int:

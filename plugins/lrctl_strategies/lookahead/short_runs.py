@@ -13,7 +13,7 @@ from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl_strategies.lookahead.parabola import through
 from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.rollouts import Rollouts
-from lrctl_strategies.lookahead.scoring import LEAST, NOTHING, Score, Scoring
+from lrctl_strategies.lookahead.scoring import NOTHING, Score, Scoring, look
 
 SHRINK = 0.3
 """The best LR of a run is taken to be that of a short one times (share of the run) ** this, where noise limits it."""
@@ -85,13 +85,7 @@ class ShortRuns:
 
     def decide(self, scoring: Scoring) -> None:
         """Take in which LRs are as good as the best for all that is known."""
-        best, lrs = self.scores[self.lr], sorted(self.scores)
-        low = high = lrs.index(self.lr)
-        while low > 0 and not scoring.worse(self.scores[lrs[low - 1]], best):
-            low -= 1
-        while high < len(lrs) - 1 and not scoring.worse(self.scores[lrs[high + 1]], best):
-            high += 1
-        self.alike = (lrs[low], lrs[high])
+        self.alike = scoring.alike(self.scores)
 
 
 def shortened(p: Lookahead, run: RunSpec, rise: int) -> ShortRuns:
@@ -111,7 +105,8 @@ def grid_of(p: Lookahead, run: RunSpec) -> list[float]:
 def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     """Try LRs on short runs. Returns the LR that the whole runs begin with; `short` takes in what was found."""
     scoring, run, grid = rollouts.scoring, rollouts.run, grid_of(p, rollouts.run)
-    short.untrained = yield from look(rollouts)
+    short.untrained = yield from look(scoring, run)
+    rollouts.spent_steps += scoring.steps
     yield from train(rollouts, short, [lr for lr in grid if rollouts.allows(lr)] or [rollouts.max_lr or grid[0]])
     # The factor from one LR of the grid to the next, in the mean.
     step = (grid[-1] / grid[0]) ** (1 / (len(grid) - 1)) if len(grid) > 1 else 10**0.5
@@ -144,20 +139,6 @@ def chosen(run: RunSpec, short: ShortRuns) -> float:
         return HELD * short.lr
     lr = math.sqrt(math.prod(short.alike)) if short.wide else through(short.losses).vertex
     return float(lr * ((short.stop - run.start) / run.left) ** SHRINK)
-
-
-def look(rollouts: Rollouts) -> Work[Score]:
-    """Score the model before any training; by validation loss where it turns out that there is nothing in reserve."""
-    scoring, run = rollouts.scoring, rollouts.run
-    untrained = SegmentJob(run.start, run.start, PiecewiseLinear(((0, 0.0),)), run.checkpoint, checkpoint=False)
-    (result,) = yield Batch("the model before any training", [scoring.ask(untrained)], judge=False)
-    if scoring.batches and len(result.scores) < min(LEAST, scoring.batches):
-        scoring.batches = 0
-        return (yield from look(rollouts))
-    score = scoring.read(result)
-    scoring.batches = len(result.scores)
-    rollouts.spent_steps += scoring.steps
-    return score
 
 
 def train(rollouts: Rollouts, short: ShortRuns, lrs: Sequence[float]) -> Work[None]:

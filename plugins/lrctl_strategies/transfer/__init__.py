@@ -1,0 +1,1 @@
+"""The peak LR of a long run from short ones."""

@@ -1,0 +1,86 @@
+"""The peak LR of a long run from short ones, with an interval.
+
+Rungs are WSD runs of an eighth, a quarter, a half of the run. Where the best LR of each lies is told by a parabola over
+the logarithm of the LR, and it is carried to the whole run by a fixed exponent: exponents that are measured from rung
+to rung are told, and never used, since they do not hold further out. What it is measured to give stands in
+`lrctl guide transfer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from lrctl.analysis.horizon import EXPONENT, carried
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.strategy import Batch, RunSpec, Search, Work
+from lrctl.errors import UsageError
+from lrctl_strategies.lookahead.scoring import Scoring, batches, look
+from lrctl_strategies.transfer.answer import answer, check_exponents
+from lrctl_strategies.transfer.family import ratio, schedule
+from lrctl_strategies.transfer.ladder import Ladder
+from lrctl_strategies.transfer.params import Transfer
+from lrctl_strategies.transfer.report import Found, told
+from lrctl_strategies.transfer.rungs import beside, first, limited
+
+LEAST = 100
+"""Steps of the shortest rung: with fewer an LR is not told from its warmup."""
+
+WARMUP = 0.02
+"""Share of the run in which the LR rises, where that is no more than a sixth of the shortest rung."""
+
+
+def transfer(p: Transfer, run: RunSpec) -> Search:
+    stops = [run.steps // part for part in p.parts]
+    warmup = risen(p, run.steps, stops[0])
+    shape = ratio(p.family, run.steps, warmup)
+    scoring = Scoring(batches(p.score_batches, stops[0]) if p.score_on == "training" else 0)
+    ladder = Ladder(warmup, cuts(stops), scoring, p.max_lr)
+    untrained = yield from look(scoring, run)
+    ladder.spent_steps += scoring.steps
+
+    rungs = [(yield from limited(ladder, (yield from first(ladder, stops[0], p.grid)), untrained))]
+    if rungs[0].failed is not None:
+        stops = stops[:1]
+    scores = (yield from ladder.climb(stops[0] // 2, [rungs[0].best])) if stops[1:] else {}
+    for stop in stops[1:]:
+        middle = carried(rungs[-1].vertex, rungs[-1].steps, stop, EXPONENT)
+        rungs += [(yield from beside(ladder, stop, middle, rungs[-1].curvature))]
+        check_exponents(rungs)
+
+    peak = answer(rungs, run).times(1.0 if rungs[0].failed else shape, p.max_lr)
+    final = schedule(p.family, peak.peak, run.steps, warmup)
+    key = (yield from trained(final, run.steps)) if p.train else None
+    found = Found(p, run, tuple(rungs), peak, warmup, untrained, tuple(scores.values()), ladder)
+    return replace(told(found), schedule=final, checkpoint=key)
+
+
+def cuts(stops: Sequence[int]) -> tuple[int, ...]:
+    """The steps at which trunks are cut: half of each rung, and of a run half as long as the first if that is trained.
+
+    That one is there for what the score gains from length to length, which two rungs alone do not tell.
+    """
+    halves = tuple(stop // 2 for stop in stops)
+    return (halves[0] // 2, *halves) if halves[1:] else halves
+
+
+def risen(p: Transfer, steps: int, shortest: int) -> int:
+    """The steps of warmup."""
+    if shortest < LEAST:
+        raise UsageError(
+            f"steps: an eighth of {steps} is {shortest}, and runs of fewer than {LEAST} tell nothing of a long one; "
+            f"raise --steps to {8 * LEAST} at least, or use lrctl lookahead"
+        )
+    most = shortest // 6
+    if p.warmup is not None and p.warmup > most:
+        raise UsageError(
+            f"--warmup {p.warmup}: must be at most {most}, a sixth of the shortest rung; lower it, or raise --steps"
+        )
+    return min(round(WARMUP * steps), most) if p.warmup is None else p.warmup
+
+
+def trained(final: Any, steps: int) -> Work[str]:
+    """Train the long run. Returns the job that ends it."""
+    (result,) = yield Batch(f"the run of {steps} steps", [SegmentJob(0, steps, final)], judge=False)
+    return result.key
