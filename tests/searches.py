@@ -34,7 +34,7 @@ def smoke(**overrides: Any) -> Recipe:
 SMALL = {"training__steps": 24, "training__stop_early": False, "workload__noise": 1.0, "workload__dim": 4} | {
     f"strategy__{strategy}__{name}": value
     for strategy in ("semilocal", "local")
-    for name, value in (("segments", 3), ("grid_size", 2), ("grid", (0.3, 0.1, 0.01)))
+    for name, value in (("segments", 3), ("grid_size", 2), ("grid", (0.3, 0.1, 0.01)), ("reference", False))
 }
 
 

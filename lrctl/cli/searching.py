@@ -13,7 +13,7 @@ from lrctl.cli.flags import split
 from lrctl.cli.options import print_json
 from lrctl.errors import UsageError
 
-SUMMED = ("jobs", "jobs_known", "steps", "forwards", "full_runs")
+SUMMED = ("jobs", "jobs_known", "steps", "forwards", "full_runs", "reference_full_runs")
 """What several searches take together is the sum of; time is what the first takes, so many times."""
 
 

@@ -38,11 +38,15 @@ def identity(built: Any) -> dict[str, Any]:
 
 
 def fields_of(params: Any) -> list[Field]:
-    """The parameters that a dataclass declares, in order; the help is the string in `Annotated[type, "help"]`."""
+    """The parameters that a dataclass declares, in the order of its signature: those by keyword only come last.
+
+    The help is the string in `Annotated[type, "help"]`.
+    """
     if params is None:
         return []
     hints = get_type_hints(params, include_extras=True)
-    return [field_of(each, hints[each.name]) for each in dataclasses.fields(params) if each.init]
+    declared = sorted(dataclasses.fields(params), key=lambda field: bool(field.kw_only))
+    return [field_of(each, hints[each.name]) for each in declared if each.init]
 
 
 def field_of(declared: dataclasses.Field[Any], hint: Any) -> Field:

@@ -170,6 +170,7 @@ class Batch:
         tolerance: one of the jobs is chosen by its mean loss, and which may be: a job that is sure to be none of them
             is stopped. Its result has status `stopped` and mean loss +inf. None: every job is trained to its end.
         likely: the LR that a dry run, which trains nothing, is to take for the best from here on.
+        beside: the jobs are no part of the search, but for comparison with what it found: their cost is told apart.
     """
 
     title: str
@@ -179,6 +180,7 @@ class Batch:
     judge: bool = True
     tolerance: Tolerance | None = None
     likely: float | None = None
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ class SearchResult:
         trace: the decisions that led to it.
         results: what was trained from the first step to the last, best first, where that is more than the one run that
             is handed over.
+        reference: a plain run, trained beside the search for comparison with what it found.
         chosen_by: the loss that the choice was made by, in words.
         next: a command for the user to try.
         summary: what else there is to say, JSON values by name.
@@ -204,6 +207,7 @@ class SearchResult:
     checkpoint: str | None
     trace: tuple[Segment, ...] = ()
     results: tuple[TrainedRun, ...] = ()
+    reference: TrainedRun | None = None
     chosen_by: str = ""
     next: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
@@ -216,6 +220,11 @@ class SearchResult:
 @dataclass(frozen=True, slots=True)
 class GivenFile:
     """Marks a parameter that is a text file on the command line: the strategy is given its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Marks a parameter that has no say in what a search finds, but in what stands beside it: it names no method."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ class Run:
 
     def result(self, name: str, found: SearchResult) -> RunResult:
         """What was found, as a document tells it: without the losses and the cost of training."""
-        as_found = ("checkpoint", "tables", "charts", "data", "results", "chosen_by", "next", "summary")
+        as_found = ("checkpoint", "tables", "charts", "data", "results", "reference", "chosen_by", "next", "summary")
         return RunResult(
             command=self.command,
             run=name,

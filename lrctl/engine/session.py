@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -34,11 +34,16 @@ NOT_EXACT = (
 
 @dataclass(slots=True)
 class Session:
-    """Carries a search out, and notes what the user should know about the results."""
+    """Carries a search out, and notes what the user should know about the results.
+
+    Attributes:
+        beside: the jobs that no batch of the search itself has asked for.
+    """
 
     runner: JobRunner
     recipe: Recipe
     notes: list[str] = field(default_factory=list)
+    beside: set[str] = field(default_factory=set)
 
     def drive(self, search: Search) -> SearchResult:
         """Run a search to its end; one that fails leaves no checkpoints behind."""
@@ -65,9 +70,10 @@ class Session:
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """The results of a batch, in its order, with the diverged ones marked."""
-        runner = self.runner
+        runner, before = self.runner, {*self.runner.seen}
         check_goes_on(batch.jobs, self.recipe.run_spec)
         keys = runner.meet(batch.jobs)
+        self.beside = self.beside | ({*keys} - before) if batch.beside else self.beside - {*keys}
         unknown = [key for key in dict.fromkeys(keys) if not runner.known(key)]
         limit = partial(self.limit, batch, keys, self.known_spread(batch))
         missing = [key for key in unknown if not runner.ruled_out(key, limit())]
@@ -176,19 +182,28 @@ class Session:
         self.runner.clean_up(handed_over)
 
     def cost(self, seconds: float) -> Cost:
-        """What the search took: jobs it trained, in this and earlier goes, and jobs that others had trained.
+        """What the search took, and what the jobs beside it took."""
+        others = self.cost_of(self.beside, seconds)
+        return replace(
+            self.cost_of(self.runner.records.keys() - self.beside, seconds), reference_full_runs=others.full_runs
+        )
+
+    def cost_of(self, keys: Collection[str], seconds: float) -> Cost:
+        """What some jobs took: those trained for this run, in this and earlier goes, and those that others had trained.
 
         Attempts that failed are not counted.
         """
-        run, seen, records = self.runner.spec.run, self.runner.seen, self.runner.records
+        run, seen, every = self.runner.spec.run, self.runner.seen, self.runner.records
+        records = {key: every[key] for key in every if key in keys}
         jobs = [record for key, record in records.items() if seen[key].steps]
         own = [record for record in jobs if record.run == run]
         measured = sum(r.steps + r.discarded for r in own if seen[r.key].forward_only(self.runner.spec))
         steps = sum(r.steps + r.discarded for r in own) - measured + sum(r.remade.get(run, 0) for r in jobs)
         forwards = measured + sum(r.extra_forwards for r in own)
         scored = sum(len(r.scores) for r in records.values() if r.run == run)
-        # What is only told of a model, untrained or handed over, is no part of the search.
-        scored += sum(r.evaluated for key, r in records.items() if r.run == run and searching(seen[key]))
+        # What is only told of a model, untrained, handed over or beside the search, is no part of it.
+        chosen_by = (key for key in records.keys() - self.beside if searching(seen[key]))
+        scored += sum(records[key].evaluated for key in chosen_by if records[key].run == run)
         return Cost(
             jobs=len(jobs),
             jobs_reused=len(jobs) - len(own),

@@ -42,7 +42,9 @@ MEASURED = (
 """What an estimate measures; null where it cannot."""
 
 NO_TRAINING: dict[str, Any] = {
-    **dict.fromkeys(("jobs", "jobs_known", "steps", "forwards", "full_runs", "workers", *MEASURED), 0),
+    **dict.fromkeys(
+        ("jobs", "jobs_known", "steps", "forwards", "full_runs", "reference_full_runs", "workers", *MEASURED), 0
+    ),
     "notes": [],
     "held_out_splits": [],
 }
@@ -95,6 +97,7 @@ class Rehearsal:
         left: the jobs whose checkpoints exist, as `lrctl.engine.job_runner` keeps them.
         again: the jobs that are trained again, for a checkpoint that is gone.
         likely: the LR that is the best, unless a batch tells another.
+        beside: the jobs that no batch of the search itself has asked for.
     """
 
     spec: TrainSpec
@@ -106,6 +109,12 @@ class Rehearsal:
     left: set[str] = field(default_factory=set)
     again: list[SegmentJob] = field(default_factory=list)
     likely: float = 10**-3.5
+    beside: set[str] = field(default_factory=set)
+
+    @property
+    def own(self) -> dict[str, SegmentJob]:
+        """The jobs of the search itself."""
+        return {key: job for key, job in self.jobs.items() if key not in self.beside}
 
     @property
     def measuring(self) -> int:
@@ -122,6 +131,8 @@ class Rehearsal:
         self.likely = batch.likely or self.likely
         new = {key: job for job in batch.jobs if (key := job.key(self.spec)) not in self.jobs}
         self.jobs |= new
+        keys = {job.key(self.spec) for job in batch.jobs}
+        self.beside = self.beside | new.keys() if batch.beside else self.beside - keys
         kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
         if new:
             self.rounds.append((len(new), max(job.steps for job in new.values())))
@@ -180,7 +191,8 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
 
     Returns:
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
-        `forwards`, the forward passes beside them, and how many `full_runs`, plain training runs, that is; `workers`;
+        `forwards`, the forward passes beside them, and how many `full_runs`, plain training runs, that is, without the
+        plain run beside the search, `reference_full_runs`, which all else counts; `workers`;
         `seconds_per_step` and `seconds_per_evaluation` in one worker, `seconds` of all; `memory_bytes` of one worker
         (an estimate: weights, optimizer state, and the most of what training, a score and an evaluation take);
         `checkpoint_bytes`, `peak_disk_bytes` of the checkpoints that exist at a time; `data_bytes` that are to be made
@@ -203,9 +215,10 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     rehearsal = Rehearsal(rehearsed.spec, scored, run_spec)
     found = drive(relayed(search, moved), rehearsal.run_batch)
     rehearsal.restore([found.checkpoint])
-    steps = sum(job.steps for job in [*rehearsal.jobs.values(), *rehearsal.again]) - rehearsal.measuring
+    steps = sum(job.steps for job in [*rehearsal.own.values(), *rehearsal.again]) - rehearsal.measuring
+    beside = sum(rehearsal.jobs[key].steps for key in rehearsal.beside)
     forwards = rehearsal.measuring + rehearsal.scored_batches
-    keys = [key for key, job in rehearsal.jobs.items() if job.steps]
+    keys = [key for key, job in rehearsal.own.items() if job.steps]
     known = [key for key in keys if place.record(key) or place.stopped(key)] if place else []
     return {
         "command": command,
@@ -215,6 +228,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         "steps": steps,
         "forwards": forwards,
         "full_runs": (steps + FORWARD * forwards) / run_spec.left,
+        "reference_full_runs": beside / run_spec.left,
         **costs(recipe, rehearsed, rehearsal, measure),
         "held_out_splits": list(SPLITS),
     }

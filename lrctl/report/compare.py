@@ -12,6 +12,8 @@ from typing import Any
 
 from lrctl.analysis.statistics import paired_tests, verdict
 from lrctl.contracts.canonical import finite
+from lrctl.contracts.strategy import TrainedRun
+from lrctl.contracts.table import number
 from lrctl.errors import UsageError, unknown
 from lrctl.registry.registry import registry
 from lrctl.report.curves import Curve, handed_over_curve, trained
@@ -34,6 +36,12 @@ class Method:
     @property
     def seeds(self) -> list[int]:
         return [curve.seed for curve in self.curves]
+
+    @property
+    def beside(self) -> list[TrainedRun]:
+        """The plain runs that were trained for comparison with what it found."""
+        plain = ((curve.run.result.reference, curve) for curve in self.curves)
+        return [run for run, curve in plain if run and curve.entry.checkpoint == curve.run.result.checkpoint]
 
     def mean(self, name: str) -> float:
         """The mean over seeds of a loss or of `full_runs`; NaN if one is not finite."""
@@ -144,9 +152,9 @@ def reference_of(methods: Sequence[Method], against: str | None) -> Method:
     return min(family or command or methods[:1], key=lambda method: at_worst(method.mean("validation_loss")))
 
 
-def at_worst(loss: float) -> float:
+def at_worst(loss: float | None) -> float:
     """A loss, of which one that is not finite is worse than any other."""
-    return loss if math.isfinite(loss) else math.inf
+    return loss if loss is not None and math.isfinite(loss) else math.inf
 
 
 def differences(methods: Sequence[Method], reference: Method) -> list[Difference]:
@@ -175,6 +183,12 @@ def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
         yield f"{label} is the schedule that each run was given, whatever search it came from."
     if names := ", ".join(run.name for run in runs if run.strategy.keys() & given_parameters(run.command)):
         yield f"The cost leaves out what led to the schedules that runs were given: {names}."
+    for method in methods:
+        if plain := method.beside:
+            losses = (
+                f"{loss.replace('_', ' ')} {number(fmean(getattr(each, loss) for each in plain))}" for loss in LOSSES
+            )
+            yield f"Plain runs beside {method.label} ({len(plain)}, one a search) ended at {', '.join(losses)}."
     reused = {c.run.name: c.run.result.cost.jobs_reused for c in curves if not c.entry.name}
     if counts := ", ".join(f"{name} {jobs}" for name, jobs in reused.items() if jobs):
         yield f"The cost leaves out jobs that other runs had trained: {counts}."

@@ -10,6 +10,7 @@ from typing import Any
 from lrctl.contracts.canonical import digest, listed
 from lrctl.contracts.optimizers import OPTIMIZERS
 from lrctl.contracts.params import fields_of
+from lrctl.contracts.strategy import Beside
 from lrctl.errors import UsageError
 from lrctl.recipe.schema import Divergence, Training
 from lrctl.registry.registry import registry
@@ -24,7 +25,7 @@ class Run:
 
     Attributes:
         identity: what decided its result.
-        strategy: the parameters of the strategy that made it.
+        strategy: the parameters of the strategy that made it, but for those that had no say in what it found.
         fixed: what runs must have in common to be compared, by name.
         others: what they should have in common.
     """
@@ -102,7 +103,9 @@ def open_run(run: FinishedRun) -> Run:
     others |= {name: value for name, value in training if name not in ("steps", "seed", "device")}
     others |= _prefixed("optimizer", with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer))
     others |= _prefixed("divergence", with_defaults(Divergence, known.divergence))
-    strategy = with_defaults(parameters("strategy", known.command), known.strategy)
+    params = parameters("strategy", known.command)
+    no_say = {field.name for field in fields_of(params) if Beside() in field.marks}
+    strategy = {name: v for name, v in with_defaults(params, known.strategy).items() if name not in no_say}
     return Run(run, known, strategy, fixed, others)
 
 

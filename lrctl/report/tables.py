@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from lrctl.analysis.statistics import LEVEL
 from lrctl.contracts.result import Status
-from lrctl.contracts.strategy import Segment
+from lrctl.contracts.strategy import Segment, TrainedRun
 from lrctl.contracts.table import Table, interval, number, probability, signed
-from lrctl.report.compare import Comparison, Difference
+from lrctl.report.compare import Comparison, Difference, at_worst
 from lrctl.storage.run_result import LOSSES, Cost, RunResult
 
 MANY = 5
@@ -49,8 +49,39 @@ def not_finished(segments: Sequence[Segment]) -> list[str]:
 
 
 def result_tables(result: RunResult) -> list[Table]:
-    """What a person is shown of one run: the decisions of its search, and the tables that its strategy made."""
-    return [*([segment_table(result.segments)] if result.segments else []), *result.tables]
+    """What a person is shown of one run: its decisions, the tables that its strategy made, and the plain run."""
+    decisions = [segment_table(result.segments)] if result.segments else []
+    return [*decisions, *result.tables, *([reference_table(result, result.reference)] if result.reference else [])]
+
+
+def reference_table(result: RunResult, plain: TrainedRun) -> Table:
+    """What a search found beside the plain run that was trained for comparison with it."""
+    told = (
+        (result.command, *map(result.__getattribute__, LOSSES)),
+        (plain_name(plain), *map(plain.__getattribute__, LOSSES)),
+    )
+    rows = tuple((name, *map(number, losses)) for name, *losses in told)
+    columns = ("run", *(loss.replace("_", " ") for loss in LOSSES))
+    return Table("Beside a plain run", columns, rows, (beside_in_words(result, plain),))
+
+
+def plain_name(plain: TrainedRun) -> str:
+    peak = plain.schedule.params.get("peak_lr")
+    return f"{plain.name}, LR {peak:.3g}" if isinstance(peak, float) else plain.name
+
+
+def beside_in_words(result: RunResult, plain: TrainedRun) -> str:
+    """Which of the two is better by validation loss; the test loss is only ever reported."""
+    found, other = at_worst(result.validation_loss), at_worst(plain.validation_loss)
+    if not math.isfinite(other):
+        return "The plain run diverged, or its validation loss is not finite."
+    if other < found:
+        by = f"by {found - other:.4f} of validation loss" if math.isfinite(found) else "by validation loss"
+        return f"The plain run is better {by}, and costs one run: take it, or another search."
+    if other == found:
+        return "What was found is no better than the plain run, by validation loss."
+    by = f"{other - found:.4f} of validation loss"
+    return f"What was found is better by {by}, on one seed; --seeds 0,1,2 says whether that is chance."
 
 
 def cost_in_words(cost: Cost) -> str:
@@ -59,8 +90,12 @@ def cost_in_words(cost: Cost) -> str:
     parts += [f"{cost.scored_batches} batches scored"] * bool(cost.scored_batches)
     return (
         f"{cost.jobs} jobs ({cost.jobs_reused} reused), {' and '.join(parts)} = "
-        f"{cost.full_runs:.1f} full runs, {cost.seconds:.0f} s"
+        f"{runs_in_words(cost.full_runs, cost.reference_full_runs)}, {cost.seconds:.0f} s"
     )
+
+
+def runs_in_words(full_runs: float, beside: float) -> str:
+    return f"{full_runs:.1f} full runs" + (f", and {beside:.1f} for the plain run beside it" if beside else "")
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:

@@ -13,7 +13,7 @@ from lrctl.contracts.table import Table, number
 from lrctl.registry.schedules import rebuilt
 from lrctl.report.console import drawn, plain, show, stdout
 from lrctl.report.curves import seeds_in_words
-from lrctl.report.tables import cost_in_words, result_tables
+from lrctl.report.tables import cost_in_words, result_tables, runs_in_words
 from lrctl.storage.run_result import RunResult
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -76,7 +76,7 @@ def share_of(lr: float, floor: float, top: float) -> float:
 
 def print_estimate(estimate: Mapping[str, Any]) -> None:
     jobs = f"about {estimate['jobs']} jobs ({estimate['jobs_known']} of them known already)"
-    steps = f"{estimate['steps']} steps = {estimate['full_runs']:.1f} full runs"
+    steps = f"{estimate['steps']} steps = {runs_in_words(estimate['full_runs'], estimate['reference_full_runs'])}"
     together = f", {seeds_in_words(estimate['seeds'])} together" if "seeds" in estimate else ""
     lines = [f"{estimate['command']} on {estimate['workload']}{together}: {jobs}, {steps}"]
     on = f"on {estimate['workers']} workers"

@@ -34,6 +34,8 @@ class Cost:
         full_runs: all of this in plain training runs: steps trained, and a third of a step for each forward pass, over
             the steps of one run.
         seconds: wall-clock time of the last go.
+        reference_full_runs: what the plain run beside the search took, in plain training runs. It is in none of the
+            others but `seconds`.
     """
 
     jobs: int = 0
@@ -43,6 +45,7 @@ class Cost:
     scored_batches: int = 0
     full_runs: float = 0.0
     seconds: float = 0.0
+    reference_full_runs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +63,7 @@ class RunResult:
         metrics: split -> metric -> value on held-out data.
         checkpoint: key of the job whose checkpoint is handed over.
         results: what was trained from the first step to the last, where that is more than the one run handed over.
+        reference: a plain run, trained beside the search for comparison.
         summary: what else the strategy has to say, JSON values by name.
     """
 
@@ -83,6 +87,7 @@ class RunResult:
     charts: tuple[Chart, ...] = ()
     data: tuple[DataFile, ...] = ()
     results: tuple[TrainedRun, ...] = ()
+    reference: TrainedRun | None = None
     chosen_by: str = ""
     next: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
@@ -103,8 +108,9 @@ class RunResult:
 
     @property
     def handed_over(self) -> frozenset[str]:
-        """The jobs whose checkpoints are handed over: the run's own, and that of each of its results."""
-        keys = (self.checkpoint, *(each.checkpoint for each in self.results))
+        """The jobs that it rests on: whose checkpoint is handed over, and those that ended what else was trained."""
+        others = [*self.results, *([self.reference] if self.reference else [])]
+        keys = (self.checkpoint, *(each.checkpoint for each in others))
         return frozenset(key for key in keys if key)
 
     @property
@@ -115,7 +121,8 @@ class RunResult:
 
     def to_json(self) -> dict[str, Any]:
         """Strict JSON: a number that is not finite becomes null; optional parts that are empty are left out."""
-        document = {**asdict(self), "results": [entry_document(each) for each in self.results]}
+        reference = self.reference and entry_document(self.reference)
+        document = {**asdict(self), "results": list(map(entry_document, self.results)), "reference": reference}
         summary = document.pop("summary")
         told = {name: value for name, value in document.items() if value or name not in OPTIONAL}
         strict: dict[str, Any] = finite({**summary, "format": FORMAT, **told})
@@ -134,15 +141,17 @@ class RunResult:
         own = {name: value for name, value in document.items() if name in named}
         summary = {name: value for name, value in document.items() if name not in named | {"format"}}
         results = tuple(map(trained_run, own.pop("results", ())))
+        plain = own.pop("reference", None)
+        reference = plain and trained_run(plain)
         found: RunResult = from_json(cls, own)
         if not 1 <= found.steps <= LONGEST_RUN:
             raise ValueError(f"steps: must be from 1 to {LONGEST_RUN}, got {found.steps}")
         if any(each.chosen not in (one.lr for one in each.candidates) for each in found.segments):
             raise ValueError("segments: chosen must be the LR of a candidate")
-        return replace(found, results=results, summary=summary)
+        return replace(found, results=results, reference=reference, summary=summary)
 
 
-OPTIONAL = ("start", "tables", "charts", "data", "results", "chosen_by", "next")
+OPTIONAL = ("start", "tables", "charts", "data", "results", "reference", "chosen_by", "next")
 """The fields that the document leaves out where they are empty."""
 
 

@@ -43,7 +43,7 @@ def check_strategy(strategy: Strategy, params: Any, steps: int = 60) -> None:
         assert job.parent is None or job.parent in jobs, f"{job} continues from a job that was never asked for"
         assert job.parent is None or jobs[job.parent].stop == job.start, f"{job} does not start where its parent ends"
     named = {each.key for segment in found.trace for each in segment.candidates if each.status != "skipped"}
-    named |= {each.checkpoint for each in found.results if each.checkpoint}
+    named |= {each.checkpoint for each in (*found.results, found.reference) if each and each.checkpoint}
     assert named <= jobs.keys(), "the trace or the results name a job that was never asked for"
     if jobs:
         check_answer(found, jobs, steps)
@@ -101,7 +101,7 @@ def check_told(found: SearchResult) -> None:
     """What a strategy says of its result can be shown to people, and stored as JSON under names of its own."""
     for text in (found.chosen_by, found.next, *found.notes):
         assert isinstance(text, str), f"notes, next and chosen_by must be strings, got {text!r}"
-    shown = ("summary", "tables", "charts", "data", "results")
+    shown = ("summary", "tables", "charts", "data", "results", "reference")
     as_found: dict[str, Any] = {name: getattr(found, name) for name in shown}
     with calling("storing what was found"):
         facts: dict[str, Any] = {"command": "", "run": "", "workload": "", "seed": 0, "steps": 1, "schedule": None}

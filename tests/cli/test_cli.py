@@ -43,14 +43,14 @@ grid_size = 2
 grid = [0.1, 0.01]
 """
 
-KEYS = "command run status schedule train_loss test_loss segments cost"
+KEYS = "command run status schedule train_loss test_loss reference segments cost"
 SEGMENT = "k start stop eps lr_start candidates chosen"
 CANDIDATE = "lr mean_loss status key"
 SHARED = (
     "recipe steps seed seeds workload set device executor workers store name label fresh dry-run json quiet allow-code "
     "debug"
 )
-COST = "jobs jobs_reused steps_trained extra_forwards scored_batches full_runs seconds"
+COST = "jobs jobs_reused steps_trained extra_forwards scored_batches full_runs seconds reference_full_runs"
 ESTIMATE = "command jobs steps full_runs peak_disk_bytes seconds"
 
 
@@ -183,6 +183,7 @@ def test_json_is_one_strict_document_with_everything_in_it(lrctl: Lrctl) -> None
     assert set(document["cost"]) == set(COST.split())
     assert document["cost"]["jobs"] == sum(len(segment["candidates"]) for segment in document["segments"])
     assert document["cost"]["full_runs"] == document["cost"]["steps_trained"] / 40
+    assert document["cost"]["reference_full_runs"] == 1.0
     assert len(re.findall(r"^segment \d:", done.err, re.MULTILINE)) == 4
 
 

@@ -24,7 +24,7 @@ STEPS = 120
 LONG = {"training__steps": STEPS, "training__stop_early": False}
 """Which jobs are stopped depends on which of two workers is first, so here none is."""
 
-JOBS = 28
+JOBS = 29
 """Of the smoke search: 9 candidates, three times 6, and the evaluation at the end."""
 
 

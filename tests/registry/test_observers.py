@@ -32,7 +32,7 @@ def spoil(value, depth=4):
         value.clear()
     elif isinstance(value, tuple):
         for item in value: spoil(item, depth)
-    elif type(value).__module__.startswith("lrctl") and depth:
+    elif type(value).__module__.startswith("lrctl.") and depth:
         for name in getattr(value, "__dataclass_fields__", ()):
             spoil(getattr(value, name), depth - 1)
             try: object.__setattr__(value, name, None)
@@ -75,7 +75,7 @@ def test_an_observer_that_empties_what_it_is_shown_changes_nothing(lrctl: Lrctl,
     assert found == sound
     seen = sys.modules["second"].seen
     titles = [each[0].partition(",")[0] for each in seen if len(each) == 3]
-    assert titles == ["segment 1 of 2", "segment 2 of 2", "held-out loss"]
+    assert titles == ["segment 1 of 2", "segment 2 of 2", "for comparison", "held-out loss"]
     assert [each[:4] for each in seen if len(each) == 5][-1] == (40, 40, 0, "ok")
     assert seen[-1]["segments"] == sound["segments"]
 

@@ -242,7 +242,7 @@ def test_an_observer_sees_every_job_also_the_known_ones(lrctl: Lrctl, installed:
     document = lrctl(*SMOKE, "--quiet", "--json").document
     seen = list(sys.modules["watcher"].seen)
     candidates = [(s["start"], s["stop"], "ok") for s in document["segments"] for _ in s["candidates"]]
-    assert seen == [*candidates, (40, 40, "ok")]
+    assert seen == [*candidates, (0, 40, "ok"), (40, 40, "ok")]
     assert document["cost"]["jobs"] == len(candidates)
     sys.modules["watcher"].seen.clear()
     assert lrctl(*SMOKE, "--quiet", "--name", "again").code == 0

@@ -107,6 +107,7 @@ def test_without_a_terminal_there_is_a_plain_line_per_segment(lrctl: Lrctl) -> N
         "segment 2: steps 10-20",
         "segment 3: steps 20-30",
         "segment 4: steps 30-40",
+        "for comparison",
     ]
     assert "\x1b" not in done.err
 

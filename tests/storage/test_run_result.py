@@ -37,6 +37,7 @@ RESULT = RunResult(
     charts=(Chart("c", "title", "lines", "x", "y", series=(Series("s", (0.0, 1.0), (1.0, None)),)),),
     data=(DataFile("rows", ("a",), (("1",),)),),
     results=(ENTRY, replace(ENTRY, checkpoint=None, seed=None, given=False)),
+    reference=replace(ENTRY, seed=None, given=False, details={}),
     chosen_by="training loss",
     next="lrctl local",
     summary={"eps_unit": "nats"},
@@ -61,8 +62,8 @@ def test_what_is_not_finite_is_null_and_what_is_empty_is_left_out() -> None:
     assert document["segments"][0]["candidates"][1] == {"lr": 0.2, "mean_loss": None, "status": "diverged", "key": "b"}
     assert document["segments"][0]["margin"] is None
     assert document["eps_unit"] == "nats"
-    empty = replace(RESULT, tables=(), charts=(), data=(), results=(), chosen_by="", next="").to_json()
-    assert not empty.keys() & {"tables", "charts", "data", "results", "chosen_by", "next"}
+    empty = replace(RESULT, tables=(), charts=(), data=(), results=(), reference=None, chosen_by="", next="").to_json()
+    assert not empty.keys() & {"tables", "charts", "data", "results", "reference", "chosen_by", "next"}
 
 
 @pytest.mark.parametrize("name", ["run", "test_loss", "tables", "format", "digest", "files"])

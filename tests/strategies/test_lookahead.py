@@ -39,7 +39,7 @@ def looked(landscape: Landscape, steps: int = STEPS, **params: Any) -> tuple[Sea
         scored = job.score_batches or job.evaluate
         return landscape(tuple((int(step), lr) for step, lr in job.schedule.knots)) if scored else 1e9
 
-    return play(lookahead, Lookahead(**params), steps, loss)
+    return play(lookahead, Lookahead(reference=False, **params), steps, loss)
 
 
 def summary(found: SearchResult) -> dict[str, Any]:
@@ -250,7 +250,9 @@ def noisily(
         return landscape(tuple((int(step), lr) for step, lr in job.schedule.knots))
 
     script = Noisy(loss, spread=spread, reserve=reserve)
-    return drive(lookahead(Lookahead(**{"grid": GRID} | params), run_spec(STEPS)), script.run_batch), script
+    return drive(
+        lookahead(Lookahead(reference=False, **{"grid": GRID} | params), run_spec(STEPS)), script.run_batch
+    ), script
 
 
 def whole(of: Callable[[Line], float]) -> Landscape:

@@ -127,20 +127,20 @@ def test_the_first_segment_tries_the_geometric_grid_and_the_whole_search_189_job
 def test_eps_zero_is_local_search() -> None:
     loss = random_loss(3, 10**6, 0.0)
     ours, asked = play(semilocal, SemiLocal(0.0, "nats"), 600, loss)
-    theirs, also_asked = play(local, Local(), 600, loss)
+    theirs, also_asked = play(local, Local(reference=False), 600, loss)
     assert (ours.schedule, ours.checkpoint, ours.trace) == (theirs.schedule, theirs.checkpoint, theirs.trace)
     assert [batch.jobs for batch in asked] == [batch.jobs for batch in also_asked]
 
 
 def test_local_search_takes_the_lowest_loss_of_every_segment() -> None:
-    found, _ = play(local, Local(), 600, random_loss(5, 10**6, 0.1))
+    found, _ = play(local, Local(reference=False), 600, random_loss(5, 10**6, 0.1))
     for segment in found.trace:
         assert segment.winner.mean_loss == min(c.mean_loss for c in segment.candidates)
         assert segment.eps == 0
 
 
 def test_ties_are_broken_toward_the_larger_lr() -> None:
-    found, _ = play(local, Local(), 600, lambda _: 1.0)
+    found, _ = play(local, Local(reference=False), 600, lambda _: 1.0)
     assert found.trace[0].chosen == max(GEOMETRIC)
     assert [segment.chosen / segment.lr_start for segment in found.trace[1:]] == [2.0] * 9
 
@@ -206,7 +206,7 @@ def test_lr_zero_at_the_end_of_the_last_but_one_segment_is_noted() -> None:
         start, _, _, b = ends(job)
         return b if start == 480 else abs(b - 1e-2)
 
-    found, _ = play(local, Local(), 600, loss)
+    found, _ = play(local, Local(reference=False), 600, loss)
     assert found.trace[8].chosen == 0
     assert any("segment 9 chose LR 0, so the last segment restarts" in note for note in found.trace[8].notes)
     assert found.trace[9].lr_start == 0
@@ -220,7 +220,7 @@ def test_eps_in_nats_beyond_the_spread_of_all_losses_is_noted() -> None:
 
 
 def test_the_largest_lr_of_the_absolute_grid_is_noted() -> None:
-    found, _ = play(local, Local(), 600, lambda job: -ends(job)[3] if job.start == 0 else ends(job)[3])
+    found, _ = play(local, Local(reference=False), 600, lambda job: -ends(job)[3] if job.start == 0 else ends(job)[3])
     assert any("the largest LR of the grid" in note for note in found.trace[0].notes)
     assert not any("the largest LR" in note for segment in found.trace[1:2] for note in segment.notes)
 
@@ -263,7 +263,7 @@ def test_the_margin_is_what_would_change_the_choice(eps: float, losses: dict[flo
         _, _, a, b = ends(job)
         return losses[b] if a == 0 and b else b + (job.start == 0)
 
-    found, _ = play(local, Local(segments=3, grid_size=1, grid=grid), 30, loss)
+    found, _ = play(local, Local(segments=3, grid_size=1, grid=grid, reference=False), 30, loss)
     tried = found.trace[0].candidates
     assert margin(eps, tried, largest_within(eps, tried, "")) == pytest.approx(expected)
 

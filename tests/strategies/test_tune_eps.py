@@ -31,7 +31,7 @@ def tune(best: float, eps: float = 0.06) -> tuple[SearchResult, list[Batch], dic
             return abs(math.log2(peaks[job.parent or ""] / best))
         return 1.0 + lr if job.start else abs(math.log10(lr + 1e-9) + 3)
 
-    found, batches = play(semilocal_strategy, SemiLocal(eps, "nats", tune_eps=True), 600, loss)
+    found, batches = play(semilocal_strategy, SemiLocal(eps, "nats", tune_eps=True, reference=False), 600, loss)
     table = dict(found.summary)["tried"]
     return found, batches, {(row["eps"], row["decay"]): row["validation_loss"] for row in table}
 
@@ -96,13 +96,18 @@ def test_an_eps_whose_search_fails_counts_as_a_regress() -> None:
             return -float(job.schedule(60))  # type: ignore[call-arg]
         return math.inf if (job.lrs or [0.0])[0] > 4e-3 else 1.0 + lr if job.start else abs(math.log10(lr + 1e-9) + 3)
 
-    found, _ = play(semilocal_strategy, SemiLocal(0.001, "nats", tune_eps=True), 600, loss)
+    found, _ = play(semilocal_strategy, SemiLocal(0.001, "nats", tune_eps=True, reference=False), 600, loss)
     assert math.isfinite(min(row["validation_loss"] for row in dict(found.summary)["tried"]))
 
 
 def test_it_fails_when_every_eps_fails() -> None:
     with pytest.raises(NoValidCandidateError):
-        play(semilocal_strategy, SemiLocal(0.1, "nats", tune_eps=True), 600, lambda job: math.inf if job.start else 1.0)
+        play(
+            semilocal_strategy,
+            SemiLocal(0.1, "nats", tune_eps=True, reference=False),
+            600,
+            lambda job: math.inf if job.start else 1.0,
+        )
 
 
 def test_it_keeps_the_contract() -> None:
@@ -110,7 +115,7 @@ def test_it_keeps_the_contract() -> None:
 
 
 def test_without_tune_eps_it_is_a_plain_search() -> None:
-    p = SemiLocal(0.3, "nats", decay=True)
+    p = SemiLocal(0.3, "nats", decay=True, reference=False)
     assert play(semilocal_strategy, p, 600, lambda job: float(job.stop)) == play(
         semilocal, p, 600, lambda job: float(job.stop)
     )

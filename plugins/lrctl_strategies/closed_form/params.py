@@ -7,13 +7,14 @@ from typing import Annotated
 
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, Refine, check_grid, check_least
+from lrctl_strategies.reference import WithReference
 
 BASELINES = ("wsd", "cosine", "linear")
 """The families of the paper's Table 3."""
 
 
 @dataclass(frozen=True, slots=True)
-class FitClosedForm:
+class FitClosedForm(WithReference):
     source: Annotated[str, "the schedule to fit: a run's name, or a schedule.json", GivenSchedule(stretch="stretch")]
     family: Annotated[tuple[str, ...], "family to fit, all if none is named; repeatable"] = ()
     predict: Annotated[bool, "rank by a convex bound at each fit's own best base LR, without training"] = False

@@ -22,6 +22,7 @@ from lrctl_strategies.closed_form.fitting import Fit, fit, rank
 from lrctl_strategies.closed_form.params import FitClosedForm
 from lrctl_strategies.closed_form.prediction import measured, predicted
 from lrctl_strategies.families import check_tunable, every_tunable
+from lrctl_strategies.reference import beside_plain_run
 from lrctl_strategies.tuning.side_by_side import SideBySide, setting
 from lrctl_strategies.tuning.tuning import PEAK, Tuning, start, value_of
 
@@ -45,9 +46,10 @@ def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
     if not (p.tune or p.stretch):
         return SearchResult(fits[0].schedule, None, next=NEXT, summary=summary, notes=notes, tables=tables)
     tuned = yield from SideBySide(shapes(p, schedule, fits, run.steps), run.steps).search(p.metric, p.refine)
-    return replace(
+    found = replace(
         tuned, summary={**summary, **tuned.summary}, notes=(*notes, *tuned.notes), tables=(*tables, *tuned.tables)
     )
+    return (yield from beside_plain_run(p, found, value_of(tuned.schedule, PEAK), run))
 
 
 def fitted(named: Sequence[str], schedule: Schedule, steps: int) -> tuple[list[Fit], tuple[str, ...]]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from lrctl_strategies.grids import check_grid, check_least
+from lrctl_strategies.reference import WithReference
 
 
 @dataclass(frozen=True, slots=True)
-class Lookahead:
+class Lookahead(WithReference):
     budget: Annotated[
         float, "full runs, scoring counted, that nothing but the short runs and the first rollouts goes beyond"
     ] = 8.0

@@ -95,7 +95,7 @@ class Scoring:
 
 
 def look(scoring: Scoring, run: RunSpec) -> Work[Score]:
-    """Score the model before what is to be trained; by validation loss where it turns out that there is nothing in reserve."""
+    """Score the model before it is trained; by validation loss where it turns out that there is nothing in reserve."""
     untrained = SegmentJob(run.start, run.start, PiecewiseLinear(((0, 0.0),)), run.checkpoint, checkpoint=False)
     (result,) = yield Batch("the model before any training", [scoring.ask(untrained)], judge=False)
     if scoring.batches and len(result.scores) < min(LEAST, scoring.batches):

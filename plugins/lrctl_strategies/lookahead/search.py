@@ -19,6 +19,7 @@ from lrctl_strategies.lookahead.report import answer
 from lrctl_strategies.lookahead.rollouts import Rollouts
 from lrctl_strategies.lookahead.scoring import Scoring, batches
 from lrctl_strategies.lookahead.short_runs import scale, shortened
+from lrctl_strategies.reference import beside_plain_run
 
 
 def lookahead(p: Lookahead, run: RunSpec) -> Search:
@@ -40,7 +41,7 @@ def lookahead(p: Lookahead, run: RunSpec) -> Search:
         yield from turn(rollouts, finer, everywhere=short.limited)
         if rollouts.best is before and ratio == ratios[-1]:
             break
-    return answer(p, rollouts, short)
+    return (yield from beside_plain_run(p, answer(p, rollouts, short), lr, run))
 
 
 def knots(p: Lookahead, run: RunSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:

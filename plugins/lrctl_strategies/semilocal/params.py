@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from lrctl_strategies.grids import GEOMETRIC, check_grid, check_least
+from lrctl_strategies.reference import WithReference
 
 
 @dataclass(frozen=True)
-class Local:
+class Local(WithReference):
     segments: Annotated[int, "K: segments the run is cut into"] = 10
     grid_size: Annotated[int, "n: 2n ratios 0, 1/2, 2/3, ..., 1, ..., 3/2, 2 to the segment's first LR"] = 10
     grid: Annotated[tuple[float, ...], "LRs tried where a segment starts at LR 0, as the first does"] = GEOMETRIC

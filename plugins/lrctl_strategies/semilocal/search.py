@@ -7,17 +7,17 @@ from dataclasses import asdict, replace
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Segment, Tolerance
 from lrctl.errors import UsageError
+from lrctl_strategies.reference import beside_plain_run
 from lrctl_strategies.semilocal.candidates import candidates, ramp, try_out
 from lrctl_strategies.semilocal.choice import choose
 from lrctl_strategies.semilocal.params import Local, SemiLocal
 
-NEXT = "lrctl local with the same recipe and flags, which is this search with eps 0, or --tune-eps, which finds eps"
+NEXT = "lrctl lookahead with the same recipe, which judges an LR by the end of the run, not by its segment"
 
 
 def local(p: Local, run: RunSpec) -> Search:
-    result = yield from semilocal(SemiLocal(eps=0.0, **asdict(p)), run)
-    advice = "lrctl semilocal --eps 0.48 --decay with the same recipe, which gives up some loss now for a larger LR"
-    return replace(result, next=advice, summary={})
+    found = yield from semilocal(SemiLocal(eps=0.0, **asdict(p)), run)
+    return (yield from beside_plain_run(p, replace(found, summary={}), found.trace[0].chosen, run))
 
 
 def semilocal(p: SemiLocal, run: RunSpec) -> Search:

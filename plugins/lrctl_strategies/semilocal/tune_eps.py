@@ -10,6 +10,7 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Work, advance, relayed
 from lrctl.contracts.table import Table, number
 from lrctl.errors import NoValidCandidateError
+from lrctl_strategies.reference import beside_plain_run
 from lrctl_strategies.semilocal.params import SemiLocal
 from lrctl_strategies.semilocal.search import semilocal
 
@@ -51,7 +52,8 @@ class TriedEps:
 
 
 def semilocal_strategy(p: SemiLocal, run: RunSpec) -> Search:
-    return (yield from (tune_eps if p.tune_eps else semilocal)(p, run))
+    found = yield from (tune_eps if p.tune_eps else semilocal)(p, run)
+    return (yield from beside_plain_run(p, found, found.trace[0].chosen, run))
 
 
 def tune_eps(p: SemiLocal, run: RunSpec) -> Search:
@@ -71,7 +73,7 @@ def tune_eps(p: SemiLocal, run: RunSpec) -> Search:
     rows = [(f"{e:g}", policy(d), number(loss)) for (e, d), (loss, _) in tried.answers.items()]
     told = (f"Found eps {eps:g} {policy(decay)}, chosen by validation loss.",)
     shown = Table("Every eps tried", ("eps", "policy", "validation loss"), tuple(rows), told)
-    return replace(found, chosen_by="validation loss", next="", summary=summary, tables=(shown,))
+    return replace(found, chosen_by="validation loss", summary=summary, tables=(shown,))
 
 
 def policy(decay: bool) -> str:
