@@ -100,6 +100,7 @@ def test_a_person_is_told_the_peak_its_interval_and_the_rungs(lrctl: Lrctl) -> N
     run = lrctl("transfer", *FLAGS, "--json").document["run"]
     exported = json.loads(lrctl("export", run, "--to", "json").out)
     assert exported["steps"] == len(exported["lr"]) == 800
+    assert "def watch(self, step, loss):" in lrctl("export", run, "--to", "torch").out
     report = lrctl("report", run, "--json").document
     assert {name for name in report["files"] if "rung" in name}, report["files"]
 
