@@ -319,3 +319,16 @@ def test_how_far_below_the_line_counts_what_an_error_of_the_lr_costs() -> None:
 def test_one_rung_makes_no_line() -> None:
     found, _ = watched(lambda _: 0.0, budget=0.5)
     assert (found.summary["watched_by"], found.summary["left_at"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "told"),
+    [(None, False), (5000.0, False), (2400.0, False), (2000.0, True), (300.0, True), (100.0, False)],
+    ids=["unknown", "longer than the run", "as long", "a part is repeated", "rungs of two epochs", "rungs of six"],
+)
+def test_a_run_that_repeats_what_its_rungs_do_not_is_told_of(epoch: float | None, told: bool) -> None:
+    script = Scripted(scored(valley(power(-0.2))))
+    found = drive(
+        transfer(Transfer(), run_spec(STEPS)), lambda batch: [replace(r, epoch=epoch) for r in script.run_batch(batch)]
+    )
+    assert any("goes through its data" in note for note in found.notes) is told

@@ -23,6 +23,9 @@ from lrctl_strategies.transfer.params import Transfer
 from lrctl_strategies.transfer.rungs import Rung
 
 TRAIN = "the same with --train, which trains the long run; lrctl export RUN --to torch for your own project"
+PASSES = 2
+"""Rungs that go through their data more often than this know what it does to the LR."""
+
 TRAINED = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
 
 
@@ -110,6 +113,12 @@ def notes(found: Found) -> Iterator[str]:
             f"the loss falls faster from length to length (by {gains}): the model breaks through, and the best LR of a "
             "longer run may be several times higher, outside of the interval; use lrctl lookahead, or rungs that lie "
             "behind it by more --steps"
+        )
+    if (epoch := found.ladder.epoch) and rung.steps <= PASSES * epoch < PASSES * found.run.steps:
+        yield (
+            f"the run goes through its data {found.run.steps / epoch:.1f} times and the longest rung "
+            f"{rung.steps / epoch:.1f} times: where data come round again the best LR was up to four times higher than "
+            "such rungs said; do not rely on the interval, or use lrctl lookahead"
         )
     if found.left is not None:
         yield changed(found.left)
