@@ -28,13 +28,14 @@ class FromParts:
     Attributes:
         state: what the user's functions keep from step to step.
         step: the update that is at work.
+        whole: whether its batch has not been to the loss yet.
     """
 
     def __init__(self, parts: Parts, seed: int = 0) -> None:
         self.parts, self.seed, self.signed_loss = parts, seed, parts.signed_loss
         self.sets = sets_of(parts, seed)
         self.state: dict[str, Any] = {}
-        self.step, self.moved = 0, True
+        self.step, self.moved, self.whole = 0, True, True
         functions = {"loss": parts.loss, "evaluate": parts.evaluate, "after_step": parts.after_step}
         self.names = {name: names(function) for name, function in functions.items()}
         optional: dict[str, Any] = {
@@ -57,7 +58,7 @@ class FromParts:
         return copy.deepcopy(given) if isinstance(given, torch.nn.Module) else given()
 
     def batch(self, step: int) -> Any:
-        self.step, train = step, self.sets.train
+        self.step, self.whole, train = step, True, self.sets.train
         if isinstance(train, Loaded):
             return train.get(step)
         batch = train.next()
@@ -72,6 +73,12 @@ class FromParts:
 
     def loss(self, model: Any, batch: Any) -> Any:
         if model.training:
+            if "state" in self.names["loss"] and not self.whole:
+                raise UsageError(
+                    f"{WHERE}: loss: its state goes from batch to batch, and not from piece to piece of one; set "
+                    "training.micro_batches to 1"
+                )
+            self.whole = False
             return self.outcome(model, batch, self.step, self.state_on(model))
         return self.outcome(model, batch, None, {})
 
@@ -125,6 +132,7 @@ class FromParts:
         if isinstance(self.sets.train, Stream):
             self.sets.train.carry(state and state["data"])
         self.state, self.moved = dict(state["state"]) if state else {}, False
+        self.whole = True
 
     def left(self) -> dict[str, Any]:
         data = self.sets.train.carried() if isinstance(self.sets.train, Stream) else None

@@ -44,6 +44,7 @@ class TrainSpec:
         workload_unkeyed: parameters of the workload that decide no number.
         families: code of third-party families whose schedules see the run, by name; a job's enters its key.
         run: the run these jobs are trained for, recorded with each.
+        epoch: updates in one pass through the training data; None where the workload does not tell.
     """
 
     workload: str
@@ -62,6 +63,7 @@ class TrainSpec:
     workload_unkeyed: Mapping[str, Any] = field(default_factory=dict, metadata=UNKEYED)
     families: Mapping[str, str] = field(default_factory=dict, metadata=UNKEYED)
     run: str = field(default="", metadata=UNKEYED)
+    epoch: float | None = field(default=None, metadata=UNKEYED)
 
     def of(self, job: SegmentJob) -> TrainSpec:
         """The spec as it is for a job that has a seed or an optimizer of its own."""

@@ -45,6 +45,7 @@ class JobResult:
         train_loss: the final training loss of the whole run that ends with this job, smoothed, if it evaluates that
             run; +inf if the run has more non-finite losses than `divergence.max_non_finite`.
         stage_losses: the smoothed training loss after each of the job's `stages`.
+        epoch: updates in one pass through the training data; None where the workload does not tell.
     """
 
     key: str
@@ -59,6 +60,7 @@ class JobResult:
     at_least: float | None = None
     train_loss: float | None = None
     stage_losses: tuple[float, ...] = ()
+    epoch: float | None = None
 
     @property
     def score(self) -> float | None:
@@ -106,8 +108,8 @@ class JobRecord:
     deviation: float = 0.0
     failure: Failure | None = None
 
-    def answer(self, *, diverged: bool = False, **losses: Any) -> JobResult:
-        """What a strategy is told of it, and of the `losses` of the whole run that it is part of."""
+    def answer(self, *, diverged: bool = False, **others: Any) -> JobResult:
+        """What a strategy is told of it; `others` are fields that the record does not have, such as `train_loss`."""
         shared = {f.name: getattr(self, f.name) for f in fields(JobResult) if hasattr(self, f.name)}
         judged = {"status": "diverged", "mean_loss": math.inf} if diverged else {}
-        return JobResult(**{**shared, **judged, **losses})
+        return JobResult(**{**shared, **judged, **others})

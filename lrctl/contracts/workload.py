@@ -20,7 +20,8 @@ class Workload(Protocol):
     before each call, so a model's initialisation and its dropout need no care.
 
     Further methods are optional. `optimizer(model)` returns the `torch.optim.Optimizer` to use, unless the
-    recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`). `prepare()` makes the data
+    recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`), `epoch_steps()`
+    for those that should know whether a run repeats its data (see `Epochs`). `prepare()` makes the data
     ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `weight(batch)` is
     for gradient accumulation (see `Weighted`), `stand_in(step)` for `--dry-run` (see `StandIn`), `expected_losses(lrs)`
     for searches that need no training (see `lrctl.contracts.exact`). `before_update(model, step)` and
@@ -111,6 +112,14 @@ class AfterUpdate(Protocol):
 
     def after_update(self, model: Any, step: int) -> None:
         """Called without gradients when update `step` is done."""
+
+
+@runtime_checkable
+class Epochs(Protocol):
+    """A workload whose training data come round again."""
+
+    def epoch_steps(self) -> float:
+        """How many updates take one pass through the training data. Asked once the data are made ready."""
 
 
 @runtime_checkable

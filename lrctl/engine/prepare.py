@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from textwrap import shorten
 from typing import Any
@@ -11,9 +12,10 @@ from lrctl._version import __version__
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.params import identity
 from lrctl.contracts.program import OWN_DEVICE, Program
-from lrctl.contracts.workload import WithOptimizer, Workload
+from lrctl.contracts.workload import Epochs, WithOptimizer, Workload
 from lrctl.errors import UsageError
 from lrctl.recipe.plugin_code import family_code
+from lrctl.recipe.project import running
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import content_digest, is_program, load_any
 
@@ -26,7 +28,14 @@ def prepare(recipe: Recipe) -> TrainSpec:
         MissingError: data or a model is not here, and cannot be fetched.
     """
     workload = load(recipe)
-    return spec_of(recipe, workload, content_digest(recipe.workload.name, workload))
+    spec = spec_of(recipe, workload, content_digest(recipe.workload.name, workload))
+    return replace(spec, epoch=epoch_of(workload))
+
+
+def epoch_of(workload: Workload | Program) -> float | None:
+    """The updates in one pass through a workload's training data, which are ready."""
+    with running(workload):
+        return workload.epoch_steps() if isinstance(workload, Epochs) else None
 
 
 def load(recipe: Recipe) -> Workload | Program:

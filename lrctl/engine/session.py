@@ -97,7 +97,7 @@ class Session:
             self.notes = [known for known in self.notes if not known.startswith(f"{batch.title}: ")]
             self.notes += [f"{batch.title}: {note}"] if note else []
         return [
-            record.answer(diverged=bad, **self.run_losses(job, record.key))
+            record.answer(diverged=bad, epoch=self.runner.spec.epoch, **self.run_losses(job, record.key))
             for job, record, bad in zip(batch.jobs, records, diverged, strict=True)
         ]
 

@@ -30,6 +30,8 @@ from lrctl.export.frameworks import (
     TORCH_USAGE,
     TRANSFORMERS,
     TRANSFORMERS_USAGE,
+    WATCH,
+    WATCH_USAGE,
 )
 from lrctl.export.source import constant
 from lrctl.registry.registry import registry
@@ -46,6 +48,7 @@ class Exported:
         to: the target.
         found: what it was found with, where a run tells.
         told: what else there is to say of it.
+        line: what a run is watched by: the loss at some steps, its gain with each doubling, and the tolerance.
     """
 
     record: ScheduleRecord
@@ -56,6 +59,7 @@ class Exported:
     to: str = ""
     found: FoundWith | None = None
     told: str = ""
+    line: Mapping[str, float] | None = None
 
 
 def export(
@@ -67,6 +71,7 @@ def export(
     module: str = "lr_schedule",
     found: FoundWith | None = None,
     told: str = "",
+    line: Mapping[str, float] | None = None,
 ) -> str:
     """The content of the file that gives a plain schedule to `to`, one of `TARGETS`.
 
@@ -81,7 +86,7 @@ def export(
             "export the run that used it by its name, and the LRs it used are replayed"
         )
     lr = formula(schedule, steps, source)
-    return TARGETS[to](Exported(recorded(schedule), steps, source, module, lr, to, found, told))
+    return TARGETS[to](Exported(recorded(schedule), steps, source, module, lr, to, found, told, line))
 
 
 # Data
@@ -111,15 +116,18 @@ def code(title: str, usage: str, imports: str, functions: str, e: Exported) -> s
 
 def torch_code(title: str, usage: str, functions: str, e: Exported) -> str:
     """A file for a framework on torch: with the optimizer too, where it is one of lrctl's."""
-    own = e.found and e.found.optimizer
-    imports, parts = LR_SCHEDULER, [TORCH, functions]
+    own, line = e.found and e.found.optimizer, e.line
+    imports, parts = LR_SCHEDULER, [TORCH, *([constant("LINE", dict(line)), WATCH] if line else []), functions]
     if e.found:
         parts.append(constant("FOUND_WITH", e.found.document))
     if own:
-        imports = f"import torch\n{LR_SCHEDULER}"
+        imports = f"import torch\n{imports}"
         settings = {name: value for name, value in asdict(own).items() if name != "clip_norm"}
         given = "".join(f", {name}={value!r}" for name, value in settings.items())
         parts.append(OPTIMIZER.format(name=type(own).__name__, settings=given))
+    if line:
+        own_imports = [each for each in ("import math", "import warnings") if each not in e.formula.imports]
+        imports, usage = "\n".join([*own_imports, "", imports]), usage + WATCH_USAGE
     return code(title, usage, imports, "\n\n\n".join(part.strip() for part in parts if part), e)
 
 

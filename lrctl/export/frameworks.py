@@ -74,6 +74,32 @@ def make_scheduler(optimizer, last_epoch=-1, after="error"):
     return Scheduler(optimizer, last_epoch, after)
 '''
 
+WATCH_USAGE = """
+scheduler.watch(step, loss) may be called after each update: it warns once where the smoothed loss says that the regime
+has changed since the short runs that told the peak.
+"""
+
+WATCH = '''
+def watch(self, step, loss):
+    """Warn once where the smoothed training loss after update `step` lies below the line through the short runs."""
+    seen, mean = getattr(self, "watched", (0, 0.0))
+    self.watched = seen + 1, loss if not seen else 0.9 * mean + 0.1 * loss
+    if seen < 20 or step <= LINE["steps"]:
+        return
+    least = LINE["loss"] - LINE["gain"] * math.log2(step / LINE["steps"]) - LINE["tolerance"]
+    if self.watched[1] < least and not getattr(self, "warned", False):
+        self.warned = True
+        warnings.warn(
+            f"step {step}: the smoothed loss, {self.watched[1]:.4g}, is below {least:.4g}, the least that the short "
+            "runs allow: the regime has changed, and the best LR may be several times higher; search again with lrctl "
+            "lookahead, or lrctl transfer with longer rungs",
+            stacklevel=2,
+        )
+
+
+Scheduler.watch = watch
+'''
+
 TRANSFORMERS_USAGE = """
     from {module} import make_scheduler{optimizer_import}, training_arguments
 

@@ -38,5 +38,6 @@ def exported(store: str | Path, source: str, to: str, module: str = "lr_schedule
         schedule, own = run.schedule, run.result.steps
         named, found, known = f"run {run.name}", found_with(run), run.result.summary
     long = stretched(schedule, own, steps, known)
-    text = export(long.schedule, long.steps, to, source=named, module=module, found=found, told=long.told)
+    line = (known or {}).get("watched_by")
+    text = export(long.schedule, long.steps, to, source=named, module=module, found=found, told=long.told, line=line)
     return Export(text, long.steps, named, long.told)

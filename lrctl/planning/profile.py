@@ -79,7 +79,7 @@ def measure(
     if whole and not stand_in:
         evaluation = profiler.evaluation_seconds(splits)
         forward = max(forward, *map(profiler.evaluation_bytes, splits))
-    state = [profiler.model.state_dict(), profiler.optimizer.state_dict()]
+    state = [profiler.passes.state(), profiler.optimizer.state_dict()]
     return Measured(seconds, evaluation, size(state), memory(profiler, kept, forward, whole), tuple(notes))
 
 

@@ -106,6 +106,8 @@ class Profiler:
             storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
             return tensor.detach()  # the tensor itself would hold itself alive
 
+        if self.passes.carrying:
+            self.passes.carrying.carry(None)  # what a batch of fewer rows has left may be of no use to another
         self.passes.seed(0)
         began = self.now()
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):

@@ -22,6 +22,7 @@ from lrctl.engine.passes import Passes
 from lrctl.engine.purity import digest_of
 from lrctl.engine.trainer import Trained, train
 from lrctl.errors import UsageError
+from lrctl.planning.profile import measure
 from lrctl.testing import SPEC, Constant, check_workload
 
 PLAIN = replace(SPEC, optimizer=SGD())
@@ -239,6 +240,30 @@ def test_what_follows_a_step_is_kept_in_checkpoints_and_may_be_evaluated() -> No
     found = trained(workload, 4, evaluate=("test",))
     assert found.metrics["test"]["moved"] > 0
     assert {*found.state["carried"]["state"]} == {*found.state["model"]}
+
+
+def remembering(model: Any, batch: Tensor, state: dict[str, Any]) -> Tensor:
+    """A hidden state with a row for each row of a batch."""
+    hidden = 0.5 * state.get("hidden", torch.zeros(len(batch), 2)) + model(batch * 0.1)
+    state["hidden"] = hidden.detach()
+    found: Tensor = (hidden - batch.sin()).square().mean()
+    return found
+
+
+def test_a_state_of_each_row_goes_on_and_a_plan_can_be_made() -> None:
+    workload = made(loss=remembering, held_out=(Numbers(8, first=2000), Numbers(4, first=3000)))
+    check_workload(workload)
+    planned = measure(workload, PLAIN, scored=True, splits=("validation", "test"))
+    assert planned.seconds_per_evaluation is not None
+    trained(workload, 2, evaluate=("test",))
+
+
+def test_a_batch_whose_state_goes_on_is_not_cut_into_pieces() -> None:
+    with pytest.raises(
+        UsageError, match=r"loss: its state goes from batch to batch, .* set training.micro_batches to 1"
+    ):
+        trained(made(loss=remembering), 2, replace(PLAIN, micro_batches=2))
+    assert len(trained(made(), 2, replace(PLAIN, micro_batches=2)).losses) == 2
 
 
 def sgd(model: Any) -> torch.optim.Optimizer:

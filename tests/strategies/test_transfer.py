@@ -179,7 +179,7 @@ def test_where_only_divergence_limits_the_lr_three_quarters_of_the_edge_are_held
 def test_the_run_is_trained_where_that_is_asked_for() -> None:
     found, batches = play(transfer, Transfer(train=True), STEPS, scored(valley(power(-0.2))))
     (last,) = batches[-1].jobs
-    assert (last.start, last.stop, last.schedule) == (0, STEPS, found.schedule)
+    assert (last.start, last.stop, last.schedule) == (1800, STEPS, found.schedule)
     assert found.checkpoint is not None
 
 
@@ -280,3 +280,55 @@ def test_each_rung_is_drawn_with_its_parabola() -> None:
     score, parabola = found.charts[0].series
     assert list(parabola.x) == pytest.approx([1.5e-3, 3.4e-3, 5e-3, 7.6e-3])
     assert [y for x, y in zip(parabola.x, parabola.y, strict=True) if x in score.x] == pytest.approx(list(score.y))
+
+
+# While the long run trains
+
+
+def watched(at: Callable[[int], float], **params: Any) -> tuple[SearchResult, list[Batch]]:
+    """A transfer whose long run has these smoothed losses; the rungs fall from 4 to 3.8, by 0.2 with a doubling."""
+    landscape = valley(power(-0.2), loss=lambda steps: 4.0 - 0.2 * math.log2(steps / 300))
+    script = Scripted(lambda job: at(job.stop) if job.stages else scored(landscape)(job))
+    found = drive(transfer(Transfer(train=True, **params), run_spec(STEPS)), script.run_batch)
+    return found, script.batches
+
+
+def test_a_long_run_that_stays_above_the_line_is_left_alone() -> None:
+    found, _ = watched(lambda step: 4.0 - 0.2 * math.log2(step / 300) + 0.01)
+    assert (found.summary["left_at"], found.notes) == (None, ())
+    assert found.summary["watched_by"]["gain"] == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_long_run_that_falls_below_the_line_is_told_of_while_it_trains_and_at_its_end() -> None:
+    found, batches = watched(lambda step: 3.0 if step >= STEPS // 2 else 4.0)
+    assert found.summary["left_at"] == STEPS // 2
+    assert "the regime has changed" in found.notes[0]
+    assert "lookahead" in found.notes[0]
+    told = ["the regime has changed" in batch.title for batch in batches[-4:]]
+    assert told == [False, False, True, True]
+
+
+def test_how_far_below_the_line_counts_what_an_error_of_the_lr_costs() -> None:
+    line = watched(lambda _: 4.0)[0].summary["watched_by"]
+    at = line["loss"] - line["gain"]
+    for below, left in ((0.9, None), (1.1, STEPS // 2)):
+        found, _ = watched(lambda step, off=below * line["tolerance"]: at - off if step == STEPS // 2 else 4.0)  # type: ignore[misc]
+        assert found.summary["left_at"] == left
+
+
+def test_one_rung_makes_no_line() -> None:
+    found, _ = watched(lambda _: 0.0, budget=0.5)
+    assert (found.summary["watched_by"], found.summary["left_at"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "told"),
+    [(None, False), (5000.0, False), (2400.0, False), (2000.0, True), (300.0, True), (100.0, False)],
+    ids=["unknown", "longer than the run", "as long", "a part is repeated", "rungs of two epochs", "rungs of six"],
+)
+def test_a_run_that_repeats_what_its_rungs_do_not_is_told_of(epoch: float | None, told: bool) -> None:
+    script = Scripted(scored(valley(power(-0.2))))
+    found = drive(
+        transfer(Transfer(), run_spec(STEPS)), lambda batch: [replace(r, epoch=epoch) for r in script.run_batch(batch)]
+    )
+    assert any("goes through its data" in note for note in found.notes) is told

@@ -12,6 +12,7 @@ import pytest
 from command_line import Lrctl
 from lrctl.contracts.strategy import Batch
 from lrctl.engine import session
+from lrctl_workloads.regression.linear import LinearRegression
 from searches import search, settled, smoke
 
 RECIPE: dict[str, Any] = {
@@ -100,6 +101,7 @@ def test_a_person_is_told_the_peak_its_interval_and_the_rungs(lrctl: Lrctl) -> N
     run = lrctl("transfer", *FLAGS, "--json").document["run"]
     exported = json.loads(lrctl("export", run, "--to", "json").out)
     assert exported["steps"] == len(exported["lr"]) == 800
+    assert "def watch(self, step, loss):" in lrctl("export", run, "--to", "torch").out
     report = lrctl("report", run, "--json").document
     assert {name for name in report["files"] if "rung" in name}, report["files"]
 
@@ -125,3 +127,11 @@ def test_a_refusal_is_one_sentence_with_its_exit_code(flags: list[str], code: in
     assert done.code == code
     assert words in done.err
     assert done.err.count("error:") == 1
+
+
+def test_a_workload_that_tells_its_epoch_is_warned_of_repeated_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LinearRegression, "epoch_steps", lambda _: 200.0, raising=False)
+    document = transfer(tmp_path / "store", strategy__transfer__budget=0.5)
+    assert "goes through its data 4.0 times and the longest rung 0.5 times" in document["notes"][0]

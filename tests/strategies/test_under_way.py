@@ -22,7 +22,9 @@ LEFT, START, LR = 200, 1000, 3e-5
 SEARCHES = pytest.mark.parametrize(
     ("strategy", "params"),
     [
-        pytest.param(semilocal, SemiLocal(segments=4, grid_size=3, eps_unit="nats", eps=0.05, reference=False), id="semilocal"),
+        pytest.param(
+            semilocal, SemiLocal(segments=4, grid_size=3, eps_unit="nats", eps=0.05, reference=False), id="semilocal"
+        ),
         pytest.param(local, Local(segments=4, grid_size=3, reference=False), id="local"),
         pytest.param(lookahead, Lookahead(budget=20, reference=False), id="lookahead"),
     ],

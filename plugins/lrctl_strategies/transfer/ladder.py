@@ -26,6 +26,7 @@ class Ladder:
         max_lr: no LR above this is tried.
         trunks: the jobs that held an LR up to a cut.
         spent_steps: trained so far; a score counts as its forward passes.
+        epoch: updates in one pass through the training data, where that is known.
     """
 
     warmup: int
@@ -34,6 +35,7 @@ class Ladder:
     max_lr: float | None = None
     trunks: dict[tuple[float, int], str] = field(default_factory=dict)
     spent_steps: float = 0.0
+    epoch: float | None = None
 
     def allows(self, lr: float) -> bool:
         return self.max_lr is None or lr <= self.max_lr
@@ -58,6 +60,7 @@ class Ladder:
         results = yield Batch(title, jobs, keep=self.kept({*lrs, keep}), judge=False, likely=likely)
         scores = {lr: self.scoring.read(result) for lr, result in zip(lrs, results, strict=True)}
         self.spent_steps += sum(job.steps + self.scoring.steps for job in jobs)
+        self.epoch = results[0].epoch
         return scores
 
     def kept(self, lrs: set[float | None]) -> frozenset[str]:

@@ -18,10 +18,14 @@ from lrctl_strategies.lookahead.rollouts import digits
 from lrctl_strategies.lookahead.scoring import Score
 from lrctl_strategies.transfer.answer import MEASURED, WIDER, Answer, exponents, projected
 from lrctl_strategies.transfer.ladder import Ladder
+from lrctl_strategies.transfer.line import Line
 from lrctl_strategies.transfer.params import Transfer
 from lrctl_strategies.transfer.rungs import Rung
 
 TRAIN = "the same with --train, which trains the long run; lrctl export RUN --to torch for your own project"
+PASSES = 2
+"""Rungs that go through their data more often than this know what it does to the LR."""
+
 TRAINED = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
 
 
@@ -31,6 +35,8 @@ class Found:
 
     Attributes:
         earlier: the score of a run half as long as the first rung, if it was trained.
+        line: what the long run is watched by.
+        left: the step at which the long run lay below it, if it was trained and did.
     """
 
     params: Transfer
@@ -41,6 +47,8 @@ class Found:
     untrained: Score
     earlier: tuple[Score, ...]
     ladder: Ladder
+    line: Line | None = None
+    left: int | None = None
 
     @property
     def gains(self) -> list[float]:
@@ -66,6 +74,8 @@ def told(found: Found) -> SearchResult:
         "warmup": found.warmup,
         "limited_by_divergence": found.rungs[0].failed is not None,
         "breaks_through": found.breaks_through,
+        "watched_by": found.line and found.line.document,
+        "left_at": found.left,
         "untrained": finite(found.untrained.mean),
         "rungs": [entry(found, n) for n in range(len(found.rungs))],
         "full_runs": found.ladder.spent_steps / found.run.steps,
@@ -104,6 +114,14 @@ def notes(found: Found) -> Iterator[str]:
             "longer run may be several times higher, outside of the interval; use lrctl lookahead, or rungs that lie "
             "behind it by more --steps"
         )
+    if (epoch := found.ladder.epoch) and rung.steps <= PASSES * epoch < PASSES * found.run.steps:
+        yield (
+            f"the run goes through its data {found.run.steps / epoch:.1f} times and the longest rung "
+            f"{rung.steps / epoch:.1f} times: where data come round again the best LR was up to four times higher than "
+            "such rungs said; do not rely on the interval, or use lrctl lookahead"
+        )
+    if found.left is not None:
+        yield changed(found.left)
     if rung.failed is not None:
         yield (
             f"the run with LR {rung.failed:.3g} ended no better than untrained, and was the next above the best: only "
@@ -116,6 +134,14 @@ def notes(found: Found) -> Iterator[str]:
         )
     if p.max_lr is not None and peak.peak == p.max_lr:
         yield f"--max-lr {p.max_lr:g} allowed no higher peak"
+
+
+def changed(step: int) -> str:
+    """What a person is told of a long run that left the line."""
+    return (
+        f"at step {step} the loss lies below the line through the rungs by more than they allow: the regime has "
+        "changed, and the best LR may be several times higher; use lrctl lookahead, or longer rungs by --budget 1.9"
+    )
 
 
 def of_rungs(found: Found) -> Iterator[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from lrctl.analysis.horizon import EXPONENT, carried
@@ -20,8 +21,9 @@ from lrctl_strategies.lookahead.scoring import Scoring, batches, look
 from lrctl_strategies.transfer.answer import answer, check_exponents
 from lrctl_strategies.transfer.family import ratio, schedule
 from lrctl_strategies.transfer.ladder import Ladder
+from lrctl_strategies.transfer.line import Line, through
 from lrctl_strategies.transfer.params import Transfer
-from lrctl_strategies.transfer.report import Found, told
+from lrctl_strategies.transfer.report import Found, changed, told
 from lrctl_strategies.transfer.rungs import beside, first, limited
 
 LEAST = 100
@@ -51,8 +53,9 @@ def transfer(p: Transfer, run: RunSpec) -> Search:
 
     peak = answer(rungs, run).times(1.0 if rungs[0].failed else shape, p.max_lr)
     final = schedule(p.family, peak.peak, run.steps, warmup)
-    key = (yield from trained(final, run.steps)) if p.train else None
-    found = Found(p, run, tuple(rungs), peak, warmup, untrained, tuple(scores.values()), ladder)
+    line = through(rungs, peak)
+    key, left = (yield from trained(final, run.steps, line)) if p.train else (None, None)
+    found = Found(p, run, tuple(rungs), peak, warmup, untrained, tuple(scores.values()), ladder, line, left)
     return replace(told(found), schedule=final, checkpoint=key)
 
 
@@ -80,7 +83,13 @@ def risen(p: Transfer, steps: int, shortest: int) -> int:
     return min(round(WARMUP * steps), most) if p.warmup is None else p.warmup
 
 
-def trained(final: Any, steps: int) -> Work[str]:
-    """Train the long run. Returns the job that ends it."""
-    (result,) = yield Batch(f"the run of {steps} steps", [SegmentJob(0, steps, final)], judge=False)
-    return result.key
+def trained(final: Any, steps: int, line: Line | None) -> Work[tuple[str | None, int | None]]:
+    """Train the long run by quarters. Returns the job that ends it, and the step at which it had left the line."""
+    key, left = None, None
+    for start, stop in pairwise(steps * quarter // 4 for quarter in range(5)):
+        title = f"the run of {steps} steps, from step {start}" + (f"; {changed(left)}" if left else "")
+        (result,) = yield Batch(title, [SegmentJob(start, stop, final, key, stages=(stop,))], judge=False)
+        key = result.key
+        if left is None and line is not None and line.left(stop, *result.stage_losses):
+            left = stop
+    return key, left
