@@ -44,7 +44,9 @@ def layers(name: str) -> list[Layer]:
         tables = parse(path)
         base = tables.pop("extends", None)
         tables.pop("paper", None)  # what a paper prints: see lrctl/papers/reproduce.py
-        found.append(Layer(source, tables, code_in(tables.get("workload"), path.parent, source)))
+        code_in(tables.get("optimizer"), path.parent, f"{source}: optimizer.name", modules=False)
+        code = code_in(tables.get("workload"), path.parent, f"{source}: workload.name")
+        found.append(Layer(source, tables, code))
         if base is None:
             return found[::-1]
         path, source = extended(base, path.parent, source), str(base)
@@ -159,12 +161,15 @@ def hint(name: str, first: str = "") -> str:
     return f"{first}choose from: {', '.join(sorted(overview))}"
 
 
-def code_in(table: Any, folder: Path, source: str) -> str | None:
-    """A `Layer.code`; the file or module in a recipe's table is found from the recipe's folder on."""
+def code_in(table: Any, folder: Path, where: str, *, modules: bool = True) -> str | None:
+    """A `Layer.code`, of the workload or the optimizer; a file in its table is found from the recipe's folder on.
+
+    So is a module of the workload's. That of an optimizer is imported by its name.
+    """
     if not isinstance(table, dict) or "name" not in table:
         return None
-    name, where = table["name"], f"{source}: workload.name"
-    if isinstance(name, str) and not is_code(name) and MODULE.fullmatch(name):
+    name = table["name"]
+    if modules and isinstance(name, str) and not is_code(name) and MODULE.fullmatch(name):
         name = file_of(name, folder.resolve(), where)
     if not isinstance(name, str) or not is_code(name):
         return ""

@@ -79,15 +79,18 @@ def construct(kind: Any, params: Mapping[str, Any], seed: int, where: str) -> An
         raise UsageError(f"{where}: building it raised {reason}; --debug shows where") from error
 
 
-def load_class(workload: str) -> tuple[Project, Any]:
-    """The class that `file.py:Class` names, or the workload of `lrctl.workload`, and the project that it comes from."""
-    project, name = load_project(workload), workload.rpartition(":")[2]
+def load_class(workload: str, kind: str = "workload") -> tuple[Project, Any]:
+    """The class that `file.py:Class` names, or the workload of `lrctl.workload`, and the project that it comes from.
+
+    `kind` is for messages.
+    """
+    project, name = load_project(workload, kind), workload.rpartition(":")[2]
     module = project.modules[project.name]
     found = getattr(module, name, None)
     if not (isinstance(found, type) or is_reseeded(found)):
         kinds = (n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__)
         made = (n for n, v in vars(module).items() if is_reseeded(v))
-        raise unknown("class", name, [*kinds, *made], f"workload {workload}")
+        raise unknown("class", name, [*kinds, *made], f"{kind} {workload}")
     return project, found
 
 
@@ -96,21 +99,21 @@ def is_reseeded(found: Any) -> bool:
     return isinstance(found, Workload) and callable(found) and not isinstance(found, type)
 
 
-def load_project(workload: str) -> Project:
+def load_project(workload: str, kind: str) -> Project:
     path = Path(workload.rpartition(":")[0]).resolve()
     try:
         path.read_bytes()
     except FileNotFoundError as error:
-        raise UsageError(f"workload {workload}: there is no file {path}") from error
+        raise UsageError(f"{kind} {workload}: there is no file {path}") from error
     except OSError as error:
-        raise UsageError(f"workload {workload}: {path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{kind} {workload}: {path} cannot be read: {error.strerror}") from error
     try:
         return project_of(path)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:
         raise UsageError(
-            f"workload {workload}: {path.name}, line {line_of(error, path)}: {type(error).__name__}: "
+            f"{kind} {workload}: {path.name}, line {line_of(error, path)}: {type(error).__name__}: "
             f"{getattr(error, 'msg', error)}; mend the file, --debug shows more"
         ) from error
 
