@@ -8,6 +8,9 @@ from statistics import stdev
 
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.result import JobResult
+from lrctl_strategies.objective import Objective
+
+VALIDATION_LOSS = Objective("loss")
 
 SURE = 2.0
 """Two scores are told apart by a difference of so many standard errors."""
@@ -32,14 +35,16 @@ NOTHING = Score(math.inf)
 
 @dataclass(slots=True)
 class Scoring:
-    """How runs are scored: by so many batches of training data kept aside, or, with 0, by validation loss.
+    """How runs are scored: by so many batches of training data kept aside, or, with 0, on validation data.
 
     Attributes:
+        objective: what of the validation data is looked at; of a score less is better, whatever it is of.
         repeats: validation losses of runs that are all but the same, which tell the noise of such a loss.
         forwards: the forward passes that a score takes.
     """
 
     batches: int
+    objective: Objective = VALIDATION_LOSS
     repeats: tuple[float, ...] = ()
     forwards: int = 0
 
@@ -54,13 +59,17 @@ class Scoring:
             mean = math.inf if result.score is None else result.score
             found, self.forwards = Score(mean, result.scores), len(result.scores)
         else:
-            found, self.forwards = Score(result.metrics["validation"]["loss"]), result.evaluated
+            found, self.forwards = Score(self.objective.value(result.metrics)), result.evaluated
         return found if math.isfinite(found.mean) else NOTHING
 
     @property
     def steps(self) -> float:
         """Steps that a score counts as."""
         return FORWARD * self.forwards
+
+    def told(self, score: float) -> float:
+        """A score as the loss or metric that it is."""
+        return self.objective.turned(score)
 
     def noise(self, a: Score, b: Score) -> float:
         """What the difference of two scores must exceed for one of them to be better.
