@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
 
 Status = Literal["ok", "diverged", "failed", "stopped", "skipped"]
 """How a job ended: `stopped` before its end, since it could not be chosen any more; `skipped` is one never tried."""
@@ -24,6 +26,12 @@ class Failure:
         """Whether a device's memory was full, as torch's allocator, CUDA or one of its libraries says."""
         told = ("out of memory" in self.message, "_STATUS_ALLOC_FAILED" in self.message)
         return self.kind == "OutOfMemoryError" or (self.kind in ("RuntimeError", "AcceleratorError") and any(told))
+
+
+def beside_loss(metrics: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
+    """Metrics by split without the loss; a split that has no others is left out."""
+    others = {split: {name: value for name, value in of.items() if name != "loss"} for split, of in metrics.items()}
+    return {split: of for split, of in others.items() if of}
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,11 @@ class JobResult:
     train_loss: float | None = None
     stage_losses: tuple[float, ...] = ()
     epoch: float | None = None
+
+    @property
+    def other_metrics(self) -> dict[str, dict[str, float]]:
+        """The metrics beside the loss."""
+        return beside_loss(self.metrics)
 
     @property
     def score(self) -> float | None:

@@ -108,6 +108,7 @@ class TrainedRun:
         optimizer: the name of its own, where it is not the recipe's.
         given: it has the schedule that the search was given to work on.
         details: what else there is to say of it, JSON values by name.
+        metrics: of its held-out data beside the losses: split -> metric -> value.
     """
 
     name: str
@@ -121,6 +122,7 @@ class TrainedRun:
     optimizer: str | None = None
     given: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

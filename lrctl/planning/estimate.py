@@ -154,7 +154,7 @@ class Rehearsal:
             lr = max(lrs, default=0.0)
             loss = 1e9 * (abs(math.log10(lr) - math.log10(self.likely)) if lr else 100.0)
         made_up = JobResult(job.key(self.spec), "ok", loss, job.steps, scores=(loss,) * job.score_batches * self.scored)
-        metrics = {split: {"loss": loss} for split in job.evaluate}
+        metrics = {split: MadeUpMetrics(loss=loss) for split in job.evaluate}
         norms = (1.0,) * job.steps if job.gradient_norms else None
         train_loss, stages = loss if job.evaluate else None, (loss,) * len(job.stages)
         return replace(made_up, metrics=metrics, gradient_norms=norms, train_loss=train_loss, stage_losses=stages)
@@ -172,6 +172,13 @@ class Rehearsal:
         for lost in {each for key in keys for each in self.sources(key)} - self.left:
             self.again.append(self.jobs[lost])
             self.left.add(lost)
+
+
+class MadeUpMetrics(dict[str, float]):
+    """Metrics, among them any that is asked for: always the same, since nobody knows whether more of it is better."""
+
+    def __missing__(self, name: str) -> float:
+        return 0.5
 
 
 class Guess:

@@ -47,13 +47,21 @@ class Method:
         """The mean over seeds of a loss or of `full_runs`; NaN if one is not finite."""
         return fmean(getattr(curve.entry, name) for curve in self.curves)
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The means of the metrics of the test data, beside the loss, that all its runs have."""
+        every = [curve.entry.metrics.get("test", {}) for curve in self.curves]
+        return {name: fmean(of[name] for of in every) for name in every[0] if all(name in of for of in every)}
+
     def to_json(self) -> dict[str, Any]:
         runs = [
             {"run": each.run.name, "seed": each.seed, "checkpoint": each.entry.checkpoint}
             | {name: getattr(each.entry, name) for name in MEASURES}
+            | ({"metrics": each.entry.metrics} if each.entry.metrics else {})
             for each in self.curves
         ]
-        return {"label": self.label, "mean": {name: self.mean(name) for name in MEASURES}, "runs": runs}
+        mean = {name: self.mean(name) for name in MEASURES} | ({"metrics": self.metrics} if self.metrics else {})
+        return {"label": self.label, "mean": mean, "runs": runs}
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,16 @@ def result_tables(result: RunResult) -> list[Table]:
 
 def reference_table(result: RunResult, plain: TrainedRun) -> Table:
     """What a search found beside the plain run that was trained for comparison with it."""
-    told = (
-        (result.command, *map(result.__getattribute__, LOSSES)),
-        (plain_name(plain), *map(plain.__getattribute__, LOSSES)),
+    others = [name for name in plain.metrics.get("test", {}) if name in result.metrics.get("test", {})]
+    rows = tuple(
+        (
+            name,
+            *(number(getattr(run, loss)) for loss in LOSSES),
+            *(number(run.metrics["test"][each]) for each in others),
+        )
+        for name, run in ((result.command, result), (plain_name(plain), plain))
     )
-    rows = tuple((name, *map(number, losses)) for name, *losses in told)
-    columns = ("run", *(loss.replace("_", " ") for loss in LOSSES))
+    columns = ("run", *(loss.replace("_", " ") for loss in LOSSES), *(f"test {name}" for name in others))
     return Table("Beside a plain run", columns, rows, (beside_in_words(result, plain),))
 
 
@@ -99,7 +103,22 @@ def runs_in_words(full_runs: float, beside: float) -> str:
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:
-    return [methods(comparison)] + ([differences(comparison)] if comparison.differences else [])
+    return [
+        methods(comparison),
+        *([metrics(comparison)] if any(method.metrics for method in comparison.methods) else []),
+        *([differences(comparison)] if comparison.differences else []),
+    ]
+
+
+def metrics(comparison: Comparison) -> Table:
+    """The metrics of the test data beside the loss."""
+    names = dict.fromkeys(name for method in comparison.methods for name in method.metrics)
+    rows = tuple(
+        (method.label, *(number(method.metrics[name]) if name in method.metrics else "" for name in names))
+        for method in comparison.methods
+    )
+    told = "Means over the seeds, on test data. Nothing was chosen by them."
+    return Table("Other metrics at the end", ("method", *names), rows, (told,))
 
 
 def methods(comparison: Comparison) -> Table:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lrctl.analysis.scales import lowest_of_decades
 from lrctl.analysis.units import duration, size
+from lrctl.contracts.result import beside_loss
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.table import Table, number
 from lrctl.registry.schedules import rebuilt
@@ -39,6 +40,8 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
             f"train loss {number(result.train_loss)} (smoothed), "
             f"validation loss {number(result.validation_loss)}, test loss {number(result.test_loss)}",
         )
+        for name, values in by_metric(result.metrics).items():
+            show(console, f"{name}: {', '.join(f'{split} {number(value)}' for split, value in values.items())}")
     if result.weights:
         show(console, f"weights:    {result.weights} (of the last and the averages of training.averaging)")
     if result.cost.jobs:
@@ -49,6 +52,13 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
     show(console, f"all of it:  {files['result']}")
     if result.next:
         show(console, f"next: {result.next}")
+
+
+def by_metric(metrics: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float | None]]:
+    """Metrics beside the loss: metric -> split -> value."""
+    others = beside_loss(metrics)
+    names = dict.fromkeys(name for of in others.values() for name in of)
+    return {name: {split: of[name] for split, of in others.items() if name in of} for name in names}
 
 
 def plot(

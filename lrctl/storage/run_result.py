@@ -9,6 +9,7 @@ from typing import Any
 
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart
+from lrctl.contracts.result import beside_loss
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Segment, TrainedRun
 from lrctl.contracts.table import DataFile, Table
@@ -106,7 +107,8 @@ class RunResult:
         if self.checkpoint is None or self.schedule is None:
             return ()
         train, validation, test = (math.nan if loss is None else loss for loss in map(self.__getattribute__, LOSSES))
-        return (TrainedRun("", self.schedule, self.checkpoint, train, validation, test, self.cost.full_runs),)
+        losses, metrics = (train, validation, test), not_null(beside_loss(self.metrics))
+        return (TrainedRun("", self.schedule, self.checkpoint, *losses, self.cost.full_runs, metrics=metrics),)
 
     @property
     def handed_over(self) -> frozenset[str]:
@@ -160,8 +162,8 @@ OPTIONAL = ("start", "tables", "charts", "data", "results", "reference", "chosen
 def entry_document(run: TrainedRun) -> dict[str, Any]:
     """An entry of `results`: its `details` stand among the rest, and what is not told is left out."""
     document = asdict(run)
-    optional = {name: document.pop(name) for name in ("seed", "optimizer", "given")}
-    told = {name: value for name, value in optional.items() if value is not None and value is not False}
+    optional = {name: document.pop(name) for name in ("seed", "optimizer", "given", "metrics")}
+    told = {name: value for name, value in optional.items() if value is not None and value is not False and value != {}}
     return {**document.pop("details"), **document, **told}
 
 
@@ -171,4 +173,13 @@ def trained_run(document: Mapping[str, Any]) -> TrainedRun:
     values = {name: value for name, value in document.items() if name in own}
     losses = {n: math.nan if values[n] is None else values[n] for n in values if n.endswith("_loss")}
     details = {name: value for name, value in document.items() if name not in own}
-    return TrainedRun(**{**values, **losses, "schedule": ScheduleRecord(**document["schedule"]), "details": details})
+    own_types = {"schedule": ScheduleRecord(**document["schedule"]), "metrics": not_null(document.get("metrics", {}))}
+    return TrainedRun(**{**values, **losses, **own_types, "details": details})
+
+
+def not_null(metrics: Mapping[str, Mapping[str, float | None]]) -> dict[str, dict[str, float]]:
+    """Metrics as they were before they became JSON: null is NaN again."""
+    return {
+        split: {name: math.nan if value is None else value for name, value in of.items()}
+        for split, of in metrics.items()
+    }

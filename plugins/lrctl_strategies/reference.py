@@ -16,7 +16,7 @@ FAMILY = "wsd"
 """With 10 % warmup and 10 % decay, its defaults, a run of it is the one that `baseline` trains at this LR, too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class WithReference:
     reference: Annotated[
         bool,
@@ -38,4 +38,5 @@ def beside_plain_run(p: WithReference, found: SearchResult, lr: float, run: RunS
     (result,) = yield Batch(title, [job], found.trace, keep, judge=False, beside=True)
     ended = end(schedule, result)
     losses = (ended.train_loss, ended.validation_loss, ended.test_loss)
-    return replace(found, reference=TrainedRun(FAMILY, recorded(schedule), ended.key, *losses, full_runs=1.0))
+    plain = TrainedRun(FAMILY, recorded(schedule), ended.key, *losses, full_runs=1.0, metrics=result.other_metrics)
+    return replace(found, reference=plain)

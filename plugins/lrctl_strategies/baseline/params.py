@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from lrctl_strategies.grids import GEOMETRIC, Metric, PeakGrid, Refine, check_grid
+from lrctl_strategies.grids import GEOMETRIC, PeakGrid, Refine, check_grid
+from lrctl_strategies.objective import ChosenBy, Objective, WithMaximize, objective
 from lrctl_strategies.tuning.tuning import own_grid
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(WithMaximize):
     family: Annotated[tuple[str, ...], "family to tune; repeatable"] = ("wsd", "cosine", "linear")
-    metric: Metric = "validation"
+    metric: ChosenBy = "validation"
     grid: PeakGrid = GEOMETRIC
     axis: Annotated[
         tuple[str, ...],
@@ -26,3 +27,8 @@ class Baseline:
         check_grid(self.grid, self.refine)
         for text in self.axis:
             own_grid(text)
+        objective(self.metric, self.maximize)
+
+    @property
+    def objective(self) -> Objective:
+        return objective(self.metric, self.maximize)

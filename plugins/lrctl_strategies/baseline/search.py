@@ -18,6 +18,6 @@ NEXT = "lrctl compare with a search's run, over a few seeds; lrctl export RUN --
 
 def baseline(p: Baseline, run: RunSpec) -> Search:
     """Tune each family, and answer with the one that ended best."""
-    shapes = [start(family, run.steps, p.grid, p.metric, p.axis) for family in dict.fromkeys(p.family)]
+    shapes = [start(family, run.steps, p.grid, p.objective, p.axis) for family in dict.fromkeys(p.family)]
     check_own_grids(p.axis, shapes)
-    return replace((yield from SideBySide(shapes, run.steps).search(p.metric, p.refine)), next=NEXT)
+    return replace((yield from SideBySide(shapes, run.steps).search(p.objective, p.refine)), next=NEXT)

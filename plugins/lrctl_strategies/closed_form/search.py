@@ -45,7 +45,7 @@ def fit_closed_form(p: FitClosedForm, run: RunSpec) -> Search:
     summary, tables = {"fits": table}, (closed_forms(table),)
     if not (p.tune or p.stretch):
         return SearchResult(fits[0].schedule, None, next=NEXT, summary=summary, notes=notes, tables=tables)
-    tuned = yield from SideBySide(shapes(p, schedule, fits, run.steps), run.steps).search(p.metric, p.refine)
+    tuned = yield from SideBySide(shapes(p, schedule, fits, run.steps), run.steps).search(p.objective, p.refine)
     found = replace(
         tuned, summary={**summary, **tuned.summary}, notes=(*notes, *tuned.notes), tables=(*tables, *tuned.tables)
     )
@@ -88,17 +88,17 @@ def given(p: FitClosedForm, run: RunSpec) -> Any:
 def shapes(p: FitClosedForm, schedule: Any, fits: Sequence[Fit], steps: int) -> list[Tuning]:
     grid = tuple(sorted(p.grid))
     peaks = grid if p.stretch else (value_of(schedule, PEAK),)
-    own = Tuning(FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.metric, given=not p.stretch)
+    own = Tuning(FOUND, registry().family(schedule), schedule, {PEAK: peaks}, p.objective, given=not p.stretch)
     if not p.tune:
         return [own]
     best = [each for each in fits if p.family or each in fits[: p.top]]
     forms = [
-        Tuning(named(each), each.family, each.schedule, {PEAK: grid}, p.metric, origin={"fit_error": each.error})
+        Tuning(named(each), each.family, each.schedule, {PEAK: grid}, p.objective, origin={"fit_error": each.error})
         for each in best
     ]
     # A family without shape parameters is the same, fitted or not.
     others = [family for family in dict.fromkeys(p.baseline) if family not in {form.name for form in forms}]
-    return [own, *forms, *(start(family, steps, p.grid, p.metric, flag="--baseline") for family in others)]
+    return [own, *forms, *(start(family, steps, p.grid, p.objective, flag="--baseline") for family in others)]
 
 
 def named(fitted: Fit) -> str:

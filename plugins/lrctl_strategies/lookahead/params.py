@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from lrctl_strategies.grids import check_grid, check_least
+from lrctl_strategies.objective import Objective, WithMaximize, objective
 from lrctl_strategies.reference import WithReference
 
 
 @dataclass(frozen=True, slots=True)
-class Lookahead(WithReference):
+class Lookahead(WithReference, WithMaximize):
     budget: Annotated[
         float, "full runs, scoring counted, that nothing but the short runs and the first rollouts goes beyond"
     ] = 8.0
@@ -20,6 +21,9 @@ class Lookahead(WithReference):
         "what a rollout is scored by: training batches that are kept aside for it (validation loss where the workload "
         "keeps none), or validation loss",
     ] = "training"
+    metric: Annotated[
+        str, "with --score-on validation: loss, or a metric of the workload's own, with --maximize or --no-maximize"
+    ] = field(default="loss", kw_only=True)
     score_batches: Annotated[
         int,
         "how many batches of training data a score is the mean loss of; fewer where these cost more than 5 % of a run",
@@ -46,6 +50,8 @@ class Lookahead(WithReference):
             raise ValueError(f"budget: must be greater than 0, got {self.budget}")
         check_least(self, score_batches=1)
         check_grid(self.grid, max_lr=self.max_lr)
+        if self.objective.metric != "loss" and self.score_on != "validation":
+            raise ValueError(f"metric: {self.metric} is of validation data; add --score-on validation")
         if not 0 < self.short_run < 1:
             raise ValueError(f"short_run: must be greater than 0 and less than 1, got {self.short_run}")
         if not self.knot or not all(0 < share < 1 for share in self.knot):
@@ -56,3 +62,7 @@ class Lookahead(WithReference):
             raise ValueError(f"rise: the first share must be less than short_run, got {self.rise[0]}")
         if not self.ratio or not all(1 < each < math.inf for each in self.ratio):
             raise ValueError(f"ratio: must hold numbers greater than 1, got {list(self.ratio)}")
+
+    @property
+    def objective(self) -> Objective:
+        return objective(self.metric, self.maximize, {"loss": "validation loss"})

@@ -24,20 +24,20 @@ NEXT = "lrctl compare with the run of lrctl baseline on the same recipe, over a 
 
 
 def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
-    best, by = rollouts.best, "training batches kept aside" if rollouts.scoring.batches else "validation loss"
+    best, by = rollouts.best, "training batches kept aside" if rollouts.scoring.batches else f"validation {p.metric}"
     if not math.isfinite(best.loss):
         raise NoValidCandidateError(
             f"all {len(rollouts.tried)} rollouts diverged; lower --grid or --max-lr, and check the model and its data"
         )
     summary = {
-        "score": best.loss,
+        "score": rollouts.scoring.told(best.loss),
         "noise": noise(rollouts),
         "misfit": finite(rollouts.misfit),
-        "untrained": finite(short.untrained.mean),
+        "untrained": finite(rollouts.scoring.told(short.untrained.mean)),
         "limited_by_divergence": short.limited,
         "alike": list(short.alike),
-        "short_runs": [{"lr": lr, "score": finite(loss)} for lr, loss in short.losses.items()],
-        "rollouts": [entry(rollout) for rollout in rollouts.tried],
+        "short_runs": [{"lr": lr, "score": finite(rollouts.scoring.told(loss))} for lr, loss in short.losses.items()],
+        "rollouts": [entry(rollouts, rollout) for rollout in rollouts.tried],
         "full_runs": rollouts.spent,
         "skipped": list(rollouts.skipped.values()),
     }
@@ -52,11 +52,11 @@ def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
     )
 
 
-def entry(rollout: Rollout) -> dict[str, Any]:
+def entry(rollouts: Rollouts, rollout: Rollout) -> dict[str, Any]:
     return {
         "move": rollout.move,
         "knots": [list(knot) for knot in rollout.knots],
-        "score": finite(rollout.loss),
+        "score": finite(rollouts.scoring.told(rollout.loss)),
         "full_runs": rollout.spent,
         "key": rollout.key,
     }
@@ -129,11 +129,18 @@ def every_rollout(rollouts: Rollouts, by: str) -> Table:
         noisy = "that runs with all but the same LR show"
     cost = f"A score counts as {scoring.forwards} forward passes, each {FORWARD:.2g} of a step."
     told = (
-        f"Score: mean loss with frozen weights at the end of the run, by {by}. * is handed over.",
+        f"{score_in_words(rollouts, by)} * is handed over.",
         f"Differences up to {digits(noise(rollouts))} are noise {noisy}.",
         cost if scoring.forwards else "What a score takes is not known, and not counted.",
     )
     return Table("Every rollout", columns, rows, told)
+
+
+def score_in_words(rollouts: Rollouts, by: str) -> str:
+    objective = rollouts.scoring.objective
+    if objective.metric == "loss":
+        return f"Score: mean loss with frozen weights at the end of the run, by {by}."
+    return f"Score: {by} at the end of the run, where {'more' if objective.maximize else 'less'} is better."
 
 
 def row(rollouts: Rollouts, rollout: Rollout) -> tuple[str, ...]:
@@ -143,6 +150,6 @@ def row(rollouts: Rollouts, rollout: Rollout) -> tuple[str, ...]:
         str(rollout.course.rise - rollouts.run.start),
         f"{rollout.lr:.3g}",
         *(f"{lrs[step]:.3g}" for step in rollouts.turns),
-        digits(rollout.loss),
+        digits(rollouts.scoring.told(rollout.loss)),
         f"{rollout.spent:.2f}",
     )

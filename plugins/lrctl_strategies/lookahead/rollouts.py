@@ -176,7 +176,7 @@ class Rollouts:
         self.keys = dict(self.needed(wanted))
         title = "; ".join(move for move, _ in moves)
         if self.tried:
-            title += f" (best score so far {digits(self.best.loss)})"
+            title += f" (best score so far {digits(self.scoring.told(self.best.loss))})"
         scores = {rollout.knots: rollout.score for rollout in self.tried}
         for n in range(2, max(map(len, wanted)) + 1):
             parts = [part for part in dict.fromkeys(each[:n] for each in wanted) if part not in self.keys]

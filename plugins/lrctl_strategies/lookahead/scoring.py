@@ -11,6 +11,9 @@ from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, Work
+from lrctl_strategies.objective import Objective
+
+VALIDATION_LOSS = Objective("loss")
 
 SURE = 2.0
 """Two scores are told apart by a difference of so many standard errors."""
@@ -35,14 +38,16 @@ NOTHING = Score(math.inf)
 
 @dataclass(slots=True)
 class Scoring:
-    """How runs are scored: by so many batches of training data kept aside, or, with 0, by validation loss.
+    """How runs are scored: by so many batches of training data kept aside, or, with 0, on validation data.
 
     Attributes:
+        objective: what of the validation data is looked at; of a score less is better, whatever it is of.
         repeats: validation losses of runs that are all but the same, which tell the noise of such a loss.
         forwards: the forward passes that a score takes.
     """
 
     batches: int
+    objective: Objective = VALIDATION_LOSS
     repeats: tuple[float, ...] = ()
     forwards: int = 0
 
@@ -57,7 +62,7 @@ class Scoring:
             mean = math.inf if result.score is None else result.score
             found, forwards = Score(mean, result.scores), len(result.scores)
         else:
-            found, forwards = Score(result.metrics["validation"]["loss"]), result.evaluated
+            found, forwards = Score(self.objective.value(result.metrics)), result.evaluated
         self.forwards = forwards + result.extra_forwards  # those that chose between averages of the weights
         return found if math.isfinite(found.mean) else NOTHING
 
@@ -65,6 +70,10 @@ class Scoring:
     def steps(self) -> float:
         """Steps that a score counts as."""
         return FORWARD * self.forwards
+
+    def told(self, score: float) -> float:
+        """A score as the loss or metric that it is."""
+        return self.objective.turned(score)
 
     def noise(self, a: Score, b: Score) -> float:
         """What the difference of two scores must exceed for one of them to be better.

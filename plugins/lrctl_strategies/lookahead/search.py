@@ -23,7 +23,7 @@ from lrctl_strategies.reference import beside_plain_run
 
 
 def lookahead(p: Lookahead, run: RunSpec) -> Search:
-    scoring = Scoring(batches(p.score_batches, run.left) if p.score_on == "training" else 0)
+    scoring = Scoring(batches(p.score_batches, run.left) if p.score_on == "training" else 0, p.objective)
     rises, turns = knots(p, run)
     rollouts = Rollouts(run, turns, scoring, p.budget, p.max_lr)
     short = shortened(p, run, rises[0])

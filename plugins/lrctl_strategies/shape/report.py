@@ -76,6 +76,7 @@ def entry(searched: SettingResult, ranked: RankedFamily, seed: int, result: JobR
         test_loss=result.metrics["test"]["loss"],
         full_runs=sum(len(of) for by_lr in tried.values() for of in by_lr.values()),
         seed=seed,
+        metrics=result.other_metrics,
     )
 
 

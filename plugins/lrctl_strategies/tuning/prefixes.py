@@ -7,8 +7,8 @@ is cut into segments gives the same bits as the uninterrupted one, sharing chang
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.result import JobResult
@@ -28,6 +28,7 @@ class Ended:
         train_loss: final training loss, smoothed; +inf if the run diverged.
         validation_loss: may be chosen by.
         test_loss: only ever reported.
+        metrics: all that was evaluated: split -> metric -> value.
     """
 
     schedule: Schedule
@@ -35,6 +36,11 @@ class Ended:
     train_loss: float
     validation_loss: float
     test_loss: float
+    metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool:
+        return math.isfinite(self.train_loss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,6 @@ def job_of(edge: Edge, schedule: Schedule, parent: str | None) -> SegmentJob:
 def end(schedule: Schedule, result: JobResult) -> Ended:
     losses = [result.metrics[split]["loss"] for split in ("validation", "test")]
     train_loss = math.inf if result.train_loss is None else result.train_loss
-    return Ended(
-        schedule, result.key, train_loss, *(loss if math.isfinite(train_loss) else math.inf for loss in losses)
-    )
+    sound = math.isfinite(train_loss)
+    validation, test = (loss if sound else math.inf for loss in losses)
+    return Ended(schedule, result.key, train_loss, validation, test, result.metrics)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from lrctl.contracts.axes import Fixed
@@ -14,6 +15,7 @@ from lrctl.contracts.table import Table, number
 from lrctl.errors import NoValidCandidateError
 from lrctl.registry.registry import registry
 from lrctl_strategies.grids import rounded
+from lrctl_strategies.objective import LOSSES, Objective
 from lrctl_strategies.tuning.prefixes import train_all
 from lrctl_strategies.tuning.tuning import PEAK, Tuning, value_of
 
@@ -29,7 +31,7 @@ class SideBySide:
     steps: int
     trained: dict[str, int] = field(default_factory=dict)
 
-    def search(self, metric: str, refine: int) -> Search:
+    def search(self, objective: Objective, refine: int) -> Search:
         """Tune each shape: parameter by parameter, then the base LR more finely. Answers with the best."""
         for stage in range(max(len(shape.grids) for shape in self.shapes)):
             alive = [shape for shape in self.shapes if stage == 0 or shape.best]
@@ -37,7 +39,7 @@ class SideBySide:
         for halving in range(1, refine + 1):
             around = [(s, PEAK, neighbours(s, halving)) for s in self.shapes if s.best]
             yield from self.run(around, f"{PEAK}, refined {halving} of {refine}")
-        return self.answer(metric)
+        return self.answer(objective)
 
     def tune(self, wanted: Sequence[tuple[Tuning, str]]) -> Work[None]:
         """Tune one parameter of each shape over its grid, extended while the best value is on its edge."""
@@ -67,7 +69,7 @@ class SideBySide:
         for shape, varied in wanted:
             shape.tried += [(name, value, known[schedule]) for name, value, schedule in varied]
 
-    def answer(self, metric: str) -> SearchResult:
+    def answer(self, objective: Objective) -> SearchResult:
         ended = sorted(((s.loss(best), i, s, best) for i, s in enumerate(self.shapes) if (best := s.best)))
         if not ended:
             raise NoValidCandidateError(
@@ -80,7 +82,8 @@ class SideBySide:
         notes += [f"{name}: every run diverged, so it is left out; lower the LRs of --grid" for name in lost]
         entries = tuple(shape.entry(best) for _, _, shape, best in ended)
         sharing = {"steps": sum(self.trained.values()), "steps_separate": separate}
-        chosen_by = "validation loss" if metric == "validation" else "training loss"
+        chosen_by = objective.words
+        own = {} if objective.metric in LOSSES else {chosen_by: [objective.turned(loss) for loss, *_ in ended]}
         told = (
             f"Shared prefixes: {sharing['steps']} steps instead of {sharing['steps_separate']}.",
             f"The best by {chosen_by} is handed over.",
@@ -93,7 +96,7 @@ class SideBySide:
             chosen_by=chosen_by,
             summary={"prefix_sharing": sharing},
             notes=tuple(notes),
-            tables=(best_of_each(entries, told),),
+            tables=(best_of_each(entries, told, own),),
         )
 
 
@@ -108,16 +111,23 @@ def neighbours(shape: Tuning, halving: int) -> tuple[float, ...]:
     return rounded(peak / ratio), rounded(peak * ratio)
 
 
-def best_of_each(entries: Sequence[TrainedRun], notes: Sequence[str] = ()) -> Table:
-    columns = ("schedule", "parameters", "train loss", "validation loss", "test loss", "tuning runs")
+NONE: Mapping[str, Sequence[float]] = MappingProxyType({})
+
+
+def best_of_each(
+    entries: Sequence[TrainedRun], notes: Sequence[str] = (), own: Mapping[str, Sequence[float]] = NONE
+) -> Table:
+    """A row for each entry; `own` are further columns, by their names."""
+    columns = ("schedule", "parameters", "train loss", "validation loss", "test loss", *own, "tuning runs")
     rows = (
         (
             entry.name,
             " ".join(f"{name}={setting(value)}" for name, value in telling(entry.schedule)),
             *map(number, (entry.train_loss, entry.validation_loss, entry.test_loss)),
+            *(number(column[i]) for column in own.values()),
             f"{entry.full_runs:g}",
         )
-        for entry in entries
+        for i, entry in enumerate(entries)
     )
     given = any(entry.given for entry in entries)
     cost = "Tuning runs: full runs of its grid search" + ", without what led to the schedule that was given" * given

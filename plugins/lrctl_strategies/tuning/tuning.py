@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lrctl.contracts.axes import Axis, axes, with_peak
+from lrctl.contracts.result import beside_loss
 from lrctl.contracts.schedule import ScheduleRecord, params_of
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import UsageError, unknown
 from lrctl_strategies.families import check_tunable, in_fractions
 from lrctl_strategies.grids import extended
+from lrctl_strategies.objective import Objective
 from lrctl_strategies.tuning.prefixes import Ended
 
 PEAK = "peak_lr"
@@ -35,14 +37,17 @@ class Tuning:
     family: str
     start: Any
     grids: dict[str, tuple[float, ...]]
-    metric: str
+    objective: Objective
     tried: list[tuple[str, float, Ended]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     origin: dict[str, Any] = field(default_factory=dict)
     given: bool = False
 
     def loss(self, run: Ended) -> float:
-        return run.validation_loss if self.metric == "validation" else run.train_loss
+        """What the run is chosen by: less is better, and +inf is a run that diverged."""
+        losses = {"validation": run.validation_loss, "train": run.train_loss}
+        name = self.objective.metric
+        return losses[name] if name in losses else self.objective.value(run.metrics) if run.sound else math.inf
 
     @property
     def best(self) -> Ended | None:
@@ -96,6 +101,7 @@ class Tuning:
             full_runs=len({run.schedule for _, _, run in self.tried}),
             given=self.given,
             details={**self.origin, "tried": tried},
+            metrics=beside_loss(best.metrics),
         )
 
 
@@ -116,14 +122,19 @@ def value_of(schedule: Any, name: str) -> float:
 
 
 def start(
-    family: str, steps: int, grid: Sequence[float], metric: str, axis: Sequence[str] = (), flag: str = "--family"
+    family: str,
+    steps: int,
+    grid: Sequence[float],
+    chosen_by: Objective,
+    axis: Sequence[str] = (),
+    flag: str = "--family",
 ) -> Tuning:
     """A family, which `flag` named, before its first run; `axis` holds grids of the user's own."""
     target = check_tunable(family, flag)
     own = own_grids(family, axis)
     grids = {PEAK: tuple(sorted(set(grid)))} | {name: each.grid for name, each in axes(target).items() if each.grid}
     first = target(steps=steps, peak_lr=max(grid), **in_fractions(target))
-    return Tuning(family, family, first, grids | {name: own[name] for name in own if name in axes(target)}, metric)
+    return Tuning(family, family, first, grids | {name: own[name] for name in own if name in axes(target)}, chosen_by)
 
 
 def own_grids(family: str, axis: Sequence[str]) -> dict[str, tuple[float, ...]]:
