@@ -18,7 +18,6 @@ from lrctl.adapters.sets import sets_of
 from lrctl.adapters.stream import Stream
 from lrctl.engine.batches import rows, to
 from lrctl.engine.doors import checked_loss
-from lrctl.engine.passes import seed_all
 from lrctl.errors import UsageError
 
 
@@ -59,11 +58,7 @@ class FromParts:
 
     def batch(self, step: int) -> Any:
         self.step, self.whole, train = step, True, self.sets.train
-        if isinstance(train, Loaded):
-            return train.get(step)
-        batch = train.next()
-        seed_all(self.seed, step, CPU)
-        return batch
+        return train.get(step) if isinstance(train, Loaded) else train.batch(step)
 
     def reserved(self, i: int) -> Any:
         assert self.sets.aside is not None
@@ -128,7 +123,6 @@ class FromParts:
 
     def go_on(self, state: Mapping[str, Any] | None) -> None:
         """Go on from a checkpoint, or begin anew."""
-        seed_all(self.seed, "stream", CPU)
         if isinstance(self.sets.train, Stream):
             self.sets.train.carry(state and state["data"])
         self.state, self.moved = dict(state["state"]) if state else {}, False

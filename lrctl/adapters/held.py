@@ -77,7 +77,7 @@ def in_this_process(recipe: Recipe) -> Recipe:
 
 def file_of(workload: FromParts) -> str | None:
     """A workload as `file.py:name`, where it stands at the top of a module that is a file."""
-    for module in list(sys.modules.values()):
+    for module in sorted(sys.modules.values(), key=lambda module: module is sys.modules["__main__"]):  # its own first
         file = getattr(module, "__file__", None)
         if file and file.endswith(".py") and Path(file).is_file():
             for name, value in vars(module).items():

@@ -48,7 +48,7 @@ def sets_of(parts: Parts, seed: int) -> Sets:
     """
     held_out = {split: held(parts, seed, split, *each) for split, each in splits(parts.held_out).items()}
     if goes_on(parts.train):
-        stream = Stream(parts.train, collate_of(parts), parts.batch_size)
+        stream = Stream(parts.train, collate_of(parts), parts.batch_size, seed)
         return Sets(stream, aside_of(parts, seed, np.arange(0)), held_out)
     n = length_of(parts.train, "train")
     kept = kept_aside(parts, n)

@@ -6,12 +6,13 @@ Imports torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 from torch.utils.data import IterableDataset
 
+from lrctl.adapters.batches import CPU
 from lrctl.adapters.parts import WHERE
+from lrctl.engine.passes import seed_all
 from lrctl.errors import UsageError
 
 
@@ -21,13 +22,16 @@ class Stream:
     Each beginning has a new one: what it draws when it is made, such as the order of an epoch, the seed decides.
     """
 
-    def __init__(self, make: Callable[[], Any], collate: Callable[[Any], Any], batch_size: int | None) -> None:
-        self.make, self.collate, self.size = make, collate, batch_size
+    def __init__(
+        self, make: Callable[[], Any], collate: Callable[[Any], Any], batch_size: int | None, seed: int
+    ) -> None:
+        self.make, self.collate, self.size, self.seed = make, collate, batch_size, seed
         self.loader: Any = None
-        self.batches: Iterator[Any] | None = None
+        self.items: Iterator[Any] | None = None
 
     def carry(self, state: Mapping[str, Any] | None) -> None:
-        self.loader, self.batches = self.make(), None
+        seed_all(self.seed, "stream", CPU)
+        self.loader, self.items = self.make(), None
         check_state(self.loader)
         if state is not None:
             self.loader.load_state_dict(state)
@@ -35,26 +39,27 @@ class Stream:
     def carried(self) -> Any:
         return self.loader.state_dict()
 
-    def next(self) -> Any:
-        # Not before a batch is asked for: what begins an epoch may draw random numbers, and these are the step's then.
-        self.batches = self.batches or self.epochs()
-        return next(self.batches)
-
-    def epochs(self) -> Iterator[Any]:
-        items = self.items()
+    def batch(self, step: int) -> Any:
+        """What comes next; afterwards random numbers are those of the step, as if this had drawn none."""
         if is_loader(self.loader) or self.size is None:
-            yield from items
-        while True:
-            yield self.collate(list(islice(items, self.size)))
+            batch = self.item(f"{step} 0")
+        else:
+            batch = self.collate([self.item(f"{step} {i}") for i in range(self.size)])
+        seed_all(self.seed, step, CPU)
+        return batch
 
-    def items(self) -> Iterator[Any]:
-        """What the loader gives, epoch after epoch."""
-        empty = 0
-        while empty < 2:  # one that goes on from its end has nothing left of its first epoch
-            empty += 1
-            for item in self.loader:
-                empty = 0
-                yield item
+    def item(self, place: str) -> Any:
+        """The next item of an endless sequence of epochs."""
+        for _ in range(3):  # what goes on from the end of an epoch has nothing left of it
+            if self.items is None:
+                seed_all(self.seed, f"epoch {place}", CPU)
+                self.items = iter(self.loader)
+            # Anew for each: where it goes on from a checkpoint, to begin has drawn random numbers.
+            seed_all(self.seed, f"rows {place}", CPU)
+            try:
+                return next(self.items)
+            except StopIteration:
+                self.items = None
         raise UsageError(f"{WHERE}: train: the {type(self.loader).__name__} gave nothing in a whole epoch")
 
 

@@ -144,6 +144,8 @@ def whole_and_cut(subject: Subject) -> str:
             "beside the model",
             "a step count or moments of an optimizer, float32 masters, a copy of the weights",
         )
+    if begun.passes.carrying:
+        what += ", or what the state that is carried leaves out: random numbers of a loader's own processes"
     raise Broken(
         f"a run that is cut after {CUT} steps and goes on from its checkpoint has other losses; something is kept "
         f"{where}, outside of the state_dict of model and optimizer",

@@ -17,6 +17,8 @@ from lrctl.checks.building import SecondProcess
 from lrctl.checks.check import check
 from lrctl.engine.prepare import prepare
 from lrctl.recipe import parse as recipes
+from lrctl.recipe.workloads import load_workload
+from lrctl.testing import check_workload
 from searches import facts, forkserver, found
 
 OWN = Path(__file__).parent / "own"
@@ -63,6 +65,11 @@ def test_at_most_ten_lines_are_added(project: str) -> None:
 def test_every_rule_holds(project: str, second: SecondProcess) -> None:
     spec = prepare(recipes.read("smoke", {"workload.name": f"{PROJECTS[project]}:workload"}))
     assert {each.rule: each.found for each in check(spec, second).findings if each.status == "broken"} == {}
+
+
+@pytest.mark.parametrize("name", ["gpt", "pretrained", "vae", "padded", "averaged"])
+def test_no_rule_of_a_project_of_another_kind_is_called_broken(name: str) -> None:
+    check_workload(load_workload(f"{OWN / 'others.py'}:{name}", {}, seed=0))
 
 
 def killed(project: str, store: Path, jobs: int) -> None:

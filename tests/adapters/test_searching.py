@@ -166,9 +166,11 @@ def scaled(by: float) -> Any:
 
 def test_equal_things_have_equal_fingerprints_and_others_others() -> None:
     data = torch.arange(6.0)
+    large = torch.zeros(300_000)
     things: list[Any] = [
         data, data.double(), data.reshape(2, 3), data + 1, TensorDataset(data), Scale(1.0), Scale(2.0), Scale,
         scaled(1.0), scaled(2.0), nn.Linear, nn.ReLU(), nn.functional.relu, {"a": 1}, {"a": 2}, ["a", "b"], torch,
+        large, large.numpy(),
     ]  # fmt: skip
     told = [fingerprint(thing, "it") for thing in things]
     assert len({*told}) == len(things)

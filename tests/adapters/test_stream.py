@@ -25,6 +25,20 @@ PLAIN = replace(SPEC, optimizer=SGD())
 STEPS = 8
 
 
+def noisy(item: Tensor) -> Tensor:
+    return item.sin() + 0.1 * torch.randn(2)
+
+
+class Noisy:
+    """A data set with a transform that draws random numbers."""
+
+    def __len__(self) -> int:
+        return 15
+
+    def __getitem__(self, i: int) -> Tensor:
+        return noisy(torch.tensor([float(i), float(i % 4)]))
+
+
 class Shards(IterableDataset[Tensor]):
     """Items of three files, one file after the other; each epoch draws an order of files."""
 
@@ -39,7 +53,7 @@ class Shards(IterableDataset[Tensor]):
         while self.at < 3 * self.per_file:
             file, row = self.order[self.at // self.per_file], self.at % self.per_file
             self.at += 1
-            yield torch.tensor([float(file), float(row)]).sin()
+            yield noisy(torch.tensor([float(file), float(row)]))
         self.order, self.at = [], 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,8 +89,7 @@ class Empty(Shards):
 
 def torchdata(workers: int = 0) -> Any:
     data = pytest.importorskip("torchdata.stateful_dataloader")
-    items = torch.arange(30.0).reshape(15, 2).sin()
-    return data.StatefulDataLoader(items, batch_size=4, shuffle=True, num_workers=workers)
+    return data.StatefulDataLoader(Noisy(), batch_size=4, shuffle=True, num_workers=workers)
 
 
 STREAMS: dict[str, Any] = {"an iterable data set": Shards, "a loader": Batched, "torchdata": torchdata}
