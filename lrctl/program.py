@@ -125,6 +125,7 @@ class Job:
     lrs: list[float] | None = None
     given: Mapping[str, Any] | None = field(default=None, repr=False)
     _losses: list[Any] = field(default_factory=list, repr=False)
+    _told: int = field(default=0, repr=False)
     _asked: int = field(default=-1, repr=False)
     _resumed: bool = field(default=False, repr=False)
     _saved: bool = field(default=False, repr=False)
@@ -196,6 +197,10 @@ class Job:
             if self.lrs is not None:
                 self._check(step)
 
+    def __contains__(self, step: object) -> bool:
+        """Whether a step is one of the job's, for a loop that goes through all steps of the run."""
+        return isinstance(step, int) and self.start <= step < self.stop
+
     def _check(self, step: int) -> None:
         if self._asked != step:
             raise UsageError(
@@ -218,15 +223,18 @@ class Job:
         self._asked = step
         return own if self.lrs is None else self.lrs[step - self.start]
 
-    def set_lr(self, optimizer: Grouped, step: int) -> None:
+    def set_lr(self, optimizer: Grouped, step: int | None = None) -> None:
         """Set the LRs of an optimizer for update `step`; in a plain run they stay what they are.
+
+        Without a step it is the update whose loss is told next.
 
         The LR of a param group is that of the step times the group's scale: its `lr_scale` if it has one, else its own
         LR over the first group's. An optimizer of torch's that makes its update with another LR raises an error.
         """
-        lr = self.lr(step)
-        if lr is None:
+        if self.lrs is None:
             return
+        lr = self.lr(self.start + self._told if step is None else step)
+        assert lr is not None
         if id(optimizer) not in self._watched:
             keep_own_lrs(optimizer)  # they are part of its state, so that an LR of 0 in a checkpoint hides no ratio
             self._watched[id(optimizer)] = Watched(optimizer)
@@ -234,6 +242,7 @@ class Job:
 
     def loss(self, loss: Any) -> None:
         """Tell the training loss of an update: a number, or a tensor of one; of several processes, the mean."""
+        self._told += 1
         if self.given:
             # Not read before the end: on a GPU that would wait for it.
             self._losses.append(loss.detach().clone() if hasattr(loss, "detach") else float(loss))
@@ -257,7 +266,7 @@ class Job:
         """
         if self.given:
             if self._kept and not self._saved:
-                self.save(self._kept.save)
+                self.save(self._kept.save, every_process=True)
             self._check_done()
         splits = self.given["evaluate"] if self.given else SPLITS
         metrics = {split: {name: float(value) for name, value in evaluate(split).items()} for split in splits}

@@ -23,7 +23,7 @@ settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("slow", max_examples=300, deadline=None)
 settings.load_profile("quick")  # unless pytest is given --hypothesis-profile=slow
 
-collect_ignore = ["benchmarks"]  # they need packages that the tests do not
+collect_ignore = ["benchmarks", "data"]  # they need packages that the tests do not, or are run by tests
 
 
 def pytest_collection_finish() -> None:

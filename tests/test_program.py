@@ -81,6 +81,7 @@ def test_a_job_is_trained_and_answered(told: Told) -> None:
         steps.append(step)
     job.save(lambda path: Path(path).write_text("weights"))
     assert job.evaluate(loss_of)["validation"]["loss"] == 0.5
+    assert [step for step in range(10) if step in job] == steps
     assert (job.start, job.stop, job.steps, job.seed, steps) == (2, 5, 10, 3, [2, 3, 4])
     found = np.load(files["losses"])
     assert (found.dtype, found.tolist()) == (np.float32, [2.0, 3.0, 4.0])
@@ -204,7 +205,7 @@ def test_what_cannot_be_kept_is_told(told: Told) -> None:
     job.keep(run={"what": object()})
     with pytest.raises(UsageError, match=r"call job.batches\(loader\) before job.keep"):
         job.batches([])
-    with pytest.raises(UsageError, match=r"parts.run.what is a object; only tensors.*use job.resume\(load\) and job"):
+    with pytest.raises(UsageError, match=r"run.what is a object; only tensors.*use job.resume\(load\) and job"):
         job.evaluate(loss_of)
 
 

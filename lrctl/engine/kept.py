@@ -5,6 +5,7 @@ Imports torch.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
@@ -100,7 +101,7 @@ class Resumable:
 
 
 class Kept:
-    """Objects with a `state_dict`, and dicts, as one file."""
+    """Objects with a `state_dict`, and dicts, as one folder."""
 
     def __init__(self, parts: Mapping[str, Any], loaders: Sequence[Resumable]) -> None:
         for name, part in parts.items():
@@ -112,23 +113,30 @@ class Kept:
         self.parts, self.loaders = parts, loaders
 
     def save(self, path: str) -> None:
-        states = {n: dict(p) if isinstance(p, MutableMapping) else p.state_dict() for n, p in self.parts.items()}
+        """Write a folder: the states once, and what each of several processes has of its own."""
+        folder, rank = Path(path), os.environ.get("RANK") or "0"
+        folder.mkdir(exist_ok=True)
         loaders = [loader.state_dict() for loader in self.loaders]
+        checkpoint.save(folder / f"rank-{rank}.safetensors", {"loaders": loaders, "random": random_state()})
+        if rank != "0":
+            return
+        states = {n: dict(p) if isinstance(p, MutableMapping) else p.state_dict() for n, p in self.parts.items()}
         try:
-            checkpoint.save(Path(path), {"parts": plain(states), "loaders": loaders, "random": random_state()})
+            checkpoint.save(folder / "parts.safetensors", plain(states))
         except TypeError as error:
             raise UsageError(f"program: job.keep: {error}; use job.resume(load) and job.save(save) instead") from error
 
     def load(self, path: str) -> None:
-        state = checkpoint.load(Path(path))
+        states = checkpoint.load(Path(path) / "parts.safetensors")
         for name, part in self.parts.items():
             if isinstance(part, MutableMapping):
-                part.update(state["parts"][name])
+                part.update(states[name])
             else:
-                part.load_state_dict(state["parts"][name])
-        for loader, position in zip(self.loaders, state["loaders"], strict=True):
+                part.load_state_dict(states[name])
+        own = checkpoint.load(Path(path) / f"rank-{os.environ.get('RANK') or 0}.safetensors")
+        for loader, position in zip(self.loaders, own["loaders"], strict=True):
             loader.load_state_dict(position)
-        restore_random(state["random"])
+        restore_random(own["random"])
 
 
 def plain(value: Any) -> Any:
