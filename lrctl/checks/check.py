@@ -6,17 +6,19 @@ Imports torch.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
-from lrctl.checks import building, evaluation, loss, memory, optimizer, splits
+from lrctl.checks import building, evaluation, loss, memory, optimizer, program, splits
 from lrctl.contracts.job import TrainSpec
+from lrctl.contracts.program import Program
 from lrctl.contracts.table import Table
 from lrctl.engine import purity
 from lrctl.engine.rules import Broken, Rule, Subject, Untold
 from lrctl.errors import MissingError, UsageError
-from lrctl.recipe.workloads import load_workload, origin
+from lrctl.recipe.workloads import load_any, load_workload, origin
 
 FORMAT = "lrctl-check/1"
 
@@ -88,6 +90,9 @@ class Findings:
 
 def check(spec: TrainSpec, elsewhere: building.SecondProcess | None = None) -> Findings:
     """Try all rules on a workload that is built by its name."""
+    workload = load_any(spec.workload, {**spec.workload_params, **spec.workload_unkeyed}, spec.seed)
+    if isinstance(workload, Program):
+        return check_program(workload, spec)
     second = elsewhere or building.SecondProcess()
     try:
         rebuild = partial(load_workload, spec.workload, spec.workload_params, spec.seed)
@@ -99,7 +104,14 @@ def check(spec: TrainSpec, elsewhere: building.SecondProcess | None = None) -> F
             second.close()
 
 
-def tried(subject: Subject, rules: Sequence[Rule] = RULES) -> Iterator[Finding]:
+def check_program(own: Program, spec: TrainSpec) -> Findings:
+    """Try all rules on a program."""
+    subject = program.started(own, spec)
+    with closing(subject):
+        return Findings(spec.workload, spec.seed, spec.device, tuple(tried(subject, program.RULES)))
+
+
+def tried(subject: Subject | program.Started, rules: Sequence[Rule] = RULES) -> Iterator[Finding]:
     """What is found about each rule; one that rests on a broken one is not tried."""
     lost: set[str] = set()
     for rule in rules:
@@ -116,7 +128,7 @@ def blocked(rule: Rule, lost: set[str]) -> Finding | None:
     return Finding(rule.name, rule.text, "could not be told", f"it rests on '{missing[0]}'", "mend that first")
 
 
-def probed(rule: Rule, subject: Subject) -> Finding:
+def probed(rule: Rule, subject: Subject | program.Started) -> Finding:
     told = partial(Finding, rule.name, rule.text)
     try:
         return told("holds", rule.probe(subject))

@@ -16,6 +16,7 @@ from lrctl.cli.options import AsJson, Debug, print_json
 def check(
     recipe: Annotated[str | None, typer.Option(help="A bundled recipe's name, or a TOML file.")] = None,
     workload: Annotated[str | None, typer.Option(help="A registered workload, or file.py:Class.")] = None,
+    program: Annotated[str | None, typer.Option(help="A command that trains: your own program.")] = None,
     seed: Annotated[int | None, typer.Option(help="Decides initialisation, batches and dropout.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, ...")] = None,
     settings: Annotated[
@@ -34,14 +35,15 @@ def check(
     The exit code is 0 if none is broken, and 2 otherwise.
     """
     from lrctl.checks.check import check as found_by
-    from lrctl.cli.flags import RECIPE_KEYS
+    from lrctl.cli import flags
     from lrctl.engine.prepare import prepare
     from lrctl.recipe import parse as recipes
     from lrctl.report import terminal
 
     given = {"workload": workload, "seed": seed, "device": device}
     overrides = dict(recipes.parse_setting(text) for text in settings or [])
-    overrides |= {RECIPE_KEYS[name]: value for name, value in given.items() if value is not None}
+    overrides |= {flags.RECIPE_KEYS[name]: value for name, value in given.items() if value is not None}
+    overrides |= flags.program({"program": program, "workload": workload})
     with redirect_stdout(sys.stderr):  # what the user's own code prints must not get into the document
         found = found_by(prepare(recipes.read(recipe, overrides, allow_code=allow_code)))
     if as_json:

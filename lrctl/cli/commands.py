@@ -15,6 +15,7 @@ from lrctl.cli.export import export_schedule
 from lrctl.cli.gc import gc
 from lrctl.cli.guide import guide
 from lrctl.cli.list import list_parts
+from lrctl.cli.new import new
 from lrctl.cli.options import Debug
 from lrctl.cli.recipes import look_at_recipes
 from lrctl.cli.report import report
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Callable[..., None] | typer.Typer] = {
     "reproduce": reproduce,
     "export": export_schedule,
     "check": check,
+    "new": new,
     "runs": look_at_runs,
     "gc": gc,
     "recipes": look_at_recipes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 HEADINGS = {
     "Compare": ("compare", "report", "reproduce"),
-    "Use": ("check", "export", "guide"),
+    "Use": ("check", "export", "new", "guide"),
     "Manage": ("runs", "gc", "recipes", "list"),
 }
 """What the commands that are no searches are for, in the order of the help; others stand under the last heading."""
@@ -21,6 +21,7 @@ EXAMPLES = {
     "gc": "lrctl gc --dry-run",
     "list": "lrctl list cosine",
     "check": "lrctl check --workload mine.py:Mine",
+    "new": "lrctl new schedule my-schedule",
     "guide": "lrctl guide faq",
     "recipes": "lrctl recipes --all",
     "recipes list": "lrctl recipes list --json",

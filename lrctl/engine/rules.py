@@ -42,18 +42,19 @@ class Untold(Exception):  # noqa: N818 - it is an answer
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule of the contract of workloads.
+    """A rule of the contract of workloads, or of programs.
 
     Attributes:
         name: a word or two.
         text: the rule as a sentence.
-        probe: says what it found where the rule is kept; raises `Broken` or `Untold` otherwise.
+        probe: is given what the rules are tried on. It says what it found where the rule is kept, and raises `Broken`
+            or `Untold` otherwise.
         rests_on: rules without which the probe would tell nothing, or the same again.
     """
 
     name: str
     text: str
-    probe: Callable[[Subject], str]
+    probe: Callable[[Any], str]
     rests_on: tuple[str, ...] = ()
 
 

@@ -4,6 +4,8 @@ lrctl's own tests run them over every built-in part.
 """
 
 from lrctl.testing.executors import check_executor
+from lrctl.testing.observers import check_observer
+from lrctl.testing.programs import check_program
 from lrctl.testing.schedules import ScriptedContext, check_adaptive_schedule, check_schedule
 from lrctl.testing.scripted import SPEC, Constant, Landscape, Scripted, bowl, play, run_spec, scripted_attempt, stopped
 from lrctl.testing.strategies import check_strategy
@@ -18,6 +20,8 @@ __all__ = [
     "bowl",
     "check_adaptive_schedule",
     "check_executor",
+    "check_observer",
+    "check_program",
     "check_schedule",
     "check_strategy",
     "check_workload",
