@@ -105,6 +105,10 @@ def scale(optimizer: torch.optim.Optimizer, settings: OptimizerSettings) -> None
         role, factor = group.get("name", ""), 1.0 if group.get("muon") else rest
         if role in settings.lr_scale or factor != 1.0:
             group["lr_scale"] = own * settings.lr_scale.get(role, 1.0) * factor
+        if role in settings.decay_scale and "weight_decay" not in group:
+            raise UsageError(
+                f"optimizer.decay_scale.{role}: optimizer {settings.name} has no weight_decay; leave it out"
+            )
         if role in settings.decay_scale:
             group["weight_decay"] *= settings.decay_scale[role]
     if isinstance(settings, Prodigy) and len(found := set(scales(optimizer))) > 1:

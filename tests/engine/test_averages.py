@@ -195,14 +195,17 @@ def test_statistics_of_batch_normalisation_are_those_of_the_average_over_the_las
 
 
 def test_a_search_judges_and_hands_over_the_same_weights(tmp_path: Path) -> None:
-    small = searches.small(training__averaging=[4, 16])
-    for command in ("semilocal", "lookahead"):
+    small = searches.small(
+        training__averaging=[4, 16], strategy__baseline__grid=[0.1], strategy__baseline__family=["linear"]
+    )
+    for command in ("semilocal", "lookahead", "baseline"):
         found = searches.search(tmp_path, small, command)
         assert found["weights"] in ("last", "average 4", "average 16")
         trained: Any = load_workload(small.workload.name, small.workload.changed, 0)
         model = trained.model()
         model.load_state_dict(package.load_weights(found["files"]["checkpoint"]))
         assert trained.evaluate(model, "test")["loss"] == pytest.approx(found["test_loss"], rel=1e-6)
+        assert all("weights" in entry for entry in found.get("results", ()))
         again = searches.search(tmp_path, small, command)
         assert searches.settled(again) == searches.settled(found)
 
