@@ -35,6 +35,7 @@ def search(
     store: str | Path | None = None,
     name: str | None = None,
     labels: Sequence[str] = (),
+    track: str | Sequence[str] = (),
     fresh: bool = False,
     allow_code: bool = False,
 ) -> dict[str, Any]:
@@ -50,6 +51,7 @@ def search(
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
         labels: words by which the run can be asked for later.
+        track: registered trackers that record the search, such as `tensorboard`; by default the recipe's.
         fresh: start over, whatever the store holds.
         allow_code: run the `file.py:Class` that the recipe names. One among the settings needs no leave.
 
@@ -65,6 +67,8 @@ def search(
     if workload is not None:
         named = class_name(workload) if isinstance(workload, type) else workload
         settings = {**settings, "workload.name": named}
+    if track:
+        settings = {**settings, "track.names": several(track)}
     recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, settings, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
     kept = executors()

@@ -30,6 +30,7 @@ RECIPE_KEYS = {
     "seed": "training.seed",
     "device": "training.device",
     "workers": "executor.workers",
+    "track": "track.names",
 }
 """Which key of the recipe a shared option sets. The names come first: another part starts from its defaults."""
 

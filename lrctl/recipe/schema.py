@@ -70,6 +70,18 @@ class Divergence:
 
 
 @dataclass(frozen=True, slots=True)
+class Track:
+    """Who records a search. Nothing of it decides a number."""
+
+    names: Annotated[tuple[str, ...], "trackers that record the search"] = ()
+    wait: Annotated[float, "seconds that the end of a search waits for its trackers at the most"] = 120.0
+
+    def __post_init__(self) -> None:
+        if self.wait < 0:
+            raise ValueError(f"wait: must be at least 0, got {self.wait}")
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """A part chosen by name. Its parameters are the dataclass it registers, or JSON values for `file.py:Class`."""
 
@@ -131,6 +143,7 @@ class Recipe:
         source: names it in messages.
         strategies: the parameters of each strategy that it has a table for.
         refused: why the workload's code may not be run, if so.
+        trackers: those of `track.names`, in that order.
     """
 
     source: str
@@ -141,6 +154,8 @@ class Recipe:
     executor: Choice
     strategies: Mapping[str, Any]
     refused: str = ""
+    track: Track = Track()
+    trackers: tuple[Choice, ...] = ()
 
     @cached_property
     def run_spec(self) -> RunSpec:

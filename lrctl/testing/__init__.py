@@ -7,6 +7,7 @@ from lrctl.testing.executors import check_executor
 from lrctl.testing.schedules import ScriptedContext, check_adaptive_schedule, check_schedule
 from lrctl.testing.scripted import SPEC, Constant, Landscape, Scripted, bowl, play, run_spec, scripted_attempt, stopped
 from lrctl.testing.strategies import check_strategy
+from lrctl.testing.trackers import check_tracker
 from lrctl.testing.workloads import check_workload
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "check_executor",
     "check_schedule",
     "check_strategy",
+    "check_tracker",
     "check_workload",
     "play",
     "run_spec",
