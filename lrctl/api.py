@@ -41,6 +41,7 @@ def search(
     store: str | Path | None = None,
     name: str | None = None,
     labels: Sequence[str] = (),
+    track: str | Sequence[str] = (),
     fresh: bool = False,
     allow_code: bool = False,
     **parts: Any,
@@ -60,6 +61,7 @@ def search(
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
         labels: words by which the run can be asked for later.
+        track: registered trackers that record the search, such as `tensorboard`; by default the recipe's.
         fresh: start over, whatever the store holds.
         allow_code: run the `file.py:Class` that the recipe names. One among the settings needs no leave.
         parts: in place of a workload, what `lrctl.workload` takes: `model`, `train`, `held_out`, `loss`, ...
@@ -79,6 +81,8 @@ def search(
     begun = {"start.checkpoint": start_from, "start.at": at, "start.past": past}
     told = {key: value for key, value in begun.items() if value is not None}
     settings = {**settings, **{key: str(value) if isinstance(value, Path) else value for key, value in told.items()}}
+    if track:
+        settings = {**settings, "track.names": several(track)}
     recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, settings, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
     if only_here:

@@ -244,7 +244,7 @@ def test_the_page_shows_each_hook() -> None:
     hooks = [
         name for name, function in inspect.getmembers(hookspecs, inspect.isfunction) if hasattr(function, "lrctl_spec")
     ]
-    assert len(hooks) == 9
+    assert len(hooks) == 11
     for hook in set(hooks) - {"job_started"}:  # which lrctl's own progress is told alone
         assert f"| `{hook}(" in PAGE
         assert any(f"@hookimpl\ndef {hook}(" in source for source in PLUGINS.values())
@@ -275,6 +275,7 @@ def test_the_pages_plugins_register_a_part_of_each_kind(installed: Callable[...,
         "schedule": ["bump", "drop-on-rise"],
         "workload": ["fit-line"],
         "executor": ["logged"],
+        "tracker": ["ledger"],
     }
     assert registry().broken == {}
 

@@ -92,6 +92,7 @@ families = offered(partial(named_parts, "schedule"))
 strategies = offered(partial(named_parts, "strategy"))
 workloads = offered(partial(named_parts, "workload"))
 executors = offered(partial(named_parts, "executor", also="auto"))
+trackers = offered(partial(named_parts, "tracker"))
 
 FIELDS = {"family": families, "against": families, "optimizer": optimizers}
 """Parameters of strategies that are called as what they name."""

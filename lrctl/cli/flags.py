@@ -33,6 +33,7 @@ RECIPE_KEYS = {
     "from_checkpoint": "start.checkpoint",
     "at": "start.at",
     "past": "start.past",
+    "track": "track.names",
 }
 """Which key of the recipe a shared option sets. The names come first: another part starts from its defaults."""
 

@@ -38,7 +38,7 @@ def list_parts(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List all that can be named: strategies, schedules, workloads, executors, optimizers, recipes, and more.
+    """List all that can be named: strategies, schedules, workloads, executors, trackers, optimizers, recipes, and more.
 
     Then each plugin with how long its import takes and the heavy packages it brings in, and those that are broken.
     """

@@ -35,9 +35,9 @@ TEMPLATES = {
     "schedule": Template("hooks", "bump", "lrctl baseline --recipe smoke --family bump"),
     "strategy": Template("hooks", "best_constant", "lrctl best-constant --recipe smoke --grid 0.3,0.1"),
     "executor": Template("hooks", "logged", "lrctl semilocal --recipe smoke --executor logged"),
-    "tracker": Template("hooks", "diary", "lrctl semilocal --recipe smoke"),
+    "tracker": Template("hooks", "ledger", "lrctl semilocal --recipe smoke --track ledger"),
 }
-"""By the kind of part. A tracker is an observer; a program needs no plugin."""
+"""By the kind of part. A program needs no plugin."""
 
 PACKAGING = "hooks"
 """The page that shows a pyproject.toml, for all its modules."""

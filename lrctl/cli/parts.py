@@ -19,6 +19,7 @@ USES = {
     "schedule": '--family {name}, where a strategy takes one; in a schedule.json: "family": "{name}".',
     "workload": "--workload {name} --set workload.KEY=VALUE; in a recipe: [workload] with these keys.",
     "executor": "--executor {name} --set executor.KEY=VALUE; in a recipe: [executor] with these keys.",
+    "tracker": "--track {name} --set track.{name}.KEY=VALUE; in a recipe: [track] names, and [track.{name}].",
     "optimizer": "--set optimizer.name={name} --set optimizer.KEY=VALUE; in a recipe: [optimizer] with these keys.",
     "recipe": "lrctl recipes show {name} prints it; --recipe {name} takes it.",
     "export target": "lrctl export RUN --to {name}",

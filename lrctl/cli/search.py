@@ -52,7 +52,7 @@ def search_function(part: Part) -> Callable[..., None]:
 
         labels = [check_label(label) for label in options["labels"] or []]
         overrides = dict(recipes.parse_setting(text) for text in options["settings"] or [])
-        overrides |= {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] is not None}
+        overrides |= {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] not in (None, [])}
         overrides |= given(part, options) | program(options)
         name, each = options["recipe"], searching.seeds_of(overrides, None if "seeds" in owned else options["seeds"])
         with redirect_stdout(sys.stderr):  # what plugins and the user's own code print must not get into the document

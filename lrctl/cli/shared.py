@@ -104,6 +104,13 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
             "--label",
             autocompletion=completion.labels,
         ),
+        option(
+            "track",
+            list[str] | None,
+            "A registered tracker that records the search, such as tensorboard; repeatable. Default: the recipe's.",
+            metavar="NAME",
+            autocompletion=completion.trackers,
+        ),
         option("fresh", bool, "Start over, whatever the store holds.", False, "--fresh"),
         option("dry_run", bool, "Print jobs, steps, disk and estimated time; train nothing.", False, "--dry-run"),
         option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),

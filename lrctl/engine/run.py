@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
+from lrctl import documents
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
 from lrctl.contracts.strategy import SearchResult, advance, relayed
@@ -17,6 +18,7 @@ from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import environment, prepare
 from lrctl.engine.session import Session
 from lrctl.engine.timing import seconds_alone
+from lrctl.engine.tracking import tracked
 from lrctl.errors import StoreError
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.observers import notify
@@ -54,12 +56,14 @@ def search(
     if recipe.start:
         run.go_on()
         recipe = run.recipe
-    result = None if fresh else run.finished_before()
-    if result is None:
+    if not fresh and (finished := run.finished_before()):
+        notify("search_finished", result=finished)
+        return finished
+    with tracked(place, recipe):
         if check:
             check(command, recipe)
         result = run.carry_out(executors)
-    notify("search_finished", result=result)
+        notify("search_finished", result=result)
     return result
 
 
@@ -135,6 +139,8 @@ class Run:
         if self.fresh:
             self.store.restart_run(name)
         self.begin(name, trains=trains)
+        config = documents.from_toml(self.recipe.to_toml(self.command))
+        notify("search_started", run=name, command=self.command, config=config)
         return name
 
     def begin(self, name: str, *, trains: bool) -> None:

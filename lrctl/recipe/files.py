@@ -19,6 +19,9 @@ from lrctl.recipe.workloads import is_code, located
 NAMES = ("workload.name", "executor.name", "optimizer.name")
 """Keys that tell what the others in their table are about."""
 
+NESTED = ("strategy", "track")
+"""Tables that hold a table for each part."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -80,7 +83,7 @@ def extended(base: Any, folder: Path, source: str) -> Path:
 
 
 def merge(tables: Mapping[str, Any], onto: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables of a recipe laid over those that it extends: its keys win, key by key, in `[strategy.NAME]` too.
+    """The tables of a recipe laid over those that it extends: its keys win, key by key, in tables of `NESTED` too.
 
     Another workload, executor or optimizer starts from its own defaults, as with `assign`.
     """
@@ -90,8 +93,8 @@ def merge(tables: Mapping[str, Any], onto: Mapping[str, Any]) -> dict[str, Any]:
             restart(merged, name, tables[name]["name"])
     for name, table in tables.items():
         below = merged.get(name)
-        if name == "strategy" and isinstance(table, dict) and isinstance(below, dict):
-            table = {strategy: laid(params, below.get(strategy)) for strategy, params in table.items()}
+        if name in NESTED and isinstance(table, dict) and isinstance(below, dict):
+            table = {part: laid(params, below.get(part)) for part, params in table.items()}
         merged[name] = laid(table, below)
     return merged
 

@@ -17,7 +17,7 @@ from lrctl.errors import UsageError, unknown
 from lrctl.recipe.classes import MODULE, file_of
 from lrctl.recipe.files import NAMES, assign, layers, merge
 from lrctl.recipe.optimizers import code_of, from_here, is_class
-from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
+from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Track, Training
 from lrctl.recipe.start import Start
 from lrctl.recipe.workloads import is_code, is_program, located
 from lrctl.registry.registry import registry
@@ -30,7 +30,7 @@ PROGRAM = "workload.command"
 CHECKPOINT = "start.checkpoint"
 """The key of the checkpoint that a run under way goes on from."""
 
-TABLES = ("training", "start", "optimizer", "divergence", "workload", "executor", "strategy")
+TABLES = ("training", "start", "optimizer", "divergence", "workload", "executor", "track", "strategy")
 
 START_FLAGS = {"checkpoint": "--from", "at": "--at", "past": "--past"}
 """What sets each key of the table start."""
@@ -130,6 +130,7 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
     # First: a table that was meant for a strategy is told of as that.
     strategies = {name: check_strategy(name, each, source) for name, each in tables.get("strategy", {}).items()}
     training: Training = build(Training, tables.get("training", {}), f"{source}: training")
+    track, trackers = check_track(tables.get("track", {}), source)
     return Recipe(
         source,
         training=training,
@@ -139,6 +140,8 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
         workload=check_workload(tables.get("workload", {}), source),
         executor=check_executor(tables.get("executor", {}), source),
         strategies=strategies,
+        track=track,
+        trackers=trackers,
     )
 
 
@@ -227,6 +230,20 @@ def check_executor(table: Mapping[str, Any], source: str) -> Choice:
         raise unknown("executor", name, known, f"{where}.name")
     kind = Auto if name == AUTO else registry().get("executor", name).params
     return Choice(name, build(kind, params, where))
+
+
+def check_track(table: Mapping[str, Any], source: str) -> tuple[Track, tuple[Choice, ...]]:
+    """The track table: the trackers by name, and a table of parameters for each that needs any."""
+    where = f"{source}: track"
+    params = {name: value for name, value in table.items() if isinstance(value, dict)}
+    track = build(Track, {key: value for key, value in table.items() if key not in params}, where)
+    found = {name: check_tracker(name, each, f"{where}.{name}") for name, each in params.items()}
+    found |= {name: check_tracker(name, {}, f"{where}.names") for name in track.names if name not in found}
+    return track, tuple(found[name] for name in dict.fromkeys(track.names))
+
+
+def check_tracker(name: str, params: Mapping[str, Any], where: str) -> Choice:
+    return Choice(name, build(registry().get("tracker", name, where).params, params, where))
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,18 @@ class Divergence:
 
 
 @dataclass(frozen=True, slots=True)
+class Track:
+    """Who records a search. Nothing of it decides a number."""
+
+    names: Annotated[tuple[str, ...], "trackers that record the search"] = ()
+    wait: Annotated[float, "seconds that the end of a search waits for its trackers at the most"] = 120.0
+
+    def __post_init__(self) -> None:
+        if self.wait < 0:
+            raise ValueError(f"wait: must be at least 0, got {self.wait}")
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """A part chosen by name. Its parameters are the dataclass it registers, or JSON values for `file.py:Class`."""
 
@@ -145,6 +157,7 @@ class Recipe:
         start: where the search begins, in a run that is under way.
         named: whether the user named the checkpoint of that run, which is read then.
         imported: key of the job that stands for that checkpoint, once it is known.
+        trackers: those of `track.names`, in that order.
     """
 
     source: str
@@ -158,6 +171,8 @@ class Recipe:
     start: Start | None = None
     named: bool = False
     imported: str = ""
+    track: Track = Track()
+    trackers: tuple[Choice, ...] = ()
 
     @cached_property
     def run_spec(self) -> RunSpec:

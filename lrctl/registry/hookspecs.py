@@ -6,7 +6,7 @@ used. By marks (`register(..., reference=True)`, see `MARKS` in registry.py) a p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
@@ -71,8 +71,18 @@ def register_executors(register: Register) -> None:
 
 
 @hookspec
+def register_trackers(register: Register) -> None:
+    """Call `register(build, name=..., params=Dataclass, help=...)`; `build(params)` gives the tracker."""
+
+
+@hookspec
 def preparing(what: str, done: int, total: int) -> None:
     """A workload makes its data ready: so far `done` of `total` (0: unknown). The return value is ignored."""
+
+
+@hookspec
+def search_started(run: str, command: str, config: Mapping[str, Any]) -> None:
+    """A search begins or goes on: the name of its run, and its recipe as tables. The return value is ignored."""
 
 
 @hookspec

@@ -9,7 +9,13 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
-KINDS = {"strategy": "strategies", "schedule": "schedules", "workload": "workloads", "executor": "executors"}
+KINDS = {
+    "strategy": "strategies",
+    "schedule": "schedules",
+    "workload": "workloads",
+    "executor": "executors",
+    "tracker": "trackers",
+}
 """Each kind of part, and its plural in the name of the hook that registers it."""
 
 MARKS = {
@@ -20,6 +26,7 @@ MARKS = {
         "in_process": "jobs run one after another in lrctl's own process",
         "parallel": "takes `workers`, processes on this machine that run jobs at the same time",
     },
+    "tracker": {},
 }
 """What a part of a kind may say of itself, so that lrctl need not know any part by its name."""
 
@@ -53,6 +60,7 @@ FLAGS = frozenset(
         "settings",
         "steps",
         "store",
+        "track",
         "version",
         "workers",
         "workload",

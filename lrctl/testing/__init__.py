@@ -9,6 +9,7 @@ from lrctl.testing.programs import check_program
 from lrctl.testing.schedules import ScriptedContext, check_adaptive_schedule, check_schedule
 from lrctl.testing.scripted import SPEC, Constant, Landscape, Scripted, bowl, play, run_spec, scripted_attempt, stopped
 from lrctl.testing.strategies import check_strategy
+from lrctl.testing.trackers import check_tracker
 from lrctl.testing.workloads import check_workload
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "check_program",
     "check_schedule",
     "check_strategy",
+    "check_tracker",
     "check_workload",
     "play",
     "run_spec",

@@ -19,6 +19,7 @@ from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.papers.experiments import papers
 from lrctl.recipe.schema import Recipe
+from lrctl.registry.parts import KINDS
 from lrctl.registry.registry import registry
 
 SMOKE = ("semilocal", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1,0.01", "--grid-size", "1")
@@ -47,8 +48,8 @@ KEYS = "command run status schedule train_loss test_loss reference segments cost
 SEGMENT = "k start stop eps lr_start candidates chosen"
 CANDIDATE = "lr mean_loss status key"
 SHARED = (
-    "recipe steps seed seeds workload set device executor workers store name label fresh dry-run json quiet allow-code "
-    "debug"
+    "recipe steps seed seeds workload set device executor workers store name label track fresh dry-run json quiet "
+    "allow-code debug"
 )
 COST = "jobs jobs_reused steps_trained extra_forwards scored_batches full_runs seconds reference_full_runs"
 ESTIMATE = "command jobs steps full_runs peak_disk_bytes seconds"
@@ -343,7 +344,7 @@ def test_the_help_of_reproduce_names_the_papers_of_the_recipes(lrctl: Lrctl) -> 
 def test_list_shows_each_part_on_a_line_of_its_own(lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     lines = [line.rstrip() for line in lrctl("list").out.splitlines()]
-    parts = [part for kind in ("strategy", "schedule", "workload", "executor") for part in registry().of(kind)]
+    parts = [part for kind in KINDS for part in registry().of(kind)]
     assert lines[0].split() == ["kind", "name", "plugin", "marks", "what", "it", "is"]
     facts = [[part.kind, part.name, part.plugin, *part.marks] for part in parts]
     assert [line.split()[: len(row)] for line, row in zip(lines[1:], facts, strict=False)] == facts

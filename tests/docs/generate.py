@@ -73,18 +73,20 @@ def plain_help(path: str, command: Any) -> str:
 
 def recipe_keys() -> Iterator[str]:
     from lrctl.contracts.optimizers import OPTIMIZERS
-    from lrctl.recipe.schema import Divergence, Training
+    from lrctl.recipe.schema import Divergence, Track, Training
     from lrctl.recipe.start import Start
+    from lrctl.registry.parts import KINDS
     from lrctl.registry.registry import registry
 
     yield "## [training]\n\n" + fields(Training)
     yield f"## [start]\n\n{told(Start)}\n\n{fields(Start)}"
     yield "## [divergence]\n\n" + fields(Divergence)
+    yield "## [track]\n\n" + fields(Track)
     yield "## Optimizers\n\n`[optimizer] name = ...`, and"
     for name, settings in OPTIMIZERS.items():
         yield f"### {name}\n\n{told(settings)}\n\n{fields(settings)}"
-    for kind, heading in {"workload": "Workloads", "executor": "Executors", "strategy": "Strategies"}.items():
-        yield f"## {heading}"
+    for kind in ("workload", "executor", "tracker", "strategy"):
+        yield f"## {KINDS[kind].capitalize()}"
         for part in registry().of(kind):
             yield f"### {part.name}\n\n{sentence(part.help)}\n\n{fields(part.params)}"
 
