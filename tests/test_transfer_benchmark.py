@@ -16,7 +16,7 @@ from benchmarks.lookahead.panels import Case
 from benchmarks.transfer.__main__ import main
 from benchmarks.transfer.exact import outcome
 from benchmarks.transfer.problems import BATCH, DIM, Problem, problems
-from lrctl.analysis.horizon import EXPONENT
+from lrctl.contracts.horizon import EXPONENT
 from lrctl_strategies.transfer import answer, search
 
 STEPS = 800

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lrctl.analysis.horizon import EXPONENT, carried, unsure
+from lrctl.contracts.horizon import EXPONENT, carried, unsure
 from lrctl.contracts.axes import stretch, with_peak
 from lrctl.errors import UsageError
 

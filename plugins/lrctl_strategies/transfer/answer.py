@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean
 
-from lrctl.analysis.horizon import EXPONENT, NINETY, SPREAD, carried
+from lrctl.contracts.horizon import EXPONENT, NINETY, SPREAD, carried
 from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.grids import rounded

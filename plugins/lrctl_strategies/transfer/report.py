@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from lrctl.analysis.horizon import EXPONENT
+from lrctl.contracts.horizon import EXPONENT
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.strategy import RunSpec, SearchResult

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lrctl.analysis.horizon import NINETY
+from lrctl.contracts.horizon import NINETY
 from lrctl.contracts.strategy import Work
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.grids import rounded

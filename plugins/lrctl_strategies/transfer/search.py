@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from lrctl.analysis.horizon import EXPONENT, carried
+from lrctl.contracts.horizon import EXPONENT, carried
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Batch, RunSpec, Search, Work
 from lrctl.errors import UsageError
