@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
@@ -75,7 +76,7 @@ def search(
     check_nothing_is_loading()
     store, labels = place(store), [check_label(label) for label in labels]
     settings = listed(settings or {})
-    found, only_here = named(workload, parts)
+    found, only_here = named(workload, parts, inspect.signature(search).parameters)
     if found is not None:
         settings = {**settings, "workload.name": found}
     begun = {"start.checkpoint": start_from, "start.at": at, "start.past": past}

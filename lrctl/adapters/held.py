@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.adapters.parts import Parts
 from lrctl.adapters.parts import workload as workload_of
-from lrctl.errors import UsageError
+from lrctl.errors import UsageError, unknown
 from lrctl.recipe.classes import class_name, written
 from lrctl.recipe.schema import Choice, Recipe
 from lrctl.registry.registry import registry
@@ -31,12 +31,20 @@ workload = held("{digest}")
 """
 
 
-def named(workload: Any, parts: Mapping[str, Any]) -> tuple[str | None, bool]:
+def named(workload: Any, parts: Mapping[str, Any], arguments: Iterable[str]) -> tuple[str | None, bool]:
     """The name of what `lrctl.search` is given, and whether only this process can find it.
+
+    Args:
+        workload: as it was given.
+        parts: what was given by other names than `arguments`, those that the search has.
+        arguments: names that may have been meant.
 
     Raises:
         UsageError: a workload and parts are given, or parts of which none can be made.
     """
+    known = inspect.signature(workload_of).parameters
+    for name in parts.keys() - known.keys():
+        raise unknown("argument", name, [*arguments, *known], "lrctl.search")
     if parts and workload is not None:
         raise UsageError(f"lrctl.search: workload: {', '.join(parts)} are given beside it; give the one or the other")
     if parts:
