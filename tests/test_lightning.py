@@ -44,7 +44,8 @@ CUTS = (0, 3, 4, 8, STEPS)
 def quietly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     for name in ("LRCTL_JOB", "LRCTL_SCHEDULE", "RANK", "PL_GLOBAL_SEED"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that what the script sets is taken back
+        monkeypatch.delenv(name)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -65,7 +65,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working directory with the scripts, a text and pictures."""
     monkeypatch.chdir(tmp_path)
     for name in ("LRCTL_JOB", "LRCTL_SCHEDULE", "LRCTL_STORE", "RANK", "PL_GLOBAL_SEED", "PL_SEED_WORKERS"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that what the script sets is taken back
+        monkeypatch.delenv(name)
     for name, diff in DIFFS.items():
         (tmp_path / f"{name}.py").write_text(applied((SCRIPTS / f"{name}.py").read_text(), diff))
     (tmp_path / "input.txt").write_text("".join(page.read_text() for page in sorted(PAGE.parent.glob("*.md"))))

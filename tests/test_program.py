@@ -153,6 +153,25 @@ def test_the_ratio_of_param_groups_outlives_a_checkpoint_at_lr_0(told: Told) -> 
     assert lrs(again) == [0.5, 0.25]
 
 
+def test_an_update_that_the_scaler_of_fp16_skips_counts_and_the_next_has_its_lr(told: Told) -> None:
+    files = told(0, 3)
+    job, weight = program.job(steps=9), torch.nn.Parameter(torch.ones(1))
+    optimizer, scaler, used = torch.optim.SGD([weight], lr=0.1), torch.amp.GradScaler("cpu"), []
+    optimizer.register_step_pre_hook(lambda *_: used.append(optimizer.param_groups[0]["lr"]))
+    for step in job:
+        job.set_lr(optimizer)
+        loss = weight.sum() * (float("inf") if step == 1 else 1.0)
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        job.loss(loss)
+    job.save(lambda path: Path(path).write_text("weights"))
+    job.evaluate(loss_of)
+    assert used == [0.0, 1.0], "the update in the middle is skipped"
+    assert np.load(files["losses"]).tolist() == [1.0, np.inf, 1.0]
+
+
 # What is kept
 
 
