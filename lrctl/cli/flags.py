@@ -16,7 +16,7 @@ from lrctl.cli.options import GIVEN
 from lrctl.contracts.params import Field, fields_of
 from lrctl.contracts.strategy import GivenSchedule
 from lrctl.errors import UsageError
-from lrctl.recipe.parse import PROGRAM
+from lrctl.recipe.parse import DEPENDS, PROGRAM
 from lrctl.registry.parts import Part
 from lrctl.registry.registry import registry
 from lrctl.registry.values import type_name
@@ -39,13 +39,14 @@ RECIPE_KEYS = {
 
 
 def program(options: dict[str, Any]) -> dict[str, Any]:
-    """What `--program COMMAND` sets: the workload that starts programs, and its command."""
+    """What `--program COMMAND` sets: the workload that starts programs, its command, and what it depends on."""
+    depends = {DEPENDS: options["depends"]} if options.get("depends") else {}
     if options["program"] is None:
-        return {}
+        return depends
     if options["workload"] is not None:
         raise UsageError("--program: it is a workload itself; leave --workload out")
     name, *_ = registry().marked("workload", "program")
-    return {"workload.name": name, PROGRAM: options["program"]}
+    return {"workload.name": name, PROGRAM: options["program"], **depends}
 
 
 def own_options(part: Part) -> list[inspect.Parameter]:

@@ -59,6 +59,14 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
         ),
         option("program", str | None, "A command that trains: your own program, started once for each job."),
         option(
+            "depends",
+            list[str] | None,
+            "A file or folder that decides what --program trains, beside those of the command; repeatable.",
+            None,
+            "--depends",
+            metavar="FILE",
+        ),
+        option(
             "from_checkpoint",
             str | None,
             "Search what is left of a run that is under way: its checkpoint, with --at and --past.",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.program import OWN_DEVICE
 from lrctl.contracts.result import JobRecord
 
 Attempt = Callable[[TrainSpec, SegmentJob], JobRecord]
@@ -37,14 +38,44 @@ class Executor(Protocol):
         """Stop at once whatever still runs, and free what the executor holds. May be called twice; `run` may follow."""
 
 
+def gpus_of(device: str) -> int:
+    """How many GPUs a job of a program has to itself, which its device says as `own:4`; 0 where it says nothing."""
+    kind, _, number = device.partition(":")
+    return int(number) if kind == OWN_DEVICE and number else 0
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    if told := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return told.split(",")
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+def gpus_for(device: str, worker: int) -> list[str] | None:
+    """The GPUs of one of several workers, counted from 0; None where they share what there is.
+
+    In turn: a search of few jobs uses every GPU too.
+    """
+    each = 1 if device == "cuda" else gpus_of(device)
+    first = worker % slots(device) * each
+    return visible_gpus()[first : first + each] if each else None
+
+
 def slots(device: str, per_gpu: int = 1) -> int:
-    """How many jobs the machine can run at once: `per_gpu` on each GPU, one per core that this process may use."""
+    """How many jobs the machine can run at once: `per_gpu` on each GPU, one per core that this process may use.
+
+    Of a program whose jobs have GPUs to themselves, as many as there are for.
+    """
     if device == "cuda":
         import torch
 
         return per_gpu * max(1, torch.cuda.device_count())
     if device.startswith("cuda:"):
         return per_gpu
+    if gpus := gpus_of(device):
+        return max(1, len(visible_gpus()) // gpus)
     if device != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -35,7 +35,8 @@ class TrainSpec:
         workload_params: its parameters that are not at their defaults, JSON values.
         content: digest of what the parameters do not name: the data, and code that is not lrctl's.
         optimizer: its settings; None where the workload brings its own.
-        device: as torch names it; only its type (`cpu`, `cuda`) enters the key. A program chooses its `own`.
+        device: as torch names it; only its type (`cpu`, `cuda`) enters the key. A program chooses its
+            `own`, among as many GPUs as `own:4` says.
         micro_batches: pieces that each batch is cut into; their gradients add up to the batch's.
         compile: whether the model is compiled.
         tf32: whether matrix products of float32 on CUDA are done in TensorFloat-32; nothing elsewhere.
@@ -77,7 +78,9 @@ class TrainSpec:
     @property
     def exact(self) -> bool:
         """Whether a job gives the same bits each time it is made."""
-        return self.device != OWN_DEVICE and (self.deterministic or not self.device.startswith("cuda"))
+        return self.device.partition(":")[0] != OWN_DEVICE and (
+            self.deterministic or not self.device.startswith("cuda")
+        )
 
     @cached_property
     def identity(self) -> dict[str, Any]:

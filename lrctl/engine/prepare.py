@@ -9,6 +9,7 @@ from textwrap import shorten
 from typing import Any
 
 from lrctl._version import __version__
+from lrctl.contracts.executor import visible_gpus
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.params import identity
 from lrctl.contracts.program import OWN_DEVICE, Program
@@ -93,7 +94,13 @@ def check_heeded(recipe: Recipe) -> None:
 
 def device_of(recipe: Recipe) -> str:
     """The device of a recipe's jobs: a program's own, which lrctl does not know, or the one that it names."""
-    return OWN_DEVICE if is_program(recipe.workload.name) else resolve_device(recipe.training.device)
+    if not is_program(recipe.workload.name):
+        return resolve_device(recipe.training.device)
+    if not (gpus := recipe.workload.unkeyed.get("gpus")):
+        return OWN_DEVICE
+    if (seen := len(visible_gpus())) < gpus:
+        raise UsageError(f"{recipe.source}: workload.gpus: must be at most the {seen} GPUs that lrctl sees, got {gpus}")
+    return f"{OWN_DEVICE}:{gpus}"
 
 
 def resolve_device(name: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lrctl import documents
+from lrctl.contracts.executor import gpus_of, visible_gpus
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.program import ANSWER_FORMAT, JOB_FORMAT, Program
 from lrctl.engine.launching import launch
@@ -45,7 +46,8 @@ def train(
         told.write(start_from)
         began = time.perf_counter()
         try:
-            launch(program.argv, {"LRCTL_JOB": str(told.job_file)}, folder, log, program.timeout)
+            environment = {"LRCTL_JOB": str(told.job_file), **gpus_alone(spec.device)}
+            launch(program.argv, environment, folder, log, program.timeout)
             trained = Trained(told.losses(), list(job.lrs or ()), {}, time.perf_counter() - began)
             trained.metrics = told.metrics()
             trained.state = packed(told.saved) if job.checkpoint else {}
@@ -57,6 +59,12 @@ def train(
             f"it printed is in {log}"
         )
     return trained
+
+
+def gpus_alone(device: str) -> dict[str, str]:
+    """What lets a program see no more GPUs than a job has; in a worker those that the executor gave it."""
+    gpus = gpus_of(device)
+    return {"CUDA_VISIBLE_DEVICES": ",".join(visible_gpus()[:gpus])} if gpus else {}
 
 
 def check_can_be_told(spec: TrainSpec, job: SegmentJob) -> None:

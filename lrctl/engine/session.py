@@ -52,10 +52,13 @@ class Session:
         if is_program(self.runner.spec.workload):
             self.notes.append(NOT_EXACT)
         try:
-            return drive(search, self.run_batch)
+            found = drive(search, self.run_batch)
         except NoValidCandidateError:
             self.runner.clean_up()
             raise
+        if is_program(self.runner.spec.workload):
+            self.notes += closest_choice(found)
+        return found
 
     def sanity_check(self) -> None:
         """Try the user's own workload for a few steps: what is wrong with it should show before the search."""
@@ -225,6 +228,16 @@ class Session:
             full_runs=(steps + FORWARD * (forwards + scored)) / self.recipe.run_spec.left,
             seconds=seconds,
         )
+
+
+def closest_choice(found: SearchResult) -> list[str]:
+    """Which choice the noise between two starts of a program would change first."""
+    margins = [(segment.margin, segment.k) for segment in found.trace if math.isfinite(segment.margin)]
+    if not margins:
+        return []
+    margin, k = min(margins)
+    told = f"the closest choice is that of segment {k}: a loss that is {margin:.2g} another would change it"
+    return [f"{told}; lrctl check --program tells by how much two starts differ"]
 
 
 def searching(job: SegmentJob) -> bool:

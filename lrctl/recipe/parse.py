@@ -27,6 +27,9 @@ DEFAULT = "quickstart"
 PROGRAM = "workload.command"
 """The key of the program that a workload with the mark `program` starts."""
 
+DEPENDS = "workload.depends"
+"""The key of the files that decide what a program trains beside those that its command names."""
+
 CHECKPOINT = "start.checkpoint"
 """The key of the checkpoint that a run under way goes on from."""
 

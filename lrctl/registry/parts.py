@@ -41,6 +41,7 @@ FLAGS = frozenset(
         "as_json",
         "at",
         "debug",
+        "depends",
         "device",
         "dry_run",
         "executor",

@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Annotated
 
-from lrctl.contracts.executor import Attempt, slots
+from lrctl.contracts.executor import Attempt, gpus_for, slots
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
 
@@ -136,9 +136,8 @@ def died(worker: Worker, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 def start(attempt: Attempt, index: int, device: str) -> Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    gpu = index % slots(device) if device == "cuda" else None  # in turn: a search of few jobs uses every GPU too
     # Not a daemon: a workload may want loader processes of its own, and workers end with their parent anyway.
-    process = context.Process(target=serve, args=(theirs, attempt, gpu), daemon=False)
+    process = context.Process(target=serve, args=(theirs, attempt, gpus_for(device, index)), daemon=False)
     with shielded(), without_script():
         process.start()
     theirs.close()
@@ -184,13 +183,12 @@ def shielded() -> Iterator[None]:
         signal.raise_signal(arrived)
 
 
-def serve(pipe: Connection, attempt: Attempt, gpu: int | None) -> None:
+def serve(pipe: Connection, attempt: Attempt, gpus: Sequence[str] | None) -> None:
     """A worker's life: take a job, do it, send the result, until the pipe closes or the parent is gone."""
     threading.Thread(target=end_with_parent, daemon=True).start()
     os.dup2(2, 1)  # stdout is the parent's, for its result alone
-    if gpu is not None:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     while True:
         try:
             spec, job = pipe.recv()

@@ -27,7 +27,13 @@ class ProgramParams:
         default=0.0, metadata=UNKEYED
     )
 
+    gpus: Annotated[
+        int, "GPUs that each job has to itself; as many jobs run at a time as there are for; 0: all that lrctl sees"
+    ] = field(default=0, metadata=UNKEYED)
+
     def __post_init__(self) -> None:
+        if self.gpus < 0:
+            raise ValueError(f"gpus: must be at least 0, got {self.gpus}")
         try:
             shlex.split(self.command)
         except ValueError as error:

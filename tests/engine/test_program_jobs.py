@@ -366,7 +366,7 @@ def test_the_timeout_and_what_python_keeps_beside_are_no_part_of_a_key(folder: P
     (folder / "package" / ".hidden").touch()
     after = prepare(recipe(command(path), workload__depends=("package",), workload__timeout=60.0))
     assert before.identity == after.identity
-    assert after.workload_unkeyed == {"timeout": 60.0}
+    assert after.workload_unkeyed == {"timeout": 60.0, "gpus": 0}
 
 
 # Asked for

@@ -319,10 +319,10 @@ def test_there_are_no_more_workers_than_jobs_or_slots(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(("devices", "gpus"), [(1, [0, 0, 0]), (2, [0, 1, 0]), (4, [0, 1, 2])])
 def test_workers_are_spread_over_the_gpus(devices: int, gpus: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
-    started: list[int] = []
+    started: list[list[str]] = []
     process = type("Idle", (), {"start": lambda _: None})
 
-    def process_of(*, args: tuple[Any, Any, int], **_: Any) -> Any:
+    def process_of(*, args: tuple[Any, Any, list[str]], **_: Any) -> Any:
         started.append(args[2])
         return process()
 
@@ -331,7 +331,7 @@ def test_workers_are_spread_over_the_gpus(devices: int, gpus: list[int], monkeyp
     executor = Processes(ProcessesParams(per_gpu=3), scripted_attempt)
     executor.prepare("cuda", 3)
     atexit.unregister(executor.close)
-    assert started == gpus
+    assert started == [[str(gpu)] for gpu in gpus]
 
 
 def test_a_gpu_has_as_many_slots_as_jobs_are_to_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
