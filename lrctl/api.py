@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.canonical import listed
 from lrctl.engine import run
+from lrctl.engine.epochs import in_epochs, without_steps
 from lrctl.engine.executors import Executors
 from lrctl.errors import UsageError
 from lrctl.planning.estimate import check_memory
@@ -32,6 +33,7 @@ def search(
     *,
     workload: str | type | None = None,
     settings: Mapping[str, Any] | None = None,
+    epochs: float | None = None,
     store: str | Path | None = None,
     name: str | None = None,
     labels: Sequence[str] = (),
@@ -47,6 +49,7 @@ def search(
             notebook; by default the recipe's.
         settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`; numbers and
             arrays of numpy are taken as what they hold.
+        epochs: the length of the run in epochs of the workload's training data, in place of `training.steps`.
         store: the folder that holds jobs, checkpoints and runs; by default `$LRCTL_STORE`, else `.lrctl`.
         name: of the run; by default the strategy and a hash of all that decides the result.
         labels: words by which the run can be asked for later.
@@ -61,12 +64,12 @@ def search(
     """
     check_nothing_is_loading()
     store, labels = place(store), [check_label(label) for label in labels]
-    settings = listed(settings or {})
+    settings = without_steps(listed(settings or {}), epochs)
     if workload is not None:
         named = class_name(workload) if isinstance(workload, type) else workload
         settings = {**settings, "workload.name": named}
     recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, settings, store)
-    checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
+    checked = in_epochs(recipes.read(recipe, settings, allow_code=allow_code, stored=stored), epochs)
     kept = executors()
     check = partial(check_memory, store=store, kept=kept)
     result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=kept, check=check)

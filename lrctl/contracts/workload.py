@@ -22,8 +22,8 @@ class Workload(Protocol):
     Further methods are optional. `optimizer(model)` returns the `torch.optim.Optimizer` to use, unless the
     recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`). `prepare()` makes the data
     ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `weight(batch)` is
-    for gradient accumulation (see `Weighted`), `stand_in(step)` for `--dry-run` (see `StandIn`), `expected_losses(lrs)`
-    for searches that need no training (see `lrctl.contracts.exact`).
+    for gradient accumulation (see `Weighted`), `steps_per_epoch()` for `--epochs` (see `Sized`), `stand_in(step)` for
+    `--dry-run` (see `StandIn`), `expected_losses(lrs)` for searches without training (see `lrctl.contracts.exact`).
 
     Training losses are at least 0, so that a job can be stopped once its losses so far add up to more than it may have.
     A workload whose losses may be negative says so by an attribute `signed_loss = True`; none of its jobs is stopped.
@@ -82,6 +82,14 @@ class Prepared(Protocol):
 
     def prepare(self) -> str:
         """Make the data ready on disk and return a digest of it. Called before any job runs, in one process."""
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A workload that knows how much training data it has, so that `--epochs` can say how long a run is."""
+
+    def steps_per_epoch(self) -> float:
+        """How many updates draw as many samples as there are: greater than 0, not rounded. Called after `prepare`."""
 
 
 @runtime_checkable

@@ -35,6 +35,7 @@ FLAGS = frozenset(
         "debug",
         "device",
         "dry_run",
+        "epochs",
         "executor",
         "fresh",
         "help",

@@ -131,6 +131,9 @@ class FineTuning:
         random = np.random.RandomState([self.seed & 0xFFFFFFFF, step & 0xFFFFFFFF])
         return self.task.batch(self.encoded.samples("training", rows), random)
 
+    def steps_per_epoch(self) -> float:
+        return self.encoded.size("training") / self.params.batch_size
+
     def score_batch(self, i: int) -> Batch:
         rows = score_rows(i, self.params.batch_size, self.encoded.size("score"))
         return self.task.batch(self.encoded.samples("score", rows), None)

@@ -138,6 +138,9 @@ class ImageClassifier:
         training = self.images.parts["training"]
         return self.take(training, drawn(self.seed, step, self.params.batch_size, len(training)))
 
+    def steps_per_epoch(self) -> float:
+        return len(self.images.parts["training"]) / self.params.batch_size
+
     def score_batch(self, i: int) -> Batch:
         reserve = self.images.parts["score"]
         rows = score_rows(i, self.params.batch_size, len(reserve))

@@ -140,6 +140,9 @@ class Gpt:
         training = self.windows.parts["training"]
         return self.take(training[drawn(self.seed, step, self.params.batch_size, len(training))])
 
+    def steps_per_epoch(self) -> float:
+        return len(self.windows.parts["training"]) / self.params.batch_size
+
     def score_batch(self, i: int) -> Batch:
         """Batch i of the windows reserved for scoring, in the order of the text."""
         reserve = self.windows.parts["score"]
