@@ -14,6 +14,7 @@ from lrctl.adapters.held import in_this_process, named
 from lrctl.adapters.parts import workload as workload
 from lrctl.contracts.canonical import listed
 from lrctl.engine import run
+from lrctl.engine.epochs import in_epochs, without_steps
 from lrctl.engine.executors import Executors
 from lrctl.errors import UsageError
 from lrctl.planning.estimate import check_memory
@@ -36,6 +37,7 @@ def search(
     *,
     workload: str | type | FromParts | None = None,
     settings: Mapping[str, Any] | None = None,
+    epochs: float | None = None,
     start_from: str | Path | None = None,
     at: int | None = None,
     past: str | Path | float | None = None,
@@ -56,6 +58,7 @@ def search(
             or what `lrctl.workload` returns; by default the recipe's.
         settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`; numbers and
             arrays of numpy are taken as what they hold.
+        epochs: the length of the run in epochs of the workload's training data, in place of `training.steps`.
         start_from: the checkpoint of a run that is under way, of which only what is left is searched.
         at: how many updates it has behind it.
         past: the LR of those updates: a number, or a schedule.json or run that has them.
@@ -75,7 +78,7 @@ def search(
     """
     check_nothing_is_loading()
     store, labels = place(store), [check_label(label) for label in labels]
-    settings = listed(settings or {})
+    settings = without_steps(listed(settings or {}), epochs)
     found, only_here = named(workload, parts, inspect.signature(search).parameters)
     if found is not None:
         settings = {**settings, "workload.name": found}
@@ -85,7 +88,7 @@ def search(
     if track:
         settings = {**settings, "track.names": several(track)}
     recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, settings, store)
-    checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
+    checked = in_epochs(recipes.read(recipe, settings, allow_code=allow_code, stored=stored), epochs)
     if only_here:
         checked = in_this_process(checked)
     kept = executors()

@@ -43,6 +43,7 @@ class FromParts:
             "before_update": parts.clip_norm and self.clip,
             "after_update": parts.after_step and self.follow,
             "score_batch": self.sets.aside and self.reserved,
+            "steps_per_epoch": self.sets.epoch and (lambda: self.sets.epoch),
         }
         if "state" in set().union(*self.names.values()) or isinstance(self.sets.train, Stream):
             optional |= {"carry": self.go_on, "carried": self.left}

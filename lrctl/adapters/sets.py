@@ -33,11 +33,13 @@ class Sets:
         train: batches of the endless sequence of epochs, or a stream.
         aside: those of training data that no step trains on.
         held_out: by split, batches, or a loader that is read from its start.
+        epoch: how many updates draw as many items as are trained on; None for a stream.
     """
 
     train: Loaded | Stream
     aside: Loaded | None
     held_out: dict[str, Any]
+    epoch: float | None = None
 
 
 def sets_of(parts: Parts, seed: int) -> Sets:
@@ -56,7 +58,8 @@ def sets_of(parts: Parts, seed: int) -> Sets:
     rows, aside = np.sort(order[: n - kept]), order[n - kept :]
     if not len(rows):
         raise UsageError(f"{WHERE}: aside: {kept} of the {n} items of train leave none to train on; set it lower")
-    return Sets(loaded(parts, seed, parts.train, trained(parts, seed, rows)), aside_of(parts, seed, aside), held_out)
+    train = loaded(parts, seed, parts.train, trained(parts, seed, rows))
+    return Sets(train, aside_of(parts, seed, aside), held_out, len(rows) / (parts.batch_size or 1))
 
 
 def trained(parts: Parts, seed: int, rows: Rows) -> Any:

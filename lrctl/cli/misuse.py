@@ -12,7 +12,6 @@ KINDS = {"INTEGER": "a whole number", "NUMBER": "a number"}
 """What an option takes, by the word that its help shows for it."""
 
 INSTEAD = {
-    "epochs": "a run is as long as its updates: give --steps N, which is epochs times batches in an epoch",
     "batch-size": "the batches are the workload's: give --set workload.batch_size=N",
     "weight-decay": "give --set optimizer.weight_decay=X",
     "optimizer": "give --set optimizer.name=NAME; `lrctl list` names them",

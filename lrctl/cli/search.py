@@ -45,6 +45,7 @@ def search_function(part: Part) -> Callable[..., None]:
     @reported("" if part.plugin in registry().own else part.plugin)
     def command(**options: Any) -> None:
         from lrctl.cli import searching
+        from lrctl.engine.epochs import in_epochs, without_steps
         from lrctl.recipe import parse as recipes
         from lrctl.recipe.files import find
         from lrctl.storage.given import settle
@@ -55,10 +56,12 @@ def search_function(part: Part) -> Callable[..., None]:
         overrides |= {key: options[name] for name, key in RECIPE_KEYS.items() if options[name] not in (None, [])}
         overrides |= given(part, options) | program(options)
         name, each = options["recipe"], searching.seeds_of(overrides, None if "seeds" in owned else options["seeds"])
+        epochs = options["epochs"]
         with redirect_stdout(sys.stderr):  # what plugins and the user's own code print must not get into the document
             read = partial(recipes.read, allow_code=options["allow_code"])
-            settled, overrides, stored = settle(part, name, overrides, options["store"])
-            found = [read(settled, overrides | seed, stored=stored) for seed in each]
+            given_length = without_steps(overrides, epochs)
+            settled, overrides, stored = settle(part, name, given_length, options["store"])
+            found = [in_epochs(read(settled, overrides | seed, stored=stored), epochs) for seed in each]
         if not settled and not options["quiet"]:
             say(f"recipe: {recipes.DEFAULT} ({find(recipes.DEFAULT)}); --recipe takes another", err=True)
         (searching.plan if options["dry_run"] else searching.run)(part.name, found, options | {"labels": labels})

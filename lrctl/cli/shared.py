@@ -14,7 +14,7 @@ from lrctl.cli.options import STORE
 
 SHARED = "Every search"
 
-METAVARS: dict[Any, str] = {int | None: "INTEGER", Path: "DIR", bool: ""}
+METAVARS: dict[Any, str] = {int | None: "INTEGER", float | None: "NUMBER", Path: "DIR", bool: ""}
 """The words that the help shows for what an option takes; a flag takes nothing."""
 
 
@@ -40,6 +40,11 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
             autocompletion=completion.recipes,
         ),
         option("steps", int | None, "Optimizer updates in the whole run. Default: the recipe's."),
+        option(
+            "epochs",
+            float | None,
+            "The length of the run in epochs of the training data, in place of steps, such as 3.",
+        ),
         option("seed", int | None, "Decides initialisation, batches and dropout. Default: the recipe's, else 0."),
         *own_seeds,
         option(

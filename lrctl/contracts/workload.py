@@ -20,8 +20,8 @@ class Workload(Protocol):
     before each call, so a model's initialisation and its dropout need no care.
 
     Further methods are optional. `optimizer(model)` returns the `torch.optim.Optimizer` to use, unless the
-    recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`), `epoch_steps()`
-    for those that should know whether a run repeats its data (see `Epochs`). `prepare()` makes the data
+    recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`), `steps_per_epoch()`
+    for `--epochs` and for those that should know whether a run repeats its data (see `Sized`). `prepare()` makes the data
     ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `weight(batch)` is
     for gradient accumulation (see `Weighted`), `stand_in(step)` for `--dry-run` (see `StandIn`), `expected_losses(lrs)`
     for searches that need no training (see `lrctl.contracts.exact`). `before_update(model, step)` and
@@ -115,19 +115,19 @@ class AfterUpdate(Protocol):
 
 
 @runtime_checkable
-class Epochs(Protocol):
-    """A workload whose training data come round again."""
-
-    def epoch_steps(self) -> float:
-        """How many updates take one pass through the training data. Asked once the data are made ready."""
-
-
-@runtime_checkable
 class Prepared(Protocol):
     """A workload whose data has to be made ready, or is not told by its parameters."""
 
     def prepare(self) -> str:
         """Make the data ready on disk and return a digest of it. Called before any job runs, in one process."""
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A workload that knows how much training data it has: how long a run of some epochs is, and whether it repeats them."""
+
+    def steps_per_epoch(self) -> float:
+        """How many updates draw as many samples as there are: greater than 0, not rounded. Called after `prepare`."""
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from lrctl.contracts.executor import visible_gpus
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.params import identity
 from lrctl.contracts.program import OWN_DEVICE, Program
-from lrctl.contracts.workload import Epochs, WithOptimizer, Workload
+from lrctl.contracts.workload import Sized, WithOptimizer, Workload
 from lrctl.errors import UsageError
 from lrctl.recipe.plugin_code import family_code
 from lrctl.recipe.project import running
@@ -36,7 +36,7 @@ def prepare(recipe: Recipe) -> TrainSpec:
 def epoch_of(workload: Workload | Program) -> float | None:
     """The updates in one pass through a workload's training data, which are ready."""
     with running(workload):
-        return workload.epoch_steps() if isinstance(workload, Epochs) else None
+        return workload.steps_per_epoch() if isinstance(workload, Sized) else None
 
 
 def load(recipe: Recipe) -> Workload | Program:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lrctl.contracts.horizon import EXPONENT, carried, unsure
 from lrctl.contracts.axes import stretch, with_peak
+from lrctl.contracts.horizon import EXPONENT, carried, unsure
 from lrctl.errors import UsageError
 
 

@@ -42,7 +42,7 @@ FOUND = "the LR is what a search finds: leave it out; a strategy's grid says whi
 INSTEAD = {
     "optimizer.lr": FOUND,
     "training.lr": FOUND,
-    "training.epochs": "a run is as long as its updates: set training.steps, which is epochs times batches in an epoch",
+    "training.epochs": "a run is as long as its updates: set training.steps, or give --epochs 3 on the command line",
     "training.batch_size": "the batches are the workload's: set workload.batch_size",
     "training.weight_decay": "set optimizer.weight_decay",
 }

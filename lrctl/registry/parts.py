@@ -44,6 +44,7 @@ FLAGS = frozenset(
         "depends",
         "device",
         "dry_run",
+        "epochs",
         "executor",
         "fresh",
         "from_checkpoint",

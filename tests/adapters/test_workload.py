@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import lrctl
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.optimizers import SGD
-from lrctl.contracts.workload import Carrying, Scored, WithOptimizer, Workload
+from lrctl.contracts.workload import Carrying, Scored, Sized, WithOptimizer, Workload
 from lrctl.engine.passes import Passes
 from lrctl.engine.purity import digest_of
 from lrctl.engine.trainer import Trained, train
@@ -134,6 +134,11 @@ def test_two_held_out_sets_are_taken_as_they_are_loaders_too() -> None:
     assert firsts(workload.batches(net(), "validation")) == [*range(50, 56)]
     for _ in range(2):
         assert firsts(workload.batches(net(), "test")) == [*range(60, 65)]
+
+
+def test_an_epoch_is_as_long_as_what_is_trained_on() -> None:
+    workload = made(train=Numbers(100), aside=20, batch_size=32)
+    assert isinstance(workload, Sized) and workload.steps_per_epoch() == 80 / 32
 
 
 @pytest.mark.parametrize(

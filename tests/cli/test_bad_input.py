@@ -214,7 +214,7 @@ def test_a_device_that_is_not_there_is_one_sentence(lrctl: Lrctl) -> None:
         ("semilocal --eps-unit PROGRES", "did you mean 'progress'?"),
         ("semilocal --lr 0.1", "--lr: unknown option; the LR is what a search finds; --grid 0.001,0.01 says"),
         ("greedy --lr 0.1", "the LR is what a search finds; --initial-lr says which one schedules begin with"),
-        ("semilocal --epochs 3", "--epochs: unknown option; a run is as long as its updates: give --steps N"),
+        ("semilocal --epochs big", "--epochs big: must be a number"),
         ("semilocal --set optimizer.lr=1", "optimizer.lr: unknown key; the LR is what a search finds"),
         ("semilocal --set training.epochs=1", "training.epochs: unknown key; a run is as long as its updates"),
         ("runs --sort los", "--sort los: must be one of 'date', 'name', "),

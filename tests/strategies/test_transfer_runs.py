@@ -132,6 +132,6 @@ def test_a_refusal_is_one_sentence_with_its_exit_code(flags: list[str], code: in
 def test_a_workload_that_tells_its_epoch_is_warned_of_repeated_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LinearRegression, "epoch_steps", lambda _: 200.0, raising=False)
+    monkeypatch.setattr(LinearRegression, "steps_per_epoch", lambda _: 200.0, raising=False)
     document = transfer(tmp_path / "store", strategy__transfer__budget=0.5)
     assert "goes through its data 4.0 times and the longest rung 0.5 times" in document["notes"][0]

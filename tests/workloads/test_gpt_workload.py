@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lrctl.contracts.workload import Epochs, Prepared, Scored, StandIn, WithParamGroups, Workload
+from lrctl.contracts.workload import Prepared, Scored, Sized, StandIn, WithParamGroups, Workload
 from lrctl_workloads.text.gpt import Gpt, GptParams
 from lrctl_workloads.text.tokenizer import from_ranks
 
@@ -27,7 +27,7 @@ def other(gpt: Gpt, seed: int = 3, **params: Any) -> Gpt:
 
 
 def test_it_keeps_the_contract(gpt: Gpt) -> None:
-    for contract in (Workload, Scored, Epochs, Prepared, StandIn, WithParamGroups):
+    for contract in (Workload, Scored, Sized, Prepared, StandIn, WithParamGroups):
         assert isinstance(gpt, contract)
 
 

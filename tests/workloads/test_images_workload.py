@@ -14,7 +14,7 @@ from lrctl import testing
 from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.workload import Epochs, Prepared, Scored, StandIn, WithParamGroups, Workload
+from lrctl.contracts.workload import Prepared, Scored, Sized, StandIn, WithParamGroups, Workload
 from lrctl.engine.trainer import train
 from lrctl.errors import UsageError
 from lrctl.registry.values import build
@@ -40,7 +40,7 @@ def pictures(workload: ImageClassifier, part: str) -> set[bytes]:
 
 @digits_installed
 def test_it_keeps_the_contract() -> None:
-    for contract in (Workload, Scored, Epochs, Prepared, StandIn, WithParamGroups):
+    for contract in (Workload, Scored, Sized, Prepared, StandIn, WithParamGroups):
         assert isinstance(images(), contract)
 
 

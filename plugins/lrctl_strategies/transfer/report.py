@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from lrctl.contracts.horizon import EXPONENT
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series
+from lrctl.contracts.horizon import EXPONENT
 from lrctl.contracts.strategy import RunSpec, SearchResult
 from lrctl.contracts.table import Table
 from lrctl_strategies.lookahead.parabola import Parabola

@@ -131,7 +131,7 @@ class FineTuning:
         random = np.random.RandomState([self.seed & 0xFFFFFFFF, step & 0xFFFFFFFF])
         return self.task.batch(self.encoded.samples("training", rows), random)
 
-    def epoch_steps(self) -> float:
+    def steps_per_epoch(self) -> float:
         return self.encoded.size("training") / self.params.batch_size
 
     def score_batch(self, i: int) -> Batch:

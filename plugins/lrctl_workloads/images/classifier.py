@@ -138,7 +138,7 @@ class ImageClassifier:
         training = self.images.parts["training"]
         return self.take(training, drawn(self.seed, step, self.params.batch_size, len(training)))
 
-    def epoch_steps(self) -> float:
+    def steps_per_epoch(self) -> float:
         return len(self.images.parts["training"]) / self.params.batch_size
 
     def score_batch(self, i: int) -> Batch:

@@ -140,7 +140,7 @@ class Gpt:
         training = self.windows.parts["training"]
         return self.take(training[drawn(self.seed, step, self.params.batch_size, len(training))])
 
-    def epoch_steps(self) -> float:
+    def steps_per_epoch(self) -> float:
         return len(self.windows.parts["training"]) / self.params.batch_size
 
     def score_batch(self, i: int) -> Batch:
