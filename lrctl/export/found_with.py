@@ -76,8 +76,8 @@ class FoundWith:
             if name != "name" and len(repr(value)) < SHORT:
                 yield f"    workload.{name} = {value!r}"
         if self.optimizer:
-            name, *settings = self.settings.items()
-            yield f"    optimizer = {name[1]}"
+            (_, kind), *settings = self.settings.items()
+            yield f"    optimizer = {kind}"
             yield from (f"    optimizer.{name} = {value!r}" for name, value in settings if value != {})
         else:
             yield "    optimizer = the workload's own, or else AdamW as lrctl has it"
