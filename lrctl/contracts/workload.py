@@ -21,8 +21,8 @@ class Workload(Protocol):
 
     Further methods are optional. `optimizer(model)` returns the `torch.optim.Optimizer` to use, unless the
     recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`), `steps_per_epoch()`
-    for `--epochs` and for those that should know whether a run repeats its data (see `Sized`). `prepare()` makes the data
-    ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `weight(batch)` is
+    for `--epochs` and for those that should know whether a run repeats its data (see `Sized`). `prepare()` makes the
+    data ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `weight(batch)` is
     for gradient accumulation (see `Weighted`), `stand_in(step)` for `--dry-run` (see `StandIn`), `expected_losses(lrs)`
     for searches that need no training (see `lrctl.contracts.exact`). `before_update(model, step)` and
     `after_update(model, step)` are called around the optimizer's step. A workload that cannot be pure says what it goes
@@ -124,7 +124,7 @@ class Prepared(Protocol):
 
 @runtime_checkable
 class Sized(Protocol):
-    """A workload that knows how much training data it has: how long a run of some epochs is, and whether it repeats them."""
+    """A workload that knows how much training data it has: how long some epochs are, and whether a run repeats data."""
 
     def steps_per_epoch(self) -> float:
         """How many updates draw as many samples as there are: greater than 0, not rounded. Called after `prepare`."""

@@ -138,7 +138,8 @@ def test_two_held_out_sets_are_taken_as_they_are_loaders_too() -> None:
 
 def test_an_epoch_is_as_long_as_what_is_trained_on() -> None:
     workload = made(train=Numbers(100), aside=20, batch_size=32)
-    assert isinstance(workload, Sized) and workload.steps_per_epoch() == 80 / 32
+    assert isinstance(workload, Sized)
+    assert workload.steps_per_epoch() == 80 / 32
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,18 @@ def test_a_run_that_is_cut_anywhere_has_the_same_averages(workload: Any) -> None
                 assert torch.equal(average, whole.state["averages"]["averages"][power][name])
 
 
+def test_averages_of_a_state_that_has_none_begin_there() -> None:
+    plain = train(Noisy(), replace(SPEC, averaging=()), SegmentJob(0, 6, RAMP)).state
+    after = (train(Noisy(), replace(SPEC, averaging=()), SegmentJob(6, stop, RAMP), plain) for stop in (7, 8))
+    path = [plain["model"]["0.weight"].clone(), *(each.state["model"]["0.weight"] for each in after)]
+    found = train(Noisy(), SPEC, SegmentJob(6, 8, RAMP), plain).state["averages"]
+    expected = path[0].double()
+    for t in (7, 8):
+        expected = expected.lerp(path[t - 6].double(), 1 - (1 - 1 / t) ** 9)
+    assert found["updates"] == 8
+    assert torch.allclose(found["averages"]["8"]["0.weight"].double(), expected, atol=1e-6)
+
+
 def test_averages_change_no_loss_and_runs_that_share_a_beginning_share_them() -> None:
     plain = train(Noisy(), replace(SPEC, averaging=()), SegmentJob(0, 12, RAMP))
     kept = train(Noisy(), SPEC, SegmentJob(0, 12, RAMP))
