@@ -26,6 +26,9 @@ TRAIN = "the same with --train, which trains the long run; lrctl export RUN --to
 PASSES = 2
 """Rungs that go through their data more often than this know what it does to the LR."""
 
+POINTS = 40
+"""A parabola is drawn through so many places and one more."""
+
 TRAINED = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
 
 
@@ -200,7 +203,7 @@ def chart(rung: Rung) -> Chart:
     if rung.curvature:
         curve = Parabola(rung.vertex, rung.curvature, 0.0)
         bottom = min(score.mean - curve.above(lr) for lr, score in tried)
-        at = tuple(sorted({*lrs, rung.vertex}))
+        at = tuple(lrs[0] * (lrs[-1] / lrs[0]) ** (i / POINTS) for i in range(POINTS + 1))
         series.append(Series("parabola", at, tuple(bottom + curve.above(lr) for lr in at)))
     return Chart(
         f"rung-{rung.steps}",
