@@ -23,13 +23,13 @@ from lrctl_strategies.transfer.params import Transfer
 from lrctl_strategies.transfer.rungs import Rung
 
 TRAIN = "the same with --train, which trains the long run; lrctl export RUN --to torch for your own project"
+TRAINED = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
+
 PASSES = 2
 """Rungs that go through their data more often than this know what it does to the LR."""
 
 POINTS = 40
 """A parabola is drawn through so many places and one more."""
-
-TRAINED = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
 
 
 @dataclass(frozen=True, slots=True)
