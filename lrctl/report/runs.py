@@ -66,9 +66,12 @@ def read(store: str | Path, names: Iterable[str]) -> list[Run]:
     runs = [open_run(finished(store, name)) for name in dict.fromkeys(names)]
     for run in runs:
         if not run.result.trained:
-            train = f"let {run.command} train what it finds (--tune), or " if run.result.schedule else ""
+            train = (
+                f"let {run.command} train what it finds (lrctl {run.command} -h), or " if run.result.schedule else ""
+            )
             raise UsageError(
-                f"run {run.name}: nothing was trained in it, so it has no losses to compare; {train}leave the run out"
+                f"run {run.name}: nothing was trained to the end in it, so it has no losses to compare; {train}"
+                "leave the run out"
             )
     for run in runs[1:]:
         for what in {**runs[0].fixed, **run.fixed}:

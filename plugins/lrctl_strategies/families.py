@@ -14,6 +14,9 @@ from lrctl.registry.values import convert
 SHARED = ("steps", "peak_lr", "initial_lr")
 """What all contenders have in common."""
 
+ALIKE = "all begin with --initial-lr and run for --steps; set those instead"
+"""Why contenders may not be given what they have in common."""
+
 END_LR = 1e-7
 """Where the polynomial decay of transformers ends; its power is 1 by default."""
 
@@ -38,8 +41,10 @@ def in_fractions(family: Any) -> dict[str, Any]:
     return {"lengths": "fraction"} if any(f.name == "lengths" for f in fields(family)) else {}
 
 
-def contender(text: str, where: str, initial_lr: float, steps: int, warmup: float = 0.0) -> Any:
+def contender(text: str, where: str, initial_lr: float, steps: int, warmup: float = 0.0, shared: str = ALIKE) -> Any:
     """The schedule `NAME` or `NAME:setting=value,...` with an initial LR; `where` says what named it.
+
+    `shared` says why its settings may not have its LR and length among them.
 
     A family with a peak has it at the initial LR, and the warmup, in whole steps, if it takes one; with its other
     settings at their defaults, linear, cosine, polynomial and constant-with-warmup are those of transformers'
@@ -53,7 +58,7 @@ def contender(text: str, where: str, initial_lr: float, steps: int, warmup: floa
     made: dict[str, Any] = dict.fromkeys(lrs, initial_lr) | ({"steps": steps} if "steps" in known else {})
     made |= {"warmup": round(warmup * steps) / steps} if {"warmup", "peak_lr"} <= known else {}
     made |= {"power": 1.0, "end": min(1.0, END_LR / initial_lr)} if name == "polynomial" else {}
-    made |= parsed(settings, family, where)
+    made |= parsed(settings, family, where, shared)
     missing = {f.name for f in fields(family) if f.default is MISSING and f.default_factory is MISSING} - set(made)
     if missing:
         raise UsageError(f"{where}: {', '.join(sorted(missing))} must be given, as in {name}:setting=value")
@@ -63,13 +68,13 @@ def contender(text: str, where: str, initial_lr: float, steps: int, warmup: floa
         raise UsageError(f"{where}: {error}") from error
 
 
-def parsed(settings: str, family: Any, where: str) -> dict[str, Any]:
+def parsed(settings: str, family: Any, where: str, shared: str = ALIKE) -> dict[str, Any]:
     kinds = {field.name: field.type for field in fields_of(family)}
     values = {}
     for each in filter(None, settings.split(",")):
         name, equals, value = (part.strip() for part in each.partition("="))
         if name in SHARED:
-            raise UsageError(f"{where}: {name}: all begin with --initial-lr and run for --steps; set those instead")
+            raise UsageError(f"{where}: {name}: {shared}")
         if name not in kinds:
             raise unknown("setting", name, kinds, where)
         if not equals or not value:

@@ -364,7 +364,7 @@ BAD = {
     ),
     "nothing trained": (
         lambda store: [comparisons.untrained(store)],
-        "run fitted: nothing was trained in it, so it has no losses to compare; let fit-closed-form train",
+        "run fitted: nothing was trained to the end in it, so it has no losses to compare; let fit-closed-form train",
     ),
     "no such reference": (lambda _: ["local-0", "--against", "locl"], "--against: unknown method or run 'locl'"),
     "twice the same method": (

@@ -237,8 +237,14 @@ def test_a_run_that_trained_nothing_is_reported_by_what_it_sums_up(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("compare", "summed-up"), "nothing was trained in it, so it has no losses to compare; leave the run out"),
-        (("report", "summed-up", "both"), "nothing was trained in it, so it has no losses to compare; leave the run"),
+        (
+            ("compare", "summed-up"),
+            "nothing was trained to the end in it, so it has no losses to compare; leave the run out",
+        ),
+        (
+            ("report", "summed-up", "both"),
+            "nothing was trained to the end in it, so it has no losses to compare; leave the run",
+        ),
         (("export", "summed-up", "--to", "csv"), "schedule"),
     ],
     ids=["compare", "report beside others", "export"],

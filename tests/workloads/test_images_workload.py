@@ -45,6 +45,12 @@ def test_it_keeps_the_contract() -> None:
 
 
 @digits_installed
+def test_an_epoch_is_as_many_updates_as_see_each_image_once() -> None:
+    workload = images(batch_size=10)
+    assert workload.epoch_steps() == len(workload.images.parts["training"]) / 10
+
+
+@digits_installed
 def test_batches_are_a_function_of_seed_and_step() -> None:
     x, y = images().batch(7)
     assert (x.dtype, y.dtype) == (torch.float32, torch.int64)

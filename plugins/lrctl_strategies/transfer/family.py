@@ -11,11 +11,14 @@ RUNG = "wsd:decay=0.5"
 """What the rungs have, and `wsd` alone means: with it one trunk serves all lengths."""
 
 
+SHARED = "the rungs tell the peak, and --steps the length; leave it out"
+
+
 def schedule(family: str, peak_lr: float, steps: int, warmup: int) -> Any:
     """A schedule of `NAME` or `NAME:setting=value,...`."""
     where = f"--family {family}"
     check_tunable(family.partition(":")[0], where.removesuffix(f" {family}"))
-    return contender(RUNG if family == "wsd" else family, where, peak_lr, steps, warmup / steps)
+    return contender(RUNG if family == "wsd" else family, where, peak_lr, steps, warmup / steps, SHARED)
 
 
 def ratio(family: str, steps: int, warmup: int) -> float:

@@ -23,10 +23,13 @@ from lrctl_strategies.transfer.params import Transfer
 from lrctl_strategies.transfer.rungs import Rung
 
 TRAIN = "the same with --train, which trains the long run; lrctl export RUN --to torch for your own project"
+TRAINED = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
+
 PASSES = 2
 """Rungs that go through their data more often than this know what it does to the LR."""
 
-TRAINED = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
+POINTS = 40
+"""A parabola is drawn through so many places and one more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ def chart(rung: Rung) -> Chart:
     if rung.curvature:
         curve = Parabola(rung.vertex, rung.curvature, 0.0)
         bottom = min(score.mean - curve.above(lr) for lr, score in tried)
-        at = tuple(sorted({*lrs, rung.vertex}))
+        at = tuple(lrs[0] * (lrs[-1] / lrs[0]) ** (i / POINTS) for i in range(POINTS + 1))
         series.append(Series("parabola", at, tuple(bottom + curve.above(lr) for lr in at)))
     return Chart(
         f"rung-{rung.steps}",

@@ -128,8 +128,8 @@ def beside(ladder: Ladder, stop: int, middle: float, curvature: float) -> Work[R
 
     Where that lies further away than the two are apart, or no curvature is known, further LRs are tried.
     """
-    lrs = [rounded(middle * by) for by in (1 / math.sqrt(FACTOR), math.sqrt(FACTOR)) if ladder.allows(middle * by)]
-    lrs = lrs or [rounded(middle / FACTOR)]
+    around = (rounded(middle * by) for by in (1 / math.sqrt(FACTOR), math.sqrt(FACTOR)))
+    lrs = [lr for lr in around if ladder.allows(lr)]
     scores = yield from ladder.climb(stop, lrs, likely=middle)
     if len(lrs) == 2 and curvature and all(math.isfinite(score.mean) for score in scores.values()):
         (low, a), (high, b) = scores.items()
