@@ -19,14 +19,14 @@ class Workload(Protocol):
     Everything is a pure function of the seed and the arguments: torch's random numbers are seeded from (seed, step)
     before each call, so a model's initialisation and its dropout need no care.
 
-    Further methods are optional. `optimizer(model)` returns the `torch.optim.Optimizer` to use, unless the
-    recipe names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`), `steps_per_epoch()`
-    for `--epochs` and for those that should know whether a run repeats its data (see `Sized`). `prepare()` makes the
-    data ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `weight(batch)` is
-    for gradient accumulation (see `Weighted`), `stand_in(step)` for `--dry-run` (see `StandIn`), `expected_losses(lrs)`
-    for searches that need no training (see `lrctl.contracts.exact`). `before_update(model, step)` and
-    `after_update(model, step)` are called around the optimizer's step. A workload that cannot be pure says what it goes
-    on from (see `Carrying`).
+    Further methods are optional. `optimizer(model)` returns the `torch.optim.Optimizer` to use, unless the recipe
+    names one. `score_batch(i)` is for strategies that ask for scores (see `Scored`), `steps_per_epoch()` for
+    `--epochs` and for those that should know whether a run repeats its data (see `Sized`). `prepare()` makes the data
+    ready (see `Prepared`). `param_groups(model)` returns groups as torch's optimizers take them. `weight(batch)` is
+    for gradient accumulation (see `Weighted`), `stand_in(step)` for `--dry-run` (see `StandIn`),
+    `expected_losses(lrs)` for searches that need no training (see `lrctl.contracts.exact`). `before_update(model,
+    step)` and `after_update(model, step)` are called around the optimizer's step. A workload that cannot be pure says
+    what it goes on from (see `Carrying`).
 
     Training losses are at least 0, so that a job can be stopped once its losses so far add up to more than it may have.
     A workload whose losses may be negative says so by an attribute `signed_loss = True`; none of its jobs is stopped.
