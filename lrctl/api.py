@@ -164,6 +164,8 @@ def load_schedule(path: str | Path) -> Any:
 def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     """The model's state_dict in a checkpoint, for `model.load_state_dict`.
 
+    Where an optimizer keeps other weights for evaluation than for training (schedule-free), they are those.
+
     Raises:
         CheckpointError: the file is missing or damaged.
         UsageError: it is what a program of your own saved.
@@ -173,7 +175,7 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     state = checkpoint.load(Path(path))
     if "model" not in state:
         raise UsageError(f"{path}: it holds what a program saved; lrctl.unpack_checkpoint writes that")
-    weights: dict[str, torch.Tensor] = state["model"]
+    weights: dict[str, torch.Tensor] = {**state["model"], **state.get("evaluated", {})}
     return weights
 
 

@@ -25,14 +25,35 @@ def list_parts(
             metavar="[NAME]", help="One part: list what it takes, with defaults.", autocompletion=completion.parts
         ),
     ] = None,
+    roles: Annotated[
+        bool, typer.Option("--roles", help="What each parameter of a model is, with its LR scale and weight decay.")
+    ] = False,
+    recipe: Annotated[str | None, typer.Option(help="With --roles: a bundled recipe's name, or a TOML file.")] = None,
+    workload: Annotated[str | None, typer.Option(help="With --roles: a registered workload, or file.py:Class.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="With --roles: table.key=value; any key of the recipe.")
+    ] = None,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="With --roles: run the Python file that the recipe names.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List all that can be named: strategies, schedules, workloads, executors, optimizers, recipes, and more.
 
     Then each plugin with how long its import takes and the heavy packages it brings in, and those that are broken.
     """
+    from lrctl.cli.listed_roles import COLUMNS, listed_roles
     from lrctl.cli.parts import described, named
 
+    if roles:
+        found = listed_roles(recipe, workload, settings or [], allow_code=allow_code)
+        if as_json:
+            print_json({"parameters": [dict(zip(COLUMNS, row, strict=True)) for row in found]})
+        else:
+            draw(COLUMNS, [(*row[:3], f"{row[3]:g}", f"{row[4]:g}") for row in found], ())
+        return
+    if recipe or workload or settings or allow_code:
+        raise UsageError("--recipe, --workload, --set, --allow-code: they tell the model of --roles; give that too")
     for strategy in registry().names("strategy"):
         with suppress(UsageError):  # its plugin is a row
             search_command(strategy)

@@ -82,7 +82,7 @@ class TrainSpec:
         # Where the file of `file.py:Class` lies decides nothing; its content does.
         told = replace(self, workload=self.workload.rpartition(":")[2], device=kind)
         told = replace(told, tf32=self.tf32 and kind == "cuda", deterministic=self.exact)
-        own = self.optimizer and {"name": self.optimizer.name, **identity(self.optimizer)}
+        own = self.optimizer and {"name": self.optimizer.name.rpartition("/")[2], **identity(self.optimizer)}
         return {**identity(told), "optimizer": own, "numerics": NUMERICS}
 
 

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import partial
 from inspect import Parameter, signature
 from typing import Any
 
 import torch
 
-from lrctl.contracts.optimizers import OptimizerSettings
-from lrctl.contracts.workload import WithOptimizer, WithParamGroups, Workload
+from lrctl.contracts.optimizers import ByName, OptimizerSettings
+from lrctl.contracts.workload import WithOptimizer, Workload
 from lrctl.engine.batches import mapped, tensors_in
 from lrctl.engine.doors import described
+from lrctl.engine.roles import grouped, scale
 from lrctl.errors import UsageError
+from lrctl.recipe.optimizers import load_optimizer
 
 
 def build(workload: Workload, model: torch.nn.Module, settings: OptimizerSettings | None) -> torch.optim.Optimizer:
@@ -31,13 +32,18 @@ def build(workload: Workload, model: torch.nn.Module, settings: OptimizerSetting
     """
     if settings is None:
         return own(workload, model)
-    groups: Any = workload.param_groups(model) if isinstance(workload, WithParamGroups) else model.parameters()
-    given = {name: value for name, value in asdict(settings).items() if name != "clip_norm"}
     # The fused kernel knows no complex numbers.
     real = all(parameter.is_floating_point() for parameter in model.parameters())
     fused = {"fused": True} if real and settings.name in ("adamw", "adam") else {}
-    # The settings are named as torch's classes are.
-    optimizer: torch.optim.Optimizer = getattr(torch.optim, type(settings).__name__)(groups, **fused, **given)
+    try:
+        made: Any = load_optimizer(settings)
+        optimizer: torch.optim.Optimizer = made(grouped(workload, model, settings), **fused, **settings.arguments)
+    except (TypeError, ValueError) as error:
+        if not isinstance(settings, ByName):
+            raise
+        raise UsageError(f"optimizer {settings.name}: {error}; its arguments are set in [optimizer.options]") from error
+    checked(optimizer, model, f"optimizer {settings.name}")
+    scale(optimizer, settings)
     return optimizer
 
 
@@ -46,6 +52,11 @@ def own(workload: Workload, model: torch.nn.Module) -> torch.optim.Optimizer:
     if not isinstance(workload, WithOptimizer):
         raise UsageError(f"{where}: there is no such method; write it, or set optimizer.name")
     optimizer = workload.optimizer(model)
+    checked(optimizer, model, where)
+    return optimizer
+
+
+def checked(optimizer: Any, model: torch.nn.Module, where: str) -> None:
     if not (hasattr(optimizer, "param_groups") and hasattr(optimizer, "step")):
         raise UsageError(f"{where}: must return one torch.optim.Optimizer, got {described(optimizer)}")
     name = type(optimizer).__name__
@@ -58,7 +69,6 @@ def own(workload: Workload, model: torch.nn.Module) -> torch.optim.Optimizer:
     moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     if not any(id(parameter) in moved for parameter in model.parameters()):
         raise UsageError(f"{where}: {name} holds none of the parameters of the model it was given; pass it these")
-    return optimizer
 
 
 def restore(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:

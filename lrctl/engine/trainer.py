@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.workload import Workload
-from lrctl.engine import optimizers
+from lrctl.engine import optimizers, roles
 from lrctl.engine.compiling import Compiled
 from lrctl.engine.early_stopping import PartialMean
 from lrctl.engine.lr_control import Control
@@ -79,6 +79,7 @@ class Training:
         self.passes = Passes(workload, spec)
         self.model = self.passes.model
         self.optimizer = optimizers.build(workload, self.model, spec.optimizer)
+        self.groups = roles.told(self.optimizer, self.model) if spec.optimizer else []
         self.control = Control(self.optimizer, job.schedule)
         self.compiled = Compiled(self.model, self.passes.where) if spec.compile else None
         self.losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=self.passes.device)
@@ -94,7 +95,17 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds; the tensors are the training's own."""
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), **self.control.state()}
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), **self.control.state()}
+        return state | ({"groups": self.groups} if sum(map(len, self.groups)) > 1 else {}) | self.to_evaluate()
+
+    def to_evaluate(self) -> dict[str, Any]:
+        """For a checkpoint, the weights that the optimizer keeps for evaluation (schedule-free)."""
+        if not hasattr(self.optimizer, "eval"):
+            return {}
+        with self.weights_to_evaluate():
+            copies = {id(parameter): parameter.detach().clone() for parameter in self.model.parameters()}
+        every = self.model.named_parameters(remove_duplicate=False)  # tied weights have several names
+        return {"evaluated": {name: copies[id(parameter)] for name, parameter in every}}
 
     def run(self) -> float | None:
         """Train every step. Returns a lower bound of the mean loss if the job was stopped before its end, else None."""
@@ -159,7 +170,7 @@ class Training:
         job = self.job
         if job.gradient_norms:
             trained.gradient_norms = tuple(self.norms.tolist())
-        with self.weights_to_evaluate():
+        with self.weights_to_evaluate() if job.score_batches or job.evaluate else nullcontext():
             if job.score_batches:
                 trained.scores = self.passes.score(job.score_batches)
             for split in job.evaluate:
@@ -170,7 +181,7 @@ class Training:
     @torch.no_grad()
     def weights_to_evaluate(self) -> Iterator[None]:
         """The weights that the optimizer keeps for evaluation (schedule-free), for the length of a block."""
-        if not (self.job.score_batches or self.job.evaluate) or not hasattr(self.optimizer, "eval"):
+        if not hasattr(self.optimizer, "eval"):
             yield
             return
         kept = [(parameter, parameter.clone()) for parameter in self.model.parameters()]

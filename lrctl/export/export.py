@@ -6,7 +6,10 @@ comes after the last step is an error, or the user's choice.
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -26,6 +29,7 @@ from lrctl.export.frameworks import (
     OPTAX,
     OPTAX_USAGE,
     OPTIMIZER,
+    PARAM_GROUPS,
     TORCH,
     TORCH_USAGE,
     TRANSFORMERS,
@@ -103,15 +107,37 @@ def code(title: str, usage: str, imports: str, functions: str, e: Exported) -> s
 def torch_code(title: str, usage: str, functions: str, e: Exported) -> str:
     """A file for a framework on torch: with the optimizer too, where it is one of lrctl's."""
     own = e.found and e.found.optimizer
-    imports, parts = LR_SCHEDULER, [TORCH, functions]
+    imports, parts = [LR_SCHEDULER], [TORCH, functions]
     if e.found:
         parts.append(constant("FOUND_WITH", e.found.document))
-    if own:
-        imports = f"import torch\n{LR_SCHEDULER}"
-        settings = {name: value for name, value in asdict(own).items() if name != "clip_norm"}
-        given = "".join(f", {name}={value!r}" for name, value in settings.items())
-        parts.append(OPTIMIZER.format(name=type(own).__name__, settings=given))
-    return code(title, usage, imports, "\n\n\n".join(part.strip() for part in parts if part), e)
+    if e.found and own:
+        groups = e.found.param_groups
+        parts += [constant("GROUPS", list(groups)), PARAM_GROUPS.format()] if groups else []
+        made_by = optimizer_class(own.made_by)
+        imports, parts = [*made_by.imports, "import torch", *imports], [*parts, made_by.source]
+        given = "".join(f", {name}={value!r}" for name, value in own.arguments.items() if value != math.inf)
+        params = "param_groups(model)" if groups else "model.parameters()"
+        parts.append(OPTIMIZER.format(name=made_by.name, params=params, settings=given))
+    return code(title, usage, "\n".join(imports), "\n\n\n".join(part.strip() for part in parts if part), e)
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerClass:
+    """How a file names the class of an optimizer, and what it needs for that: imports, or the class itself."""
+
+    name: str
+    imports: tuple[str, ...] = ()
+    source: str = ""
+
+
+def optimizer_class(made_by: str) -> OptimizerClass:
+    module, _, name = made_by.replace(":", ".").rpartition(".")
+    if module == "torch.optim":
+        return OptimizerClass(made_by)
+    if module.startswith(__name__.partition(".")[0] + "."):  # it works without lrctl
+        _, _, source = inspect.getsource(importlib.import_module(module)).partition("\nclass ")
+        return OptimizerClass(name, ("import math", "from typing import Any", ""), f"class {source}")
+    return OptimizerClass(name, (f"from {module.removesuffix('.py').rpartition('/')[2]} import {name}", ""))
 
 
 def transformers_code(e: Exported) -> str:

@@ -23,7 +23,8 @@ class FoundWith:
 
     Attributes:
         optimizer: one of lrctl's; None where the workload brings its own, or may.
-        groups: whether the workload has param groups of its own.
+        groups: whether there are param groups: the workload's own, or by role.
+        param_groups: these, as `lrctl.engine.roles.told` has them, where the optimizer is one of lrctl's.
         losses: of the run handed over, by name.
     """
 
@@ -35,6 +36,7 @@ class FoundWith:
     optimizer: OptimizerSettings | None
     groups: bool
     losses: Mapping[str, float | None]
+    param_groups: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def document(self) -> dict[str, Any]:
@@ -68,11 +70,13 @@ class FoundWith:
                 yield f"    workload.{name} = {value!r}"
         if self.optimizer:
             yield f"    optimizer = {self.optimizer.name}"
-            yield from (f"    optimizer.{name} = {value!r}" for name, value in asdict(self.optimizer).items())
+            settings = asdict(self.optimizer).items()
+            yield from (f"    optimizer.{name} = {value!r}" for name, value in settings if value != {})
         else:
             yield "    optimizer = the workload's own, or else AdamW as lrctl has it"
         if self.groups:
-            yield "    param groups = those of the workload's param_groups(model)"
+            kept = "param_groups(model), below" if self.param_groups else "those of the workload's param_groups(model)"
+            yield f"    param groups = {kept}"
         yield from (f"    training.{name} = {value!r}" for name, value in self.changed.items())
 
 
@@ -88,17 +92,30 @@ def found_with(run: FinishedRun) -> FoundWith | None:
     assert recipe is not None
     losses = {name: getattr(run.result, name) for name in LOSSES}
     workload = recipe.workload.table | {"name": recipe.workload.name.rpartition("/")[2]}
-    target = registered(recipe)
+    optimizer = optimizer_of(run, recipe)
+    by_role = bool(optimizer and optimizer.by_role)
+    groups = by_role or hasattr(registered(recipe), "param_groups")
     return FoundWith(
         run.name,
         run.result.command,
         run.result.seed,
         workload,
         recipe.training,
-        optimizer_of(run, recipe),
-        hasattr(target, "param_groups"),
+        optimizer,
+        groups,
         losses,
+        param_groups_of(run) if groups and optimizer else (),
     )
+
+
+def param_groups_of(run: FinishedRun) -> tuple[Mapping[str, Any], ...]:
+    """The param groups that a run's checkpoint tells of; none where it is gone."""
+    from lrctl.storage import checkpoint
+
+    key = run.result.checkpoint
+    if key is None or not run.store.has_checkpoint(key):
+        return ()
+    return tuple(checkpoint.load(run.store.checkpoint(key)).get("groups", ()))
 
 
 def registered(recipe: Recipe) -> Any:

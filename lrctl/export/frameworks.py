@@ -139,8 +139,23 @@ def make_schedule(after="error"):
 schedule = make_schedule()
 '''
 
+PARAM_GROUPS = '''
+def param_groups(model):
+    """The param groups that the schedule was found with, for a model with the same names and shapes of parameters."""
+    named = dict(model.named_parameters())
+    here = {{name: list(parameter.shape) for name, parameter in named.items() if parameter.requires_grad}}
+    there = {{name: shape for group in GROUPS for name, shape in group["params"].items()}}
+    for name in [*there, *here]:
+        if here.get(name) != there.get(name) and (name not in named or name in here):
+            raise ValueError(
+                f"parameter {{name}}: its shape is {{here.get(name, 'that of none')}} in this model, and was "
+                f"{{there.get(name, 'that of none')}} in the one that was searched; make groups of your own"
+            )
+    return [{{**group, "params": [named[name] for name in group["params"]]}} for group in GROUPS]
+'''
+
 OPTIMIZER = '''
 def optimizer(model, groups=None):
     """The optimizer that the schedule was found with, for all of the model or for param groups; the LR is lr(step)."""
-    return torch.optim.{name}(model.parameters() if groups is None else groups{settings})
+    return {name}({params} if groups is None else groups{settings})
 '''

@@ -14,8 +14,9 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 FRAMEWORKS = ("LRScheduler", "Scheduler", "scales", "make_scheduler", "configure", "schedule", "np", "jnp")
-MADE = ("torch", "optimizer", "training_arguments", "make_schedule", "FOUND_WITH")
-RESERVED = ("lr", "LRS", "TABLE", *FRAMEWORKS, *MADE)
+MADE = ("torch", "optimizer", "training_arguments", "make_schedule", "param_groups", "FOUND_WITH", "GROUPS")
+CLASSES = ("Muon", "orthogonal", "ScheduleFree")
+RESERVED = ("lr", "LRS", "TABLE", *FRAMEWORKS, *MADE, *CLASSES)
 """Names that a formula may not have: exports define them."""
 
 WIDTH = 100

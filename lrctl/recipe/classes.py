@@ -24,7 +24,7 @@ MODULE = re.compile(r"[A-Za-z_][\w.]*:\w+")
 """`pkg.module:Class`, where the module is imported by name."""
 
 
-def file_of(workload: str) -> str:
+def file_of(workload: str, where: str = "--workload") -> str:
     """`pkg.module:Class` as `file.py:Class`. Nothing is imported: what a module's file holds is run later.
 
     Raises:
@@ -39,7 +39,7 @@ def file_of(workload: str) -> str:
         spec = spec and PathFinder.find_spec(name, list(spec.submodule_search_locations or []))
     if spec is None or not str(spec.origin).endswith(".py"):
         raise UsageError(
-            f"--workload {workload}: there is no module {module} in this folder or among what is installed; "
+            f"{where} {workload}: there is no module {module} in this folder or among what is installed; "
             "name its file, as in file.py:Class"
         )
     return f"{spec.origin}:{cls}"

@@ -43,7 +43,9 @@ def layers(name: str) -> list[Layer]:
         tables = parse(path)
         base = tables.pop("extends", None)
         tables.pop("paper", None)  # what a paper prints: see lrctl/papers/reproduce.py
-        found.append(Layer(source, tables, code_in(tables.get("workload"), path.parent, source)))
+        code_in(tables.get("optimizer"), path.parent, f"{source}: optimizer.name")
+        code = code_in(tables.get("workload"), path.parent, f"{source}: workload.name")
+        found.append(Layer(source, tables, code))
         if base is None:
             return found[::-1]
         path, source = extended(base, path.parent, source), str(base)
@@ -158,13 +160,13 @@ def hint(name: str, first: str = "") -> str:
     return f"{first}choose from: {', '.join(sorted(overview))}"
 
 
-def code_in(table: Any, folder: Path, source: str) -> str | None:
-    """A `Layer.code`; the file in a recipe's table is resolved against the recipe's folder."""
+def code_in(table: Any, folder: Path, where: str) -> str | None:
+    """A `Layer.code`, of the workload or the optimizer; a file in its table is resolved against the recipe's folder."""
     if not isinstance(table, dict) or "name" not in table:
         return None
     name = table["name"]
     if not isinstance(name, str) or not is_code(name):
         return ""
     file, _, cls = name.rpartition(":")
-    table["name"] = f"{located(folder / file, f'{source}: workload.name')}:{cls}"
+    table["name"] = f"{located(folder / file, where)}:{cls}"
     return str(table["name"])

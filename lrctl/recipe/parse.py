@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lrctl import documents
-from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
+from lrctl.contracts.optimizers import OPTIMIZERS, AdamW, ByName
 from lrctl.contracts.params import fields_of
 from lrctl.errors import UsageError, unknown
 from lrctl.recipe.classes import MODULE, file_of
 from lrctl.recipe.files import NAMES, assign, layers, merge
+from lrctl.recipe.optimizers import code_of, from_here, is_class
 from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Training
 from lrctl.recipe.workloads import is_code, is_program, located
 from lrctl.registry.registry import registry
@@ -69,13 +70,24 @@ def read(
     # Names first: another workload, which may bring an optimizer, another executor and optimizer start from defaults.
     order = {key: place for place, key in enumerate(NAMES)}
     for key, value in sorted((overrides or {}).items(), key=lambda item: order.get(item[0], len(order))):
-        assign(tables, key, from_here(value) if key == "workload.name" else value)
+        assign(tables, key, FROM_HERE[key](value) if key in FROM_HERE else value)
     check_text(tables, source)
     checked = check(tables, source)
     if is_program(checked.workload.name):
         named = (allow_code and not stored) or PROGRAM in (overrides or {})
         refused = "" if named else program_refusal(name if stored else source, checked.workload.params.command, stored)
+    if is_class(checked.optimizer.name) and not ((allow_code and not stored) or "optimizer.name" in (overrides or {})):
+        refused = refused or optimizer_refusal(name if stored else source, checked.optimizer.name, stored)
     return replace(checked, refused=refused)
+
+
+def optimizer_refusal(source: str | None, code: str, stored: bool) -> str:
+    """Why the class of an optimizer that nobody named is not loaded, and what to do."""
+    trusted = "" if stored else ", or give --allow-code (allow_code=True in Python)"
+    return (
+        f"{source}: optimizer.name: {code} is Python code, and {'a store' if stored else 'a recipe'} runs none; if you "
+        f"trust it, name it yourself with --set {shlex.quote(f'optimizer.name={code}')}{trusted}"
+    )
 
 
 def refusal(source: str | None, code: str, stored: bool) -> str:
@@ -153,12 +165,16 @@ def check_workload(table: Mapping[str, Any], source: str) -> Choice:
 def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
     where = f"{source}: optimizer"
     name, params = split_name({"name": AUTO, **table}, where)
+    if is_class(name):
+        params = {"code": code_of(name), **{key: value for key, value in params.items() if key != "code"}}
+        check_plain(params.get("options", {}), f"{where}.options")
+        return OptimizerChoice(build(ByName, {"name": name, **params}, where), auto=False, given=True)
     if name != AUTO and name not in OPTIMIZERS:
         raise unknown("optimizer", name, [AUTO, *OPTIMIZERS], f"{where}.name")
     kind = AdamW if name == AUTO else OPTIMIZERS[name]
     for key in params.keys() - named_in(kind):
         if owners := [each for each, other in OPTIMIZERS.items() if key in named_in(other)]:
-            raise UsageError(f"{where}.{key}: it is a setting of {' and '.join(owners)}; set optimizer.name first")
+            raise UsageError(f"{where}.{key}: it is a setting of {', '.join(owners)}; set optimizer.name first")
     return OptimizerChoice(build(kind, params, where), auto=name == AUTO, given=bool(table))
 
 
@@ -203,7 +219,11 @@ def split_name(table: Mapping[str, Any], where: str) -> tuple[str, dict[str, Any
     return name, {key: value for key, value in table.items() if key != "name"}
 
 
-def from_here(workload: Any) -> Any:
+def optimizer_from_here(name: Any) -> Any:
+    return from_here(name, "--set optimizer.name") if isinstance(name, str) and is_class(name) else name
+
+
+def workload_from_here(workload: Any) -> Any:
     """A `file.py:Class` of this folder, or `pkg.module:Class`, with its full path; anything else as it is."""
     if isinstance(workload, str) and not is_code(workload) and MODULE.fullmatch(workload):
         workload = file_of(workload)
@@ -211,6 +231,9 @@ def from_here(workload: Any) -> Any:
         return workload
     file, _, cls = workload.rpartition(":")
     return f"{located(Path(file), '--workload')}:{cls}"
+
+
+FROM_HERE = {"workload.name": workload_from_here, "optimizer.name": optimizer_from_here}
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

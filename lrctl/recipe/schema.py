@@ -120,7 +120,9 @@ class OptimizerChoice:
     @property
     def table(self) -> dict[str, Any]:
         """As a table of a recipe, all settings spelt out; empty where the recipe says nothing."""
-        return {"name": self.name, **asdict(self.settings)} if self.given else {}
+        if not self.given:
+            return {}
+        return {"name": self.name, **{key: value for key, value in asdict(self.settings).items() if key != "code"}}
 
 
 @dataclass(frozen=True)

@@ -76,32 +76,32 @@ def construct(cls: Any, params: Mapping[str, Any], seed: int, where: str) -> Any
         raise UsageError(f"{where}: building it raised {reason}; --debug shows where") from error
 
 
-def load_class(workload: str) -> tuple[Project, Any]:
-    """The class that `file.py:Class` names, and the project that it comes from."""
-    project, name = load_project(workload), workload.rpartition(":")[2]
+def load_class(workload: str, kind: str = "workload") -> tuple[Project, Any]:
+    """The class that `file.py:Class` names, and the project that it comes from; `kind` is for messages."""
+    project, name = load_project(workload, kind), workload.rpartition(":")[2]
     module = project.modules[project.name]
     found = getattr(module, name, None)
     if not isinstance(found, type):
         own = (n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__)
-        raise unknown("class", name, own, f"workload {workload}")
+        raise unknown("class", name, own, f"{kind} {workload}")
     return project, found
 
 
-def load_project(workload: str) -> Project:
+def load_project(workload: str, kind: str) -> Project:
     path = Path(workload.rpartition(":")[0]).resolve()
     try:
         path.read_bytes()
     except FileNotFoundError as error:
-        raise UsageError(f"workload {workload}: there is no file {path}") from error
+        raise UsageError(f"{kind} {workload}: there is no file {path}") from error
     except OSError as error:
-        raise UsageError(f"workload {workload}: {path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{kind} {workload}: {path} cannot be read: {error.strerror}") from error
     try:
         return project_of(path)
     except UsageError:
         raise
     except (Exception, SystemExit) as error:
         raise UsageError(
-            f"workload {workload}: {path.name}, line {line_of(error, path)}: {type(error).__name__}: "
+            f"{kind} {workload}: {path.name}, line {line_of(error, path)}: {type(error).__name__}: "
             f"{getattr(error, 'msg', error)}; mend the file, --debug shows more"
         ) from error
 

@@ -53,6 +53,8 @@ def convert(value: Any, kind: Any, where: str) -> Any:
     if origin is tuple and isinstance(value, list | tuple):
         item = get_args(kind)[0]
         return tuple(convert(each, item, f"{where}[{i}]") for i, each in enumerate(value))
+    if origin is Mapping and isinstance(value, Mapping):
+        return {key: convert(each, get_args(kind)[1], f"{where}.{key}") for key, each in value.items()}
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         if not abs(value) <= sys.float_info.max:  # an int may be too large for a float
             raise UsageError(f"{where}: must be a finite number, got {value}")
@@ -78,6 +80,8 @@ def type_name(kind: Any) -> str:
     words = {int: "whole number", float: "number", str: "string", bool: "true or false"}
     if get_origin(kind) is tuple:
         return f"list of {type_name(get_args(kind)[0])}s"
+    if get_origin(kind) is Mapping:
+        return "table" if get_args(kind)[1] is Any else f"table of {type_name(get_args(kind)[1])}s"
     if get_origin(kind) is Literal:
         return " or ".join(map(repr, get_args(kind)))
     if get_origin(kind) in (Union, types.UnionType):

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from installed_optimizers import INSTALLED
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
+from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import Schedule
 from lrctl.engine.trainer import train
@@ -66,10 +67,10 @@ def cut_and_whole(workload: Any, spec: TrainSpec, schedule: Schedule) -> tuple[n
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("order", ["contiguous", "channels_last", "transposed"])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", INSTALLED)
 def test_a_saved_state_trains_on_to_the_bit(name: str, order: str, dtype: torch.dtype) -> None:
     settings = {"sgd": {"momentum": 0.9}}.get(name, {})
-    spec = replace(OWN, optimizer=OPTIMIZERS[name](**settings))  # type: ignore[arg-type]
+    spec = replace(OWN, optimizer=INSTALLED[name](**settings))  # type: ignore[arg-type]
     whole, cut = cut_and_whole(Pictures(order, dtype), spec, PiecewiseLinear(((0, 0.0), (6, 0.02))))
     assert cut.tobytes() == whole.tobytes()
 

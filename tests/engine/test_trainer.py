@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from installed_optimizers import INSTALLED
 from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
@@ -292,7 +293,7 @@ FROZEN: dict[str, tuple[Any, dict[str, Any]]] = {
     "bfloat16": (Normed(), {"dtype": "bfloat16"}),
     "clipped": (Normed(), {"optimizer": replace(ADAMW, clip_norm=0.1)}),
     "sgd": (Normed(), {"optimizer": optimizers.SGD(momentum=0.9, weight_decay=0.1)}),
-    **{name: (Normed(), {"optimizer": kind()}) for name, kind in optimizers.OPTIMIZERS.items()},
+    **{name: (Normed(), {"optimizer": kind()}) for name, kind in INSTALLED.items()},
     "gradient not finite": (Normed(overflows=True), {}),
     "gradient not finite, with momentum": (Normed(overflows=True), {"optimizer": optimizers.SGD(momentum=0.9)}),
 }

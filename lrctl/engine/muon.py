@@ -1,0 +1,70 @@
+"""Muon for some param groups, AdamW for the others.
+
+Imports torch only: an export carries this file's code.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for the param groups that have `"muon": True`, torch's AdamW for the others."""
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        momentum: float = 0.95,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        own = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "betas": betas, "eps": eps, "muon": False}
+        super().__init__(params, own)
+        fused = all(p.is_floating_point() for group in self.param_groups for p in group["params"])
+        # AdamW completes the groups that it is given: they are this optimizer's own.
+        self.rest = torch.optim.AdamW(self.rest_groups() or [{"params": []}], fused=fused)
+
+    def rest_groups(self) -> list[dict[str, Any]]:
+        return [group for group in self.param_groups if not group["muon"]]
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        self.rest.param_groups, self.rest.state = self.rest_groups(), self.state
+        self.rest.step()
+        for group in self.param_groups:
+            for p in group["params"] if group["muon"] else ():
+                if p.grad is not None:
+                    self.update(group, p, p.grad)
+        return loss
+
+    def update(self, group: dict[str, Any], p: torch.Tensor, grad: torch.Tensor) -> None:
+        state, lr = self.state[p], float(group["lr"])
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(p)
+        momentum = state["momentum_buffer"]
+        momentum.lerp_(grad, 1 - group["momentum"])
+        matrix = grad.lerp(momentum, group["momentum"]).flatten(1)
+        size = 0.2 * math.sqrt(max(matrix.shape))
+        p.mul_(1 - lr * group["weight_decay"])
+        p.add_(orthogonal(matrix).view(p.shape).to(p.dtype), alpha=-lr * size)
+
+
+def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """U V^T of a matrix U S V^T, roughly: singular values end between 0.7 and 1.2 (Jordan et al. 2024)."""
+    x = matrix.to(torch.promote_types(matrix.dtype, torch.float32))
+    tall = x.shape[0] > x.shape[1]
+    x = x.T if tall else x
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return (x.T if tall else x).contiguous()
