@@ -45,6 +45,7 @@ class JobResult:
         train_loss: the final training loss of the whole run that ends with this job, smoothed, if it evaluates that
             run; +inf if the run has more non-finite losses than `divergence.max_non_finite`.
         stage_losses: the smoothed training loss after each of the job's `stages`.
+        seconds: time the training took, as it was recorded: to be told, and never to choose by.
     """
 
     key: str
@@ -59,6 +60,7 @@ class JobResult:
     at_least: float | None = None
     train_loss: float | None = None
     stage_losses: tuple[float, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def score(self) -> float | None:

@@ -147,8 +147,8 @@ OPTIONAL = ("tables", "charts", "data", "results", "chosen_by", "next")
 def entry_document(run: TrainedRun) -> dict[str, Any]:
     """An entry of `results`: its `details` stand among the rest, and what is not told is left out."""
     document = asdict(run)
-    optional = {name: document.pop(name) for name in ("seed", "optimizer", "given")}
-    told = {name: value for name, value in optional.items() if value is not None and value is not False}
+    optional = {name: document.pop(name) for name in ("seed", "optimizer", "settings", "given")}
+    told = {name: value for name, value in optional.items() if value not in (None, {}) and value is not False}
     return {**document.pop("details"), **document, **told}
 
 
