@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.optimizers import ByName
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, drive
 from lrctl.errors import NoValidCandidateError, UsageError
@@ -336,11 +337,13 @@ def test_a_contender_is_an_optimizer_and_what_is_not_its_default() -> None:
     assert parsed(BY_ROLE).name == "adamw-by-role"
     made = parsed("adamw betas=0.9,0.95 embedding=4 embedding.decay=0 lr=0.01 family=cosine:end=0.1")
     assert made.settings is not None
-    assert made.settings.betas == (0.9, 0.95)  # type: ignore[union-attr, attr-defined]
+    assert made.settings.betas == (0.9, 0.95)  # type: ignore[attr-defined]
     assert (made.settings.lr_scale, made.settings.decay_scale) == ({"embedding": 4.0}, {"embedding": 0.0})
     assert (made.lr, made.family) == (0.01, "cosine:end=0.1")
     assert parsed("schedule-free").family == "constant-with-warmup"
-    assert parsed("torch.optim.NAdam embedding=2 momentum_decay=0.1").settings.options == {"momentum_decay": 0.1}  # type: ignore[union-attr, attr-defined]
+    assert parsed("torch.optim.NAdam embedding=2 momentum_decay=0.1").settings == ByName(
+        name="torch.optim.NAdam", lr_scale={"embedding": 2.0}, options={"momentum_decay": 0.1}
+    )
 
 
 def test_gradients_are_clipped_as_yours_are() -> None:
