@@ -161,22 +161,35 @@ def load_schedule(path: str | Path) -> Any:
     return schedule_file(path)[0]
 
 
-def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
+def load_weights(path: str | Path, average: float | None = None) -> dict[str, torch.Tensor]:
     """The model's state_dict in a checkpoint, for `model.load_state_dict`.
 
-    Where an optimizer keeps other weights for evaluation than for training (schedule-free), they are those.
+    They are those that were evaluated: where an optimizer keeps others for that than for training (schedule-free)
+    these, and with `training.averaging` the average that was chosen, or the last weights.
+
+    Args:
+        path: of the checkpoint.
+        average: the power of the average to take instead; 0 takes the last weights.
 
     Raises:
         CheckpointError: the file is missing or damaged.
-        UsageError: it is what a program of your own saved.
+        UsageError: it is what a program of your own saved, or has no such average.
     """
     from lrctl.storage import checkpoint
 
     state = checkpoint.load(Path(path))
     if "model" not in state:
         raise UsageError(f"{path}: it holds what a program saved; lrctl.unpack_checkpoint writes that")
-    weights: dict[str, torch.Tensor] = {**state["model"], **state.get("evaluated", {})}
-    return weights
+    kept = {"0": {}, **state.get("averages", {}).get("averages", {})}
+    if average is not None and f"{average:g}" not in kept:
+        raise UsageError(
+            f"{path}: it has no average {average:g}; choose from {', '.join(kept)}, 0 being the last weights"
+        )
+    chosen = state.get("evaluated", {}) if average is None else kept[f"{average:g}"]
+    weights: dict[str, torch.Tensor] = state["model"]
+    # Tied weights have several names there, and one here.
+    moved = {weights[name].data_ptr(): value.to(weights[name].dtype) for name, value in chosen.items()}
+    return {name: moved.get(value.data_ptr(), value) for name, value in weights.items()}
 
 
 def unpack_checkpoint(path: str | Path, to: str | Path) -> None:

@@ -39,6 +39,7 @@ class TrainSpec:
         micro_batches: pieces that each batch is cut into; their gradients add up to the batch's.
         compile: whether the model is compiled.
         tf32: whether matrix products of float32 on CUDA are done in TensorFloat-32; nothing elsewhere.
+        averaging: powers of the averages of weights that are kept along the run.
         deterministic: whether operations on CUDA take their deterministic kernels; on a CPU they always do.
         steps: of the whole run, where the workload is told of it; else 0.
         workload_unkeyed: parameters of the workload that decide no number.
@@ -58,6 +59,7 @@ class TrainSpec:
     compile: bool = False
     tf32: bool = False
     deterministic: bool = True
+    averaging: tuple[float, ...] = ()
     steps: int = 0
     workload_unkeyed: Mapping[str, Any] = field(default_factory=dict, metadata=UNKEYED)
     families: Mapping[str, str] = field(default_factory=dict, metadata=UNKEYED)

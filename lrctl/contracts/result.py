@@ -38,6 +38,7 @@ class JobResult:
         scores: the loss with frozen weights of each reserved batch, if asked for; none where the workload has none in
             reserve, and fewer than asked for where it has fewer.
         metrics: split -> metric -> value, if asked for.
+        weights: what scores and metrics are of, where averages are kept: `last`, or `average` and its power.
         evaluated: forward passes, of as many rows as a batch has, that its validation metrics took; 0 if unknown.
         gradient_norms: of each step, if asked for.
         extra_forwards: forward passes beyond one for each step, which a schedule asked for.
@@ -54,6 +55,7 @@ class JobResult:
     steps: int = 0
     scores: tuple[float, ...] = ()
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    weights: str = ""
     evaluated: int = 0
     gradient_norms: tuple[float, ...] | None = None
     extra_forwards: int = 0
@@ -106,6 +108,7 @@ class JobRecord:
     remade: Mapping[str, int] = field(default_factory=dict)
     remaking: str = ""
     deviation: float = 0.0
+    weights: str = ""
     failure: Failure | None = None
 
     def answer(self, *, diverged: bool = False, **losses: Any) -> JobResult:

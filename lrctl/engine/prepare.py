@@ -62,6 +62,7 @@ def spec_of(recipe: Recipe, workload: Workload | Program | None, content: str) -
         compile=training.compile,
         tf32=training.tf32,
         deterministic=training.deterministic,
+        averaging=training.averaging,
         steps=training.steps if program else 0,
         workload_unkeyed=choice.unkeyed,
         families=family_code(),

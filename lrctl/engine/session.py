@@ -14,7 +14,7 @@ from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobRecord, JobResult
-from lrctl.contracts.strategy import Batch, Search, SearchResult, drive
+from lrctl.contracts.strategy import Batch, Search, SearchResult, TrainedRun, drive
 from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
 from lrctl.errors import CheckpointError, NoValidCandidateError, UsageError
@@ -145,10 +145,16 @@ class Session:
         assert found.schedule is not None
         steps, last = result.steps, self.runner.seen[found.checkpoint]
         end = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
-        end = replace(end, seed=last.seed, optimizer=last.optimizer)
+        # With averages it is the one that surely has chosen between them, and so is handed over.
+        averaging = bool(self.runner.spec.averaging)
+        end = replace(end, seed=last.seed, optimizer=last.optimizer, checkpoint=averaging)
         (ended,) = self.run_batch(Batch("held-out loss", [end], found.trace))
+        if averaging:
+            own = partial(handing_over, instead_of=found.checkpoint, key=ended.key)
+            result = replace(result, checkpoint=ended.key, results=tuple(map(own, result.results)))
         return replace(
             result,
+            weights=ended.weights,
             seed=result.seed if last.seed is None else last.seed,
             train_loss=finite(ended.train_loss),
             validation_loss=finite(ended.metrics["validation"]["loss"]),
@@ -192,6 +198,10 @@ class Session:
             full_runs=(steps + FORWARD * (forwards + scored)) / self.recipe.training.steps,
             seconds=seconds,
         )
+
+
+def handing_over(run: TrainedRun, *, instead_of: str, key: str) -> TrainedRun:
+    return replace(run, checkpoint=key) if run.checkpoint == instead_of else run
 
 
 def searching(job: SegmentJob) -> bool:

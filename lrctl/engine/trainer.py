@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ import torch
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.workload import Workload
 from lrctl.engine import optimizers, roles
+from lrctl.engine.averages import averages
 from lrctl.engine.compiling import Compiled
 from lrctl.engine.early_stopping import PartialMean
 from lrctl.engine.lr_control import Control
@@ -31,6 +32,7 @@ class Trained:
     """What training a job gave: the loss of each step, the LR really used for it, and the state at the end.
 
     `at_least` is a lower bound of the mean loss of a job that was stopped; None where it was trained to its end.
+    `weights` are those that scores and metrics are of, where averages were kept too.
     """
 
     losses: np.ndarray[Any, Any]
@@ -40,6 +42,7 @@ class Trained:
     scores: tuple[float, ...] = ()
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     evaluated: int = 0
+    weights: str = ""
     gradient_norms: tuple[float, ...] | None = None
     extra_forwards: int = 0
     at_least: float | None = None
@@ -85,6 +88,7 @@ class Training:
         self.losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=self.passes.device)
         self.norms = torch.zeros_like(self.losses)
         self.lrs: list[float] = []
+        self.averages = averages(self.passes, spec.averaging, self.optimizer)
         self.clip_norm = spec.optimizer.clip_norm if spec.optimizer else 0.0
         self.frozen = job.frozen
 
@@ -92,10 +96,13 @@ class Training:
         self.model.load_state_dict(state["model"])
         optimizers.restore(self.optimizer, state["optimizer"])
         self.control.restore(state)
+        if self.averages:
+            self.averages.restore(state, self.job.start)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds; the tensors are the training's own."""
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), **self.control.state()}
+        state |= self.averages.state() if self.averages else {}
         return state | ({"groups": self.groups} if sum(map(len, self.groups)) > 1 else {}) | self.to_evaluate()
 
     def to_evaluate(self) -> dict[str, Any]:
@@ -103,9 +110,7 @@ class Training:
         if not hasattr(self.optimizer, "eval"):
             return {}
         with self.weights_to_evaluate():
-            copies = {id(parameter): parameter.detach().clone() for parameter in self.model.parameters()}
-        every = self.model.named_parameters(remove_duplicate=False)  # tied weights have several names
-        return {"evaluated": {name: copies[id(parameter)] for name, parameter in every}}
+            return {"evaluated": {name: p.detach().clone() for name, p in self.model.named_parameters()}}
 
     def run(self) -> float | None:
         """Train every step. Returns a lower bound of the mean loss if the job was stopped before its end, else None."""
@@ -116,6 +121,8 @@ class Training:
         switch(self.optimizer, "train")
         for step in range(self.job.start, self.job.stop):
             advance(step)
+            if self.averages:
+                self.averages.update(step)
             if self.compiled:
                 self.compiled.check_called()
             if step == 0:
@@ -170,12 +177,20 @@ class Training:
         job = self.job
         if job.gradient_norms:
             trained.gradient_norms = tuple(self.norms.tolist())
-        with self.weights_to_evaluate() if job.score_batches or job.evaluate else nullcontext():
+        if not (job.score_batches or job.evaluate):
+            return
+        if self.averages:
+            self.averages.choose(job)
+            trained.state |= self.averages.state()
+            trained.weights = self.averages.name
+        with self.averages.weights() if self.averages else self.weights_to_evaluate():
             if job.score_batches:
                 trained.scores = self.passes.score(job.score_batches)
             for split in job.evaluate:
                 trained.metrics[split], forwards = self.passes.evaluate(split)
                 trained.evaluated += forwards * (split == "validation")
+        if self.averages:
+            trained.extra_forwards += self.averages.forwards
 
     @contextmanager
     @torch.no_grad()

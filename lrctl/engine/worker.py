@@ -196,6 +196,7 @@ def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
         scores=trained.scores,
         metrics=trained.metrics,
         evaluated=trained.evaluated,
+        weights=trained.weights,
         run=spec.run,
         gradient_norms=trained.gradient_norms,
         extra_forwards=trained.extra_forwards,

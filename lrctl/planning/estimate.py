@@ -111,7 +111,8 @@ class Rehearsal:
 
     @property
     def scored_batches(self) -> int:
-        return sum(job.score_batches for job in self.jobs.values()) if self.scored else 0
+        averages = len(self.spec.averaging) and 1 + len(self.spec.averaging)  # each is compared
+        return sum(job.score_batches for job in self.jobs.values()) * (1 + averages) if self.scored else 0
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""

@@ -38,6 +38,11 @@ class Training:
     compile: Annotated[bool, "compile the model with torch.compile"] = False
     tf32: Annotated[bool, "TensorFloat-32 matrix products on CUDA: faster, less exact"] = False
     deterministic: Annotated[bool, "deterministic kernels on CUDA; an operation that has none is an error"] = True
+    averaging: Annotated[
+        tuple[float, ...],
+        "powers of averages of the weights to keep, such as 4, 8, 16; what is scored, evaluated and handed over is the "
+        "best of them and the last weights",
+    ] = ()
     stop_early: Annotated[bool, "stop jobs that cannot be chosen any more; no choice depends on it"] = True
     unchecked: Annotated[bool, "search on a file.py:Class without the first look at it, at your own risk"] = False
 
@@ -45,6 +50,8 @@ class Training:
         for name, least in (("steps", 1), ("seed", 0), ("threads", 1), ("micro_batches", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
+        if not all(0 <= power <= 1000 for power in self.averaging) or len({*self.averaging}) < len(self.averaging):
+            raise ValueError(f"averaging: must be different numbers from 0 to 1000, got {list(self.averaging)}")
         if self.steps > LONGEST_RUN:
             raise ValueError(f"steps: must be at most {LONGEST_RUN:,}, got {self.steps:,}")
 

@@ -39,6 +39,8 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
             f"train loss {number(result.train_loss)} (smoothed), "
             f"validation loss {number(result.validation_loss)}, test loss {number(result.test_loss)}",
         )
+    if result.weights:
+        show(console, f"weights:    {result.weights} (of the last and the averages of training.averaging)")
     if result.cost.jobs:
         show(console, f"cost: {cost_in_words(result.cost)}")
     for name in ("schedule", "checkpoint"):

@@ -12,7 +12,17 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.result import JobRecord
 
-OPTIONAL = ["scores", "evaluated", "gradient_norms", "extra_forwards", "at_least", "discarded", "remade", "remaking"]
+OPTIONAL = [
+    "scores",
+    "evaluated",
+    "gradient_norms",
+    "extra_forwards",
+    "at_least",
+    "discarded",
+    "remade",
+    "remaking",
+    "weights",
+]
 """Fields that are left out of a document where they say nothing."""
 
 

@@ -57,6 +57,7 @@ class RunResult:
         train_loss: final training loss, smoothed (nats for language models). None, as the two losses on held-out data,
             where nothing was trained or the loss is not finite.
         metrics: split -> metric -> value on held-out data.
+        weights: which were evaluated and are handed over, where averages were kept: `last`, or `average` and its power.
         checkpoint: key of the job whose checkpoint is handed over.
         results: what was trained from the first step to the last, where that is more than the one run handed over.
         summary: what else the strategy has to say, JSON values by name.
@@ -72,6 +73,7 @@ class RunResult:
     validation_loss: float | None = None
     test_loss: float | None = None
     metrics: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    weights: str = ""
     checkpoint: str | None = None
     schedule: ScheduleRecord | None
     segments: tuple[Segment, ...] = ()
@@ -140,7 +142,7 @@ class RunResult:
         return replace(found, results=results, summary=summary)
 
 
-OPTIONAL = ("tables", "charts", "data", "results", "chosen_by", "next")
+OPTIONAL = ("tables", "charts", "data", "results", "chosen_by", "next", "weights")
 """The fields that the document leaves out where they are empty."""
 
 

@@ -114,6 +114,7 @@ OTHER_TASK: dict[str, Any] = {
     "threads": 2,
     "micro_batches": 2,
     "compile": True,
+    "averaging": (4.0, 8.0),
     "steps": 30,
 }
 

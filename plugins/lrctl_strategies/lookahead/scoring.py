@@ -52,9 +52,10 @@ class Scoring:
         """The score of a job; +inf if it is not finite, or if there is none."""
         if self.batches:
             mean = math.inf if result.score is None else result.score
-            found, self.forwards = Score(mean, result.scores), len(result.scores)
+            found, forwards = Score(mean, result.scores), len(result.scores)
         else:
-            found, self.forwards = Score(result.metrics["validation"]["loss"]), result.evaluated
+            found, forwards = Score(result.metrics["validation"]["loss"]), result.evaluated
+        self.forwards = forwards + result.extra_forwards  # those that chose between averages of the weights
         return found if math.isfinite(found.mean) else NOTHING
 
     @property
