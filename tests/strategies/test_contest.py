@@ -196,9 +196,7 @@ def test_the_difference_is_that_of_fresh_seeds_only() -> None:
     found = world.play(**DUEL)
     difference = entries(found)["muon"]["difference"]
     assert difference["seeds"] == 2
-    by_seed = {
-        seed: [world.loss(job) for job in world.whole_runs if (job.seed or 0) == seed] for seed in (1, 2)
-    }
+    by_seed = {seed: [world.loss(job) for job in world.whole_runs if (job.seed or 0) == seed] for seed in (1, 2)}
     assert difference["mean"] == pytest.approx(sum(muon - yours for muon, yours in by_seed.values()) / 2)
     assert difference["interval"][0] < difference["mean"] < difference["interval"][1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean
 
 from lrctl.analysis.statistics import paired
 from lrctl_strategies.contest.contenders import Contender
@@ -19,7 +19,8 @@ class Difference:
 
     Attributes:
         mean: over the seeds.
-        seeds: how many; 0 where it is the score of short runs.
+        seeds: how many. One is the recipe's: against yours or, where that had no such run, against the best contender,
+            whose own difference is added. 0: of short runs, by their scores.
         interval: of the mean, at 95 %, over fresh seeds.
     """
 
@@ -72,20 +73,22 @@ class Outcome:
         return [run for seed in self.seeds for run in self.trials.of(contender, self.trials.steps, seed).values()]
 
     def difference(self, contender: Contender) -> Difference | None:
-        """What a contender was better by than yours, on the longest runs of the same seeds that both have."""
-        theirs, ours = (self.fresh(each) for each in (contender, self.yours))
+        """What a contender was better by than yours, on the longest runs that tell."""
         if contender.yours:
             return None
-        if theirs and ours:
-            values = [a.test_loss - b.test_loss for a, b in zip(theirs, ours, strict=True)]
+        if self.seeds and contender is self.rivals[0]:
+            pairs = zip(self.fresh(contender), self.fresh(self.yours), strict=True)
+            values = [a.test_loss - b.test_loss for a, b in pairs]
             return Difference(fmean(values), len(values), paired(values)[0])
-        for steps in (self.trials.steps, self.short):
-            a, b = (self.trials.best(each, steps) for each in (contender, self.yours))
-            if a and b and steps == self.trials.steps:
-                return Difference(a.test_loss - b.test_loss, 1)
-            if a and b:
-                return Difference(a.score.mean - b.score.mean, 0)
-        return None
+        whole, yours = (self.trials.best(each, self.trials.steps) for each in (contender, self.yours))
+        if whole and yours:
+            return Difference(whole.test_loss - yours.test_loss, 1)
+        if whole and self.seeds and (best := self.trials.best(self.rivals[0], self.trials.steps)):
+            known = self.difference(self.rivals[0])
+            assert known
+            return Difference(whole.test_loss - best.test_loss + known.mean, 1)
+        short, yours = (self.trials.best(each, self.short) for each in (contender, self.yours))
+        return Difference(short.score.mean - yours.score.mean, 0) if short and yours else None
 
     def test_loss(self, contender: Contender) -> float | None:
         """With fresh seeds the mean, else with the recipe's; None where it has had short runs only."""
@@ -106,10 +109,9 @@ class Outcome:
         return mine / yours if mine and yours else None
 
     def seconds(self, contender: Contender) -> float:
-        """Of a step, in its longest runs."""
-        runs = [run for trial, run in self.trials.ended.items() if trial.contender == contender]
-        longest = max((run.trial.steps for run in runs), default=0)
-        return median(run.seconds for run in runs if run.trial.steps == longest) if runs else 0.0
+        """Of a step, in the fastest of its runs: other work on the machine makes a run slower, and none faster."""
+        runs = (run.seconds for trial, run in self.trials.ended.items() if trial.contender == contender)
+        return min(runs, default=0.0)
 
     @property
     def slope(self) -> float:

@@ -26,8 +26,9 @@ def worth(found: Outcome, order: Sequence[Contender]) -> Table:
         f"It holds for runs of {found.trials.steps} steps: longer and shorter ones may have another winner.",
         "Test loss: of the best and yours the mean over fresh seeds, of others that of the recipe's seed.",
         "Against yours: less is better. With fresh seeds the mean and, of two or more, its 95 % interval.",
-        "One seed: that of the recipe, by which the contenders were chosen. Short: the score of short runs.",
-        "Time a step: over yours. Times on a machine at work are noisy; nothing is decided by them.",
+        "One seed: the recipe's, by which the contenders were chosen; against the best where yours had no run with it.",
+        "Short: of short runs, by their scores.",
+        "Time a step: over yours, each in its fastest run. Times are noisy; nothing is decided by them.",
         "State: numbers kept for a weight, beside itself and its gradient.",
         "* is handed over.",
     )
