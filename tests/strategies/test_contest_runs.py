@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from lrctl.contracts.optimizers import SGD
 from lrctl.contracts.strategy import Batch, advance
+from lrctl.errors import UsageError
 from lrctl.export.found_with import found_with
 from lrctl.recipe.schema import Recipe
 from lrctl.storage.runs import finished
@@ -58,3 +60,23 @@ def test_an_export_makes_the_optimizer_of_the_winner(done: tuple[Path, dict[str,
     found = found_with(finished(store, document["run"]))
     assert found is not None
     assert found.optimizer == SGD(momentum=0.5)
+
+
+@pytest.mark.parametrize(
+    ("contender", "told"),
+    [
+        ("adamw embedding=8", "embedding"),
+        ("torch.optim.Adamm", "has no class|Adamm"),
+        ("muon rest.decay=1", "rest.decay"),
+    ],
+)
+def test_an_optimizer_that_cannot_be_made_is_refused_before_anything_is_trained(
+    contender: str, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        search(tmp_path, recipe(strategy__contest__contender=[contender]), "contest")
+    assert not any(record["steps"] for record in records(tmp_path))
+
+
+def records(store: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text(encoding="utf-8")) for path in (store / "jobs").glob("*.json")]

@@ -25,7 +25,7 @@ def contest(p: Contest, run: RunSpec) -> Search:
     trials = Trials(run.steps, run.seed, p.budget, p.score_batches, reserve)
     for_seeds = 2 * p.fresh_seeds * trials.cost(run.steps)
     check(p, trials, field, short)
-    yield from trials.look()
+    yield from trials.look(field)
     yield from brackets(trials, field, short, for_seeds + trials.cost(run.steps))
     if not (alive := ranked(trials, field, short)):
         raise NoValidCandidateError(lost(field, "short"))

@@ -88,16 +88,20 @@ class Trials:
         """Whether the budget has room for runs of so many steps, and what is reserved."""
         return self.spent + sum(map(self.cost, steps)) + reserved <= self.budget
 
-    def look(self) -> Work[None]:
-        """Score the model before any training; by validation loss where it turns out that little is in reserve."""
+    def look(self, field: Sequence[Contender]) -> Work[None]:
+        """Score the model before any training; by validation loss where it turns out that little is in reserve.
+
+        Each optimizer is made as well: one that cannot be is to be known before anything is trained.
+        """
         scoring = Scoring(self.reserve)
         job = SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), checkpoint=False)
-        (result,) = yield Batch("the model before any training", [scoring.ask(job)], judge=False)
+        made = [self.own(job, Trial(each, 0, 0.0, self.seed)) for each in field if not each.yours]
+        result, *_ = yield Batch("the model before any training", [scoring.ask(job), *made], judge=False)
         self.untrained = scoring.read(result)
         self.spent_steps += scoring.steps
         if self.reserve and len(result.scores) < min(LEAST, self.reserve):
             self.reserve = 0
-            yield from self.look()
+            yield from self.look(field)
         elif self.reserve:
             self.reserve = len(result.scores)
         else:
