@@ -49,6 +49,7 @@ class World:
         seconds: that a step takes.
         curvature: what a wrong LR costs.
         reserve: how many batches are kept aside for scores.
+        evaluated: forward passes that a validation loss takes.
         rough: tells all losses, if given.
     """
 
@@ -60,6 +61,7 @@ class World:
     seconds: dict[str, float] = field(default_factory=dict)
     curvature: float = 0.02
     reserve: int = 1000
+    evaluated: int = 30
     rough: Callable[[SegmentJob], float] | None = None
     batches: list[Batch] = field(default_factory=list)
 
@@ -84,7 +86,7 @@ class World:
             scores=(loss,) * min(job.score_batches, self.reserve),
             metrics={split: metrics[split] for split in job.evaluate},
             train_loss=loss if job.evaluate else None,
-            evaluated=30,
+            evaluated=self.evaluated,
             seconds=self.seconds.get(name, 0.0) * job.steps,
         )
 
@@ -109,7 +111,7 @@ class World:
         """The cost of what was trained and scored, as a session counts it."""
         steps = sum(job.steps for job in self.jobs)
         scored = sum(min(job.score_batches, self.reserve) for job in self.jobs)
-        scored += sum(30 for job in self.jobs if job.evaluate == ("validation",))
+        scored += sum(self.evaluated for job in self.jobs if job.evaluate == ("validation",))
         return (steps + FORWARD * scored) / STEPS
 
 
@@ -231,7 +233,7 @@ def test_the_budget_holds(seed: int, budget: float, reserve: int) -> None:
     world = World({}, reserve=reserve, rough=rough(seed))
     try:
         found = world.play(budget=budget, contender=("muon", "adafactor"), fresh_seeds=1)
-    except NoValidCandidateError:
+    except (NoValidCandidateError, UsageError):
         found = None
     assert world.full_runs <= budget + 1
     if found:
@@ -334,10 +336,10 @@ def parsed(text: str, run: RunSpec | None = None) -> Contender:
 
 def test_a_contender_is_an_optimizer_and_what_is_not_its_default() -> None:
     assert parsed(BY_ROLE).name == "adamw-by-role"
-    made = parsed("adamw betas=0.9,0.95 embedding=4 embedding.decay=0 lr=0.01 family=cosine:end=0.1")
+    made = parsed("adamw betas=0.9,0.95 embedding=4 mine.lr=2 embedding.decay=0 lr=0.01 family=cosine:end=0.1")
     assert made.settings is not None
     assert made.settings.betas == (0.9, 0.95)  # type: ignore[attr-defined]
-    assert (made.settings.lr_scale, made.settings.decay_scale) == ({"embedding": 4.0}, {"embedding": 0.0})
+    assert (made.settings.lr_scale, made.settings.decay_scale) == ({"embedding": 4.0, "mine": 2.0}, {"embedding": 0.0})
     assert (made.lr, made.family) == (0.01, "cosine:end=0.1")
     assert parsed("schedule-free").family == "constant-with-warmup"
     assert parsed("torch.optim.NAdam embedding=2 momentum_decay=0.1").settings == ByName(
@@ -389,6 +391,18 @@ def test_a_budget_with_no_room_says_what_it_would_take() -> None:
     with pytest.raises(UsageError, match=r"--budget 4: 5 contenders, yours among them, take at least 6.7 full runs"):
         world.play(budget=4)
     assert not world.batches
+
+
+def test_a_budget_that_validation_losses_use_up_is_refused_before_anything_is_trained() -> None:
+    world = World(QUICKSTART, reserve=0, evaluated=300)
+    with pytest.raises(UsageError, match="take at least 1"):
+        world.play()
+    assert not any(job.steps for job in world.jobs)
+
+
+def test_a_family_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(UsageError, match="it cannot be tuned"):
+        World(QUICKSTART).play(family="greedy", contender=("muon family=cosine",))
 
 
 def test_a_run_of_no_length_is_refused() -> None:

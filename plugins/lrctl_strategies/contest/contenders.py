@@ -81,7 +81,6 @@ def contenders(p: Contest, run: RunSpec) -> list[Contender]:
     yours = Contender(YOURS, own, family_of(own, p))
     field = {yours: yours}
     for each in [parse(text, p, run, own) for text in p.contender or DEFAULT]:
-        each.schedule(run.steps, 1.0)  # refuses a family that does not fit, before anything is trained
         field.setdefault(replace(each, name=YOURS, lr=None), each)
     names = [each.name for each in field.values()]
     if len(names) == 1:
@@ -90,6 +89,8 @@ def contenders(p: Contest, run: RunSpec) -> list[Contender]:
         raise UsageError(
             f"--contender: two are named {twice[0]}; write another name before one of them, as in mine: sgd"
         )
+    for each in field.values():
+        each.schedule(run.steps, 1.0)  # refuses a family that does not fit, before anything is trained
     return list(field.values())
 
 
@@ -134,17 +135,19 @@ def pair(text: str, where: str) -> tuple[str, Any]:
 
 
 def by_role(given: Mapping[str, Any], base: OptimizerSettings, where: str) -> dict[str, Any]:
-    """The settings, with `ROLE=x` as the role's LR scale and `ROLE.decay=x` as its scale of the weight decay."""
-    tables = {"": dict(base.lr_scale), "decay": dict(base.decay_scale)}
+    """The settings, with `ROLE=x`, or `GROUP.lr=x`, as an LR scale, and `GROUP.decay=x` as one of the weight decay."""
+    tables = {"lr": dict(base.lr_scale), "decay": dict(base.decay_scale)}
     others = {}
     for name, value in given.items():
-        role, _, what = name.partition(".")
-        if role in ROLES and what in tables:
-            tables[what][role] = convert(value, float, f"{where}: {name}")
+        group, _, what = name.partition(".") if name not in ROLES else (name, ".", "lr")
+        if group and what in tables:
+            tables[what][group] = convert(value, float, f"{where}: {name}")
         else:
             others[name] = value
     named = {each.name for each in fields_of(type(base))} - {"name", "code"}
     options = {name: others.pop(name) for name in list(others) if name not in named}
     if options and not isinstance(base, ByName):
         raise unknown("setting", next(iter(options)), [*ROLES, "lr", "family", *named], where)
-    return others | {"lr_scale": tables[""], "decay_scale": tables["decay"]} | ({"options": options} if options else {})
+    return (
+        others | {"lr_scale": tables["lr"], "decay_scale": tables["decay"]} | ({"options": options} if options else {})
+    )

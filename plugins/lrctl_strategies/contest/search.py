@@ -26,6 +26,7 @@ def contest(p: Contest, run: RunSpec) -> Search:
     for_seeds = 2 * p.fresh_seeds * trials.cost(run.steps)
     check(p, trials, field, short)
     yield from trials.look(field)
+    check(p, trials, field, short)  # now it is known what a validation loss takes
     yield from brackets(trials, field, short, for_seeds + trials.cost(run.steps))
     if not (alive := ranked(trials, field, short)):
         raise NoValidCandidateError(lost(field, "short"))
