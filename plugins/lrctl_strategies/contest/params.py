@@ -25,7 +25,7 @@ class Contest:
     margin: Annotated[
         float,
         "what a contender may be worse by on short runs and still be given a whole one, as a share of what the best "
-        "has learned there; leads of 16 % were seen to be lost later",
+        "has learned there; leads of 14 % were seen to be lost later",
     ] = 0.25
     finalists: Annotated[int, "how many contenders are given whole runs at the most, yours not counted"] = 3
     ratio: Annotated[float, "by what the LRs of whole runs are multiplied and divided where the budget has room"] = 1.5

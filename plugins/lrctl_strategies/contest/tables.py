@@ -108,7 +108,9 @@ def charts(found: Outcome, order: Sequence[Contender]) -> tuple[Chart, ...]:
         at, y = tuple(map(float, range(len(ends)))), tuple(d.mean for d in ends.values())
         caption = "Test loss minus that of yours on whole runs; a bar is the 95 % interval over fresh seeds."
         series = (Series("against yours", at, y, low, high),)
-        shown = Chart("contest", "Against yours", "points", "", "test loss", caption, series, ticks=tuple(ends))
+        shown = Chart(
+            "contest", "Against yours", "points", "", "test loss less that of yours", caption, series, ticks=tuple(ends)
+        )
         drawn.insert(0, shown)
     return tuple(drawn)
 
