@@ -274,7 +274,10 @@ def test_who_is_far_behind_on_short_runs_gets_no_whole_run() -> None:
 
 
 def test_who_is_not_ruled_out_and_has_no_room_is_told() -> None:
-    assert "schedule-free" in noted(World(QUICKSTART).play(), "do not rule out")
+    left = noted(World(QUICKSTART).play(), "do not rule out")
+    assert left.endswith("rule out adafactor, schedule-free; for whole runs of them give --budget 10 --finalists 4")
+    found = World(QUICKSTART).play(budget=10.1, finalists=4)
+    assert not noted(found, "do not rule out")
 
 
 def test_all_within_the_margin_are_given_whole_runs_where_there_is_room() -> None:

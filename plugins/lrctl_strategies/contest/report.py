@@ -116,7 +116,11 @@ def notes(found: Outcome) -> Iterator[str]:
     yield from at_equal_time(found)
     if left := [each.name for each in found.able if each not in found.finalists]:
         room = found.trials.spent + len(left) * found.trials.cost(found.trials.steps)
-        yield f"short runs do not rule out {', '.join(left)}; for whole runs of them give --budget {math.ceil(room)}"
+        more = f" --finalists {len(found.able)}" if len(found.able) > found.p.finalists else ""
+        yield (
+            f"short runs do not rule out {', '.join(left)}; for whole runs of them give --budget "
+            f"{math.ceil(room)}{more}"
+        )
     if dropped := [each.name for each in found.field[1:] if each not in found.able]:
         yield (
             f"short runs of {found.short} steps ruled out {', '.join(dropped)}: diverged, or worse than the best by "
