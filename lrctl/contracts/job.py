@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from lrctl.contracts.canonical import digest
-from lrctl.contracts.optimizers import OptimizerSettings
+from lrctl.contracts.optimizers import ByName, OptimizerSettings
 from lrctl.contracts.params import UNKEYED, identity
 from lrctl.contracts.program import OWN_DEVICE
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of
@@ -154,8 +154,9 @@ class SegmentJob:
 
     def forward_only(self, spec: TrainSpec) -> bool:
         """Whether updates would change nothing that is kept or asked for, so that a step is a forward pass."""
-        # An optimizer of the workload's own may move weights at LR 0 too.
-        own = spec.of(self).optimizer is None
+        # A class that is not lrctl's may move weights at LR 0 too.
+        optimizer = spec.of(self).optimizer
+        own = optimizer is None or isinstance(optimizer, ByName)
         return self.frozen and not self.checkpoint and not self.gradient_norms and not own
 
     def cannot_be_chosen(self, mean_loss: float) -> bool:

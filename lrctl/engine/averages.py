@@ -62,9 +62,14 @@ class Averages:
         return state | {"evaluated": {**self.ema.averages[self.power], **moved}}
 
     def restore(self, state: Mapping[str, Any], step: int) -> None:
-        """Go on from what `state` gave before step `step`."""
-        self.ema.load_state_dict(state["averages"])
-        self.chosen, self.stop = state["chosen"], step
+        """Go on from what `state` gave before step `step`; where it has no averages they begin there."""
+        self.stop = step
+        if "averages" in state:
+            self.ema.load_state_dict(state["averages"])
+            self.chosen = state["chosen"]
+        else:
+            self.ema = PowerEMA(self.passes.model, tuple(self.ema.averages))
+            self.ema.updates = step
 
     @property
     def power(self) -> float | None:

@@ -6,7 +6,7 @@ Imports torch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -83,11 +83,8 @@ def parts(group: Mapping[str, Any], known: Mapping[int, str], *, muon: bool) -> 
         role = group.get("name", by_module)
         hidden = muon and parameter.ndim > 1 and (role if role in ROLES else by_module) == "matrix"
         cut.setdefault((role, hidden), []).append(parameter)
-    marks = [{"muon": hidden} if muon else {} for _, hidden in cut]
-    return [
-        {**group, "params": each, "name": role, **mark}
-        for ((role, _), each), mark in zip(cut.items(), marks, strict=True)
-    ]
+    own = [{**group, "params": each, "name": role, "muon": hidden} for (role, hidden), each in cut.items()]
+    return own if muon else [{key: part[key] for key in part if key != "muon"} for part in own]
 
 
 def scale(optimizer: torch.optim.Optimizer, settings: OptimizerSettings) -> None:
@@ -97,6 +94,8 @@ def scale(optimizer: torch.optim.Optimizer, settings: OptimizerSettings) -> None
         UsageError: the settings name a role that no parameter has, or the optimizer has no weight decay to scale.
     """
     groups, rest = optimizer.param_groups, settings.rest_lr if isinstance(settings, Muon) else 1.0
+    if not (settings.by_role or isinstance(settings, Prodigy)):
+        return
     for table in ("lr_scale", "decay_scale"):
         for role in getattr(settings, table):
             if role not in (here := [group["name"] for group in groups]):
@@ -105,6 +104,10 @@ def scale(optimizer: torch.optim.Optimizer, settings: OptimizerSettings) -> None
         role, factor = group.get("name", ""), 1.0 if group.get("muon") else rest
         if role in settings.lr_scale or factor != 1.0:
             group["lr_scale"] = own * settings.lr_scale.get(role, 1.0) * factor
+        if role in settings.decay_scale and "weight_decay" not in group:
+            raise UsageError(
+                f"optimizer.decay_scale.{role}: optimizer {settings.name} has no weight_decay; leave it out"
+            )
         if role in settings.decay_scale:
             group["weight_decay"] *= settings.decay_scale[role]
     if isinstance(settings, Prodigy) and len(found := set(scales(optimizer))) > 1:
@@ -114,7 +117,7 @@ def scale(optimizer: torch.optim.Optimizer, settings: OptimizerSettings) -> None
         )
 
 
-def told(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[Group]:
+def told(optimizer: torch.optim.Optimizer, scales: Sequence[float], model: nn.Module) -> list[Group]:
     """The groups of a new optimizer as JSON values: names and shapes of their parameters, and what is theirs alone."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups = optimizer.param_groups
@@ -122,7 +125,7 @@ def told(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[Group]:
         {
             **{key: value for key, value in group.items() if key in OWN and value != optimizer.defaults.get(key)},
             **({} if factor == 1.0 else {"lr_scale": factor}),
-            "params": {names[id(p)]: list(p.shape) for p in group["params"]},
+            "params": {names[id(p)]: list(p.shape) for p in group["params"] if id(p) in names},
         }
-        for group, factor in zip(groups, scales(optimizer), strict=True)
+        for group, factor in zip(groups, scales, strict=True)
     ]

@@ -150,8 +150,8 @@ class Session:
         end = replace(end, seed=last.seed, optimizer=last.optimizer, checkpoint=averaging)
         (ended,) = self.run_batch(Batch("held-out loss", [end], found.trace))
         if averaging:
-            own = partial(handing_over, instead_of=found.checkpoint, key=ended.key)
-            result = replace(result, checkpoint=ended.key, results=tuple(map(own, result.results)))
+            entries = tuple(self.weighed(run, found.checkpoint, ended.key) for run in result.results)
+            result = replace(result, checkpoint=ended.key, results=entries)
         return replace(
             result,
             weights=ended.weights,
@@ -161,6 +161,12 @@ class Session:
             test_loss=finite(ended.metrics["test"]["loss"]),
             metrics=ended.metrics,
         )
+
+    def weighed(self, run: TrainedRun, checkpoint: str, end: str) -> TrainedRun:
+        """An entry that tells which weights its losses are of; what is handed over ends with the job `end`."""
+        record = self.runner.records.get(run.checkpoint or "")
+        details = {**run.details, "weights": record.weights} if record and record.weights else run.details
+        return replace(run, details=details, checkpoint=end if run.checkpoint == checkpoint else run.checkpoint)
 
     def keep(self, result: RunResult) -> None:
         """Make sure that what a finished run handed over is there, with all that led to it; leave no more behind."""
@@ -198,10 +204,6 @@ class Session:
             full_runs=(steps + FORWARD * (forwards + scored)) / self.recipe.training.steps,
             seconds=seconds,
         )
-
-
-def handing_over(run: TrainedRun, *, instead_of: str, key: str) -> TrainedRun:
-    return replace(run, checkpoint=key) if run.checkpoint == instead_of else run
 
 
 def searching(job: SegmentJob) -> bool:

@@ -82,8 +82,8 @@ class Training:
         self.passes = Passes(workload, spec)
         self.model = self.passes.model
         self.optimizer = optimizers.build(workload, self.model, spec.optimizer)
-        self.groups = roles.told(self.optimizer, self.model) if spec.optimizer else []
         self.control = Control(self.optimizer, job.schedule)
+        self.groups = roles.told(self.optimizer, self.control.scales, self.model) if spec.optimizer else []
         self.compiled = Compiled(self.model, self.passes.where) if spec.compile else None
         self.losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=self.passes.device)
         self.norms = torch.zeros_like(self.losses)

@@ -41,9 +41,16 @@ class FoundWith:
     @property
     def document(self) -> dict[str, Any]:
         """All of it as JSON values."""
-        own = {"name": self.optimizer.name, **asdict(self.optimizer)} if self.optimizer else {"name": "the workload's"}
+        own = self.settings if self.optimizer else {"name": "the workload's"}
         told = {"run": self.run, "command": self.command, "seed": self.seed, "workload": dict(self.workload)}
         return told | {"optimizer": own, "training": self.changed, "losses": dict(self.losses)}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of the optimizer, its name first; of a file not where it lies."""
+        assert self.optimizer
+        own = {name: value for name, value in asdict(self.optimizer).items() if name not in ("name", "code")}
+        return {"name": self.optimizer.name.rpartition("/")[2], **own}
 
     @property
     def changed(self) -> dict[str, Any]:
@@ -69,8 +76,8 @@ class FoundWith:
             if name != "name" and len(repr(value)) < SHORT:
                 yield f"    workload.{name} = {value!r}"
         if self.optimizer:
-            yield f"    optimizer = {self.optimizer.name}"
-            settings = asdict(self.optimizer).items()
+            (_, kind), *settings = self.settings.items()
+            yield f"    optimizer = {kind}"
             yield from (f"    optimizer.{name} = {value!r}" for name, value in settings if value != {})
         else:
             yield "    optimizer = the workload's own, or else AdamW as lrctl has it"

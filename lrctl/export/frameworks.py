@@ -149,7 +149,7 @@ def param_groups(model):
         if here.get(name) != there.get(name) and (name not in named or name in here):
             raise ValueError(
                 f"parameter {{name}}: its shape is {{here.get(name, 'that of none')}} in this model, and was "
-                f"{{there.get(name, 'that of none')}} in the one that was searched; make groups of your own"
+                f"{{there.get(name, 'that of none')}} in the one that was searched; give optimizer() groups of your own"
             )
     return [{{**group, "params": [named[name] for name in group["params"]]}} for group in GROUPS]
 '''

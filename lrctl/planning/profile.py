@@ -79,7 +79,7 @@ def measure(
     if whole and not stand_in:
         evaluation = profiler.evaluation_seconds(splits)
         forward = max(forward, *map(profiler.evaluation_bytes, splits))
-    state = [profiler.model.state_dict(), profiler.optimizer.state_dict()]
+    state = [profiler.model.state_dict(), profiler.optimizer.state_dict(), profiler.averages]
     return Measured(seconds, evaluation, size(state), memory(profiler, kept, forward, whole), tuple(notes))
 
 
@@ -166,7 +166,7 @@ def memory(profiler: Profiler, kept: int, forward: int, whole: bool) -> int:
         return int(torch.cuda.max_memory_allocated())
     weights = list(profiler.model.parameters())
     gradients = [p for p in weights if p.requires_grad]
-    held = [weights, list(profiler.model.buffers()), profiler.optimizer.state_dict()["state"]]
+    held = [weights, list(profiler.model.buffers()), profiler.optimizer.state_dict()["state"], profiler.averages]
     return size(held) + max(size(gradients) + kept, forward)
 
 

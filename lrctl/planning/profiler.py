@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from lrctl.averaging import PowerEMA
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import StandIn, Workload
 from lrctl.engine import optimizers
@@ -82,6 +83,11 @@ class Profiler:
     @property
     def model(self) -> torch.nn.Module:
         return self.passes.model
+
+    @property
+    def averages(self) -> dict[float, dict[str, torch.Tensor]]:
+        """Averages of the weights, as new as the weights themselves."""
+        return PowerEMA(self.model, self.spec.averaging).averages
 
     def batch(self, step: int) -> Any:
         if self.stand_in and isinstance(self.passes.workload, StandIn):

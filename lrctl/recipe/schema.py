@@ -122,7 +122,8 @@ class OptimizerChoice:
 
     @property
     def changed(self) -> dict[str, Any]:
-        return {"name": self.name, **identity(self.settings)}
+        # Where the file of `file.py:Class` lies decides nothing; its content does.
+        return {"name": self.name.rpartition("/")[2], **identity(self.settings)}
 
     @property
     def table(self) -> dict[str, Any]:

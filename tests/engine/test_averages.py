@@ -119,6 +119,18 @@ def test_a_run_that_is_cut_anywhere_has_the_same_averages(workload: Any) -> None
                 assert torch.equal(average, whole.state["averages"]["averages"][power][name])
 
 
+def test_averages_of_a_state_that_has_none_begin_there() -> None:
+    plain = train(Noisy(), replace(SPEC, averaging=()), SegmentJob(0, 6, RAMP)).state
+    after = (train(Noisy(), replace(SPEC, averaging=()), SegmentJob(6, stop, RAMP), plain) for stop in (7, 8))
+    path = [plain["model"]["0.weight"].clone(), *(each.state["model"]["0.weight"] for each in after)]
+    found = train(Noisy(), SPEC, SegmentJob(6, 8, RAMP), plain).state["averages"]
+    expected = path[0].double()
+    for t in (7, 8):
+        expected = expected.lerp(path[t - 6].double(), 1 - (1 - 1 / t) ** 9)
+    assert found["updates"] == 8
+    assert torch.allclose(found["averages"]["8"]["0.weight"].double(), expected, atol=1e-6)
+
+
 def test_averages_change_no_loss_and_runs_that_share_a_beginning_share_them() -> None:
     plain = train(Noisy(), replace(SPEC, averaging=()), SegmentJob(0, 12, RAMP))
     kept = train(Noisy(), SPEC, SegmentJob(0, 12, RAMP))
@@ -195,14 +207,17 @@ def test_statistics_of_batch_normalisation_are_those_of_the_average_over_the_las
 
 
 def test_a_search_judges_and_hands_over_the_same_weights(tmp_path: Path) -> None:
-    small = searches.small(training__averaging=[4, 16])
-    for command in ("semilocal", "lookahead"):
+    small = searches.small(
+        training__averaging=[4, 16], strategy__baseline__grid=[0.1], strategy__baseline__family=["linear"]
+    )
+    for command in ("semilocal", "lookahead", "baseline"):
         found = searches.search(tmp_path, small, command)
         assert found["weights"] in ("last", "average 4", "average 16")
         trained: Any = load_workload(small.workload.name, small.workload.changed, 0)
         model = trained.model()
         model.load_state_dict(package.load_weights(found["files"]["checkpoint"]))
         assert trained.evaluate(model, "test")["loss"] == pytest.approx(found["test_loss"], rel=1e-6)
+        assert all("weights" in entry for entry in found.get("results", ()))
         again = searches.search(tmp_path, small, command)
         assert searches.settled(again) == searches.settled(found)
 

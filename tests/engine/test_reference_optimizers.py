@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import lrctl as package
+import searches
 from installed_optimizers import INSTALLED
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.optimizers import ByName, Muon, OptimizerSettings, ScheduleFree
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.muon import orthogonal
 from lrctl.engine.trainer import Trained, train
+from lrctl.recipe.workloads import load_workload
 from lrctl.storage import checkpoint
 
 RAMP = PiecewiseLinear(((0, 0.0), (4, 0.02), (12, 0.0)))
@@ -76,6 +80,17 @@ def test_schedule_free_is_that_of_the_package(
     assert ours.losses.tobytes() == expected.losses.tobytes()
     assert ours.metrics == expected.metrics
     assert all(torch.equal(value, expected.state["evaluated"][name]) for name, value in ours.state["evaluated"].items())
+
+
+def test_the_weights_that_schedule_free_is_evaluated_with_are_handed_over(tmp_path: Path) -> None:
+    recipe = searches.small(optimizer__name="schedule-free")
+    found = searches.search(tmp_path, recipe)
+    workload: Any = load_workload(recipe.workload.name, recipe.workload.changed, 0)
+    model = workload.model()
+    model.load_state_dict(package.load_weights(found["files"]["checkpoint"]))
+    assert workload.evaluate(model, "test")["loss"] == pytest.approx(found["test_loss"], rel=1e-6)
+    model.load_state_dict(package.load_weights(found["files"]["checkpoint"], average=0))
+    assert workload.evaluate(model, "test")["loss"] != pytest.approx(found["test_loss"], rel=1e-3)
 
 
 def test_with_an_lr_of_0_schedule_free_moves_nothing() -> None:

@@ -16,7 +16,7 @@ import searches
 from command_line import Lrctl
 from export.test_formula import imported
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.optimizers import SGD, AdamW, Muon, OptimizerSettings, Prodigy
+from lrctl.contracts.optimizers import SGD, AdamW, ByName, Muon, OptimizerSettings, Prodigy
 from lrctl.engine.optimizers import build
 from lrctl.engine.param_groups import scales
 from lrctl.engine.roles import roles
@@ -150,6 +150,10 @@ REFUSED: dict[str, tuple[OptimizerSettings, str]] = {
     "a role that nothing has": (
         SGD(lr_scale={"hidden": 2.0}),
         "optimizer.lr_scale.hidden: unknown role of this model; choose from: embedding, matrix, output, vector",
+    ),
+    "no weight decay": (
+        ByName(name="torch.optim.Rprop", decay_scale={"matrix": 0.0}),
+        "optimizer.decay_scale.matrix: optimizer torch.optim.Rprop has no weight_decay; leave it out",
     ),
     "one LR for all": (Prodigy(lr_scale={"matrix": 2.0}), r"optimizer prodigy: it has one LR for all param groups"),
 }

@@ -327,6 +327,7 @@ UPDATED: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "one that moves": ({"schedule": RAMP}, {}, True),
     "one that is seen by its schedule": ({"schedule": Bounce()}, {}, True),
     "one with an optimizer of the workload's own": ({}, {"optimizer": None}, True),
+    "one with a class by its name": ({}, {"optimizer": optimizers.ByName(name="torch.optim.SGD")}, True),
 }
 
 

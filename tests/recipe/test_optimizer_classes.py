@@ -14,6 +14,7 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.optimizers import SGD, ByName, Prodigy
 from lrctl.engine.prepare import spec_of
 from lrctl.errors import UsageError
+from lrctl.export.given import exported
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.optimizers import load_optimizer
 from lrctl.testing import Constant
@@ -59,6 +60,10 @@ def test_it_is_loaded_from_there_also_by_workers(tmp_path: Path, monkeypatch: py
     found = searches.search(tmp_path / "store", searches.small(optimizer__name="slow:Slow"))
     plain = searches.search(tmp_path / "plain", searches.small(optimizer__name="sgd"))
     assert found["train_loss"] == plain["train_loss"]
+    text = exported(tmp_path / "store", found["run"], "torch").text
+    assert "from slow import Slow" in text
+    assert "optimizer = slow.py:Slow" in text
+    assert str(tmp_path) not in text
 
 
 RECIPE = '[training]\nsteps = 4\n[workload]\nname = "linear-regression"\n[optimizer]\nname = "{}"\n'

@@ -50,9 +50,10 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
 
     def line(rise: int, lrs: list[float]) -> Line:
         at = [rise, *turns]
-        down = [lrs[-1] * (steps - step) / (steps - at[len(lrs) - 1]) for step in at[len(lrs) :]]
+        begin, end = at[len(lrs) - 1], min(p.floor * max(lrs), lrs[-1])
+        down = [(lrs[-1] * (steps - step) + end * (step - begin)) / (steps - begin) for step in at[len(lrs) :]]
         start = [(0, 0.0)] if rise else []
-        return (*start, *zip(at, [*lrs, *down], strict=True), (steps, 0.0))
+        return (*start, *zip(at, [*lrs, *down], strict=True), (steps, end))
 
     def best() -> tuple[float, int, list[float]]:
         return min(found.values(), key=lambda each: each[0])

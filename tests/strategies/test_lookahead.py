@@ -81,7 +81,7 @@ def test_it_is_a_sound_strategy() -> None:
     check_strategy(lookahead, Lookahead(score_on="validation", budget=3), steps=300)
 
 
-@example(496, 0.6, 495, (1e-3, 3.33e-3, 1e-2), (1.2,), (0.4, 0.7, 0.85, 0.95), (0.1,)).via(
+@example(496, 0.6, 495, (1e-3, 3.33e-3, 1e-2), (1.2,), (0.4, 0.7, 0.85, 0.95), (0.1,), 0.0).via(
     "all first LRs diverge, but not one between two of them"
 )
 @given(
@@ -94,6 +94,7 @@ def test_it_is_a_sound_strategy() -> None:
     ratio=st.sampled_from([(2.25, 1.5, 1.2), (1.5,), (3.0, 2.0)]),
     knot=st.sampled_from([(0.4, 0.7, 0.85, 0.95), (0.5,), (0.9, 0.3, 0.6, 0.6), (0.97, 0.98, 0.99)]),
     rise=st.sampled_from([(0.05, 0.0, 0.02, 0.1, 0.25), (0.1,), (0.0, 0.1, 0.2)]),
+    floor=st.sampled_from([0.0, 0.2, 1.0]),
 )
 def test_it_finds_what_a_plain_second_implementation_finds(
     seed: int,
@@ -103,8 +104,9 @@ def test_it_finds_what_a_plain_second_implementation_finds(
     ratio: tuple[float, ...],
     knot: tuple[float, ...],
     rise: tuple[float, ...],
+    floor: float,
 ) -> None:
-    params = {"grid": grid, "ratio": ratio, "knot": knot, "rise": rise, **FREE}
+    params = {"grid": grid, "ratio": ratio, "knot": knot, "rise": rise, "floor": floor, **FREE}
     landscape = rough(seed, diverging)
     first = max(int(rise[0] > 0), round(rise[0] * steps))
     if not any(first < round(share * steps) < steps for share in knot):
@@ -126,6 +128,13 @@ def test_a_run_of_three_steps_is_long_enough() -> None:
     found, _ = looked(rough(0), 3)
     assert isinstance(found.schedule, PiecewiseLinear)
     assert [step for step, _ in found.schedule.knots] == [0, 1, 2, 3]
+
+
+def test_the_lr_falls_to_a_share_of_its_peak() -> None:
+    found, _ = looked(lambda line: abs(math.log10(max(lr for _, lr in line) or 1e-9) + 2.5), floor=0.2)
+    assert isinstance(found.schedule, PiecewiseLinear)
+    lrs = [lr for _, lr in found.schedule.knots]
+    assert lrs[-1] == 0.2 * max(lrs) == min(lrs[1:])
 
 
 @pytest.mark.parametrize(("share", "step"), [(0.05, 10), (0.4, 80), (0.7, 140), (0.95, 190)])
@@ -418,6 +427,7 @@ def test_too_short_a_run_is_refused(steps: int) -> None:
         ({"rise": (0.2,)}, "rise: the first share must be less than short_run"),
         ({"knot": (1.0,)}, "knot: must hold shares"),
         ({"knot": (0.05,)}, "rise: must hold shares from 0 to below the first knot"),
+        ({"floor": 1.5}, "floor: must be from 0 to 1"),
         ({"ratio": (2.0, 1.0)}, "ratio: must hold numbers greater than 1"),
         ({"ratio": ()}, "ratio: must hold numbers greater than 1"),
     ],

@@ -121,8 +121,8 @@ def rise(rollouts: Rollouts, rises: tuple[int, ...]) -> Work[None]:
 def turn(rollouts: Rollouts, ratio: float, *, everywhere: bool) -> Work[None]:
     """Multiply, or else divide, the LR at one knot after the other, the last and cheapest first.
 
-    Behind it the LRs are those of the best run, or the straight line to 0 where that had one. Unless `everywhere`, only
-    knots are tried that are cheap to try.
+    Behind it the LRs are those of the best run, or the straight line to the end where that had one. Unless
+    `everywhere`, only knots are tried that are cheap to try.
     """
     at = rollouts.at(rollouts.best.course.rise)
     for knot in reversed(range(1, len(at))):

@@ -33,6 +33,9 @@ class Lookahead:
         "this order on whole runs",
     ] = (0.05, 0.0, 0.1, 0.02, 0.25)
     knot: Annotated[tuple[float, ...], "shares of the run at which the LR may turn"] = (0.4, 0.7, 0.85, 0.95)
+    floor: Annotated[
+        float, "the LR at the end of a run over its peak; about 0.2 where training.averaging is on, else 0 is best"
+    ] = 0.0
     ratio: Annotated[
         tuple[float, ...],
         "by what LRs of whole runs are multiplied and divided, round by round; the last of them "
@@ -53,5 +56,7 @@ class Lookahead:
             raise ValueError(f"rise: must hold shares from 0 to below the first knot, got {list(self.rise)}")
         if not self.rise[0] < self.short_run:
             raise ValueError(f"rise: the first share must be less than short_run, got {self.rise[0]}")
+        if not 0 <= self.floor <= 1:
+            raise ValueError(f"floor: must be from 0 to 1, got {self.floor}")
         if not self.ratio or not all(1 < each < math.inf for each in self.ratio):
             raise ValueError(f"ratio: must hold numbers greater than 1, got {list(self.ratio)}")

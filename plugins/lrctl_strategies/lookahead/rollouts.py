@@ -1,8 +1,8 @@
-"""Whole runs that end in a straight wind-down to LR 0, each resumed from what it shares with those before it.
+"""Whole runs that end in a straight wind-down, each resumed from what it shares with those before it.
 
 A run is given by the step at which its LR has risen and the LRs at its first knots, the first of them at the end of the
-rise; from the last of these the LR falls in a straight line to 0 at the end. Every run is cut at every knot, whether
-its LR turns there or not, so that any other can branch off there.
+rise; from the last of these the LR falls in a straight line to the floor, which is 0 by default, at the end. Every run
+is cut at every knot, whether its LR turns there or not, so that any other can branch off there.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ class Rollouts:
         turns: the steps of the knots behind the rise, ascending.
         budget: full runs that no run that is attempted goes beyond.
         max_lr: no LR above this is tried.
+        floor: the LR at the end over the highest; a run that is below that stays where it is.
         keys: of the jobs whose checkpoints are there, by the knots up to their ends.
         spent_steps: trained so far, in whole steps; a score counts as its forward passes.
         skipped: runs that were left out for want of a budget, as moves.
@@ -98,6 +99,7 @@ class Rollouts:
     scoring: Scoring
     budget: float = math.inf
     max_lr: float | None = None
+    floor: float = 0.0
     keys: dict[Knots, str] = field(default_factory=dict)
     tried: list[Rollout] = field(default_factory=list)
     spent_steps: float = 0.0
@@ -121,12 +123,18 @@ class Rollouts:
         lrs, at = course.lrs, self.at(course.rise)
         if knot < len(lrs):
             return lrs[knot]
-        return lrs[-1] * (self.steps - at[knot]) / (self.steps - at[len(lrs) - 1])
+        begin = at[len(lrs) - 1]
+        down = lrs[-1] * (self.steps - at[knot]) + self.end(course) * (at[knot] - begin)
+        return down / (self.steps - begin)
+
+    def end(self, course: Course) -> float:
+        """The LR at the end of a run."""
+        return min(self.floor * max(course.lrs), course.lrs[-1])
 
     def knots(self, course: Course) -> Knots:
         """The whole schedule, with a knot at every place where runs may part."""
         between = tuple((step, self.lr(course, knot)) for knot, step in enumerate(self.at(course.rise)))
-        return (*(((0, 0.0),) * (course.rise > 0)), *between, (self.steps, 0.0))
+        return (*(((0, 0.0),) * (course.rise > 0)), *between, (self.steps, self.end(course)))
 
     def as_far(self, course: Course, other: Course) -> Course:
         """The shape of a run with such LRs that they add up to those of another: then it trains about as far."""

@@ -1,8 +1,9 @@
-"""Lookahead search: an LR is judged by what the run would be worth with it, once its LR is wound down to 0.
+"""Lookahead search: an LR is judged by what the run would be worth with it, once its LR is wound down.
 
 A segment's training loss rewards LRs that are too small, since the noise at a high LR hides progress. So each candidate
-is trained on to the end of the run, its LR falling in a straight line to 0, and scored there. Such a rollout resumes
-from the last knot that it shares with one before it. The best one is kept: it is the answer, and trained already.
+is trained on to the end of the run, its LR falling in a straight line to 0 or a floor, and scored there. Such a rollout
+resumes from the last knot that it shares with one before it. The best one is kept: it is the answer, and trained
+already.
 
 No paper's method: what it is measured to give stands in `lrctl guide lookahead`.
 """
@@ -24,7 +25,7 @@ from lrctl_strategies.lookahead.short_runs import scale, shortened
 def lookahead(p: Lookahead, run: RunSpec) -> Search:
     scoring = Scoring(batches(p.score_batches, run.steps) if p.score_on == "training" else 0)
     rises, turns = knots(p, run.steps)
-    rollouts = Rollouts(run.steps, turns, scoring, p.budget, p.max_lr)
+    rollouts = Rollouts(run.steps, turns, scoring, p.budget, p.max_lr, p.floor)
     short = shortened(p, run.steps, rises[0])
     lr = yield from scale(p, rollouts, short)
     ratios = p.ratio[-1:] if short.limited else p.ratio
