@@ -55,6 +55,7 @@ class JobResult:
             run; +inf if the run has more non-finite losses than `divergence.max_non_finite`.
         stage_losses: the smoothed training loss after each of the job's `stages`.
         epoch: updates in one pass through the training data; None where the workload does not tell.
+        seconds: time the training took, as it was recorded: to be told, and never to choose by.
     """
 
     key: str
@@ -71,6 +72,7 @@ class JobResult:
     train_loss: float | None = None
     stage_losses: tuple[float, ...] = ()
     epoch: float | None = None
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def other_metrics(self) -> dict[str, dict[str, float]]:

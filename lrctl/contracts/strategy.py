@@ -106,6 +106,7 @@ class TrainedRun:
         full_runs: what finding it cost, in plain training runs.
         seed: where it is not that of the recipe.
         optimizer: the name of its own, where it is not the recipe's.
+        settings: of that optimizer, as the recipe's table, where they are not those of `RunSpec.optimizers`.
         given: it has the schedule that the search was given to work on.
         details: what else there is to say of it, JSON values by name.
         metrics: of its held-out data beside the losses: split -> metric -> value.
@@ -120,6 +121,7 @@ class TrainedRun:
     full_runs: float
     seed: int | None = None
     optimizer: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
     given: bool = False
     details: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

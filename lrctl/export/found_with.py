@@ -137,6 +137,8 @@ def optimizer_of(run: FinishedRun, recipe: Recipe) -> OptimizerSettings | None:
     """That of what was handed over: its own, the recipe's, or AdamW where the workload is known to bring none."""
     handed = next((each for each in run.result.results if each.checkpoint == run.result.checkpoint), None)
     spec = recipe.run_spec
+    if handed is not None and handed.settings:
+        return recipes.check_optimizer(handed.settings, f"run {run.name}").settings
     if handed is not None and handed.optimizer:
         return spec.optimizers.get(handed.optimizer)
     return recipe.optimizer.settings if recipe.optimizer.given or spec.optimizer else None

@@ -162,8 +162,8 @@ OPTIONAL = ("start", "tables", "charts", "data", "results", "reference", "chosen
 def entry_document(run: TrainedRun) -> dict[str, Any]:
     """An entry of `results`: its `details` stand among the rest, and what is not told is left out."""
     document = asdict(run)
-    optional = {name: document.pop(name) for name in ("seed", "optimizer", "given", "metrics")}
-    told = {name: value for name, value in optional.items() if value is not None and value is not False and value != {}}
+    optional = {name: document.pop(name) for name in ("seed", "optimizer", "settings", "given", "metrics")}
+    told = {name: value for name, value in optional.items() if value not in (None, {}) and value is not False}
     return {**document.pop("details"), **document, **told}
 
 

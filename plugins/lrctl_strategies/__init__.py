@@ -65,3 +65,10 @@ def register_strategies(register: Register) -> None:
         example="lrctl shape --shapes 20 --family cosine",
         help="the best shape of a schedule, with the base LR factored out: families drawn at random, ranked, checked",
     )
+    register(
+        "lrctl_strategies.contest.search:contest",
+        name="contest",
+        params="lrctl_strategies.contest.params:Contest",
+        example="lrctl contest --contender muon --contender schedule-free",
+        help="a contest of optimizers: what each is worth against yours, by whole runs with tuned LRs and fresh seeds",
+    )

@@ -20,7 +20,10 @@ from lrctl_strategies.lookahead.short_runs import ShortRuns
 OFF = 0.002
 """The share of what training gains, by which a run may be off the parabola through its neighbours without a note."""
 
-NEXT = "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds"
+NEXT = (
+    "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds; lrctl contest for what was not "
+    "tried, the optimizer and LRs by role: worth 0.11 and 0.22 nats on two texts"
+)
 
 
 def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
