@@ -288,12 +288,12 @@ def test_a_command_of_the_page_works(command: str, lrctl: Lrctl, installed: Call
     assert (done.code, done.err) == (0, "")
     log = Path("jobs.log")
     trained = log.read_text().splitlines() if log.exists() else []
-    beside = bool(done.document.get("reference"))
+    beside = "reference" in done.document
     assert len(trained) == (done.document["cost"]["jobs"] + 1 + beside if "logged" in command else 0)
     diary = Path("diary.txt").read_text().splitlines()
     assert sum(line.endswith(" known") for line in diary) == len(done.document["segments"] or "1") + 1 + beside
     again = command.startswith("greedy")  # what is handed over is trained once more, for its checkpoint
-    assert sum(line.startswith("steps ") for line in diary) == done.document["cost"]["jobs"] + 1 + again + beside
+    assert sum(line.startswith("steps ") for line in diary) == done.document["cost"]["jobs"] + 1 + beside + again
     assert diary[-1] == f"{done.document['run']}: test loss {done.document['test_loss']}"
 
 

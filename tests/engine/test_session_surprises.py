@@ -188,7 +188,9 @@ def test_a_run_whose_last_loss_is_not_finite_has_no_training_loss(
 
 def test_an_evaluation_without_a_loss_shows_before_anything_is_trained(tmp_path: Path, place: Path) -> None:
     recipe = net(tmp_path, NET.replace('{"loss"', '{"error"'))
-    with pytest.raises(UsageError, match=r"Net.evaluate: must return metrics by name, 'loss' among them, or the loss alone, got"):
+    with pytest.raises(
+        UsageError, match=r"Net.evaluate: must return metrics by name, 'loss' among them, or the loss alone, got"
+    ):
         search(place, recipe)
     assert facts(place) == {}
 
