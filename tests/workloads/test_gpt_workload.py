@@ -32,7 +32,7 @@ def test_it_keeps_the_contract(gpt: Gpt) -> None:
 
 
 def test_an_epoch_is_as_many_updates_as_see_each_window_once(gpt: Gpt) -> None:
-    assert gpt.epoch_steps() == len(gpt.windows.parts["training"]) / 4
+    assert gpt.steps_per_epoch() == len(gpt.windows.parts["training"]) / 4
 
 
 def test_batches_are_a_function_of_seed_and_step(gpt: Gpt) -> None:

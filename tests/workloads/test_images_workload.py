@@ -47,7 +47,7 @@ def test_it_keeps_the_contract() -> None:
 @digits_installed
 def test_an_epoch_is_as_many_updates_as_see_each_image_once() -> None:
     workload = images(batch_size=10)
-    assert workload.epoch_steps() == len(workload.images.parts["training"]) / 10
+    assert workload.steps_per_epoch() == len(workload.images.parts["training"]) / 10
 
 
 @digits_installed
