@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.canonical import listed
 from lrctl.engine import run
+from lrctl.engine.budget import Budget
 from lrctl.engine.executors import Executors
 from lrctl.errors import UsageError
 from lrctl.planning.estimate import check_memory
@@ -36,6 +37,9 @@ def search(
     name: str | None = None,
     labels: Sequence[str] = (),
     track: str | Sequence[str] = (),
+    max_steps: int | None = None,
+    max_time: float | str | None = None,
+    max_disk: float | str | None = None,
     fresh: bool = False,
     allow_code: bool = False,
 ) -> dict[str, Any]:
@@ -52,6 +56,10 @@ def search(
         name: of the run; by default the strategy and a hash of all that decides the result.
         labels: words by which the run can be asked for later.
         track: registered trackers that record the search, such as `tensorboard`; by default the recipe's.
+        max_steps: no job begins once the search has trained so many steps, in all its goes together. The result then
+            has status `partial`, and the same search with a larger budget, or with none, goes on.
+        max_time: the same, once this has run for so many seconds, or `90s`, `10m`, `2h`.
+        max_disk: the same, once the store has so many bytes, or `500MB`, `5GB`.
         fresh: start over, whatever the store holds.
         allow_code: run the `file.py:Class` that the recipe names. One among the settings needs no leave.
 
@@ -71,9 +79,10 @@ def search(
         settings = {**settings, "track.names": several(track)}
     recipe, settings, stored = settle(registry().get("strategy", strategy), recipe, settings, store)
     checked = recipes.read(recipe, settings, allow_code=allow_code, stored=stored)
-    kept = executors()
+    kept, budget = executors(), Budget.of(max_steps, max_time, max_disk)
     check = partial(check_memory, store=store, kept=kept)
-    result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=kept, check=check)
+    where: dict[str, Any] = {"store": store, "name": name, "fresh": fresh}
+    result = run.search(strategy, checked, **where, executors=kept, check=check, budget=budget)
     label(Store(store), result.run, labels)
     return Store(store).document(result)
 

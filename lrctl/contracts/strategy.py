@@ -158,6 +158,9 @@ class Batch:
             they end.
         tolerance: one of the jobs is chosen by its mean loss, and which may be: a job that is sure to be none of them
             is stopped. Its result has status `stopped` and mean loss +inf. None: every job is trained to its end.
+        so_far: what can be handed over if the search ends here, before the batch is answered, as a budget may have it;
+            None where that is nothing yet. Called with the results of those jobs that are done, None for the others.
+            Trains nothing: a checkpoint is handed over only where it is there.
     """
 
     title: str
@@ -166,6 +169,7 @@ class Batch:
     keep: frozenset[str] = frozenset()
     judge: bool = True
     tolerance: Tolerance | None = None
+    so_far: Callable[[Sequence[JobResult | None]], SearchResult | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from lrctl.storage.records import from_json
 
 FORMAT = "lrctl-result/1"
 
+PARTIAL = "partial"
+"""The status of what a search came to whose budget is reached: its run is not finished."""
+
 LOSSES = ("train_loss", "validation_loss", "test_loss")
 
 
@@ -60,6 +63,7 @@ class RunResult:
         checkpoint: key of the job whose checkpoint is handed over.
         results: what was trained from the first step to the last, where that is more than the one run handed over.
         summary: what else the strategy has to say, JSON values by name.
+        reached: which budget ended the search, where its status is `partial`.
     """
 
     command: str
@@ -83,6 +87,7 @@ class RunResult:
     results: tuple[TrainedRun, ...] = ()
     chosen_by: str = ""
     next: str = ""
+    reached: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -140,7 +145,7 @@ class RunResult:
         return replace(found, results=results, summary=summary)
 
 
-OPTIONAL = ("tables", "charts", "data", "results", "chosen_by", "next")
+OPTIONAL = ("tables", "charts", "data", "results", "chosen_by", "next", "reached")
 """The fields that the document leaves out where they are empty."""
 
 

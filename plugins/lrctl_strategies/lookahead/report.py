@@ -24,7 +24,7 @@ NEXT = "lrctl compare with the run of lrctl baseline on the same recipe, over a 
 
 
 def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
-    best, by = rollouts.best, "training batches kept aside" if rollouts.scoring.batches else "validation loss"
+    best, by = rollouts.best, rollouts.scoring.by
     if not math.isfinite(best.loss):
         raise NoValidCandidateError(
             f"all {len(rollouts.tried)} rollouts diverged; lower --grid or --max-lr, and check the model and its data"
