@@ -83,6 +83,11 @@ class Run:
         """What its jobs share. The workload's data are made ready and digested for it, once."""
         return prepare(self.recipe)
 
+    @cached_property
+    def toml(self) -> str:
+        """The recipe with every value that decides the result spelt out, once."""
+        return self.recipe.to_toml(self.command)
+
     def identity(self, *, trains: bool) -> RunIdentity:
         return RunIdentity.of(self.command, self.recipe, self.spec if trains else None)
 
@@ -146,13 +151,13 @@ class Run:
         if self.fresh:
             self.store.restart_run(name)
         self.begin(name, trains=trains)
-        config = documents.from_toml(self.recipe.to_toml(self.command))
+        config = documents.from_toml(self.toml)
         notify("search_started", run=name, command=self.command, config=config)
         return name
 
     def begin(self, name: str, *, trains: bool) -> None:
         ran_on = environment(self.spec if trains else None)
-        self.store.begin(name, self.identity(trains=trains), self.recipe.to_toml(self.command), ran_on)
+        self.store.begin(name, self.identity(trains=trains), self.toml, ran_on)
 
     def finish(self, result: RunResult, *, trains: bool, tries: int = TRIES) -> None:
         """Close the run, and again where it was removed or restarted meanwhile: what ends is whole.
