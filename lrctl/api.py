@@ -14,6 +14,7 @@ from lrctl.adapters.held import in_this_process, named
 from lrctl.adapters.parts import workload as workload
 from lrctl.contracts.canonical import listed
 from lrctl.engine import run
+from lrctl.engine.budget import Budget
 from lrctl.engine.epochs import in_epochs, without_steps
 from lrctl.engine.executors import Executors
 from lrctl.errors import UsageError
@@ -45,6 +46,9 @@ def search(
     name: str | None = None,
     labels: Sequence[str] = (),
     track: str | Sequence[str] = (),
+    max_steps: int | None = None,
+    max_time: float | str | None = None,
+    max_disk: float | str | None = None,
     fresh: bool = False,
     allow_code: bool = False,
     **parts: Any,
@@ -66,6 +70,10 @@ def search(
         name: of the run; by default the strategy and a hash of all that decides the result.
         labels: words by which the run can be asked for later.
         track: registered trackers that record the search, such as `tensorboard`; by default the recipe's.
+        max_steps: no job begins once the search has trained so many steps, in all its goes together. The result then
+            has status `partial`, and the same search with a larger budget, or with none, goes on.
+        max_time: the same, once this has run for so many seconds, or `90s`, `10m`, `2h`.
+        max_disk: the same, once the store has so many bytes, or `500MB`, `5GB`.
         fresh: start over, whatever the store holds.
         allow_code: run the `file.py:Class` that the recipe names. One among the settings needs no leave.
         parts: in place of a workload, what `lrctl.workload` takes: `model`, `train`, `held_out`, `loss`, ...
@@ -91,9 +99,10 @@ def search(
     checked = in_epochs(recipes.read(recipe, settings, allow_code=allow_code, stored=stored), epochs)
     if only_here:
         checked = in_this_process(checked)
-    kept = executors()
+    kept, budget = executors(), Budget.of(max_steps, max_time, max_disk)
     check = partial(check_memory, store=store, kept=kept)
-    result = run.search(strategy, checked, store=store, name=name, fresh=fresh, executors=kept, check=check)
+    where: dict[str, Any] = {"store": store, "name": name, "fresh": fresh}
+    result = run.search(strategy, checked, **where, executors=kept, check=check, budget=budget)
     label(Store(store), result.run, labels)
     return Store(store).document(result)
 

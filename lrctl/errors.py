@@ -36,6 +36,12 @@ class NoValidCandidateError(LrctlError):
     exit_code = 3
 
 
+class BudgetReachedError(LrctlError):
+    """No new job may begin: what is found so far is handed over, and the search can go on."""
+
+    exit_code = 4
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived. Whatever lets Ctrl-C through lets this through."""
 

@@ -64,7 +64,11 @@ def search_function(part: Part) -> Callable[..., None]:
             found = [in_epochs(read(settled, overrides | seed, stored=stored), epochs) for seed in each]
         if not settled and not options["quiet"]:
             say(f"recipe: {recipes.DEFAULT} ({find(recipes.DEFAULT)}); --recipe takes another", err=True)
-        (searching.plan if options["dry_run"] else searching.run)(part.name, found, options | {"labels": labels})
+        from lrctl.engine.budget import Budget
+
+        budget = Budget.of(options["max_steps"], options["max_time"], options["max_disk"])
+        told = options | {"labels": labels, "budget": budget}
+        (searching.plan if options["dry_run"] else searching.run)(part.name, found, told)
 
     owned = {each.name for each in own}
     command.__signature__ = inspect.Signature([*own, *shared_options(owned)])  # type: ignore[attr-defined]

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lrctl.cli.exit import Ended
 from lrctl.cli.flags import split
 from lrctl.cli.options import print_json
-from lrctl.errors import UsageError
+from lrctl.errors import BudgetReachedError, UsageError
 
 SUMMED = ("jobs", "jobs_known", "steps", "forwards", "full_runs", "reference_full_runs")
 """What several searches take together is the sum of; time is what the first takes, so many times."""
@@ -47,7 +48,8 @@ def run(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> Non
         for recipe in recipes:
             where = {"store": store.path, "name": named(options["name"], recipe, recipes), "fresh": options["fresh"]}
             check = partial(check_memory, store=store.path, kept=kept)
-            results.append(runs.search(command, recipe, **where, executors=kept, check=check))
+            where |= {"executors": kept, "check": check, "budget": options["budget"]}
+            results.append(runs.search(command, recipe, **where))
             label(store, results[-1].run, options["labels"])
     if len(results) > 1:
         tell_together(store, results, as_json=options["as_json"])
@@ -55,6 +57,8 @@ def run(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> Non
         print_json(store.document(results[0]))
     else:
         terminal.print_summary(results[0], store.files(results[0]))
+    if any(result.reached for result in results):
+        raise Ended(BudgetReachedError.exit_code)
 
 
 def named(name: str | None, recipe: Any, recipes: Sequence[Any]) -> str | None:
@@ -68,7 +72,7 @@ def tell_together(store: Any, results: Sequence[Any], *, as_json: bool) -> None:
     from lrctl.report.compare import compare
     from lrctl.report.console import show, stdout
 
-    trained = [result.run for result in results if result.trained]
+    trained = [result.run for result in results if result.trained and not result.reached]
     with redirect_stdout(sys.stderr):
         found = compare(store.path, trained) if trained else None
     if as_json:
@@ -83,6 +87,7 @@ def tell_together(store: Any, results: Sequence[Any], *, as_json: bool) -> None:
 def plan(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> None:
     from lrctl.planning.estimate import estimate
     from lrctl.report import terminal
+    from lrctl.storage.store import Store
 
     store = Path(options["store"]).absolute()  # the user's own code may go elsewhere
     with redirect_stdout(sys.stderr):
@@ -91,6 +96,9 @@ def plan(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> No
     if others:
         seeds = [recipe.training.seed for recipe in recipes]
         total |= {"seeds": seeds, "seconds": first["seconds"] and first["seconds"] * len(recipes)}
+    place = Store(store) if (store / "store.json").is_file() else None
+    if told := options["budget"].told(total, place):
+        total |= {"budget": told}
     if options["as_json"]:
         print_json(total)
     else:

@@ -175,6 +175,9 @@ class Batch:
             is stopped. Its result has status `stopped` and mean loss +inf. None: every job is trained to its end.
         likely: the LR that a dry run, which trains nothing, is to take for the best from here on.
         beside: the jobs are no part of the search, but for comparison with what it found: their cost is told apart.
+        so_far: what can be handed over if the search ends here, before the batch is answered, as a budget may have it;
+            None where that is nothing yet. Called with the results of those jobs that are done, None for the others.
+            Trains nothing: a checkpoint is handed over only where it is there.
     """
 
     title: str
@@ -185,6 +188,7 @@ class Batch:
     tolerance: Tolerance | None = None
     likely: float | None = None
     beside: bool = False
+    so_far: Callable[[Sequence[JobResult | None]], SearchResult | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,18 +19,22 @@ class Limited(Sequence[SegmentJob]):
     """Jobs as an executor is given them: each is told what it may lose at the moment it is taken.
 
     Jobs with frozen weights are no candidates, and measure what the others are compared with: they have no limit.
+    Where a budget is reached, as `reached` tells, there are no more: an executor finishes those that it has taken.
     """
 
     jobs: Sequence[SegmentJob]
     limit: Callable[[], float | None]
+    reached: Callable[[], str] = str
 
     def __len__(self) -> int:
         return len(self.jobs)
 
     def __getitem__(self, index: Any, /) -> Any:
         if isinstance(index, slice):
-            return Limited(self.jobs[index], self.limit)
+            return Limited(self.jobs[index], self.limit, self.reached)
         job = self.jobs[index]
+        if job.steps and self.reached():
+            raise IndexError(index)
         notify("job_started", job=job)
         return job if job.frozen else replace(job, stop_above=self.limit())
 

@@ -13,6 +13,7 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.engine.early_stopping import Limited
 from lrctl.errors import (
+    BudgetReachedError,
     CheckpointError,
     JobFailedError,
     LrctlError,
@@ -60,6 +61,7 @@ class JobRunner:
         seen: every job met so far, by key: what a lost checkpoint is made again from.
         kept: those of them whose checkpoints were not deleted yet.
         records: of the jobs that are done, or were stopped.
+        reached: tells which budget is reached, so that no job begins any more; empty while there is room.
     """
 
     store: Store
@@ -69,6 +71,7 @@ class JobRunner:
     seen: dict[str, SegmentJob] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     records: dict[str, JobRecord] = field(default_factory=dict)
+    reached: Callable[[], str] = str
 
     def meet(self, jobs: Sequence[SegmentJob]) -> list[str]:
         keys = [job.key(self.spec) for job in jobs]
@@ -112,15 +115,18 @@ class JobRunner:
         Raises:
             JobFailedError: a job failed on every attempt.
             LrctlError: a job met an error that another attempt cannot cure.
+            BudgetReachedError: not all of them were begun.
         """
         tries, restores, full = dict.fromkeys(keys, 1), 0, False
         while tries:
             self.restore({parent for key in tries if (parent := self.seen[key].parent)})
             again: dict[str, int] = {}
             # What a fresh search finds known stays until it is replaced: another search may be using it.
-            jobs = Limited([replace(self.seen[key], anew=self.fresh and not self.done(key)) for key in tries], limit)
+            anew = [replace(self.seen[key], anew=self.fresh and not self.done(key)) for key in tries]
+            jobs, answered = Limited(anew, limit, self.reached), set[str]()
             alone, full, lost = full, False, {key: steps for key in tries if (steps := self.lost_steps(key))}
             for record in self.run(jobs, alone=alone):
+                answered.add(record.key)
                 if record.failure is None:
                     record = self.counted(record, lost.get(record.key, 0))
                     self.take(replace(record, attempts=max(record.attempts, tries[record.key])))
@@ -130,6 +136,8 @@ class JobRunner:
                     give_up_on(record.key, record.failure, tries[record.key])
                     again[record.key] = tries[record.key] + 1
                     full |= record.failure.out_of_memory
+            if tries.keys() - answered and (reached := self.reached()):
+                raise BudgetReachedError(reached)
             tries, restores = again, restores + 1
 
     def run(self, jobs: Sequence[SegmentJob], *, alone: bool) -> Iterator[JobRecord]:

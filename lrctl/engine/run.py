@@ -13,21 +13,24 @@ from lrctl import documents
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
 from lrctl.contracts.strategy import SearchResult, advance, relayed
+from lrctl.engine.budget import Budget
 from lrctl.engine.executors import Executors
 from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import environment, prepare
 from lrctl.engine.session import Session
 from lrctl.engine.timing import seconds_alone
 from lrctl.engine.tracking import tracked
-from lrctl.errors import StoreError
+from lrctl.errors import BudgetReachedError, StoreError
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.observers import notify
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import recorded
 from lrctl.storage.identity import RunIdentity
-from lrctl.storage.run_result import RunResult
+from lrctl.storage.run_result import PARTIAL, RunResult
 from lrctl.storage.runs import FinishedRun, closed
 from lrctl.storage.store import Store
+
+GO_ON = "the same command with a larger budget, or with none, goes on"
 
 TRIES = 30
 """How often a run is closed whose folder is taken away at that very moment."""
@@ -42,12 +45,14 @@ def search(
     fresh: bool = False,
     executors: Executors | None = None,
     check: Callable[[str, Recipe], None] | None = None,
+    budget: Budget | None = None,
 ) -> RunResult:
     """Run the strategy `command` on a recipe.
 
     The same search again continues where it stopped; a finished one returns its result at once. `executors` keep the
     workers of this search for the next one; by default they are stopped. `check` is called with the command and the
-    recipe of a search that is not finished, and may refuse it. The rest is as in `lrctl.search`.
+    recipe of a search that is not finished, and may refuse it. One whose `budget` is reached has status `partial`. The
+    rest is as in `lrctl.search`.
     """
     place = Store(store)
     if name is not None:
@@ -62,7 +67,7 @@ def search(
     with tracked(place, recipe):
         if check:
             check(command, recipe)
-        result = run.carry_out(executors)
+        result = run.carry_out(executors, budget or Budget())
         notify("search_finished", result=result)
     return result
 
@@ -89,6 +94,11 @@ class Run:
         """What its jobs share. The workload's data are made ready and digested for it, once."""
         return prepare(self.recipe)
 
+    @cached_property
+    def toml(self) -> str:
+        """The recipe with every value that decides the result spelt out, once."""
+        return self.recipe.to_toml(self.command)
+
     def identity(self, *, trains: bool) -> RunIdentity:
         return RunIdentity.of(self.command, self.recipe, self.spec if trains else None)
 
@@ -106,7 +116,7 @@ class Run:
                     return replace(result, run=run)  # its folder may have been renamed
         return None
 
-    def carry_out(self, executors: Executors | None) -> RunResult:
+    def carry_out(self, executors: Executors | None, budget: Budget) -> RunResult:
         began = time.monotonic()
         strategy, params = registry().get("strategy", self.command), self.recipe.params(self.command)
         search = strategy.target(params, self.recipe.run_spec)
@@ -120,9 +130,12 @@ class Run:
         with closing(Executors()) if executors is None else nullcontext(executors) as kept:
             seconds = partial(seconds_alone, spec, moved, self.recipe.run_spec.left)
             executor = kept.get(self.recipe.executor, self.store, spec.device, seconds)
-            session = Session(JobRunner(self.store, spec, executor, self.fresh), self.recipe)
+            session = Session(JobRunner(self.store, spec, executor, self.fresh), self.recipe, budget=budget)
             try:
-                found = session.drive(relayed(search, moved))
+                try:
+                    found = session.drive(relayed(search, moved))
+                except BudgetReachedError as reached:
+                    return self.leave(session, name, str(reached), began)
                 result = session.hand_over(found, self.result(name, found))
                 cost, notes = session.cost(time.monotonic() - began), (*session.notes, *result.notes)
                 result = replace(result, cost=cost, notes=notes)
@@ -133,19 +146,29 @@ class Run:
                 raise
         return result
 
+    def leave(self, session: Session, name: str, reached: str, began: float) -> RunResult:
+        """Hand over what a search has found whose budget is reached. The run stays unfinished."""
+        found = session.so_far()
+        result = session.hand_over_so_far(found, self.result(name, found))
+        notes = (*session.notes, *result.notes, f"{reached}; {GO_ON}")
+        cost = session.cost(time.monotonic() - began)
+        result = replace(result, status=PARTIAL, reached=reached, next="", cost=cost, notes=notes)
+        self.store.leave(result)
+        return result
+
     def open(self, *, trains: bool) -> str:
         """Begin the run in the store; returns its name."""
         name = self.name or self.identity(trains=trains).name
         if self.fresh:
             self.store.restart_run(name)
         self.begin(name, trains=trains)
-        config = documents.from_toml(self.recipe.to_toml(self.command))
+        config = documents.from_toml(self.toml)
         notify("search_started", run=name, command=self.command, config=config)
         return name
 
     def begin(self, name: str, *, trains: bool) -> None:
         ran_on = environment(self.spec if trains else None)
-        self.store.begin(name, self.identity(trains=trains), self.recipe.to_toml(self.command), ran_on)
+        self.store.begin(name, self.identity(trains=trains), self.toml, ran_on)
 
     def finish(self, result: RunResult, *, trains: bool, tries: int = TRIES) -> None:
         """Close the run, and again where it was removed or restarted meanwhile: what ends is whole.

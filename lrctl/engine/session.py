@@ -15,15 +15,19 @@ from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobRecord, JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, TrainedRun, drive
+from lrctl.engine.budget import Budget
 from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
 from lrctl.errors import CheckpointError, NoValidCandidateError, UsageError
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import is_code, is_program
 from lrctl.registry.observers import notify
-from lrctl.storage.run_result import Cost, RunResult
+from lrctl.storage.run_result import LOSSES, Cost, RunResult
 
 SPLITS = ("validation", "test")
+
+NOTHING_YET = "no schedule can be handed over yet"
+"""Said where a budget ends a search before its strategy has anything."""
 
 NOT_EXACT = (
     "the same job of a program need not give the same bits twice: one that is made again counts as the same where its "
@@ -44,6 +48,9 @@ class Session:
     recipe: Recipe
     notes: list[str] = field(default_factory=list)
     beside: set[str] = field(default_factory=set)
+    budget: Budget = field(default_factory=Budget)
+    asked: Batch | None = None
+    reached: str = ""
 
     def drive(self, search: Search) -> SearchResult:
         """Run a search to its end; one that fails leaves no checkpoints behind."""
@@ -51,14 +58,22 @@ class Session:
             self.sanity_check()
         if is_program(self.runner.spec.workload):
             self.notes.append(NOT_EXACT)
+        self.runner.reached = self.over_budget
         try:
             found = drive(search, self.run_batch)
         except NoValidCandidateError:
             self.runner.clean_up()
             raise
+        finally:
+            self.runner.reached = str  # what is found is handed over, whatever that takes
         if is_program(self.runner.spec.workload):
             self.notes += closest_choice(found)
         return found
+
+    def over_budget(self) -> str:
+        """Which budget is reached; once it is, it stays so for this go."""
+        self.reached = self.reached or self.budget.reached(lambda: self.cost(0.0).steps_trained, self.runner.store)
+        return self.reached
 
     def sanity_check(self) -> None:
         """Try the user's own workload for a few steps: what is wrong with it should show before the search."""
@@ -73,7 +88,7 @@ class Session:
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """The results of a batch, in its order, with the diverged ones marked."""
-        runner, before = self.runner, {*self.runner.seen}
+        runner, before, self.asked = self.runner, {*self.runner.seen}, batch
         check_goes_on(batch.jobs, self.recipe.run_spec)
         keys = runner.meet(batch.jobs)
         self.beside = self.beside | ({*keys} - before) if batch.beside else self.beside - {*keys}
@@ -157,13 +172,34 @@ class Session:
         if found.checkpoint is None:
             self.runner.clean_up()
             return result
+        return self.evaluated(found, result)
+
+    def so_far(self) -> SearchResult:
+        """What the strategy has to hand over while its last batch is not answered; its decisions, if nothing else."""
+        assert self.asked is not None
+        batch, records = self.asked, self.runner.records
+        done = [(job, records.get(job.key(self.runner.spec))) for job in batch.jobs]
+        results = [known.answer(**self.run_losses(job, known.key)) if known else None for job, known in done]
+        found = batch.so_far(results) if batch.so_far else None
+        return found or SearchResult(None, None, batch.trace, notes=(NOTHING_YET,))
+
+    def hand_over_so_far(self, found: SearchResult, result: RunResult) -> RunResult:
+        """The same where the search is to go on: nothing is trained for it, and no checkpoint goes."""
+        if found.checkpoint and self.runner.store.has_checkpoint(found.checkpoint):
+            return self.evaluated(found, result, frozenset(self.runner.kept))
+        told = next((each for each in found.results if each.checkpoint == found.checkpoint), None)
+        losses = {name: finite(getattr(told, name)) for name in LOSSES} if told else {}
+        return replace(result, checkpoint=None, **losses)
+
+    def evaluated(self, found: SearchResult, result: RunResult, keep: frozenset[str] = frozenset()) -> RunResult:
         assert found.schedule is not None
+        assert found.checkpoint is not None
         steps, last = result.steps, self.runner.seen[found.checkpoint]
         end = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
         # With averages it is the one that surely has chosen between them, and so is handed over.
         averaging = bool(self.runner.spec.averaging)
         end = replace(end, seed=last.seed, optimizer=last.optimizer, checkpoint=averaging)
-        (ended,) = self.run_batch(Batch("held-out loss", [end], found.trace))
+        (ended,) = self.run_batch(Batch("held-out loss", [end], found.trace, keep))
         if averaging:
             entries = tuple(self.weighed(run, found.checkpoint, ended.key) for run in result.results)
             result = replace(result, checkpoint=ended.key, results=entries)

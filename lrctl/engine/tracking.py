@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from queue import Full, Queue
 from typing import Any
 
@@ -198,8 +199,9 @@ class Tracking:
 
     def record_result(self, result: RunResult) -> None:
         losses, lrs = self.curve(partial(self.store.history, result.checkpoint)) if result.checkpoint else ((), ())
+        written = self.store.files(result)
         folder = self.store.run(result.run)
-        files = {"result": folder / "result.json"} | ({"schedule": folder / "schedule.json"} if result.schedule else {})
+        files = {what: folder / Path(path).name for what in ("result", "schedule") if (path := written[what])}
         self.tracker.search_finished(TrackedResult(result.to_json(), lrs, losses, files))
 
     @staticmethod

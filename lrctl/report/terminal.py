@@ -105,10 +105,22 @@ def print_estimate(estimate: Mapping[str, Any]) -> None:
     if estimate["data_bytes"]:
         lines.append(f"data to make ready first: about {size(estimate['data_bytes'])}")
     lines += [f"note: {note}" for note in estimate["notes"]]
+    lines += [budget_line(each) for each in estimate.get("budget", ())]
     lines.append(
         "nothing was trained; a search that takes another path, or extends a grid, takes somewhat more or less"
     )
     show(stdout(), *lines)
+
+
+def budget_line(told: Mapping[str, Any]) -> str:
+    """Whether a search fits into a limit."""
+    units: dict[str, Callable[[float], str]] = {"--max-steps": str, "--max-time": duration, "--max-disk": size}
+    unit = units[told["limit"]]
+    limit = f"{told['limit']} {unit(told['allowed'])}"
+    if told["fits"] is None:
+        return f"{limit}: whether the search fits is not known"
+    needed = f"about {unit(told['needed'])} of {limit}"
+    return f"it fits: it takes {needed}" if told["fits"] else f"it does not fit: it would take {needed}"
 
 
 def print_tables(tables: Sequence[Table]) -> None:

@@ -125,6 +125,15 @@ def remove(path: Path) -> None:
         warnings.warn(f"{error}; it is of no use any more", stacklevel=2)
 
 
+def size(path: Path) -> int:
+    """The bytes of a file; 0 for what is no file, or gone, or cannot be looked at."""
+    try:
+        about = path.lstat()
+    except OSError:
+        return 0
+    return about.st_size if stat.S_ISREG(about.st_mode) else 0
+
+
 def cannot_write(path: Path, error: Exception, instead: str | None = None) -> StoreError:
     """The error for a file that cannot be written, for one because the disk is full."""
     reason = getattr(error, "strerror", None) or error

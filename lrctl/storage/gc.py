@@ -6,11 +6,10 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 from lrctl.errors import StoreError
-from lrctl.storage.files import ASIDE, delete, read_json, remove
+from lrctl.storage.files import ASIDE, delete, read_json, remove, size
 from lrctl.storage.opening import STALE
 from lrctl.storage.store import Store
 
@@ -105,15 +104,6 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping | list):
         for item in value.values() if isinstance(value, Mapping) else value:
             yield from texts(item)
-
-
-def size(path: Path) -> int:
-    """The bytes of a file; 0 for what is no file, or gone, or cannot be looked at."""
-    try:
-        about = path.lstat()
-    except OSError:
-        return 0
-    return about.st_size if S_ISREG(about.st_mode) else 0
 
 
 def young(path: Path) -> bool:

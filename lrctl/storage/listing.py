@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lrctl.storage.files import ASIDE, read_json
-from lrctl.storage.gc import KINDS, size
+from lrctl.storage.files import ASIDE, read_json, size
+from lrctl.storage.gc import KINDS
 from lrctl.storage.run_result import LOSSES
 from lrctl.storage.runs import FinishedRun, defects
 from lrctl.storage.store import Store

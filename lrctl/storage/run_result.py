@@ -18,6 +18,9 @@ from lrctl.storage.records import from_json
 
 FORMAT = "lrctl-result/1"
 
+PARTIAL = "partial"
+"""The status of what a search came to whose budget is reached: its run is not finished."""
+
 LOSSES = ("train_loss", "validation_loss", "test_loss")
 
 
@@ -67,6 +70,7 @@ class RunResult:
         results: what was trained from the first step to the last, where that is more than the one run handed over.
         reference: a plain run, trained beside the search for comparison.
         summary: what else the strategy has to say, JSON values by name.
+        reached: which budget ended the search, where its status is `partial`.
     """
 
     command: str
@@ -93,6 +97,7 @@ class RunResult:
     reference: TrainedRun | None = None
     chosen_by: str = ""
     next: str = ""
+    reached: str = ""
     summary: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -155,7 +160,7 @@ class RunResult:
         return replace(found, results=results, reference=reference, summary=summary)
 
 
-OPTIONAL = ("start", "tables", "charts", "data", "results", "reference", "chosen_by", "next", "weights")
+OPTIONAL = ("start", "tables", "charts", "data", "results", "reference", "chosen_by", "next", "weights", "reached")
 """The fields that the document leaves out where they are empty."""
 
 

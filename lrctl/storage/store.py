@@ -25,10 +25,13 @@ from lrctl.registry.schedules import SCHEDULE_FORMAT
 from lrctl.storage import files, opening
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.records import job_record, record_document
-from lrctl.storage.run_result import RunResult
+from lrctl.storage.run_result import PARTIAL, RunResult
 
 if TYPE_CHECKING:
     import numpy as np
+
+PARTIAL_RESULT = "partial.json"
+"""What a run holds in place of a result while its budget is reached."""
 
 
 class Store:
@@ -293,12 +296,12 @@ class Store:
         return files.signed(result.to_json()) | {"files": self.files(result)}
 
     def files(self, result: RunResult) -> dict[str, str | None]:
-        """Where a finished run's files are: None for a checkpoint or schedule that it does not have."""
+        """Where a run's files are: None for a checkpoint or schedule that it does not have."""
         run, key = self.run(result.run), result.checkpoint
         found = {
             "schedule": run / "schedule.json" if result.schedule else None,
             "checkpoint": self.checkpoint(key) if key else None,
-            "result": run / "result.json",
+            "result": run / (PARTIAL_RESULT if result.status == PARTIAL else "result.json"),
         }
         return {what: str(self.shown / path.relative_to(self.path)) if path else None for what, path in found.items()}
 
@@ -341,6 +344,17 @@ class Store:
             except OSError as error:
                 raise files.cannot_write(mark, error) from error
         files.write_signed(self.run(result.run) / "result.json", result.to_json())
+        files.remove(self.run(result.run) / PARTIAL_RESULT)
+
+    def leave(self, result: RunResult) -> None:
+        """Keep what a search has found whose run is not finished: its schedule if it has one, and its result."""
+        if result.schedule:
+            files.write_signed(self.run(result.run) / "schedule.json", schedule_document(result))
+        files.write_signed(self.run(result.run) / PARTIAL_RESULT, result.to_json())
+
+    def used_bytes(self) -> int:
+        """The size of all files that are in it at the moment."""
+        return sum(files.size(Path(folder, name)) for folder, _, names in os.walk(self.path) for name in names)
 
     def has_schedule(self, name: str, result: RunResult) -> bool:
         """Whether the schedule.json of a run is there, and is what the run found, if it found one."""

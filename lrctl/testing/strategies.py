@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from lrctl.contracts.job import SegmentJob
@@ -71,7 +71,10 @@ def played(
     def run_batch(batch: Batch) -> list[JobResult]:
         check_batch(batch)
         batches.append(batch)
-        return script.run_batch(batch)
+        results = script.run_batch(batch)
+        for done in ([None] * len(results), results):
+            check_so_far(batch, done)
+        return results
 
     where = "the strategy, where every job diverges," if loss else "the strategy"
     with calling(where):
@@ -95,6 +98,17 @@ def check_batch(batch: Batch) -> None:
         f"batch {batch.title!r}: its jobs must be SegmentJobs"
     )
     assert isinstance(batch.keep, frozenset), f"batch {batch.title!r}: keep must be a frozenset, got {batch.keep!r}"
+
+
+def check_so_far(batch: Batch, done: Sequence[JobResult | None]) -> None:
+    """What a batch has to hand over before it is answered can be shown and stored."""
+    if batch.so_far is None:
+        return
+    with calling(f"so_far of batch {batch.title!r}"):
+        found = batch.so_far(done)
+    assert found is None or isinstance(found, SearchResult), f"so_far must give a SearchResult or None, got {found!r}"
+    if found:
+        check_told(found)
 
 
 def check_told(found: SearchResult) -> None:

@@ -27,7 +27,7 @@ NEXT = (
 
 
 def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
-    best, by = rollouts.best, "training batches kept aside" if rollouts.scoring.batches else f"validation {p.metric}"
+    best, by = rollouts.best, rollouts.scoring.by
     if not math.isfinite(best.loss):
         raise NoValidCandidateError(
             f"all {len(rollouts.tried)} rollouts diverged; lower --grid or --max-lr, and check the model and its data"

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.strategy import Batch, RunSpec, Work
+from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, Work
 from lrctl.contracts.table import number
 from lrctl_strategies.lookahead.scoring import Score, Scoring
 
@@ -190,7 +190,8 @@ class Rollouts:
             parts = [part for part in dict.fromkeys(each[:n] for each in wanted) if part not in self.keys]
             jobs = [self.job(part) for part in parts]
             if jobs:
-                results = yield Batch(title, jobs, keep=frozenset(self.keys.values()), judge=False)
+                keep = frozenset(self.keys.values())
+                results = yield Batch(title, jobs, keep=keep, judge=False, so_far=self.so_far)
                 self.keys |= {part: result.key for part, result in zip(parts, results, strict=True)}
                 self.spent_steps += sum(job.steps for job in jobs)
                 for part, result in zip(parts, results, strict=True):
@@ -203,6 +204,12 @@ class Rollouts:
         ]
         self.tried += done
         return done
+
+    def so_far(self, _: object = None) -> SearchResult | None:
+        """The best whole run yet; None if none has ended well."""
+        if not self.tried or not math.isfinite(self.best.loss):
+            return None
+        return SearchResult(PiecewiseLinear(self.best.knots), self.best.key, chosen_by=self.scoring.by)
 
     def job(self, knots: Knots) -> SegmentJob:
         (start, _), (stop, _) = knots[-2:]

@@ -67,6 +67,11 @@ class Scoring:
         return found if math.isfinite(found.mean) else NOTHING
 
     @property
+    def by(self) -> str:
+        """What runs are judged by, in words."""
+        return "training batches kept aside" if self.batches else f"validation {self.objective.metric}"
+
+    @property
     def steps(self) -> float:
         """Steps that a score counts as."""
         return FORWARD * self.forwards

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Segment, Tolerance
@@ -29,18 +32,37 @@ def semilocal(p: SemiLocal, run: RunSpec) -> Search:
         jobs = [ramp(tau[k - 1], tau[k], lr, end, checkpoint) for end in candidates(p, lr)]
         unit = "of progress" if tolerance.share else "nats"
         title = f"segment {k} of {p.segments}, eps {tolerance.eps:.3g} {unit}"
-        tried = yield from try_out(p, jobs, tolerance, Batch(title, [], trace, tolerance=tolerance))
+        asked = Batch(title, [], trace, tolerance=tolerance, so_far=partial(wound_down, trace, run))
+        tried = yield from try_out(p, jobs, tolerance, asked)
         segment = choose(p, k, tolerance, jobs, tried)
         lr, checkpoint, trace = segment.chosen, segment.winner.key, (*trace, segment)
-    knots = ((run.start, run.lr), *((segment.stop, segment.chosen) for segment in trace))
     return SearchResult(
-        PiecewiseLinear(knots),
+        PiecewiseLinear(path(trace, run)),
         trace[-1].winner.key,
         trace,
         chosen_by="training loss",
         next=NEXT,
         summary={"eps_unit": p.eps_unit},
     )
+
+
+def path(trace: Sequence[Segment], run: RunSpec) -> tuple[tuple[int, float], ...]:
+    """The knots of the path that the decisions make."""
+    return ((run.start, run.lr), *((segment.stop, segment.chosen) for segment in trace))
+
+
+def wound_down(trace: Sequence[Segment], run: RunSpec, _: object = None) -> SearchResult | None:
+    """The path so far, its last LR held, and wound down to 0 over the last tenth of the run; None before the first."""
+    if not trace:
+        return None
+    last, fall = trace[-1], max(trace[-1].stop, run.steps - math.ceil(run.left / 10))
+    held = ((fall, last.chosen),) if fall > last.stop else ()
+    note = (
+        f"the schedule is searched up to step {last.stop}; from there its LR is held until step {fall} and falls to 0 "
+        "at the end, which is a guess: nothing was trained with it"
+    )
+    knots = (*path(trace, run), *held, (run.steps, 0.0))
+    return SearchResult(PiecewiseLinear(knots), None, tuple(trace), chosen_by="training loss", notes=(note,))
 
 
 def boundaries(segments: int, run: RunSpec) -> list[int]:

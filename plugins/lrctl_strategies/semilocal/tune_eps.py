@@ -33,7 +33,7 @@ class TriedEps:
         if (p.eps, p.decay) not in self.answers:
             title = f"eps {p.eps:g} {policy(p.decay)}"
             try:
-                found = yield from retitled(semilocal(p, self.run), title, self.kept())
+                found = yield from self.retitled(semilocal(p, self.run), title)
             except NoValidCandidateError as error:
                 self.failed = error
                 return math.inf
@@ -41,14 +41,28 @@ class TriedEps:
             # No step is left to train: the job evaluates its parent's weights.
             last, split = self.run.steps, ("validation",)
             end = SegmentJob(last, last, found.schedule, found.checkpoint, evaluate=split, checkpoint=False)
-            (result,) = yield Batch(f"{title}: validation loss", [end], found.trace, self.kept())
+            (result,) = yield Batch(f"{title}: validation loss", [end], found.trace, self.kept(), so_far=self.so_far)
             self.answers[p.eps, p.decay] = result.metrics["validation"]["loss"], found
         return self.answers[p.eps, p.decay][0]
 
     def kept(self) -> frozenset[str]:
         """The trained answer so far, whose checkpoint is part of what the search hands over."""
-        best = self.answers[self.best()][1].checkpoint if self.answers else None
-        return frozenset({best} if best else {})
+        best = self.so_far()
+        return frozenset({best.checkpoint} if best and best.checkpoint else {})
+
+    def so_far(self, _: object = None) -> SearchResult | None:
+        """The best answer so far."""
+        return self.answers[self.best()][1] if self.answers else None
+
+    def retitled(self, search: Search, title: str) -> Search:
+        """A search as it is, with batches that say which one they belong to and that keep what was found before."""
+        keep, before = self.kept(), self.so_far if self.answers else None
+
+        def change(batch: Batch) -> Batch:
+            so_far = before or batch.so_far
+            return replace(batch, title=f"{title}: {batch.title}", keep=batch.keep | keep, so_far=so_far)
+
+        return relayed(search, advance(search), change)
 
 
 def semilocal_strategy(p: SemiLocal, run: RunSpec) -> Search:
@@ -88,10 +102,3 @@ def climb(tried: TriedEps, p: SemiLocal, move: Callable[[float], float]) -> Work
         if not further < loss:
             return
         loss = further
-
-
-def retitled(search: Search, title: str, keep: frozenset[str]) -> Search:
-    """A search as it is, with batches that say which one they belong to and that keep more checkpoints."""
-    return relayed(
-        search, advance(search), lambda batch: replace(batch, title=f"{title}: {batch.title}", keep=batch.keep | keep)
-    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from typing import Any
 
 from lrctl.contracts.axes import Axis, with_peak
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.result import JobResult
-from lrctl.contracts.strategy import Batch, RunSpec, Work
+from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, Work
 from lrctl_strategies.grids import extended
 from lrctl_strategies.shape.settings import Setting
 from lrctl_strategies.unit_cube import lrs_at
@@ -81,10 +82,22 @@ class Trials:
         if not missing:
             return
         titled = f"{self.setting.label}: {title}" if self.setting.label else title
-        results = yield Batch(titled, [self.job(trial, last) for trial in missing], judge=False)
+        jobs = [self.job(trial, last) for trial in missing]
+        results = yield Batch(titled, jobs, judge=False, so_far=partial(self.so_far, missing))
         for trial, result in zip(missing, results, strict=True):
             self.results[trial] = result
             self.take(trial, self.loss(result))
+
+    def so_far(self, asked: Sequence[Trial], done: Sequence[JobResult | None]) -> SearchResult | None:
+        """The best single trial yet; None if none has ended well."""
+        results = self.results | {trial: result for trial, result in zip(asked, done, strict=True) if result}
+        losses = {trial: self.loss(result) for trial, result in results.items()}
+        best = min(losses, key=lambda trial: losses[trial], default=None)
+        if best is None or not math.isfinite(losses[best]):
+            return None
+        note = "the schedule is the best single trial so far: it is ranked by no median, and not trained again"
+        by = "validation loss" if self.metric == "validation" else "training loss"
+        return SearchResult(with_peak(best.shape, best.base_lr), None, chosen_by=by, notes=(note,))
 
     def take(self, trial: Trial, loss: float) -> None:
         self.losses.setdefault(trial.shape, {}).setdefault(trial.base_lr, {})[trial.seed] = loss

@@ -7,13 +7,14 @@ is cut into segments gives the same bits as the uninterrupted one, sharing chang
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Schedule
-from lrctl.contracts.strategy import Batch, Work
+from lrctl.contracts.strategy import Batch, SearchResult, Work
 
 LEAST = 0.01
 """Share of the run below which a common prefix is not worth a checkpoint: most families begin at LR 0."""
@@ -53,6 +54,12 @@ class Edge:
     after: tuple[Edge, ...] = ()
 
 
+Open = tuple[Sequence[Schedule], Edge, str | None]
+"""An edge that is to be trained: the schedules of its group, and the job that it continues."""
+
+SoFar = Callable[[Mapping[Schedule, Ended]], SearchResult | None]
+
+
 def plan(runs: Sequence[Sequence[float]], least: float = LEAST) -> tuple[Edge, ...]:
     """The tree of runs that are given by their LR at each step, all equally long.
 
@@ -84,15 +91,16 @@ def grow(runs: Sequence[Sequence[float]], members: tuple[int, ...], start: int, 
 
 
 def train_all(
-    groups: Sequence[Sequence[Schedule]], steps: int, title: str
+    groups: Sequence[Sequence[Schedule]], steps: int, title: str, so_far: SoFar = lambda _: None
 ) -> Work[tuple[dict[Schedule, Ended], dict[str, int]]]:
     """Train a run with each schedule and evaluate it, level by level of the trees that the groups form.
 
     Runs share prefixes within their group only: so a group's jobs, and their keys, do not depend on the other groups.
     No run keeps its last checkpoint: with many runs they would fill the disk. The one that is handed over is trained
-    again. Returns the ended runs by their schedules, and the steps of each job by its key.
+    again. `so_far` is what can be handed over of the runs that have ended. Returns these by their schedules, and the
+    steps of each job by its key.
     """
-    edges: list[tuple[Sequence[Schedule], Edge, str | None]] = [
+    edges: list[Open] = [
         (group, edge, None)
         for group in groups
         for edge in plan([[schedule(step) for step in range(steps)] for schedule in group])
@@ -101,14 +109,25 @@ def train_all(
     steps_of: dict[str, int] = {}
     while edges:
         jobs = [job_of(edge, group[edge.members[0]], parent) for group, edge, parent in edges]
-        done = zip(edges, (yield Batch(title, jobs, judge=False)), strict=True)
-        edges = []
-        for (group, edge, _), result in done:
-            steps_of[result.key] = edge.stop - edge.start
-            edges += [(group, after, result.key) for after in edge.after]
-            if not edge.after:
-                ended |= {group[member]: end(group[member], result) for member in edge.members}
+        results = yield Batch(title, jobs, judge=False, so_far=partial(so_far_of, so_far, ended, edges))
+        ended |= dict(ends(edges, results))
+        steps_of |= {result.key: job.steps for job, result in zip(jobs, results, strict=True)}
+        done = zip(edges, results, strict=True)
+        edges = [(group, after, result.key) for (group, edge, _), result in done for after in edge.after]
     return ended, steps_of
+
+
+def ends(edges: Sequence[Open], results: Sequence[JobResult | None]) -> Iterator[tuple[Schedule, Ended]]:
+    """The runs that ended with these edges, as far as there are results."""
+    for (group, edge, _), result in zip(edges, results, strict=True):
+        if result and not edge.after:
+            yield from ((group[member], end(group[member], result)) for member in edge.members)
+
+
+def so_far_of(
+    so_far: SoFar, ended: dict[Schedule, Ended], edges: Sequence[Open], results: Sequence[JobResult | None]
+) -> SearchResult | None:
+    return so_far(ended | dict(ends(edges, results)))
 
 
 def job_of(edge: Edge, schedule: Schedule, parent: str | None) -> SegmentJob:

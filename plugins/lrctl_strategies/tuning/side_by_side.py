@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -16,11 +17,14 @@ from lrctl.errors import NoValidCandidateError
 from lrctl.registry.registry import registry
 from lrctl_strategies.grids import rounded
 from lrctl_strategies.objective import LOSSES, Objective
-from lrctl_strategies.tuning.prefixes import train_all
+from lrctl_strategies.tuning.prefixes import Ended, train_all
 from lrctl_strategies.tuning.tuning import PEAK, Tuning, value_of
 
 EXTENSIONS = 8
 """How often a grid is extended."""
+
+Wanted = Sequence[tuple[Tuning, Sequence[tuple[str, float, Any]]]]
+"""Shapes with the parameter, value and schedule of each run that is wanted of them."""
 
 
 @dataclass(slots=True)
@@ -63,11 +67,26 @@ class SideBySide:
         wanted = [(shape, shape.vary(name, values)) for shape, name, values in ask]
         known = {run.schedule: run for shape in self.shapes for _, _, run in shape.tried}
         groups = [list(dict.fromkeys(s for _, _, s in varied if s not in known)) for _, varied in wanted]
-        runs, trained = yield from train_all(groups, self.steps, title)
+        runs, trained = yield from train_all(groups, self.steps, title, partial(self.so_far, wanted, known))
         self.trained |= trained
         known |= runs
         for shape, varied in wanted:
             shape.tried += [(name, value, known[schedule]) for name, value, schedule in varied]
+
+    def so_far(self, wanted: Wanted, known: Mapping[Any, Ended], ended: Mapping[Any, Ended]) -> SearchResult | None:
+        """The best of what has ended, while more is trained; None if nothing has ended well."""
+        known, varied = {**known, **ended}, {id(shape): varied for shape, varied in wanted}
+        shapes = [
+            replace(
+                shape, tried=[*shape.tried, *((n, v, known[s]) for n, v, s in varied.get(id(shape), ()) if s in known)]
+            )
+            for shape in self.shapes
+        ]
+        found = SideBySide([shape for shape in shapes if shape.best], self.steps, self.trained)
+        if not found.shapes:
+            return None
+        answer = found.answer(self.shapes[0].objective)
+        return replace(answer, summary={}, tables=(best_of_each(answer.results),))  # what was shared is not known yet
 
     def answer(self, objective: Objective) -> SearchResult:
         ended = sorted(((s.loss(best), i, s, best) for i, s in enumerate(self.shapes) if (best := s.best)))
