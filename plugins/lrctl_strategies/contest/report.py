@@ -114,6 +114,7 @@ def entry(found: Outcome, run: Ended) -> TrainedRun:
 def notes(found: Outcome) -> Iterator[str]:
     yield worth_in_words(found)
     yield from at_equal_time(found)
+    yield from found.left_out
     if left := [each.name for each in found.able if each not in found.finalists]:
         room = found.trials.spent + len(left) * found.trials.cost(found.trials.steps)
         more = f" --finalists {len(found.able)}" if len(found.able) > found.p.finalists else ""
