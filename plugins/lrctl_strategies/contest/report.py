@@ -24,6 +24,9 @@ ELSEWHERE = (
     "schedules of one optimizer were measured to differ by 0.001 to 0.02 elsewhere (lrctl guide which-optimizer)"
 )
 
+SLOWER = 1.1
+"""Steps that take no more than so many times as long as yours are not called slower: times are noisy."""
+
 
 def answer(found: Outcome) -> SearchResult:
     handed = found.handed
@@ -151,10 +154,10 @@ def at_equal_time(found: Outcome) -> Iterator[str]:
     winner = found.winner
     assert winner
     times, difference = found.step_time(winner), found.difference(winner)
-    if times and difference and times > 1:
+    if times and difference and times > SLOWER:
         gain = found.slope * math.log(times)
         yield (
             f"a step of {winner.name} took {times:.2f} times as long as one of yours (noisy): in its time yours would "
-            f"gain {gain:.4f} at the most, so that at equal time the difference is {signed(difference.mean)} to "
-            f"{signed(difference.mean + gain)}"
+            f"gain about {gain:.4f}, were it to gain as it did from short runs to whole ones, so that at equal time "
+            f"the difference would be about {signed(difference.mean + gain)}"
         )
