@@ -18,6 +18,7 @@ from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.result import JobResult, Status
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, ScheduleRecord
 from lrctl.contracts.table import DataFile, Table
+from lrctl.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,16 +272,26 @@ class Strategy(Protocol):
 
 
 def drive(search: Search, run_batch: Callable[[Batch], list[JobResult]]) -> SearchResult:
-    """Run a search to its end: each batch it asks for is answered with one result per job, in order."""
+    """Run a search to its end: each batch it asks for is answered with one result per job, in order.
+
+    A job that cannot be made, such as one with an optimizer that does not fit the model, is a `UsageError` at the
+    `yield`: a search that catches it goes on without.
+    """
     moved = advance(search)
     while isinstance(moved, Batch):
-        moved = advance(search, run_batch(moved))
+        try:
+            results: list[JobResult] | UsageError = run_batch(moved)
+        except UsageError as error:
+            results = error
+        moved = advance(search, results)
     return moved
 
 
-def advance(search: Search, results: list[JobResult] | None = None) -> Batch | SearchResult:
+def advance(search: Search, results: list[JobResult] | UsageError | None = None) -> Batch | SearchResult:
     """The next batch that a search asks for once it is sent these results (None: it begins), or what it found."""
     try:
+        if isinstance(results, UsageError):
+            return search.throw(results)
         return search.send(results)  # type: ignore[arg-type]  # a generator begins with None
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
@@ -291,5 +302,9 @@ def relayed(
 ) -> Search:
     """A search whose last move was `moved`, from there on; each batch is changed on its way."""
     while isinstance(moved, Batch):
-        moved = advance(search, (yield change(moved)))
+        try:
+            results: list[JobResult] | UsageError = yield change(moved)
+        except UsageError as error:
+            results = error
+        moved = advance(search, results)
     return moved

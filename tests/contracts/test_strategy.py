@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrctl.contracts.strategy import Tolerance
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, Search, SearchResult, Tolerance, advance, drive, relayed
+from lrctl.errors import UsageError
 
 LOSSES = st.floats(0.0, 100.0)
 
@@ -24,3 +28,32 @@ def test_without_the_loss_of_the_frozen_weights_a_share_has_no_bound() -> None:
     assert Tolerance(0.5, share=True).bound(1.0) is None
     assert Tolerance(0.5).bound(-1.0) is None
     assert Tolerance(0.5).bound(1.0) == 1.5
+
+
+def search(*, catches: bool) -> Search:
+    """Asks for two batches, of which the first cannot be answered."""
+    try:
+        yield Batch("first", [])
+    except UsageError as error:
+        if not catches:
+            raise
+        yield Batch("second", [])
+        return SearchResult(None, None, notes=(str(error),))
+    raise AssertionError("the first batch was answered")
+
+
+def run_batch(batch: Batch) -> list[JobResult]:
+    if batch.title == "first":
+        raise UsageError("it cannot be made")
+    return []
+
+
+def relay(search: Search) -> Search:
+    return relayed(search, advance(search))
+
+
+@pytest.mark.parametrize("through", [lambda search: search, relay], ids=["driven", "relayed"])
+def test_a_search_that_is_told_what_cannot_be_made_may_go_on_without(through: Callable[[Search], Search]) -> None:
+    assert drive(through(search(catches=True)), run_batch).notes == ("it cannot be made",)
+    with pytest.raises(UsageError, match="it cannot be made"):
+        drive(through(search(catches=False)), run_batch)

@@ -50,6 +50,7 @@ class World:
         curvature: what a wrong LR costs.
         reserve: how many batches are kept aside for scores.
         evaluated: forward passes that a validation loss takes.
+        unfit: optimizers that cannot be made.
         rough: tells all losses, if given.
     """
 
@@ -62,6 +63,7 @@ class World:
     curvature: float = 0.02
     reserve: int = 1000
     evaluated: int = 30
+    unfit: tuple[str, ...] = ()
     rough: Callable[[SegmentJob], float] | None = None
     batches: list[Batch] = field(default_factory=list)
 
@@ -92,6 +94,9 @@ class World:
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
         self.batches.append(batch)
+        for job in batch.jobs:
+            if optimizer_of(job) in self.unfit:
+                raise UsageError(f"{optimizer_of(job)} does not fit")
         return [self.result(job) for job in batch.jobs]
 
     def play(self, *, run: RunSpec | None = None, **params: Any) -> SearchResult:
@@ -178,6 +183,25 @@ def test_one_that_diverges_on_whole_runs_only_is_not_handed_over() -> None:
     assert found.summary["winner"] == "muon"
 
 
+def test_one_of_the_default_ones_that_does_not_fit_the_model_is_left_out() -> None:
+    found = World(QUICKSTART, unfit=("adamw",)).play()
+    assert found.summary["winner"] == "muon"
+    assert "adamw-by-role" not in entries(found)
+    assert noted(found, "left out") == "adamw-by-role is left out: adamw does not fit"
+
+
+def test_one_that_was_asked_for_and_does_not_fit_is_an_error() -> None:
+    world = World(QUICKSTART, unfit=("muon",))
+    with pytest.raises(UsageError, match="--contender 'muon': muon does not fit"):
+        world.play(contender=("sgd", "muon"))
+    assert not any(job.steps for job in world.jobs)
+
+
+def test_an_error_says_so_where_none_of_the_default_ones_fits() -> None:
+    with pytest.raises(UsageError, match="there is nobody beside yours; adamw-by-role is left out"):
+        World(QUICKSTART, unfit=tuple(BEST)).play()
+
+
 def test_where_yours_diverges_there_is_nothing_to_compare_with() -> None:
     found = World({"yours": math.inf, "muon": 3.6}).play(**DUEL)
     assert found.summary["winner"] == "muon"
@@ -261,8 +285,8 @@ def test_nothing_is_chosen_by_time_and_equal_time_is_told() -> None:
     assert plain.jobs == slow.jobs
     found = slow.play()
     assert entries(found)["adamw-by-role"]["step_time"] == pytest.approx(1.5)
-    gained = 1.0 / math.log(10) * math.log(1.5)
-    assert f"gain {gained:.2f}"[:8] in noted(found, "1.50 times as long")
+    gained = 1.0 / math.log(STEPS / SHORT) * math.log(1.5)
+    assert f"gain about {gained:.2f}" in noted(found, "1.50 times as long")
     assert not noted(plain.play(), "times as long")
 
 

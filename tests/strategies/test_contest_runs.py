@@ -62,12 +62,18 @@ def test_an_export_makes_the_optimizer_of_the_winner(done: tuple[Path, dict[str,
     assert found.optimizer == SGD(momentum=0.5)
 
 
+def test_without_embeddings_the_contest_by_role_is_left_out(tmp_path: Path) -> None:
+    document = search(tmp_path, recipe(strategy__contest__contender=[], strategy__contest__budget=8), "contest")
+    assert "adamw-by-role" not in [each["name"] for each in document["contenders"]]
+    assert any("adamw-by-role is left out: optimizer.lr_scale.embedding" in note for note in document["notes"])
+
+
 @pytest.mark.parametrize(
     ("contender", "told"),
     [
         ("adamw embedding=8", "embedding"),
         ("torch.optim.Adamm", "has no class|Adamm"),
-        ("muon rest.decay=1", "rest.decay"),
+        ("muon rest.decay=1", "--contender .muon rest.decay=1.: optimizer.decay_scale.rest: unknown role"),
     ],
 )
 def test_an_optimizer_that_cannot_be_made_is_refused_before_anything_is_trained(

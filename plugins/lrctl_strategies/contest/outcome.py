@@ -39,6 +39,7 @@ class Outcome:
         finalists: those of them with a whole run.
         rivals: the best finalist, then yours, where they ended well.
         seeds: the fresh ones.
+        left_out: why contenders could not take part.
     """
 
     p: Contest
@@ -49,6 +50,7 @@ class Outcome:
     finalists: Sequence[Contender]
     rivals: Sequence[Contender]
     seeds: Sequence[int]
+    left_out: Sequence[str] = ()
 
     @property
     def yours(self) -> Contender:

@@ -24,6 +24,9 @@ ELSEWHERE = (
     "schedules of one optimizer were measured to differ by 0.001 to 0.02 elsewhere (lrctl guide which-optimizer)"
 )
 
+SLOWER = 1.1
+"""Steps that take no more than so many times as long as yours are not called slower: times are noisy."""
+
 
 def answer(found: Outcome) -> SearchResult:
     handed = found.handed
@@ -114,6 +117,7 @@ def entry(found: Outcome, run: Ended) -> TrainedRun:
 def notes(found: Outcome) -> Iterator[str]:
     yield worth_in_words(found)
     yield from at_equal_time(found)
+    yield from found.left_out
     if left := [each.name for each in found.able if each not in found.finalists]:
         room = found.trials.spent + len(left) * found.trials.cost(found.trials.steps)
         more = f" --finalists {len(found.able)}" if len(found.able) > found.p.finalists else ""
@@ -150,10 +154,10 @@ def at_equal_time(found: Outcome) -> Iterator[str]:
     winner = found.winner
     assert winner
     times, difference = found.step_time(winner), found.difference(winner)
-    if times and difference and times > 1:
+    if times and difference and times > SLOWER:
         gain = found.slope * math.log(times)
         yield (
             f"a step of {winner.name} took {times:.2f} times as long as one of yours (noisy): in its time yours would "
-            f"gain {gain:.4f} at the most, so that at equal time the difference is {signed(difference.mean)} to "
-            f"{signed(difference.mean + gain)}"
+            f"gain about {gain:.4f}, were it to gain as it did from short runs to whole ones, so that at equal time "
+            f"the difference would be about {signed(difference.mean + gain)}"
         )

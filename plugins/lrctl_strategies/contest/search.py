@@ -8,7 +8,7 @@ No paper's method: what it was measured to give stands in `lrctl guide which-opt
 
 from __future__ import annotations
 
-from lrctl.contracts.strategy import RunSpec, Search
+from lrctl.contracts.strategy import RunSpec, Search, Work
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl_strategies.contest.contenders import Contender, contenders
 from lrctl_strategies.contest.outcome import Outcome
@@ -20,12 +20,14 @@ from lrctl_strategies.lookahead.scoring import batches
 
 
 def contest(p: Contest, run: RunSpec) -> Search:
-    field, short = contenders(p, run), max(1, round(p.short_run * run.steps))
+    asked, short = contenders(p, run), max(1, round(p.short_run * run.steps))
     reserve = batches(p.score_batches, run.steps) if p.score_on == "training" else 0
     trials = Trials(run.steps, run.seed, p.budget, p.score_batches, reserve)
     for_seeds = 2 * p.fresh_seeds * trials.cost(run.steps)
-    check(p, trials, field, short)
-    yield from trials.look(field)
+    check(p, trials, asked, short)
+    left_out = yield from unfit(trials, asked, named=bool(p.contender))
+    field = [each for each in asked if each not in left_out]
+    yield from trials.look()
     check(p, trials, field, short)  # now it is known what a validation loss takes
     yield from brackets(trials, field, short, for_seeds + trials.cost(run.steps))
     if not (alive := ranked(trials, field, short)):
@@ -37,10 +39,25 @@ def contest(p: Contest, run: RunSpec) -> Search:
     seeds = [run.seed + n for n in range(1, 1 + p.fresh_seeds)] if len(rivals) == 2 else []
     yield from refine(trials, rivals, short, p.ratio, for_seeds if seeds else 0.0)
     yield from fresh(trials, rivals, short, seeds)
-    outcome = Outcome(p, trials, field, short, able, finalists, rivals, seeds)
+    outcome = Outcome(p, trials, field, short, able, finalists, rivals, seeds, tuple(left_out.values()))
     if outcome.handed is None:
         raise NoValidCandidateError(lost(rivals or field, "whole"))
     return answer(outcome)
+
+
+def unfit(trials: Trials, field: list[Contender], *, named: bool) -> Work[dict[Contender, str]]:
+    """Those whose optimizer cannot be made for this model, and why. One that the user named is an error."""
+    found = {}
+    for each in field[1:]:
+        try:
+            yield from trials.make(each)
+        except UsageError as error:
+            if named:
+                raise UsageError(f"--contender {each.name!r}: {error}") from error
+            found[each] = f"{each.name} is left out: {error}"
+    if len(found) == len(field) - 1:
+        raise UsageError(f"--contender: there is nobody beside yours; {next(iter(found.values()))}")
+    return found
 
 
 def check(p: Contest, trials: Trials, field: list[Contender], short: int) -> None:

@@ -14,6 +14,7 @@ from lrctl_strategies.contest.contenders import Contender
 from lrctl_strategies.lookahead.scoring import LEAST, NOTHING, Score, Scoring, batches
 
 SPLITS = ("validation", "test")
+UNTRAINED = PiecewiseLinear(((0, 0.0),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Trials:
         reserve: batches that the workload keeps aside for scores, at the most as many as wanted; 0: scores are
             validation losses.
         evaluated: forward passes that a validation loss takes.
+        passes: forward passes that a batch of a score takes: more than one where averages of the weights are judged.
         untrained: the score before any training.
     """
 
@@ -67,6 +69,7 @@ class Trials:
     wanted: int
     reserve: int
     evaluated: int = 0
+    passes: float = 1.0
     untrained: Score = NOTHING
     ended: dict[Trial, Ended] = field(default_factory=dict)
     spent_steps: float = 0.0
@@ -82,26 +85,31 @@ class Trials:
 
     def cost(self, steps: int) -> float:
         """What such a run takes, in full runs."""
-        return (steps + FORWARD * (self.scoring(steps).batches or self.evaluated)) / self.steps
+        return (steps + FORWARD * (self.passes * self.scoring(steps).batches or self.evaluated)) / self.steps
 
     def affords(self, *steps: int, reserved: float = 0.0) -> bool:
         """Whether the budget has room for runs of so many steps, and what is reserved."""
         return self.spent + sum(map(self.cost, steps)) + reserved <= self.budget
 
-    def look(self, field: Sequence[Contender]) -> Work[None]:
-        """Score the model before any training; by validation loss where it turns out that little is in reserve.
+    def make(self, contender: Contender) -> Work[None]:
+        """Make its optimizer, and train nothing.
 
-        Each optimizer is made as well: one that cannot be is to be known before anything is trained.
+        Raises:
+            UsageError: it cannot be made for this model.
         """
+        job = self.own(SegmentJob(0, 0, UNTRAINED, checkpoint=False), Trial(contender, 0, 0.0, self.seed))
+        yield Batch(f"the optimizer of {contender.name}", [job], judge=False)
+
+    def look(self) -> Work[None]:
+        """Score the model before any training; by validation loss where it turns out that little is in reserve."""
         scoring = Scoring(self.reserve)
-        job = SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), checkpoint=False)
-        made = [self.own(job, Trial(each, 0, 0.0, self.seed)) for each in field if not each.yours]
-        result, *_ = yield Batch("the model before any training", [scoring.ask(job), *made], judge=False)
+        job = SegmentJob(0, 0, UNTRAINED, checkpoint=False)
+        (result,) = yield Batch("the model before any training", [scoring.ask(job)], judge=False)
         self.untrained = scoring.read(result)
         self.spent_steps += scoring.steps
         if self.reserve and len(result.scores) < min(LEAST, self.reserve):
             self.reserve = 0
-            yield from self.look(field)
+            yield from self.look()
         elif self.reserve:
             self.reserve = len(result.scores)
         else:
@@ -117,6 +125,7 @@ class Trials:
             scoring = self.scoring(trial.steps)
             score = scoring.read(result)
             self.spent_steps += trial.steps + scoring.steps
+            self.passes = scoring.forwards / scoring.batches if scoring.batches else 1.0
             self.ended[trial] = Ended(trial, result.key, score, result.seconds / trial.steps)
         whole = [self.ended[trial] for trial in new if trial.steps == self.steps]
         if whole:
