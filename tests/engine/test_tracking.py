@@ -233,6 +233,27 @@ def test_a_search_that_goes_on_tells_all_again(lrctl: Lrctl, installed: Install)
     assert kinds("ledger").count("TrackedResult") == 1
 
 
+def test_a_search_whose_budget_is_reached_is_told_as_that(lrctl: Lrctl, installed: Install) -> None:
+    installed(ledger=tracker("ledger"))
+    assert lrctl(*SMOKE, *QUIET, "--track", "ledger", "--max-steps", "20").code == 4
+    result = told("ledger")[-2]
+    assert result.document["status"] == "partial"
+    assert {what: path.name for what, path in result.files.items()} == {
+        "result": "partial.json",
+        "schedule": "schedule.json",
+    }
+    assert all(path.is_file() for path in result.files.values())
+
+
+def test_no_tracker_is_led_out_of_the_store_by_a_link(lrctl: Lrctl, installed: Install, tmp_path: Path) -> None:
+    installed(ledger=tracker("ledger"))
+    lrctl(*SMOKE, *QUIET)
+    Path(".lrctl/tracked").symlink_to(tmp_path)
+    done = lrctl(*SMOKE, *QUIET, "--fresh", "--track", "ledger")
+    assert done.code == 1
+    assert "tracked in it is a link, and no link is followed out of a store" in done.error
+
+
 def test_a_tracker_is_part_of_no_identity(lrctl: Lrctl, installed: Install, sound: dict[str, Any]) -> None:
     assert settled(lrctl(*SMOKE, *QUIET).document) == sound
     installed(ledger=tracker("ledger"))
