@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from lrctl.analysis.statistics import paired
+from lrctl.analysis.statistics import paired_tests
 from lrctl_strategies.contest.contenders import Contender
 from lrctl_strategies.contest.params import Contest
 from lrctl_strategies.contest.trials import Ended, Trials
@@ -80,8 +80,8 @@ class Outcome:
             return None
         if self.seeds and contender is self.rivals[0]:
             pairs = zip(self.fresh(contender), self.fresh(self.yours), strict=True)
-            values = [a.test_loss - b.test_loss for a, b in pairs]
-            return Difference(fmean(values), len(values), paired(values)[0])
+            (test,) = paired_tests([[a.test_loss - b.test_loss for a, b in pairs]])
+            return Difference(test.mean, len(self.seeds), test.interval)
         whole, yours = (self.trials.best(each, self.trials.steps) for each in (contender, self.yours))
         if whole and yours:
             return Difference(whole.test_loss - yours.test_loss, 1)

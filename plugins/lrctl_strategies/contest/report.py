@@ -13,6 +13,7 @@ from lrctl.contracts.table import signed
 from lrctl.registry.schedules import recorded
 from lrctl_strategies.contest.contenders import Contender
 from lrctl_strategies.contest.outcome import Outcome
+from lrctl_strategies.contest.stages import beyond
 from lrctl_strategies.contest.tables import charts, settings_table, table, told_of_fresh, worth
 from lrctl_strategies.contest.trials import Ended
 
@@ -130,6 +131,11 @@ def notes(found: Outcome) -> Iterator[str]:
             f"short runs of {found.short} steps ruled out {', '.join(dropped)}: diverged, or worse than the best by "
             f"more than {100 * found.p.margin:g} % of what that had learned (--margin)"
         )
+    if edges := [each.name for each in found.field if beyond(found.trials.of(each, found.short)) is not None]:
+        yield (
+            f"of {', '.join(edges)} the best LR of short runs is at the edge of those tried: give it an lr=, or a "
+            "larger --budget"
+        )
     for each in found.rivals:
         if len(tried := found.trials.of(each, found.trials.steps)) < 2:
             on = "one LR was tried on whole runs" if tried else "whole runs had the LR that short ones chose"
@@ -142,7 +148,7 @@ def worth_in_words(found: Outcome) -> str:
     if winner.yours:
         return f"none of those that were tried is better than your optimizer as it is {length}"
     difference = found.difference(winner)
-    if difference is None:
+    if difference is None or not math.isfinite(difference.mean):
         return f"{winner.name} is the best {length}; yours diverged, so there is nothing to compare it with"
     sure = difference.interval is not None and difference.interval[1] < 0
     told = "" if sure else " (not sure: the interval holds 0)" if difference.interval else " (one seed, no interval)"
