@@ -166,9 +166,12 @@ def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
     where = f"{source}: optimizer"
     name, params = split_name({"name": AUTO, **table}, where)
     if is_class(name):
-        params = {"code": code_of(name), **{key: value for key, value in params.items() if key != "code"}}
+        if "code" in params:
+            raise unknown("key", "code", named_in(ByName) - {"name", "code"}, f"{where}.code")
         check_plain(params.get("options", {}), f"{where}.options")
-        return OptimizerChoice(build(ByName, {"name": name, **params}, where), auto=False, given=True)
+        return OptimizerChoice(
+            build(ByName, {"name": name, "code": code_of(name), **params}, where), auto=False, given=True
+        )
     if name != AUTO and name not in OPTIMIZERS:
         raise unknown("optimizer", name, [AUTO, *OPTIMIZERS], f"{where}.name")
     kind = AdamW if name == AUTO else OPTIMIZERS[name]

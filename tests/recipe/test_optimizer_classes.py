@@ -96,6 +96,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an LR": ({"name": "torch.optim.NAdam", "options": {"lr": 0.1}}, "options.lr: the LR is what a search finds"),
     "weight decay": ({"name": "torch.optim.NAdam", "weight_decay": 0.1}, "set optimizer.options.weight_decay"),
+    "what tells its code": ({"name": "torch.optim.NAdam", "code": "x"}, "optimizer.code: unknown key; choose from"),
     "a closure": ({"name": "torch.optim.LBFGS"}, "optimizer torch.optim.LBFGS: LBFGS wants a closure"),
     "a date": ({"name": "torch.optim.NAdam", "options": {"eps": "x"}}, "optimizer torch.optim.NAdam: "),
 }

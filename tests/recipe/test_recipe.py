@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrctl.contracts.canonical import listed
 from lrctl.contracts.optimizers import OPTIMIZERS, SGD, AdamW
 from lrctl.errors import UsageError
 from lrctl.recipe import files as recipe_file
@@ -208,7 +209,7 @@ def test_a_frozen_recipe_reads_back_as_the_same_recipe(name: str, strategy: str,
 
 def test_a_frozen_recipe_spells_out_every_value_that_is_set(file: str) -> None:
     frozen = tomllib.loads(recipes.read(file).to_toml("semilocal"))
-    assert frozen["training"] == asdict(recipes.read(file).training)
+    assert frozen["training"] == listed(asdict(recipes.read(file).training))
     assert frozen["divergence"] == {"max_non_finite": 3, "margin": 2.0}
     assert frozen["workload"] == {"name": "linear-regression", "dim": 4, "batch_size": 8, "noise": 0.25}
     assert frozen["strategy"]["semilocal"]["segments"] == 10
