@@ -286,8 +286,12 @@ def test_nothing_is_chosen_by_time_and_equal_time_is_told() -> None:
     found = slow.play()
     assert entries(found)["adamw-by-role"]["step_time"] == pytest.approx(1.5)
     gained = 1.0 / math.log(STEPS / SHORT) * math.log(1.5)
-    assert f"gain about {gained:.2f}" in noted(found, "1.50 times as long")
+    by_role = entries(found)["adamw-by-role"]
+    assert by_role["at_equal_time"] - by_role["difference"]["mean"] == pytest.approx(gained, abs=0.01)
+    assert noted(found, "1.50 times as long")
+    assert noted(found, "in equal time muon would be the best")
     assert not noted(plain.play(), "times as long")
+    assert not noted(plain.play(), "in equal time")
 
 
 def test_who_is_far_behind_on_short_runs_gets_no_whole_run() -> None:

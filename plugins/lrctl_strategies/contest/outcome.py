@@ -110,6 +110,16 @@ class Outcome:
         mine, yours = (self.seconds(each) for each in (contender, self.yours))
         return mine / yours if mine and yours else None
 
+    def at_equal_time(self, contender: Contender) -> float | None:
+        """About the difference of whole runs, did yours take as many more or fewer steps as need the same time.
+
+        None where times or whole runs are missing.
+        """
+        times, difference = self.step_time(contender), self.difference(contender)
+        if times is None or difference is None or not difference.seeds:
+            return None
+        return difference.mean + self.slope * math.log(times)
+
     def seconds(self, contender: Contender) -> float:
         """Of a step, in the fastest of its runs: other work on the machine makes a run slower, and none faster."""
         runs = (run.seconds for trial, run in self.trials.ended.items() if trial.contender == contender)
