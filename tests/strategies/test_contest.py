@@ -241,12 +241,12 @@ def test_yours_is_trained_with_nothing_of_its_own() -> None:
     assert not any(job.optimizer == SGD() for job in world.jobs)
 
 
-def rough(seed: int, diverging: int = 20) -> Callable[[SegmentJob], float]:
+def rough(seed: int) -> Callable[[SegmentJob], float]:
     """Losses without any structure."""
 
     def loss(job: SegmentJob) -> float:
         word = hashlib.sha256(f"{seed} {job.key(SPEC)}".encode()).digest()
-        return math.inf if word[0] < diverging else 2.0 + word[1] / 64
+        return math.inf if word[0] < 20 else 2.0 + word[1] / 64
 
     return loss
 
@@ -268,7 +268,7 @@ def test_the_budget_holds(seed: int, budget: float, reserve: int) -> None:
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10**6))
 def test_nothing_is_chosen_by_test_loss(seed: int) -> None:
-    plain, other = (World({}, rough=rough(seed), test=rough(each, diverging=0)) for each in (seed + 1, seed + 2))
+    plain, other = (World({}, rough=rough(seed), test=rough(each)) for each in (seed + 1, seed + 2))
     found = []
     for world in (plain, other):
         try:
@@ -286,8 +286,12 @@ def test_nothing_is_chosen_by_time_and_equal_time_is_told() -> None:
     found = slow.play()
     assert entries(found)["adamw-by-role"]["step_time"] == pytest.approx(1.5)
     gained = 1.0 / math.log(STEPS / SHORT) * math.log(1.5)
-    assert f"gain about {gained:.2f}" in noted(found, "1.50 times as long")
+    by_role = entries(found)["adamw-by-role"]
+    assert by_role["at_equal_time"] - by_role["difference"]["mean"] == pytest.approx(gained, abs=0.01)
+    assert noted(found, "1.50 times as long")
+    assert noted(found, "in equal time muon would be the best")
     assert not noted(plain.play(), "times as long")
+    assert not noted(plain.play(), "in equal time")
 
 
 def test_who_is_far_behind_on_short_runs_gets_no_whole_run() -> None:
@@ -328,6 +332,12 @@ def test_short_runs_go_outwards_until_the_best_lr_lies_between_others() -> None:
     lrs = [run["lr"] for run in entries(found)["yours"]["runs"] if run["steps"] == SHORT]
     assert min(lrs) < 1e-4
     assert entries(found)["muon"]["runs"][0]["lr"] < 1e-3, "the others begin where yours is best"
+
+
+def test_a_best_lr_at_the_edge_of_those_tried_is_told() -> None:
+    far = World(QUICKSTART, best=BEST | {"adafactor": 1e9})
+    assert "of adafactor the best LR" in noted(far.play(), "at the edge")
+    assert not noted(World(QUICKSTART).play(), "at the edge")
 
 
 def test_scores_are_validation_losses_where_nothing_is_in_reserve() -> None:

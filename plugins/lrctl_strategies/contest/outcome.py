@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from lrctl.analysis.statistics import paired
+from lrctl.analysis.statistics import paired_tests
 from lrctl_strategies.contest.contenders import Contender
 from lrctl_strategies.contest.params import Contest
 from lrctl_strategies.contest.trials import Ended, Trials
@@ -80,8 +80,8 @@ class Outcome:
             return None
         if self.seeds and contender is self.rivals[0]:
             pairs = zip(self.fresh(contender), self.fresh(self.yours), strict=True)
-            values = [a.test_loss - b.test_loss for a, b in pairs]
-            return Difference(fmean(values), len(values), paired(values)[0])
+            (test,) = paired_tests([[a.test_loss - b.test_loss for a, b in pairs]])
+            return Difference(test.mean, len(self.seeds), test.interval)
         whole, yours = (self.trials.best(each, self.trials.steps) for each in (contender, self.yours))
         if whole and yours:
             return Difference(whole.test_loss - yours.test_loss, 1)
@@ -109,6 +109,16 @@ class Outcome:
         """How many times as long as yours a step takes; None where it was not measured."""
         mine, yours = (self.seconds(each) for each in (contender, self.yours))
         return mine / yours if mine and yours else None
+
+    def at_equal_time(self, contender: Contender) -> float | None:
+        """About the difference of whole runs, did yours take as many more or fewer steps as need the same time.
+
+        None where times or whole runs are missing.
+        """
+        times, difference = self.step_time(contender), self.difference(contender)
+        if times is None or difference is None or not difference.seeds:
+            return None
+        return difference.mean + self.slope * math.log(times)
 
     def seconds(self, contender: Contender) -> float:
         """Of a step, in the fastest of its runs: other work on the machine makes a run slower, and none faster."""

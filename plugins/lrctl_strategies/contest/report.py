@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.strategy import SearchResult, TrainedRun
-from lrctl.contracts.table import signed
 from lrctl.registry.schedules import recorded
 from lrctl_strategies.contest.contenders import Contender
+from lrctl_strategies.contest.notes import notes
 from lrctl_strategies.contest.outcome import Outcome
 from lrctl_strategies.contest.tables import charts, settings_table, table, told_of_fresh, worth
 from lrctl_strategies.contest.trials import Ended
@@ -19,13 +18,6 @@ from lrctl_strategies.contest.trials import Ended
 NEXT = (
     "lrctl lookahead with the [optimizer] table of the winner, for its schedule; lrctl export RUN for your own project"
 )
-
-ELSEWHERE = (
-    "schedules of one optimizer were measured to differ by 0.001 to 0.02 elsewhere (lrctl guide which-optimizer)"
-)
-
-SLOWER = 1.1
-"""Steps that take no more than so many times as long as yours are not called slower: times are noisy."""
 
 
 def answer(found: Outcome) -> SearchResult:
@@ -80,6 +72,7 @@ def document(found: Outcome, contender: Contender) -> dict[str, Any]:
         "difference": asdict(difference) if difference else None,
         "full_runs": found.full_runs(contender),
         "step_time": found.step_time(contender),
+        "at_equal_time": found.at_equal_time(contender),
         "runs": [tried(each) for each in found.trials.ended.values() if each.trial.contender == contender],
     }
 
@@ -112,52 +105,3 @@ def entry(found: Outcome, run: Ended) -> TrainedRun:
         optimizer=None if contender.yours else contender.optimizer,
         settings=table(contender.settings) if contender.settings and not contender.yours else {},
     )
-
-
-def notes(found: Outcome) -> Iterator[str]:
-    yield worth_in_words(found)
-    yield from at_equal_time(found)
-    yield from found.left_out
-    if left := [each.name for each in found.able if each not in found.finalists]:
-        room = found.trials.spent + len(left) * found.trials.cost(found.trials.steps)
-        more = f" --finalists {len(found.able)}" if len(found.able) > found.p.finalists else ""
-        yield (
-            f"short runs do not rule out {', '.join(left)}; for whole runs of them give --budget "
-            f"{math.ceil(room)}{more}"
-        )
-    if dropped := [each.name for each in found.field[1:] if each not in found.able]:
-        yield (
-            f"short runs of {found.short} steps ruled out {', '.join(dropped)}: diverged, or worse than the best by "
-            f"more than {100 * found.p.margin:g} % of what that had learned (--margin)"
-        )
-    for each in found.rivals:
-        if len(tried := found.trials.of(each, found.trials.steps)) < 2:
-            on = "one LR was tried on whole runs" if tried else "whole runs had the LR that short ones chose"
-            yield f"{each.name}: {on}; a larger --budget tunes it there"
-
-
-def worth_in_words(found: Outcome) -> str:
-    winner, length = found.winner, f"at {found.trials.steps} steps"
-    assert winner
-    if winner.yours:
-        return f"none of those that were tried is better than your optimizer as it is {length}"
-    difference = found.difference(winner)
-    if difference is None:
-        return f"{winner.name} is the best {length}; yours diverged, so there is nothing to compare it with"
-    sure = difference.interval is not None and difference.interval[1] < 0
-    told = "" if sure else " (not sure: the interval holds 0)" if difference.interval else " (one seed, no interval)"
-    return f"the optimizer is worth {-difference.mean:.4f}{told} {length}: {winner.name} against yours; {ELSEWHERE}"
-
-
-def at_equal_time(found: Outcome) -> Iterator[str]:
-    """What is left of the winner's lead where yours takes as many more steps as its steps are faster."""
-    winner = found.winner
-    assert winner
-    times, difference = found.step_time(winner), found.difference(winner)
-    if times and difference and times > SLOWER:
-        gain = found.slope * math.log(times)
-        yield (
-            f"a step of {winner.name} took {times:.2f} times as long as one of yours (noisy): in its time yours would "
-            f"gain about {gain:.4f}, were it to gain as it did from short runs to whole ones, so that at equal time "
-            f"the difference would be about {signed(difference.mean + gain)}"
-        )

@@ -23,21 +23,20 @@ def contest(p: Contest, run: RunSpec) -> Search:
     asked, short = contenders(p, run), max(1, round(p.short_run * run.steps))
     reserve = batches(p.score_batches, run.steps) if p.score_on == "training" else 0
     trials = Trials(run.steps, run.seed, p.budget, p.score_batches, reserve)
-    for_seeds = 2 * p.fresh_seeds * trials.cost(run.steps)
     check(p, trials, asked, short)
     left_out = yield from unfit(trials, asked, named=bool(p.contender))
     field = [each for each in asked if each not in left_out]
     yield from trials.look()
     check(p, trials, field, short)  # now it is known what a validation loss takes
-    yield from brackets(trials, field, short, for_seeds + trials.cost(run.steps))
+    yield from brackets(trials, field, short, 1 + 2 * p.fresh_seeds)
     if not (alive := ranked(trials, field, short)):
         raise NoValidCandidateError(lost(field, "short"))
     yours, *others = field
     able = [each for each in promising(trials, alive, short, p.margin) if each in others]
-    finalists = yield from whole_runs(trials, able, short, p.finalists, for_seeds)
+    finalists = yield from whole_runs(trials, able, short, p.finalists, 2 * p.fresh_seeds)
     rivals = [*ranked(trials, finalists, run.steps)[:1], *([yours] if yours in alive else [])]
     seeds = [run.seed + n for n in range(1, 1 + p.fresh_seeds)] if len(rivals) == 2 else []
-    yield from refine(trials, rivals, short, p.ratio, for_seeds if seeds else 0.0)
+    yield from refine(trials, rivals, short, p.ratio, 2 * len(seeds))
     yield from fresh(trials, rivals, short, seeds)
     outcome = Outcome(p, trials, field, short, able, finalists, rivals, seeds, tuple(left_out.values()))
     if outcome.handed is None:

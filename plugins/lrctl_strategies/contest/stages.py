@@ -25,7 +25,7 @@ SHRINK = 0.1
 That of others was not seen to fall with the length of the run."""
 
 
-def brackets(trials: Trials, field: Sequence[Contender], short: int, reserved: float) -> Work[None]:
+def brackets(trials: Trials, field: Sequence[Contender], short: int, reserved: int) -> Work[None]:
     """Try LRs on short runs, outwards until the best lies between others: yours first, where the others then begin."""
     yours, *others = field
     yield from outwards(trials, {yours: first(yours, None)}, short, reserved)
@@ -39,23 +39,22 @@ def first(contender: Contender, adamw: float | None) -> tuple[float, ...]:
     return tuple(rounded(lr * FACTOR ** (n - LRS // 2)) for n in range(LRS))
 
 
-def outwards(trials: Trials, ask: Mapping[Contender, tuple[float, ...]], short: int, reserved: float) -> Work[None]:
+def outwards(trials: Trials, ask: Mapping[Contender, tuple[float, ...]], short: int, reserved: int) -> Work[None]:
     while ask:
         names = ", ".join(each.name for each in ask)
         wanted = [Trial(each, short, lr, trials.seed) for each, lrs in ask.items() for lr in lrs]
         yield from trials.train(f"short runs of {short} steps: {names}", wanted)
-        further = {each: lr for each in ask if (lr := beyond(trials.of(each, short))) is not None}
-        if not trials.affords(*[short] * len(further), reserved=reserved):
-            return
-        ask = {each: (lr,) for each, lr in further.items()}
+        tried = {each: trials.of(each, short) for each in ask}
+        further = [(each, lr) for each in ask if len(tried[each]) < MOST and (lr := beyond(tried[each])) is not None]
+        while further and not trials.affords(len(further), short, reserved):
+            further.pop()
+        ask = {each: (lr,) for each, lr in further}
 
 
 def beyond(tried: Mapping[float, Ended]) -> float | None:
-    """The next LR outwards from the best; None if that lies between others, or enough were tried."""
+    """The next LR outwards from the best; None if that lies between others."""
     lrs = sorted(tried)
     best = min(lrs, key=lambda lr: tried[lr].score.mean)
-    if len(lrs) >= MOST:
-        return None
     if best == lrs[0] or not math.isfinite(tried[best].score.mean):
         return rounded(lrs[0] / FACTOR)
     return rounded(lrs[-1] * FACTOR) if best == lrs[-1] else None
@@ -104,11 +103,11 @@ def alike(lr: float, other: float) -> bool:
 
 
 def whole_runs(
-    trials: Trials, able: Sequence[Contender], short: int, most: int, reserved: float
+    trials: Trials, able: Sequence[Contender], short: int, most: int, reserved: int
 ) -> Work[list[Contender]]:
     """A whole run of as many of them as there is room for. Returns these."""
     count = 0
-    while count < min(most, len(able)) and trials.affords(*[trials.steps] * (count + 1), reserved=reserved):
+    while count < min(most, len(able)) and trials.affords(count + 1, trials.steps, reserved):
         count += 1
     finalists = list(able[:count])
     names = ", ".join(each.name for each in finalists)
@@ -117,10 +116,10 @@ def whole_runs(
     return finalists
 
 
-def refine(trials: Trials, rivals: Sequence[Contender], short: int, ratio: float, reserved: float) -> Work[None]:
+def refine(trials: Trials, rivals: Sequence[Contender], short: int, ratio: float, reserved: int) -> Work[None]:
     """Whole runs with other LRs, for each rival in turn, so that none is tuned much more than the other."""
     waiting = list(rivals)
-    while waiting and trials.affords(trials.steps, reserved=reserved):
+    while waiting and trials.affords(1, trials.steps, reserved):
         contender = waiting.pop(0)
         if (lr := next_lr(trials, contender, short, ratio)) is not None:
             told = f"{contender.name}: a whole run with LR {lr:.3g}"

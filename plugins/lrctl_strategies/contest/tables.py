@@ -20,7 +20,17 @@ STATE = {"adamw": 2, "adam": 2, "sgd": 0, "adagrad": 1, "adafactor": 0, "muon": 
 
 
 def worth(found: Outcome, order: Sequence[Contender]) -> Table:
-    columns = ("contender", "judged after", "LR", "test loss", "against yours", "full runs", "time a step", "state")
+    columns = (
+        "contender",
+        "judged after",
+        "LR",
+        "test loss",
+        "against yours",
+        "full runs",
+        "time a step",
+        "in equal time",
+        "state",
+    )
     rows = tuple(row(found, each) for each in order)
     told = (
         f"It holds for runs of {found.trials.steps} steps: longer and shorter ones may have another winner.",
@@ -29,6 +39,7 @@ def worth(found: Outcome, order: Sequence[Contender]) -> Table:
         "One seed: the recipe's, by which the contenders were chosen; against the best where yours had no run with it.",
         "Short: of short runs, by their scores.",
         "Time a step: over yours, each in its fastest run. Times are noisy; nothing is decided by them.",
+        "In equal time: about the difference, did yours gain in the time left as from short runs to whole ones.",
         "State: numbers kept for a weight, beside itself and its gradient.",
         "* is handed over.",
     )
@@ -37,7 +48,7 @@ def worth(found: Outcome, order: Sequence[Contender]) -> Table:
 
 def row(found: Outcome, contender: Contender) -> tuple[str, ...]:
     run, time, loss = found.longest(contender), found.step_time(contender), found.test_loss(contender)
-    state = STATE.get(contender.optimizer)
+    state, equal = STATE.get(contender.optimizer), found.at_equal_time(contender)
     return (
         contender.name + " *" * (contender == found.winner),
         f"{run.trial.steps} steps" if run else "diverged",
@@ -46,6 +57,7 @@ def row(found: Outcome, contender: Contender) -> tuple[str, ...]:
         "" if contender.yours else against(found.difference(contender)),
         f"{found.full_runs(contender):.2f}",
         "not known" if time is None else f"{time:.2f}",
+        "" if equal is None else signed(equal),
         "not known" if state is None else str(state),
     )
 

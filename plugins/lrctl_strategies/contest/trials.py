@@ -87,9 +87,9 @@ class Trials:
         """What such a run takes, in full runs."""
         return (steps + FORWARD * (self.passes * self.scoring(steps).batches or self.evaluated)) / self.steps
 
-    def affords(self, *steps: int, reserved: float = 0.0) -> bool:
-        """Whether the budget has room for runs of so many steps, and what is reserved."""
-        return self.spent + sum(map(self.cost, steps)) + reserved <= self.budget
+    def affords(self, runs: int, steps: int, reserved: int) -> bool:
+        """Whether the budget has room for runs of so many steps, and the whole runs that are reserved."""
+        return self.spent + runs * self.cost(steps) + reserved * self.cost(self.steps) <= self.budget
 
     def make(self, contender: Contender) -> Work[None]:
         """Make its optimizer, and train nothing.
@@ -174,8 +174,8 @@ class Trials:
 
 
 def told(run: Ended, result: JobResult) -> Ended:
-    """A run with the losses that were measured at its end; +inf for what is not finite."""
+    """A run with the losses that were measured at its end, of which the test loss has no say in whether it failed."""
     train_loss = math.inf if result.train_loss is None else result.train_loss
     losses = (train_loss, *(result.metrics[split]["loss"] for split in SPLITS))
-    sound = all(map(math.isfinite, losses))
-    return replace(run, score=run.score if sound else NOTHING, losses=losses if sound else (math.inf,) * 3)
+    sound = all(map(math.isfinite, losses[:-1]))
+    return replace(run, score=run.score if sound else NOTHING, losses=losses)

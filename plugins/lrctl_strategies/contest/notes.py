@@ -1,0 +1,75 @@
+"""What the user should know of a contest's answer, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from lrctl.contracts.table import signed
+from lrctl_strategies.contest.outcome import Outcome
+from lrctl_strategies.contest.stages import beyond
+
+ELSEWHERE = (
+    "schedules of one optimizer were measured to differ by 0.001 to 0.02 elsewhere (lrctl guide which-optimizer)"
+)
+
+SLOWER = 1.1
+"""Steps that take no more than so many times as long as yours are not called slower: times are noisy."""
+
+
+def notes(found: Outcome) -> Iterator[str]:
+    yield worth_in_words(found)
+    yield from at_equal_time(found)
+    yield from found.left_out
+    if left := [each.name for each in found.able if each not in found.finalists]:
+        room = found.trials.spent + len(left) * found.trials.cost(found.trials.steps)
+        more = f" --finalists {len(found.able)}" if len(found.able) > found.p.finalists else ""
+        yield (
+            f"short runs do not rule out {', '.join(left)}; for whole runs of them give --budget "
+            f"{math.ceil(room)}{more}"
+        )
+    if dropped := [each.name for each in found.field[1:] if each not in found.able]:
+        yield (
+            f"short runs of {found.short} steps ruled out {', '.join(dropped)}: diverged, or worse than the best by "
+            f"more than {100 * found.p.margin:g} % of what that had learned (--margin)"
+        )
+    if edges := [each.name for each in found.field if beyond(found.trials.of(each, found.short)) is not None]:
+        yield (
+            f"of {', '.join(edges)} the best LR of short runs is at the edge of those tried: give it an lr=, or a "
+            "larger --budget"
+        )
+    for each in found.rivals:
+        if len(tried := found.trials.of(each, found.trials.steps)) < 2:
+            on = "one LR was tried on whole runs" if tried else "whole runs had the LR that short ones chose"
+            yield f"{each.name}: {on}; a larger --budget tunes it there"
+
+
+def worth_in_words(found: Outcome) -> str:
+    winner, length = found.winner, f"at {found.trials.steps} steps"
+    assert winner
+    if winner.yours:
+        return f"none of those that were tried is better than your optimizer as it is {length}"
+    difference = found.difference(winner)
+    if difference is None or not math.isfinite(difference.mean):
+        return f"{winner.name} is the best {length}; yours diverged, so there is nothing to compare it with"
+    sure = difference.interval is not None and difference.interval[1] < 0
+    told = "" if sure else " (not sure: the interval holds 0)" if difference.interval else " (one seed, no interval)"
+    return f"the optimizer is worth {-difference.mean:.4f}{told} {length}: {winner.name} against yours; {ELSEWHERE}"
+
+
+def at_equal_time(found: Outcome) -> Iterator[str]:
+    """Who would be the best where yours took as many more steps as its steps are faster, if that is another."""
+    winner = found.winner
+    assert winner
+    lead = {each: left for each in found.field if (left := found.at_equal_time(each)) is not None}
+    times = found.step_time(winner)
+    if times and times > SLOWER and winner in lead:
+        yield (
+            f"a step of {winner.name} took {times:.2f} times as long as one of yours (noisy): were yours to gain in "
+            "the time that is left as it did from short runs to whole ones, the difference would be "
+            f"{signed(lead[winner])}"
+        )
+    order = {found.yours: 0.0} | lead
+    first = min(order, key=lambda each: order[each])
+    if lead and first != winner:
+        yield f"in equal time {first.name} would be the best, by the same reckoning; nothing was decided by that"
