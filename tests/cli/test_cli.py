@@ -309,7 +309,7 @@ def test_the_help_of_every_other_command_is_shown(name: str, lrctl: Lrctl) -> No
     assert (done.code, done.err) == (0, "")
     words = " ".join(done.out.replace("│", " ").split())
     assert f"Usage: lrctl {name} " in words
-    assert "--json" in words or name in ("export", "guide")
+    assert "--json" in words or name in ("export", "guide", "new")
     assert f"Example: lrctl {name} " in words
 
 

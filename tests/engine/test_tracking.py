@@ -19,7 +19,8 @@ from searches import settled
 
 Install = Callable[..., None]
 
-SMOKE = ["local", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1", "--grid-size", "1", "--segments", "2"]
+SMOKE = ["local", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1", "--grid-size", "1"]
+SMOKE += ["--segments", "2", "--no-reference"]
 QUIET = ["--json", "--quiet"]
 
 TRACKER = """
@@ -68,7 +69,8 @@ SOUND: list[dict[str, Any]] = []
 
 def search(**options: Any) -> dict[str, Any]:
     """A search from Python."""
-    settings = {"executor.name": "serial", "strategy.local.segments": 1, "strategy.local.grid": [0.1]}
+    own = {"segments": 1, "grid": [0.1], "reference": False}
+    settings = {"executor.name": "serial", **{f"strategy.local.{name}": value for name, value in own.items()}}
     return api.search("local", "smoke", settings=settings, **options)
 
 

@@ -17,7 +17,8 @@ from lrctl.registry.registry import registry
 from lrctl.testing import check_tracker
 from lrctl_trackers import recording
 
-SEARCH = ["local", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1", "--grid-size", "1", "--segments", "2"]
+SEARCH = ["local", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1", "--grid-size", "1"]
+SEARCH += ["--segments", "2", "--no-reference"]
 
 
 def prepare(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

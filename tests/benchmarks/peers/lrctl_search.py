@@ -19,8 +19,9 @@ Job = tuple[SegmentJob, JobResult]
 
 
 def run(contest: Contest, command: str, **params: Any) -> Outcome:
-    """Search with the strategy `command` and these parameters of it."""
-    settings = {f"strategy.{command}.{name}": value for name, value in params.items()} | contest.settings
+    """Search with the strategy `command` and these parameters of it, without the plain run beside it."""
+    alone = {"reference": False} if hasattr(registry().get("strategy", command).params, "reference") else {}
+    settings = {f"strategy.{command}.{name}": value for name, value in (alone | params).items()} | contest.settings
     with tempfile.TemporaryDirectory() as store, watched(Path(store), "checkpoints/*") as peak, counted() as jobs:
         document = lrctl.search(command, contest.recipe, settings=settings, store=store)
     return Outcome(
