@@ -37,7 +37,8 @@ def plain_lookahead(score: Score, steps: int, p: Any) -> tuple[Line, float] | No
     top = min(tried, key=lambda each: tried[each])
     if tried[top] == math.inf:
         return None
-    limited = any(lr > top for lr in tried) and not tried[min(lr for lr in tried if lr > top)] < begin
+    useless = begin if tried[top] < begin else math.inf
+    limited = any(lr > top for lr in tried) and not tried[min(lr for lr in tried if lr > top)] < useless
     if limited:
         for _ in range(3):
             between = math.sqrt(top * min(lr for lr in tried if lr > top))

@@ -473,6 +473,41 @@ def test_where_whole_runs_stand_less_than_short_ones_the_lrs_are_lowered_until_t
     assert 1e-4 < max(lr for _, lr in found.schedule.knots) <= 2e-4
 
 
+def flat(learns_at: float, best: float) -> Landscape:
+    """Short runs learn from an LR on only, and below it end a little worse than they began; whole runs are a valley."""
+
+    def score(line: Line) -> float:
+        if not line[-1][0] or line[-1][0] == STEPS:
+            return valley(level(best))(line)
+        top = max(lr for _, lr in line)
+        return 100.01 if top < learns_at else 50 + valley(level(best))(line)
+
+    return score
+
+
+def test_short_runs_that_learn_nothing_are_no_sign_of_divergence() -> None:
+    """As of a net whose LRs of the grid are all too low: alike, and all a little worse than the untrained one."""
+    found, _ = looked(flat(math.inf, 0.1))
+    assert summary(found)["limited_by_divergence"] is False
+    assert max(each["lr"] for each in summary(found)["short_runs"]) == pytest.approx(1.0)  # four above the grid
+    assert any("ended no better than they had begun" in note for note in found.notes)
+    assert isinstance(found.schedule, PiecewiseLinear)
+    assert 0.05 < max(lr for _, lr in found.schedule.knots) < 0.5
+
+
+def test_where_the_grid_learns_nothing_higher_lrs_are_tried() -> None:
+    found, _ = looked(flat(0.05, 0.3))
+    assert max(each["lr"] for each in summary(found)["short_runs"]) > 0.3
+    assert not any("ended no better than they had begun" in note for note in found.notes)
+    assert isinstance(found.schedule, PiecewiseLinear)
+    assert 0.1 < max(lr for _, lr in found.schedule.knots) < 0.9
+
+
+def test_an_answer_at_the_edge_of_what_the_budget_allowed_is_told() -> None:
+    found, _ = looked(flat(math.inf, 30.0), budget=4)
+    assert any("highest LR of those tried" in note and "raise --budget" in note for note in found.notes)
+
+
 def test_with_one_knot_the_lr_may_still_go_up() -> None:
     found, _ = looked(valley(level(3e-2)), knot=(0.4,), rise=(0.05,), grid=(1e-3, 3e-3, 1e-2, 3e-2, 1e-1), **FREE)
     assert any("all LRs x" in each["move"] for each in summary(found)["rollouts"])

@@ -83,7 +83,12 @@ def of_scores(p: Lookahead, rollouts: Rollouts) -> list[str]:
 
 def of_short_runs(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> list[str]:
     told = []
-    if short.wide:
+    if not short.learned(rollouts.scoring):
+        told.append(
+            f"runs of {short.stop - rollouts.run.start} steps ended no better than they had begun, and tell little "
+            "of the LR; whole runs decided"
+        )
+    elif short.wide:
         low, high = short.alike
         told.append(
             f"runs of {short.stop - rollouts.run.start} steps do not tell LRs from {low:.3g} to {high:.3g} apart; "
@@ -103,6 +108,11 @@ def of_whole_runs(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Roll
     told, others = [], rollouts.like(best.course)
     if best.lr == max(others) and not rollouts.allows(best.lr * p.ratio[-1]):
         told.append(f"the answer has the highest LR of those tried; --max-lr {p.max_lr:g} allowed no higher one")
+    if rollouts.skipped and best.lr == max(rollout.lr for rollout in rollouts.tried):
+        told.append(
+            f"the answer has the highest LR of those tried, {best.lr:.3g}, when the budget ended: a higher one may be "
+            "better; raise --budget, or begin with a higher --grid"
+        )
     if rollouts.skipped:
         told.append(
             f"--budget {p.budget:g} left out at least {len(rollouts.skipped)} rollouts, of which the next would have "
@@ -119,8 +129,11 @@ def of_whole_runs(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Roll
             f"a run was {digits(rollouts.misfit)} off the parabola through those beside it: runs differ by as much for "
             "other reasons than the LR, so compare over --seeds before you trust smaller differences"
         )
-    if not best.loss < short.untrained.mean:
-        told.append("the answer scores no better than the model before any training; lower --grid, or check the model")
+    if not rollouts.scoring.worse(short.untrained, best.score):
+        told.append(
+            "the answer scores no better than the model before any training, so that nothing was learned: try another "
+            "--grid, more --steps, or check the model"
+        )
     return told
 
 

@@ -21,6 +21,9 @@ SHRINK = 0.3
 MOST = 12
 """How many first LRs are tried before the grid is extended no further."""
 
+HIGHER = 4
+"""How many LRs above the grid are tried where all score alike and none has learned anything."""
+
 BISECTIONS = 3
 """How often the gap between the best LR and the next higher one, which diverged, is halved."""
 
@@ -83,6 +86,10 @@ class ShortRuns:
         """The next LR above the best one."""
         return min((lr for lr in self.scores if lr > self.lr), default=None)
 
+    def learned(self, scoring: Scoring) -> bool:
+        """Whether the best of them is better than the model before any training, by more than the noise."""
+        return scoring.worse(self.untrained, self.scores[self.lr])
+
     def decide(self, scoring: Scoring) -> None:
         """Take in which LRs are as good as the best for all that is known."""
         self.alike = scoring.alike(self.scores)
@@ -110,15 +117,16 @@ def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     yield from train(rollouts, short, [lr for lr in grid if rollouts.allows(lr)] or [rollouts.max_lr or grid[0]])
     # The factor from one LR of the grid to the next, in the mean.
     step = (grid[-1] / grid[0]) ** (1 / (len(grid) - 1)) if len(grid) > 1 else 10**0.5
-    while (further := beyond(short, step)) is not None and rollouts.allows(further):
+    while (further := beyond(short, step, grid[-1], scoring)) is not None and rollouts.allows(further):
         yield from train(rollouts, short, [further])
     if not math.isfinite(short.losses[short.lr]):
         raise NoValidCandidateError(
             f"first LRs: all {len(short.scores)} diverged, down to {min(short.scores):g}; lower --grid, and check the "
             "model and its data"
         )
-    # Where a run begins, a higher LR that is of no use at all is one that diverges; later it may be one too high.
-    useless = math.inf if run.start else short.untrained.mean
+    # Where a run begins, a higher LR that is of no use at all is one that diverges; later it may be one too high. Where
+    # no LR is of any use, that tells nothing.
+    useless = short.untrained.mean if not run.start and short.learned(scoring) else math.inf
     if short.above is not None and not short.losses[short.above] < useless:
         short.failed = short.above
     for _ in range(BISECTIONS if short.limited else 0):
@@ -167,11 +175,19 @@ def lengthen(rollouts: Rollouts, short: ShortRuns, stop: int) -> Work[None]:
     short.decide(rollouts.scoring)
 
 
-def beyond(short: ShortRuns, step: float) -> float | None:
-    """The next LR outwards from the best one; None if that lies between others, or the grid was extended enough."""
+def beyond(short: ShortRuns, step: float, top: float, scoring: Scoring) -> float | None:
+    """The next LR outwards from the best one; None if that lies between others, or the grid was extended enough.
+
+    Where noise alone tells the LRs apart and none has learned anything, that is upwards from the `top` of the grid: a
+    higher LR learns faster.
+    """
     low, high = min(short.scores), max(short.scores)
     if len(short.scores) >= MOST:
         return None
-    if short.lr == low or not math.isfinite(short.losses[short.lr]):
+    if not math.isfinite(short.losses[short.lr]):
+        return low / step
+    if not short.learned(scoring) and scoring.alike(short.scores) == (low, high):
+        return high * step if high < top * step ** (HIGHER - 0.5) else None
+    if short.lr == low:
         return low / step
     return high * step if short.lr == high else None
