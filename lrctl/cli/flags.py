@@ -34,6 +34,7 @@ RECIPE_KEYS = {
     "at": "start.at",
     "past": "start.past",
     "track": "track.names",
+    "unchecked": "training.unchecked",
 }
 """Which key of the recipe a shared option sets. The names come first: another part starts from its defaults."""
 

@@ -132,5 +132,13 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
         option("as_json", bool, "Print one JSON document on stdout.", False, "--json"),
         option("quiet", bool, "Show no progress, and no notes.", False, "--quiet"),
         option("allow_code", bool, "Run the Python file that the recipe names.", False, "--allow-code"),
+        option(
+            "unchecked",
+            bool | None,
+            "Begin without a first look at a workload of your own, at your own risk.",
+            None,
+            "--unchecked",
+            metavar="",
+        ),
         option("debug", bool, "Show the traceback of an error.", False, "--debug"),
     ]

@@ -8,7 +8,6 @@ import pytest
 
 from command_line import Lrctl
 from lrctl.checks.check import RULES
-from searches import search, smoke
 
 ITERATING = """
 import torch
@@ -73,9 +72,8 @@ def test_what_cannot_be_built_is_told_as_a_search_tells_it(tmp_path: Path, lrctl
     assert "there is no file" in done.error
 
 
-def test_a_search_goes_on_unchecked_at_ones_own_risk(mine: Path, tmp_path: Path) -> None:
+def test_a_search_goes_on_unchecked_at_ones_own_risk(mine: Path, lrctl: Lrctl) -> None:
     mine.write_text(COUNTING)
-    few = {"strategy__semilocal__segments": 2, "strategy__semilocal__grid_size": 1, "training__steps": 10}
-    recipe = smoke(workload__name=f"{mine}:Mine", training__unchecked=True, **few)
-    document = search(tmp_path / "store", recipe)
+    few = ["--steps", "10", "--segments", "2", "--grid-size", "1", "--no-reference"]
+    document = lrctl("semilocal", *few, "--workload", f"{mine}:Mine", "--unchecked", "--json", "--quiet").document
     assert "training.unchecked: the search began without a first look at the workload" in document["notes"]

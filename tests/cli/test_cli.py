@@ -49,7 +49,7 @@ SEGMENT = "k start stop eps lr_start candidates chosen"
 CANDIDATE = "lr mean_loss status key"
 SHARED = (
     "recipe steps epochs seed seeds workload set device executor workers store name label track "
-    "max-steps max-time max-disk fresh dry-run json quiet allow-code debug"
+    "max-steps max-time max-disk fresh dry-run json quiet allow-code unchecked debug"
 )
 COST = "jobs jobs_reused steps_trained extra_forwards scored_batches full_runs seconds reference_full_runs"
 ESTIMATE = "command jobs steps full_runs peak_disk_bytes seconds"
