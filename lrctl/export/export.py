@@ -18,7 +18,7 @@ from typing import Any
 
 from lrctl._version import __version__
 from lrctl.analysis.printable import printable
-from lrctl.contracts.optimizers import AdamW
+from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
 from lrctl.contracts.schedule import AdaptiveSchedule, ScheduleRecord
 from lrctl.errors import UsageError, unknown
 from lrctl.export.formula import Formula, formula
@@ -151,8 +151,9 @@ class OptimizerClass:
 def optimizer_class(made_by: str) -> OptimizerClass:
     module, _, name = made_by.replace(":", ".").rpartition(".")
     if module == "torch.optim":
-        return OptimizerClass(made_by)
-    if module.startswith(__name__.partition(".")[0] + "."):  # it works without lrctl
+        return OptimizerClass(f"{module}.{name}")
+    own = {each.made_by for each in OPTIMIZERS.values()}
+    if made_by in own and module.startswith("lrctl."):  # it works without lrctl; a store may name any module
         _, _, source = inspect.getsource(importlib.import_module(module)).partition("\nclass ")
         return OptimizerClass(name, ("import math", "from typing import Any", ""), f"class {source}")
     return OptimizerClass(name, (f"from {module.removesuffix('.py').rpartition('/')[2]} import {name}", ""))

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from lrctl.errors import UsageError
 from lrctl.export.export import TARGETS, export
 from lrctl.export.found_with import found_with
 from lrctl.registry.registry import registry
+from lrctl.storage.files import read_signed, write_signed
 from lrctl.storage.runs import finished
 from lrctl.storage.store import Store
 
@@ -421,6 +423,62 @@ def test_a_workload_with_its_own_optimizer_says_so(tmp_path: Path) -> None:
     text = exported(tmp_path, run, "torch")
     assert "optimizer = the workload's own" in text
     assert "optimizer" not in imported(text)
+
+
+CRAFTED: dict[str, tuple[str, dict[str, Any]]] = {
+    "an option": ("torch.optim.NAdam", {"x=1)\nraise SystemExit('smuggled')\n#": 1}),
+    "an option that is a keyword": ("torch.optim.NAdam", {"class": 1}),
+    "a name": ("os import sep; raise SystemExit('smuggled'); from torch.optim:NAdam", {}),
+    "a class": ("torch.optim.NAdam; raise SystemExit('smuggled')", {}),
+    "a file": ("/a/b import sep; raise SystemExit('smuggled'); import c.py:NAdam", {}),
+    "a module of lrctl's": ("lrctl.__main__:Muon", {}),
+}
+
+
+def crafted(store: Path, run: str, name: str, options: dict[str, Any]) -> None:
+    """Write another optimizer into a run's recipe, with the digests that go with it."""
+    from lrctl.recipe.schema import toml_value
+
+    folder = store / "runs" / run
+    (folder / "recipe.toml").write_text(
+        (folder / "recipe.toml").read_text().partition("[optimizer]")[0]
+        + f"[optimizer]\nname = {toml_value(name)}\n[optimizer.options]\n"
+        + "".join(f"{toml_value(key)} = {toml_value(value)}\n" for key, value in options.items())
+    )
+    known = read_signed(folder / "identity.json")
+    assert known is not None
+    recipe = sha256((folder / "recipe.toml").read_bytes()).hexdigest()
+    write_signed(folder / "identity.json", known | {"recipe": recipe})
+
+
+@pytest.mark.parametrize(("name", "options"), CRAFTED.values(), ids=CRAFTED)
+def test_a_store_cannot_smuggle_code_into_an_export(
+    name: str, options: dict[str, Any], run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lrctl", "--version"])  # what such a module would see if it were run
+    crafted(tmp_path / ".lrctl", run, name, options)
+    for to in ("torch", "transformers", "lightning"):
+        text = exported(tmp_path / ".lrctl", run, to)
+        ast.parse(text)
+        assert "smuggled" not in text
+        assert "NAdam" not in text
+
+
+@pytest.mark.parametrize(("name", "options"), list(CRAFTED.values())[:-1], ids=list(CRAFTED)[:-1])
+def test_nor_can_what_a_contest_found(name: str, options: dict[str, Any], run: str, tmp_path: Path) -> None:
+    store = Store(tmp_path / ".lrctl")
+    found = store.run_result(run)
+    assert found is not None
+    (whole,) = found.trained
+    store.finish(replace(found, results=(replace(whole, settings={"name": name, "options": options}),)))
+    with pytest.raises(UsageError, match=f"^run {run}: optimizer"):
+        exported(store.path, run, "torch")
+
+
+@pytest.mark.parametrize("name", ["torch.optim.NAdam", "torch.optim:NAdam"])
+def test_a_class_of_torchs_is_exported_by_either_name(name: str, tmp_path: Path) -> None:
+    text = exported(tmp_path, found_on(tmp_path, optimizer__name=name, strategy__semilocal__segments=1), "torch")
+    assert type(imported(text)["optimizer"](Net())) is torch.optim.NAdam
 
 
 def test_a_run_whose_recipe_cannot_be_read_is_exported_without_it(tmp_path: Path) -> None:
