@@ -26,6 +26,7 @@ from lrctl.export.found_with import FoundWith
 from lrctl.export.frameworks import (
     LIGHTNING,
     LIGHTNING_USAGE,
+    NO_PARAM_GROUPS,
     OPTAX,
     OPTAX_USAGE,
     OPTIMIZER,
@@ -125,12 +126,13 @@ def torch_code(title: str, usage: str, functions: str, e: Exported) -> str:
     if e.found:
         parts.append(constant("FOUND_WITH", e.found.document))
     if e.found and own:
-        groups = e.found.param_groups
+        groups, unknown_groups = e.found.param_groups, e.found.unknown_groups
         parts += [constant("GROUPS", list(groups)), PARAM_GROUPS.format()] if groups else []
+        parts += [NO_PARAM_GROUPS] if unknown_groups else []
         made_by = optimizer_class(own.made_by)
         imports, parts = [*made_by.imports, "import torch", *imports], [*parts, made_by.source]
         given = "".join(f", {name}={value!r}" for name, value in own.arguments.items() if value != math.inf)
-        params = "param_groups(model)" if groups else "model.parameters()"
+        params = "param_groups(model)" if groups or unknown_groups else "model.parameters()"
         parts.append(OPTIMIZER.format(name=made_by.name, params=params, settings=given))
     if line:
         known = [*e.formula.imports, *imports]
@@ -212,13 +214,14 @@ def words(e: Exported) -> dict[str, str]:
     """The parts of the usage that depend on whether the file has the optimizer, and clips gradients."""
     own, clip = e.found and e.found.optimizer, e.found.clip_norm if e.found else 0.0
     clipped = f"        torch.nn.utils.clip_grad_norm_(model.parameters(), {clip!r})\n"
-    made = "optimizer(self)" if own else "torch.optim.AdamW(self.parameters())"
+    groups = ", groups" if e.found and e.found.unknown_groups else ""
+    made = f"make_optimizer(self{groups})" if own else "torch.optim.AdamW(self.parameters())"
     other = "optimizer = torch.optim.AdamW(model.parameters())\n    " if e.to == "transformers" else ""
     return {
         "optimizer_import": ", optimizer as make_optimizer" if own else "",
-        "optimizer_line": "optimizer = make_optimizer(model)\n    " if own else other,
+        "optimizer_line": f"optimizer = make_optimizer(model{groups})\n    " if own else other,
         "clip_line": clipped if clip else "",
-        "lightning_optimizer": made.replace("optimizer(", "make_optimizer(") if own else made,
+        "lightning_optimizer": made,
         "lightning_clip": f", gradient_clip_val={clip!r}" if clip else "",
     }
 
