@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from keyword import iskeyword
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar
 
 from lrctl.contracts.params import UNKEYED
@@ -72,6 +74,22 @@ def check(settings: Any, *at_least_0: str, betas: int = 2) -> None:
         for role, scale in getattr(settings, table).items():
             if not 0 <= scale < math.inf:
                 raise ValueError(f"{table}.{role}: must be at least 0 and finite, got {scale}")
+
+
+def check_class(name: str) -> None:
+    """Refuse what is no class's name: it comes from stores too, and exports write it into code."""
+    place, _, own = name.rpartition(":")
+    parts = [PurePath(place).stem, own] if place.endswith(".py") else name.replace(":", ".").split(".")
+    if wrong := [part for part in parts if not is_name(part)]:
+        raise ValueError(
+            f"name: must be names joined by dots, pkg.module:Class or file.py:Class, and {wrong[0]!r} in {name!r} "
+            "cannot be imported; rename it"
+        )
+
+
+def is_name(text: str) -> bool:
+    """Whether Python code can hold it as a name."""
+    return text.isidentifier() and not iskeyword(text)
 
 
 def check_momentum(momentum: float) -> None:
@@ -282,6 +300,10 @@ class ByName(OptimizerSettings):
 
     def __post_init__(self) -> None:
         check(self)
+        check_class(self.name)
+        for option in self.options:
+            if not is_name(option):
+                raise ValueError(f"options: {option!r} is no name of an argument; leave it out")
         if self.weight_decay:
             raise ValueError("weight_decay: set optimizer.options.weight_decay for a class of your own")
         if "lr" in self.options:

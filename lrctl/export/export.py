@@ -18,7 +18,7 @@ from typing import Any
 
 from lrctl._version import __version__
 from lrctl.analysis.printable import printable
-from lrctl.contracts.optimizers import AdamW
+from lrctl.contracts.optimizers import OPTIMIZERS, AdamW
 from lrctl.contracts.schedule import AdaptiveSchedule, ScheduleRecord
 from lrctl.errors import UsageError, unknown
 from lrctl.export.formula import Formula, formula
@@ -26,6 +26,7 @@ from lrctl.export.found_with import FoundWith
 from lrctl.export.frameworks import (
     LIGHTNING,
     LIGHTNING_USAGE,
+    NO_PARAM_GROUPS,
     OPTAX,
     OPTAX_USAGE,
     OPTIMIZER,
@@ -125,12 +126,13 @@ def torch_code(title: str, usage: str, functions: str, e: Exported) -> str:
     if e.found:
         parts.append(constant("FOUND_WITH", e.found.document))
     if e.found and own:
-        groups = e.found.param_groups
+        groups, unknown_groups = e.found.param_groups, e.found.unknown_groups
         parts += [constant("GROUPS", list(groups)), PARAM_GROUPS.format()] if groups else []
+        parts += [NO_PARAM_GROUPS] if unknown_groups else []
         made_by = optimizer_class(own.made_by)
         imports, parts = [*made_by.imports, "import torch", *imports], [*parts, made_by.source]
         given = "".join(f", {name}={value!r}" for name, value in own.arguments.items() if value != math.inf)
-        params = "param_groups(model)" if groups else "model.parameters()"
+        params = "param_groups(model)" if groups or unknown_groups else "model.parameters()"
         parts.append(OPTIMIZER.format(name=made_by.name, params=params, settings=given))
     if line:
         known = [*e.formula.imports, *imports]
@@ -151,8 +153,9 @@ class OptimizerClass:
 def optimizer_class(made_by: str) -> OptimizerClass:
     module, _, name = made_by.replace(":", ".").rpartition(".")
     if module == "torch.optim":
-        return OptimizerClass(made_by)
-    if module.startswith(__name__.partition(".")[0] + "."):  # it works without lrctl
+        return OptimizerClass(f"{module}.{name}")
+    own = {each.made_by for each in OPTIMIZERS.values()}
+    if made_by in own and module.startswith("lrctl."):  # it works without lrctl; a store may name any module
         _, _, source = inspect.getsource(importlib.import_module(module)).partition("\nclass ")
         return OptimizerClass(name, ("import math", "from typing import Any", ""), f"class {source}")
     return OptimizerClass(name, (f"from {module.removesuffix('.py').rpartition('/')[2]} import {name}", ""))
@@ -211,13 +214,14 @@ def words(e: Exported) -> dict[str, str]:
     """The parts of the usage that depend on whether the file has the optimizer, and clips gradients."""
     own, clip = e.found and e.found.optimizer, e.found.clip_norm if e.found else 0.0
     clipped = f"        torch.nn.utils.clip_grad_norm_(model.parameters(), {clip!r})\n"
-    made = "optimizer(self)" if own else "torch.optim.AdamW(self.parameters())"
+    groups = ", groups" if e.found and e.found.unknown_groups else ""
+    made = f"make_optimizer(self{groups})" if own else "torch.optim.AdamW(self.parameters())"
     other = "optimizer = torch.optim.AdamW(model.parameters())\n    " if e.to == "transformers" else ""
     return {
         "optimizer_import": ", optimizer as make_optimizer" if own else "",
-        "optimizer_line": "optimizer = make_optimizer(model)\n    " if own else other,
+        "optimizer_line": f"optimizer = make_optimizer(model{groups})\n    " if own else other,
         "clip_line": clipped if clip else "",
-        "lightning_optimizer": made.replace("optimizer(", "make_optimizer(") if own else made,
+        "lightning_optimizer": made,
         "lightning_clip": f", gradient_clip_val={clip!r}" if clip else "",
     }
 

@@ -24,8 +24,11 @@ class FoundWith:
     Attributes:
         optimizer: one of lrctl's; None where the workload brings its own, or may.
         groups: whether there are param groups: the workload's own, or by role.
-        param_groups: these, as `lrctl.engine.roles.told` has them, where the optimizer is one of lrctl's.
+        param_groups: these, as `lrctl.engine.roles.told` has them, where the optimizer is one of lrctl's; None where
+            only a checkpoint that is not there could tell them.
         losses: of the run handed over, by name.
+        weights: which were evaluated, where averages of them were kept.
+        start: the first step that was searched, in a run that was under way.
     """
 
     run: str
@@ -36,14 +39,16 @@ class FoundWith:
     optimizer: OptimizerSettings | None
     groups: bool
     losses: Mapping[str, float | None]
-    param_groups: tuple[Mapping[str, Any], ...] = ()
+    param_groups: tuple[Mapping[str, Any], ...] | None = ()
+    weights: str = ""
+    start: int = 0
 
     @property
     def document(self) -> dict[str, Any]:
         """All of it as JSON values."""
         own = self.settings if self.optimizer else {"name": "the workload's"}
         told = {"run": self.run, "command": self.command, "seed": self.seed, "workload": dict(self.workload)}
-        return told | {"optimizer": own, "training": self.changed, "losses": dict(self.losses)}
+        return told | {"optimizer": own, "training": self.changed, **self.besides, "losses": dict(self.losses)}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -55,7 +60,14 @@ class FoundWith:
     @property
     def changed(self) -> dict[str, Any]:
         """The settings of the training that a user would have to set as well."""
-        return {name: getattr(self.training, name) for name in ("steps", "dtype", "micro_batches", "tf32", "compile")}
+        always = {name: getattr(self.training, name) for name in ("steps", "dtype", "micro_batches", "tf32", "compile")}
+        return always | ({"averaging": list(self.training.averaging)} if self.training.averaging else {})
+
+    @property
+    def besides(self) -> dict[str, Any]:
+        """What is not the same as in a run that is trained from its first step and hands its last weights over."""
+        told = {"weights": self.weights, "start": self.start}
+        return {name: value for name, value in told.items() if value}
 
     @property
     def batch_size(self) -> int | None:
@@ -81,10 +93,27 @@ class FoundWith:
             yield from (f"    optimizer.{name} = {value!r}" for name, value in settings if value != {})
         else:
             yield "    optimizer = the workload's own, or else AdamW as lrctl has it"
-        if self.groups:
-            kept = "param_groups(model), below" if self.param_groups else "those of the workload's param_groups(model)"
-            yield f"    param groups = {kept}"
+        yield from self.told_of_groups()
         yield from (f"    training.{name} = {value!r}" for name, value in self.changed.items())
+        if self.weights:
+            yield f"    weights = {self.weights}: its losses are of these, and only a run that keeps them has such"
+        if self.start:
+            yield f"    start = {self.start}: the run was under way, and the schedule was searched from this step on"
+
+    def told_of_groups(self) -> Iterator[str]:
+        if self.param_groups:
+            yield "    param groups = param_groups(model), below"
+        elif self.unknown_groups:
+            yield "    param groups = not known, since the run has no checkpoint: optimizer(model, groups) needs yours"
+        elif self.groups:
+            yield "    param groups = those of the workload's param_groups(model)"
+        elif self.param_groups is None:
+            yield "    param groups = those of the workload's param_groups(model), if it has that"
+
+    @property
+    def unknown_groups(self) -> bool:
+        """Whether there are param groups that nothing tells."""
+        return self.groups and self.param_groups is None
 
 
 def found_with(run: FinishedRun) -> FoundWith | None:
@@ -100,8 +129,9 @@ def found_with(run: FinishedRun) -> FoundWith | None:
     losses = {name: getattr(run.result, name) for name in LOSSES}
     workload = recipe.workload.table | {"name": recipe.workload.name.rpartition("/")[2]}
     optimizer = optimizer_of(run, recipe)
-    by_role = bool(optimizer and optimizer.by_role)
-    groups = by_role or hasattr(registered(recipe), "param_groups")
+    known = registered(recipe)
+    groups = bool(optimizer and optimizer.by_role) or hasattr(known, "param_groups")
+    kept = param_groups_of(run) if optimizer and (groups or known is None) else ()
     return FoundWith(
         run.name,
         run.result.command,
@@ -109,19 +139,21 @@ def found_with(run: FinishedRun) -> FoundWith | None:
         workload,
         recipe.training,
         optimizer,
-        groups,
+        groups or bool(kept),
         losses,
-        param_groups_of(run) if groups and optimizer else (),
+        kept,
+        run.result.weights,
+        run.result.start,
     )
 
 
-def param_groups_of(run: FinishedRun) -> tuple[Mapping[str, Any], ...]:
-    """The param groups that a run's checkpoint tells of; none where it is gone."""
+def param_groups_of(run: FinishedRun) -> tuple[Mapping[str, Any], ...] | None:
+    """The param groups that a run's checkpoint tells of; None where there is no checkpoint."""
     from lrctl.storage import checkpoint
 
     key = run.result.checkpoint
     if key is None or not run.store.has_checkpoint(key):
-        return ()
+        return None
     return tuple(checkpoint.load(run.store.checkpoint(key)).get("groups", ()))
 
 

@@ -180,6 +180,15 @@ def param_groups(model):
     return [{{**group, "params": [named[name] for name in group["params"]]}} for group in GROUPS]
 '''
 
+NO_PARAM_GROUPS = '''
+def param_groups(model):
+    """Refuse: the schedule was found with param groups, and there was no checkpoint of its run to tell them."""
+    raise ValueError(
+        "the param groups that the schedule was found with are not known, since its run has no checkpoint; give "
+        "optimizer(model, groups) your own, or export a run that trained to its end (lrctl transfer --train)"
+    )
+'''
+
 OPTIMIZER = '''
 def optimizer(model, groups=None):
     """The optimizer that the schedule was found with, for all of the model or for param groups; the LR is lr(step)."""

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.strategy import Batch, Work
 from lrctl.errors import unknown
 
 LOSSES = {"validation": "validation loss", "train": "training loss"}
@@ -75,3 +78,16 @@ def objective(metric: str, maximize: bool | None, losses: Mapping[str, str] = LO
             "that more is better, or with --no-maximize that less is"
         )
     return Objective(metric, bool(maximize))
+
+
+def check_metric(objective: Objective) -> Work[None]:
+    """Evaluate the untrained model by a metric of the workload's own: that it has none shows before the grid.
+
+    Raises:
+        UsageError: the workload has no metric of this name.
+    """
+    if objective.metric in LOSSES:
+        return
+    untrained = SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), evaluate=("validation",), checkpoint=False)
+    (result,) = yield Batch("the model before any training", [untrained], judge=False)
+    objective.value(result.metrics)

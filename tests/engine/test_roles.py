@@ -23,6 +23,7 @@ from lrctl.engine.roles import roles
 from lrctl.engine.trainer import train
 from lrctl.errors import UsageError
 from lrctl.export.given import exported
+from lrctl.storage.store import Store
 from lrctl.testing import Constant
 
 
@@ -229,3 +230,23 @@ def test_exports_build_the_same_groups(name: str, to: str, tmp_path: Path) -> No
     ):
         with pytest.raises(ValueError, match=r"parameter \S+: its shape is .* in this model, and was"):
             module["param_groups"](other)
+
+
+def test_exports_build_the_groups_of_a_class_of_ones_own_and_say_where_they_cannot_be_known(tmp_path: Path) -> None:
+    groups = "    def param_groups(self, model): return [{'params': p, 'lr_scale': 0.5} for p in model.parameters()]\n"
+    (tmp_path / "words.py").write_text(OWN + groups)
+    given = {"workload__name": f"{tmp_path}/words.py:Words", "optimizer__name": "adamw", "training__unchecked": True}
+    run = searches.search(
+        tmp_path / "store",
+        searches.smoke(
+            **given, training__steps=6, strategy__semilocal__segments=1, strategy__semilocal__grid=(0.01, 0.02)
+        ),
+    )["run"]
+    made = imported(exported(tmp_path / "store", run, "torch").text)["optimizer"](Plain().model())
+    assert {group["lr_scale"] for group in made.param_groups} == {0.5}
+    store = Store(tmp_path / "store")
+    result = store.run_result(run)
+    assert result is not None
+    store.finish(replace(result, checkpoint=None))
+    told = "param groups = those of the workload's param_groups(model), if it has that"
+    assert told in exported(tmp_path / "store", run, "torch").text

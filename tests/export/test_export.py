@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from lrctl.errors import UsageError
 from lrctl.export.export import TARGETS, export
 from lrctl.export.found_with import found_with
 from lrctl.registry.registry import registry
+from lrctl.storage.files import read_signed, write_signed
 from lrctl.storage.runs import finished
 from lrctl.storage.store import Store
 
@@ -423,12 +425,141 @@ def test_a_workload_with_its_own_optimizer_says_so(tmp_path: Path) -> None:
     assert "optimizer" not in imported(text)
 
 
+CRAFTED: dict[str, tuple[str, dict[str, Any]]] = {
+    "an option": ("torch.optim.NAdam", {"x=1)\nraise SystemExit('smuggled')\n#": 1}),
+    "an option that is a keyword": ("torch.optim.NAdam", {"class": 1}),
+    "a name": ("os import sep; raise SystemExit('smuggled'); from torch.optim:NAdam", {}),
+    "a class": ("torch.optim.NAdam; raise SystemExit('smuggled')", {}),
+    "a file": ("/a/b import sep; raise SystemExit('smuggled'); import c.py:NAdam", {}),
+    "a module of lrctl's": ("lrctl.__main__:Muon", {}),
+}
+
+
+def crafted(store: Path, run: str, name: str, options: dict[str, Any]) -> None:
+    """Write another optimizer into a run's recipe, with the digests that go with it."""
+    from lrctl.recipe.schema import toml_value
+
+    folder = store / "runs" / run
+    (folder / "recipe.toml").write_text(
+        (folder / "recipe.toml").read_text().partition("[optimizer]")[0]
+        + f"[optimizer]\nname = {toml_value(name)}\n[optimizer.options]\n"
+        + "".join(f"{toml_value(key)} = {toml_value(value)}\n" for key, value in options.items())
+    )
+    known = read_signed(folder / "identity.json")
+    assert known is not None
+    recipe = sha256((folder / "recipe.toml").read_bytes()).hexdigest()
+    write_signed(folder / "identity.json", known | {"recipe": recipe})
+
+
+@pytest.mark.parametrize(("name", "options"), CRAFTED.values(), ids=CRAFTED)
+def test_a_store_cannot_smuggle_code_into_an_export(
+    name: str, options: dict[str, Any], run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lrctl", "--version"])  # what such a module would see if it were run
+    crafted(tmp_path / ".lrctl", run, name, options)
+    for to in ("torch", "transformers", "lightning"):
+        text = exported(tmp_path / ".lrctl", run, to)
+        ast.parse(text)
+        assert "smuggled" not in text
+        assert "NAdam" not in text
+
+
+@pytest.mark.parametrize(("name", "options"), list(CRAFTED.values())[:-1], ids=list(CRAFTED)[:-1])
+def test_nor_can_what_a_contest_found(name: str, options: dict[str, Any], run: str, tmp_path: Path) -> None:
+    store = Store(tmp_path / ".lrctl")
+    found = store.run_result(run)
+    assert found is not None
+    (whole,) = found.trained
+    store.finish(replace(found, results=(replace(whole, settings={"name": name, "options": options}),)))
+    with pytest.raises(UsageError, match=f"^run {run}: optimizer"):
+        exported(store.path, run, "torch")
+
+
+@pytest.mark.parametrize("name", ["torch.optim.NAdam", "torch.optim:NAdam"])
+def test_a_class_of_torchs_is_exported_by_either_name(name: str, tmp_path: Path) -> None:
+    text = exported(tmp_path, found_on(tmp_path, optimizer__name=name, strategy__semilocal__segments=1), "torch")
+    assert type(imported(text)["optimizer"](Net())) is torch.optim.NAdam
+
+
 def test_a_run_whose_recipe_cannot_be_read_is_exported_without_it(tmp_path: Path) -> None:
     run = found_on(tmp_path)
     (tmp_path / "runs" / run / "recipe.toml").unlink()
     with pytest.warns(UserWarning, match="recipe.toml"):
         found = finished(tmp_path, run)
     assert found_with(found) is None
+
+
+def exported_without_checkpoint(store: Path, run: str, to: str, *, deleted: bool = False) -> str:
+    """The export of a run whose checkpoint was deleted, or that has none, as of a transfer that does not train."""
+    place = Store(store)
+    found = place.run_result(run)
+    assert found is not None
+    assert found.checkpoint
+    if not deleted:
+        place.finish(replace(found, checkpoint=None))
+        return exported(store, run, to)
+    place.checkpoint(found.checkpoint).unlink()
+    with pytest.warns(UserWarning, match="missing or damaged: checkpoint"):
+        return exported(store, run, to)
+
+
+MUON = {"optimizer__name": "muon"}
+SCALED = {"optimizer__name": "adamw", "optimizer__lr_scale": {"output": 0.5}}
+BY_ROLE: dict[str, tuple[dict[str, Any], str, bool]] = {
+    "muon": (MUON, "torch", False),
+    "muon, deleted": (MUON, "torch", True),
+    "a scale": (SCALED, "torch", False),
+    "a scale, deleted": (SCALED, "torch", True),
+    "the Trainer of transformers": (SCALED, "transformers", False),
+    "Lightning": (MUON, "lightning", False),
+}
+
+
+@pytest.mark.parametrize(("settings", "to", "deleted"), BY_ROLE.values(), ids=BY_ROLE)
+def test_groups_that_no_checkpoint_tells_are_asked_for(
+    settings: dict[str, Any], to: str, deleted: bool, tmp_path: Path
+) -> None:
+    run = found_on(tmp_path, **settings, strategy__semilocal__segments=1)
+    text, model = exported_without_checkpoint(tmp_path, run, to, deleted=deleted), Net()
+    module = imported(text)
+    assert "#     param groups = not known, since the run has no checkpoint: optimizer(model, groups) needs" in text
+    assert f"make_optimizer({'self' if to == 'lightning' else 'model'}, groups)" in text
+    with pytest.raises(
+        ValueError, match=r"not known, since its run has no checkpoint; give optimizer\(model, groups\)"
+    ):
+        module["optimizer"](model)
+    own = [{"params": list(model.parameters()), "lr_scale": 0.5}]
+    assert module["optimizer"](model, own).param_groups[0]["lr_scale"] == 0.5
+
+
+def test_without_groups_no_checkpoint_is_needed(tmp_path: Path) -> None:
+    run = found_on(tmp_path, optimizer__name="adamw", strategy__semilocal__segments=1)
+    text = exported_without_checkpoint(tmp_path, run, "torch")
+    assert "#     param groups" not in text
+    assert len(imported(text)["optimizer"](Net()).param_groups) == 1
+
+
+def test_averages_of_the_weights_and_a_run_under_way_are_told(tmp_path: Path) -> None:
+    run = found_on(tmp_path, training__averaging=[4, 8], strategy__semilocal__segments=1)
+    store = Store(tmp_path)
+    result = store.run_result(run)
+    assert result is not None
+    assert result.weights
+    store.finish(replace(result, start=6))
+    text = exported(tmp_path, run, "torch")
+    head = [line.removeprefix("#     ") for line in text.splitlines() if line.startswith("#     ")]
+    assert "training.averaging = [4.0, 8.0]" in head
+    assert f"weights = {result.weights}: its losses are of these, and only a run that keeps them has such" in head
+    assert "start = 6: the run was under way, and the schedule was searched from this step on" in head
+    found = imported(text)["FOUND_WITH"]
+    assert (found["weights"], found["start"], found["training"]["averaging"]) == (result.weights, 6, [4.0, 8.0])
+
+
+def test_a_plain_run_tells_of_no_averages(tmp_path: Path) -> None:
+    text = exported(tmp_path, found_on(tmp_path, strategy__semilocal__segments=1), "torch")
+    found = imported(text)["FOUND_WITH"]
+    assert not {"weights", "start"} & found.keys()
+    assert "averaging" not in found["training"]
 
 
 # The command

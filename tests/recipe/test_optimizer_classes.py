@@ -95,6 +95,15 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "'betaz'; its arguments are set in [optimizer.options]",
     ),
     "an LR": ({"name": "torch.optim.NAdam", "options": {"lr": 0.1}}, "options.lr: the LR is what a search finds"),
+    "an argument that is no name": (
+        {"name": "torch.optim.NAdam", "options": {"a b": 1}},
+        "optimizer.options: 'a b' is no name of an argument; leave it out",
+    ),
+    "a class that is no name": (
+        {"name": "torch.optim.N Adam"},
+        "must be names joined by dots, pkg.module:Class or file.py:Class, and 'N Adam' in 'torch.optim.N Adam' cannot",
+    ),
+    "a keyword": ({"name": "pkg.class.NAdam"}, "and 'class' in 'pkg.class.NAdam' cannot be imported; rename it"),
     "weight decay": ({"name": "torch.optim.NAdam", "weight_decay": 0.1}, "set optimizer.options.weight_decay"),
     "what tells its code": ({"name": "torch.optim.NAdam", "code": "x"}, "optimizer.code: unknown key; choose from"),
     "a closure": ({"name": "torch.optim.LBFGS"}, "optimizer torch.optim.LBFGS: LBFGS wants a closure"),
@@ -109,6 +118,14 @@ def test_what_cannot_be_is_one_sentence(settings: dict[str, Any], said: str, lrc
     assert done.code == 2
     assert said in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_file_that_no_export_could_import_is_refused_at_once(tmp_path: Path, lrctl: Lrctl) -> None:
+    (tmp_path / "my-slow.py").write_text(OWN)
+    done = lrctl("semilocal", "--recipe", "smoke", "--set=optimizer.name=my-slow.py:Slow")
+    assert done.code == 2
+    assert "and 'my-slow' in " in done.err
+    assert "cannot be imported; rename it" in done.err
 
 
 def toml(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from lrctl.testing import SPEC, Scripted, run_spec
 from lrctl_strategies.baseline.params import Baseline
 from lrctl_strategies.baseline.search import baseline
 from lrctl_strategies.closed_form.params import FitClosedForm
+from lrctl_strategies.closed_form.search import fit_closed_form
 from lrctl_strategies.lookahead.params import Lookahead
 from lrctl_strategies.lookahead.search import lookahead
 from lrctl_strategies.objective import Objective
@@ -92,6 +94,42 @@ def test_a_metric_that_is_not_finite_is_never_chosen() -> None:
 def test_a_metric_that_the_workload_lacks_is_named() -> None:
     with pytest.raises(UsageError, match="--metric acuracy: unknown metric; did you mean 'accuracy'"):
         searched(baseline, Baseline(("wsd",), "acuracy", GRID, maximize=True))
+
+
+FIT = {"schedule": {"family": "triangle", "params": {"steps": STEPS, "peak_lr": 0.1}}}
+SCHEDULE = json.dumps({"format": "lrctl-schedule/1", "steps": STEPS, **FIT})
+MISTYPED = {
+    "baseline": (baseline, Baseline(("wsd",), "acuracy", GRID, maximize=True)),
+    "fit-closed-form": (
+        fit_closed_form,
+        FitClosedForm(source=SCHEDULE, family=("linear",), tune=True, metric="acuracy", maximize=True, reference=False),
+    ),
+}
+
+
+def noting(steps: list[int]) -> Callable[[SegmentJob], float]:
+    """A metric that notes how many steps each job trains."""
+
+    def metric(job: SegmentJob) -> float:
+        steps.append(job.steps)
+        return 0.0
+
+    return metric
+
+
+@pytest.mark.parametrize(("strategy", "params"), MISTYPED.values(), ids=MISTYPED)
+def test_a_metric_that_the_workload_lacks_is_found_before_anything_is_trained(strategy: Any, params: Any) -> None:
+    trained: list[int] = []
+    with pytest.raises(UsageError, match="--metric acuracy: unknown metric; did you mean 'accuracy'"):
+        searched(strategy, params, noting(trained))
+    assert not any(trained)
+
+
+def test_choices_by_a_loss_take_no_look_at_the_model_before() -> None:
+    asked: list[int] = []
+    searched(baseline, Baseline(("wsd",), grid=GRID), noting(asked))
+    assert asked
+    assert all(asked)
 
 
 @pytest.mark.parametrize(

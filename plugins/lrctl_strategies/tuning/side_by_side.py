@@ -16,7 +16,7 @@ from lrctl.contracts.table import Table, number
 from lrctl.errors import NoValidCandidateError
 from lrctl.registry.registry import registry
 from lrctl_strategies.grids import rounded
-from lrctl_strategies.objective import LOSSES, Objective
+from lrctl_strategies.objective import LOSSES, Objective, check_metric
 from lrctl_strategies.tuning.prefixes import Ended, train_all
 from lrctl_strategies.tuning.tuning import PEAK, Tuning, value_of
 
@@ -37,6 +37,7 @@ class SideBySide:
 
     def search(self, objective: Objective, refine: int) -> Search:
         """Tune each shape: parameter by parameter, then the base LR more finely. Answers with the best."""
+        yield from check_metric(objective)
         for stage in range(max(len(shape.grids) for shape in self.shapes)):
             alive = [shape for shape in self.shapes if stage == 0 or shape.best]
             yield from self.tune([(s, list(s.grids)[stage]) for s in alive if stage < len(s.grids)])
