@@ -15,12 +15,11 @@ from typing import Any
 
 import torch
 
-from lrctl.contracts.canonical import digest, listed
+from lrctl.contracts.canonical import digest
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.workload import Workload
-from lrctl.engine.batches import tensors_in
+from lrctl.engine.given_optimizer import adopted
 from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import Training
 from lrctl.engine.worker import workload_of
@@ -33,9 +32,6 @@ from lrctl.storage.store import Store
 
 WRAPPERS = ("module.", "_orig_mod.", "model.")
 """What DataParallel, torch.compile and Lightning put before the name of each tensor."""
-
-KERNELS = ("fused", "foreach", "capturable")
-"""Settings of an optimizer that say how it computes, and not what."""
 
 FRESH = "the checkpoint holds no state of an optimizer, so its moments begin anew"
 
@@ -97,12 +93,7 @@ def fitted(found: dict[str, Any], path: Path, spec: TrainSpec) -> tuple[dict[str
         fresh = "optimizer" not in found
         state = {"schedule": None, **found, "model": model, "optimizer": own}
         if not fresh:
-            check_optimizer(found["optimizer"], training.optimizer, spec.optimizer, path)
-            groups = [
-                with_kernels(*pair)
-                for pair in zip(found["optimizer"]["param_groups"], own["param_groups"], strict=True)
-            ]
-            state["optimizer"] = {**found["optimizer"], "param_groups": groups}
+            state["optimizer"] = adopted(found["optimizer"], training.optimizer, spec.optimizer, path)
         try:
             training.restore(state)
             checkpoint.digest_of_state(state)
@@ -138,31 +129,3 @@ def check_model(given: Mapping[str, Any], own: Mapping[str, Any], path: Path) ->
 
 def shape_of(value: Any) -> tuple[int, ...] | None:
     return tuple(value.shape) if isinstance(value, torch.Tensor) else None
-
-
-def check_optimizer(given: Any, own: Any, settings: OptimizerSettings | None, path: Path) -> None:
-    """Refuse the state of another optimizer, or of one with other settings."""
-    where = f"--from {path}: the optimizer's state"
-    try:
-        sizes = [len(group["params"]) for group in given["param_groups"]]
-        states = [given["state"].get(key, {}) for group in given["param_groups"] for key in group["params"]]
-    except (TypeError, KeyError, AttributeError) as error:
-        raise UsageError(f"{where} is not what state_dict() of an optimizer of torch's gives") from error
-    if sizes != (mine := [len(group["params"]) for group in own.param_groups]):
-        raise UsageError(f"{where} is for param groups of {sizes} parameters, and this one has {mine}; make them alike")
-    for state, parameter in zip(states, (p for group in own.param_groups for p in group["params"]), strict=True):
-        for tensor in tensors_in(state):
-            if tensor.numel() > 1 and tensor.dim() == parameter.dim() and tensor.shape != parameter.shape:
-                shapes = f"{tuple(tensor.shape)} where the parameter's is {tuple(parameter.shape)}"
-                raise UsageError(f"{where} has shape {shapes}; it may be of parameters in another order")
-    for name in asdict(settings) if settings else ():
-        for theirs, ours in zip(given["param_groups"], own.param_groups, strict=True):
-            if name in theirs and name in ours and listed(theirs[name]) != listed(ours[name]):
-                raise UsageError(
-                    f"{where} was made with {name} {listed(theirs[name])}, and the recipe says {listed(ours[name])}; "
-                    f"give --set optimizer.{name}={listed(theirs[name])}, or leave the optimizer out of the checkpoint"
-                )
-
-
-def with_kernels(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    return {**given, **{name: own[name] for name in KERNELS if name in own}}

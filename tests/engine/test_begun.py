@@ -221,6 +221,12 @@ def test_a_checkpoint_that_does_not_fit_is_one_sentence(change: Any, said: str) 
         search(Path("store"), begun(), "local")
 
 
+@pytest.mark.usefixtures("behind")
+def test_another_optimizer_does_not_go_on_as_the_one_that_was() -> None:
+    with pytest.raises(UsageError, match="made with decoupled_weight_decay True, and Adam has False here"):
+        search(Path("store"), begun(optimizer__name="adam", optimizer__weight_decay=0.1), "local")
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
