@@ -9,7 +9,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from lrctl.engine.worker import workload_of
 from lrctl.errors import ProgramError, UsageError
 from lrctl.recipe.project import running
 from lrctl.recipe.schema import Recipe
+from lrctl.recipe.start import Start
 from lrctl.recipe.workloads import is_program
 from lrctl.storage import checkpoint, foreign, packing
 from lrctl.storage.store import Store
@@ -39,29 +40,43 @@ FRESH = "the checkpoint holds no state of an optimizer, so its moments begin ane
 def imported(store: Store, recipe: Recipe, spec: TrainSpec) -> tuple[Recipe, tuple[str, ...]]:
     """A recipe with the job that stands for its checkpoint, which the store has from now on; and what to say of it.
 
-    Where the file is gone, the store's own copy is taken.
+    Where the file is gone, it is the job that stood for it before, whose checkpoint `check_kept` asks for.
 
     Raises:
         UsageError: the file cannot be read, or does not fit the workload, or nobody named it.
     """
     assert recipe.start is not None
-    source, path = asdict(recipe.start), Path(recipe.start.checkpoint)
-    known = store.imported(source)
-    if known and not (recipe.named and os.path.lexists(path)):
+    start, path = recipe.start, Path(recipe.start.checkpoint)
+    there = os.path.lexists(path)
+    known = store.imported(start, spec)
+    if known and not (recipe.named and there):
         return replace(recipe, imported=known[0]), known[1]
     if not recipe.named:
         raise UsageError(
             f"{recipe.source}: start.checkpoint: a recipe has no file read; name it yourself with --from {path}"
         )
-    if not os.path.lexists(path):
-        raise UsageError(f"--from {path}: there is no such file, and the store has no copy of it; see how it is called")
-    state, notes = program_state(path) if is_program(spec.workload) else fitted(foreign.read(path), path, spec)
-    lrs = recipe.start.lrs
-    told = hashlib.sha256(struct.pack(f"<{len(lrs)}d", *lrs)).hexdigest()
+    if not there:
+        raise gone(path)
+    state, notes = program_state(path) if is_program(spec.workload) else fitted(foreign.read(path), start, spec)
+    told = hashlib.sha256(struct.pack(f"<{len(start.lrs)}d", *start.lrs)).hexdigest()
     key = digest({"imported": checkpoint.digest_of_state(state), "lrs": told})
-    store.import_checkpoint(key, state, lrs)
-    store.note_import(source, key, notes)
+    store.import_checkpoint(key, state, start.lrs)
+    store.note_import(start, spec, key, notes)
     return replace(recipe, imported=key), notes
+
+
+def check_kept(store: Store, recipe: Recipe) -> None:
+    """Refuse a search whose checkpoint is in the store no more, nor where it was."""
+    assert recipe.start is not None
+    if not store.has_checkpoint(recipe.imported):
+        raise gone(Path(recipe.start.checkpoint))
+
+
+def gone(path: Path) -> UsageError:
+    return UsageError(
+        f"--from {path}: there is no such file, and the store has no copy of it for this workload and optimizer; see "
+        "how it is called"
+    )
 
 
 def program_state(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -79,10 +94,12 @@ def program_state(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
         raise UsageError(f"--from {path}: {error}; give what the program saves, and can go on from") from error
 
 
-def fitted(found: dict[str, Any], path: Path, spec: TrainSpec) -> tuple[dict[str, Any], tuple[str, ...]]:
+def fitted(found: dict[str, Any], start: Start, spec: TrainSpec) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A checkpoint as the trainer goes on from it, tried on the workload's own model and optimizer."""
+    path = Path(start.checkpoint)
     if "model" not in found:
         raise UsageError(f"--from {path}: it is what a program saved; give the --program that goes on from it")
+    found, notes = averaged(found, start, spec.averaging)
     workload, here = workload_of(spec), replace(spec, device="cpu", compile=False)
     assert isinstance(workload, Workload)
     with running(workload), quiet_torch(spec.threads, "cpu", tf32=False, deterministic=spec.deterministic):
@@ -99,7 +116,25 @@ def fitted(found: dict[str, Any], path: Path, spec: TrainSpec) -> tuple[dict[str
             checkpoint.digest_of_state(state)
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             raise UsageError(f"--from {path}: the optimizer cannot go on from its state: {error}") from error
-    return state, (FRESH,) * fresh
+    return state, (*notes, *(FRESH,) * fresh)
+
+
+def averaged(found: dict[str, Any], start: Start, powers: tuple[float, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A checkpoint without averages that do not go on: those of other powers than are asked for."""
+    given = found.get("averages")
+    if not (powers and given):
+        return found, ()
+    if (updates := given["updates"]) != start.at:
+        raise UsageError(
+            f"--from {start.checkpoint}: its averages of the weights are of {updates} updates, and --at says "
+            f"{start.at}; give --at {updates}"
+        )
+    theirs = sorted(map(float, given["averages"]))
+    if theirs == sorted(powers):
+        return found, ()
+    rest = {name: value for name, value in found.items() if name not in ("averages", "chosen", "evaluated")}
+    had, wanted = (", ".join(f"{power:g}" for power in each) for each in (theirs, powers))
+    return rest, (f"the checkpoint holds averages of powers {had}, so those of {wanted} begin anew",)
 
 
 def unwrapped(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

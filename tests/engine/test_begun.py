@@ -178,6 +178,61 @@ def test_another_content_another_step_or_another_past_is_another_run() -> None:
     assert len(runs) == 5
 
 
+OTHERS: dict[str, dict[str, Any]] = {
+    "optimizer": {"optimizer__name": "sgd"},
+    "size": {"workload__dim": 5},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.usefixtures("behind")
+def test_without_the_file_its_copy_is_for_the_same_workload_and_optimizer(other: str) -> None:
+    search(Path("store"), begun(strategy__local__segments=1), "local")
+    Path("run.pt").unlink()
+    with pytest.raises(UsageError, match="the store has no copy of it for this workload and optimizer"):
+        search(Path("store"), begun(strategy__local__segments=1, **OTHERS[other]), "local")
+    search(Path("store"), begun(strategy__local__segments=2), "local")
+
+
+@pytest.mark.usefixtures("behind")
+def test_a_finished_search_needs_neither_the_file_nor_a_copy() -> None:
+    done = search(Path("store"), begun(), "local")
+    Path("run.pt").unlink()
+    store = Store("store")
+    first = store.lineage(done["checkpoint"])[0]
+    collect(store)
+    assert not store.has_checkpoint(first)
+    assert search(Path("store"), begun(), "local") == done
+    with pytest.raises(UsageError, match="there is no such file, and the store has no copy of it"):
+        search(Path("store"), begun(strategy__local__segments=1), "local")
+    shutil.rmtree(store.run(done["run"]))
+    collect(store)
+    assert list((store.path / "imported").iterdir()) == []
+
+
+@pytest.fixture
+def averaged(folder: Path) -> None:
+    """A run up to AT that keeps averages, whose checkpoint is `run.pt`."""
+    with session_of(folder / "before", small(**ADAMW, training__averaging=(4.0, 8.0))) as session:
+        (first,) = session.run_batch(Batch("before", [SegmentJob(0, AT, BEFORE)], keep=frozenset()))
+        shutil.copy(Store(folder / "before").checkpoint(first.key), "run.pt")
+
+
+@pytest.mark.usefixtures("averaged")
+def test_averages_go_on_where_step_and_powers_are_theirs() -> None:
+    same = begun(training__averaging=(4.0, 8.0), strategy__local__segments=1)
+    assert search(Path("store"), same, "local")["notes"] == []
+    with pytest.raises(UsageError, match="its averages of the weights are of 10 updates, and --at says 11; give --at"):
+        search(Path("store"), begun(training__averaging=(4.0, 8.0), start__at=AT + 1), "local")
+
+
+@pytest.mark.usefixtures("averaged")
+def test_averages_of_other_powers_begin_anew_with_a_note() -> None:
+    found = search(Path("store"), begun(training__averaging=(2.0,), strategy__local__segments=1), "local")
+    assert "the checkpoint holds averages of powers 4, 8, so those of 2 begin anew" in found["notes"]
+    assert "averages" not in Store("store").load_checkpoint(Store("store").lineage(found["checkpoint"])[0])
+
+
 def renamed(state: dict[str, Any]) -> dict[str, Any]:
     return {"model": {f"net.{name}": tensor for name, tensor in state["model"].items()}}
 

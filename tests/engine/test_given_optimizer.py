@@ -104,7 +104,7 @@ SENTENCES: dict[str, tuple[dict[str, Any], Make, OptimizerSettings | None, str]]
         trained(lambda params: torch.optim.Adam(params, betas=(0.8, 0.9))).state_dict(),
         torch.optim.Adam,
         Adam(),
-        r"with betas \[0.8, 0.9\], and the recipe says \[0.9, 0.999\]; give --set optimizer.betas=\[0.8,0.9\], or leave",
+        r"betas \[0.8, 0.9\], and the recipe says \[0.9, 0.999\]; give --set optimizer.betas=\[0.8,0.9\], or leave",
     ),
     "a key too few": (without("betas"), torch.optim.AdamW, None, "has no 'betas' in its param groups, and that of"),
     "a key too many": (
