@@ -20,11 +20,15 @@ from command_line import Lrctl
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch
+from lrctl.engine import epochs
 from lrctl.engine.begun import FRESH
+from lrctl.engine.epochs import in_epochs, without_steps
 from lrctl.engine.job_runner import JobRunner
 from lrctl.errors import UsageError
+from lrctl.recipe import parse as recipes
 from lrctl.storage import checkpoint
 from lrctl.storage.gc import collect
+from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import Store
 from programs import command, write
 from searches import search, session_of, settled, small
@@ -231,6 +235,53 @@ def test_averages_of_other_powers_begin_anew_with_a_note() -> None:
     found = search(Path("store"), begun(training__averaging=(2.0,), strategy__local__segments=1), "local")
     assert "the checkpoint holds averages of powers 4, 8, so those of 2 begin anew" in found["notes"]
     assert "averages" not in Store("store").load_checkpoint(Store("store").lineage(found["checkpoint"])[0])
+
+
+@pytest.mark.usefixtures("behind")
+def test_its_whole_length_may_be_told_in_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epochs, "steps_per_epoch", lambda _: STEPS / 3)
+    told = {"start.checkpoint": "run.pt", "start.at": AT, "start.past": LR}
+    recipe = recipes.read("smoke", without_steps(told, 3))
+    assert in_epochs(recipe, 3).training.steps == STEPS
+    with pytest.raises(UsageError, match=r"start\.at: must be from 1 to below the run's 8 steps, got 10"):
+        in_epochs(recipe, 1)
+
+
+@pytest.mark.usefixtures("behind")
+def test_no_plain_run_beside_it_is_part_of_what_it_is() -> None:
+    done = [search(Path("store"), begun(strategy__local__reference=asked), "local") for asked in (True, False)]
+    assert done[0] == done[1]
+    asked = [RunIdentity.of("local", small(strategy__local__reference=each), None).name for each in (True, False)]
+    assert len(set(asked)) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(b"no checkpoint of any kind", "it is no file of torch.save's", id="another file"),
+        pytest.param(b"", "it is no file of torch.save's", id="an empty file"),
+        pytest.param(None, "it holds pathlib.*Path, which is neither a tensor nor a number or text", id="code"),
+    ],
+)
+@pytest.mark.usefixtures("behind")
+def test_why_a_file_cannot_be_read_is_told_without_advice_to_run_its_code(content: bytes | None, said: str) -> None:
+    save({"model": Path("x")})
+    if content is not None:
+        Path("run.pt").write_bytes(content)
+    with pytest.raises(UsageError, match=f"cannot be read as weights only: {said}; save the state dicts") as told:
+        search(Path("store"), begun(), "local")
+    assert "weights_only" not in str(told.value)
+
+
+@pytest.mark.usefixtures("behind")
+def test_sgd_does_not_go_on_as_adamw() -> None:
+    state = tensors(checkpoint.load(Path("run.pt")))
+    sgd = torch.optim.SGD(list(state["model"].values())[:1], lr=LR, momentum=0.9)
+    sgd.param_groups[0]["params"][0].grad = torch.ones(1, 4)
+    sgd.step()
+    save({**state, "optimizer": sgd.state_dict()})
+    with pytest.raises(UsageError, match="has no 'betas' in its param groups, and that of AdamW has; choose the opt"):
+        search(Path("store"), begun(), "local")
 
 
 def renamed(state: dict[str, Any]) -> dict[str, Any]:
