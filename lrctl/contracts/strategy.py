@@ -15,6 +15,7 @@ from lrctl.contracts.chart import Chart
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.optimizers import OptimizerSettings
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.result import JobResult, Status
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, ScheduleRecord
 from lrctl.contracts.table import DataFile, Table
@@ -234,6 +235,11 @@ class GivenFile:
 @dataclass(frozen=True, slots=True)
 class Beside:
     """Marks a parameter that has no say in what a search finds, but in what stands beside it: it names no method."""
+
+
+def beside(params: Any) -> set[str]:
+    """The parameters of a strategy that are marked so."""
+    return {field.name for field in fields_of(params) if Beside() in field.marks}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,24 @@ import hashlib
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lrctl.contracts.canonical import digest, listed
+from lrctl.contracts.canonical import digest
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.workload import Workload
-from lrctl.engine.batches import tensors_in
+from lrctl.engine.given_optimizer import adopted
 from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import Training
 from lrctl.engine.worker import workload_of
 from lrctl.errors import ProgramError, UsageError
 from lrctl.recipe.project import running
 from lrctl.recipe.schema import Recipe
+from lrctl.recipe.start import Start
 from lrctl.recipe.workloads import is_program
 from lrctl.storage import checkpoint, foreign, packing
 from lrctl.storage.store import Store
@@ -34,38 +34,49 @@ from lrctl.storage.store import Store
 WRAPPERS = ("module.", "_orig_mod.", "model.")
 """What DataParallel, torch.compile and Lightning put before the name of each tensor."""
 
-KERNELS = ("fused", "foreach", "capturable")
-"""Settings of an optimizer that say how it computes, and not what."""
-
 FRESH = "the checkpoint holds no state of an optimizer, so its moments begin anew"
 
 
 def imported(store: Store, recipe: Recipe, spec: TrainSpec) -> tuple[Recipe, tuple[str, ...]]:
     """A recipe with the job that stands for its checkpoint, which the store has from now on; and what to say of it.
 
-    Where the file is gone, the store's own copy is taken.
+    Where the file is gone, it is the job that stood for it before, whose checkpoint `check_kept` asks for.
 
     Raises:
         UsageError: the file cannot be read, or does not fit the workload, or nobody named it.
     """
     assert recipe.start is not None
-    source, path = asdict(recipe.start), Path(recipe.start.checkpoint)
-    known = store.imported(source)
-    if known and not (recipe.named and os.path.lexists(path)):
+    start, path = recipe.start, Path(recipe.start.checkpoint)
+    there = os.path.lexists(path)
+    known = store.imported(start, spec)
+    if known and not (recipe.named and there):
         return replace(recipe, imported=known[0]), known[1]
     if not recipe.named:
         raise UsageError(
             f"{recipe.source}: start.checkpoint: a recipe has no file read; name it yourself with --from {path}"
         )
-    if not os.path.lexists(path):
-        raise UsageError(f"--from {path}: there is no such file, and the store has no copy of it; see how it is called")
-    state, notes = program_state(path) if is_program(spec.workload) else fitted(foreign.read(path), path, spec)
-    lrs = recipe.start.lrs
-    told = hashlib.sha256(struct.pack(f"<{len(lrs)}d", *lrs)).hexdigest()
+    if not there:
+        raise gone(path)
+    state, notes = program_state(path) if is_program(spec.workload) else fitted(foreign.read(path), start, spec)
+    told = hashlib.sha256(struct.pack(f"<{len(start.lrs)}d", *start.lrs)).hexdigest()
     key = digest({"imported": checkpoint.digest_of_state(state), "lrs": told})
-    store.import_checkpoint(key, state, lrs)
-    store.note_import(source, key, notes)
+    store.import_checkpoint(key, state, start.lrs)
+    store.note_import(start, spec, key, notes)
     return replace(recipe, imported=key), notes
+
+
+def check_kept(store: Store, recipe: Recipe) -> None:
+    """Refuse a search whose checkpoint is in the store no more, nor where it was."""
+    assert recipe.start is not None
+    if not store.has_checkpoint(recipe.imported):
+        raise gone(Path(recipe.start.checkpoint))
+
+
+def gone(path: Path) -> UsageError:
+    return UsageError(
+        f"--from {path}: there is no such file, and the store has no copy of it for this workload and optimizer; see "
+        "how it is called"
+    )
 
 
 def program_state(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -83,10 +94,12 @@ def program_state(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
         raise UsageError(f"--from {path}: {error}; give what the program saves, and can go on from") from error
 
 
-def fitted(found: dict[str, Any], path: Path, spec: TrainSpec) -> tuple[dict[str, Any], tuple[str, ...]]:
+def fitted(found: dict[str, Any], start: Start, spec: TrainSpec) -> tuple[dict[str, Any], tuple[str, ...]]:
     """A checkpoint as the trainer goes on from it, tried on the workload's own model and optimizer."""
+    path = Path(start.checkpoint)
     if "model" not in found:
         raise UsageError(f"--from {path}: it is what a program saved; give the --program that goes on from it")
+    found, notes = averaged(found, start, spec.averaging)
     workload, here = workload_of(spec), replace(spec, device="cpu", compile=False)
     assert isinstance(workload, Workload)
     with running(workload), quiet_torch(spec.threads, "cpu", tf32=False, deterministic=spec.deterministic):
@@ -97,18 +110,31 @@ def fitted(found: dict[str, Any], path: Path, spec: TrainSpec) -> tuple[dict[str
         fresh = "optimizer" not in found
         state = {"schedule": None, **found, "model": model, "optimizer": own}
         if not fresh:
-            check_optimizer(found["optimizer"], training.optimizer, spec.optimizer, path)
-            groups = [
-                with_kernels(*pair)
-                for pair in zip(found["optimizer"]["param_groups"], own["param_groups"], strict=True)
-            ]
-            state["optimizer"] = {**found["optimizer"], "param_groups": groups}
+            state["optimizer"] = adopted(found["optimizer"], training.optimizer, spec.optimizer, path)
         try:
             training.restore(state)
             checkpoint.digest_of_state(state)
         except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
             raise UsageError(f"--from {path}: the optimizer cannot go on from its state: {error}") from error
-    return state, (FRESH,) * fresh
+    return state, (*notes, *(FRESH,) * fresh)
+
+
+def averaged(found: dict[str, Any], start: Start, powers: tuple[float, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A checkpoint without averages that do not go on: those of other powers than are asked for."""
+    given = found.get("averages")
+    if not (powers and given):
+        return found, ()
+    if (updates := given["updates"]) != start.at:
+        raise UsageError(
+            f"--from {start.checkpoint}: its averages of the weights are of {updates} updates, and --at says "
+            f"{start.at}; give --at {updates}"
+        )
+    theirs = sorted(map(float, given["averages"]))
+    if theirs == sorted(powers):
+        return found, ()
+    rest = {name: value for name, value in found.items() if name not in ("averages", "chosen", "evaluated")}
+    had, wanted = (", ".join(f"{power:g}" for power in each) for each in (theirs, powers))
+    return rest, (f"the checkpoint holds averages of powers {had}, so those of {wanted} begin anew",)
 
 
 def unwrapped(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,31 +164,3 @@ def check_model(given: Mapping[str, Any], own: Mapping[str, Any], path: Path) ->
 
 def shape_of(value: Any) -> tuple[int, ...] | None:
     return tuple(value.shape) if isinstance(value, torch.Tensor) else None
-
-
-def check_optimizer(given: Any, own: Any, settings: OptimizerSettings | None, path: Path) -> None:
-    """Refuse the state of another optimizer, or of one with other settings."""
-    where = f"--from {path}: the optimizer's state"
-    try:
-        sizes = [len(group["params"]) for group in given["param_groups"]]
-        states = [given["state"].get(key, {}) for group in given["param_groups"] for key in group["params"]]
-    except (TypeError, KeyError, AttributeError) as error:
-        raise UsageError(f"{where} is not what state_dict() of an optimizer of torch's gives") from error
-    if sizes != (mine := [len(group["params"]) for group in own.param_groups]):
-        raise UsageError(f"{where} is for param groups of {sizes} parameters, and this one has {mine}; make them alike")
-    for state, parameter in zip(states, (p for group in own.param_groups for p in group["params"]), strict=True):
-        for tensor in tensors_in(state):
-            if tensor.numel() > 1 and tensor.dim() == parameter.dim() and tensor.shape != parameter.shape:
-                shapes = f"{tuple(tensor.shape)} where the parameter's is {tuple(parameter.shape)}"
-                raise UsageError(f"{where} has shape {shapes}; it may be of parameters in another order")
-    for name in asdict(settings) if settings else ():
-        for theirs, ours in zip(given["param_groups"], own.param_groups, strict=True):
-            if name in theirs and name in ours and listed(theirs[name]) != listed(ours[name]):
-                raise UsageError(
-                    f"{where} was made with {name} {listed(theirs[name])}, and the recipe says {listed(ours[name])}; "
-                    f"give --set optimizer.{name}={listed(theirs[name])}, or leave the optimizer out of the checkpoint"
-                )
-
-
-def with_kernels(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    return {**given, **{name: own[name] for name in KERNELS if name in own}}

@@ -16,8 +16,9 @@ from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import origin
 
 STEPS = "training.steps"
-UNKNOWN = 1
-"""Stands for the steps of a recipe until its workload has told how many they are."""
+UNKNOWN = LONGEST_RUN
+"""Stands for the steps of a recipe until its workload has told how many they are, since all that is within a run is
+within the longest."""
 
 
 def without_steps(overrides: Mapping[str, Any], epochs: float | None) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def in_epochs(recipe: Recipe, epochs: float | None) -> Recipe:
     """The recipe as long as so many epochs of its workload's training data, rounded up to whole steps.
 
     Raises:
-        UsageError: the workload does not know how long an epoch is.
+        UsageError: the workload does not know how long an epoch is, or the run that is under way is as long already.
     """
     if epochs is None:
         return recipe
@@ -47,6 +48,8 @@ def in_epochs(recipe: Recipe, epochs: float | None) -> Recipe:
     steps = math.ceil(epochs * steps_per_epoch(recipe) * (1 - 1e-12))
     if steps > LONGEST_RUN:
         raise UsageError(f"--epochs {epochs:g}: a run has at most {LONGEST_RUN:,} steps, and these are {steps:,}")
+    if recipe.start:
+        recipe.start.check_within(steps, recipe.source)
     return replace(recipe, training=replace(recipe.training, steps=max(1, steps)))
 
 

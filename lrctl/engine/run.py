@@ -64,6 +64,8 @@ def search(
     if not fresh and (finished := run.finished_before()):
         notify("search_finished", result=finished)
         return finished
+    if recipe.start:
+        run.check_kept()
     with tracked(place, recipe):
         if check:
             check(command, recipe)
@@ -88,6 +90,12 @@ class Run:
         from lrctl.engine.begun import imported  # which takes torch
 
         self.recipe, self.notes = imported(self.store, self.recipe, self.spec)
+
+    def check_kept(self) -> None:
+        """Refuse to search on from a checkpoint that is gone. A finished search needs it no more."""
+        from lrctl.engine.begun import check_kept
+
+        check_kept(self.store, self.recipe)
 
     @cached_property
     def spec(self) -> TrainSpec:

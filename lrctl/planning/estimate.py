@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -210,7 +210,7 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     part, params = registry().get("strategy", command), recipe.params(command)
     # Opening a folder that is not a store yet would make it one.
     place = Store(store) if (Path(store) / "store.json").is_file() else None
-    if recipe.start and place and (imported := place.imported(asdict(recipe.start))):
+    if recipe.start and place and (imported := place.imported(recipe.start, rehearse(recipe).spec)):
         recipe = replace(recipe, imported=imported[0])
     run_spec = recipe.run_spec
     guessed = replace(run_spec, exact=Guess()) if run_spec.exact else run_spec

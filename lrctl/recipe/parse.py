@@ -155,11 +155,7 @@ def check_start(table: Mapping[str, Any], steps: int, source: str) -> Start:
             f"{source}: start: a run that is under way is told by --from, --at and --past together; give {missing[0]}"
         )
     start: Start = build(Start, table, f"{source}: start")
-    if not 1 <= start.at < steps:
-        raise UsageError(
-            f"{source}: start.at: must be from 1 to below the run's {steps} steps, got {start.at}; --steps is the "
-            "length of the whole run, with what is behind it"
-        )
+    start.check_within(steps, source)
     start = replace(start, checkpoint=str(located(Path(start.checkpoint), "--from")))
     start.schedule  # noqa: B018 - so that what is wrong with it shows now
     return start

@@ -19,6 +19,14 @@ class Start:
     at: Annotated[int, "updates that the run has behind it"]
     past: Annotated[str | float, "the LR of those updates: one number, or a schedule.json of the run"]
 
+    def check_within(self, steps: int, source: str) -> None:
+        """Refuse a beginning that a run of so many steps has nothing left after."""
+        if not 1 <= self.at < steps:
+            raise UsageError(
+                f"{source}: start.at: must be from 1 to below the run's {steps} steps, got {self.at}; --steps is the "
+                "length of the whole run, with what is behind it"
+            )
+
     @property
     def schedule(self) -> Schedule:
         """The schedule that the run has followed so far.

@@ -10,7 +10,7 @@ from typing import Any
 from lrctl.contracts.canonical import digest, listed
 from lrctl.contracts.optimizers import OPTIMIZERS
 from lrctl.contracts.params import fields_of
-from lrctl.contracts.strategy import Beside
+from lrctl.contracts.strategy import beside
 from lrctl.errors import UsageError
 from lrctl.recipe.schema import Divergence, Training
 from lrctl.registry.registry import registry
@@ -107,7 +107,7 @@ def open_run(run: FinishedRun) -> Run:
     others |= _prefixed("optimizer", with_defaults(OPTIMIZERS.get(known.optimizer.get("name", "")), known.optimizer))
     others |= _prefixed("divergence", with_defaults(Divergence, known.divergence))
     params = parameters("strategy", known.command)
-    no_say = {field.name for field in fields_of(params) if Beside() in field.marks}
+    no_say = beside(params)
     strategy = {name: v for name, v in with_defaults(params, known.strategy).items() if name not in no_say}
     return Run(run, known, strategy, fixed, others)
 

@@ -8,6 +8,8 @@ Imports torch.
 
 from __future__ import annotations
 
+import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,11 +57,19 @@ def unpickled(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what it raises of a file that is none of its own is not told anywhere
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UsageError(
-            f"--from {path}: cannot be read as weights only: {reason}; save the state dicts of the model and the "
+            f"--from {path}: cannot be read as weights only: {cause(error)}; save the state dicts of the model and the "
             "optimizer alone, with torch.save, or give a safetensors file"
         ) from error
+
+
+def cause(error: Exception) -> str:
+    """What torch says is wrong, without its advice."""
+    if not isinstance(error, RuntimeError | pickle.UnpicklingError) or "Unsupported operand" in str(error):
+        return "it is no file of torch.save's"
+    told = str(error).rpartition("WeightsUnpickler error:")[2].strip().partition("\n")[0].partition(". ")[0]
+    code = re.match(r"Unsupported (?:global: GLOBAL|class) (\S+)", told)
+    return f"it holds {code[1]}, which is neither a tensor nor a number or text" if code else told
 
 
 def parted(found: Any, path: Path) -> dict[str, Any]:

@@ -22,13 +22,15 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
 
     Needed are the checkpoints that finished runs hand over, those of unfinished runs' jobs, and those that unfinished
     runs went on from at first; and the results and losses of jobs that are recorded for a run in the store, or that a
-    finished run names, with all that led to them.
+    finished run names, with all that led to them. What was noted of a `--from` goes with its job.
 
     An unfinished run may be at work: while there is one, nothing younger than an hour goes, for it may be new and not
     yet named. A search that misses something in spite of that trains it again. A run whose result is damaged counts as
     unfinished. What cannot be deleted stays, and does not keep the rest from being deleted.
     """
-    # In this order: a search opens its run before it writes the first file of a job, or a mark.
+    # In this order: a search opens its run before it writes the first file of a job, or a mark, and what it was given
+    # is a job before it is noted.
+    notes = list((store.path / "imported").glob("[!.]*.json"))
     files = {kind: job_files(store, kind) for kind in KINDS}
     marks = list((store.path / "handed_over").iterdir())
     jobs = facts(files)
@@ -43,8 +45,8 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     running = {key for key, job in jobs.items() if job.get("run") in unfinished}
     recorded = {key for key, job in jobs.items() if job.get("run") in results}
     named = texts([result.to_json() for result in finished])
-    needed = dict.fromkeys(KINDS, lineages(recorded.union(named), jobs))
     begun = {str(known.start.get("job")) for name in unfinished if (known := store.identity(name))}
+    needed = dict.fromkeys(KINDS, lineages(recorded.union(named, begun), jobs))
     needed["checkpoints"] = running | handed_over | begun
 
     unneeded = {kind: [path for path in files[kind] if path.stem not in needed[kind]] for kind in KINDS}
@@ -52,6 +54,9 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     sizes = {kind: {path: size(path) for path in paths} for kind, paths in freed.items()}
     stuck: list[str] = []
     if not dry_run:
+        for note in notes:
+            if (read_json(note) or {}).get("job") not in needed["jobs"] and not (unfinished and young(note)):
+                remove(note)
         for mark in marks:
             if mark.name not in handed_over and not (unfinished and young(mark)):
                 remove(mark)

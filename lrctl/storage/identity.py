@@ -10,6 +10,7 @@ from typing import Any
 from lrctl.contracts.canonical import canonical_json, digest
 from lrctl.contracts.job import NUMERICS, TrainSpec
 from lrctl.contracts.params import identity
+from lrctl.contracts.strategy import beside
 from lrctl.recipe.plugin_code import code_of, family_code
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
@@ -47,6 +48,9 @@ class RunIdentity:
     def of(cls, command: str, recipe: Recipe, spec: TrainSpec | None) -> RunIdentity:
         """The identity of a search of a recipe; without a spec, of one that trains nothing."""
         choice, params = recipe.workload, recipe.params(command)
+        decided = {} if params is None else identity(params)
+        if recipe.start:  # nothing stands beside a search of what is left
+            decided = {name: value for name, value in decided.items() if name not in beside(type(params))}
         code = code_of(registry().get("strategy", command))
         decides = {
             "command": command,
@@ -57,7 +61,7 @@ class RunIdentity:
             "divergence": identity(recipe.divergence),
             "optimizer": recipe.optimizer.changed if recipe.optimizer.given else {},
             "workload": {"name": choice.name.rpartition(":")[2], **choice.changed},
-            "strategy": {} if params is None else identity(params),
+            "strategy": decided,
             "plugins": ({"strategy": code} if code else {}) | family_code(),
             "start": {"job": recipe.imported, "at": run.start, "lr": run.lr} if (run := recipe.run_spec).start else {},
         }

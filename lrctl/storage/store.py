@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from hashlib import sha256
@@ -29,6 +29,9 @@ from lrctl.storage.run_result import PARTIAL, RunResult
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from lrctl.contracts.job import TrainSpec
+    from lrctl.recipe.start import Start
 
 PARTIAL_RESULT = "partial.json"
 """What a run holds in place of a result while its budget is reached."""
@@ -200,19 +203,19 @@ class Store:
         digests = {"losses": losses, "checkpoint": checkpoint.save(self.checkpoint(key), state)}
         self.put_record(JobRecord(key, "ok", steps=len(lrs), digests=digests))
 
-    def note_import(self, source: Mapping[str, Any], key: str, notes: Sequence[str]) -> None:
+    def note_import(self, start: Start, spec: TrainSpec, key: str, notes: Sequence[str]) -> None:
         """Remember which job stands for what was given, for when the file is gone."""
-        files.write_signed(self._import(source), {"job": key, "notes": [*notes]})
+        files.write_signed(self._import(start, spec), {"job": key, "notes": [*notes]})
 
-    def imported(self, source: Mapping[str, Any]) -> tuple[str, tuple[str, ...]] | None:
-        """The job that stands for what was given before, and what was noted of it, if its checkpoint is there."""
-        known = files.read_signed(self._import(source))
-        if known is None or not (self.record(known["job"]) and self.has_checkpoint(known["job"])):
+    def imported(self, start: Start, spec: TrainSpec) -> tuple[str, tuple[str, ...]] | None:
+        """The job that stands for what was given before to be trained as this spec says, and what was noted of it."""
+        known = files.read_signed(self._import(start, spec))
+        if known is None or not self.record(known["job"]):
             return None
         return known["job"], tuple(known["notes"])
 
-    def _import(self, source: Mapping[str, Any]) -> Path:
-        return self.path / "imported" / f"{digest(dict(source))}.json"
+    def _import(self, start: Start, spec: TrainSpec) -> Path:
+        return self.path / "imported" / f"{digest({**asdict(start), 'spec': spec.identity})}.json"
 
     # Programs
 

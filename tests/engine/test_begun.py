@@ -20,11 +20,15 @@ from command_line import Lrctl
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch
+from lrctl.engine import epochs
 from lrctl.engine.begun import FRESH
+from lrctl.engine.epochs import in_epochs, without_steps
 from lrctl.engine.job_runner import JobRunner
 from lrctl.errors import UsageError
+from lrctl.recipe import parse as recipes
 from lrctl.storage import checkpoint
 from lrctl.storage.gc import collect
+from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import Store
 from programs import command, write
 from searches import search, session_of, settled, small
@@ -178,6 +182,108 @@ def test_another_content_another_step_or_another_past_is_another_run() -> None:
     assert len(runs) == 5
 
 
+OTHERS: dict[str, dict[str, Any]] = {
+    "optimizer": {"optimizer__name": "sgd"},
+    "size": {"workload__dim": 5},
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.usefixtures("behind")
+def test_without_the_file_its_copy_is_for_the_same_workload_and_optimizer(other: str) -> None:
+    search(Path("store"), begun(strategy__local__segments=1), "local")
+    Path("run.pt").unlink()
+    with pytest.raises(UsageError, match="the store has no copy of it for this workload and optimizer"):
+        search(Path("store"), begun(strategy__local__segments=1, **OTHERS[other]), "local")
+    search(Path("store"), begun(strategy__local__segments=2), "local")
+
+
+@pytest.mark.usefixtures("behind")
+def test_a_finished_search_needs_neither_the_file_nor_a_copy() -> None:
+    done = search(Path("store"), begun(), "local")
+    Path("run.pt").unlink()
+    store = Store("store")
+    first = store.lineage(done["checkpoint"])[0]
+    collect(store)
+    assert not store.has_checkpoint(first)
+    assert search(Path("store"), begun(), "local") == done
+    with pytest.raises(UsageError, match="there is no such file, and the store has no copy of it"):
+        search(Path("store"), begun(strategy__local__segments=1), "local")
+    shutil.rmtree(store.run(done["run"]))
+    collect(store)
+    assert list((store.path / "imported").iterdir()) == []
+
+
+@pytest.fixture
+def averaged(folder: Path) -> None:
+    """A run up to AT that keeps averages, whose checkpoint is `run.pt`."""
+    with session_of(folder / "before", small(**ADAMW, training__averaging=(4.0, 8.0))) as session:
+        (first,) = session.run_batch(Batch("before", [SegmentJob(0, AT, BEFORE)], keep=frozenset()))
+        shutil.copy(Store(folder / "before").checkpoint(first.key), "run.pt")
+
+
+@pytest.mark.usefixtures("averaged")
+def test_averages_go_on_where_step_and_powers_are_theirs() -> None:
+    same = begun(training__averaging=(4.0, 8.0), strategy__local__segments=1)
+    assert search(Path("store"), same, "local")["notes"] == []
+    with pytest.raises(UsageError, match="its averages of the weights are of 10 updates, and --at says 11; give --at"):
+        search(Path("store"), begun(training__averaging=(4.0, 8.0), start__at=AT + 1), "local")
+
+
+@pytest.mark.usefixtures("averaged")
+def test_averages_of_other_powers_begin_anew_with_a_note() -> None:
+    found = search(Path("store"), begun(training__averaging=(2.0,), strategy__local__segments=1), "local")
+    assert "the checkpoint holds averages of powers 4, 8, so those of 2 begin anew" in found["notes"]
+    assert "averages" not in Store("store").load_checkpoint(Store("store").lineage(found["checkpoint"])[0])
+
+
+@pytest.mark.usefixtures("behind")
+def test_its_whole_length_may_be_told_in_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epochs, "steps_per_epoch", lambda _: STEPS / 3)
+    told = {"start.checkpoint": "run.pt", "start.at": AT, "start.past": LR}
+    recipe = recipes.read("smoke", without_steps(told, 3))
+    assert in_epochs(recipe, 3).training.steps == STEPS
+    with pytest.raises(UsageError, match=r"start\.at: must be from 1 to below the run's 8 steps, got 10"):
+        in_epochs(recipe, 1)
+
+
+@pytest.mark.usefixtures("behind")
+def test_no_plain_run_beside_it_is_part_of_what_it_is() -> None:
+    done = [search(Path("store"), begun(strategy__local__reference=asked), "local") for asked in (True, False)]
+    assert done[0] == done[1]
+    asked = [RunIdentity.of("local", small(strategy__local__reference=each), None).name for each in (True, False)]
+    assert len(set(asked)) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(b"no checkpoint of any kind", "it is no file of torch.save's", id="another file"),
+        pytest.param(b"", "it is no file of torch.save's", id="an empty file"),
+        pytest.param(None, "it holds pathlib.*Path, which is neither a tensor nor a number or text", id="code"),
+    ],
+)
+@pytest.mark.usefixtures("behind")
+def test_why_a_file_cannot_be_read_is_told_without_advice_to_run_its_code(content: bytes | None, said: str) -> None:
+    save({"model": Path("x")})
+    if content is not None:
+        Path("run.pt").write_bytes(content)
+    with pytest.raises(UsageError, match=f"cannot be read as weights only: {said}; save the state dicts") as told:
+        search(Path("store"), begun(), "local")
+    assert "weights_only" not in str(told.value)
+
+
+@pytest.mark.usefixtures("behind")
+def test_sgd_does_not_go_on_as_adamw() -> None:
+    state = tensors(checkpoint.load(Path("run.pt")))
+    sgd = torch.optim.SGD(list(state["model"].values())[:1], lr=LR, momentum=0.9)
+    sgd.param_groups[0]["params"][0].grad = torch.ones(1, 4)
+    sgd.step()
+    save({**state, "optimizer": sgd.state_dict()})
+    with pytest.raises(UsageError, match="has no 'betas' in its param groups, and that of AdamW has; choose the opt"):
+        search(Path("store"), begun(), "local")
+
+
 def renamed(state: dict[str, Any]) -> dict[str, Any]:
     return {"model": {f"net.{name}": tensor for name, tensor in state["model"].items()}}
 
@@ -219,6 +325,12 @@ def test_a_checkpoint_that_does_not_fit_is_one_sentence(change: Any, said: str) 
     save(change(checkpoint.load(Path("run.pt"))))
     with pytest.raises(UsageError, match=said):
         search(Path("store"), begun(), "local")
+
+
+@pytest.mark.usefixtures("behind")
+def test_another_optimizer_does_not_go_on_as_the_one_that_was() -> None:
+    with pytest.raises(UsageError, match="made with decoupled_weight_decay True, and Adam has False here"):
+        search(Path("store"), begun(optimizer__name="adam", optimizer__weight_decay=0.1), "local")
 
 
 @pytest.mark.parametrize(
