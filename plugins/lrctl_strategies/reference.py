@@ -15,6 +15,9 @@ from lrctl_strategies.tuning.prefixes import end
 FAMILY = "wsd"
 """With 10 % warmup and 10 % decay, its defaults, a run of it is the one that `baseline` trains at this LR, too."""
 
+ALONE = "the search itself is complete: only the plain run beside it is missing"
+"""Said where a budget leaves that run out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WithReference:
@@ -35,7 +38,8 @@ def beside_plain_run(p: WithReference, found: SearchResult, lr: float, run: RunS
     job = SegmentJob(0, run.steps, schedule, evaluate=("validation", "test"), checkpoint=False)
     keep = frozenset({found.checkpoint} if found.checkpoint else {})
     title = f"for comparison, a plain run of {FAMILY} at LR {lr:.3g}"
-    (result,) = yield Batch(title, [job], found.trace, keep, judge=False, beside=True)
+    alone = replace(found, notes=(*found.notes, ALONE))
+    (result,) = yield Batch(title, [job], found.trace, keep, judge=False, beside=True, so_far=lambda _: alone)
     ended = end(schedule, result)
     losses = (ended.train_loss, ended.validation_loss, ended.test_loss)
     plain = TrainedRun(FAMILY, recorded(schedule), ended.key, *losses, full_runs=1.0, metrics=result.other_metrics)
