@@ -144,6 +144,29 @@ def test_lookahead_hands_over_its_best_run_with_its_losses_and_weights(left: Lef
     assert api.load_weights(found["files"]["checkpoint"])
 
 
+def test_no_other_search_deletes_what_is_handed_over_and_the_search_itself_does_at_its_end(
+    tmp_path: Path, left: Left
+) -> None:
+    found, (command, recipe) = left("lookahead", 0.8), SEARCHES["lookahead"]
+    search(tmp_path / "left", smoke(**FEW, strategy__lookahead__budget=6.0), command)
+    assert api.load_weights(found["files"]["checkpoint"])
+    last = search(tmp_path / "left", recipe, command)
+    assert api.load_weights(last["files"]["checkpoint"])
+    assert not [*(tmp_path / "left").rglob("partial.json")]
+
+
+def test_of_a_search_in_many_goes_only_the_checkpoint_handed_over_is_left(tmp_path: Path, whole_of: Whole) -> None:
+    (command, recipe), total = TIMED["contest"], whole_of("contest")[1]["cost"]["steps_trained"]
+    handed = set()
+    for tenths in (3, 5, 8):
+        found = search(tmp_path, recipe, command, budget=Budget(steps=total * tenths // 10))
+        handed |= {found["checkpoint"]} - {None}
+    found = search(tmp_path, recipe, command)
+    assert len(handed) == 2
+    assert [path.stem for path in (tmp_path / "checkpoints").iterdir()] == [found["checkpoint"]]
+    assert [mark.name for mark in (tmp_path / "handed_over").iterdir() if mark.name in handed] == [found["checkpoint"]]
+
+
 def test_a_grid_search_hands_over_the_best_run_that_has_ended(left: Left) -> None:
     found = left("baseline", 0.5)
     (best,) = found["results"]
