@@ -369,6 +369,10 @@ def test_a_command_ends_with_its_own_code_and_goes_on(lrctl: Lrctl) -> None:
     assert lrctl("export", done.document["files"]["schedule"], "--to", "csv").code == 0
     assert not lrctl("runs", "--json").document["runs"][0].get("test_loss")
     assert "is not finished" in lrctl("report", done.document["run"]).error
+    latest = lrctl("export", "latest", "--to", "torch").error
+    assert latest.endswith(
+        f"latest: no run is finished; give the command of one again, which continues it: {done.document['run']}"
+    )
     shown = lrctl(*COMMAND, "--max-steps", "50", "--quiet")
     assert (shown.code, shown.err) == (4, "")
     assert "partial.json" in shown.out
@@ -403,3 +407,12 @@ def test_a_dry_run_says_whether_the_search_fits(lrctl: Lrctl) -> None:
     lines = lrctl(*COMMAND, *limits, "--dry-run").out.splitlines()
     assert any(line.startswith("it does not fit: it would take about ") for line in lines)
     assert "budget" not in lrctl(*COMMAND, "--dry-run", "--json").document
+
+
+def test_a_dry_run_of_seeds_compares_the_steps_of_one(lrctl: Lrctl) -> None:
+    seeds = [*COMMAND, "--seeds", "0,1", "--dry-run", "--json"]
+    one = lrctl(*COMMAND, "--dry-run", "--json").document["steps"]
+    for limit, fits in ((one, True), (one - 1, False)):
+        told = lrctl(*seeds, "--max-steps", str(limit)).document
+        assert told["steps"] == 2 * one
+        assert told["budget"] == [{"limit": "--max-steps", "allowed": limit, "needed": one, "fits": fits}]
