@@ -91,13 +91,15 @@ def plan(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> No
 
     store = Path(options["store"]).absolute()  # the user's own code may go elsewhere
     with redirect_stdout(sys.stderr):
-        first, *others = [estimate(command, each, store=store, measure=each is recipes[0]) for each in recipes]
-    total = first | {name: sum(each[name] for each in (first, *others)) for name in SUMMED}
-    if others:
+        every = [estimate(command, each, store=store, measure=each is recipes[0]) for each in recipes]
+    first = every[0]
+    total = first | {name: sum(each[name] for each in every) for name in SUMMED}
+    if len(every) > 1:
         seeds = [recipe.training.seed for recipe in recipes]
         total |= {"seeds": seeds, "seconds": first["seconds"] and first["seconds"] * len(recipes)}
     place = Store(store) if (store / "store.json").is_file() else None
-    if told := options["budget"].told(total, place):
+    largest = max(each["steps"] for each in every)  # each seed has its own limit of steps
+    if told := options["budget"].told(total | {"steps": largest}, place):
         total |= {"budget": told}
     if options["as_json"]:
         print_json(total)

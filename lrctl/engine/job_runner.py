@@ -219,9 +219,9 @@ class JobRunner:
     def clean_up(self, needed: Iterable[str | None] = ()) -> None:
         """Delete the checkpoints that nothing continues from any more, and that no lost one is made again from."""
         kept = set().union(*map(self.sources, filter(None, needed)))
-        # Each once: another search that shares the store may have made it again for itself.
-        self.store.drop_checkpoints(self.kept - kept)
-        self.kept &= kept
+        # Each once: another search that shares the store may have made it again for itself. What stays, since a run
+        # hands it over, may go once that run hands over something else.
+        self.kept = self.kept & kept | self.store.drop_checkpoints(self.kept - kept)
 
     def sources(self, key: str) -> set[str]:
         """A job and, where its checkpoint is gone, those that it is made again from."""

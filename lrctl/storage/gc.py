@@ -20,9 +20,9 @@ KINDS = {"jobs": ".json", "stopped": ".json", "losses": ".npy", "checkpoints": "
 def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     """Delete the files of jobs that no run needs; tells how many there were and how large.
 
-    Needed are the checkpoints that finished runs hand over, those of unfinished runs' jobs, and those that unfinished
-    runs went on from at first; and the results and losses of jobs that are recorded for a run in the store, or that a
-    finished run names, with all that led to them. What was noted of a `--from` goes with its job.
+    Needed are the checkpoints that runs hand over, finished or not, those of unfinished runs' jobs, and those that
+    unfinished runs went on from at first; and the results and losses of jobs that are recorded for a run in the store,
+    or that a run's result names, with all that led to them. What was noted of a `--from` goes with its job.
 
     An unfinished run may be at work: while there is one, nothing younger than an hour goes, for it may be new and not
     yet named. A search that misses something in spite of that trains it again. A run whose result is damaged counts as
@@ -36,15 +36,16 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     jobs = facts(files)
     results = {name: store.run_result(name) for name in store.runs()}
     unfinished = [name for name, result in results.items() if result is None]
-    finished = [result for result in results.values() if result]
-    handed_over = {key for result in finished for key in result.handed_over}
+    partial = [result for name in unfinished if (result := store.partial_result(name))]
+    told = [result for result in results.values() if result] + partial
+    handed_over = {key for result in told for key in result.handed_over}
     if damaged := [name for name in unfinished if os.path.lexists(store.run(name) / "result.json")]:
         # What these hand over is not known, so no mark goes.
         handed_over |= {mark.name for mark in marks}
 
     running = {key for key, job in jobs.items() if job.get("run") in unfinished}
     recorded = {key for key, job in jobs.items() if job.get("run") in results}
-    named = texts([result.to_json() for result in finished])
+    named = texts([result.to_json() for result in told])
     begun = {str(known.start.get("job")) for name in unfinished if (known := store.identity(name))}
     needed = dict.fromkeys(KINDS, lineages(recorded.union(named, begun), jobs))
     needed["checkpoints"] = running | handed_over | begun

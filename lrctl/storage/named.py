@@ -61,6 +61,11 @@ def runs_named(place: Store, text: str, *, finished: bool = False, links: bool =
                 f"{place.shown}: {text}: the names of {len(found)} runs begin with that: {', '.join(found)}; give more "
                 f"of one, or '{text}*' where several can be given"
             )
+    if not found and text == LATEST and (unfinished := newest_first(place, place.runs())):
+        raise UsageError(
+            f"{place.shown}: {text}: no run is finished; give the command of one again, which continues it: "
+            f"{', '.join(unfinished)}"
+        )
     if not found:
         raise unknown("run", text, own or known, f"{place.shown}: {text}")
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from hashlib import sha256
@@ -179,15 +179,31 @@ class Store:
             raise
         return state
 
-    def drop_checkpoints(self, keys: set[str]) -> None:
-        """Delete the checkpoints of these jobs, except those that a finished run handed over."""
-        for key in keys:
-            if not self.handed_over(key).exists():
-                files.remove(self.checkpoint(key))
+    def drop_checkpoints(self, keys: set[str]) -> set[str]:
+        """Delete the checkpoints of these jobs, except those that a run handed over. Returns what stays."""
+        marked = {key for key in keys if self.handed_over(key).exists()}
+        for key in keys - marked:
+            files.remove(self.checkpoint(key))
+        return marked
 
     def handed_over(self, key: str) -> Path:
-        """The mark that a finished run handed this checkpoint over; `lrctl gc` takes it away with the last such run."""
+        """The mark that a run handed this checkpoint over; `lrctl gc` takes it away with the last such run."""
         return self.path / "handed_over" / key
+
+    def _mark(self, keys: Iterable[str]) -> None:
+        for mark in map(self.handed_over, keys):
+            try:  # one that is there already is young again
+                os.close(os.open(mark, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
+            except OSError as error:
+                raise files.cannot_write(mark, error) from error
+
+    def _let_go(self, before: RunResult | None) -> None:
+        """Take away the mark of what a partial result handed over, unless a run still hands that over."""
+        if before is None or before.checkpoint is None:
+            return
+        results = (self.run_result(name) or self.partial_result(name) for name in self.runs())
+        if not any(before.checkpoint in result.handed_over for result in results if result):
+            files.remove(self.handed_over(before.checkpoint))
 
     # Checkpoints that were given
 
@@ -269,7 +285,14 @@ class Store:
 
     def run_result(self, name: str) -> RunResult | None:
         """The result of a run; None if the run is not finished, or its result is damaged."""
-        document = files.read_signed(self.run(name) / "result.json")
+        return self._result(self.run(name) / "result.json")
+
+    def partial_result(self, name: str) -> RunResult | None:
+        """What a run came to whose budget was reached; None if it did not, or that is damaged."""
+        return self._result(self.run(name) / PARTIAL_RESULT)
+
+    def _result(self, path: Path) -> RunResult | None:
+        document = files.read_signed(path)
         try:
             return RunResult.from_json(document) if document else None
         except (KeyError, TypeError, ValueError):
@@ -339,21 +362,25 @@ class Store:
 
     def finish(self, result: RunResult) -> None:
         """Close a run: its schedule if it has one, then its result: the fact that it is finished."""
+        before = self.partial_result(result.run)
         if result.schedule:
             files.write_signed(self.run(result.run) / "schedule.json", schedule_document(result))
-        for mark in map(self.handed_over, result.handed_over):
-            try:  # one that is there already is young again
-                os.close(os.open(mark, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
-            except OSError as error:
-                raise files.cannot_write(mark, error) from error
+        self._mark(result.handed_over)
         files.write_signed(self.run(result.run) / "result.json", result.to_json())
         files.remove(self.run(result.run) / PARTIAL_RESULT)
+        self._let_go(before)
 
     def leave(self, result: RunResult) -> None:
-        """Keep what a search has found whose run is not finished: its schedule if it has one, and its result."""
+        """Keep what a search has found whose run is not finished: its schedule if it has one, and its result.
+
+        Of what it names only the checkpoint that is handed over is there for sure, and no search deletes that.
+        """
+        before = self.partial_result(result.run)
         if result.schedule:
             files.write_signed(self.run(result.run) / "schedule.json", schedule_document(result))
+        self._mark({result.checkpoint} if result.checkpoint else ())
         files.write_signed(self.run(result.run) / PARTIAL_RESULT, result.to_json())
+        self._let_go(before)
 
     def used_bytes(self) -> int:
         """The size of all files that are in it at the moment."""

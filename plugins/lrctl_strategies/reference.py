@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.strategy import Batch, Beside, RunSpec, Search, SearchResult, TrainedRun
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import recorded
@@ -14,6 +14,9 @@ from lrctl_strategies.tuning.prefixes import end
 
 FAMILY = "wsd"
 """With 10 % warmup and 10 % decay, its defaults, a run of it is the one that `baseline` trains at this LR, too."""
+
+ALONE = "the search itself is complete: only the plain run beside it is missing"
+"""Said where a budget leaves that run out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +38,10 @@ def beside_plain_run(p: WithReference, found: SearchResult, lr: float, run: RunS
     job = SegmentJob(0, run.steps, schedule, evaluate=("validation", "test"), checkpoint=False)
     keep = frozenset({found.checkpoint} if found.checkpoint else {})
     title = f"for comparison, a plain run of {FAMILY} at LR {lr:.3g}"
-    (result,) = yield Batch(title, [job], found.trace, keep, judge=False, beside=True)
+    alone = replace(found, notes=(*found.notes, ALONE))
+    (result,) = yield Batch(title, [job], found.trace, keep, judge=False, beside=True, so_far=lambda _: alone)
     ended = end(schedule, result)
     losses = (ended.train_loss, ended.validation_loss, ended.test_loss)
-    plain = TrainedRun(FAMILY, recorded(schedule), ended.key, *losses, full_runs=1.0, metrics=result.other_metrics)
+    full_runs = (run.steps + FORWARD * result.extra_forwards) / run.steps
+    plain = TrainedRun(FAMILY, recorded(schedule), ended.key, *losses, full_runs, metrics=result.other_metrics)
     return replace(found, reference=plain)

@@ -28,6 +28,8 @@ from searches import search, session_of, settled, small, smoke
 
 FEW = {"training__steps": 20, "workload__noise": 1.0, "workload__dim": 4}
 
+LONG = {"training__steps": 800, "workload__noise": 0.5, "strategy__transfer__grid": (0.1, 0.2, 0.4)}
+
 SHAPE = {"family": ["cosine"], "against": [], "shapes": 2, "grid": [0.1, 0.3], "score_seeds": 1, "fresh_seeds": 2}
 
 SEARCHES: dict[str, tuple[str, Recipe]] = {
@@ -38,9 +40,16 @@ SEARCHES: dict[str, tuple[str, Recipe]] = {
     "local": ("local", small()),
     "lookahead": ("lookahead", smoke(**FEW, strategy__lookahead__budget=5.0)),
     "baseline": ("baseline", smoke(**FEW, strategy__baseline__family=["wsd"], strategy__baseline__grid=[0.1, 0.3])),
+    "beside a plain run": ("local", small(strategy__local__reference=True)),
+    "transfer": ("transfer", smoke(**LONG, strategy__transfer__train=True)),
     "greedy": ("greedy", smoke(**FEW, strategy__greedy__seeds=[0, 1], strategy__greedy__initial_lr=["0.1"])),
     "shape": ("shape", smoke(**FEW, **{f"strategy__shape__{name}": value for name, value in SHAPE.items()})),
 }
+
+TIMED: dict[str, tuple[str, Recipe]] = {
+    "contest": ("contest", smoke(**FEW, strategy__contest__contender=["sgd momentum=0.5"])),
+}
+"""Those whose documents tell how long steps took."""
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +72,7 @@ def whole_of(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
     @cache
     def found(name: str) -> tuple[Path, dict[str, Any]]:
-        command, recipe = SEARCHES[name]
+        command, recipe = (SEARCHES | TIMED)[name]
         store = tmp_path_factory.mktemp("whole")
         return store, search(store, recipe, command)
 
@@ -100,7 +109,8 @@ def left(tmp_path: Path, whole_of: Whole) -> Left:
 
     def found(name: str, share: float) -> dict[str, Any]:
         steps = round(whole_of(name)[1]["cost"]["steps_trained"] * share)
-        return search(tmp_path / "left", SEARCHES[name][1], SEARCHES[name][0], budget=Budget(steps=steps))
+        command, recipe = (SEARCHES | TIMED)[name]
+        return search(tmp_path / "left", recipe, command, budget=Budget(steps=steps))
 
     return found
 
@@ -134,6 +144,29 @@ def test_lookahead_hands_over_its_best_run_with_its_losses_and_weights(left: Lef
     assert api.load_weights(found["files"]["checkpoint"])
 
 
+def test_no_other_search_deletes_what_is_handed_over_and_the_search_itself_does_at_its_end(
+    tmp_path: Path, left: Left
+) -> None:
+    found, (command, recipe) = left("lookahead", 0.8), SEARCHES["lookahead"]
+    search(tmp_path / "left", smoke(**FEW, strategy__lookahead__budget=6.0), command)
+    assert api.load_weights(found["files"]["checkpoint"])
+    last = search(tmp_path / "left", recipe, command)
+    assert api.load_weights(last["files"]["checkpoint"])
+    assert not [*(tmp_path / "left").rglob("partial.json")]
+
+
+def test_of_a_search_in_many_goes_only_the_checkpoint_handed_over_is_left(tmp_path: Path, whole_of: Whole) -> None:
+    (command, recipe), total = TIMED["contest"], whole_of("contest")[1]["cost"]["steps_trained"]
+    handed = set()
+    for tenths in (3, 5, 8):
+        found = search(tmp_path, recipe, command, budget=Budget(steps=total * tenths // 10))
+        handed |= {found["checkpoint"]} - {None}
+    found = search(tmp_path, recipe, command)
+    assert len(handed) == 2
+    assert [path.stem for path in (tmp_path / "checkpoints").iterdir()] == [found["checkpoint"]]
+    assert [mark.name for mark in (tmp_path / "handed_over").iterdir() if mark.name in handed] == [found["checkpoint"]]
+
+
 def test_a_grid_search_hands_over_the_best_run_that_has_ended(left: Left) -> None:
     found = left("baseline", 0.5)
     (best,) = found["results"]
@@ -147,6 +180,30 @@ def test_a_shape_search_hands_over_its_best_trial(left: Left) -> None:
     found = left("shape", 0.5)
     assert found["schedule"]["family"] == "cosine"
     assert "best single trial" in found["notes"][0]
+
+
+def test_a_search_whose_plain_run_is_left_out_hands_over_its_answer(left: Left, whole_of: Whole) -> None:
+    found, whole = left("beside a plain run", 1.0), whole_of("beside a plain run")[1]
+    assert (found["status"], found.get("reference")) == ("partial", None)
+    for name in ("schedule", "checkpoint", "segments", "train_loss", "validation_loss", "test_loss"):
+        assert found[name] == whole[name]
+    assert api.load_weights(found["files"]["checkpoint"])
+    assert "the search itself is complete: only the plain run beside it is missing" in found["notes"]
+
+
+def test_a_contest_hands_over_the_best_whole_run_that_has_ended(left: Left) -> None:
+    found = left("contest", 0.7)
+    assert found["schedule"]["params"]["steps"] == found["steps"]
+    assert found["winner"] in ("yours", "sgd momentum=0.5")
+    assert found["test_loss"] > 0
+    assert api.load_weights(found["files"]["checkpoint"])
+    assert any("the contest is not decided" in note for note in found["notes"])
+
+
+def test_a_transfer_hands_over_its_peak_while_the_long_run_is_trained(left: Left, whole_of: Whole) -> None:
+    found, whole = left("transfer", 0.8), whole_of("transfer")[1]
+    assert (found["status"], found["checkpoint"]) == ("partial", None)
+    assert (found["schedule"], found["peak_lr"]) == (whole["schedule"], whole["peak_lr"])
 
 
 def test_a_comparison_hands_over_the_seeds_that_are_done(left: Left) -> None:
@@ -312,6 +369,10 @@ def test_a_command_ends_with_its_own_code_and_goes_on(lrctl: Lrctl) -> None:
     assert lrctl("export", done.document["files"]["schedule"], "--to", "csv").code == 0
     assert not lrctl("runs", "--json").document["runs"][0].get("test_loss")
     assert "is not finished" in lrctl("report", done.document["run"]).error
+    latest = lrctl("export", "latest", "--to", "torch").error
+    assert latest.endswith(
+        f"latest: no run is finished; give the command of one again, which continues it: {done.document['run']}"
+    )
     shown = lrctl(*COMMAND, "--max-steps", "50", "--quiet")
     assert (shown.code, shown.err) == (4, "")
     assert "partial.json" in shown.out
@@ -346,3 +407,12 @@ def test_a_dry_run_says_whether_the_search_fits(lrctl: Lrctl) -> None:
     lines = lrctl(*COMMAND, *limits, "--dry-run").out.splitlines()
     assert any(line.startswith("it does not fit: it would take about ") for line in lines)
     assert "budget" not in lrctl(*COMMAND, "--dry-run", "--json").document
+
+
+def test_a_dry_run_of_seeds_compares_the_steps_of_one(lrctl: Lrctl) -> None:
+    seeds = [*COMMAND, "--seeds", "0,1", "--dry-run", "--json"]
+    one = lrctl(*COMMAND, "--dry-run", "--json").document["steps"]
+    for limit, fits in ((one, True), (one - 1, False)):
+        told = lrctl(*seeds, "--max-steps", str(limit)).document
+        assert told["steps"] == 2 * one
+        assert told["budget"] == [{"limit": "--max-steps", "allowed": limit, "needed": one, "fits": fits}]

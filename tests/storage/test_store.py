@@ -226,6 +226,52 @@ def test_a_finished_runs_checkpoint_is_not_dropped_until_gc_finds_it_removed(sto
     assert not store.handed_over(KEY).exists()
 
 
+def left(store: Store, key: str | None, run: str = "r") -> None:
+    """A budget leaves a run, whose checkpoints are there."""
+    for each in (KEY, CHILD):
+        store.checkpoint(each).write_bytes(b"")
+    begin(store, run)
+    store.leave(result(run=run, status="partial", checkpoint=key, schedule=None))
+
+
+def kept(store: Store) -> set[str]:
+    """Which of the two checkpoints a search cannot delete."""
+    store.drop_checkpoints({KEY, CHILD})
+    return {key for key in (KEY, CHILD) if store.checkpoint(key).exists()}
+
+
+def test_what_a_partial_result_hands_over_is_kept_until_it_hands_over_another(store: Store) -> None:
+    left(store, KEY)
+    assert kept(store) == {KEY}
+    left(store, CHILD)
+    assert kept(store) == {CHILD}
+    store.checkpoint(KEY).write_bytes(b"")
+    store.finish(result(checkpoint=KEY))
+    assert kept(store) == {KEY}
+
+
+def test_what_another_partial_result_hands_over_too_is_kept(store: Store) -> None:
+    left(store, KEY, "a")
+    left(store, KEY, "b")
+    left(store, None, "a")
+    assert kept(store) == {KEY}
+    left(store, None, "b")
+    assert kept(store) == set()
+
+
+def test_gc_keeps_what_a_partial_result_hands_over(store: Store) -> None:
+    left(store, KEY)
+    gc.collect(store)
+    assert store.handed_over(KEY).exists()
+    for path in (store.checkpoint(KEY), store.checkpoint(CHILD), store.handed_over(KEY)):
+        os.utime(path, (0, 0))
+    gc.collect(store)
+    assert kept(store) == {KEY}
+    store.remove_run("r")
+    gc.collect(store)
+    assert kept(store) == set()
+
+
 HANDED_OVER: dict[str, tuple[dict[str, Any], set[str]]] = {
     "one": ({"checkpoint": KEY}, {KEY}),
     "none": ({"checkpoint": None}, set()),

@@ -10,7 +10,7 @@ import pytest
 
 from lrctl.contracts.strategy import Batch
 from lrctl.errors import UsageError
-from lrctl.testing import SPEC, run_spec
+from lrctl.testing import SPEC, Scripted, run_spec
 from lrctl_strategies.shape.params import ShapeSearch
 from lrctl_strategies.shape.settings import axis, settings
 from strategies.shape_landscapes import GRID, STEPS, at_one, bowl, jobs, searched, summary, with_adamw
@@ -51,6 +51,15 @@ def test_beta1_and_beta2_are_the_two_values_of_one_setting() -> None:
 def test_nothing_varied_is_the_recipes_own_optimizer_and_length() -> None:
     _, batches = searched(bowl(), with_adamw())
     assert {(job.optimizer is None, job.stop) for job in jobs(batches)} == {(True, STEPS)}
+
+
+def test_only_a_trial_as_long_as_the_run_is_handed_over_so_far() -> None:
+    _, batches = searched(bowl(), vary=("steps=20,40",))
+    for batch in batches:
+        results = Scripted(lambda job: bowl()(job.schedule, 0)).run_batch(batch)
+        found = batch.so_far(results) if batch.so_far else None
+        steps = {job.stop for job in batch.jobs}
+        assert (found is not None) == (steps == {STEPS})
 
 
 def test_the_length_of_the_run_is_varied_and_the_recipes_own_is_handed_over() -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lrctl.contracts.optimizers import ROLES, ByName, OptimizerSettings
-from lrctl.contracts.params import fields_of
+from lrctl.contracts.params import fields_of, identity
 from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import UsageError, unknown
 from lrctl.registry.values import build, convert
@@ -73,6 +73,11 @@ class Contender:
         if self.lr is not None:
             return self.lr
         return OWN_LR.get(self.optimizer) or (adamw or FIRST_LR) * TIMES_ADAMW.get(self.optimizer, 1.0)
+
+
+def table(settings: OptimizerSettings) -> dict[str, Any]:
+    """The recipe's table `[optimizer]`."""
+    return {"name": settings.name, **identity(settings)}
 
 
 def contenders(p: Contest, run: RunSpec) -> list[Contender]:

@@ -9,10 +9,10 @@ from typing import Any
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.strategy import SearchResult, TrainedRun
 from lrctl.registry.schedules import recorded
-from lrctl_strategies.contest.contenders import Contender
+from lrctl_strategies.contest.contenders import Contender, table
 from lrctl_strategies.contest.notes import notes
 from lrctl_strategies.contest.outcome import Outcome
-from lrctl_strategies.contest.tables import charts, settings_table, table, told_of_fresh, worth
+from lrctl_strategies.contest.tables import charts, settings_table, told_of_fresh, worth
 from lrctl_strategies.contest.trials import Ended
 
 NEXT = (
@@ -28,7 +28,7 @@ def answer(found: Outcome) -> SearchResult:
         winner.schedule(trials.steps, handed.trial.lr),
         handed.key,
         results=results(found, handed),
-        chosen_by="training batches kept aside" if trials.reserve else "validation loss",
+        chosen_by=trials.scoring(trials.steps).by,
         next=NEXT,
         summary={
             "winner": winner.name,

@@ -9,10 +9,8 @@ from typing import Any
 
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series
-from lrctl.contracts.optimizers import OptimizerSettings
-from lrctl.contracts.params import identity
 from lrctl.contracts.table import Table, interval, number, signed
-from lrctl_strategies.contest.contenders import YOURS, Contender
+from lrctl_strategies.contest.contenders import YOURS, Contender, table
 from lrctl_strategies.contest.outcome import Difference, Outcome
 
 STATE = {"adamw": 2, "adam": 2, "sgd": 0, "adagrad": 1, "adafactor": 0, "muon": 1, "schedule-free": 2}
@@ -89,11 +87,6 @@ def settings_table(contender: Contender) -> list[Table]:
         return []
     rows = tuple((f"{name} = {toml(value)}",) for name, value in table(contender.settings).items())
     return [Table(f"The recipe's table for {contender.name}", ("[optimizer]",), rows)]
-
-
-def table(settings: OptimizerSettings) -> dict[str, Any]:
-    """The recipe's table `[optimizer]`."""
-    return {"name": settings.name, **identity(settings)}
 
 
 def toml(value: Any) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
-from lrctl.contracts.strategy import Batch, Work
-from lrctl_strategies.contest.contenders import Contender
+from lrctl.contracts.strategy import Batch, SearchResult, Work
+from lrctl_strategies.contest.contenders import Contender, table
 from lrctl_strategies.lookahead.scoring import LEAST, NOTHING, Score, Scoring, batches
 
 SPLITS = ("validation", "test")
@@ -120,7 +121,8 @@ class Trials:
         new = [trial for trial in dict.fromkeys(wanted) if trial not in self.ended]
         if not new:
             return
-        results = yield Batch(title, [self.job(trial) for trial in new], keep=keep, judge=False)
+        so_far = partial(self.so_far, new)
+        results = yield Batch(title, [self.job(trial) for trial in new], keep=keep, judge=False, so_far=so_far)
         for trial, result in zip(new, results, strict=True):
             scoring = self.scoring(trial.steps)
             score = scoring.read(result)
@@ -129,8 +131,30 @@ class Trials:
             self.ended[trial] = Ended(trial, result.key, score, result.seconds / trial.steps)
         whole = [self.ended[trial] for trial in new if trial.steps == self.steps]
         if whole:
-            results = yield Batch(f"{title}: test loss", list(map(self.evaluation, whole)), keep=keep, judge=False)
+            jobs, so_far = list(map(self.evaluation, whole)), partial(self.so_far, ())
+            results = yield Batch(f"{title}: test loss", jobs, keep=keep, judge=False, so_far=so_far)
             self.ended |= {run.trial: told(run, result) for run, result in zip(whole, results, strict=True)}
+
+    def so_far(self, asked: Sequence[Trial], done: Sequence[JobResult | None]) -> SearchResult | None:
+        """The best whole run with the recipe's seed yet; None if none has ended well."""
+        scoring = self.scoring(self.steps)
+        runs = {trial: (run.score.mean, run.key) for trial, run in self.ended.items()}
+        ended = zip(asked, done, strict=False)  # an evaluation adds no run
+        runs |= {trial: (scoring.read(result).mean, result.key) for trial, result in ended if result}
+        whole = {trial: run for trial, run in runs.items() if (trial.steps, trial.seed) == (self.steps, self.seed)}
+        best = min(whole, key=lambda trial: whole[trial][0], default=None)
+        if best is None or not math.isfinite(whole[best][0]):
+            return None
+        return SearchResult(
+            best.contender.schedule(self.steps, best.lr),
+            whole[best][1],
+            chosen_by=scoring.by,
+            summary={
+                "winner": best.contender.name,
+                "optimizer": table(best.contender.settings) if best.contender.settings else None,
+            },
+            notes=(f"the best whole run so far is that of {best.contender.name}: the contest is not decided",),
+        )
 
     def job(self, trial: Trial) -> SegmentJob:
         schedule = trial.contender.schedule(trial.steps, trial.lr)

@@ -89,7 +89,9 @@ class Trials:
             self.take(trial, self.loss(result))
 
     def so_far(self, asked: Sequence[Trial], done: Sequence[JobResult | None]) -> SearchResult | None:
-        """The best single trial yet; None if none has ended well."""
+        """The best single trial yet; None if none has ended well, or its runs are not as long as the user's."""
+        if self.setting.steps != self.run.steps:
+            return None
         results = self.results | {trial: result for trial, result in zip(asked, done, strict=True) if result}
         losses = {trial: self.loss(result) for trial, result in results.items()}
         best = min(losses, key=lambda trial: losses[trial], default=None)

@@ -15,7 +15,7 @@ from typing import Any
 
 from lrctl.contracts.horizon import EXPONENT, carried
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.strategy import Batch, RunSpec, Search, Work
+from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Work
 from lrctl.errors import UsageError
 from lrctl_strategies.lookahead.scoring import Scoring, batches, look
 from lrctl_strategies.transfer.answer import answer, check_exponents
@@ -31,6 +31,9 @@ LEAST = 100
 
 WARMUP = 0.02
 """Share of the run in which the LR rises, where that is no more than a sixth of the shortest rung."""
+
+UNTRAINED = "the peak LR is found: only the long run is not trained to its end"
+"""Said where a budget leaves that run out."""
 
 
 def transfer(p: Transfer, run: RunSpec) -> Search:
@@ -54,9 +57,12 @@ def transfer(p: Transfer, run: RunSpec) -> Search:
     peak = answer(rungs, run).times(1.0 if rungs[0].failed else shape, p.max_lr)
     final = schedule(p.family, peak.peak, run.steps, warmup)
     line = through(rungs, peak)
-    key, left = (yield from trained(final, run.steps, line)) if p.train else (None, None)
-    found = Found(p, run, tuple(rungs), peak, warmup, untrained, tuple(scores.values()), ladder, line, left)
-    return replace(told(found), schedule=final, checkpoint=key)
+    found = Found(p, run, tuple(rungs), peak, warmup, untrained, tuple(scores.values()), ladder, line)
+    answered = replace(told(found), schedule=final)
+    if not p.train:
+        return answered
+    key, left = yield from trained(final, run.steps, line, replace(answered, notes=(*answered.notes, UNTRAINED)))
+    return replace(told(replace(found, left=left)), schedule=final, checkpoint=key)
 
 
 def cuts(stops: Sequence[int]) -> tuple[int, ...]:
@@ -83,12 +89,13 @@ def risen(p: Transfer, steps: int, shortest: int) -> int:
     return min(round(WARMUP * steps), most) if p.warmup is None else p.warmup
 
 
-def trained(final: Any, steps: int, line: Line | None) -> Work[tuple[str | None, int | None]]:
+def trained(final: Any, steps: int, line: Line | None, so_far: SearchResult) -> Work[tuple[str | None, int | None]]:
     """Train the long run by quarters. Returns the job that ends it, and the step at which it had left the line."""
     key, left = None, None
     for start, stop in pairwise(steps * quarter // 4 for quarter in range(5)):
         title = f"the run of {steps} steps, from step {start}" + (f"; {changed(left)}" if left else "")
-        (result,) = yield Batch(title, [SegmentJob(start, stop, final, key, stages=(stop,))], judge=False)
+        job = SegmentJob(start, stop, final, key, stages=(stop,))
+        (result,) = yield Batch(title, [job], judge=False, so_far=lambda _: so_far)
         key = result.key
         if left is None and line is not None and line.left(stop, *result.stage_losses):
             left = stop
