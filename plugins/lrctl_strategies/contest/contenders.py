@@ -83,11 +83,13 @@ def table(settings: OptimizerSettings) -> dict[str, Any]:
 def contenders(p: Contest, run: RunSpec) -> list[Contender]:
     """Those that take part, yours first; none that trains as another does."""
     own = run.optimizers[run.optimizer] if run.optimizer else None
-    yours = Contender(YOURS, own, family_of(own, p))
-    field = {yours: yours}
-    for each in [parse(text, p, run, own) for text in p.contender or DEFAULT]:
+    mine = [parse(text, p, run, own) for text in p.contender if text not in rivals_named(p)]
+    mine = mine or [Contender(YOURS, own, family_of(own, p))]
+    others = [parse(text, p, run, own) for text in rivals_named(p) or DEFAULT]
+    field = {replace(mine[0], lr=None): mine[0]}
+    for each in others:
         field.setdefault(replace(each, name=YOURS, lr=None), each)
-    names = [each.name for each in field.values()]
+    names = [each.name for each in [*field.values(), *mine[1:]]]
     if len(names) == 1:
         raise UsageError("--contender: all are the recipe's own optimizer as it is; name another, such as muon")
     if twice := [name for name in names if names.count(name) > 1]:
@@ -99,6 +101,11 @@ def contenders(p: Contest, run: RunSpec) -> list[Contender]:
     return list(field.values())
 
 
+def rivals_named(p: Contest) -> list[str]:
+    """The contenders that the user named beside yours."""
+    return [text for text in p.contender if text.split()[:1] != [YOURS]]
+
+
 def family_of(settings: OptimizerSettings | None, p: Contest) -> str:
     return HELD.get(settings.name, p.family) if settings else p.family
 
@@ -108,11 +115,15 @@ def parse(text: str, p: Contest, run: RunSpec, own: OptimizerSettings | None) ->
     where, words = f"--contender {text!r}", text.split()
     alias = words.pop(0)[:-1] if words[:1] and words[0].endswith(":") else " ".join(words)
     optimizer, *settings = words or [""]
-    base = base_of(optimizer, run, where)
     given = dict(pair(each, where) for each in settings)
-    lr, family = given.pop("lr", None), given.pop("family", None)
+    lr = given.pop("lr", None)
     if lr is not None and not (isinstance(lr, float | int) and lr > 0):
         raise UsageError(f"{where}: lr: must be a number greater than 0, got {lr!r}")
+    if YOURS in (alias, optimizer):
+        if given or text.split()[0] != YOURS:
+            raise UsageError(f"{where}: yours is the recipe's optimizer as it is, and takes lr= only")
+        return Contender(YOURS, own, family_of(own, p), lr)
+    base, family = base_of(optimizer, run, where), given.pop("family", None)
     clipped = {"clip_norm": own.clip_norm} if own and own.name != optimizer else {}
     made = build(type(base), asdict(base) | clipped | by_role(given, base, where), where)
     return Contender(alias, made, family or family_of(made, p), lr)

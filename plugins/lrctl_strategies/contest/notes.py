@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator
 
 from lrctl.contracts.table import signed
+from lrctl_strategies.contest.contenders import Contender
+from lrctl_strategies.contest.learning import flat, gain, untrained
 from lrctl_strategies.contest.outcome import Outcome
-from lrctl_strategies.contest.stages import beyond
+from lrctl_strategies.contest.short_runs import beyond
 
 ELSEWHERE = (
     "schedules of one optimizer were measured to differ by 0.001 to 0.02 elsewhere (lrctl guide which-optimizer)"
@@ -18,7 +20,7 @@ SLOWER = 1.1
 
 
 def notes(found: Outcome) -> Iterator[str]:
-    yield worth_in_words(found)
+    yield from list(no_better_than_untrained(found)) or [worth_in_words(found)]
     yield from at_equal_time(found)
     yield from found.left_out
     if left := [each.name for each in found.able if each not in found.finalists]:
@@ -33,7 +35,14 @@ def notes(found: Outcome) -> Iterator[str]:
             f"short runs of {found.short} steps ruled out {', '.join(dropped)}: diverged, or worse than the best by "
             f"more than {100 * found.p.margin:g} % of what that had learned (--margin)"
         )
-    if edges := [each.name for each in found.field if beyond(found.trials.of(each, found.short)) is not None]:
+    of = {each.name: found.trials.of(each, found.short) for each in found.field}
+    level = [name for name, tried in of.items() if flat(found.trials, tried)]
+    if level:
+        yield (
+            f"{', '.join(level)} learned nothing in short runs of {found.short} steps, which tell neither LR nor "
+            "worth: give it an lr=, or a longer --short-run and a larger --budget"
+        )
+    if edges := [name for name in of if name not in level and beyond(found.trials, of[name]) is not None]:
         yield (
             f"of {', '.join(edges)} the best LR of short runs is at the edge of those tried: give it an lr=, or a "
             "larger --budget"
@@ -42,6 +51,22 @@ def notes(found: Outcome) -> Iterator[str]:
         if len(tried := found.trials.of(each, found.trials.steps)) < 2:
             on = "one LR was tried on whole runs" if tried else "whole runs had the LR that short ones chose"
             yield f"{each.name}: {on}; a larger --budget tunes it there"
+
+
+def no_better_than_untrained(found: Outcome) -> Iterator[str]:
+    """Of the answer and of yours, who learned nothing in a whole run."""
+    for each in dict.fromkeys((found.winner, found.yours)):
+        run = found.trials.handed(each) if each else None
+        if each and run and gain(found.trials, run) <= 0:
+            yield (
+                f"{each.name} learned nothing at {found.trials.steps} steps: a score of {run.score.mean:.4f}, where "
+                f"the untrained model has {untrained(found.trials, run).mean:.4f}, is no gain beyond the noise, so a "
+                f"difference to it is not what an optimizer is worth; name the LR that it begins with, {told_lr(each)}"
+            )
+
+
+def told_lr(contender: Contender) -> str:
+    return f"as in --contender '{contender.name} lr=0.1'" if contender.yours else "by lr= in its --contender"
 
 
 def worth_in_words(found: Outcome) -> str:

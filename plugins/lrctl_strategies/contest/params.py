@@ -15,13 +15,17 @@ class Contest:
     contender: Annotated[
         tuple[str, ...],
         "optimizer to try beside yours, with settings that are not its defaults: muon, 'adamw embedding=8 "
-        "embedding.decay=0', 'schedule-free lr=0.01', 'mine: sgd momentum=0.9 family=cosine'; repeatable. Default: "
+        "embedding.decay=0', 'schedule-free lr=0.01', 'mine: sgd momentum=0.9 family=cosine'; repeatable. "
+        "'yours lr=0.1' is where yours begins. Default: "
         "adamw with embedding and output at 8 times the LR, muon, schedule-free, adafactor",
     ] = ()
     family: Annotated[
         str, "schedules that all are given, with settings; a schedule-free one is given constant-with-warmup"
     ] = "wsd:decay=0.5"
-    short_run: Annotated[float, "length of the short runs, as a share of the run"] = 0.08
+    short_run: Annotated[
+        float,
+        "length of the short runs, as a share of the run; longer, up to a third, where yours learns nothing in them",
+    ] = 0.08
     margin: Annotated[
         float,
         "what a contender may be worse by on short runs and still be given a whole one, as a share of what the best "

@@ -1,7 +1,7 @@
 """A contest: which optimizer is worth what, each with its LR tuned, within a budget of full runs.
 
-Short runs find each contender's LR, and drop those that are far behind. Whole runs decide, since short ones rank LRs
-well and optimizers badly. The best is then compared with the recipe's own optimizer on fresh seeds.
+Short runs that learn something find each contender's LR, and drop those that are far behind. Whole runs decide, since
+short ones rank LRs well and optimizers badly. The best is then compared with the recipe's own optimizer on fresh seeds.
 
 No paper's method: what it was measured to give stands in `lrctl guide which-optimizer`.
 """
@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from lrctl.contracts.strategy import RunSpec, Search, Work
 from lrctl.errors import NoValidCandidateError, UsageError
-from lrctl_strategies.contest.contenders import Contender, contenders
+from lrctl_strategies.contest.contenders import Contender, contenders, rivals_named
 from lrctl_strategies.contest.outcome import Outcome
 from lrctl_strategies.contest.params import Contest
 from lrctl_strategies.contest.report import answer
-from lrctl_strategies.contest.stages import LRS, brackets, fresh, promising, ranked, refine, whole_runs
+from lrctl_strategies.contest.short_runs import LRS, brackets
+from lrctl_strategies.contest.stages import fresh, promising, ranked, refine, whole_runs
 from lrctl_strategies.contest.trials import Trials
 from lrctl_strategies.lookahead.scoring import batches
 
@@ -24,11 +25,11 @@ def contest(p: Contest, run: RunSpec) -> Search:
     reserve = batches(p.score_batches, run.steps) if p.score_on == "training" else 0
     trials = Trials(run.steps, run.seed, p.budget, p.score_batches, reserve)
     check(p, trials, asked, short)
-    left_out = yield from unfit(trials, asked, named=bool(p.contender))
+    left_out = yield from unfit(trials, asked, named=bool(rivals_named(p)))
     field = [each for each in asked if each not in left_out]
     yield from trials.look()
     check(p, trials, field, short)  # now it is known what a validation loss takes
-    yield from brackets(trials, field, short, 1 + 2 * p.fresh_seeds)
+    short = yield from brackets(trials, field, short, 1 + 2 * p.fresh_seeds)
     if not (alive := ranked(trials, field, short)):
         raise NoValidCandidateError(lost(field, "short"))
     yours, *others = field

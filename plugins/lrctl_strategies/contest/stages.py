@@ -1,68 +1,29 @@
-"""The stages of a contest: short runs, whole runs, whole runs with other LRs, fresh seeds."""
+"""The stages of a contest after the short runs: whole runs, whole runs with other LRs, fresh seeds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from lrctl.contracts.strategy import Work
-from lrctl_strategies.contest.contenders import OWN_LR, Contender
-from lrctl_strategies.contest.trials import Ended, Trial, Trials
+from lrctl_strategies.contest.contenders import Contender
+from lrctl_strategies.contest.learning import flat, gain, learned
+from lrctl_strategies.contest.short_runs import MOST
+from lrctl_strategies.contest.trials import Trial, Trials
 from lrctl_strategies.grids import rounded
 from lrctl_strategies.lookahead.parabola import through
-
-FACTOR = math.sqrt(10)
-"""By what the LRs of short runs differ."""
-
-LRS = 3
-"""How many LRs each contender's short runs begin with."""
-
-MOST = 8
-"""How many LRs of one length a contender is tried with at the most."""
 
 SHRINK = 0.1
 """The best LR of a whole run with plain Adam or AdamW is taken to be that of a short one times (its share) ** this.
 That of others was not seen to fall with the length of the run."""
 
 
-def brackets(trials: Trials, field: Sequence[Contender], short: int, reserved: int) -> Work[None]:
-    """Try LRs on short runs, outwards until the best lies between others: yours first, where the others then begin."""
-    yours, *others = field
-    yield from outwards(trials, {yours: first(yours, None)}, short, reserved)
-    adamw = trials.best(yours, short)
-    known = adamw.trial.lr if adamw and yours.optimizer not in OWN_LR else None
-    yield from outwards(trials, {each: first(each, known) for each in others}, short, reserved)
-
-
-def first(contender: Contender, adamw: float | None) -> tuple[float, ...]:
-    lr = contender.first_lr(adamw)
-    return tuple(rounded(lr * FACTOR ** (n - LRS // 2)) for n in range(LRS))
-
-
-def outwards(trials: Trials, ask: Mapping[Contender, tuple[float, ...]], short: int, reserved: int) -> Work[None]:
-    while ask:
-        names = ", ".join(each.name for each in ask)
-        wanted = [Trial(each, short, lr, trials.seed) for each, lrs in ask.items() for lr in lrs]
-        yield from trials.train(f"short runs of {short} steps: {names}", wanted)
-        tried = {each: trials.of(each, short) for each in ask}
-        further = [(each, lr) for each in ask if len(tried[each]) < MOST and (lr := beyond(tried[each])) is not None]
-        while further and not trials.affords(len(further), short, reserved):
-            further.pop()
-        ask = {each: (lr,) for each, lr in further}
-
-
-def beyond(tried: Mapping[float, Ended]) -> float | None:
-    """The next LR outwards from the best; None if that lies between others."""
-    lrs = sorted(tried)
-    best = min(lrs, key=lambda lr: tried[lr].score.mean)
-    if best == lrs[0] or not math.isfinite(tried[best].score.mean):
-        return rounded(lrs[0] / FACTOR)
-    return rounded(lrs[-1] * FACTOR) if best == lrs[-1] else None
-
-
 def whole_lr(trials: Trials, contender: Contender, short: int) -> float:
     """The LR that a contender's whole runs begin with."""
-    losses = {lr: run.score.mean for lr, run in trials.of(contender, short).items()}
+    tried = trials.of(contender, short)
+    if lrs := flat(trials, tried):
+        return lrs[-1]  # higher LRs learn faster
+    losses = {lr: run.score.mean for lr, run in tried.items()}
     falls = contender.settings is None or (contender.optimizer in ("adam", "adamw") and not contender.settings.lr_scale)
     return rounded(through(losses).vertex * ((short / trials.steps) ** SHRINK if falls else 1.0))
 
@@ -74,13 +35,19 @@ def ranked(trials: Trials, field: Sequence[Contender], steps: int) -> list[Conte
 
 
 def promising(trials: Trials, field: Sequence[Contender], short: int, margin: float) -> list[Contender]:
-    """Those, best first, whose short runs are not worse than the best of all by more than the margin."""
+    """Those, best first, whose short runs are not worse than the best of all by more than the margin.
+
+    And those that learned nothing there, of which short runs do not tell.
+    """
     order = ranked(trials, field, short)
-    if not order:
+    runs = {each: run for each in order if (run := trials.best(each, short))}
+    if not runs:
         return []
-    losses = [run.score.mean for each in order if (run := trials.best(each, short))]
-    limit = losses[0] + margin * max(0.0, trials.untrained.mean - losses[0])
-    return [each for each, loss in zip(order, losses, strict=True) if loss <= limit]
+    best = runs[order[0]]
+    limit = best.score.mean + margin * max(0.0, gain(trials, best))
+    return [
+        each for each, run in runs.items() if run.score.mean <= limit or not learned(trials, trials.of(each, short))
+    ]
 
 
 def next_lr(trials: Trials, contender: Contender, short: int, ratio: float) -> float | None:
