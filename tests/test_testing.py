@@ -200,6 +200,8 @@ def test_a_built_in_workload_keeps_its_contract(
 
 @pytest.mark.parametrize("name", [part.name for part in registry().of("executor")])
 def test_a_built_in_executor_keeps_its_contract(name: str, tmp_path: Path) -> None:
+    if name == "ray":
+        pytest.skip("starts take seconds: tests/executors/test_ray.py has one for all of its tests")
     part = registry().get("executor", name)
     params = build(part.params, {"workers": 1} if name == "processes" else {}, name)
     testing.check_executor(part.target(params, partial(attempt, tmp_path)), SPEC, JOBS)

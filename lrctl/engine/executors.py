@@ -52,8 +52,10 @@ def workers_of(choice: Choice, device: str, seconds: Seconds = for_ever) -> int:
 
 
 def side_by_side(choice: Choice, device: str) -> int:
-    """How many jobs share a GPU of this machine at a time; 1 on any other device."""
-    return -(-workers_of(choice, device) // slots(device)) if device.startswith("cuda") else 1
+    """How many jobs share a GPU of this machine at a time; 1 on any other device, or where they may be elsewhere."""
+    if not device.startswith("cuda") or resolved(choice, device).name not in registry().marked("executor", "parallel"):
+        return 1
+    return -(-workers_of(choice, device) // slots(device))
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import platform
 import traceback
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -20,6 +21,7 @@ from lrctl.engine.quiet import alone, quiet_torch
 from lrctl.errors import LrctlError, ReproducibilityError, StoreError, UsageError
 from lrctl.recipe import workloads as loading
 from lrctl.recipe.project import running
+from lrctl.storage.opening import is_store
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     """
     try:
         with alone():
-            return work(opened(store), spec, job)
+            return work(opened(store, begun=bool(spec.run)), spec, job)
     except Exception as error:
         where = "" if isinstance(error, LrctlError) else loading.origin(error, spec.workload)
         failure = Failure(kind_of(error), f"{error}{where}", traceback.format_exc())
@@ -59,8 +61,19 @@ def kind_of(error: Exception) -> str:
     return next(kinds, type(error)).__name__
 
 
-opened = lru_cache(maxsize=1)(Store)
-"""The store of a folder, opened once in each process."""
+@lru_cache(maxsize=1)
+def opened(path: Path, *, begun: bool) -> Store:
+    """The store of a folder, opened once in each process. That of a search that has begun is there, on every machine.
+
+    Raises:
+        StoreError: it is not.
+    """
+    if begun and not is_store(path):
+        raise StoreError(
+            f"--store {path}: it is not in reach on {platform.node()}, which was given a job; give a folder that all "
+            "machines share"
+        )
+    return Store(path)
 
 
 def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:

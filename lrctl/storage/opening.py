@@ -19,6 +19,14 @@ STALE = 3600.0
 """Seconds after which a file that a killed process left aside is swept away."""
 
 
+MARKER = "store.json"
+"""The file that makes a folder a store."""
+
+
+def is_store(path: Path) -> bool:
+    return (path / MARKER).exists()
+
+
 def make(path: Path, shown: Path) -> None:
     """Make a folder a store unless it is one; `shown` is the path as the user gave it.
 
@@ -27,7 +35,7 @@ def make(path: Path, shown: Path) -> None:
         StoreError: a folder in it is a link.
         UsageError: it holds something else, or was written by an lrctl of another format.
     """
-    marker = path / "store.json"
+    marker = path / MARKER
     check_ours(path, marker, shown)
     for folder in FOLDERS:
         check_no_link(path, folder, shown)

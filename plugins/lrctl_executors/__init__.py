@@ -22,3 +22,9 @@ def register_executors(register: Register) -> None:
         help="long-lived worker processes",
         parallel=True,
     )
+    register(
+        "lrctl_executors.ray.executor:Ray",
+        name="ray",
+        params="lrctl_executors.ray.params:RayParams",
+        help="actors of Ray, on this machine or on a cluster",
+    )

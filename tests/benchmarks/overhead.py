@@ -2,8 +2,8 @@
 
     python tests/benchmarks/overhead.py
 
-Both comparisons are made in one run, in alternating blocks, so that a machine whose speed drifts does not decide
-them. Trains the quickstart model on its text. Not part of the test run.
+Comparisons are made in alternating blocks, so that a machine whose speed drifts does not decide them. Those of the
+executor `ray` are made where Ray is installed. Trains the quickstart model on its text. Not part of the test run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,13 @@ from lrctl.engine.quiet import quiet_torch
 from lrctl.engine.trainer import train
 from lrctl.recipe import parse as recipe
 from lrctl.recipe.workloads import load_workload
+from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
+from lrctl.testing import SPEC, Constant, scripted_attempt
 
 STEPS, ROUNDS = 200, 9
 JOBS, JOB_STEPS, THROUGHPUT_ROUNDS = 12, 60, 3
+EMPTY_JOBS = 300
 WARMUP = PiecewiseLinear(((0, 0.0), (STEPS, 1e-3)))
 
 
@@ -93,11 +97,24 @@ def overhead(spec: TrainSpec) -> list[float]:
         ]
 
 
-def throughput(spec: TrainSpec) -> list[float]:
+def handing_out(executor: str) -> list[float]:
+    """Milliseconds that it takes to have a job done that does nothing, by one worker, round by round."""
+    part = registry().get("executor", executor)
+    jobs = [SegmentJob(0, 1, Constant(1e-5 * (1 + i))) for i in range(EMPTY_JOBS)]
+    times = []
+    with closing(part.target(part.params(workers=1), scripted_attempt)) as built:
+        for _ in range(THROUGHPUT_ROUNDS + 1):
+            began = time.perf_counter()
+            assert len(list(built.run(SPEC, jobs))) == EMPTY_JOBS
+            times.append(1000 * (time.perf_counter() - began) / EMPTY_JOBS)
+    return times[1:]
+
+
+def throughput(spec: TrainSpec, executor: str) -> list[float]:
     """Jobs per second of two workers over those of `serial`, round by round; both are warm."""
     with tempfile.TemporaryDirectory() as folder:
         changes: list[dict[str, Any]] = [
-            {"executor.name": "processes", "executor.workers": 2},
+            {"executor.name": executor, "executor.workers": 2},
             {"executor.name": "serial"},
         ]
         choices = [recipe.read("quickstart", each).executor for each in changes]
@@ -110,9 +127,9 @@ def throughput(spec: TrainSpec) -> list[float]:
                     for i in range(JOBS)
                 ]
                 times = []
-                for executor in executors:
+                for each in executors:
                     began = time.perf_counter()
-                    results = list(executor.run(spec, jobs))
+                    results = list(each.run(spec, jobs))
                     times.append(time.perf_counter() - began)
                     assert all(result.status == "ok" for result in results)
                 ratios.append(times[1] / times[0])
@@ -120,13 +137,17 @@ def throughput(spec: TrainSpec) -> list[float]:
 
 
 def main() -> None:
-    """Measure and print both ratios with their spread."""
+    """Measure and print each with its spread."""
     spec = replace(prepare(recipe.read("quickstart")), run="overhead")
-    for title, ratios in (
-        (f"job / bare loop, time per step ({ROUNDS} rounds of {STEPS} steps)", overhead(spec)),
-        (f"2 workers / serial, throughput ({THROUGHPUT_ROUNDS} rounds of {JOBS} jobs)", throughput(spec)),
-    ):
-        print(f"{title}: median {statistics.median(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f}")
+    say(f"job / bare loop, time per step ({ROUNDS} rounds of {STEPS} steps)", overhead(spec))
+    for executor in ["processes", *["ray"][: find_spec("ray") is not None]]:
+        rounds = f"({THROUGHPUT_ROUNDS} rounds of {JOBS} jobs)"
+        say(f"2 workers of {executor} / serial, throughput {rounds}", throughput(spec, executor))
+        say(f"ms to hand a job to a worker of {executor} ({THROUGHPUT_ROUNDS} rounds)", handing_out(executor))
+
+
+def say(title: str, found: list[float]) -> None:
+    print(f"{title}: median {statistics.median(found):.3f}, {min(found):.3f} to {max(found):.3f}", flush=True)
 
 
 if __name__ == "__main__":

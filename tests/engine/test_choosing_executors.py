@@ -64,8 +64,9 @@ def test_auto_is_worker_processes_where_several_jobs_run_at_once(
         ({"name": "processes", "workers": 3}, "cuda", 2),
         ({"name": "serial"}, "cuda", 1),
         ({"name": "processes", "per_gpu": 4, "workers": 3}, "cpu", 1),
+        ({"name": "ray", "workers": 8}, "cuda", 1),
     ],
-    ids=["auto", "four each", "four on one", "three on two", "in this process", "no GPU"],
+    ids=["auto", "four each", "four on one", "three on two", "in this process", "no GPU", "on a cluster"],
 )
 def test_it_is_known_how_many_jobs_share_a_gpu(table: dict[str, int | str], device: str, jobs: int) -> None:
     choice = smoke(**{f"executor__{key}": value for key, value in table.items()}).executor

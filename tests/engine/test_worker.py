@@ -98,6 +98,14 @@ def test_a_damaged_parent_is_never_used_and_deleted(store: Store, spoil: Callabl
     assert store.record(SECOND.key(SPEC)) is None
 
 
+def test_a_store_that_is_out_of_reach_is_told_and_not_made(tmp_path: Path) -> None:
+    record = attempt(tmp_path / "elsewhere", SPEC, SegmentJob(0, 5, Constant(0.1)))
+    assert record.failure is not None
+    assert record.failure.kind == "StoreError"
+    assert "elsewhere: it is not in reach on " in record.failure.message
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_parent_that_is_not_known_is_not_used(store: Store) -> None:
     forget(store, FIRST.key(SPEC))
     with pytest.raises(CheckpointError, match="is not known"):

@@ -1,0 +1,1 @@
+"""Long-lived actors of Ray, on this machine or on a cluster."""
