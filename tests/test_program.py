@@ -216,6 +216,15 @@ def test_outside_of_lrctl_nothing_is_kept_and_the_loader_is_the_scripts() -> Non
     assert not job.done
 
 
+def test_a_checkpoint_of_ones_own_is_not_one_of_keep(told: Told) -> None:
+    told(0, 2, resume="mine.pt")
+    Path("mine.pt").write_bytes(b"")
+    with pytest.raises(
+        UsageError, match=r"mine.pt is no checkpoint of its own: .* use job.resume\(load\) and job.save"
+    ):
+        program.job(steps=9).keep(run={})
+
+
 def test_what_cannot_be_kept_is_told(told: Told) -> None:
     told(0, 0)
     with pytest.raises(UsageError, match=r"job.keep\(number=...\): int has no state_dict and load_state_dict; give"):
