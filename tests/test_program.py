@@ -219,9 +219,7 @@ def test_outside_of_lrctl_nothing_is_kept_and_the_loader_is_the_scripts() -> Non
 def test_a_loop_without_lr_or_loss_is_told_which(told: Told) -> None:
     told(0, 2)
     job = program.job(steps=9)
-    with pytest.raises(
-        UsageError, match=r"0 of the 2 steps .* with job.set_lr\(optimizer, step\) and job.loss\(loss\)"
-    ):
+    with pytest.raises(UsageError, match=r"0 of the 2 steps .* job.set_lr\(optimizer, step\) and job.loss\(loss\)"):
         job.evaluate(loss_of)
     for _ in range(2):
         job.loss(1.0)

@@ -468,6 +468,6 @@ MEANT = {
 
 
 @pytest.mark.parametrize(("line", "told"), MEANT.values(), ids=MEANT)
-def test_what_was_meant_is_told(line: str, told: str, lrctl: Lrctl, tmp_path: Path) -> None:
+def test_what_was_meant_is_told(line: str, told: str, lrctl: Lrctl) -> None:
     Path("mine.py").write_text("import lrctl\n\nworkload = lrctl.workload()\n")
     refused(lrctl(*line.split(), "--quiet"), told)
