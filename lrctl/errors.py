@@ -62,6 +62,10 @@ class ProgramError(LrctlError):
     """A program of the user's own ended, or answered, as no job does."""
 
 
+class ProgramMistakeError(ProgramError):
+    """A program failed in a way that every other attempt would meet again."""
+
+
 class JobFailedError(LrctlError):
     """A job raised, or its worker died, on every attempt. `details` holds the last traceback."""
 

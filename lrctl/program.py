@@ -278,8 +278,10 @@ class Job:
         if len(self._losses) != self.stop - self.start:
             raise UsageError(
                 f"program: {len(self._losses)} of the {self.stop - self.start} steps of this job were trained; go "
-                "through all of `for step in job`"
+                "through all of `for step in job`, with job.set_lr(optimizer, step) and job.loss(loss) in each"
             )
+        if self.lrs and self._asked < 0:
+            raise UsageError("program: no step had its LR; call job.set_lr(optimizer, step) before each update")
         if self.given and self.given["save"] and not self._saved:
             raise UsageError("program: a checkpoint is wanted; call job.save(save) before job.evaluate(evaluate)")
 

@@ -216,6 +216,27 @@ def test_outside_of_lrctl_nothing_is_kept_and_the_loader_is_the_scripts() -> Non
     assert not job.done
 
 
+def test_a_loop_without_lr_or_loss_is_told_which(told: Told) -> None:
+    told(0, 2)
+    job = program.job(steps=9)
+    with pytest.raises(UsageError, match=r"0 of the 2 steps .* job.set_lr\(optimizer, step\) and job.loss\(loss\)"):
+        job.evaluate(loss_of)
+    for _ in range(2):
+        job.loss(1.0)
+    job.save(lambda path: Path(path).write_bytes(b""))
+    with pytest.raises(UsageError, match=r"no step had its LR; call job.set_lr\(optimizer, step\)"):
+        job.evaluate(loss_of)
+
+
+def test_a_checkpoint_of_ones_own_is_not_one_of_keep(told: Told) -> None:
+    told(0, 2, resume="mine.pt")
+    Path("mine.pt").write_bytes(b"")
+    with pytest.raises(
+        UsageError, match=r"mine.pt is no checkpoint of its own: .* use job.resume\(load\) and job.save"
+    ):
+        program.job(steps=9).keep(run={})
+
+
 def test_what_cannot_be_kept_is_told(told: Told) -> None:
     told(0, 0)
     with pytest.raises(UsageError, match=r"job.keep\(number=...\): int has no state_dict and load_state_dict; give"):

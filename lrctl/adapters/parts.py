@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from lrctl.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from lrctl.adapters.from_parts import FromParts
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 WHERE = "lrctl.workload"
 
 SETTINGS = ("batch_size", "shuffle", "clip_norm", "aside", "num_workers")
 """Parts that are plain values: a recipe and `--set workload.batch_size=64` may change them."""
+
+CALLED = {
+    "loss": ("model", "batch"),
+    "evaluate": ("model", "batches"),
+    "optimizer": ("model",),
+    "param_groups": ("model",),
+    "after_step": ("model",),
+}
+"""What each function is called with."""
+
+ASKED = ("step", "state", "split")
+"""What it is called with besides, where it has a parameter of that name."""
 
 EXAMPLES = {
     "optimizer": ": lambda model: torch.optim.SGD(model.parameters(), lr=0.1)",
@@ -45,6 +62,11 @@ class Parts:
     def __post_init__(self) -> None:
         for name in ("model", "loss", "collate", "evaluate", "optimizer", "param_groups", "after_step"):
             check_function(name, getattr(self, name))
+        for name, arguments in CALLED.items():
+            check_call(name, getattr(self, name), arguments)
+        held_out = self.held_out if isinstance(self.held_out, tuple) else (self.held_out,)
+        if any(each is self.train for each in held_out):
+            raise UsageError(f"{WHERE}: held_out: it is train itself; hold out data that nothing trains on")
         if self.batch_size is not None:
             check_number("batch_size", self.batch_size, least=1)
         check_number("num_workers", self.num_workers, least=0)
@@ -69,6 +91,21 @@ def check_function(name: str, given: Any) -> None:
         raise UsageError(f"{WHERE}: {name}: must be a function, got {kind}; give one{EXAMPLES.get(name, '')}")
 
 
+def check_call(name: str, function: Any, arguments: Sequence[str]) -> None:
+    """Refuse a function that cannot be called with these; some of C's do not tell what they take."""
+    if function is None:
+        return
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*arguments, **{each: None for each in ASKED if each in signature.parameters})
+    except TypeError as error:
+        called = f"{name}({', '.join(arguments)})"
+        raise UsageError(f"{WHERE}: {name}: it is called as {called}, and takes {signature}; {error}") from error
+
+
 def check_number(name: str, given: Any, *, least: int, kind: type = int) -> None:
     whole = isinstance(given, int) and not isinstance(given, bool)
     if not ((whole or (kind is float and isinstance(given, float))) and given >= least):
@@ -76,6 +113,20 @@ def check_number(name: str, given: Any, *, least: int, kind: type = int) -> None
         raise UsageError(f"{WHERE}: {name}: must be {what} of at least {least}, got {given!r}")
 
 
+def with_known_names(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, told of a misspelt argument in lrctl's words."""
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        for name in kwargs:
+            if name not in Parts.__dataclass_fields__:
+                raise unknown("argument", name, Parts.__dataclass_fields__, f"{WHERE}: {name}")
+        return function(*args, **kwargs)
+
+    return called
+
+
+@with_known_names
 def workload(
     *,
     model: Any,

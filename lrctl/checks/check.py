@@ -41,6 +41,7 @@ RULES: tuple[Rule, ...] = (
     purity.OTHER_JOBS,
     purity.CUT_RUN,
     evaluation.REPEATABLE,
+    evaluation.A_LOSS,
     evaluation.NO_TRACE,
     evaluation.FROM_CHECKPOINT,
     evaluation.SAME_SCORES,

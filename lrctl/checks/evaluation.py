@@ -5,14 +5,22 @@ Imports torch.
 
 from __future__ import annotations
 
+import warnings
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+
 from lrctl.contracts.workload import Scored
-from lrctl.engine.doors import checked_metrics
+from lrctl.engine.doors import checked_metrics, is_number
 from lrctl.engine.passes import Passes
 from lrctl.engine.purity import digest_of
-from lrctl.engine.rules import CUT, LR, STEPS, Broken, Rule, Subject, constant
+from lrctl.engine.rules import CUT, LR, STEPS, Broken, Rule, Subject, Untold, constant
 from lrctl.storage import checkpoint
 
 SPLITS = ("validation", "test")
+
+FAR = 1.25
+"""An evaluated loss that is so many times the mean of loss(), or as many times less, is taken for something else."""
 
 SCORES = 4
 """How many score batches are looked at."""
@@ -45,6 +53,37 @@ def repeatable(subject: Subject) -> str:
                 "evaluate the whole split, or rows that are drawn by a generator seeded anew each time",
             )
     return f"validation loss {first['validation'][0]['loss']:.4g}, test loss {first['test'][0]['loss']:.4g}, twice"
+
+
+@runtime_checkable
+class Averaged(Protocol):
+    """A workload that can give the mean of its loss over a split itself."""
+
+    def mean_loss(self, model: torch.nn.Module, batches: Any) -> dict[str, float]: ...
+
+    def batches(self, model: torch.nn.Module, split: str) -> Any: ...
+
+
+def a_loss(subject: Subject) -> str:
+    workload: Any = subject.workload
+    passes = subject.trained_passes()
+    passes.seed("validation")
+    with passes.frozen():
+        outcome = workload.evaluate(passes.model, "validation")
+        if not is_number(outcome):
+            return "evaluate() names its loss"
+        if not isinstance(workload, Averaged):
+            raise Untold("only a workload of lrctl.workload gives the mean of its loss over a split")
+        given = float(outcome)
+        try:
+            mean = workload.mean_loss(passes.model, workload.batches(passes.model, "validation"))["loss"]
+        except Exception as error:
+            raise Untold(f"loss() raised {type(error).__name__} on the validation data") from error
+    if not mean / FAR <= given <= mean * FAR:
+        far = f"evaluate() returned {given:.4g}, which is taken for the loss; the mean of loss() is {mean:.4g}"
+        warnings.warn(f"validation: {far}; of an accuracy return {{'loss': ..., 'accuracy': ...}}", stacklevel=2)
+        raise Untold(far)
+    return f"evaluate() returned {given:.4g} for validation, and the mean of loss() is {mean:.4g}"
 
 
 def no_trace(subject: Subject) -> str:
@@ -83,6 +122,7 @@ def same_scores(subject: Subject) -> str:
 
 
 REPEATABLE = Rule("evaluation", "evaluate() depends on model and split alone", repeatable, ("checkpoint",))
+A_LOSS = Rule("evaluated loss", "a number that evaluate() returns alone is the loss", a_loss, ("evaluation",))
 NO_TRACE = Rule("trace", "an evaluation changes nothing of what is trained", no_trace, ("other jobs", "evaluation"))
 FROM_CHECKPOINT = Rule("checkpointed model", "a checkpoint holds all that is evaluated", from_checkpoint, ("trace",))
 SAME_SCORES = Rule("scores", "score_batch(i) depends on i alone", same_scores, ("batch",))

@@ -12,6 +12,9 @@ from typer.core import TyperCommand, TyperGroup
 from lrctl.cli.examples import EXAMPLES, HEADINGS
 from lrctl.cli.exit import reported
 
+SYNONYMS = {"rm": "remove", "delete": "remove", "del": "remove", "ls": "list", "cat": "show", "info": "show"}
+"""What other tools call a command."""
+
 
 class Deferred(TyperCommand):
     """A command that is built when it is called, completed or asked for its help.
@@ -34,10 +37,12 @@ class Group(TyperGroup):
     """Commands, of which one that there is not names the nearest."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        from lrctl.errors import unknown
+        from lrctl.errors import UsageError, unknown
 
         if not ctx.resilient_parsing and args[0] not in self.commands and not args[0].startswith("-"):
             name = "lrctl" if ctx.parent is None else f"lrctl {ctx.info_name}"
+            if (other := SYNONYMS.get(args[0])) in self.commands:
+                raise UsageError(f"{name} {args[0]}: unknown command; did you mean '{other}'?")
             raise unknown("command", args[0], self.commands, f"{name} {args[0]}")
         return super().resolve_command(ctx, args)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lrctl.errors import unknown
@@ -47,7 +48,22 @@ def told(error: Any) -> str:
     if param is not None:
         return bad_value(param, error)
     message = error.format_message()
+    extra = re.fullmatch(r"Got unexpected extra argument\S* \((.*)\)\.?", message)
+    if extra and (hint := meant(extra[1].split(" "), [each for each in options if each in sys.argv])):
+        return f"{extra[1]}: it belongs to no option; {hint}"
     return f"{error.ctx.command_path if error.ctx else 'lrctl'}: {message[:1].lower()}{message[1:].rstrip('.')}"
+
+
+def meant(words: Sequence[str], given: Sequence[str]) -> str:
+    """What to give in place of words that belong to no option; `given` are the options on the command line."""
+    if re.search(r"\.py$|:\w+$", words[0]):
+        return f"did you mean --workload {words[0]}?"
+    if words[0].endswith(".toml"):
+        return f"did you mean --recipe {words[0]}?"
+    option, first = sys.argv[at - 2 : at] if (at := sys.argv.index(words[0])) > 2 else ("", "")
+    if option in given and all(re.fullmatch(r"[\d.e+-]+", word) for word in words):
+        return f"did you mean {option} {','.join([first, *words])}, with commas and without spaces?"
+    return ""
 
 
 def unknown_option(name: str, options: Iterable[str]) -> str:

@@ -138,7 +138,7 @@ def show(
     if as_json or context.obj[1]:
         print_json(shown)
     elif result:
-        terminal.print_summary(result, place.files(result))
+        terminal.print_summary(result, place.files(result), notes=True)
     else:
         again = command_of(place, name)
         say(f"{name} is not finished; its command continues it: {again}")

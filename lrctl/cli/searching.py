@@ -56,7 +56,9 @@ def run(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> Non
     elif options["as_json"]:
         print_json(store.document(results[0]))
     else:
-        terminal.print_summary(results[0], store.files(results[0]))
+        # On a terminal the progress has just told them.
+        notes = not (options["quiet"] or sys.stdout.isatty())
+        terminal.print_summary(results[0], store.files(results[0]), notes=notes)
     if any(result.reached for result in results):
         raise Ended(BudgetReachedError.exit_code)
 

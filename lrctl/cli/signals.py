@@ -59,6 +59,8 @@ def listen(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) ->
 def interrupt(number: int, _: FrameType | None) -> NoReturn:
     """Turn a signal into an exception, so that everything is closed on the way out; another one ends that at once."""
     listen(end)
+    # The same signal may have ended loader processes of torch's, whose death would raise an error in place of this one.
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     raise STOPS[number][0]
 
 

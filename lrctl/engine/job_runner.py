@@ -18,6 +18,7 @@ from lrctl.errors import (
     JobFailedError,
     LrctlError,
     MissingError,
+    ProgramMistakeError,
     ReproducibilityError,
     StoreError,
     UsageError,
@@ -47,7 +48,7 @@ MISTAKES = {
 """Exceptions that tell of a mistake in the code, which another attempt would meet again."""
 
 FINAL: dict[str, type[LrctlError]] = {
-    e.__name__: e for e in (UsageError, MissingError, StoreError, ReproducibilityError)
+    e.__name__: e for e in (UsageError, MissingError, StoreError, ReproducibilityError, ProgramMistakeError)
 }
 """Errors of a job that another attempt cannot cure."""
 

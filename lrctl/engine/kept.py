@@ -127,6 +127,11 @@ class Kept:
             raise UsageError(f"program: job.keep: {error}; use job.resume(load) and job.save(save) instead") from error
 
     def load(self, path: str) -> None:
+        if not (Path(path) / "parts.safetensors").is_file():
+            raise UsageError(
+                f"program: job.keep: {path} is no checkpoint of its own: it reads the folder that it wrote itself; for "
+                "a file of yours use job.resume(load) and job.save(save) instead (lrctl guide program)"
+            )
         states = checkpoint.load(Path(path) / "parts.safetensors")
         for name, part in self.parts.items():
             if isinstance(part, MutableMapping):

@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lrctl.engine import guard
-from lrctl.errors import ProgramError
+from lrctl.errors import ProgramError, ProgramMistakeError, UsageError
 from lrctl.storage.files import cannot_write
 
 LOOK = 60.0
 """Seconds after which it is noted that the working folder is in use, before it counts as left by a killed process."""
+
+USAGE = UsageError.exit_code
+"""The exit code of a command that cannot be read, of Python's and its argparse's too."""
 
 LAST = 4096
 """Bytes at the end of a log in which its last line is looked for."""
@@ -26,6 +29,7 @@ def launch(argv: Sequence[str], environment: Mapping[str, str], folder: Path, lo
 
     Raises:
         ProgramError: it ends with an exit code other than 0, or not within so many seconds (0: for ever).
+        ProgramMistakeError: it would end so again.
         StoreError: the log cannot be written.
     """
     process = start(argv, environment, log)
@@ -41,7 +45,13 @@ def launch(argv: Sequence[str], environment: Mapping[str, str], folder: Path, lo
         if ended(process, 4 * guard.GRACE) is None:
             process.kill()
     if code:
-        raise ProgramError(f"it {ending(code)}{last_line(log)}")
+        said = last_line(log)
+        raise (ProgramMistakeError if certain(code, said) else ProgramError)(f"it {ending(code)}{quoted(said)}")
+
+
+def certain(code: int, said: str) -> bool:
+    """Whether it would end so again: arguments or a file that cannot be used, or a rule of lrctl.program's broken."""
+    return code == USAGE or said.startswith(f"{UsageError.__module__}.{UsageError.__name__}: ")
 
 
 def start(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
@@ -81,7 +91,7 @@ def ending(code: int) -> str:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log, to be added to a sentence; empty if there is none."""
+    """The last line of a log; empty if there is none."""
     try:
         with log.open("rb") as file:
             file.seek(-min(LAST, os.fstat(file.fileno()).st_size), os.SEEK_END)
@@ -89,4 +99,8 @@ def last_line(log: Path) -> str:
     except OSError:
         return ""
     said = [line.strip() for line in lines if line.strip()]
-    return f", its last words being {said[-1][-300:]!r}" if said else ""
+    return said[-1] if said else ""
+
+
+def quoted(said: str) -> str:
+    return f", its last words being {said[-300:]!r}" if said else ""

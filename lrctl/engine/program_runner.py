@@ -21,9 +21,11 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.program import ANSWER_FORMAT, JOB_FORMAT, Program
 from lrctl.engine.launching import launch
 from lrctl.engine.trainer import Trained
-from lrctl.errors import ProgramError, UsageError
+from lrctl.errors import ProgramError, ProgramMistakeError, UsageError
 from lrctl.storage.packing import packed, unpack
 from lrctl.storage.store import Store
+
+NOTHING = "it wrote no {}, though it ended well; add the lines of `lrctl guide own-scripts` to it"
 
 
 def train(
@@ -52,7 +54,7 @@ def train(
             trained.metrics = told.metrics()
             trained.state = packed(told.saved) if job.checkpoint else {}
         except ProgramError as error:
-            raise ProgramError(f"the program failed: {error}; what it printed is in {log}") from error
+            raise type(error)(f"the program failed: {error}; what it printed is in {log}") from error
     if job.start == 0 and job.steps and not math.isfinite(trained.losses[0]):
         raise UsageError(
             f"the program's loss is {trained.losses[0]} at step 0, before any update, so that no LR is to blame; what "
@@ -127,7 +129,7 @@ class Told:
             with documents.open_regular(path, follow=False) as file:
                 found = np.load(file, allow_pickle=False)
         except FileNotFoundError as error:
-            raise ProgramError("it wrote no losses; lrctl guide program tells what it must write") from error
+            raise ProgramMistakeError(NOTHING.format("losses")) from error
         except (OSError, ValueError, EOFError) as error:
             raise ProgramError(f"its losses are no .npy file of numbers: {error}") from error
         if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu":
@@ -148,7 +150,7 @@ class Told:
         try:
             answer = json.loads(documents.text(path))
         except FileNotFoundError as error:
-            raise ProgramError("it wrote no result, which it must do last") from error
+            raise ProgramMistakeError(NOTHING.format("result")) from error
         except (OSError, ValueError, RecursionError) as error:
             raise ProgramError(f"its result is no JSON: {error}") from error
         if not isinstance(answer, dict) or answer.get("format") != ANSWER_FORMAT:

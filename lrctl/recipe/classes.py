@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
+from lrctl import documents
 from lrctl.errors import UsageError
 
 MODULE = re.compile(r"[A-Za-z_][\w.]*:\w+")
@@ -45,6 +46,25 @@ def file_of(workload: str, folder: Path, where: str) -> str:
             "file.py:Class"
         )
     return f"{spec.origin}:{cls}"
+
+
+def workloads_in(path: Path) -> list[str]:
+    """The names of what looks like a workload at the top of a file, which is not run: made by parts, or a class."""
+    try:
+        nodes = ast.parse(documents.text(path)).body
+    except (OSError, ValueError, SyntaxError):
+        return []
+    made = [each.targets[0].id for each in nodes if is_made(each)]  # type: ignore[attr-defined]
+    classes = [each for each in nodes if isinstance(each, ast.ClassDef)]
+    return made + [c.name for c in classes if {"model", "loss"} <= {getattr(part, "name", "") for part in c.body}]
+
+
+def is_made(node: ast.stmt) -> bool:
+    """Whether it is `name = lrctl.workload(...)`."""
+    match node:
+        case ast.Assign(targets=[ast.Name()], value=ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name))):
+            return name == "workload"
+    return False
 
 
 def found(top: str) -> ModuleSpec | None:

@@ -14,7 +14,7 @@ from lrctl import documents
 from lrctl.contracts.optimizers import OPTIMIZERS, AdamW, ByName
 from lrctl.contracts.params import fields_of
 from lrctl.errors import UsageError, unknown
-from lrctl.recipe.classes import MODULE, file_of
+from lrctl.recipe.classes import MODULE, file_of, workloads_in
 from lrctl.recipe.files import NAMES, assign, layers, merge
 from lrctl.recipe.optimizers import code_of, from_here, is_class
 from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Track, Training
@@ -84,7 +84,8 @@ def read(
     if stored:
         tables.pop("start", None)  # what is found of a run is for all of it
     check_text(tables, source)
-    checked = replace(check(tables, source), named=CHECKPOINT in (overrides or {}))
+    own = "--workload" if "workload.name" in (overrides or {}) else ""
+    checked = replace(check(tables, source, own), named=CHECKPOINT in (overrides or {}))
     if is_program(checked.workload.name):
         named = (allow_code and not stored) or PROGRAM in (overrides or {})
         refused = "" if named else program_refusal(name if stored else source, checked.workload.params.command, stored)
@@ -120,7 +121,8 @@ def program_refusal(source: str | None, command: str, stored: bool) -> str:
     )
 
 
-def check(tables: Mapping[str, Any], source: str) -> Recipe:
+def check(tables: Mapping[str, Any], source: str, own: str = "") -> Recipe:
+    """The recipe of these tables; `own` is the flag that names the workload, if the user did."""
     for name, table in tables.items():
         if name not in TABLES:
             raise unknown("table", name, TABLES, f"{source}: [{name}]")
@@ -140,7 +142,7 @@ def check(tables: Mapping[str, Any], source: str) -> Recipe:
         start=check_start(tables["start"], training.steps, source) if tables.get("start") else None,
         optimizer=check_optimizer(tables.get("optimizer", {}), source),
         divergence=build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
-        workload=check_workload(tables.get("workload", {}), source),
+        workload=check_workload(tables.get("workload", {}), source, own),
         executor=check_executor(tables.get("executor", {}), source),
         strategies=strategies,
         track=track,
@@ -179,16 +181,19 @@ def check_strategy(name: str, table: Any, source: str) -> Any:
     return build(part.params, table, where)
 
 
-def check_workload(table: Mapping[str, Any], source: str) -> Choice:
+def check_workload(table: Mapping[str, Any], source: str, own: str = "") -> Choice:
     """The workload table: a registered name or `file.py:Class`, and its parameters, all spelt out."""
     name, params = split_name(table, f"{source}: workload")
     if is_code(name):
         for key, value in params.items():
             check_plain(value, f"{source}: workload.{key}")
         return Choice(name, params)
+    where = own or f"{source}: workload.name"
     if name.endswith(".py"):
-        raise UsageError(f"{source}: workload.name: {name} must name a class too, as in {name}:MyWorkload")
-    part = registry().get("workload", name, f"{source}: workload.name")
+        found = [f"{name}:{each}" for each in workloads_in(Path(name).expanduser())]
+        hint = f"as in {name}:MyWorkload" if not found else f"did you mean {' or '.join(found)}?"
+        raise UsageError(f"{where}: {name} must name what is in it too{';' if found else ','} {hint}")
+    part = registry().get("workload", name, where)
     return Choice(name, build(part.params, params, f"{source}: workload"))
 
 

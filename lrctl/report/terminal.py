@@ -22,7 +22,8 @@ ASCII_BLOCKS = "  ...:::#"
 """Columns of 0 to 8 eighths, where the terminal can show them and where it cannot."""
 
 
-def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
+def print_summary(result: RunResult, files: Mapping[str, str | None], *, notes: bool = False) -> None:
+    """What was found; with its notes where they are not told otherwise."""
     console = stdout()
     blocks = BLOCKS if console.encoding.startswith("utf") else ASCII_BLOCKS
     family = result.schedule.family if result.schedule else "no schedule"
@@ -50,6 +51,8 @@ def print_summary(result: RunResult, files: Mapping[str, str | None]) -> None:
         if files[name]:
             show(console, f"{name + ':':11} {files[name]}")
     show(console, f"all of it:  {files['result']}")
+    for note in result.notes if notes else ():
+        show(console, f"note: {note}")
     if result.next:
         show(console, f"next: {result.next}")
 

@@ -61,6 +61,11 @@ class OwnProgram:
         if not self.argv:
             raise UsageError('workload.command: missing; give --program "python train.py ..."')
         if shutil.which(self.argv[0]) is None:
+            if self.argv[0].endswith(".py"):
+                raise UsageError(
+                    f"workload.command: {self.argv[0]} is no command; did you mean --program "
+                    f"{shlex.quote(f'python {self.params.command}')}?"
+                )
             raise UsageError(
                 f"workload.command: there is no command '{self.argv[0]}'; see how you start it in a shell, from here"
             )

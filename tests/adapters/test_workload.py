@@ -15,11 +15,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import lrctl
+from lrctl.checks import evaluation
+from lrctl.checks.check import tried
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.optimizers import SGD
 from lrctl.contracts.workload import Carrying, Scored, Sized, WithOptimizer, Workload
 from lrctl.engine.passes import Passes
 from lrctl.engine.purity import digest_of
+from lrctl.engine.rules import Subject
 from lrctl.engine.trainer import Trained, train
 from lrctl.errors import UsageError
 from lrctl.planning.profile import measure
@@ -306,6 +309,28 @@ def test_the_same_with_other_settings() -> None:
         made()(batchsize=7)
 
 
+# What is checked
+
+
+def accuracy(model: Any, batches: Any) -> float:
+    return float(torch.cat([model(batch).mean(1) for batch in batches]).mean()) + 100
+
+
+def test_an_accuracy_that_is_taken_for_the_loss_is_told_of() -> None:
+    subject = Subject(made(evaluate=accuracy), PLAIN)
+    with pytest.warns(UserWarning, match="is taken for the loss; the mean of loss.* is .*; of an accuracy"):
+        (found,) = tried(subject, [evaluation.A_LOSS])
+    assert found.status == "could not be told"
+
+
+def test_a_number_that_is_the_loss_is_not_told_of() -> None:
+    def mean(model: Any, batches: Any) -> float:
+        return float(torch.stack([square(model, batch) for batch in batches]).mean())
+
+    (found,) = tried(Subject(made(evaluate=mean), PLAIN), [evaluation.A_LOSS])
+    assert found.status == "holds"
+
+
 # What is refused
 
 
@@ -338,6 +363,23 @@ REFUSED: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "no batch": (lambda: {"batch_size": 0}, "batch_size: must be a whole number of at least 1, got 0"),
     "half a worker": (lambda: {"num_workers": 0.5}, "num_workers: must be a whole number of at least 0, got 0.5"),
     "a negative norm": (lambda: {"clip_norm": -1}, "clip_norm: must be a number of at least 0, got -1"),
+    "a loss of other arguments": (
+        lambda: {"loss": lambda _m, _x, _y: None},
+        r"loss: it is called as loss\(model, batch\), and takes \(_m, _x, _y\)",
+    ),
+    "an evaluation without batches": (
+        lambda: {"evaluate": lambda _model: 0.0},
+        r"evaluate: it is called as evaluate\(model, batches\)",
+    ),
+    "training data held out": (
+        lambda: dict.fromkeys(("train", "held_out"), Numbers(9)),
+        "held_out: it is train itself",
+    ),
+    "training data validated on": (
+        lambda: {"train": (same := Numbers(9)), "held_out": (same, Numbers(9))},
+        "held_out: it is train itself",
+    ),
+    "a misspelt part": (lambda: {"batchsize": 4}, "batchsize: unknown argument; did you mean 'batch_size'"),
     "all aside": (lambda: {"aside": 100}, "aside: 100 of the 100 items of train leave none to train on"),
 }
 

@@ -451,3 +451,23 @@ def test_a_run_of_more_steps_than_any_has_is_refused(steps: int, lrctl: Lrctl) -
     for more in ([], ["--dry-run"]):
         done = lrctl("semilocal", "--recipe", "smoke", "--steps", steps, *more)
         refused(done, f"training.steps: must be at most 10,000,000, got {steps:,}")
+
+
+MEANT = {
+    "a workload without its flag": ("lookahead mine.py:workload", "did you mean --workload mine.py:workload?"),
+    "a recipe without its flag": ("lookahead mine.toml", "did you mean --recipe mine.toml?"),
+    "seeds with spaces": ("lookahead --seeds 0 1 2", "did you mean --seeds 0,1,2, with commas and without spaces?"),
+    "a file alone": (
+        "lookahead --workload mine.py",
+        "--workload: mine.py must name what is in it too; did you mean mine",
+    ),
+    "a script alone": ("lookahead --program mine.py", "did you mean --program 'python mine.py'?"),
+    "the word of other tools": ("runs rm one", "lrctl runs rm: unknown command; did you mean 'remove'?"),
+    "a metric alone": ("lookahead --metric accuracy", "add --score-on validation, and --maximize, or --no-maximize"),
+}
+
+
+@pytest.mark.parametrize(("line", "told"), MEANT.values(), ids=MEANT)
+def test_what_was_meant_is_told(line: str, told: str, lrctl: Lrctl) -> None:
+    Path("mine.py").write_text("import lrctl\n\nworkload = lrctl.workload()\n")
+    refused(lrctl(*line.split(), "--quiet"), told)

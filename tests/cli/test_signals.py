@@ -31,6 +31,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 watch()
 """
 
+DEATH = """
+def lost(*_):
+    raise RuntimeError("DataLoader worker is killed")
+
+signal.signal(signal.SIGCHLD, lost)
+both = {NUMBER, signal.SIGCHLD}
+with reported():
+    signal.pthread_sigmask(signal.SIG_BLOCK, both)
+    for each in both:
+        signal.raise_signal(each)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+"""
+
 MOMENTS = {
     "before anything runs": "arrives()",
     "in a block": "with reported():\n    arrives()",
@@ -39,6 +52,7 @@ MOMENTS = {
     "in a destructor": "with reported():\n    Fragile()\n    print('went on')",
     "where nothing catches it": "listen(interrupt)\narrives()",
     "while Python ends": "atexit.register(arrives)",
+    "with the death of a loader process": DEATH,
 }
 
 WHILE_IMPORTING = """

@@ -21,7 +21,7 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.engine import guard
 from lrctl.engine.prepare import prepare
 from lrctl.engine.worker import work
-from lrctl.errors import JobFailedError, ProgramError, UsageError
+from lrctl.errors import JobFailedError, ProgramError, ProgramMistakeError, UsageError
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
@@ -178,6 +178,25 @@ def test_a_program_that_fails_is_tried_three_times(store: Store, folder: Path) -
     with pytest.raises(JobFailedError, match="failed 3 times, last with ProgramError: the program failed: it ended"):
         search(store.path, recipe(command(write(folder, "valley.py", count)), **SEMILOCAL))
     assert Path("starts").read_text() == "x" * (3 + 3 + 1)  # of the first three jobs the first fails for good
+
+
+CERTAIN = {
+    "nothing of lrctl in it": ("pass", "it wrote no losses, though it ended well; add the lines of `lrctl guide own-s"),
+    "exit code 2": ("raise SystemExit(2)", "it ended with exit code 2;"),
+    "a rule of lrctl.program": (
+        "from lrctl import program; program.job(steps=9).lr(-1)",
+        "step -1 is not one of this job",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "told"), CERTAIN.values(), ids=CERTAIN)
+def test_a_program_that_would_fail_so_again_is_tried_once(code: str, told: str, store: Store, folder: Path) -> None:
+    path = folder / "mine.py"
+    path.write_text(f"open('starts', 'a').write('x'); {code}\n")
+    with pytest.raises(ProgramMistakeError, match=f"^the program failed: .*{told}"):
+        search(store.path, recipe(command(path), **SEMILOCAL))
+    assert Path("starts").read_text() == "x"
 
 
 def test_a_loss_that_is_not_finite_before_any_update_is_nobodys_lr(store: Store, folder: Path) -> None:

@@ -116,3 +116,10 @@ def test_a_table_is_printed_whole_where_nobody_looks_and_in_brackets_as_it_is(
     terminal.print_tables([Table("First", ("a", "b"), ((long, "1"),), ("how [to] read",)), Table("Second", ("c",), ())])
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines == ["First", "", f"a{' ' * len(long)} b", f"{long}  1", "", "how [to] read", "", "Second", "", "c", ""]
+
+
+def test_notes_are_told_where_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    noted = replace(FOUND, notes=("the margin is small",))
+    for notes in (False, True):
+        terminal.print_summary(noted, FILES, notes=notes)
+        assert ("note: the margin is small" in capsys.readouterr().out) is notes

@@ -53,8 +53,10 @@ class Lookahead(WithReference, WithMaximize):
             raise ValueError(f"budget: must be greater than 0, got {self.budget}")
         check_least(self, score_batches=1)
         check_grid(self.grid, max_lr=self.max_lr)
-        if self.objective.metric != "loss" and self.score_on != "validation":
-            raise ValueError(f"metric: {self.metric} is of validation data; add --score-on validation")
+        if self.metric != "loss" and self.score_on != "validation":
+            direction = ", and --maximize, or --no-maximize where less is better" if self.maximize is None else ""
+            raise ValueError(f"metric: {self.metric} is of validation data; add --score-on validation{direction}")
+        self.objective  # noqa: B018 - so that what is wrong with it shows now
         if not 0 < self.short_run < 1:
             raise ValueError(f"short_run: must be greater than 0 and less than 1, got {self.short_run}")
         if not self.knot or not all(0 < share < 1 for share in self.knot):
