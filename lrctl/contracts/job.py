@@ -22,6 +22,9 @@ NUMERICS = 3
 FORWARD = 1 / 3
 """What a forward pass costs beside a step, which is a forward pass and a backward pass of about twice its cost."""
 
+COMPARED = 32
+"""Reserved batches that averages of the weights and the last ones are compared on where a job asks for no score."""
+
 TOLERANCE = 1e-9
 """A loss that is larger than another by no more than this share of it is not sure to be larger."""
 

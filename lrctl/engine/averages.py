@@ -13,12 +13,9 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from lrctl.averaging import PowerEMA
-from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.job import COMPARED, SegmentJob
 from lrctl.engine.passes import Passes
 from lrctl.errors import UsageError
-
-BATCHES = 32
-"""Reserved batches that weights are chosen on where a job asks for no score."""
 
 NORM_BATCHES = 16
 """The last training batches, over which statistics of batch normalisation are computed again for an average."""
@@ -86,7 +83,7 @@ class Averages:
         found: dict[float | None, float] = {}
         for power in (None, *self.ema.averages):
             with self.averaged(power):
-                found[power] = self.loss(job.score_batches or BATCHES)
+                found[power] = self.loss(job.score_batches or COMPARED)
         best = min(found, key=lambda power: found[power])
         self.chosen = LAST if best is None else f"{best:g}"
 

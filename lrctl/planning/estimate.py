@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrctl.contracts.job import FORWARD, SegmentJob, TrainSpec
+from lrctl.contracts.job import COMPARED, FORWARD, SegmentJob, TrainSpec
 from lrctl.contracts.program import Program
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
@@ -121,10 +121,16 @@ class Rehearsal:
         """Steps of jobs that only measure frozen weights, a forward pass each."""
         return sum(job.steps for job in self.jobs.values() if job.forward_only(self.spec))
 
-    @property
-    def scored_batches(self) -> int:
-        averages = len(self.spec.averaging) and 1 + len(self.spec.averaging)  # each is compared
-        return sum(job.score_batches for job in self.jobs.values()) * (1 + averages) if self.scored else 0
+    def scores(self, jobs: Iterable[SegmentJob]) -> int:
+        """Forward passes over reserved batches: of scores, and of the last weights and each average, compared."""
+        if not self.scored:
+            return 0
+        weights = 1 + len(self.spec.averaging) if self.spec.averaging else 0
+        return sum(
+            job.score_batches + weights * (job.score_batches or COMPARED) * (job.steps > 0)
+            for job in jobs
+            if job.score_batches or job.evaluate
+        )
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""
@@ -153,7 +159,9 @@ class Rehearsal:
             lrs = [*(job.lrs or ()), *map(job.schedule, range(job.start))] if whole else [job.schedule(job.stop)]
             lr = max(lrs, default=0.0)
             loss = 1e9 * (abs(math.log10(lr) - math.log10(self.likely)) if lr else 100.0)
-        made_up = JobResult(job.key(self.spec), "ok", loss, job.steps, scores=(loss,) * job.score_batches * self.scored)
+        scores = (loss,) * job.score_batches * self.scored
+        made_up = JobResult(job.key(self.spec), "ok", loss, job.steps, scores=scores)
+        made_up = replace(made_up, extra_forwards=self.scores([job]) - len(scores))
         metrics = {split: MadeUpMetrics(loss=loss) for split in job.evaluate}
         norms = (1.0,) * job.steps if job.gradient_norms else None
         train_loss, stages = loss if job.evaluate else None, (loss,) * len(job.stages)
@@ -195,7 +203,8 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     """What a search whose strategy is `command` would take. Nothing is trained, and no data are fetched.
 
     A search that follows another path than the rehearsal can take somewhat more or fewer jobs. Jobs that are stopped
-    early are counted as whole ones. Without `measure` time, memory and disk are null, and it is fast.
+    early are counted as whole ones, and validation losses in time only.
+    Without `measure` time, memory and disk are null, and it is fast.
 
     Returns:
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
@@ -224,8 +233,9 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     found = drive(relayed(search, moved), rehearsal.run_batch)
     rehearsal.restore([found.checkpoint])
     steps = sum(job.steps for job in [*rehearsal.own.values(), *rehearsal.again]) - rehearsal.measuring
-    beside = sum(rehearsal.jobs[key].steps for key in rehearsal.beside)
-    forwards = rehearsal.measuring + rehearsal.scored_batches
+    others = [rehearsal.jobs[key] for key in rehearsal.beside]
+    beside = sum(job.steps for job in others) + FORWARD * rehearsal.scores(others)
+    forwards = rehearsal.measuring + rehearsal.scores(rehearsal.own.values())
     keys = [key for key, job in rehearsal.own.items() if job.steps]
     known = [key for key in keys if place.record(key) or place.stopped(key)] if place else []
     return {
@@ -271,7 +281,8 @@ def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: b
             raise MissingError(rehearsed.missing)
         with running(workload):
             found["data_bytes"] = workload.prepared_bytes() if isinstance(workload, StandIn) else 0
-        measured = probe(rehearsed, scored=rehearsal.scored_batches > 0)
+        scores = rehearsal.scores(rehearsal.jobs.values())
+        measured = probe(rehearsed, scored=scores > 0)
     except MissingError as error:
         return found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
     if rehearsed.stand_in:
@@ -281,6 +292,8 @@ def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: b
         found["notes"].append(
             "the workload has no score_batch(i), so scores are validation losses, counted in time only"
         )
+    if any(job.steps and "validation" in job.evaluate for job in rehearsal.own.values()):
+        found["notes"].append("validation losses are counted in time only, and not in full runs")
     evaluation = measured.seconds_per_evaluation
     if evaluation is None:
         found["notes"].append("the time and memory of evaluations are not counted")
@@ -289,7 +302,7 @@ def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: b
 
     def seconds(workers: int) -> float:
         updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
-        updates += sum(job.steps for job in rehearsal.again) + rehearsal.scored_batches * FORWARD / workers
+        updates += sum(job.steps for job in rehearsal.again) + scores * FORWARD / workers
         evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
         return updates * measured.seconds_per_step + evaluations * (evaluation or 0.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.strategy import Batch, Beside, RunSpec, Search, SearchResult, TrainedRun
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import recorded
@@ -42,5 +42,6 @@ def beside_plain_run(p: WithReference, found: SearchResult, lr: float, run: RunS
     (result,) = yield Batch(title, [job], found.trace, keep, judge=False, beside=True, so_far=lambda _: alone)
     ended = end(schedule, result)
     losses = (ended.train_loss, ended.validation_loss, ended.test_loss)
-    plain = TrainedRun(FAMILY, recorded(schedule), ended.key, *losses, full_runs=1.0, metrics=result.other_metrics)
+    full_runs = (run.steps + FORWARD * result.extra_forwards) / run.steps
+    plain = TrainedRun(FAMILY, recorded(schedule), ended.key, *losses, full_runs, metrics=result.other_metrics)
     return replace(found, reference=plain)

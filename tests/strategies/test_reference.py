@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lrctl.contracts.canonical import digest
+from lrctl.contracts.job import COMPARED
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Batch, TrainedRun
 from lrctl.engine.session import Session
@@ -118,6 +119,15 @@ def test_a_dry_run_counts_it_apart(tmp_path: Path) -> None:
     alone, beside = (estimate("local", small(**given), store=tmp_path, measure=False) for given in ({}, WITH))
     assert (alone["reference_full_runs"], beside["reference_full_runs"]) == (0.0, 1.0)
     assert {**beside, "reference_full_runs": 0.0} == alone
+
+
+def test_a_dry_run_counts_what_averages_of_the_weights_take(tmp_path: Path) -> None:
+    recipe = small(**WITH, training__averaging=(4.0, 8.0))
+    told, found = estimate("local", recipe, store=tmp_path, measure=False), search(tmp_path, recipe, "local")
+    reference = 1 + 3 * COMPARED / 3 / 24
+    assert told["reference_full_runs"] == found["cost"]["reference_full_runs"] == pytest.approx(reference)
+    assert found["reference"]["full_runs"] == found["cost"]["reference_full_runs"]
+    assert told["forwards"] == found["cost"]["extra_forwards"]
 
 
 def test_it_changes_no_runs_name() -> None:
