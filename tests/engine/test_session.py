@@ -543,7 +543,8 @@ def test_an_estimate_counts_the_run_that_is_trained_again_for_its_checkpoint(pla
 
 
 def test_an_estimate_counts_the_comparisons_of_averages(place: Path) -> None:
-    recipe = smoke(strategy__baseline__family=["wsd"], strategy__baseline__grid=[0.1, 0.3], training__averaging=(4.0,))
+    axes = {"strategy__baseline__family": ["wsd"], "strategy__baseline__axis": ["warmup=0.1", "decay=0.3"]}
+    recipe = smoke(strategy__baseline__grid=[3e-4], training__averaging=(4.0,), **axes)
     told = estimate("baseline", recipe, store=place)
     assert told["forwards"] == search(place, recipe, command="baseline")["cost"]["extra_forwards"] > 0
     assert "validation losses are counted in time only, and not in full runs" in told["notes"]
