@@ -86,6 +86,15 @@ def test_runs_keep_their_names_and_test_losses(width: int, filled: Path, monkeyp
         assert f"{loss:.4f}" in row
 
 
+def test_runs_say_which_columns_are_left_out(
+    filled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_terminal(80, monkeypatch, "runs", "--store", filled)
+    assert "left out for want of room: disk, steps" in capsys.readouterr().err
+    on_terminal(1000, monkeypatch, "runs", "--store", filled)
+    assert "left out" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_table_of_rollouts_stays_whole(width: int) -> None:
     knots = ("LR at 240", "LR at 420", "LR at 510", "LR at 570")
