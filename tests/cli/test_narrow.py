@@ -86,6 +86,15 @@ def test_runs_keep_their_names_and_test_losses(width: int, filled: Path, monkeyp
         assert f"{loss:.4f}" in row
 
 
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("command", ["lookahead", "contest"])
+def test_help_cuts_no_name(command: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = on_terminal(width, monkeypatch, command, "--help")
+    names = {word.rstrip(",") for line in lines for word in line.split() if word.startswith("--")}
+    assert {"--score-batches", "--budget"} & names
+    assert [line for line in lines if "…" in line or "[dim]" in line] == []
+
+
 def test_runs_say_which_columns_are_left_out(
     filled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
