@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from shutil import get_terminal_size
 from typing import Any
 
 import typer
@@ -11,6 +12,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from lrctl.cli.examples import EXAMPLES, HEADINGS
 from lrctl.cli.exit import reported
+
+FRAMED = 80
+"""Columns of a terminal from which on the help of a command has frames."""
 
 SYNONYMS = {"rm": "remove", "delete": "remove", "del": "remove", "ls": "list", "cat": "show", "info": "show"}
 """What other tools call a command."""
@@ -95,7 +99,21 @@ def finish(command: Any, example: str) -> Any:
         return option
 
     command.get_help_option = with_help
+    if get_terminal_size().columns < FRAMED:
+        without_frames(command)
     for param in command.params:
         if getattr(param, "is_bool_flag", False):
             param.metavar = ""
     return command
+
+
+def without_frames(command: Any) -> None:
+    """Have the help of a command in plain text: within frames there is no room for the names of its options."""
+    from rich.markup import render
+
+    command.rich_markup_mode = None
+    for each in (command, *command.params):
+        if getattr(each, "help", None):
+            each.help = render(each.help).plain
+    if command.epilog:
+        command.epilog = render(command.epilog).plain

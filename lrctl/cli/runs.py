@@ -99,7 +99,10 @@ def list_runs(
     if as_json or context.obj[1]:
         print_json({"runs": rows})
     elif rows:
-        console.stdout().print(console.drawn(table(rows), SPARED))
+        terminal, drawn = console.stdout(), console.drawn(table(rows), SPARED)
+        terminal.print(drawn)
+        if gone := drawn.left_out(terminal.width):
+            say(f"left out for want of room: {', '.join(gone)}; a wider terminal and --json have them", err=True)
     else:
         which = " of that kind" if command or recipe or label else ""
         say(f"no runs{which} in {place.shown}", err=True)

@@ -56,13 +56,22 @@ def loss_of(result: JobResult) -> str:
     return f"{result.mean_loss:.4f}" if result.steps else ""
 
 
-def label(job: SegmentJob) -> str:
-    """What sets a job apart from the others of its batch: the LR at its end or, of a whole run, its schedule."""
+def label(job: SegmentJob, *, judged: bool = True) -> str:
+    """What sets a job apart from the others of its batch: the LR at its end or, of a whole run, its schedule.
+
+    Where jobs are not judged by their losses they may be short runs, which warm up and wind down: the highest LR.
+    """
     if job.start == job.stop:
         return "evaluation"
     if job.evaluate or not isinstance(job.schedule, PiecewiseLinear):
         return " ".join([family_of(job.schedule), *settings(job.schedule)])
-    return "frozen" if job.frozen else f"{job.schedule(job.stop):.3g}"
+    return "frozen" if job.frozen else f"{job.schedule(job.stop) if judged else highest(job, job.schedule):.3g}"
+
+
+def highest(job: SegmentJob, schedule: PiecewiseLinear) -> float:
+    """The highest LR between a job's ends."""
+    inner = (lr for step, lr in schedule.knots if job.start < step < job.stop)
+    return max(schedule(job.start), schedule(job.stop), *inner)
 
 
 def family_of(schedule: object) -> str:

@@ -37,9 +37,8 @@ class Drawn:
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
         columns, rows = printed(self.table)
-        spare = [name for name in self.less if name in columns]
-        while spare and sum_of(narrowest(columns, rows)) > options.max_width:
-            columns, rows = without(spare.pop(0), columns, rows)
+        for name in self.left_out(options.max_width):
+            columns, rows = without(name, columns, rows)
         widths = narrowest(columns, rows)
         room = options.max_width - sum_of(widths[:-1]) - APART * (len(widths) > 1)
         if sum_of(widths) <= options.max_width:
@@ -49,6 +48,15 @@ class Drawn:
         else:
             for line in stacked(columns, rows, options.max_width):
                 yield Text(line, no_wrap=True, overflow="ignore")
+
+    def left_out(self, width: int) -> list[str]:
+        """The columns that there is no room for in so many columns of the terminal."""
+        columns, rows = printed(self.table)
+        spare, gone = [name for name in self.less if name in columns], list[str]()
+        while len(gone) < len(spare) and sum_of(narrowest(columns, rows)) > width:
+            gone.append(spare[len(gone)])
+            columns, rows = without(gone[-1], columns, rows)
+        return gone
 
 
 def printed(table: Table) -> tuple[list[str], list[list[str]]]:

@@ -141,7 +141,13 @@ class Progress:
             best = result is not None and result.mean_loss == lowest
             style = "bold green" if best else "" if result or job in self.started else "dim"
             loss = loss_of(result) if result else ""
-            table.add_row(*named, plain(cropped(label(job), room)), loss, self.status(job, result), style=style)
+            table.add_row(
+                *named,
+                plain(cropped(label(job, judged=batch.judge), room)),
+                loss,
+                self.status(job, result),
+                style=style,
+            )
         return table
 
     def status(self, job: SegmentJob, result: JobResult | None) -> str:

@@ -167,7 +167,7 @@ def test_a_recipe_that_may_not_be_read_is_one_sentence(lrctl: Lrctl, monkeypatch
         ("--seed -1", "training.seed: must be at least 0, got -1"),
         (
             "--workload linearregression",
-            "workload.name: unknown workload 'linearregression'; did you mean",
+            "--workload: unknown workload 'linearregression'; did you mean",
         ),
         ("--executor process", "executor.name: unknown executor 'process'; did you mean 'processes'?"),
         ("--executor auto --workers -1", "executor.workers: must be at least 0, got -1"),

@@ -86,6 +86,24 @@ def test_runs_keep_their_names_and_test_losses(width: int, filled: Path, monkeyp
         assert f"{loss:.4f}" in row
 
 
+@pytest.mark.parametrize("width", [60, 80])
+@pytest.mark.parametrize("command", ["lookahead", "contest"])
+def test_help_cuts_no_name(command: str, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = on_terminal(width, monkeypatch, command, "--help")
+    names = {word.rstrip(",") for line in lines for word in line.split() if word.startswith("--")}
+    assert {"--score-batches", "--budget"} & names
+    assert [line for line in lines if "…" in line or "[dim]" in line] == []
+
+
+def test_runs_say_which_columns_are_left_out(
+    filled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_terminal(80, monkeypatch, "runs", "--store", filled)
+    assert "left out for want of room: disk, steps" in capsys.readouterr().err
+    on_terminal(1000, monkeypatch, "runs", "--store", filled)
+    assert "left out" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_table_of_rollouts_stays_whole(width: int) -> None:
     knots = ("LR at 240", "LR at 420", "LR at 510", "LR at 570")

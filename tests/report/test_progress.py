@@ -171,6 +171,11 @@ class Adaptive:
         return state
 
 
+def test_a_short_run_is_called_by_its_highest_lr() -> None:
+    job = SegmentJob(0, 10, PiecewiseLinear(((0, 0.0), (4, 0.5), (10, 0.0))))
+    assert (job_words.label(job), job_words.label(job, judged=False)) == ("0", "0.5")
+
+
 @pytest.mark.parametrize(
     ("job", "text"),
     [
