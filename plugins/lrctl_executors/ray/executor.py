@@ -19,8 +19,11 @@ from lrctl_executors.ray.params import RayParams
 LOSSES = 3
 """Actors that a job may lose while their nodes live on; with the next, the job itself is taken to end them."""
 
-PATIENCE = 60.0
-"""Seconds without an actor after which it is told that the search waits for one."""
+LOOK = 1.0
+"""Seconds between two looks at what actors owe: Ray may miss that one is lost while it waits."""
+
+PATIENCE = 60
+"""Looks without an actor at work after which it is told that the search waits for one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +40,7 @@ class Ray:
     actors: list[Actor] = field(default_factory=list)
     share: Mapping[str, float] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
+    idle: int = 0
     cluster: Cluster = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,8 +80,9 @@ class Ray:
         import ray
 
         owed = {actor.answer: actor for actor in self.actors if actor.answer is not None}
-        ready, _ = ray.wait(list(owed), timeout=PATIENCE)
-        if not ready and not any(actor.job for actor in self.actors):
+        ready, _ = ray.wait(list(owed), timeout=LOOK)
+        self.idle = 0 if ready or any(actor.job for actor in self.actors) else self.idle + 1
+        if self.idle == PATIENCE:
             warnings.warn("--executor ray: every node is busy with other work; the search waits for one", stacklevel=2)
         for answer in ready:
             actor = owed[answer]
