@@ -203,9 +203,9 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     """What a search whose strategy is `command` would take. Nothing is trained, and no data are fetched.
 
     A search that follows another path than the rehearsal can take somewhat more or fewer jobs. Jobs that are stopped
-        early are counted as whole ones, and validation losses in time only. Without `measure` time, memory and disk are
+    early are counted as whole ones, and validation losses in time only. Without `measure` time, memory and disk are
     null, and it is fast.
-    
+
     Returns:
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
         `forwards`, the forward passes beside them, and how many `full_runs`, plain training runs, that is, without the
