@@ -60,7 +60,9 @@ def meant(words: Sequence[str], given: Sequence[str]) -> str:
         return f"did you mean --workload {words[0]}?"
     if words[0].endswith(".toml"):
         return f"did you mean --recipe {words[0]}?"
-    option, first = sys.argv[at - 2 : at] if (at := sys.argv.index(words[0])) > 2 else ("", "")
+    # A word with spaces in it comes in pieces, which are not on the command line.
+    at = sys.argv.index(words[0]) if words[0] in sys.argv else 0
+    option, first = sys.argv[at - 2 : at] if at > 2 else ("", "")
     if option in given and all(re.fullmatch(r"[\d.e+-]+", word) for word in words):
         return f"did you mean {option} {','.join([first, *words])}, with commas and without spaces?"
     return ""

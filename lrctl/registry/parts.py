@@ -66,6 +66,7 @@ FLAGS = frozenset(
         "steps",
         "store",
         "track",
+        "unchecked",
         "version",
         "workers",
         "workload",

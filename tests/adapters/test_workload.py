@@ -114,6 +114,7 @@ def test_loading_draws_no_random_numbers_of_the_step() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in. .function _at_fork:pytest.PytestUnraisableExceptionWarning")
 def test_processes_that_load_ahead_change_no_bit() -> None:
     here, ahead = (made(train=Numbers(100, noise=1.0), num_workers=workers) for workers in (0, 1))
     for _ in range(2):  # a second job begins anew

@@ -471,3 +471,10 @@ MEANT = {
 def test_what_was_meant_is_told(line: str, told: str, lrctl: Lrctl) -> None:
     Path("mine.py").write_text("import lrctl\n\nworkload = lrctl.workload()\n")
     refused(lrctl(*line.split(), "--quiet"), told)
+
+
+@pytest.mark.parametrize("word", ["two words", "\n\n", "1 2"])
+def test_a_word_with_spaces_that_belongs_to_no_option_is_one_sentence(word: str, lrctl: Lrctl) -> None:
+    done = lrctl("lookahead", "--dry-run", word)
+    assert done.code == 2
+    assert "unexpected extra argument" in done.error

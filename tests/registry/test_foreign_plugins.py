@@ -151,7 +151,8 @@ def test_an_installed_plugin_prints_into_no_document_either(tmp_path: Path) -> N
 def test_the_list_tells_how_long_each_plugin_takes_and_what_is_heavy_in_it(
     lrctl: Lrctl, installed: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)  # or what is imported now would stay
+    monkeypatch.delitem(sys.modules, "tensorflow")
     (tmp_path / "site" / "tensorflow.py").touch()
     installed(heavy="import tensorflow\n" + PART + HOOK, light=PART)
     rows = {row["plugin"]: row for row in lrctl("list", "--json").document["plugins"]}
