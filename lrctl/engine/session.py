@@ -88,7 +88,8 @@ class Session:
 
     def run_batch(self, batch: Batch) -> list[JobResult]:
         """The results of a batch, in its order, with the diverged ones marked."""
-        runner, before, self.asked = self.runner, {*self.runner.seen}, batch
+        runner, self.asked = self.runner, batch
+        before = {*runner.seen} if batch.beside else set()
         check_goes_on(batch.jobs, self.recipe.run_spec)
         keys = runner.meet(batch.jobs)
         self.beside = self.beside | ({*keys} - before) if batch.beside else self.beside - {*keys}

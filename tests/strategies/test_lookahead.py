@@ -84,6 +84,9 @@ def test_it_is_a_sound_strategy() -> None:
 @example(496, 0.6, 495, (1e-3, 3.33e-3, 1e-2), (1.2,), (0.4, 0.7, 0.85, 0.95), (0.1,), 0.0).via(
     "all first LRs diverge, but not one between two of them"
 )
+@example(1, 0.0, 8, (3e-3,), (2.25, 1.5, 1.2), (0.4, 0.7, 0.85, 0.95), (0.05, 0.0, 0.02, 0.1, 0.25), 0.0).via(
+    "the only first LR learns nothing"
+)
 @given(
     seed=st.integers(0, 10**6),
     diverging=st.sampled_from([0.0, 0.0, 0.2, 0.6]),

@@ -108,7 +108,7 @@ def of_whole_runs(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Roll
     told, others = [], rollouts.like(best.course)
     if best.lr == max(others) and not rollouts.allows(best.lr * p.ratio[-1]):
         told.append(f"the answer has the highest LR of those tried; --max-lr {p.max_lr:g} allowed no higher one")
-    if rollouts.skipped and best.lr == max(rollout.lr for rollout in rollouts.tried):
+    elif rollouts.skipped and best.lr == max(rollout.lr for rollout in rollouts.tried):
         told.append(
             f"the answer has the highest LR of those tried, {best.lr:.3g}, when the budget ended: a higher one may be "
             "better; raise --budget, or begin with a higher --grid"

@@ -186,7 +186,7 @@ def beyond(short: ShortRuns, step: float, top: float, scoring: Scoring) -> float
         return None
     if not math.isfinite(short.losses[short.lr]):
         return low / step
-    if not short.learned(scoring) and scoring.alike(short.scores) == (low, high):
+    if low < high and not short.learned(scoring) and scoring.alike(short.scores) == (low, high):
         return high * step if high < top * step ** (HIGHER - 0.5) else None
     if short.lr == low:
         return low / step
