@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.adapters.held import in_this_process, named
-from lrctl.adapters.parts import workload as workload
+from lrctl.adapters.workload import workload as workload
 from lrctl.contracts.canonical import listed
 from lrctl.engine import run
 from lrctl.engine.budget import Budget

@@ -15,11 +15,11 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lrctl.contracts.canonical import listed
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of, params_of
-from lrctl.engine.lr_control import Control, check_lr, scope_of
-from lrctl.engine.param_groups import keep_own_lrs, own_lrs, scales, set_lr
 from lrctl.errors import UsageError
+from lrctl.optimizers.param_groups import keep_own_lrs, own_lrs, scales, set_lr
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import tupled
+from lrctl.training.lr_control import Control, check_lr, scope_of
 
 __all__ = ["AdaptiveLR", "GreedyLR", "ScheduleLR"]
 

@@ -58,6 +58,15 @@ def lrctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 @pytest.fixture
+def as_in_a_job() -> Iterator[None]:
+    """Torch as jobs have it, for the length of a test."""
+    from lrctl.training.quiet import quiet_torch
+
+    with quiet_torch(1):
+        yield
+
+
+@pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Pretends that these modules, given as Python source, are installed plugins beside the built-in ones."""
     others: list[EntryPoint] = []

@@ -89,5 +89,5 @@ def session_of(
 def forkserver(*_: str) -> ForkServerContext:
     """How processes are started that have torch loaded already, which saves three seconds each."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["lrctl.cli", "lrctl.engine.trainer", "torch._dynamo"])
+    context.set_forkserver_preload(["lrctl.cli", "lrctl.training.trainer", "torch._dynamo"])
     return context

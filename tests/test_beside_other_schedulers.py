@@ -12,8 +12,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LambdaLR,
 
 from lrctl.errors import UsageError
 from lrctl.lr_scheduler import AdaptiveLR, GreedyLR, ScheduleLR
+from optimizers.test_param_groups import FOUND, STEPS, exported
 from test_lr_scheduler import saved
-from test_param_groups import FOUND, STEPS, exported
 
 OWN = (3e-4, 1e-4, 6e-4)
 SCALES = (1.0, 1e-4 / 3e-4, 0.5)

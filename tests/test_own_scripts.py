@@ -112,7 +112,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> Starts:
             raise KeyboardInterrupt
         run(argv, environment)
 
-    monkeypatch.setattr("lrctl.engine.program_runner.launch", launch)
+    monkeypatch.setattr("lrctl.program.runner.launch", launch)
     return counted
 
 

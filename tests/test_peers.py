@@ -18,7 +18,7 @@ from benchmarks.peers.records import Record
 from benchmarks.peers.report import markdown, rows, svg
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.engine.trainer import train
+from lrctl.training.trainer import train
 
 
 def record(contender: str = REFERENCE, seed: int = 0, test_loss: float = 1.0, steps_trained: int = 200) -> Record:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from lrctl.engine.passes import seed_all
+from lrctl.training.passes import seed_all
 
 CPU = torch.device("cpu")
 ENDLESS = 2**40

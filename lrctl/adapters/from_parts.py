@@ -16,9 +16,9 @@ from lrctl.adapters.batches import CPU, Loaded
 from lrctl.adapters.parts import WHERE, Parts
 from lrctl.adapters.sets import sets_of
 from lrctl.adapters.stream import Stream
-from lrctl.engine.batches import rows, to
-from lrctl.engine.doors import checked_loss
 from lrctl.errors import UsageError
+from lrctl.training.batches import rows, to
+from lrctl.training.doors import checked_loss
 
 
 class FromParts:

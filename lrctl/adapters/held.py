@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrctl.adapters.parts import Parts
-from lrctl.adapters.parts import workload as workload_of
+from lrctl.adapters.workload import workload as workload_of
 from lrctl.errors import UsageError, unknown
 from lrctl.recipe.classes import class_name, written
 from lrctl.recipe.schema import Choice, Recipe

@@ -12,8 +12,8 @@ from torch.utils.data import IterableDataset
 
 from lrctl.adapters.batches import CPU
 from lrctl.adapters.parts import WHERE
-from lrctl.engine.passes import seed_all
 from lrctl.errors import UsageError
+from lrctl.training.passes import seed_all
 
 
 class Stream:

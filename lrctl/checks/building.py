@@ -18,13 +18,13 @@ from unittest.mock import patch
 
 import numpy as np
 
+from lrctl.checks.purity import digest_of
+from lrctl.checks.rules import STEPS, Broken, Rule, Subject, Untold
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.program import Program
 from lrctl.contracts.workload import Prepared, Workload
-from lrctl.engine.purity import digest_of
-from lrctl.engine.rules import STEPS, Broken, Rule, Subject, Untold
-from lrctl.engine.worker import workload_of
 from lrctl.errors import UsageError
+from lrctl.recipe.task_workload import workload_of
 
 HASH_SEED = "20011"
 LATER = 400 * 24 * 3600

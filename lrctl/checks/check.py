@@ -11,12 +11,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
-from lrctl.checks import building, evaluation, loss, memory, optimizer, program, splits
+from lrctl.checks import building, evaluation, loss, memory, optimizer, program, purity, splits
+from lrctl.checks.rules import Broken, Rule, Subject, Untold
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.program import Program
 from lrctl.contracts.table import Table
-from lrctl.engine import purity
-from lrctl.engine.rules import Broken, Rule, Subject, Untold
 from lrctl.errors import MissingError, UsageError
 from lrctl.recipe.workloads import load_any, load_workload, origin
 

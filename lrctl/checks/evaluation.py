@@ -10,12 +10,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from lrctl.checks.purity import digest_of
+from lrctl.checks.rules import CUT, LR, STEPS, Broken, Rule, Subject, Untold, constant
 from lrctl.contracts.workload import Scored
-from lrctl.engine.doors import checked_metrics, is_number
-from lrctl.engine.passes import Passes
-from lrctl.engine.purity import digest_of
-from lrctl.engine.rules import CUT, LR, STEPS, Broken, Rule, Subject, Untold, constant
 from lrctl.storage import checkpoint
+from lrctl.training.doors import checked_metrics, is_number
+from lrctl.training.passes import Passes
 
 SPLITS = ("validation", "test")
 

@@ -9,9 +9,9 @@ import math
 
 import torch
 
-from lrctl.engine.batches import mapped, rows
-from lrctl.engine.purity import digest_of
-from lrctl.engine.rules import STEPS, Broken, Rule, Subject, Untold
+from lrctl.checks.purity import digest_of
+from lrctl.checks.rules import STEPS, Broken, Rule, Subject, Untold
+from lrctl.training.batches import mapped, rows
 
 SUM = (1.8, 2.2)
 """A loss that is this many times as large on each row twice is a sum over rows; a mean is 1 times as large."""

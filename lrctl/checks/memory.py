@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import torch
 
+from lrctl.checks.rules import LR, Broken, Rule, Subject, constant
 from lrctl.contracts.job import SegmentJob
-from lrctl.engine.rules import LR, Broken, Rule, Subject, constant
-from lrctl.engine.trainer import Training
+from lrctl.training.trainer import Training
 
 WARM_UP, EVERY, LOOKS = 4, 2, 5
 """Memory is looked at after the fourth step, and then after every second one."""

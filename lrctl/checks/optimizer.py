@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lrctl.checks.purity import digest_of
+from lrctl.checks.rules import LR, STEPS, Broken, Rule, Subject, constant
 from lrctl.contracts.job import SegmentJob
-from lrctl.engine import optimizers
-from lrctl.engine.param_groups import own_lrs, scales
-from lrctl.engine.purity import digest_of
-from lrctl.engine.rules import LR, STEPS, Broken, Rule, Subject, constant
-from lrctl.engine.trainer import Training
+from lrctl.optimizers.building import build_optimizer
+from lrctl.optimizers.param_groups import own_lrs, scales
+from lrctl.training.trainer import Training
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Doubled:
 
 def of_the_model(subject: Subject) -> str:
     model = subject.passes().model
-    optimizer = optimizers.build(subject.workload, model, subject.spec.optimizer)
+    optimizer = build_optimizer(subject.workload, model, subject.spec.optimizer)
     own = {id(parameter): parameter for parameter in model.parameters()}
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     if held - own.keys():
@@ -41,7 +41,7 @@ def of_the_model(subject: Subject) -> str:
 
 
 def one_scale_each(subject: Subject) -> str:
-    optimizer = optimizers.build(subject.workload, subject.passes().model, subject.spec.optimizer)
+    optimizer = build_optimizer(subject.workload, subject.passes().model, subject.spec.optimizer)
     found = scales(optimizer)
     if len(found) == 1:
         return "one group"

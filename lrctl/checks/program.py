@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from lrctl.checks.rules import LR, Broken, Rule, Untold, constant
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.program import Program
-from lrctl.engine.program_runner import train
-from lrctl.engine.rules import LR, Broken, Rule, Untold, constant
-from lrctl.engine.trainer import Trained
 from lrctl.errors import ProgramError
+from lrctl.program.runner import train
 from lrctl.storage.store import Store
+from lrctl.training.trainer import Trained
 
 STEPS = 8
 """Of a job; it is cut in the middle."""

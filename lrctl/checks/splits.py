@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from lrctl.checks.evaluation import SCORES, metrics_of
+from lrctl.checks.rules import STEPS, Broken, Rule, Subject, Untold
 from lrctl.contracts.exact import Exact
 from lrctl.contracts.workload import Scored
-from lrctl.engine.batches import tensors_in
-from lrctl.engine.rules import STEPS, Broken, Rule, Subject, Untold
+from lrctl.training.batches import tensors_in
 
 SHARED = 0.2
 """The share of a split's rows above which another split is the same data in part."""

@@ -29,12 +29,12 @@ def listed_roles(recipe: str | None, workload: str | None, settings: Sequence[st
 
 def rows(spec: Any) -> Iterator[tuple[str, str, str, float, float]]:
     from lrctl.contracts.program import Program
-    from lrctl.engine import optimizers
-    from lrctl.engine.param_groups import scales
-    from lrctl.engine.passes import Passes
-    from lrctl.engine.roles import roles
-    from lrctl.engine.worker import workload_of
+    from lrctl.optimizers.building import build_optimizer
+    from lrctl.optimizers.param_groups import scales
+    from lrctl.optimizers.roles import roles
     from lrctl.recipe.project import running
+    from lrctl.recipe.task_workload import workload_of
+    from lrctl.training.passes import Passes
 
     workload = workload_of(spec)
     if isinstance(workload, Program):
@@ -43,7 +43,7 @@ def rows(spec: Any) -> Iterator[tuple[str, str, str, float, float]]:
         )
     with running(workload):
         model = Passes(workload, spec).model
-        optimizer = optimizers.build(workload, model, spec.optimizer)
+        optimizer = build_optimizer(workload, model, spec.optimizer)
     known, names = roles(model), {id(parameter): name for name, parameter in model.named_parameters()}
     for group, scale in zip(optimizer.param_groups, scales(optimizer), strict=True):
         for parameter in group["params"]:

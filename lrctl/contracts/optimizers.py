@@ -15,7 +15,7 @@ Decay = Annotated[float, "weight decay"]
 Betas = tuple[float, ...]
 ByRole = Mapping[str, float]
 ROLES = ("embedding", "output", "matrix", "vector")
-"""What a parameter may be to a model, see `lrctl.engine.roles`; a workload's param groups may have other names."""
+"""What a parameter may be to a model, see `lrctl.optimizers.roles`; a workload's param groups may have other names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ class Muon(OptimizerSettings):
     """
 
     name: ClassVar[str] = "muon"
-    made_by: ClassVar[str] = "lrctl.engine.muon.Muon"
+    made_by: ClassVar[str] = "lrctl.optimizers.muon.Muon"
 
     momentum: Annotated[float, "of Muon, which is Nesterov's"] = 0.95
     rest_lr: Annotated[float, "LR of embeddings, output and vectors over that of hidden matrices"] = 4.0
@@ -208,7 +208,7 @@ class ScheduleFree(OptimizerSettings):
     """
 
     name: ClassVar[str] = "schedule-free"
-    made_by: ClassVar[str] = "lrctl.engine.schedule_free.ScheduleFree"
+    made_by: ClassVar[str] = "lrctl.optimizers.schedule_free.ScheduleFree"
 
     betas: Annotated[Betas, "the first is where gradients are taken between last weights (0) and average (1)"] = (
         0.9,

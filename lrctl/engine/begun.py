@@ -20,16 +20,16 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.workload import Workload
 from lrctl.engine.given_optimizer import adopted
-from lrctl.engine.quiet import quiet_torch
-from lrctl.engine.trainer import Training
-from lrctl.engine.worker import workload_of
 from lrctl.errors import ProgramError, UsageError
 from lrctl.recipe.project import running
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.start import Start
+from lrctl.recipe.task_workload import workload_of
 from lrctl.recipe.workloads import is_program
 from lrctl.storage import checkpoint, foreign, packing
 from lrctl.storage.store import Store
+from lrctl.training.quiet import quiet_torch
+from lrctl.training.trainer import Training
 
 WRAPPERS = ("module.", "_orig_mod.", "model.")
 """What DataParallel, torch.compile and Lightning put before the name of each tensor."""

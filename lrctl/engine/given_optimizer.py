@@ -17,8 +17,8 @@ import torch
 
 from lrctl.contracts.canonical import listed
 from lrctl.contracts.optimizers import ByName, OptimizerSettings
-from lrctl.engine.trainer import clear_gradients, switch
 from lrctl.errors import UsageError
+from lrctl.training.optimizer_state import clear_gradients, switch
 
 KERNELS = ("fused", "foreach", "capturable", "differentiable")
 """Keys of param groups that say how an optimizer computes, and not what."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from lrctl.contracts.executor import Executor
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
-from lrctl.engine.early_stopping import Limited
 from lrctl.errors import (
     BudgetReachedError,
     CheckpointError,
@@ -25,6 +24,7 @@ from lrctl.errors import (
 )
 from lrctl.registry.observers import notify
 from lrctl.storage.store import Store
+from lrctl.training.early_stopping import Limited
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,9 +8,9 @@ from dataclasses import replace
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.program import Program
 from lrctl.contracts.strategy import Batch
-from lrctl.engine.quiet import quiet_torch
-from lrctl.engine.worker import workload_of
 from lrctl.recipe.project import running
+from lrctl.recipe.task_workload import workload_of
+from lrctl.training.quiet import quiet_torch
 
 STEPS, ENOUGH = 4, 0.5
 """A job is timed for so many steps, or until it took so many seconds."""
@@ -33,7 +33,7 @@ def seconds_per_step(spec: TrainSpec, job: SegmentJob) -> float:
 
     A model is not compiled for it: that takes longer than many a search.
     """
-    from lrctl.engine.trainer import Training
+    from lrctl.training.trainer import Training
 
     taken: list[float] = []
     try:

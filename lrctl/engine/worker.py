@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import math
 import platform
 import traceback
@@ -12,23 +11,23 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.canonical import canonical_json
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.program import Program
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.workload import Workload
-from lrctl.engine.quiet import alone, quiet_torch
-from lrctl.errors import LrctlError, ReproducibilityError, StoreError, UsageError
+from lrctl.errors import LrctlError, ReproducibilityError, StoreError
 from lrctl.recipe import workloads as loading
 from lrctl.recipe.project import running
+from lrctl.recipe.task_workload import check_content, workload_of
 from lrctl.storage.opening import is_store
 from lrctl.storage.store import Store
+from lrctl.training.quiet import alone, quiet_torch
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from lrctl.engine.trainer import Trained
-    from lrctl.engine.trains import Trains
+    from lrctl.training.trainer import Trained
+    from lrctl.training.trains import Trains
 
 
 def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
@@ -110,23 +109,22 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 
 def trains(store: Store, spec: TrainSpec, *, checked: bool) -> Trains:
     """What does the jobs of a task; `checked` as in `workload_of`."""
-    from lrctl.engine import program_runner
+    from lrctl.program import runner
 
     workload = workload_of(spec, checked=checked)
     if not isinstance(workload, Program):
         return partial(train_here, workload)
-    check_content(
-        spec.workload, spec.content, workload, checked
-    )  # at each job, since each reads the program's files anew
-    return partial(program_runner.train, workload, store)
+    # At each job, since each reads the program's files anew.
+    check_content(spec.workload, spec.content, workload, checked=checked)
+    return partial(runner.train, workload, store)
 
 
 def train_here(
     workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict[str, Any] | None = None
 ) -> Trained:
     """Train with lrctl's own loop, in this process."""
-    from lrctl.engine.purity import check_purity
-    from lrctl.engine.trainer import train
+    from lrctl.checks.purity import check_purity
+    from lrctl.training.trainer import train
 
     with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic):
         if job.first_look and loading.is_code(spec.workload):
@@ -145,32 +143,6 @@ def remaking(known: JobRecord, job: SegmentJob, spec: TrainSpec) -> JobRecord:
 def leaves_checkpoint(job: SegmentJob, mean_loss: float) -> bool:
     """Whether a job with this mean loss writes a checkpoint: one that cannot be chosen does not."""
     return job.checkpoint and not job.cannot_be_chosen(mean_loss)
-
-
-def workload_of(spec: TrainSpec, *, checked: bool = True) -> Workload | Program:
-    """The task's workload: built once in each process, since it may hold data.
-
-    `checked` says whether the task has the seed that the search was prepared with: with another seed the data's digest
-    may be another.
-    """
-    params = canonical_json({**spec.workload_params, **spec.workload_unkeyed})
-    return built(spec.workload, params, spec.seed, spec.content, checked)
-
-
-@lru_cache(maxsize=2)
-def built(name: str, params: str, seed: int, content: str, checked: bool) -> Workload | Program:
-    workload = loading.load_any(name, json.loads(params), seed)
-    check_content(name, content, workload, checked)
-    return workload
-
-
-def check_content(name: str, content: str, workload: Workload | Program, checked: bool) -> None:
-    """Refuse a workload whose data, which are made ready, or code are no longer those that the search began with."""
-    found = loading.content_digest(name, workload)
-    if found != content if checked else not content.startswith(loading.source_digest(name, workload)):
-        raise UsageError(
-            f"workload {name}: its data or code changed while the search runs; give the same command again"
-        )
 
 
 def check_same(store: Store, key: str, trained: Trained, spec: TrainSpec) -> JobRecord | None:

@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lrctl import program
-from lrctl.engine.kept import Resumable
 from lrctl.errors import UsageError, unknown
 from lrctl.lightning.package import Checkpoint, callbacks, no_logger
 from lrctl.lightning.update_loss import UpdateLoss
+from lrctl.program.kept import Resumable
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer

@@ -344,8 +344,8 @@ def program_costs(program: Program, rehearsal: Rehearsal, workers: int) -> dict[
 
 def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
     """What training takes in one worker, measured on a throw-away model."""
-    from lrctl.engine.quiet import quiet_torch
     from lrctl.planning.profile import measure
+    from lrctl.training.quiet import quiet_torch
 
     spec, workload = rehearsed.spec, rehearsed.workload
     assert isinstance(workload, Workload)

@@ -13,8 +13,8 @@ import torch
 
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import Workload
-from lrctl.engine.batches import cut, pieces, rows, tensors_in
 from lrctl.planning.profiler import Profiler, StepCost, set_up
+from lrctl.training.batches import cut, pieces, rows, tensors_in
 
 TIMED_STEPS = 20
 """Steps, at LR 0, that a step's time is measured over."""

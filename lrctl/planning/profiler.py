@@ -19,10 +19,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from lrctl.averaging import PowerEMA
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import StandIn, Workload
-from lrctl.engine import optimizers
-from lrctl.engine.batches import tensors_in
-from lrctl.engine.param_groups import set_lr
-from lrctl.engine.passes import Passes
+from lrctl.optimizers.building import build_optimizer
+from lrctl.optimizers.param_groups import set_lr
+from lrctl.training.batches import tensors_in
+from lrctl.training.passes import Passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def set_up(workload: Workload, spec: TrainSpec, stand_in: bool, scored: bool) ->
     if spec.device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
     passes = Passes(workload, spec)
-    optimizer = optimizers.build(workload, passes.model, spec.optimizer)
+    optimizer = build_optimizer(workload, passes.model, spec.optimizer)
     for group in optimizer.param_groups:
         set_lr(group, 0.0)
     return Profiler(spec, passes, optimizer, stand_in, scored)

@@ -15,10 +15,10 @@ from pathlib import Path
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.program import Program
-from lrctl.engine.program_runner import train
-from lrctl.engine.trainer import Trained
 from lrctl.planning.profile import size
+from lrctl.program.runner import train
 from lrctl.storage.store import Store
+from lrctl.training.trainer import Trained
 
 SHORT, LONG = 1, 11
 """Steps of the two jobs: what they take beside them is the same."""

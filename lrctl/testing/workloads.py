@@ -12,7 +12,7 @@ from lrctl.testing.scripted import SPEC
 def check_workload(workload: Workload) -> None:
     """A workload keeps the rules that `lrctl check` tells of, but for those that need to build it anew."""
     from lrctl.checks.check import tried
-    from lrctl.engine.rules import Subject
+    from lrctl.checks.rules import Subject
 
     name = type(workload).__name__
     assert isinstance(workload, Workload), f"{name} lacks model, batch, loss or evaluate"

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.utils.data import IterableDataset
 
 import lrctl
+from lrctl.checks.purity import digest_of
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.optimizers import SGD
-from lrctl.engine.passes import Passes
-from lrctl.engine.purity import digest_of
-from lrctl.engine.trainer import Trained, train
 from lrctl.errors import UsageError
 from lrctl.storage import checkpoint
 from lrctl.testing import SPEC, Constant, check_workload
+from lrctl.training.passes import Passes
+from lrctl.training.trainer import Trained, train
 
 PLAIN = replace(SPEC, optimizer=SGD())
 STEPS = 8

@@ -17,16 +17,16 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 import lrctl
 from lrctl.checks import evaluation
 from lrctl.checks.check import tried
+from lrctl.checks.purity import digest_of
+from lrctl.checks.rules import Subject
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.optimizers import SGD
 from lrctl.contracts.workload import Carrying, Scored, Sized, WithOptimizer, Workload
-from lrctl.engine.passes import Passes
-from lrctl.engine.purity import digest_of
-from lrctl.engine.rules import Subject
-from lrctl.engine.trainer import Trained, train
 from lrctl.errors import UsageError
 from lrctl.planning.profile import measure
 from lrctl.testing import SPEC, Constant, check_workload
+from lrctl.training.passes import Passes
+from lrctl.training.trainer import Trained, train
 
 PLAIN = replace(SPEC, optimizer=SGD())
 

@@ -20,10 +20,10 @@ import torch
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.prepare import resolve_device
-from lrctl.engine.quiet import quiet_torch
-from lrctl.engine.trainer import train
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
+from lrctl.training.quiet import quiet_torch
+from lrctl.training.trainer import train
 from lrctl_workloads.text.gpt import Gpt
 
 

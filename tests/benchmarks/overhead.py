@@ -25,13 +25,13 @@ from lrctl.contracts.optimizers import AdamW
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.executors import Executors
 from lrctl.engine.prepare import prepare
-from lrctl.engine.quiet import quiet_torch
-from lrctl.engine.trainer import train
 from lrctl.recipe import parse as recipe
 from lrctl.recipe.workloads import load_workload
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 from lrctl.testing import SPEC, Constant, scripted_attempt
+from lrctl.training.quiet import quiet_torch
+from lrctl.training.trainer import train
 
 STEPS, ROUNDS = 200, 9
 JOBS, JOB_STEPS, THROUGHPUT_ROUNDS = 12, 60, 3

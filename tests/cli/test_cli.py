@@ -223,7 +223,7 @@ def test_a_finished_run_returns_at_once_with_the_same_document(lrctl: Lrctl, mon
     def untouched(*_: object) -> None:
         raise AssertionError("it trained")
 
-    monkeypatch.setattr("lrctl.engine.trainer.train", untouched)
+    monkeypatch.setattr("lrctl.training.trainer.train", untouched)
     again = lrctl(*SMOKE, "--json", "--quiet")
     assert (again.code, again.out) == (0, first.out)
     assert lrctl(*SMOKE, "--json", "--quiet", "--fresh").code == 1

@@ -18,12 +18,12 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import JobRecord
 from lrctl.engine import budget
 from lrctl.engine.budget import Budget
-from lrctl.engine.early_stopping import Limited
 from lrctl.errors import BudgetReachedError, UsageError
 from lrctl.recipe.schema import Recipe
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
+from lrctl.training.early_stopping import Limited
 from searches import search, session_of, settled, small, smoke
 
 FEW = {"training__steps": 20, "workload__noise": 1.0, "workload__dim": 4}

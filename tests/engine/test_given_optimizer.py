@@ -11,9 +11,9 @@ import torch
 
 from lrctl.contracts.optimizers import Adam, OptimizerSettings
 from lrctl.engine.given_optimizer import adopted
-from lrctl.engine.muon import Muon
-from lrctl.engine.schedule_free import ScheduleFree
 from lrctl.errors import UsageError
+from lrctl.optimizers.muon import Muon
+from lrctl.optimizers.schedule_free import ScheduleFree
 
 Make = Callable[..., torch.optim.Optimizer]
 

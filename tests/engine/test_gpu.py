@@ -13,13 +13,13 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine import run
 from lrctl.engine.prepare import prepare
-from lrctl.engine.quiet import quiet_torch
-from lrctl.engine.trainer import train
 from lrctl.errors import UsageError
 from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import load_workload
+from lrctl.training.quiet import quiet_torch
+from lrctl.training.trainer import train
 
 pytestmark = [
     pytest.mark.gpu,

@@ -14,11 +14,11 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch
 from lrctl.engine import prepare as preparing
-from lrctl.engine import trainer
 from lrctl.recipe import schema
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
+from lrctl.training import trainer
 from lrctl_strategies.semilocal.params import SemiLocal
 from searches import search, session_of, small, smoke
 

@@ -7,9 +7,9 @@ import torch
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure
-from lrctl.engine import trainer
 from lrctl.engine.worker import attempt
 from lrctl.testing import Constant
+from lrctl.training import trainer
 
 FAILURES: dict[str, tuple[Failure, bool]] = {
     "torch's allocator": (Failure("OutOfMemoryError", "CUDA out of memory. Tried to allocate 2.00 GiB."), True),

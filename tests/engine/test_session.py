@@ -21,8 +21,6 @@ from lrctl.contracts.result import JobResult
 from lrctl.contracts.schedule import Observation
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.prepare import prepare, resolve_device
-from lrctl.engine.quiet import quiet_torch
-from lrctl.engine.trainer import train
 from lrctl.errors import JobFailedError, ReproducibilityError, UsageError
 from lrctl.planning.estimate import estimate
 from lrctl.planning.profile import Measured
@@ -32,6 +30,8 @@ from lrctl.registry.registry import registry
 from lrctl.registry.schedules import build_schedule
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
+from lrctl.training.quiet import quiet_torch
+from lrctl.training.trainer import train
 from searches import facts, forget, found, search, session_of, settled, small, smoke
 
 
@@ -428,7 +428,7 @@ def net(folder: Path, extra: str = "", **overrides: Any) -> Recipe:
 @pytest.fixture
 def no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first look at a workload trains nothing."""
-    monkeypatch.setattr("lrctl.engine.purity.check_purity", lambda *_: None)
+    monkeypatch.setattr("lrctl.checks.purity.check_purity", lambda *_: None)
 
 
 @pytest.mark.usefixtures("no_probe")

@@ -21,15 +21,15 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch, Tolerance
 from lrctl.engine.divergence import sound as is_sound
-from lrctl.engine.early_stopping import CHECKS, Limited, PartialMean
 from lrctl.engine.prepare import prepare
 from lrctl.engine.session import Session
-from lrctl.engine.trainer import train
 from lrctl.recipe.schema import Divergence, Recipe
 from lrctl.registry.registry import registry
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import Store
 from lrctl.testing import SPEC, Constant
+from lrctl.training.early_stopping import CHECKS, Limited, PartialMean
+from lrctl.training.trainer import train
 from searches import facts, forget, search, session_of, settled, smoke
 
 RECIPES: dict[str, dict[str, Any]] = {

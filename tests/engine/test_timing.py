@@ -76,5 +76,5 @@ def test_timing_changes_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_nothing_is_compiled_to_time_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lrctl.engine.trainer.Compiled", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr("lrctl.training.trainer.Compiled", lambda *_: pytest.fail("compiled"))
     assert seconds_per_step(prepare(smoke(training__compile=True)), SegmentJob(0, 10, RAMP)) > 0

@@ -18,15 +18,16 @@ from lrctl.contracts.executor import Attempt
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch
-from lrctl.engine import trainer, worker
+from lrctl.engine import worker
 from lrctl.engine.prepare import prepare
-from lrctl.engine.quiet import quiet_torch
-from lrctl.engine.trainer import Trained
 from lrctl.engine.worker import attempt, work
 from lrctl.errors import CheckpointError, ReproducibilityError, UsageError
 from lrctl.storage import checkpoint
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
+from lrctl.training import trainer
+from lrctl.training.quiet import quiet_torch
+from lrctl.training.trainer import Trained
 from searches import forget, session_of, smoke
 
 ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)

@@ -401,9 +401,9 @@ def test_every_optimizer_of_lrctl_is_made_as_the_engine_makes_it(name: str, tmp_
     text = exported(tmp_path, found_on(tmp_path, optimizer__name=name, strategy__semilocal__segments=1), "torch")
     model = torch.nn.Linear(4, 1, bias=False)  # as the workload's
     made = imported(text)["optimizer"](model)
-    from lrctl.engine.optimizers import build
+    from lrctl.optimizers.building import build_optimizer
 
-    expected = build(object(), model, OPTIMIZERS[name]())  # type: ignore[arg-type]
+    expected = build_optimizer(object(), model, OPTIMIZERS[name]())  # type: ignore[arg-type]
     told = {key: value for key, value in expected.defaults.items() if key != "fused"}
     assert type(made).__name__ == type(expected).__name__
     assert {key: made.defaults[key] for key in told} == told

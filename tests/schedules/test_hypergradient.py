@@ -15,11 +15,11 @@ from torch import Tensor
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.optimizers import OPTIMIZERS, SGD, OptimizerSettings
 from lrctl.contracts.schedule import Scope, UpdateContext
-from lrctl.engine.trainer import train
 from lrctl.errors import UsageError
 from lrctl.lr_scheduler import AdaptiveLR
 from lrctl.recipe.workloads import load_workload
 from lrctl.testing import Constant
+from lrctl.training.trainer import train
 from lrctl_schedules.hypergradient import Hypergradient
 from schedules.quadratic import SHAPES, STEPS, Make, loss_of, parabolas, run, start
 

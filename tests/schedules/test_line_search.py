@@ -13,11 +13,11 @@ from torch import Tensor
 
 from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.engine.trainer import Trained, train
 from lrctl.errors import UsageError
 from lrctl.lr_scheduler import AdaptiveLR
 from lrctl.recipe.workloads import load_workload
 from lrctl.testing import Constant
+from lrctl.training.trainer import Trained, train
 from lrctl_schedules.line_search import LineSearch
 
 LINEAR = load_workload("linear-regression", {}, 0)

@@ -23,13 +23,14 @@ from comparisons import a_result
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
-from lrctl.engine import session, trainer
+from lrctl.engine import session
 from lrctl.engine.job_runner import JobRunner
 from lrctl.errors import StoreError, UsageError
 from lrctl.storage import files, gc, listing
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.opening import STALE
 from lrctl.storage.store import Store
+from lrctl.training import trainer
 from searches import facts, small
 
 KEYS = {name: name * 64 for name in "abcdef"}

@@ -15,9 +15,9 @@ from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.workload import Prepared, Scored, Sized, StandIn, WithParamGroups, Workload
-from lrctl.engine.trainer import train
 from lrctl.errors import UsageError
 from lrctl.registry.values import build
+from lrctl.training.trainer import train
 from lrctl_workloads.images.classifier import ImageClassifier, ImagesParams
 from lrctl_workloads.images.data import FORMATS
 from lrctl_workloads.images.models import Residual, gathered

@@ -19,8 +19,8 @@ import torch
 from benchmarks.gpu.measurement import Measurement
 from benchmarks.gpu.models import DTYPES, job_of, model_of
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.engine.quiet import quiet_torch
-from lrctl.engine.trainer import Trained, train
+from lrctl.training.quiet import quiet_torch
+from lrctl.training.trainer import Trained, train
 
 MODES = ("deterministic", "warned", "off")
 MODELS = (("quickstart", "float32"), ("long context", "bfloat16"), ("long context", "float32"))

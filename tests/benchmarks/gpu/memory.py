@@ -17,8 +17,8 @@ import torch
 from benchmarks.gpu.deterministic import torch_in
 from benchmarks.gpu.measurement import Measurement, begin
 from benchmarks.gpu.models import DTYPES, job_of, model_of
-from lrctl.engine.trainer import train
 from lrctl.planning.profile import measure
+from lrctl.training.trainer import train
 
 CASES = {
     f"124M {dtype}, {windows} windows, micro_batches {pieces}": (dtype, windows, pieces)

@@ -22,7 +22,7 @@ from benchmarks.gpu.measurement import Measurement, begin
 from benchmarks.gpu.models import DTYPES, Clocked, job_of, model_of
 from benchmarks.overhead import bare
 from lrctl.contracts.job import TrainSpec
-from lrctl.engine.trainer import train
+from lrctl.training.trainer import train
 
 FIRST = (("quickstart", "float32", False), ("124M", "bfloat16", False), ("30M", "bfloat16", False))
 COMPILED = (("124M", "bfloat16", True), ("30M", "bfloat16", True), ("quickstart", "float32", True))

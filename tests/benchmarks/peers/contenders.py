@@ -16,7 +16,7 @@ from benchmarks.peers.contest import Contest
 from benchmarks.peers.records import Record
 from lrctl.contracts.job import FORWARD
 from lrctl.engine.prepare import environment
-from lrctl.engine.quiet import quiet_torch
+from lrctl.training.quiet import quiet_torch
 
 REFERENCE = "lookahead"
 

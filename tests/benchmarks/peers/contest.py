@@ -13,8 +13,8 @@ import torch
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import Workload
 from lrctl.engine.prepare import prepare
-from lrctl.engine.worker import workload_of
 from lrctl.recipe import parse as recipe
+from lrctl.recipe.task_workload import workload_of
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import torch
 
 from benchmarks.peers.contest import Contest
 from lrctl.contracts.workload import WithParamGroups
-from lrctl.engine import optimizers
-from lrctl.engine.param_groups import scales
-from lrctl.engine.passes import Passes
+from lrctl.optimizers.building import build_optimizer
+from lrctl.optimizers.param_groups import scales
+from lrctl.training.passes import Passes
 
 Lr = Callable[[int], float]
 Make = Callable[[Sequence[dict[str, Any]]], torch.optim.Optimizer]
@@ -39,7 +39,7 @@ class Run:
         self.passes = Passes(self.workload, self.spec)
         self.model = self.passes.model
         if make is None:
-            self.optimizer = optimizers.build(self.workload, self.model, self.spec.optimizer)
+            self.optimizer = build_optimizer(self.workload, self.model, self.spec.optimizer)
         else:
             self.optimizer = make(self.groups())
         self.scales = scales(self.optimizer)

@@ -23,8 +23,8 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from benchmarks.peers.contest import Contest, Outcome
 from benchmarks.peers.disk import watched
 from benchmarks.peers.loop import Run
-from lrctl.engine.quiet import quiet_torch
 from lrctl.storage import checkpoint
+from lrctl.training.quiet import quiet_torch
 
 INTERVALS = 10
 """Perturbations come after each tenth of the run: as many choices as semi-local search makes."""

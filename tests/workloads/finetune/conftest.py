@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lrctl.engine.quiet import quiet_torch
+from lrctl.training.quiet import quiet_torch
 from workloads.finetune import tiny_models as tiny
 
 pytest.importorskip("transformers")

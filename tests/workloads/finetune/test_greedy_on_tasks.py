@@ -13,9 +13,9 @@ import pytest
 import searches
 from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.engine.trainer import train
 from lrctl.recipe.workloads import load_workload
 from lrctl.storage import checkpoint
+from lrctl.training.trainer import train
 from lrctl_schedules.greedy import Greedy
 from workloads.finetune import tiny_models as tiny
 

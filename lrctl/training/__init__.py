@@ -1,0 +1,1 @@
+"""One job: the training loop, and what it stands on."""
