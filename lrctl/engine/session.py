@@ -42,6 +42,7 @@ class Session:
 
     Attributes:
         beside: the jobs that no batch of the search itself has asked for.
+        lrs_matter: whether losses have shown that LRs are used.
     """
 
     runner: JobRunner
@@ -51,6 +52,7 @@ class Session:
     budget: Budget = field(default_factory=Budget)
     asked: Batch | None = None
     reached: str = ""
+    lrs_matter: bool = False
 
     def drive(self, search: Search) -> SearchResult:
         """Run a search to its end; one that fails leaves no checkpoints behind."""
@@ -107,7 +109,7 @@ class Session:
 
     def judged(self, batch: Batch, records: Sequence[JobRecord]) -> list[JobResult]:
         diverged: Sequence[bool] = [False] * len(records)
-        check_lrs_matter(batch.jobs, records)
+        self.lrs_matter = self.lrs_matter or lrs_matter(batch.jobs, records)
         if batch.judge:
             pairs = zip(batch.jobs, records, strict=True)
             runs = {self.trained_parent(job) or r.key for job, r in pairs if r.status == "ok"}
@@ -295,8 +297,10 @@ def check_goes_on(jobs: Sequence[SegmentJob], run: RunSpec) -> None:
         )
 
 
-def check_lrs_matter(jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -> None:
-    """Refuse to choose among losses that are the same to the bit: that proves that the LRs were not used.
+def lrs_matter(jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -> bool:
+    """Whether jobs with different LRs have different losses.
+
+    Where they are the same to the bit, the LRs were not used: unless the loss is 0, where nothing moves any more.
 
     Raises:
         UsageError: candidates trained with different LRs have the same losses.
@@ -307,8 +311,10 @@ def check_lrs_matter(jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -
         for job, record in zip(jobs, records, strict=True)
         if job.lrs and not job.frozen and record.status == "ok" and not record.non_finite
     }
-    if len(found) > 1 and len(set(found.values())) == 1:
+    different = {*found.values()}
+    if len(found) > 1 and len(different) == 1 and different != {0.0}:
         raise UsageError(
             f"{len(found)} candidates with different LRs have the same mean loss to the bit: the LR is not used; see "
             "that the optimizer takes the lr of its param groups, and moves what the loss depends on"
         )
+    return len(different) > 1

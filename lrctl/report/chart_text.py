@@ -41,13 +41,18 @@ def in_words(chart: Chart) -> Iterator[str]:
         if chart.kind == "bars":
             yield of + ", ".join(f"{value:g} from {low:g} to {high:g}" for low, high, value in bins(each) if value)
         elif chart.kind == "points":
-            yield of + ", ".join(f"{names[i]} {each.y[i]:g}{_ends(each, i)}" for i in known)
+            yield of + ", ".join(f"{names[i]} {each.y[i]:g}{ends(each, i)}" for i in known)
         elif (place := lowest(each.y)) is not None:
             first, last, low = (f"{each.y[i]:g} at {names[i]}" for i in (known[0], known[-1], place))
             yield f"{each.label}: from {first} to {last}, lowest {low}"
 
 
-def _ends(series: Series, i: int) -> str:
+def place_of(chart: Chart, x: float) -> str:
+    """The name that stands at x, else what x is with its number."""
+    return tick(chart, x, f"{chart.x} {x:g}".strip())
+
+
+def ends(series: Series, i: int) -> str:
     low, high = (series.low[i], series.high[i]) if series.low else (None, None)
     return f" ({low:g} to {high:g})" if is_number(low) and is_number(high) else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,11 +13,12 @@ from matplotlib.ticker import MaxNLocator
 
 from lrctl.contracts.chart import Chart
 from lrctl.report import drawing
-from lrctl.report.chart_text import RunChart, bins, in_words, is_number
+from lrctl.report.chart_text import RunChart, bins, ends, in_words, is_number, place_of
 from lrctl.report.drawing import Look, Picture, fit, name_columns, numbers, slant
 from lrctl.report.heat import heat, heat_height
 from lrctl.report.palette import Palette
 from lrctl.report.runs import Run
+from lrctl.report.told import tell_cells, tell_lines
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -101,6 +103,9 @@ def lines(axes: Axes, chart: Chart, looks: list[Look]) -> list[Look]:
         name_columns(axes, chart.ticks)
     else:
         axes.margins(x=0.02)
+    known = [{x: y for x, y in zip(each.x, each.y, strict=True) if is_number(y)} for each in chart.series]
+    of = {each.label or chart.y: line for each, line in zip(chart.series, known, strict=True)}
+    tell_lines(axes, partial(place_of, chart), of)
     return looks
 
 
@@ -120,9 +125,13 @@ def points(axes: Axes, chart: Chart, given: list[Look]) -> list[Look]:
         look = {"color": of["color"], "marker": MARKERS[place % len(MARKERS)], "linestyle": "none"}
         for at, low, high in zip(x, each.low, each.high, strict=True) if each.low else ():
             if is_number(low) and is_number(high):
-                ends, stay = [low, high], [at, at]
-                axes.plot(*((ends, stay) if listed else (stay, ends)), color=look["color"], linewidth=1.6)
+                along, stay = [low, high], [at, at]
+                axes.plot(*((along, stay) if listed else (stay, along)), color=look["color"], linewidth=1.6)
         axes.plot(*((y, x) if listed else (x, y)), **look)
+        known = [(i, a, b) for i, (a, b) in enumerate(zip(x.tolist(), y.tolist(), strict=True)) if math.isfinite(b)]
+        name = each.label or chart.y
+        texts = [f"{place_of(chart, each.x[i])}\n{name}: {b:.4g}{ends(each, i)}" for i, _, b in known]
+        tell_cells(axes, [(b, a, b, a) if listed else (a, b, a, b) for _, a, b in known], texts)
         looks.append(look)
     if listed:
         axes.set_yticks(range(len(chart.ticks)), chart.ticks, parse_math=False)
@@ -144,6 +153,9 @@ def bars(axes: Axes, chart: Chart, given: list[Look]) -> list[Look]:
         for low, high, value in bins(each):
             gap = 0.0 if chart.log_x else 0.04 * (high - low)
             axes.bar(low + gap, value, high - low - 2 * gap, align="edge", color=drawing.COLOURS[0 if low >= 0 else 1])
+    drawn = [(each.label or chart.y, *bar) for each in chart.series for bar in bins(each)]
+    texts = [f"{low:g} to {high:g}\n{label}: {value:g}" for label, low, high, value in drawn]
+    tell_cells(axes, [(low, 0 if not chart.log_y else value, high, value) for _, low, high, value in drawn], texts)
     edges = [x for each in chart.series for x in each.x]
     if min(edges) < 0 < max(edges):
         axes.axvline(0, color=drawing.INK, linewidth=1.2)

@@ -18,6 +18,8 @@ from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from lrctl.report.told import titles
+
 INK = "#1b1e23"
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b87a00", "#3a97d4")
@@ -87,7 +89,7 @@ def picture(
     texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
     bare = re.sub(r"<metadata>.*?</metadata>\s*", "", svg.getvalue().decode(), flags=re.DOTALL)
     described = re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + texts, bare, count=1)
-    return Picture(name, png.getvalue(), described, caption)
+    return Picture(name, png.getvalue(), described.replace("</svg>", f"{titles(figure)}</svg>"), caption)
 
 
 def stacked(figure: Figure, heights: Sequence[float]) -> Sequence[SubFigure]:

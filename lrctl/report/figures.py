@@ -20,9 +20,13 @@ from lrctl.report.compare import Comparison
 from lrctl.report.drawing import Look, Picture
 from lrctl.report.palette import Palette
 from lrctl.report.panels import Panel, Series, panels, smoothed_difference
+from lrctl.report.told import tell_lines
 
 PANEL = 52
 """Letters of a legend's line below a panel of its own."""
+
+Means = dict[str, Series]
+"""What each method's thick line shows, by its label."""
 
 SETTLED = 0.1
 """The share of the run's first steps that does not decide the range of the loss axis: there losses differ most."""
@@ -116,7 +120,8 @@ def title_of(panel: Panel, part: str) -> str:
 
 def paint_part(axes: Axes, panel: Panel, part: str, steps: int, looks: Palette) -> None:
     """A line for each method."""
-    PARTS[part](axes, panel, shown(panel, looks))
+    means = PARTS[part](axes, panel, shown(panel, looks))
+    tell_lines(axes, "step {:g}".format, {label: dict(enumerate(mean.tolist())) for label, mean in means.items()})
     axes.set_title(title_of(panel, part), parse_math=False)
     axes.set(xlabel="step", xlim=(0, steps))
     if axes.get_yscale() == "linear":
@@ -124,38 +129,43 @@ def paint_part(axes: Axes, panel: Panel, part: str, steps: int, looks: Palette) 
         axes.yaxis.set_major_formatter("{x:g}")
 
 
-def paint_difference(axes: Axes, panel: Panel, looks: Sequence[Look]) -> None:
-    means = []
+def paint_difference(axes: Axes, panel: Panel, looks: Sequence[Look]) -> Means:
+    means = {}
     for method, look in zip(panel.methods, looks, strict=True):
         apart = [smoothed_difference(curve, panel.reference) for curve in method.curves]
         if losses := [series for series in apart if series is not None]:
-            means.append(plot(axes, losses, look))
+            means[method.label] = plot(axes, losses, look)
     axes.set_ylabel(f"smoothed, {SMOOTHING:g} steps")
-    fit_losses(axes, means)
+    fit_losses(axes, [*means.values()])
+    return means
 
 
-def paint_losses(axes: Axes, panel: Panel, looks: Sequence[Look]) -> None:
-    means = [
-        plot(axes, [smoothed(curve.losses) for curve in method.curves], look)
+def paint_losses(axes: Axes, panel: Panel, looks: Sequence[Look]) -> Means:
+    means = {
+        method.label: plot(axes, [smoothed(curve.losses) for curve in method.curves], look)
         for method, look in zip(panel.methods, looks, strict=True)
-    ]
+    }
     axes.set_ylabel(f"smoothed, {SMOOTHING:g} steps")
     if len(panel.methods) > 1:
-        fit_losses(axes, means)
+        fit_losses(axes, [*means.values()])
+    return means
 
 
-def paint_lrs(axes: Axes, panel: Panel, looks: Sequence[Look]) -> None:
+def paint_lrs(axes: Axes, panel: Panel, looks: Sequence[Look]) -> Means:
     """On a logarithmic axis where they span decades; an LR of 0 has no place there."""
     found = [[curve.history["lr"] for curve in method.curves] for method in panel.methods]
     floor = lowest_of_decades(np.concatenate([lrs for each in found for lrs in each]).tolist())
     drawing.fit(axes, log_x=False, log_y=bool(floor))
-    for lrs, look in zip(found, looks, strict=True):
-        plot(axes, [drawing.numbers(each.tolist(), log=bool(floor)) for each in lrs], look)
+    means = {
+        method.label: plot(axes, [drawing.numbers(each.tolist(), log=bool(floor)) for each in lrs], look)
+        for method, lrs, look in zip(panel.methods, found, looks, strict=True)
+    }
     if floor:
         axes.set_ylim(bottom=floor / 1.5)
         axes.set_ylabel("logarithmic")
     elif axes.dataLim.ymin >= 0:  # that of a hypergradient may be negative
         axes.set_ylim(bottom=0)
+    return means
 
 
 PARTS = {"difference": paint_difference, "loss": paint_losses, "lr": paint_lrs}

@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from lrctl.contracts.chart import Chart
 from lrctl.report.chart_text import is_number, lowest
 from lrctl.report.drawing import INK, name_columns, slant
+from lrctl.report.told import tell_cells
 
 DARK, BRIGHT = "#0b0d10", "#ffffff"
 """Of the text in cells, whatever the page is like."""
@@ -78,6 +79,8 @@ def heat(figure: SubFigure, axes: Axes, chart: Chart) -> None:
             axes.text(
                 column, row, f"{value:#.4g}", color=ink, size=7.5, weight=weight, ha="center", va="center_baseline"
             )
+    names = [f"{chart.rows[r]}, {chart.columns[c]}: {value:.4g}" for r, c, value in known]
+    tell_cells(axes, [(c - 0.5, r - 0.5, c + 0.5, r + 0.5) for r, c, _ in known], names)
     bar = figure.colorbar(patches, ax=axes, pad=0.015, aspect=30, fraction=0.04, extend="max" if beyond else "neither")
     bar.outline.set_visible(False)
     if bar.solids:

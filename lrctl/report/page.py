@@ -83,7 +83,7 @@ def inlined(picture: Picture) -> str:
     labelled = f' role="img" aria-labelledby="{name}-title {name}-desc"'
     svg = re.sub(r' width="[^"]*" height="[^"]*"', labelled, svg, count=1)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # nothing refers to them, and each figure has the same
-    svg = svg.replace("<title>", f'<title id="{name}-title">').replace("<desc>", f'<desc id="{name}-desc">')
+    svg = svg.replace("<title>", f'<title id="{name}-title">', 1).replace("<desc>", f'<desc id="{name}-desc">', 1)
     for i, colour in enumerate(COLOURS):
         svg = svg.replace(colour, f"var(--line-{i})")
     return svg.replace(INK, "currentColor")

@@ -128,21 +128,28 @@ class Passes:
         finally:
             self.train()
 
-    def evaluate(self, split: str) -> tuple[dict[str, float], int]:
-        """The workload's metrics on a split, +inf for one that is not finite, and what they cost.
+    def evaluate(self, split: str, step: int) -> tuple[dict[str, float], int]:
+        """The workload's metrics on a split at a step, +inf for one that is not finite, and what they cost.
 
         The cost is in forward passes of as many rows as a batch of training has; 0 where it is not known.
         """
         self.seed(split)
         with self.frozen(), self.counting() as seen:
             metrics = checked_metrics(self.workload.evaluate(self.model, split), self.where)
-        return metrics, -(-sum(seen) // (rows(self.last) or 1)) if seen else 0
+        return metrics, -(-sum(seen) // (self.rows_of_a_batch(step) or 1)) if seen else 0
+
+    def rows_of_a_batch(self, step: int) -> int | None:
+        """How many rows a batch of training has, which a job without steps has not drawn."""
+        if self.last is None:
+            self.batch(max(0, step - 1))
+        return rows(self.last)
 
     @contextmanager
     def counting(self) -> Iterator[list[int]]:
         """How many rows the model is given at each call, for the length of a block."""
         seen: list[int] = []
-        if self.last is None or self.spec.compile:  # a hook would be compiled too
+        drawn = self.last is not None or not self.carrying  # to draw one more would carry its data on
+        if not drawn or self.spec.compile:  # a hook would be compiled too
             yield seen
             return
 

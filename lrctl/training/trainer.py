@@ -198,7 +198,7 @@ class Training:
             if job.score_batches:
                 trained.scores = self.passes.score(job.score_batches)
             for split in job.evaluate:
-                trained.metrics[split], forwards = self.passes.evaluate(split)
+                trained.metrics[split], forwards = self.passes.evaluate(split, job.stop)
                 trained.evaluated += forwards * (split == "validation")
         if self.averages:
             trained.extra_forwards += self.averages.forwards

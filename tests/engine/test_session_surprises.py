@@ -68,6 +68,17 @@ def test_a_changed_file_is_another_search_even_in_one_process(tmp_path: Path, pl
     assert found(after) == found(search(tmp_path / "sound", net(tmp_path, changed)))
 
 
+HINGE = NET.replace("model(batch).square().mean()", "(0.5 - model(batch)).clamp(min=0).mean()").replace(
+    "torch.ones(4, 2) * (step % 3)", "torch.ones(4, 2)"
+)
+
+
+def test_a_loss_that_is_0_for_every_lr_ends_no_search(tmp_path: Path, place: Path) -> None:
+    """As that of a hinge, once all is told apart."""
+    document = search(place, net(tmp_path, HINGE, strategy__semilocal__grid=(0.5, 1.0)))
+    assert [each["mean_loss"] for each in document["segments"][-1]["candidates"]] == [0.0, 0.0]
+
+
 def test_a_run_of_a_given_name_notices_that_the_file_has_changed(tmp_path: Path, place: Path) -> None:
     search(place, net(tmp_path), name="mine")
     with pytest.raises(UsageError, match="--name mine: this run was made with other settings"):

@@ -11,6 +11,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -26,10 +27,12 @@ from lrctl.report.chart_text import csv_rows
 from lrctl.report.drawing import COLOURS, INK, look_of, numbers
 from lrctl.report.files import write_tables
 from lrctl.report.runs import Run
+from lrctl.report.told import BANDS
 from lrctl.storage.files import write_signed
 from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
 
+SVG = "{http://www.w3.org/2000/svg}"
 ODD = "a<b> & $x^2$"
 NAN, INF = math.nan, math.inf
 X = (1.0, 2.0, 3.0, 4.0)
@@ -61,7 +64,7 @@ def drawn(case: str) -> tuple[bytes, str]:
 
 
 def texts(svg: str) -> set[str | None]:
-    return {text.text for text in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")}
+    return {text.text for text in ET.fromstring(svg).iter(f"{SVG}text")}
 
 
 @pytest.mark.parametrize("case", CHARTS)
@@ -74,6 +77,55 @@ def test_each_kind_is_drawn_with_its_text_as_it_is_and_without_an_image(case: st
     with Image.open(io.BytesIO(png)) as image:
         assert image.size[0] == 2000
         assert len(image.convert("RGB").getcolors(10**6) or []) > 20
+
+
+TOLD = {
+    "lines": [
+        f"{ODD} 1\n{ODD}: 3\nother: 2",
+        f"{ODD} 2\nother: 2.5",
+        f"{ODD} 3\nother: 2",
+        f"{ODD} 4\n{ODD}: 2\nother: 1",
+    ],
+    "lines with names": [f"cosine\n{ODD}: 3", f"linear\n{ODD}: 2"],
+    "points": [
+        *(f"x {x}\n{ODD}: {y}" for x, y in ((1, "3 (2.5 to 3.5)"), (4, "2 (1.5 to 2.5)"))),
+        *(f"x {x}\nother: {y}" for x, y in ((1, 2), (2, 2.5), (3, 2), (4, 1))),
+    ],
+    "points with names": [f"cosine\n{ODD}: 3 (2.5 to 3.5)", f"linear\n{ODD}: 2 (1.5 to 2.5)"],
+    "bars": [f"-1 to 0\n{ODD}: 2", f"1 to 2\n{ODD}: 3"],
+    "heat": [f"{ODD}, 0.1: 3", f"{ODD}, {ODD}: 2", "b, 0.1: 2.5", "b, 1: 1.5"],
+}
+"""What who points at a chart is told, by its name."""
+
+
+def areas(svg: str) -> list[tuple[str, float, float, float, float]]:
+    """Each text that a place of a chart tells, and the place: left, top, width, height."""
+    (group,) = [each for each in ET.fromstring(svg).iter(f"{SVG}g") if each.get("class") == "told"]
+    sizes = ("x", "y", "width", "height")
+    return [(str(area[0].text), *(float(str(area.get(name))) for name in sizes)) for area in group]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("case", TOLD)
+def test_who_points_at_a_place_is_told_its_values(case: str) -> None:
+    found = areas(drawn(case)[1])
+    assert [text for text, *_ in found] == TOLD[case]
+    assert all(0 < width < 720 and 0 < height < 720 and x >= 0 and y >= 0 for _, x, y, width, height in found)
+
+
+def test_values_are_told_where_they_are_drawn() -> None:
+    svg = drawn("points")[1]
+    marks = [
+        (float(str(m.get("x"))), float(str(m.get("y")))) for m in ET.fromstring(svg).iter(f"{SVG}use") if m.get("y")
+    ]
+    middles = [(x + width / 2, y + height / 2) for _, x, y, width, height in areas(svg)]
+    assert all(any(math.dist(middle, mark) < 0.2 for mark in marks) for middle in middles)
+
+
+def test_bands_side_by_side_fill_the_width_of_many_steps() -> None:
+    line = Series("a", tuple(map(float, range(1000))), (1.0,) * 1000)
+    found = areas(charts.pictures([("", Chart("many", "t", "lines", "step", "y", series=(line,)))])[0].svg)
+    assert (len(found), found[0][0], found[-1][0]) == (BANDS, "step 0\na: 1", "step 999\na: 1")
+    assert all(abs(one[1] + one[3] - other[1]) < 0.2 for one, other in pairwise(found)), "without gaps"
 
 
 @pytest.mark.parametrize("case", ["lines", "heat"])

@@ -41,6 +41,16 @@ def test_it_tells_its_cost_as_the_session_counts_it(done: tuple[Path, dict[str, 
     assert all(each["step_time"] > 0 for each in document["contenders"])
 
 
+def test_validation_losses_that_decide_are_part_of_the_cost_and_of_the_budget(tmp_path: Path) -> None:
+    """Those of the model before any training too, by which the contest knows what a run will cost."""
+    over = {"workload__batch_size": 64, "strategy__contest__score_on": "validation", "strategy__contest__budget": 8.0}
+    document = search(tmp_path, recipe(**over), "contest")
+    assert document["cost"]["scored_batches"] > 0
+    assert document["full_runs"] == pytest.approx(document["cost"]["full_runs"])
+    assert document["cost"]["full_runs"] <= 8.0
+    assert sum(each["full_runs"] for each in document["contenders"]) == pytest.approx(document["full_runs"], rel=0.05)
+
+
 def test_one_that_is_stopped_goes_on_where_it_was(done: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     with session_of(tmp_path, recipe(), run=done[1]["run"]) as session:
         stopped = contest(recipe().params("contest"), recipe().run_spec)

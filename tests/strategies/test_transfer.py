@@ -183,6 +183,15 @@ def test_the_run_is_trained_where_that_is_asked_for() -> None:
     assert found.checkpoint is not None
 
 
+@pytest.mark.parametrize("quarter", [1, 4])
+def test_a_long_run_that_diverges_ends_the_search_and_is_not_handed_over(quarter: int) -> None:
+    script = Scripted(
+        lambda job: math.inf if job.stages and job.stop == quarter * STEPS // 4 else scored(valley(power(-0.2)))(job)
+    )
+    with pytest.raises(NoValidCandidateError, match=f"diverged before step {quarter * STEPS // 4}; .* --max-lr"):
+        drive(transfer(Transfer(train=True), run_spec(STEPS)), script.run_batch)
+
+
 # Refusals and warnings
 
 
@@ -254,6 +263,20 @@ def test_lrs_that_the_noise_does_not_tell_apart_give_their_middle() -> None:
     assert rung["best_lr"] == pytest.approx(math.sqrt(1.5e-3 * 7.6e-3))
     assert found.summary["off_costs"] is None
     assert "do not tell LRs from 0.0015 to 0.0076 apart" in found.notes[0]
+
+
+def test_a_rung_that_is_cut_below_a_cliff_is_told_from_all_its_runs() -> None:
+    """LRs that were alike are no longer, once the gap below the cliff holds a far better one."""
+
+    def landscape(_: int, lr: float) -> float:
+        return 1.0 if 0.02 < lr < 0.03 else 6.0 if lr > 0.02 else 3.0 - 0.03 * math.log(lr)
+
+    params = Transfer(budget=0.5, grid=(1.5e-3, 3.4e-3, 7.6e-3, 0.0171, 0.0385))
+    found = drive(transfer(params, run_spec(STEPS)), noisy(landscape, 0.5))
+    (rung,) = found.summary["rungs"]
+    assert rung["alike"] is None
+    assert 0.0171 < rung["best_lr"] < 0.0385
+    assert rung["curvature"] > 0
 
 
 def test_noise_in_the_scores_widens_the_interval() -> None:

@@ -127,7 +127,10 @@ class Trials:
             scoring = self.scoring(trial.steps)
             score = scoring.read(result)
             self.spent_steps += trial.steps + scoring.steps
-            self.passes = scoring.forwards / scoring.batches if scoring.batches else 1.0
+            if scoring.batches:
+                self.passes = scoring.forwards / scoring.batches
+            else:
+                self.evaluated = scoring.forwards
             self.ended[trial] = Ended(trial, result.key, score, result.seconds / trial.steps)
         whole = [self.ended[trial] for trial in new if trial.steps == self.steps]
         if whole:

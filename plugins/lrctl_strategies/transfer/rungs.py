@@ -68,7 +68,7 @@ def bracketed(ladder: Ladder, stop: int, scores: Mapping[float, Score]) -> Work[
     while (lr := outwards(scores)) is not None and ladder.allows(lr):
         scores = {**scores, **(yield from ladder.climb(stop, [lr], Rung(stop, scores).best))}
     check(scores, stop, capped=lr is not None)
-    return valley(Rung(stop, scores), ladder.scoring)
+    return valley(stop, scores, ladder.scoring)
 
 
 def outwards(scores: Mapping[float, Score]) -> float | None:
@@ -96,20 +96,20 @@ def check(scores: Mapping[float, Score], stop: int, *, capped: bool) -> None:
         )
 
 
-def valley(rung: Rung, scoring: Scoring) -> Rung:
-    """The rung with its lowest point: of the parabola through the best LR and its neighbours.
+def valley(steps: int, scores: Mapping[float, Score], scoring: Scoring) -> Rung:
+    """A rung with its lowest point: of the parabola through the best LR and its neighbours.
 
     Where the scores do not tell LRs apart it is the middle of these.
     """
-    curve = through({lr: score.mean for lr, score in rung.scores.items()})
-    low, high = scoring.alike(rung.scores)
+    rung, curve = Rung(steps, scores), through({lr: score.mean for lr, score in scores.items()})
+    low, high = scoring.alike(scores)
     if high >= WIDE * low:
         return replace(rung, vertex=math.sqrt(low * high), sd=half(high / low), alike=(low, high))
     if not curve.a:
         return replace(rung, vertex=rung.best, sd=half(FACTOR))
-    lrs = sorted(rung.scores)
+    lrs = sorted(scores)
     below, above = (lrs[lrs.index(rung.best) + way] for way in (-1, 1))
-    noise = scoring.noise(rung.scores[above], rung.scores[below])
+    noise = scoring.noise(scores[above], scores[below])
     return replace(rung, vertex=curve.vertex, curvature=curve.a, sd=blur(noise, curve.a, above / below))
 
 
@@ -150,7 +150,7 @@ def limited(ladder: Ladder, rung: Rung, untrained: Score) -> Work[Rung]:
             break
         lr = math.sqrt(rung.best * rung.above)
         scores = {**rung.scores, **(yield from ladder.climb(rung.steps, [lr], rung.best))}
-        rung = valley(replace(rung, scores=scores), ladder.scoring)
+        rung = valley(rung.steps, scores, ladder.scoring)
     if loses(rung, untrained, 1.0):
         return replace(rung, vertex=rung.best, curvature=0.0, alike=None, failed=rung.above)
     return rung

@@ -8,6 +8,7 @@ to rung are told, and never used, since they do not hold further out. What it is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -16,7 +17,7 @@ from typing import Any
 from lrctl.contracts.horizon import EXPONENT, carried
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Work
-from lrctl.errors import UsageError
+from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl_strategies.lookahead.scoring import Scoring, batches, look
 from lrctl_strategies.transfer.answer import answer, check_exponents
 from lrctl_strategies.transfer.family import ratio, schedule
@@ -90,13 +91,22 @@ def risen(p: Transfer, steps: int, shortest: int) -> int:
 
 
 def trained(final: Any, steps: int, line: Line | None, so_far: SearchResult) -> Work[tuple[str | None, int | None]]:
-    """Train the long run by quarters. Returns the job that ends it, and the step at which it had left the line."""
+    """Train the long run by quarters. Returns the job that ends it, and the step at which it had left the line.
+
+    Raises:
+        NoValidCandidateError: its loss was not finite any more at the end of a quarter.
+    """
     key, left = None, None
     for start, stop in pairwise(steps * quarter // 4 for quarter in range(5)):
         title = f"the run of {steps} steps, from step {start}" + (f"; {changed(left)}" if left else "")
         job = SegmentJob(start, stop, final, key, stages=(stop,))
         (result,) = yield Batch(title, [job], judge=False, so_far=lambda _: so_far)
         key = result.key
+        if not math.isfinite(result.stage_losses[0]):
+            raise NoValidCandidateError(
+                f"the run of {steps} steps diverged before step {stop}; the same command without --train tells the peak "
+                "LR: lower it with --max-lr, or raise --warmup, and check the data of these steps"
+            )
         if left is None and line is not None and line.left(stop, *result.stage_losses):
             left = stop
     return key, left
