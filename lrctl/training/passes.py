@@ -128,8 +128,8 @@ class Passes:
         finally:
             self.train()
 
-    def evaluate(self, split: str, step: int) -> tuple[dict[str, float], int]:
-        """The workload's metrics on a split at a step, +inf for one that is not finite, and what they cost.
+    def evaluate(self, split: str, step: int = 0) -> tuple[dict[str, float], int]:
+        """The workload's metrics on a split, after so many steps, +inf for one that is not finite, and what they cost.
 
         The cost is in forward passes of as many rows as a batch of training has; 0 where it is not known.
         """

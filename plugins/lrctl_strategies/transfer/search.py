@@ -104,8 +104,8 @@ def trained(final: Any, steps: int, line: Line | None, so_far: SearchResult) -> 
         key = result.key
         if not math.isfinite(result.stage_losses[0]):
             raise NoValidCandidateError(
-                f"the run of {steps} steps diverged before step {stop}; the same command without --train tells the peak "
-                "LR: lower it with --max-lr, or raise --warmup, and check the data of these steps"
+                f"the run of {steps} steps diverged before step {stop}; the same command without --train tells the "
+                "peak LR: lower it with --max-lr, or raise --warmup, and check the data of these steps"
             )
         if left is None and line is not None and line.left(stop, *result.stage_losses):
             left = stop
