@@ -67,7 +67,8 @@ def estimated(command: str, recipe: Any, store: Path, timed: dict[str, dict[str,
 
     key = digest([recipe.workload.name, recipe.workload.changed, recipe.optimizer.changed, recipe.training.device])
     known = None if timed is None else timed.get(key)
-    found = estimate(command, recipe, store=store, measure=timed is not None and known is None)
+    passes = known["passes_per_evaluation"] if known else None
+    found = estimate(command, recipe, store=store, measure=timed is not None and known is None, passes=passes)
     if timed is None:
         return found
     if known is None:

@@ -93,8 +93,10 @@ def plan(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> No
 
     store = Path(options["store"]).absolute()  # the user's own code may go elsewhere
     with redirect_stdout(sys.stderr):
-        every = [estimate(command, each, store=store, measure=each is recipes[0]) for each in recipes]
-    first = every[0]
+        first = estimate(command, recipes[0], store=store)
+        passes = first["passes_per_evaluation"]
+        others = [estimate(command, each, store=store, measure=False, passes=passes) for each in recipes[1:]]
+    every = [first, *others]
     total = first | {name: sum(each[name] for each in every) for name in SUMMED}
     if len(every) > 1:
         seeds = [recipe.training.seed for recipe in recipes]

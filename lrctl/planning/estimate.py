@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from lrctl.contracts.job import COMPARED, FORWARD, SegmentJob, TrainSpec
+from lrctl.contracts.job import FORWARD, TrainSpec
 from lrctl.contracts.program import Program
-from lrctl.contracts.result import JobResult
-from lrctl.contracts.schedule import AdaptiveSchedule
-from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, advance, drive, relayed
+from lrctl.contracts.strategy import RunSpec, Search, SearchResult, advance, drive, relayed
 from lrctl.contracts.workload import Scored, StandIn, Workload
 from lrctl.engine.executors import Executors, side_by_side, workers_of
 from lrctl.engine.prepare import device_of, load, spec_of
-from lrctl.engine.session import SPLITS, check_goes_on
+from lrctl.engine.session import SPLITS
 from lrctl.errors import LrctlError, MissingError, UsageError
+from lrctl.planning.rehearsal import Guess, Rehearsal
 from lrctl.planning.sharing import shortage
 from lrctl.recipe.project import running
 from lrctl.recipe.schema import Recipe
@@ -33,6 +29,7 @@ if TYPE_CHECKING:
 MEASURED = (
     "seconds_per_step",
     "seconds_per_evaluation",
+    "passes_per_evaluation",
     "seconds",
     "memory_bytes",
     "checkpoint_bytes",
@@ -67,6 +64,13 @@ class Rehearsed:
     stand_in: bool = False
     missing: str = ""
 
+    def play(self, search: Search, run: RunSpec, passes: int) -> Rehearsal:
+        """The search to its end, on made-up results; a validation loss takes so many forward passes."""
+        scored = self.workload is None or isinstance(self.workload, Scored)
+        rehearsal = Rehearsal(self.spec, scored, passes, run)
+        rehearsal.restore([drive(search, rehearsal.run_batch).checkpoint])
+        return rehearsal
+
 
 def rehearse(recipe: Recipe) -> Rehearsed:
     """The spec of a recipe without making data ready that are not, unless the workload has no stand-ins for them."""
@@ -86,135 +90,25 @@ def is_ready(workload: StandIn) -> bool:
         return workload.ready()
 
 
-@dataclass(slots=True)
-class Rehearsal:
-    """What a strategy asked for when every job gave a made-up loss.
-
-    Attributes:
-        rounds: how many jobs a batch had that were new, and the most steps of one of them.
-        scored: whether the workload keeps batches aside for scores.
-        checkpoints: the most that exist at a time.
-        left: the jobs whose checkpoints exist, as `lrctl.engine.job_runner` keeps them.
-        again: the jobs that are trained again, for a checkpoint that is gone.
-        likely: the LR that is the best, unless a batch tells another.
-        beside: the jobs that no batch of the search itself has asked for.
-    """
-
-    spec: TrainSpec
-    scored: bool = True
-    run: RunSpec = field(default_factory=lambda: RunSpec(1))
-    jobs: dict[str, SegmentJob] = field(default_factory=dict)
-    rounds: list[tuple[int, int]] = field(default_factory=list)
-    checkpoints: int = 0
-    left: set[str] = field(default_factory=set)
-    again: list[SegmentJob] = field(default_factory=list)
-    likely: float = 10**-3.5
-    beside: set[str] = field(default_factory=set)
-
-    @property
-    def own(self) -> dict[str, SegmentJob]:
-        """The jobs of the search itself."""
-        return {key: job for key, job in self.jobs.items() if key not in self.beside}
-
-    @property
-    def measuring(self) -> int:
-        """Steps of jobs that only measure frozen weights, a forward pass each."""
-        return sum(job.steps for job in self.jobs.values() if job.forward_only(self.spec))
-
-    def scores(self, jobs: Iterable[SegmentJob]) -> int:
-        """Forward passes over reserved batches: of scores, and of the last weights and each average, compared."""
-        if not self.scored:
-            return 0
-        weights = 1 + len(self.spec.averaging) if self.spec.averaging else 0
-        return sum(
-            job.score_batches + weights * (job.score_batches or COMPARED) * (job.steps > 0)
-            for job in jobs
-            if job.score_batches or job.evaluate
-        )
-
-    def run_batch(self, batch: Batch) -> list[JobResult]:
-        """Made-up results, after adding the batch up: its new jobs, and the checkpoints that exist while it runs."""
-        check_goes_on(batch.jobs, self.run)
-        self.likely = batch.likely or self.likely
-        new = {key: job for job in batch.jobs if (key := job.key(self.spec)) not in self.jobs}
-        self.jobs |= new
-        keys = {job.key(self.spec) for job in batch.jobs}
-        self.beside = self.beside | new.keys() if batch.beside else self.beside - keys
-        kept = {job.parent for job in batch.jobs if job.parent} | batch.keep
-        if new:
-            self.rounds.append((len(new), max(job.steps for job in new.values())))
-            self.left &= kept.union(new, *map(self.sources, kept))
-            self.restore(job.parent for job in new.values())
-            self.left |= {key for key, job in new.items() if job.checkpoint}
-        self.checkpoints = max(self.checkpoints, len(kept) + sum(job.checkpoint for job in new.values()))
-        return [self.make_up(job) for job in batch.jobs]
-
-    def make_up(self, job: SegmentJob) -> JobResult:
-        """A result by which a search neither raises nor lowers the LR for long: the likely LR has the lowest loss."""
-        if isinstance(job.schedule, AdaptiveSchedule) or (job.frozen and job.stop > 0):
-            loss = 0.0
-        else:
-            # A run to the end is known by its peak, a segment of a search by the LR it leads to.
-            whole = job.evaluate or job.score_batches
-            lrs = [*(job.lrs or ()), *map(job.schedule, range(job.start))] if whole else [job.schedule(job.stop)]
-            lr = max(lrs, default=0.0)
-            loss = 1e9 * (abs(math.log10(lr) - math.log10(self.likely)) if lr else 100.0)
-        scores = (loss,) * job.score_batches * self.scored
-        made_up = JobResult(job.key(self.spec), "ok", loss, job.steps, scores=scores)
-        made_up = replace(made_up, extra_forwards=self.scores([job]) - len(scores))
-        metrics = {split: MadeUpMetrics(loss=loss) for split in job.evaluate}
-        norms = (1.0,) * job.steps if job.gradient_norms else None
-        train_loss, stages = loss if job.evaluate else None, (loss,) * len(job.stages)
-        return replace(made_up, metrics=metrics, gradient_norms=norms, train_loss=train_loss, stage_losses=stages)
-
-    def sources(self, key: str | None) -> list[str]:
-        """A job whose checkpoint is gone and those that it is made again from, up to one whose checkpoint exists."""
-        found: list[str] = []
-        while key in self.jobs and not (found and found[-1] in self.left):
-            found.append(key)
-            key = self.jobs[key].parent
-        return found
-
-    def restore(self, keys: Iterable[str | None]) -> None:
-        """Train again what is needed for the checkpoints of these jobs."""
-        for lost in {each for key in keys for each in self.sources(key)} - self.left:
-            self.again.append(self.jobs[lost])
-            self.left.add(lost)
-
-
-class MadeUpMetrics(dict[str, float]):
-    """Metrics, among them any that is asked for: always the same, since nobody knows whether more of it is better."""
-
-    def __missing__(self, name: str) -> float:
-        return 0.5
-
-
-class Guess:
-    """Stands for a workload whose runs have a closed form: computing them would take as long as the search."""
-
-    def expected_losses(self, lrs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        return np.ones(len(lrs))
-
-    def expected_gradient(self, lrs: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
-        return 1.0, np.zeros(len(lrs))
-
-
-def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool = True) -> dict[str, Any]:
+def estimate(
+    command: str, recipe: Recipe, *, store: str | Path, measure: bool = True, passes: int | None = None
+) -> dict[str, Any]:
     """What a search whose strategy is `command` would take. Nothing is trained, and no data are fetched.
 
     A search that follows another path than the rehearsal can take somewhat more or fewer jobs. Jobs that are stopped
-    early are counted as whole ones, and validation losses in time only. Without `measure` time, memory and disk are
-    null, and it is fast.
+    early are counted as whole ones. Without `measure` time, memory and disk are null, and it is fast; `passes` is then
+    what a validation loss takes, as another estimate has it.
 
     Returns:
         A JSON object: `command`, `workload`; `jobs`, how many of them are `jobs_known` already; `steps` of all jobs,
         `forwards`, the forward passes beside them, and how many `full_runs`, plain training runs, that is, without the
         plain run beside the search, `reference_full_runs`, which all else counts; `workers`;
-        `seconds_per_step` and `seconds_per_evaluation` in one worker, `seconds` of all; `memory_bytes` of one worker
-        (an estimate: weights, optimizer state, and the most of what training, a score and an evaluation take);
-        `checkpoint_bytes`, `peak_disk_bytes` of the checkpoints that exist at a time; `data_bytes` that are to be made
-        ready first, 0 if none or unknown; `held_out_splits` that are evaluated; `notes` on how it was measured. What
-        could not be measured is null, and a note says why.
+        `seconds_per_step` and `seconds_per_evaluation` in one worker, `seconds` of all; `passes_per_evaluation`,
+        forward passes over validation data; `memory_bytes` of one worker (an estimate: weights, optimizer state, and
+        the most of what training, a score and an evaluation take); `checkpoint_bytes`, `peak_disk_bytes` of the
+        checkpoints that exist at a time; `data_bytes` that are to be made ready first, 0 if none or unknown;
+        `held_out_splits` that are evaluated; `notes` on how it was measured. What could not be measured is null, and a
+        note says why.
     """
     part, params = registry().get("strategy", command), recipe.params(command)
     # Opening a folder that is not a store yet would make it one.
@@ -228,14 +122,11 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
     if isinstance(moved, SearchResult):
         return NO_TRAINING | {"command": command, "workload": recipe.workload.name}
     rehearsed = rehearse(recipe)
-    scored = rehearsed.workload is None or isinstance(rehearsed.workload, Scored)
-    rehearsal = Rehearsal(rehearsed.spec, scored, run_spec)
-    found = drive(relayed(search, moved), rehearsal.run_batch)
-    rehearsal.restore([found.checkpoint])
-    steps = sum(job.steps for job in [*rehearsal.own.values(), *rehearsal.again]) - rehearsal.measuring
-    others = [rehearsal.jobs[key] for key in rehearsal.beside]
-    beside = sum(job.steps for job in others) + FORWARD * rehearsal.scores(others)
-    forwards = rehearsal.measuring + rehearsal.scores(rehearsal.own.values())
+    rehearsal = rehearsed.play(relayed(search, moved), run_spec, passes or 0)
+    measured, found = measured_of(rehearsed, rehearsal) if measure else (None, nothing_measured())
+    if measured and measured.passes_per_evaluation and rehearsal.validates:
+        # What a validation loss takes can change what a strategy with a budget asks for.
+        rehearsal = rehearsed.play(part.target(params, guessed), run_spec, measured.passes_per_evaluation)
     keys = [key for key, job in rehearsal.own.items() if job.steps]
     known = [key for key in keys if place.record(key) or place.stopped(key)] if place else []
     return {
@@ -243,11 +134,12 @@ def estimate(command: str, recipe: Recipe, *, store: str | Path, measure: bool =
         "workload": recipe.workload.name,
         "jobs": len(keys),
         "jobs_known": len(known),
-        "steps": steps,
-        "forwards": forwards,
-        "full_runs": (steps + FORWARD * forwards) / run_spec.left,
-        "reference_full_runs": beside / run_spec.left,
-        **costs(recipe, rehearsed, rehearsal, measure),
+        "steps": rehearsal.steps,
+        "forwards": rehearsal.forwards,
+        "full_runs": (rehearsal.steps + FORWARD * rehearsal.forwards) / run_spec.left,
+        "reference_full_runs": rehearsal.steps_beside / run_spec.left,
+        **found,
+        **costs(recipe, rehearsal, measured, found["notes"]),
         "held_out_splits": list(SPLITS),
     }
 
@@ -268,87 +160,76 @@ def check_memory(command: str, recipe: Recipe, *, store: str | Path, kept: Execu
         raise UsageError(short)
 
 
-def costs(recipe: Recipe, rehearsed: Rehearsed, rehearsal: Rehearsal, measure: bool) -> dict[str, Any]:
-    """The part of an estimate that is measured: time, memory, disk."""
-    workers = workers_of(recipe.executor, rehearsed.spec.device)
-    found: dict[str, Any] = {"workers": workers, **dict.fromkeys(MEASURED), "notes": []}
-    if not measure:
-        return found
-    if isinstance(rehearsed.workload, Program):
-        return found | program_costs(rehearsed.workload, rehearsal, workers)
+def nothing_measured() -> dict[str, Any]:
+    return {**dict.fromkeys(MEASURED), "notes": []}
+
+
+def measured_of(rehearsed: Rehearsed, rehearsal: Rehearsal) -> tuple[Measured | None, dict[str, Any]]:
+    """What one job at a time takes, and what of an estimate is known by that, with notes on how it was measured."""
+    found, workload = nothing_measured(), rehearsed.workload
     try:
-        if (workload := rehearsed.workload) is None:
+        if workload is None:
             raise MissingError(rehearsed.missing)
         with running(workload):
             found["data_bytes"] = workload.prepared_bytes() if isinstance(workload, StandIn) else 0
-        scores = rehearsal.scores(rehearsal.jobs.values())
-        measured = probe(rehearsed, scored=scores > 0)
+        measured = probe(rehearsed, scored=any(map(rehearsal.reserved, rehearsal.jobs.values())))
     except MissingError as error:
-        return found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
+        return None, found | {"notes": [f"time, memory and disk could not be measured: {error}"]}
     if rehearsed.stand_in:
         found["notes"].append("the data are not made ready yet: steps were measured on made-up batches")
     found["notes"] += measured.notes
     if not rehearsal.scored and any(job.score_batches for job in rehearsal.jobs.values()):
-        found["notes"].append(
-            "the workload has no score_batch(i), so scores are validation losses, counted in time only"
-        )
-    if any(job.steps and "validation" in job.evaluate for job in rehearsal.own.values()):
-        found["notes"].append("validation losses are counted in time only, and not in full runs")
-    evaluation = measured.seconds_per_evaluation
-    if evaluation is None:
+        found["notes"].append("the workload has no score_batch(i), so scores are validation losses")
+    if measured.seconds_per_evaluation is None:
         found["notes"].append("the time and memory of evaluations are not counted")
-    if short := shortage(recipe.executor, rehearsed.spec.device, measured.memory_bytes):
-        found["notes"].append(short)
+    if rehearsal.validates and not measured.passes_per_evaluation:
+        found["notes"].append("what validation losses take is not known, and no part of the full runs")
+    return measured, found
 
-    def seconds(workers: int) -> float:
-        updates: float = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
-        updates += sum(job.steps for job in rehearsal.again) + scores * FORWARD / workers
-        evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
-        return updates * measured.seconds_per_step + evaluations * (evaluation or 0.0)
 
-    workers = workers_of(recipe.executor, rehearsed.spec.device, lambda: seconds(1))
-    return found | {
+def costs(recipe: Recipe, rehearsal: Rehearsal, measured: Measured | None, notes: list[str]) -> dict[str, Any]:
+    """The part of an estimate that follows from what was measured: time, memory, disk. Adds notes on it."""
+    device = rehearsal.spec.device
+    if measured is None:
+        return {"workers": workers_of(recipe.executor, device)}
+    if measured.seconds_per_start:
+        start = f"each about {measured.seconds_per_start:.2g} s beside its steps"
+        notes.append(f"the program is started {rehearsal.starts} times, {start}")
+    elif short := shortage(recipe.executor, device, measured.memory_bytes):
+        notes.append(short)
+    workers = workers_of(recipe.executor, device, lambda: seconds_of(rehearsal, measured, 1))
+    return {
         "workers": workers,
         "seconds_per_step": measured.seconds_per_step,
-        "seconds_per_evaluation": evaluation,
-        "seconds": seconds(workers),
+        "seconds_per_evaluation": measured.seconds_per_evaluation,
+        "passes_per_evaluation": measured.passes_per_evaluation or None,
+        "seconds": seconds_of(rehearsal, measured, workers),
         "memory_bytes": measured.memory_bytes,
         "checkpoint_bytes": measured.checkpoint_bytes,
         "peak_disk_bytes": max(rehearsal.checkpoints, len(rehearsal.again)) * measured.checkpoint_bytes,
     }
 
 
-def program_costs(program: Program, rehearsal: Rehearsal, workers: int) -> dict[str, Any]:
-    """The same where each job starts a program."""
-    from lrctl.planning.program_profile import measure_program
-
-    cost = measure_program(program, rehearsal.spec)
-    # What begins nothing and measures nothing needs no start; the end of the run that is handed over does.
-    starts = 1 + len(rehearsal.again) + sum(bool(job.steps or job.evaluate) for job in rehearsal.jobs.values())
-    steps = sum(math.ceil(n / workers) * length for n, length in rehearsal.rounds)
-    steps += sum(job.steps for job in rehearsal.again)
-    return {
-        "data_bytes": 0,
-        "seconds_per_step": cost.seconds_per_step,
-        "seconds": math.ceil(starts / workers) * cost.seconds_per_start + steps * cost.seconds_per_step,
-        "memory_bytes": cost.memory_bytes,
-        "checkpoint_bytes": cost.checkpoint_bytes,
-        "peak_disk_bytes": max(rehearsal.checkpoints, len(rehearsal.again)) * cost.checkpoint_bytes,
-        "notes": [
-            f"the program is started {starts} times, each about {cost.seconds_per_start:.2g} s beside its steps",
-            "the time of evaluations is not counted",
-            "memory is that of its largest process with all that it holds, or of lrctl's own where that takes more",
-        ],
-    }
+def seconds_of(rehearsal: Rehearsal, measured: Measured, workers: int) -> float:
+    """Seconds that all takes with so many workers."""
+    reserved = sum(map(rehearsal.reserved, rehearsal.jobs.values()))
+    updates = rehearsal.updates(workers) + reserved * FORWARD / workers
+    evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
+    evaluating = evaluations * (measured.seconds_per_evaluation or 0.0)
+    starting = math.ceil(rehearsal.starts / workers) * measured.seconds_per_start
+    return updates * measured.seconds_per_step + evaluating + starting
 
 
 def probe(rehearsed: Rehearsed, *, scored: bool) -> Measured:
     """What training takes in one worker, measured on a throw-away model."""
     from lrctl.planning.profile import measure
+    from lrctl.planning.program_profile import measure_program
     from lrctl.training.quiet import quiet_torch
 
     spec, workload = rehearsed.spec, rehearsed.workload
-    assert isinstance(workload, Workload)
+    if isinstance(workload, Program):
+        return measure_program(workload, spec)
+    assert workload is not None
     try:
         with (
             running(workload),

@@ -35,11 +35,14 @@ class Measured:
 
     Attributes:
         seconds_per_evaluation: of all splits asked for; None where it was not measured.
+        passes_per_evaluation: forward passes over the validation data, as many rows as a batch has each; 0 where it was
+            not measured.
         checkpoint_bytes: exact.
         memory_bytes: weights and optimizer state, which are exact, and the larger of two: gradients and what one
             batch, or one piece of it, keeps for them; what a pass without gradients holds, which scores and, where its
             time was measured, evaluates. Torch itself and the data are not counted.
         notes: what the user should know about these numbers.
+        seconds_per_start: of a program, beside the steps: its imports, its data, its checkpoint.
     """
 
     seconds_per_step: float
@@ -47,6 +50,8 @@ class Measured:
     checkpoint_bytes: int
     memory_bytes: int
     notes: tuple[str, ...] = ()
+    passes_per_evaluation: int = 0
+    seconds_per_start: float = 0.0
 
 
 def measure(
@@ -75,12 +80,12 @@ def measure(
     elif last.rows < n * length:
         notes.append(f"time and memory are extrapolated from {last.rows} of the {rows(batch)} rows of a batch")
     kept, forward = (int(extrapolated(costs, length, of)) for of in (lambda cost: cost.kept, lambda cost: cost.forward))
-    evaluation = None
+    evaluation, passes = None, 0
     if whole and not stand_in:
-        evaluation = profiler.evaluation_seconds(splits)
+        evaluation, passes = profiler.evaluation(splits)
         forward = max(forward, *map(profiler.evaluation_bytes, splits))
     state = [profiler.passes.state(), profiler.optimizer.state_dict(), profiler.averages]
-    return Measured(seconds, evaluation, size(state), memory(profiler, kept, forward, whole), tuple(notes))
+    return Measured(seconds, evaluation, size(state), memory(profiler, kept, forward, whole), tuple(notes), passes)
 
 
 def simplify(profiler: Profiler) -> list[str]:

@@ -133,11 +133,11 @@ class Profiler:
             self.passes.loss(batch)
         return memory.peak
 
-    def evaluation_seconds(self, splits: tuple[str, ...]) -> float:
+    def evaluation(self, splits: tuple[str, ...]) -> tuple[float, int]:
+        """The seconds that evaluating these splits takes, and the forward passes of the validation data."""
         began = self.now()
-        for split in splits:
-            self.passes.evaluate(split)
-        return self.now() - began
+        passes = {split: self.passes.evaluate(split)[1] for split in splits}
+        return self.now() - began, passes.get("validation", 0)
 
     def evaluation_bytes(self, split: str) -> int:
         """The most bytes that an evaluation holds at a time, up to its second pass: others are like the first."""

@@ -9,13 +9,12 @@ import resource
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.program import Program
-from lrctl.planning.profile import size
+from lrctl.planning.profile import Measured, size
 from lrctl.program.runner import train
 from lrctl.storage.store import Store
 from lrctl.training.trainer import Trained
@@ -23,23 +22,10 @@ from lrctl.training.trainer import Trained
 SHORT, LONG = 1, 11
 """Steps of the two jobs: what they take beside them is the same."""
 
-
-@dataclass(frozen=True, slots=True)
-class ProgramCost:
-    """What one job at a time takes.
-
-    Attributes:
-        seconds_per_start: beside the steps: its imports, its data, its checkpoint.
-        memory_bytes: of its largest process, and not less than this process takes.
-    """
-
-    seconds_per_start: float
-    seconds_per_step: float
-    checkpoint_bytes: int
-    memory_bytes: int
+NOTES = ("memory is that of its largest process with all that it holds, or of lrctl's own where that takes more",)
 
 
-def measure_program(program: Program, spec: TrainSpec) -> ProgramCost:
+def measure_program(program: Program, spec: TrainSpec) -> Measured:
     """What a program takes, told by two jobs from initialisation with LR 0, which leave nothing behind.
 
     Raises:
@@ -50,7 +36,8 @@ def measure_program(program: Program, spec: TrainSpec) -> ProgramCost:
     short, long = (timed(program, store, spec, steps) for steps in (few, more))
     shutil.rmtree(store.path)
     step = max(0.0, long.seconds - short.seconds) / max(1, more - few)
-    return ProgramCost(max(0.0, short.seconds - few * step), step, size(long.state), largest_process())
+    start = max(0.0, short.seconds - few * step)
+    return Measured(step, None, size(long.state), largest_process(), NOTES, seconds_per_start=start)
 
 
 def timed(program: Program, store: Store, spec: TrainSpec, steps: int) -> Trained:

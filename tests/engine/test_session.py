@@ -542,12 +542,21 @@ def test_an_estimate_counts_the_run_that_is_trained_again_for_its_checkpoint(pla
     assert told["steps"] == cost["steps_trained"]
 
 
+def test_a_run_that_is_alone_is_trained_once(place: Path) -> None:
+    recipe = smoke(strategy__baseline__family=["constant"], strategy__baseline__grid=[0.1])
+    told = estimate("baseline", recipe, store=place)
+    cost = search(place, recipe, command="baseline")["cost"]
+    assert (told["steps"], cost["steps_trained"]) == (40, 40)
+
+
 def test_an_estimate_counts_the_comparisons_of_averages(place: Path) -> None:
     axes = {"strategy__baseline__family": ["wsd"], "strategy__baseline__axis": ["warmup=0.1", "decay=0.3"]}
     recipe = smoke(strategy__baseline__grid=[3e-4], training__averaging=(4.0,), **axes)
     told = estimate("baseline", recipe, store=place)
-    assert told["forwards"] == search(place, recipe, command="baseline")["cost"]["extra_forwards"] > 0
-    assert "validation losses are counted in time only, and not in full runs" in told["notes"]
+    cost = search(place, recipe, command="baseline")["cost"]
+    assert told["forwards"] == cost["extra_forwards"] + cost["scored_batches"]
+    assert told["full_runs"] == pytest.approx(cost["full_runs"])
+    assert min(cost["extra_forwards"], cost["scored_batches"]) > 0
 
 
 def test_of_whole_runs_only_the_checkpoint_handed_over_is_left(place: Path) -> None:

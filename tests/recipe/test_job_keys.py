@@ -19,7 +19,7 @@ from lrctl.contracts.optimizers import OPTIMIZERS
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.engine.prepare import spec_of
-from lrctl.planning.estimate import Guess
+from lrctl.planning.rehearsal import Guess
 from lrctl.recipe.files import bundled
 from lrctl.recipe.parse import read
 from lrctl.recipe.schema import Training

@@ -14,7 +14,7 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, SearchResult, drive
 from lrctl.errors import UsageError
-from lrctl.planning.estimate import Rehearsal
+from lrctl.planning.rehearsal import Rehearsal
 from lrctl.testing import SPEC, Scripted, run_spec
 from lrctl_strategies.baseline.params import Baseline
 from lrctl_strategies.baseline.search import baseline

@@ -96,9 +96,9 @@ def train_all(
     """Train a run with each schedule and evaluate it, level by level of the trees that the groups form.
 
     Runs share prefixes within their group only: so a group's jobs, and their keys, do not depend on the other groups.
-    No run keeps its last checkpoint: with many runs they would fill the disk. The one that is handed over is trained
-    again. `so_far` is what can be handed over of the runs that have ended. Returns these by their schedules, and the
-    steps of each job by its key.
+    No run keeps its last checkpoint, unless it is alone: with many runs they would fill the disk. The one that is
+    handed over is trained again. `so_far` is what can be handed over of the runs that have ended. Returns these by
+    their schedules, and the steps of each job by its key.
     """
     edges: list[Open] = [
         (group, edge, None)
@@ -108,7 +108,8 @@ def train_all(
     ended: dict[Schedule, Ended] = {}
     steps_of: dict[str, int] = {}
     while edges:
-        jobs = [job_of(edge, group[edge.members[0]], parent) for group, edge, parent in edges]
+        alone = len(edges) == 1
+        jobs = [job_of(edge, group[edge.members[0]], parent, keep=alone) for group, edge, parent in edges]
         results = yield Batch(title, jobs, judge=False, so_far=partial(so_far_of, so_far, ended, edges))
         ended |= dict(ends(edges, results))
         steps_of |= {result.key: job.steps for job, result in zip(jobs, results, strict=True)}
@@ -130,11 +131,11 @@ def so_far_of(
     return so_far(ended | dict(ends(edges, results)))
 
 
-def job_of(edge: Edge, schedule: Schedule, parent: str | None) -> SegmentJob:
+def job_of(edge: Edge, schedule: Schedule, parent: str | None, *, keep: bool) -> SegmentJob:
     """The job of an edge: one that branches leaves a checkpoint, one that ends runs is evaluated."""
     if edge.after:
         return SegmentJob(edge.start, edge.stop, schedule, parent)
-    return SegmentJob(edge.start, edge.stop, schedule, parent, evaluate=("validation", "test"), checkpoint=False)
+    return SegmentJob(edge.start, edge.stop, schedule, parent, evaluate=("validation", "test"), checkpoint=keep)
 
 
 def end(schedule: Schedule, result: JobResult) -> Ended:
