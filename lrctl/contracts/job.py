@@ -112,6 +112,7 @@ class SegmentJob:
         stop_above: with a mean loss above this the job cannot be chosen: it may be stopped, and leaves no checkpoint.
             None: it is trained to its end.
         anew: train it whatever the store knows of it, and put what it gives in the place of that.
+        repeat: which start of the same work it is, counted from 0: another start is another job.
     """
 
     start: int
@@ -128,6 +129,7 @@ class SegmentJob:
     stages: tuple[int, ...] = field(default=(), metadata=UNKEYED)
     stop_above: float | None = field(default=None, metadata=UNKEYED)
     anew: bool = field(default=False, metadata=UNKEYED)
+    repeat: int = 0
 
     @property
     def steps(self) -> int:

@@ -18,6 +18,7 @@ from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Train
 from lrctl.engine.budget import Budget
 from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
+from lrctl.engine.starts import another_start, told_apart
 from lrctl.errors import CheckpointError, NoValidCandidateError, UsageError
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import is_code, is_program
@@ -31,7 +32,7 @@ NOTHING_YET = "no schedule can be handed over yet"
 
 NOT_EXACT = (
     "the same job of a program need not give the same bits twice: one that is made again counts as the same where its "
-    "mean loss is within 1 %, and a choice between losses that are closer than two starts of it may go the other way"
+    "mean loss is within 1 %"
 )
 """What the user should know about the results of a program."""
 
@@ -68,9 +69,16 @@ class Session:
             raise
         finally:
             self.runner.reached = str  # what is found is handed over, whatever that takes
-        if is_program(self.runner.spec.workload):
-            self.notes += closest_choice(found)
-        return found
+        return self.with_noise_of_starts(found) if is_program(self.runner.spec.workload) else found
+
+    def with_noise_of_starts(self, found: SearchResult) -> SearchResult:
+        """What a search found, with its near-ties marked: a program need not give the same bits twice."""
+        if not (batch := another_start(found.trace, self.runner.seen)):
+            return found
+        (again,) = self.run_batch(batch)
+        trace, note = told_apart(found.trace, again.mean_loss)
+        self.notes.append(note)
+        return replace(found, trace=trace)
 
     def over_budget(self) -> str:
         """Which budget is reached; once it is, it stays so for this go."""
@@ -267,16 +275,6 @@ class Session:
             full_runs=(steps + FORWARD * (forwards + scored)) / self.recipe.run_spec.left,
             seconds=seconds,
         )
-
-
-def closest_choice(found: SearchResult) -> list[str]:
-    """Which choice the noise between two starts of a program would change first."""
-    margins = [(segment.margin, segment.k) for segment in found.trace if math.isfinite(segment.margin)]
-    if not margins:
-        return []
-    margin, k = min(margins)
-    told = f"the closest choice is that of segment {k}: a loss that is {margin:.2g} another would change it"
-    return [f"{told}; lrctl check --program tells by how much two starts differ"]
 
 
 def searching(job: SegmentJob) -> bool:

@@ -14,6 +14,7 @@ from lrctl.contracts.workload import Scored, StandIn, Workload
 from lrctl.engine.executors import Executors, side_by_side, workers_of
 from lrctl.engine.prepare import device_of, load, spec_of
 from lrctl.engine.session import SPLITS
+from lrctl.engine.starts import another_start
 from lrctl.errors import LrctlError, MissingError, UsageError
 from lrctl.planning.rehearsal import Guess, Rehearsal
 from lrctl.planning.sharing import shortage
@@ -68,7 +69,10 @@ class Rehearsed:
         """The search to its end, on made-up results; a validation loss takes so many forward passes."""
         scored = self.workload is None or isinstance(self.workload, Scored)
         rehearsal = Rehearsal(self.spec, scored, passes, run)
-        rehearsal.restore([drive(search, rehearsal.run_batch).checkpoint])
+        found = drive(search, rehearsal.run_batch)
+        rehearsal.restore([found.checkpoint])
+        if isinstance(self.workload, Program) and (batch := another_start(found.trace, rehearsal.jobs)):
+            rehearsal.run_batch(batch)
         return rehearsal
 
 

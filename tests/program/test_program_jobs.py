@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,7 +19,9 @@ import pytest
 import lrctl
 from command_line import Lrctl
 from lrctl.contracts.job import SegmentJob, TrainSpec
+from lrctl.contracts.strategy import Candidate, Segment
 from lrctl.engine.prepare import prepare
+from lrctl.engine.starts import told_apart
 from lrctl.engine.worker import work
 from lrctl.errors import JobFailedError, ProgramError, ProgramMistakeError, UsageError
 from lrctl.program import guard
@@ -247,6 +250,32 @@ def test_a_job_that_is_made_again_is_compared_loosely(store: Store, folder: Path
     assert not spec.exact
 
 
+@pytest.mark.parametrize(
+    ("size", "told"), [(0.0, "gave the same mean loss to the bit"), (1e-6, "no choice is closer than 2 times that")]
+)
+def test_a_search_tells_by_how_much_two_starts_of_a_job_differ(
+    size: float, told: str, store: Store, folder: Path
+) -> None:
+    path = write(folder, "valley.py", ("losses.append(", f"losses.append((1 + {size} * random.random()) * "))
+    result = search(store.path, recipe(command(path), **SEMILOCAL))
+    assert told in " ".join(result["notes"])
+    assert result["cost"]["reference_full_runs"] >= 8 / 24
+    assert settled(search(store.path, recipe(command(path), **SEMILOCAL))) == settled(result)
+
+
+def test_choices_that_are_closer_than_two_starts_are_marked() -> None:
+    candidates = (Candidate(0.1, 2.0, "ok", "key"),)
+    trace = [
+        Segment(k, 8 * k - 8, 8 * k, 0.1, 0.1, candidates, 0.1, margin)
+        for k, margin in enumerate((0.5, 0.019, math.inf, 0.021), 1)
+    ]
+    marked, note = told_apart(trace, 2.01)
+    assert [bool(segment.notes) for segment in marked] == [False, True, False, False]
+    assert marked[1].notes[0].startswith("segment 2: a near-tie")
+    assert "differ by 0.01 in their mean loss" in note
+    assert told_apart(trace, 2.0)[0] == tuple(trace)
+
+
 # Whole searches
 
 
@@ -432,7 +461,7 @@ def test_a_dry_run_tells_how_often_the_program_is_started_and_what_a_start_takes
     program = command(write(tmp_path, "valley.py", count))
     arguments = ("semilocal", "--recipe", "smoke", "--program", program)
     told = lrctl(*arguments, "--dry-run", "--json").document
-    starts = told["jobs"] + 2  # the plain run beside it, and the end of the run that is handed over
+    starts = told["jobs"] + 3  # the plain run beside it, a job once more, and the end of the run that is handed over
     assert f"the program is started {starts} times" in " ".join(told["notes"])
     assert Path("starts").read_text() == "xx"
     assert told["seconds"] > told["jobs"] * 0.01  # a process takes longer than that
