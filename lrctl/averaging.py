@@ -59,13 +59,18 @@ class PowerEMA:
             weight = 1 - (1 - 1 / self.updates) ** (power + 1)
             torch._foreach_lerp_(list(averages.values()), now, weight)
 
+    @torch.no_grad()
+    def take(self, power: float | None) -> None:
+        """Put an average in the place of the model's weights for good; None leaves them as they are."""
+        for name, average in ({} if power is None else self.averages[float(power)]).items():
+            self._named[name].copy_(average)
+
     @contextmanager
     @torch.no_grad()
     def weights(self, power: float | None) -> Iterator[None]:
         """The model with an average in the place of its weights, for the length of a block; None leaves it as it is."""
         kept = {} if power is None else {name: p.clone() for name, p in self._named.items()}
-        for name in kept:
-            self._named[name].copy_(self.averages[float(power or 0)][name])
+        self.take(power)
         try:
             yield
         finally:
