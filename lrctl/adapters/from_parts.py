@@ -38,7 +38,7 @@ class FromParts:
         functions = {"loss": parts.loss, "evaluate": parts.evaluate, "after_step": parts.after_step}
         self.names = {name: names(function) for name, function in functions.items()}
         optional: dict[str, Any] = {
-            "optimizer": parts.optimizer,
+            "optimizer": self.of_class if isinstance(parts.optimizer, type) else parts.optimizer,
             "param_groups": parts.param_groups,
             "before_update": parts.clip_norm and self.clip,
             "after_update": parts.after_step and self.follow,
@@ -56,6 +56,11 @@ class FromParts:
     def model(self) -> Any:
         given = self.parts.model
         return copy.deepcopy(given) if isinstance(given, torch.nn.Module) else given()
+
+    def of_class(self, model: Any) -> Any:
+        """An optimizer of the class that was given."""
+        assert self.parts.optimizer is not None
+        return self.parts.optimizer(model.parameters())
 
     def batch(self, step: int) -> Any:
         self.step, self.whole, train = step, True, self.sets.train

@@ -78,8 +78,7 @@ class Parts:
 def check_function(name: str, given: Any) -> None:
     if given is None and name != "model":
         return
-    # A class of optimizers would be given the model in the place of its parameters.
-    if not callable(given) or (name in EXAMPLES and isinstance(given, type)):
+    if not callable(given) or (name == "param_groups" and isinstance(given, type)):
         kind = given.__name__ if isinstance(given, type) else f"a {type(given).__name__}"
         raise UsageError(f"{WHERE}: {name}: must be a function, got {kind}; give one{EXAMPLES.get(name, '')}")
 

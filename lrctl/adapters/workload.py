@@ -42,7 +42,7 @@ def workload(
     evaluate: Callable[..., Any] | None = None,
     optimizer: Callable[[Any], Any] | None = None,
     param_groups: Callable[[Any], Any] | None = None,
-    clip_norm: float = 0.0,
+    clip_norm: float | None = None,
     after_step: Callable[..., Any] | None = None,
     aside: Any = None,
     num_workers: int = 0,
@@ -64,9 +64,9 @@ def workload(
         shuffle: whether an epoch's items are shuffled.
         collate: items to a batch, as `collate_fn`.
         evaluate: `evaluate(model, batches)`, metrics by name with `loss` among them. By default the mean loss.
-        optimizer: `optimizer(model)`; by default the recipe's.
+        optimizer: `optimizer(model)`, or a class of optimizers, made with its own defaults; by default the recipe's.
         param_groups: `param_groups(model)`, for the recipe's optimizer.
-        clip_norm: scale gradients down to this L2 norm; 0 is never. It holds for any optimizer.
+        clip_norm: scale gradients down to this L2 norm. It holds for any optimizer. None or 0 is never.
         after_step: `after_step(model)`, called without gradients after each update.
         aside: how many items of `train` are kept for scores, or a data set of such; by default up to a tenth where that
             gives 8 batches, and at most 64 batches.
@@ -78,7 +78,7 @@ def workload(
     """
     from lrctl.adapters.from_parts import FromParts
 
-    parts = Parts(**locals_of(locals()))
+    parts = Parts(**locals_of(locals()) | {"clip_norm": 0.0 if clip_norm is None else clip_norm})
     # A class of its own, as one in the user's file would be: by it lrctl knows which project a workload is of.
     kind: type[FromParts] = type("workload", (FromParts,), {})
     return kind(parts)

@@ -18,11 +18,14 @@ import torch
 from lrctl.checks.evaluation import SCORES, metrics_of
 from lrctl.checks.rules import STEPS, Broken, Rule, Subject, Untold
 from lrctl.contracts.exact import Exact
-from lrctl.contracts.workload import Scored
+from lrctl.contracts.workload import Scored, Sized
 from lrctl.training.batches import tensors_in
 
 SHARED = 0.2
 """The share of a split's rows above which another split is the same data in part."""
+
+FEW = 5
+"""So many rows in common are more than chance, where they are extrapolated to all training data."""
 
 DISTINCT = 0.8
 """The share of distinct rows below which rows say nothing: those of short inputs are alike by chance."""
@@ -49,17 +52,22 @@ def disjoint(subject: Subject) -> str:
             metrics[split], _ = metrics_of(passes, split)
     if metrics["validation"] == metrics["test"] and math.isfinite(metrics["test"]["loss"]):
         raise Broken(f"validation and test have the same metrics: {metrics['test']}", ADVICE)
-    return compared(seen)
+    drawn = STEPS / subject.workload.steps_per_epoch() if isinstance(subject.workload, Sized) else 1.0
+    return compared(seen, min(1.0, drawn))
 
 
 ADVICE = "hold out other data for each split: what is chosen by one is reported by the other"
 
 
-def compared(seen: dict[str, Rows]) -> str:
+def compared(seen: dict[str, Rows], drawn: float) -> str:
+    """Compare the rows of all splits; `drawn` is the share of the training data that was seen."""
     told = {name: rows for name, rows in seen.items() if rows and len(rows) >= DISTINCT * rows.total()}
     most, names = 0.0, ("", "")
     for one, other in combinations(told, 2):
-        share = len(told[one].keys() & told[other].keys()) / min(len(told[one]), len(told[other]))
+        both = len(told[one].keys() & told[other].keys())
+        share = both / min(len(told[one]), len(told[other]))
+        if one == "training" and both >= FEW:
+            share = max(share, min(1.0, both / len(told[other]) / drawn))
         if share > most:
             most, names = share, (one, other)
     if most > SHARED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,9 @@ GUIDE = Path(__file__).parents[1] / "guide"
 
 KINDS = ("tutorials", "how-to", "reference", "explanation")
 """The folders of the guide, in the order in which they are listed."""
+
+MOST = 12
+"""So many pages that speak of something are listed."""
 
 WIDEST = 120
 """Columns; longer lines are hard to read."""
@@ -43,8 +47,12 @@ def guide(
 ) -> None:
     """Read the documentation: tutorials, how-to pages, reference and explanation.
 
-    A terminal gets it laid out, page by page; a pipe or a file gets its Markdown.
+    A terminal gets it laid out, page by page; a pipe or a file gets its Markdown. A word that is no topic is looked for
+    in all pages.
     """
+    if topic and not path and topic not in pages() and (lines := mentions(topic)):
+        typer.echo("\n".join([f"No page is called {topic}; these speak of it:", *lines]))
+        return
     page = found(topic) if topic else GUIDE
     if path:
         typer.echo(page)
@@ -59,6 +67,16 @@ def found(topic: str) -> Path:
     if topic not in known:
         raise unknown("topic", topic, known, "lrctl guide")
     return known[topic]
+
+
+def mentions(words: str) -> list[str]:
+    """The pages that have these words, those with the most first, each with the first line that has them."""
+    told = []
+    for topic, page in pages().items():
+        lines = [line.strip(" -*#|") for line in page.read_text(encoding="utf-8").splitlines()]
+        if having := [line for line in lines if words.lower() in line.lower()]:
+            told.append((-len(having), f"  {topic:<24} {textwrap.shorten(having[0], WIDEST - 28, placeholder=' ...')}"))
+    return [line for _, line in sorted(told)][:MOST]
 
 
 def contents() -> str:

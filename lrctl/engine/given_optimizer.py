@@ -95,7 +95,7 @@ def moved_by_updates(optimizer: torch.optim.Optimizer) -> set[str]:
         seen.append(snapshot(optimizer))
         switch(optimizer, "eval")
         seen.append(snapshot(optimizer))
-    clear_gradients(optimizer)
+    clear_gradients(parameter for group in optimizer.param_groups for parameter in group["params"])
     return {
         key
         for after in seen[1:]

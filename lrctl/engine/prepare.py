@@ -109,11 +109,13 @@ def resolve_device(name: str) -> str:
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    here = ["cpu", *(["cuda"] * torch.cuda.is_available()), *(["mps"] * torch.backends.mps.is_available())]
+    if name.lower() in ("gpu", "nvidia"):
+        raise UsageError(f"--device {name}: a GPU is called cuda; here there is {' and '.join(here)}")
     try:
         torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as error:
         reason = shorten(str(error), 120, placeholder=" ...")
-        here = ["cpu", *(["cuda"] * torch.cuda.is_available()), *(["mps"] * torch.backends.mps.is_available())]
         raise UsageError(
             f"--device {name}: cannot be used here: {reason}; choose {' or '.join(here)}, or leave it out"
         ) from error

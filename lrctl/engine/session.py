@@ -27,6 +27,9 @@ from lrctl.storage.run_result import LOSSES, Cost, RunResult
 
 SPLITS = ("validation", "test")
 
+ODD = 2.0
+"""A loss that is so many times another, or as many times less, is taken to be of another kind."""
+
 NOTHING_YET = "no schedule can be handed over yet"
 """Said where a budget ends a search before its strategy has anything."""
 
@@ -44,6 +47,7 @@ class Session:
     Attributes:
         beside: the jobs that no batch of the search itself has asked for.
         lrs_matter: whether losses have shown that LRs are used.
+        untrained: the validation loss before any training, where there was a first look.
     """
 
     runner: JobRunner
@@ -54,6 +58,7 @@ class Session:
     asked: Batch | None = None
     reached: str = ""
     lrs_matter: bool = False
+    untrained: float | None = None
 
     def drive(self, search: Search) -> SearchResult:
         """Run a search to its end; one that fails leaves no checkpoints behind."""
@@ -69,7 +74,24 @@ class Session:
             raise
         finally:
             self.runner.reached = str  # what is found is handed over, whatever that takes
+        if note := self.odd_loss():
+            self.notes.append(note)
         return self.with_noise_of_starts(found) if is_program(self.runner.spec.workload) else found
+
+    def odd_loss(self) -> str:
+        """What to say where an untrained model's validation loss is far from its first training loss; else nothing."""
+        seen = self.runner.seen.items()
+        key = next((key for key, job in seen if job.steps and not job.start and key in self.runner.records), None)
+        if key is None or self.untrained is None:
+            return ""
+        first = float(self.runner.store.losses(key)["loss"][0])
+        if not 0 < self.untrained < math.inf or not first > 0 or 1 / ODD < self.untrained / first < ODD:
+            return ""
+        return (
+            f"the untrained model has validation loss {self.untrained:.4g} and first training loss {first:.4g}, which "
+            "are means of the same kind in a sound workload: an accuracy that evaluate() returns would be minimised, "
+            "and a loss() that is a sum wants evaluate() to be one; `lrctl check` tells more"
+        )
 
     def with_noise_of_starts(self, found: SearchResult) -> SearchResult:
         """What a search found, with its near-ties marked: a program need not give the same bits twice."""
@@ -92,6 +114,7 @@ class Session:
             return
         job = SegmentJob(0, 0, PiecewiseLinear(((0, 0.0),)), evaluate=SPLITS, checkpoint=False)
         (result,) = self.run_batch(Batch("a first look at the workload", [job]))
+        self.untrained = result.metrics["validation"]["loss"]
         for split, metrics in result.metrics.items():
             if not math.isfinite(metrics["loss"]):
                 self.notes.append(f"the {split} loss was not finite before any training; check the model and its data")

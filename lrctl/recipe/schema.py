@@ -34,7 +34,8 @@ class Training:
     dtype: Annotated[Literal["float32", "bfloat16"], "bfloat16 is autocast"] = "float32"
     threads: Annotated[int, "CPU threads of each worker; another number gives other bits"] = 1
     micro_batches: Annotated[
-        int, "cut each batch into so many pieces, one after another: less memory, the same mean loss"
+        int,
+        "gradient accumulation: cut each batch into so many pieces, one after another: less memory, the same mean loss",
     ] = 1
     compile: Annotated[bool, "compile the model with torch.compile"] = False
     tf32: Annotated[bool, "TensorFloat-32 matrix products on CUDA: faster, less exact"] = False

@@ -89,7 +89,10 @@ def load_class(workload: str, kind: str = "workload") -> tuple[Project, Any]:
     found = getattr(module, name, None)
     if not (isinstance(found, type) or is_reseeded(found)):
         kinds = (n for n, v in vars(module).items() if isinstance(v, type) and v.__module__ == module.__name__)
-        made = (n for n, v in vars(module).items() if is_reseeded(v))
+        made = [n for n, v in vars(module).items() if is_reseeded(v)]
+        if found is not None:
+            others = f"it has {', '.join(made)}" if made else f"a {kind} is a class, or what lrctl.workload returns"
+            raise UsageError(f"{kind} {workload}: {name} is a {type(found).__name__}, and no {kind}; {others}")
         raise unknown("class", name, [*kinds, *made], f"{kind} {workload}")
     return project, found
 

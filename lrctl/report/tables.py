@@ -66,7 +66,7 @@ def reference_table(result: RunResult, plain: TrainedRun) -> Table:
         for name, run in ((result.command, result), (plain_name(plain), plain))
     )
     columns = ("run", *(loss.replace("_", " ") for loss in LOSSES), *(f"test {name}" for name in others))
-    return Table("Beside a plain run", columns, rows, (beside_in_words(result, plain),))
+    return Table("Beside a plain run", columns, rows, beside_in_words(result, plain))
 
 
 def plain_name(plain: TrainedRun) -> str:
@@ -74,18 +74,30 @@ def plain_name(plain: TrainedRun) -> str:
     return f"{plain.name}, LR {peak:.3g}" if isinstance(peak, float) else plain.name
 
 
-def beside_in_words(result: RunResult, plain: TrainedRun) -> str:
-    """Which of the two is better by validation loss; the test loss is only ever reported."""
+UNTUNED = (
+    "Its LR is what the search's first step told: lrctl baseline tunes it, and --seeds 0,1,2 tells what chance does."
+)
+"""Of the plain run, wherever that is not simply the better one."""
+
+
+def beside_in_words(result: RunResult, plain: TrainedRun) -> tuple[str, ...]:
+    """Which of the two is better by validation loss, and whether the test loss, which nothing chose by, agrees."""
     found, other = at_worst(result.validation_loss), at_worst(plain.validation_loss)
     if not math.isfinite(other):
-        return "The plain run diverged, or its validation loss is not finite."
-    if other < found:
-        by = f"by {found - other:.4f} of validation loss" if math.isfinite(found) else "by validation loss"
-        return f"The plain run is better {by}, and costs one run: take it, or another search."
+        return ("The plain run diverged, or its validation loss is not finite.",)
+    if not math.isfinite(found):
+        return ("The plain run is better by validation loss, and costs one run: take it, or another search.",)
     if other == found:
-        return "What was found is no better than the plain run, by validation loss."
-    by = f"{other - found:.4f} of validation loss"
-    return f"What was found is better by {by}, on one seed; --seeds 0,1,2 says whether that is chance."
+        return ("What was found is no better than the plain run, by validation loss.",)
+    ahead, gain = ("What was found", other - found) if found < other else ("The plain run", found - other)
+    said = f"{ahead} is better by {gain:.4f} of validation loss"
+    test = at_worst(plain.test_loss) - at_worst(result.test_loss)
+    if math.isfinite(test) and test * (other - found) < 0:
+        return f"{said}, and worse by {abs(test):.4f} of test loss: neither is shown to be better.", UNTUNED
+    said += f" and {abs(test):.4f} of test loss" if math.isfinite(test) else ""
+    if found < other:
+        return f"{said} than the plain run.", UNTUNED
+    return (f"{said}, and costs one run: take it, or another search.",)
 
 
 def cost_in_words(cost: Cost) -> str:

@@ -56,7 +56,7 @@ def row(store: Store, name: str, own: set[str], sizes: Mapping[str, int]) -> dic
         "run": name,
         "status": "damaged" if wrong else "finished" if result else "unfinished",
         "command": identity and identity.command,
-        "workload": identity and identity.workload["name"],
+        "workload": Path(result.workload).name if result else identity and identity.workload["name"],
         "seed": result.seed if result else identity and identity.seed,
         "steps": identity and identity.steps,
         **{loss: result and getattr(result, loss) for loss in LOSSES},

@@ -84,6 +84,8 @@ class Training:
         self.passes = Passes(workload, spec)
         self.model = self.passes.model
         self.optimizer = build_optimizer(workload, self.model, spec.optimizer)
+        # Those that the optimizer leaves out have gradients too, which clipping would see grow from step to step.
+        self.trained = list({*self.model.parameters(), *(p for g in self.optimizer.param_groups for p in g["params"])})
         self.control = Control(self.optimizer, job.schedule)
         self.groups = roles.told(self.optimizer, self.control.scales, self.model) if spec.optimizer else []
         self.compiled = Compiled(self.model, self.passes.where) if spec.compile else None
@@ -164,7 +166,7 @@ class Training:
         self.losses[index] = loss
         self.lrs.append(lr)
         self.control.observe(step, lr, self.losses[index])
-        clear_gradients(self.optimizer)
+        clear_gradients(self.trained)
         if self.after:
             with torch.no_grad():
                 self.after(self.model, step)

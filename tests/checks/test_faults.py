@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -11,6 +12,8 @@ import pytest
 
 from lrctl.checks.building import SecondProcess
 from lrctl.checks.check import RULES, Findings, check
+from lrctl.checks.rules import Broken
+from lrctl.checks.splits import compared
 from lrctl.contracts.job import TrainSpec
 from lrctl.recipe.workloads import content_digest, load_workload
 
@@ -88,6 +91,20 @@ def test_a_fault_is_named_by_its_rule(name: str, rule: str, second: SecondProces
     found = checked(name, second)
     assert [each.rule for each in found.findings if each.status == "broken"] == [rule]
     assert all(each.advice for each in found.findings if each.status == "broken")
+
+
+@pytest.mark.parametrize(("shared", "leaks"), [(64, True), (8, True), (4, False), (0, False)])
+def test_held_out_rows_that_are_in_the_training_data_are_told_by_a_few_batches(shared: int, leaks: bool) -> None:
+    """Of 1000 rows of training data 128 are seen; 500 are held out, of which so many were seen."""
+    training, held_out = (
+        Counter(str(row).encode() for row in rows) for rows in (range(128), range(1000, 1500 - shared))
+    )
+    seen = {"training": training, "validation": held_out + Counter(list(training)[:shared]), "test": Counter([b"a"])}
+    if leaks:
+        with pytest.raises(Broken, match="rows that the model is shown for training are those of validation"):
+            compared(seen, 0.064)
+    else:
+        assert "share at most" in compared(seen, 0.064)
 
 
 def test_groups_with_lrs_of_their_own_are_told_as_their_ratio(second: SecondProcess) -> None:

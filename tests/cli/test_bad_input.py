@@ -208,6 +208,7 @@ def test_a_device_that_is_not_there_is_one_sentence(lrctl: Lrctl) -> None:
         ("semilocal --epz 1", "--epz: unknown option; did you mean '--eps'?"),
         ("semilocl", "lrctl semilocl: unknown command; did you mean 'semilocal'?"),
         ("runs shw", "lrctl runs shw: unknown command; did you mean 'show'?"),
+        ("runs lookahead-1", "lrctl runs lookahead-1: unknown command; `lrctl runs show lookahead-1` shows a run"),
         ("semilocal --eps big", "--eps big: must be a number"),
         ("semilocal --eps=big", "--eps big: must be a number"),
         ("semilocal --eps-unit bits", "--eps-unit bits: must be one of 'nats', 'progress'"),
@@ -263,7 +264,7 @@ def test_choices_take_capitals(lrctl: Lrctl) -> None:
 
 
 def test_a_device_that_is_none_tells_what_is_here(lrctl: Lrctl) -> None:
-    refused(lrctl(*SMOKE, "--device", "gpu"), "--device gpu: cannot be used here: ", "choose cpu", "or leave it out")
+    refused(lrctl(*SMOKE, "--device", "gpu"), "--device gpu: a GPU is called cuda; here there is cpu")
 
 
 def test_when_every_candidate_diverged_the_error_says_what_to_change(lrctl: Lrctl) -> None:

@@ -75,3 +75,12 @@ def test_the_list_and_a_page_import_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"rich.markdown", "torch", "numpy", "markdown_it"} & {*done.stderr.split()}
+
+
+def test_a_word_that_is_no_topic_is_looked_for_in_all_pages(lrctl: Lrctl) -> None:
+    done = lrctl("guide", "DDP")
+    assert (done.code, done.out.splitlines()[0]) == (0, "No page is called DDP; these speak of it:")
+    assert 1 <= len(done.out.splitlines()) - 1 <= guide.MOST
+    assert all("ddp" in guide.pages()[line.split()[0]].read_text().lower() for line in done.out.splitlines()[1:])
+    assert lrctl("guide", "xyzzy").code == 2
+    assert lrctl("guide", "DDP", "--path").code == 2

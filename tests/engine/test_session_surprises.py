@@ -73,6 +73,20 @@ HINGE = NET.replace("model(batch).square().mean()", "(0.5 - model(batch)).clamp(
 )
 
 
+@pytest.mark.parametrize("factor", [1.0, 0.1, 30.0])
+def test_a_validation_loss_of_another_kind_than_the_training_loss_is_told(
+    factor: float, tmp_path: Path, place: Path
+) -> None:
+    """Such as an accuracy, which would be minimised."""
+    same = 'return {"loss": float((model(torch.ones(1, 2)) - 3).square())}'
+    source = NET.replace("model(batch).square().mean()", "(model(batch) - 3).square().mean()")
+    source = source.replace(
+        'return {"loss": float(model(torch.ones(1, 2))) ** 2}', same.replace("float(", f"{factor} * float(")
+    )
+    notes = " ".join(search(place, net(tmp_path, source))["notes"])
+    assert ("means of the same kind in a sound workload" in notes) is (factor != 1.0)
+
+
 def test_a_loss_that_is_0_for_every_lr_ends_no_search(tmp_path: Path, place: Path) -> None:
     """As that of a hinge, once all is told apart."""
     document = search(place, net(tmp_path, HINGE, strategy__semilocal__grid=(0.5, 1.0)))

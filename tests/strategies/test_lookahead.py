@@ -384,7 +384,7 @@ def test_what_a_larger_budget_would_try_next_is_told() -> None:
 def test_a_workload_without_scores_is_scored_by_validation_which_costs() -> None:
     found, script = noisily(whole(lambda line: math.log10(top(line) / FIRST) ** 2), reserve=0)
     assert found.chosen_by == "validation loss"
-    assert any("too few training batches aside" in note for note in found.notes)
+    assert any("no training batches, or too few, are kept aside" in note for note in found.notes)
     jobs = {job.key(SPEC): job for batch in script.batches for job in batch.jobs if not job.score_batches}
     spent = sum(job.stop - job.start + FORWARD * 9 * len(job.evaluate) for job in jobs.values()) / STEPS
     assert summary(found)["full_runs"] == pytest.approx(spent)

@@ -142,7 +142,7 @@ def test_a_workload_that_keeps_no_data_aside_is_scored_by_validation_loss(lrctl:
     done = lrctl(*words)
     assert done.code == 0
     assert done.document["chosen_by"] == "validation loss"
-    assert "keeps too few training batches aside for scores" in done.err
+    assert "no training batches, or too few, are kept aside for scores" in done.err
     # Each evaluation is one pass over as many rows as a batch has.
     assert done.document["cost"]["scored_batches"] > len(done.document["rollouts"])
     assert done.document["cost"]["full_runs"] == pytest.approx(done.document["full_runs"])
@@ -160,4 +160,4 @@ def test_short_runs_are_scored_on_fewer_batches(lrctl: Lrctl, tmp_path: Path) ->
 
 def test_too_few_batches_in_reserve_are_not_scored_on(lrctl: Lrctl, tmp_path: Path) -> None:
     words = ["lookahead", "--recipe", "images", "--steps", "20", "--score-batches", "8", "--store", str(tmp_path)]
-    assert "keeps too few training batches aside" in lrctl(*words, "--executor", "serial").err
+    assert "no training batches, or too few, are kept aside" in lrctl(*words, "--executor", "serial").err

@@ -141,18 +141,26 @@ FACTS: dict[str, Any] = {"command": "local", "run": "r", "workload": "w", "seed"
 
 
 @pytest.mark.parametrize(
-    ("found", "plain", "told"),
+    ("found", "plain", "test", "told"),
     [
-        (2.0, 1.5, "The plain run is better by 0.5000 of validation loss"),
-        (1.5, 2.0, "What was found is better by 0.5000 of validation loss"),
-        (None, 2.0, "The plain run is better by validation loss"),
-        (1.5, 1.5, "What was found is no better than the plain run"),
-        (1.5, float("nan"), "The plain run diverged"),
+        (2.0, 1.5, 2.0, "The plain run is better by 0.5000 of validation loss and 0.5000 of test loss, and costs"),
+        (1.5, 2.0, 1.9, "What was found is better by 0.5000 of validation loss and 0.1000 of test loss than"),
+        (
+            1.5,
+            2.0,
+            2.1,
+            "What was found is better by 0.5000 of validation loss, and worse by 0.1000 of test loss: neit",
+        ),
+        (2.0, 1.5, 1.4, "The plain run is better by 0.5000 of validation loss, and worse by 0.1000 of test loss: neit"),
+        (1.5, 2.0, None, "What was found is better by 0.5000 of validation loss than"),
+        (None, 2.0, None, "The plain run is better by validation loss"),
+        (1.5, 1.5, 1.5, "What was found is no better than the plain run"),
+        (1.5, float("nan"), 1.5, "The plain run diverged"),
     ],
 )
-def test_it_is_said_plainly_which_is_better(found: float | None, plain: float, told: str) -> None:
+def test_it_is_said_plainly_which_is_better(found: float | None, plain: float, test: float | None, told: str) -> None:
     run = TrainedRun("wsd", SCHEDULE, "k", plain, plain, plain, 1.0)
-    table = reference_table(RunResult(**FACTS, validation_loss=found), run)
+    table = reference_table(RunResult(**FACTS, validation_loss=found, test_loss=test), run)
     assert table.notes[0].startswith(told)
     assert [row[0] for row in table.rows] == ["local", "wsd, LR 0.01"]
 

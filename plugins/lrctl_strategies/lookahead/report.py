@@ -72,7 +72,7 @@ def notes(p: Lookahead, rollouts: Rollouts, short: ShortRuns, best: Rollout) -> 
 def of_scores(p: Lookahead, rollouts: Rollouts) -> list[str]:
     scoring = rollouts.scoring
     if p.score_on == "training" and not scoring.batches:
-        return ["the workload keeps too few training batches aside for scores, so runs are scored by validation loss"]
+        return ["no training batches, or too few, are kept aside for scores, so runs are scored by validation loss"]
     if scoring.batches and scoring.batches < p.score_batches:
         why = (
             "there are no more" if scoring.batches < batches(p.score_batches, rollouts.run.left) else "the run is short"

@@ -149,7 +149,7 @@ def changed(step: int) -> str:
 
 def of_rungs(found: Found) -> Iterator[str]:
     if found.params.score_on == "training" and not found.ladder.scoring.batches:
-        yield "the workload keeps too few training batches aside for scores, so rungs are scored by validation loss"
+        yield "no training batches, or too few, are kept aside for scores, so rungs are scored by validation loss"
     if not found.ladder.scoring.batches:
         yield "the noise of validation losses is not known, and no part of the interval"
     for rung in found.rungs:
