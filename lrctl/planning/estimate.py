@@ -11,7 +11,7 @@ from lrctl.contracts.job import FORWARD, TrainSpec
 from lrctl.contracts.program import Program
 from lrctl.contracts.strategy import RunSpec, Search, SearchResult, advance, drive, relayed
 from lrctl.contracts.workload import Scored, StandIn, Workload
-from lrctl.engine.executors import Executors, side_by_side, workers_of
+from lrctl.engine.executors import START, Executors, side_by_side, workers_of
 from lrctl.engine.prepare import device_of, load, spec_of
 from lrctl.engine.session import SPLITS
 from lrctl.engine.starts import another_start
@@ -207,7 +207,7 @@ def costs(recipe: Recipe, rehearsal: Rehearsal, measured: Measured | None, notes
         "seconds_per_step": measured.seconds_per_step,
         "seconds_per_evaluation": measured.seconds_per_evaluation,
         "passes_per_evaluation": measured.passes_per_evaluation or None,
-        "seconds": seconds_of(rehearsal, measured, workers),
+        "seconds": seconds_of(rehearsal, measured, workers) + START * (workers > 1),
         "memory_bytes": measured.memory_bytes,
         "checkpoint_bytes": measured.checkpoint_bytes,
         "peak_disk_bytes": max(rehearsal.checkpoints, len(rehearsal.again)) * measured.checkpoint_bytes,
@@ -220,7 +220,7 @@ def seconds_of(rehearsal: Rehearsal, measured: Measured, workers: int) -> float:
     updates = rehearsal.updates(workers) + reserved * FORWARD / workers
     evaluations = sum(bool(job.evaluate) for job in rehearsal.jobs.values()) / workers + 1
     evaluating = evaluations * (measured.seconds_per_evaluation or 0.0)
-    starting = math.ceil(rehearsal.starts / workers) * measured.seconds_per_start
+    starting = math.ceil(rehearsal.starts / workers) * (measured.seconds_per_start + measured.seconds_per_job)
     return updates * measured.seconds_per_step + evaluating + starting
 
 

@@ -5,6 +5,7 @@ Imports torch.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.workload import Workload
 from lrctl.planning.profiler import Profiler, StepCost, set_up
+from lrctl.storage.checkpoint import digest_of_state
 from lrctl.training.batches import cut, pieces, rows, tensors_in
 
 TIMED_STEPS = 20
@@ -42,6 +44,7 @@ class Measured:
             batch, or one piece of it, keeps for them; what a pass without gradients holds, which scores and, where its
             time was measured, evaluates. Torch itself and the data are not counted.
         notes: what the user should know about these numbers.
+        seconds_per_job: beside its steps, for its model and its checkpoint.
         seconds_per_start: of a program, beside the steps: its imports, its data, its checkpoint.
     """
 
@@ -51,6 +54,7 @@ class Measured:
     memory_bytes: int
     notes: tuple[str, ...] = ()
     passes_per_evaluation: int = 0
+    seconds_per_job: float = 0.0
     seconds_per_start: float = 0.0
 
 
@@ -64,7 +68,10 @@ def measure(
     extrapolated. With `stand_in` batches are made up, since the data are not ready, and nothing is evaluated; with
     `scored` the model is scored too, on batches like those that it is trained on.
     """
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.0)  # the first optimizer takes seconds of imports
+    set_up_at = time.perf_counter()
     profiler = set_up(workload, spec, stand_in, scored)
+    setting_up = profiler.now() - set_up_at
     notes = simplify(profiler)
     began = profiler.now()
     batch = profiler.batch(0)
@@ -85,7 +92,11 @@ def measure(
         evaluation, passes = profiler.evaluation(splits)
         forward = max(forward, *map(profiler.evaluation_bytes, splits))
     state = [profiler.passes.state(), profiler.optimizer.state_dict(), profiler.averages]
-    return Measured(seconds, evaluation, size(state), memory(profiler, kept, forward, whole), tuple(notes), passes)
+    bytes_of_state, began = size(state), profiler.now()
+    digest_of_state({"state": state})  # about what a checkpoint takes beside the disk
+    per_job = setting_up + profiler.now() - began
+    held = memory(profiler, kept, forward, whole)
+    return Measured(seconds, evaluation, bytes_of_state, held, tuple(notes), passes, seconds_per_job=per_job)
 
 
 def simplify(profiler: Profiler) -> list[str]:
