@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from lrctl.contracts.table import check_stem
+
 Kind = Literal["lines", "steps", "points", "bars", "heat"]
 
 
@@ -82,10 +84,7 @@ class Chart:
     ticks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9-]+", self.name) or self.name == "figure":
-            raise ValueError(
-                f"chart {self.name!r}: its name must be lower-case letters, digits and hyphens, and not figure"
-            )
+        check_stem("chart", self.name, "figure")
         if self.kind not in get_args(Kind):
             raise ValueError(f"chart {self.name}: kind: must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")
         for each in self.series:

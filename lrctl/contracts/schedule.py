@@ -8,6 +8,21 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from lrctl.contracts.canonical import listed
 
+LARGEST_LR = (2 - 2**-23) * 2.0**127
+"""The largest number of float32: no update can be made with a larger LR."""
+
+LRS = f"greater than 0 and at most {LARGEST_LR:.2g}"
+"""What LRs that somebody names may be, in words."""
+
+
+def is_lr(value: Any) -> bool:
+    """Whether this is an LR that somebody may name to train with.
+
+    >>> [is_lr(value) for value in (0.1, 1, 0, float("inf"), 1e300, True)]
+    [True, True, False, False, False, False]
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LARGEST_LR
+
 
 @runtime_checkable
 class Schedule(Protocol):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+OWN_FILES = ("page", "curves", "charts")
+"""What a report calls files of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +26,30 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """Rows that a report writes as `NAME.csv`; those of several runs stand in one file, each once."""
+    """Rows that a report writes as `NAME.csv`; those of several runs stand in one file, each once.
+
+    Attributes:
+        name: lower-case letters, digits and hyphens, but not `page`, `curves` or `charts`, as a report's own are named.
+
+    Raises:
+        ValueError: the name is none, or columns and rows are not as many strings each.
+    """
 
     name: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
     def __post_init__(self) -> None:
+        check_stem("data file", self.name, *OWN_FILES)
         check_cells(f"data file {self.name!r}", self.columns, self.rows)
+
+
+def check_stem(what: str, name: str, *taken: str) -> None:
+    """Refuse the name of a file that no report can write, or that it has for another; a result may be a stranger's."""
+    if not re.fullmatch(r"[a-z0-9-]+", name) or name in taken:
+        raise ValueError(
+            f"{what} {name!r}: its name must be lower-case letters, digits and hyphens, and not {' or '.join(taken)}"
+        )
 
 
 def check_cells(where: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -45,9 +45,10 @@ def in_epochs(recipe: Recipe, epochs: float | None) -> Recipe:
     if epochs is None:
         return recipe
     # What floats add to a whole number of steps is no step.
-    steps = math.ceil(epochs * steps_per_epoch(recipe) * (1 - 1e-12))
-    if steps > LONGEST_RUN:
-        raise UsageError(f"--epochs {epochs:g}: a run has at most {LONGEST_RUN:,} steps, and these are {steps:,}")
+    wanted = epochs * steps_per_epoch(recipe) * (1 - 1e-12)
+    if wanted > LONGEST_RUN:
+        raise UsageError(f"--epochs {epochs:g}: a run has at most {LONGEST_RUN:,} steps, and these are {wanted:,.9g}")
+    steps = math.ceil(wanted)
     if recipe.start:
         recipe.start.check_within(steps, recipe.source)
     return replace(recipe, training=replace(recipe.training, steps=max(1, steps)))

@@ -194,7 +194,7 @@ class Run:
             if (
                 not tries
                 or not isinstance(error.__cause__, FileNotFoundError)
-                or not self.store.handed_over("").is_dir()
+                or not (self.store.path / "handed_over").is_dir()
             ):
                 raise
         if tries and not whole:

@@ -45,7 +45,8 @@ def tracked(store: Store, recipe: Recipe) -> Iterator[None]:
     if not recipe.trackers:
         yield
         return
-    check_no_link(store.path, FOLDER, store.shown)
+    for folder in (FOLDER, *(f"{FOLDER}/{choice.name}" for choice in recipe.trackers)):
+        check_no_link(store.path, folder, store.shown)
     observers = [begun for choice in recipe.trackers if (begun := begin(choice.name, choice.params, store))]
     manager, wait = registry().manager, min(AFTER_FAILURE, recipe.track.wait)
     for observer in observers:
@@ -215,7 +216,7 @@ class Tracking:
 
 
 def described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, LrctlError) else f"{type(error).__name__}: {error}"
 
 
 def drop(name: str, why: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from lrctl.contracts.piecewise import PiecewiseLinear, through
-from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
+from lrctl.contracts.schedule import LRS, AdaptiveSchedule, Schedule, is_lr
 from lrctl.errors import UsageError
 from lrctl.registry.schedules import parse_schedule, read_schedule
 
@@ -36,8 +36,8 @@ class Start:
         """
         where = "--past" if str(self.past).startswith("{") else f"--past {self.past}"
         if (lr := number(self.past)) is not None:
-            if not 0 < lr < float("inf"):
-                raise UsageError(f"{where}: must be an LR greater than 0, or a schedule.json")
+            if not is_lr(lr):
+                raise UsageError(f"{where}: must be an LR {LRS}, or a schedule.json")
             return PiecewiseLinear(((0, lr),))
         text = str(self.past)
         given, steps = parse_schedule(text, where) if text.startswith("{") else read_schedule(text)

@@ -10,6 +10,7 @@ from pathlib import Path
 from lrctl.analysis.smoothing import smoothed
 from lrctl.contracts.chart import Chart
 from lrctl.contracts.table import Table
+from lrctl.errors import StoreError
 from lrctl.report import figures
 from lrctl.report.chart_text import COLUMNS, RunChart, csv_rows
 from lrctl.report.charts import charts_of, is_drawable, pictures
@@ -18,7 +19,7 @@ from lrctl.report.drawing import Picture
 from lrctl.report.page import Panels, comparison_page, page
 from lrctl.report.panels import panels, smoothed_difference
 from lrctl.report.runs import Run
-from lrctl.storage.files import aside, cannot_write
+from lrctl.storage.files import aside, cannot_write, is_plain
 
 ELSEWHERE = "choose another --out"
 
@@ -69,6 +70,8 @@ def write_files(folder: Path, html: str, drawn: Sequence[Picture], tables: Files
         files[f"{each.name}_svg"] = (f"{each.name}.svg", each.svg.encode())
         files[f"{each.name}_png"] = (f"{each.name}.png", each.png)
     files |= tables
+    if others := [name for name, _ in files.values() if not is_plain(name)]:
+        raise StoreError(f"{folder}: {others[0]!r} is no name of a file in it, so no report is written; mend the name")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -27,8 +27,11 @@ from lrctl.storage.run_result import RunResult
 ROUND_TABLE = 4
 """Lines of the screen that rows cannot have: the title, the columns, the totals, and where the cursor is."""
 
-TABLE_ROOM = 32
-"""What a loss, a status, and the spaces between columns take of a line."""
+TABLE_ROOM = 17
+"""What a loss and the spaces between columns take of a line."""
+
+STATUS_ROOM = 15
+"""What a status takes of a line at the least."""
 
 LONG = 5.0
 """Seconds from which on a job that runs tells for how long."""
@@ -58,6 +61,12 @@ def shown(*, quiet: bool = False) -> Iterator[None]:
 
 @dataclass(slots=True, eq=False)  # pluggy wants plugins that can be hashed
 class Progress:
+    """What a search has told so far.
+
+    Attributes:
+        pace: the seconds that its jobs have trained for, and the steps that they trained.
+    """
+
     console: Console
     began: float = field(default_factory=time.monotonic)
     batch: Batch | None = None
@@ -69,6 +78,7 @@ class Progress:
     reused: int = 0
     stopped: int = 0
     steps: int = 0
+    pace: tuple[float, int] = (0.0, 0)
     preparation: tuple[str, int, int] = ("preparing data", 0, 0)
     said: float = field(default_factory=time.monotonic)
 
@@ -106,6 +116,9 @@ class Progress:
         self.reused += new and reused
         self.steps += result.steps if new or not reused else 0
         self.stopped += result.status == "stopped" and not reused
+        if not reused and not job.frozen:  # forward passes alone are quicker
+            seconds, steps = self.pace
+            self.pace = seconds + result.seconds, steps + result.steps
 
     @hookimpl
     def search_finished(self, result: RunResult) -> None:
@@ -121,6 +134,8 @@ class Progress:
             what, ready, total = self.preparation
             bar = [ProgressBar(total, ready, width=40)] if total else []
             return Group(plain(amount(what, ready, total)), *bar)
+        if not batch.jobs:  # what is computed without training
+            return Group(plain(batch.title, "bold"), plain(duration(time.monotonic() - self.began)))
         rows = window([job in done for job in batch.jobs], self.console.height - ROUND_TABLE)
         part = "" if rows == slice(0, len(batch.jobs)) else f" (rows {rows.start + 1}-{rows.stop} of {len(batch.jobs)})"
         totals = packed(self.totals(batch), self.console.width, ", ")
@@ -134,8 +149,10 @@ class Progress:
         columns = [*["optimizer"][:optimizers], first, "mean loss", "status"]
         table = Table(*(Column(name, no_wrap=True) for name in columns), box=None, pad_edge=False)
         lowest = min((r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)), default=None)
-        room = self.console.width - sum(map(len, columns[:-3])) - TABLE_ROOM
-        for job in batch.jobs[rows]:
+        told = [(job, self.status(job, done.get(job))) for job in batch.jobs[rows]]
+        widest = max(STATUS_ROOM, *(len(status) for _, status in told))
+        room = self.console.width - sum(map(len, columns[:-3])) - TABLE_ROOM - widest
+        for job, status in told:
             result = done.get(job)
             named = [job.optimizer.name if job.optimizer else "recipe's"][:optimizers]
             best = result is not None and result.mean_loss == lowest
@@ -145,19 +162,25 @@ class Progress:
                 *named,
                 plain(cropped(label(job, judged=batch.judge), room)),
                 loss,
-                self.status(job, result),
+                status,
                 style=style,
             )
         return table
 
     def status(self, job: SegmentJob, result: JobResult | None) -> str:
-        """How far a job is; of one that runs for long, how long."""
+        """How far a job is; of one that runs for long, how long, and about how much of it is done."""
         if result:
             return result.status
         if job not in self.started:
             return "waiting"
         spent = time.monotonic() - self.started[job]
-        return "running" if spent < LONG else f"running, {duration(spent)}"
+        return "running" if spent < LONG else ", ".join(["running", duration(spent), *self.share(job, spent)])
+
+    def share(self, job: SegmentJob, spent: float) -> list[str]:
+        """About how much of a job is done after so many seconds, by what steps of this search have taken, if known."""
+        seconds, steps = self.pace
+        whole = 0.0 if job.frozen or not steps else seconds / steps * (job.stop - job.start)
+        return [f"about {min(99, int(100 * spent / whole))} %"] if whole else []
 
     def totals(self, batch: Batch) -> list[str]:
         assert self.run is not None

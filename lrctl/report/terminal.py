@@ -22,6 +22,10 @@ ASCII_BLOCKS = "  ...:::#"
 """Columns of 0 to 8 eighths, where the terminal can show them and where it cannot."""
 
 
+PLOT_MARGIN, NARROWEST_PLOT = 12, 12
+"""Columns beside a plot, for its labels, and the fewest that show a schedule, and how long it is below."""
+
+
 def print_summary(result: RunResult, files: Mapping[str, str | None], *, notes: bool = False) -> None:
     """What was found; with its notes where they are not told otherwise."""
     console = stdout()
@@ -31,8 +35,9 @@ def print_summary(result: RunResult, files: Mapping[str, str | None], *, notes: 
     show(console, plain(result.command, "bold") + plain(f"{trained}, {result.steps} steps"), "")
     if result.schedule:
         schedule = rebuilt(result.schedule, f"run {result.run}")
-        if not isinstance(schedule, AdaptiveSchedule):
-            show(console, *plot(schedule, result.steps, blocks, min(60, console.width - 12)), "")
+        width = min(60, console.width - PLOT_MARGIN)
+        if width >= NARROWEST_PLOT and not isinstance(schedule, AdaptiveSchedule):
+            show(console, *plot(schedule, result.steps, blocks, width), "")
     for each in result_tables(result):
         show(console, plain(each.caption, "bold"), drawn(each), *each.notes, "")
     if result.checkpoint:

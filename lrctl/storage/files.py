@@ -73,6 +73,14 @@ def folder_aside(parent: Path) -> Iterator[Path]:
         remove(folder)
 
 
+def is_plain(name: str) -> bool:
+    """Whether this names one file or folder, without a dot in front, and so leads nowhere else."""
+    try:
+        return not (name.startswith(".") or set(name) & set("/\\\0")) and 0 < len(os.fsencode(name)) < 256
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+
+
 def flush_folder(folder: Path) -> None:
     """Have the names in a folder on the disk, where its file system can be told to."""
     descriptor = os.open(folder, os.O_RDONLY)

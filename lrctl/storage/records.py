@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.result import JobRecord
+from lrctl.storage.files import is_plain
 
 OPTIONAL = [
     "scores",
@@ -43,6 +44,8 @@ def job_record(document: Mapping[str, Any]) -> JobRecord:
         KeyError, TypeError, ValueError: it is no such document, or one with other fields.
     """
     record: JobRecord = from_json(JobRecord, document)
+    if record.parent is not None and not is_plain(record.parent):
+        raise ValueError(f"parent: must be the key of a job, got {record.parent!r}")
     return record
 
 

@@ -14,6 +14,7 @@ from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Segment, TrainedRun
 from lrctl.contracts.table import DataFile, Table
 from lrctl.documents import LONGEST_RUN
+from lrctl.storage.files import is_plain
 from lrctl.storage.records import from_json
 
 FORMAT = "lrctl-result/1"
@@ -157,7 +158,10 @@ class RunResult:
             raise ValueError(f"steps: must be from 1 to {LONGEST_RUN}, got {found.steps}")
         if any(each.chosen not in (one.lr for one in each.candidates) for each in found.segments):
             raise ValueError("segments: chosen must be the LR of a candidate")
-        return replace(found, results=results, reference=reference, summary=summary)
+        whole = replace(found, results=results, reference=reference, summary=summary)
+        if astray := [name for name in (whole.run, *whole.handed_over) if name and not is_plain(str(name))]:
+            raise ValueError(f"run, checkpoint: must be names of files or folders, got {astray[0]!r}")
+        return whole
 
 
 OPTIONAL = ("start", "tables", "charts", "data", "results", "reference", "chosen_by", "next", "weights", "reached")

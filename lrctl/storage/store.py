@@ -62,6 +62,14 @@ class Store:
         runs = [self.path / "runs" / name for name in self.runs()]
         return [*(self.path / name for name in opening.FOLDERS), *runs, *(run / "report" for run in runs)]
 
+    def _file(self, folder: str, key: str, suffix: str = "") -> Path:
+        # Keys are read from files too, and files of jobs can be deleted, so this must never be another file.
+        if not files.is_plain(key):
+            raise StoreError(
+                f"{self.shown}: {key!r} is no key of a job, so the store is damaged; choose another --store"
+            )
+        return self.path / folder / f"{key}{suffix}"
+
     # Jobs
 
     def record(self, key: str) -> JobRecord | None:
@@ -75,7 +83,7 @@ class Store:
         return self._fact("stopped", key)
 
     def _fact(self, folder: str, key: str) -> JobRecord | None:
-        document = files.read_signed(self.path / folder / f"{key}.json")
+        document = files.read_signed(self._file(folder, key, ".json"))
         try:
             return job_record(document) if document and document.get("key") == key else None
         except (KeyError, TypeError, ValueError):
@@ -84,13 +92,13 @@ class Store:
     def put_record(self, record: JobRecord) -> None:
         """Record a job, the last write of it. What a stopped job gave is kept apart."""
         folder = "stopped" if record.status == "stopped" else "jobs"
-        files.write_signed(self.path / folder / f"{record.key}.json", record_document(record))
+        files.write_signed(self._file(folder, record.key, ".json"), record_document(record))
         if folder == "jobs":
-            files.remove(self.path / "stopped" / f"{record.key}.json")
+            files.remove(self._file("stopped", record.key, ".json"))
 
     def forget_stopped(self, key: str) -> None:
         """Delete what is known of a job that was stopped."""
-        files.delete(self.path / "stopped" / f"{key}.json")
+        files.delete(self._file("stopped", key, ".json"))
 
     def lineage(self, key: str | None) -> list[str]:
         """The jobs that lead to this one, oldest first, itself last."""
@@ -110,7 +118,7 @@ class Store:
     # Losses
 
     def _losses(self, key: str) -> Path:
-        return self.path / "losses" / f"{key}.npy"
+        return self._file("losses", key, ".npy")
 
     def put_losses(self, key: str, losses: np.ndarray[Any, Any], lrs: Sequence[float]) -> str:
         """Write the loss of each step (float32) and the LR really used for it (float64); returns the digest."""
@@ -143,7 +151,7 @@ class Store:
 
     def checkpoint(self, key: str) -> Path:
         """Where the checkpoint of a job is, if it is there."""
-        return self.path / "checkpoints" / f"{key}.safetensors"
+        return self._file("checkpoints", key, ".safetensors")
 
     def has_checkpoint(self, key: str) -> bool:
         """Whether the checkpoint that a job wrote is there, as long as it says; its content is checked when read."""
@@ -188,7 +196,7 @@ class Store:
 
     def handed_over(self, key: str) -> Path:
         """The mark that a run handed this checkpoint over; `lrctl gc` takes it away with the last such run."""
-        return self.path / "handed_over" / key
+        return self._file("handed_over", key)
 
     def _mark(self, keys: Iterable[str]) -> None:
         for mark in map(self.handed_over, keys):
@@ -237,7 +245,7 @@ class Store:
 
     def log(self, key: str) -> Path:
         """Where the program that does a job prints to."""
-        return self.path / "logs" / f"{key}.log"
+        return self._file("logs", key, ".log")
 
     def working_folder(self) -> AbstractContextManager[Path]:
         """A new folder for the length of a block: where a program's files pass through, checkpoints among them."""
@@ -273,7 +281,7 @@ class Store:
 
     def _run(self, name: str) -> Path:
         # A run's folder can be deleted, so this must never be another folder.
-        if name.startswith(".") or set(name) & set("/\\\0") or not 0 < len(os.fsencode(name)) < 256:
+        if not files.is_plain(name):
             raise UsageError(f"--name {name!r}: must be the name of one folder, without a dot in front")
         return self.path / "runs" / name
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from lrctl.contracts.axes import Axis
+from lrctl.contracts.schedule import LRS, is_lr
 
 GEOMETRIC = (1e-1, 3.33e-2, 1e-2, 3.33e-3, 1e-3, 3.33e-4, 1e-4, 3.33e-5, 1e-5)
 """The absolute LRs tried where there is no LR to start from (paper, section 3.2.1)."""
@@ -30,12 +30,18 @@ def check_least(params: Any, **least: int) -> None:
 
 
 def check_grid(grid: Sequence[float], refine: int = 0, max_lr: float | None = None) -> None:
-    if not grid or not all(0 < lr < math.inf for lr in grid):
-        raise ValueError(f"grid: must hold LRs greater than 0, got {list(grid)}")
+    if not grid or not all(map(is_lr, grid)):
+        raise ValueError(f"grid: must hold LRs {LRS}, got {list(grid)}")
     if max_lr is not None and not min(grid) <= max_lr:
         raise ValueError(f"max_lr: no LR of the grid is at most {max_lr:g}; raise it above {min(grid):g}")
+    if max_lr is not None and not is_lr(max_lr):
+        raise ValueError(f"max_lr: must be an LR {LRS}, got {max_lr:g}")
     if not 0 <= refine <= FINEST:
         raise ValueError(f"refine: must be from 0 to {FINEST}, got {refine}")
+    if refine and len(set(grid)) == 1:
+        raise ValueError(
+            f"refine: a grid of one LR has no factor to halve; give grid another beside {grid[0]:g}, or leave it out"
+        )
 
 
 def extended(values: Sequence[float], axis: Axis, *, up: bool) -> float:

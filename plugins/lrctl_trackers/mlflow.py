@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lrctl.contracts.tracker import TrackedSearch
-from lrctl_trackers.recording import Page, Point, Recorder, mark, need
+from lrctl_trackers.recording import Page, Point, Recorder, check_no_links, mark, need
 
 URI = "MLFLOW_TRACKING_URI"
 
@@ -53,12 +53,14 @@ class MLflow:
         return self.page(name, config)
 
     def connect(self, default: Path) -> None:
+        folder, uri = Path(self.params.folder or default).absolute(), os.environ.get(URI)
+        if not (self.params.folder or uri):
+            check_no_links(folder / "mlflow.db", folder / "artifacts")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when it is imported
         from mlflow.tracking import MlflowClient
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        folder, uri = Path(self.params.folder or default).absolute(), os.environ.get(URI)
         if self.params.folder or not uri:
             folder.mkdir(parents=True, exist_ok=True)
             uri = f"sqlite:///{folder / 'mlflow.db'}"

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from lrctl.contracts.strategy import Segment
 from lrctl.contracts.tracker import TrackedJob, TrackedResult, TrackedSearch
-from lrctl.errors import LrctlError, MissingError
+from lrctl.errors import LrctlError, MissingError, StoreError
 
 POINTS = 1000
 """Of a curve at the most: a longer one is told by the means of so many windows."""
@@ -138,6 +138,16 @@ def figures(search: TrackedSearch, folder: Path) -> list[Path]:
 def mark(search: TrackedSearch) -> str:
     """What tells a search from all others, in 16 digits."""
     return sha256(f"{search.store}\0{search.run}".encode()).hexdigest()[:16]
+
+
+def check_no_links(*paths: Path) -> None:
+    """Refuse to write, or to replace what is there, behind a link: it may lead out of a store.
+
+    Raises:
+        StoreError: one of the paths is a link.
+    """
+    if links := [path for path in paths if path.is_symlink()]:
+        raise StoreError(f"{links[0]} is a link, and a tracker follows none; put the file or folder itself there")
 
 
 def need(package: str) -> None:

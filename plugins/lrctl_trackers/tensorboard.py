@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lrctl.contracts.tracker import TrackedSearch
-from lrctl_trackers.recording import Page, Point, Recorder, need
+from lrctl.errors import StoreError
+from lrctl_trackers.recording import Page, Point, Recorder, check_no_links, need
+
+MARKER = "lrctl-run.txt"
+"""The file that makes a folder this tracker's own: it names the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,32 @@ class TensorBoard:
 
     def search(self, search: TrackedSearch, config: Mapping[str, Any]) -> Page:
         self.folder = Path(self.params.folder or search.folder).absolute() / search.run
-        for old in self.folder.rglob("events.out.tfevents.*"):
-            old.unlink()
+        # Other stores may share a folder that was given; a store that is moved takes its own along.
+        claim(self.folder, f"{search.run} of {search.store}" if self.params.folder else search.run)
         return EventFile(self.folder, config)
 
     def job(self, name: str, config: Mapping[str, Any]) -> Page:
         return EventFile(self.folder / "jobs" / name, config)
+
+
+def claim(folder: Path, run: str) -> None:
+    """Make a folder the one of a run, without the event files that are there of the same run.
+
+    Raises:
+        StoreError: it holds a link, or event files that are not known to be of that run.
+    """
+    inside = [*folder.rglob("*")]
+    check_no_links(folder, *inside)
+    events, marker = [path for path in inside if path.match("events.out.tfevents.*")], folder / MARKER
+    if events and not (marker.is_file() and marker.read_text(encoding="utf-8") == run):
+        raise StoreError(
+            f"{folder} holds event files that this tracker did not write for run {run}; move them, "
+            "or choose another track.tensorboard.folder or --name"
+        )
+    for event in events:
+        event.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    marker.write_text(run, encoding="utf-8")
 
 
 class EventFile:

@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lrctl.contracts.tracker import TrackedSearch
-from lrctl_trackers.recording import Page, Point, Recorder, need
+from lrctl.errors import StoreError
+from lrctl_trackers.recording import Page, Point, Recorder, mark, need
+
+MARK = "lrctl.search"
+"""What the config of a run calls the search that it is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +29,10 @@ def trackio(params: TrackioParams) -> Recorder:
 class Trackio:
     params: TrackioParams
     group: str = ""
+    mark: str = ""
 
     def search(self, search: TrackedSearch, config: Mapping[str, Any]) -> Page:
-        self.group = search.run
+        self.group, self.mark = search.run, mark(search)
         return self.page(search.run, config)
 
     def job(self, name: str, config: Mapping[str, Any]) -> Page:
@@ -36,8 +41,15 @@ class Trackio:
     def page(self, name: str, config: Mapping[str, Any]) -> Page:
         from trackio import SQLiteStorage
 
-        SQLiteStorage.delete_run(self.params.project, name)
-        return Run(self.params.project, name, {"_group": self.group, **config})
+        project = self.params.project
+        if name in SQLiteStorage.get_runs(project):
+            if (SQLiteStorage.get_run_config(project, name) or {}).get(MARK) != self.mark:
+                raise StoreError(
+                    f"project {project} of Trackio has a run {name} that is not of this search; choose another "
+                    "--name or track.trackio.project"
+                )
+            SQLiteStorage.delete_run(project, name)
+        return Run(project, name, {"_group": self.group, MARK: self.mark, **config})
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from lrctl.contracts.tracker import TrackedSearch
-from lrctl_trackers.recording import Page, Point, Recorder, mark, need
+from lrctl_trackers.recording import Page, Point, Recorder, check_no_links, mark, need
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Wandb:
 
     def search(self, search: TrackedSearch, config: Mapping[str, Any]) -> Page:
         self.folder, self.group = Path(self.params.folder or search.folder).absolute(), search.run
+        if not self.params.folder:
+            check_no_links(self.folder / "wandb")
         self.folder.mkdir(parents=True, exist_ok=True)
         self.id = mark(search)
         return self.page("search", search.run, self.id, config)

@@ -342,6 +342,9 @@ def test_another_optimizer_does_not_go_on_as_the_one_that_was() -> None:
         pytest.param({"start__at": 0}, "must be from 1 to below", id="step 0"),
         pytest.param({"start__past": "short.json"}, "it is for 5 steps, and --at 10 says", id="a past too short"),
         pytest.param({"start__past": "0"}, "must be an LR greater than 0", id="an LR of 0"),
+        pytest.param(
+            {"start__past": "1e300"}, "must be an LR greater than 0 and at most 3.4e", id="an LR no float32 is"
+        ),
         pytest.param({"start__past": "fast"}, "fast: cannot be read as a schedule.json", id="no number"),
     ],
 )

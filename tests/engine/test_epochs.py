@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def test_epochs_become_whole_steps_rounded_up(
 ) -> None:
     monkeypatch.setattr(epochs, "steps_per_epoch", lambda _: per_epoch)
     assert in_epochs(smoke(), asked).training.steps == steps
+
+
+@pytest.mark.parametrize(("asked", "told"), [(1e300, "inf"), (1e200, "1e+210"), (1.0000001e-3, "10,000,001")])
+def test_more_epochs_than_the_longest_run_has_are_refused(
+    asked: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(epochs, "steps_per_epoch", lambda _: 1e10)
+    with pytest.raises(UsageError, match=rf"a run has at most 10,000,000 steps, and these are {re.escape(told)}$"):
+        in_epochs(smoke(), asked)
 
 
 def test_without_epochs_a_recipe_is_as_long_as_it_says() -> None:

@@ -317,6 +317,48 @@ def test_jobs_that_run_look_unlike_those_that_wait_and_tell_for_how_long(monkeyp
     assert rows == ["running, 30 s", "running", "waiting"]
 
 
+FINISHED = JobResult("key", "ok", 2.0, steps=10, seconds=20.0)
+
+
+@pytest.mark.parametrize(
+    ("result", "reused", "seconds", "status"),
+    [
+        (FINISHED, False, 3.0, "running"),
+        (FINISHED, False, 16.0, "running, 16 s, about 40 %"),
+        (FINISHED, False, 1000.0, "running, 17 min, about 99 %"),
+        (replace(FINISHED, status="stopped", steps=5), False, 16.0, "running, 16 s, about 20 %"),
+        (FINISHED, True, 16.0, "running, 16 s"),
+        (replace(FINISHED, steps=0), False, 16.0, "running, 16 s"),
+        (replace(FINISHED, seconds=0.0), False, 16.0, "running, 16 s"),
+    ],
+)
+def test_a_long_job_tells_about_how_far_it_is_once_others_have_finished(
+    result: JobResult, reused: bool, seconds: float, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    observer = progress.Progress(Console(stderr=True, height=24))
+    first, second = (SegmentJob(0, steps, PiecewiseLinear(((0, 0.1),))) for steps in (10, 20))
+    observer.batch_started(Batch("segment 2 of 3", [first, second]), RunSpec(20))
+    observer.job_finished(first, result, reused)
+    evaluation, frozen = replace(second, start=20), replace(second, schedule=PiecewiseLinear(((0, 0.0),)))
+    for job in (second, evaluation, frozen):
+        observer.job_started(job)
+    now = seconds
+    assert observer.status(second, None) == status
+    assert "about" not in observer.status(evaluation, None) + observer.status(frozen, None)
+
+
+@pytest.mark.parametrize("width", [1, 12, 60])
+def test_a_batch_of_what_is_computed_without_training_shows_its_title_and_the_time(width: int) -> None:
+    observer = progress.Progress(console := Console(stderr=True, width=width, height=24))
+    observer.batch_started(Batch("rex: 20 shapes", [], judge=False), RunSpec(10))
+    with console.capture() as captured:
+        console.print(observer.table())
+    assert captured.get().replace("\n", " ").split()[-1] == "s"
+    assert drawn_table(observer) == ["rex: 20 shapes", "0 s"]
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_live_table_breaks_no_number_and_no_name(width: int) -> None:
     console = Console(stderr=True, width=width, height=24)

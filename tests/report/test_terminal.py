@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
 from comparisons import a_result
 from lrctl.contracts.piecewise import PiecewiseLinear
@@ -48,6 +49,15 @@ def test_the_plot_of_a_ramp_rises_to_its_top() -> None:
 
 def test_the_plot_of_a_schedule_that_is_always_0_is_empty() -> None:
     assert {line[10:].strip() for line in terminal.plot(PiecewiseLinear(((0, 0.0),)), 5)[:-1]} == {""}
+
+
+@pytest.mark.parametrize(("columns", "plotted"), [(1, False), (12, False), (23, False), (24, True), (80, True)])
+def test_a_schedule_is_plotted_where_there_is_room(
+    columns: int, plotted: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "stdout", lambda: Console(width=columns, soft_wrap=True))
+    terminal.print_summary(FOUND, FILES)
+    assert (terminal.BLOCKS[-1] in capsys.readouterr().out) is plotted
 
 
 def test_a_summary_shows_what_the_strategy_shows(capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,7 +106,7 @@ def test_an_extension_without_end_ends_and_says_so() -> None:
 
 
 def test_a_grid_of_one_value_is_that_value() -> None:
-    found, _ = tuned(bowl(1e-3), family=("triangle",), grid=(0.5,), refine=2)
+    found, _ = tuned(bowl(1e-3), family=("triangle",), grid=(0.5,))
     assert found.results[0].full_runs == 1
 
 
@@ -212,6 +212,11 @@ def test_what_cannot_be_tuned_is_refused(params: dict[str, Any], message: str) -
         ({"grid": (0.1, 0.0)}, "grid: must hold LRs greater than 0"),
         ({"refine": -1}, "refine: must be from 0 to 10"),
         ({"refine": 99999}, "refine: must be from 0 to 10"),
+        (
+            {"grid": (0.1,), "refine": 3},
+            "refine: a grid of one LR has no factor to halve; give grid another beside 0.1",
+        ),
+        ({"grid": (0.1, 0.1), "refine": 3}, "refine: a grid of one LR has no factor to halve"),
         *(
             ({"axis": (text,)}, "axis: must be a parameter and numbers for it")
             for text in ("warmup", "=1", "warmup=", "w=a")

@@ -488,7 +488,11 @@ def test_one_that_is_yours_is_not_trained_twice() -> None:
         ("adamw embeding=8", "unknown setting; did you mean"),
         ("adamw embedding", "embedding: must be a setting and its value"),
         ("adamw embedding=much", "embedding: must be a number"),
-        ("adamw lr=-1", "lr: must be a number greater than 0"),
+        *(
+            (f"adamw lr={lr}", f"--contender 'adamw lr={lr}': lr: must be an LR greater than 0 and at most 3.4e+38")
+            for lr in ("-1", "0", "inf", "nan", "1e300", "1e39", "true", "fast", "0.1,0.2")
+        ),
+        ("yours lr=1e300", "lr: must be an LR greater than 0"),
         ("sgd momentum=2", "momentum: must be in"),
         ("muon family=greedy", "it cannot be tuned"),
         ("muon family=wsd:decoy=1", "unknown setting"),

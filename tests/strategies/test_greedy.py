@@ -238,8 +238,8 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_trained(params: d
         ({"initial_lr": ("0.1", "0.2")}, "initial_lr: one for all and one for each optimizer at most"),
         ({"initial_lr": ("sgd=0.1", "sgd=0.2")}, "initial_lr: one for all and one for each optimizer at most"),
         ({"margin": 0.0}, "margin: must be greater than 0"),
-        ({"initial_lr": ("0",)}, "initial_lr: must be a number greater than 0"),
-        ({"initial_lr": ("sgd=fast",)}, "initial_lr: must be a number greater than 0"),
+        ({"initial_lr": ("0",)}, "initial_lr: must be an LR greater than 0"),
+        ({"initial_lr": ("sgd=fast",)}, "initial_lr: must be an LR greater than 0"),
     ],
     ids=str,
 )

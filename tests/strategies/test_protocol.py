@@ -138,6 +138,11 @@ def test_labels_are_made_from_differences_where_only_these_are_given() -> None:
         (HEADER + "a,yes,no,DNF,0.5\n", "line 2: beat100 is 'DNF', so delta must not be given"),
         (HEADER + "a,yes,no,no,5\n", "line 2: beat100 is 'no', but delta, the other's loss minus GreedyLR's, is 5"),
         (HEADER + "a,yes,no,no,\n", "line 2: beat100 is 'no', so delta must be given"),
+        (
+            HEADER + "a,yes,no,yes,1e300\na,no,no,no,-1e308\n",
+            "line 3: delta: must be at most 1e+300 either way, got -1e308",
+        ),
+        ("delta10,delta50,delta100\n1,2e300,3\n", "line 2: delta50: must be at most 1e+300 either way, got 2e300"),
         (HEADER + "a,yes\n", "line 2: must have as many cells as the header, 5"),
         (HEADER + "a,yes,no,no,0.1,more\n", "line 2: must have as many cells as the header, 5"),
         ("delta10,delta50,delta100\n1,2\n", "line 2: must have as many cells as the header, 3"),
@@ -148,3 +153,10 @@ def test_a_file_that_is_no_such_table_is_refused(text: str, message: str) -> Non
     with pytest.raises(UsageError) as error:
         parse(text, 0.1)
     assert message in str(error.value)
+
+
+def test_the_largest_differences_are_summed_up() -> None:
+    rows = parse("delta10,delta50,delta100\n" + "".join(f"0,0,{sign}1e300\n" for sign in ("", "-", "")), 0.1)
+    found = summed_up(rows, 0.1)
+    assert found["delta"]["mean"] == pytest.approx(1e300 / 3)
+    assert sum(found["histogram"]["counts"]) == 3

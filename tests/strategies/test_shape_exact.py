@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from lrctl.contracts.canonical import finite
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import RunSpec, SearchResult, drive
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.storage.run_result import entry_document
 from lrctl.testing import Scripted
+from lrctl_strategies.shape.exact import OF_TRAINING
 from lrctl_strategies.shape.params import FAMILIES, ShapeSearch
 from lrctl_strategies.shape.search import shape
 from lrctl_strategies.shape.settings import Setting
@@ -121,15 +123,35 @@ SMALLEST: dict[str, Any] = {"family": ("rex",), "against": (), "shapes": 2, "opt
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
-        ({"vary": ("steps=10",)}, UsageError, "--vary: this workload has nothing to vary but its length"),
-        ({"grid": (1e200, 1e201)}, NoValidCandidateError, "lower the base LRs of --grid"),
+        ({"grid": (1e37, 1e38)}, NoValidCandidateError, "lower the base LRs of --grid"),
         ({"family": ("wsd:warmup=0.9",), "shapes": 1}, UsageError, "it refuses every shape that was drawn"),
     ],
-    ids=["vary", "overflow", "refused"],
+    ids=["overflow", "refused"],
 )
 def test_what_cannot_be_searched_is_one_sentence(params: dict[str, Any], error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         searched(**SMALLEST | params)
+
+
+@pytest.mark.parametrize(
+    ("params", "flags"),
+    [
+        ({"vary": ("steps=10",)}, "--vary"),
+        ({"halving": True}, "--halving"),
+        ({"score_seeds": 1, "top": 1, "fresh_seeds": 1, "sweep": 0}, "--score-seeds, --top, --fresh-seeds, --sweep"),
+        ({"metric": "train"}, "--metric"),
+        ({"weight_decay": "independent"}, "--weight-decay"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_options_that_make_no_difference_are_refused(params: dict[str, Any], flags: str) -> None:
+    with pytest.raises(UsageError, match=f"^{flags}: the loss of this workload's runs is computed"):
+        searched(**SMALLEST | params)
+
+
+def test_every_other_option_makes_a_difference() -> None:
+    used = {"family", "against", "shapes", "grid", "sampler", "draw_seed", "optimum"}
+    assert {*OF_TRAINING} == {each.name for each in fields_of(ShapeSearch)} - used
 
 
 def test_what_is_trained_at_the_end_has_the_computed_loss(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lrctl.contracts.optimizers import ROLES, ByName, OptimizerSettings
 from lrctl.contracts.params import fields_of, identity
+from lrctl.contracts.schedule import LRS, is_lr
 from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import UsageError, unknown
 from lrctl.registry.values import build, convert
@@ -117,8 +118,8 @@ def parse(text: str, p: Contest, run: RunSpec, own: OptimizerSettings | None) ->
     optimizer, *settings = words or [""]
     given = dict(pair(each, where) for each in settings)
     lr = given.pop("lr", None)
-    if lr is not None and not (isinstance(lr, float | int) and lr > 0):
-        raise UsageError(f"{where}: lr: must be a number greater than 0, got {lr!r}")
+    if lr is not None and not is_lr(lr):
+        raise UsageError(f"{where}: lr: must be an LR {LRS}, got {lr!r}")
     if YOURS in (alias, optimizer):
         if given or text.split()[0] != YOURS:
             raise UsageError(f"{where}: yours is the recipe's optimizer as it is, and takes lr= only")

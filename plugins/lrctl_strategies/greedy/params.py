@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
+from lrctl.contracts.schedule import LRS, is_lr
 from lrctl.contracts.strategy import GivenFile
 
 GREEDY = "greedy"
@@ -66,6 +67,6 @@ def own_lr(text: str) -> tuple[str, float]:
         lr = float(value)
     except ValueError:
         lr = math.nan
-    if not (math.isfinite(lr) and lr > 0):
-        raise ValueError(f"initial_lr: must be a number greater than 0, or sgd=0.1 for one optimizer, got {text!r}")
+    if not is_lr(lr):
+        raise ValueError(f"initial_lr: must be an LR {LRS}, or sgd=0.1 for one optimizer, got {text!r}")
     return name.strip(), lr

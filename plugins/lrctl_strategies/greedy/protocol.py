@@ -29,6 +29,9 @@ BEATS = tuple(f"beat{100 * stage:.0f}" for stage in STAGES)
 DELTAS = tuple(f"delta{100 * stage:.0f}" for stage in STAGES)
 DELTA = "delta"
 
+LARGEST = 1e300
+"""Of a difference of losses: sums of larger ones may be more than a float can hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -177,12 +180,14 @@ def measured(cells: Mapping[str, str], where: str, margin: float) -> Row:
 
 
 def number(cells: Mapping[str, str], name: str, where: str) -> float:
-    """A cell as a finite number; NaN where it is empty."""
+    """A cell as a number whose sums are finite; NaN where it is empty or not finite, as of a run that diverged."""
     cell = cells[name].strip()
     try:
         value = float(cell) if cell else math.nan
     except ValueError as error:
         raise UsageError(f"{where}: {name}: must be a number or empty, got {cell!r}") from error
+    if LARGEST < abs(value) < math.inf:
+        raise UsageError(f"{where}: {name}: must be at most {LARGEST:g} either way, got {cell}")
     return value if math.isfinite(value) else math.nan
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from lrctl.contracts.axes import with_peak
 from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, TrainedRun, Work
@@ -37,6 +38,9 @@ FLOOR = 1e-6
 
 OPTIMUM = "optimum"
 
+OF_TRAINING = ("score_seeds", "top", "fresh_seeds", "sweep", "halving", "metric", "vary", "weight_decay")
+"""The options that have no meaning where the loss of a run is computed: there is no chance in it."""
+
 
 @dataclass(frozen=True)
 class RefinedFamily:
@@ -54,8 +58,7 @@ class RefinedFamily:
 
 def exact(p: ShapeSearch, run: RunSpec) -> Search:
     """Draw shapes of each family, score them at every base LR, refine the best; with `optimum` find the best LRs."""
-    if p.vary:
-        raise UsageError("--vary: this workload has nothing to vary but its length; give --steps instead")
+    check_options(p)
     trials = Trials(run, Setting("", run.steps), p.metric, tuple(sorted(set(p.grid))))
     families = [space(text, run.steps) for text in dict.fromkeys(p.family)]
     families += [space(text, run.steps, "--against") for text in dict.fromkeys(p.against) if text not in p.family]
@@ -83,6 +86,17 @@ def exact(p: ShapeSearch, run: RunSpec) -> Search:
         tables=(table(entries, runs, p.shapes, least),),
         charts=(chart(best, lrs),),
     )
+
+
+def check_options(p: ShapeSearch) -> None:
+    """Refuse what would make no difference."""
+    defaults = {each.name: each.default for each in fields_of(ShapeSearch)}
+    if asked := [name for name in OF_TRAINING if getattr(p, name) != defaults[name]]:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in asked)
+        raise UsageError(
+            f"{flags}: the loss of this workload's runs is computed, and each best shape refined until nothing is "
+            "better, so this makes no difference; leave it out, or give --steps or another --workload"
+        )
 
 
 def best_of(p: ShapeSearch, trials: Trials, family: Space) -> Work[RefinedFamily]:
