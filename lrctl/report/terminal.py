@@ -99,7 +99,7 @@ def print_estimate(estimate: Mapping[str, Any]) -> None:
     steps = f"{estimate['steps']} steps = {runs_in_words(estimate['full_runs'], estimate['reference_full_runs'])}"
     together = f", {seeds_in_words(estimate['seeds'])} together" if "seeds" in estimate else ""
     lines = [f"{estimate['command']} on {estimate['workload']}{together}: {jobs}, {steps}"]
-    on = f"on {estimate['workers']} workers"
+    on = f"on {estimate['workers']} worker{'s' * (estimate['workers'] != 1)}"
     if estimate["seconds"] is None:
         lines.append(f"training: {on}; time, memory and disk are not known")
     else:
