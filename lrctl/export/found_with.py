@@ -24,7 +24,7 @@ class FoundWith:
     Attributes:
         optimizer: one of lrctl's; None where the workload brings its own, or may.
         groups: whether there are param groups: the workload's own, or by role.
-        param_groups: these, as `lrctl.optimizers.roles.told` has them, where the optimizer is one of lrctl's; None
+        param_groups: these, as `lrctl.optimizers.by_role.told` has them, where the optimizer is one of lrctl's; None
             where only a checkpoint that is not there could tell them.
         losses: of the run handed over, by name.
         weights: which were evaluated, where averages of them were kept.

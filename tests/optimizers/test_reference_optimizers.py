@@ -18,7 +18,11 @@ from installed_optimizers import INSTALLED
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.optimizers import ByName, Muon, OptimizerSettings, ScheduleFree
 from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.optimizers.building import build_optimizer
+from lrctl.optimizers.by_role import told
+from lrctl.optimizers.muon import Muon as MuonOptimizer
 from lrctl.optimizers.muon import orthogonal
+from lrctl.optimizers.param_groups import scales
 from lrctl.recipe.workloads import load_workload
 from lrctl.storage import checkpoint
 from lrctl.training.trainer import Trained, train
@@ -166,6 +170,31 @@ def test_an_update_is_made_orthogonal(shape: tuple[int, int]) -> None:
     values = torch.linalg.svdvals(orthogonal(matrix))
     assert 0.5 < values.min() <= values.max() < 1.3
     assert orthogonal(matrix.bfloat16()).dtype == torch.float32
+
+
+def test_each_matrix_of_a_stack_moves_as_if_it_were_alone_and_a_convolution_as_one_matrix() -> None:
+    def model() -> Any:
+        torch.manual_seed(0)
+        experts = nn.Module()
+        experts.up, experts.act = nn.Parameter(torch.randn(3, 4, 6)), nn.Tanh()
+        return nn.Sequential(experts, nn.Conv1d(4, 6, 3), nn.Linear(6, 2))
+
+    whole = model()
+    optimizer = build_optimizer(Words(), whole, Muon())
+    marks = [(group["name"], group.get("stack")) for group in told(optimizer, scales(optimizer), whole)]
+    assert marks == [("matrix", True), ("output", None), ("vector", None), ("matrix", None), ("vector", None)]
+    alone = [nn.Parameter(each.clone()) for each in whole[0].up.detach()]
+    flat = nn.Parameter(whole[1].weight.detach().flatten(1).clone())
+    single = MuonOptimizer([{"params": [*alone, flat], "muon": True}])
+    for step in range(3):
+        for p in whole.parameters():
+            p.grad = torch.randn(p.shape, generator=torch.Generator().manual_seed(step))
+        for each, grad in zip([*alone, flat], [*whole[0].up.grad, whole[1].weight.grad.flatten(1)], strict=True):
+            each.grad = grad
+        optimizer.step()
+        single.step()
+    assert torch.allclose(whole[0].up, torch.stack([*map(torch.Tensor.detach, alone)]), atol=1e-6)
+    assert torch.equal(whole[1].weight.flatten(1), flat)
 
 
 def chained(settings: OptimizerSettings, dtype: torch.dtype, cuts: tuple[int, ...]) -> tuple[bytes, Trained]:
