@@ -36,6 +36,17 @@ class Muon(torch.optim.Optimizer):
     def rest_groups(self) -> list[dict[str, Any]]:
         return [group for group in self.param_groups if not group["muon"]]
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        super().add_param_group(param_group)
+        if not hasattr(self, "rest") or param_group["muon"]:
+            return
+        real = all(p.is_floating_point() for p in param_group["params"])
+        for name, default in self.rest.defaults.items():
+            param_group.setdefault(name, default and real if name == "fused" else default)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "rest": self.rest}  # for copies
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         loss = None
