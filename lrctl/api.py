@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import inspect
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -203,7 +204,9 @@ def load_weights(path: str | Path, average: float | None = None) -> dict[str, to
 
     Args:
         path: of the checkpoint.
-        average: the power of the average to take instead; 0 takes the last weights.
+        average: the power of the average to take instead; 0 takes the last weights. Statistics of batch normalisation
+            are known for the average that was chosen and for the last weights only: with another one it warns, and
+            they are those of the last weights.
 
     Raises:
         CheckpointError: the file is missing or damaged.
@@ -214,16 +217,28 @@ def load_weights(path: str | Path, average: float | None = None) -> dict[str, to
     state = checkpoint.load(Path(path))
     if "model" not in state:
         raise UsageError(f"{path}: it holds what a program saved; lrctl.unpack_checkpoint writes that")
-    kept = {"0": {}, **state.get("averages", {}).get("averages", {})}
-    if average is not None and f"{average:g}" not in kept:
-        raise UsageError(
-            f"{path}: it has no average {average:g}; choose from {', '.join(kept)}, 0 being the last weights"
-        )
-    chosen = state.get("evaluated", {}) if average is None else kept[f"{average:g}"]
+    chosen = state.get("evaluated", {}) if average is None else of_average(average, state, path)
     weights: dict[str, torch.Tensor] = state["model"]
     # Tied weights have several names there, and one here.
     moved = {weights[name].data_ptr(): value.to(weights[name].dtype) for name, value in chosen.items()}
     return {name: moved.get(value.data_ptr(), value) for name, value in weights.items()}
+
+
+def of_average(average: float, state: Mapping[str, Any], path: str | Path) -> Mapping[str, torch.Tensor]:
+    """What an average has in the place of the last weights, for which 0 stands, in a checkpoint's state."""
+    power = f"{average:g}"
+    kept: dict[str, dict[str, torch.Tensor]] = {"0": {}, **state.get("averages", {}).get("averages", {})}
+    if power not in kept:
+        raise UsageError(f"{path}: it has no average {power}; choose from {', '.join(kept)}, 0 being the last weights")
+    if power == state.get("chosen"):
+        return dict(state["evaluated"])  # with its statistics of batch normalisation
+    if average and any(name.rpartition(".")[2] == "running_mean" for name in state["model"]):
+        warnings.warn(
+            f"{path}: the statistics of batch normalisation are those of the last weights, not of average {power}; "
+            "compute them again, as torch.optim.swa_utils.update_bn does",
+            stacklevel=3,
+        )
+    return kept[power]
 
 
 def unpack_checkpoint(path: str | Path, to: str | Path) -> None:

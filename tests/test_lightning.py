@@ -301,6 +301,19 @@ def test_an_adaptive_run_resumes() -> None:
     assert second.lrs == whole.lrs[4:]
 
 
+def test_a_checkpoint_is_for_one_run_and_for_the_same_settings() -> None:
+    keep = ModelCheckpoint(".", "{step}", every_n_train_steps=4, save_top_k=-1)
+    whole = plain_fit(AdaptiveLRCallback(**LIVELY), keep, enable_checkpointing=True)
+    callback = AdaptiveLRCallback(**LIVELY)
+    plain_fit(callback, resume="step=4.ckpt")
+    assert plain_fit(callback).lrs == whole.lrs
+    data = torch.utils.data.DataLoader(Points(), 8)
+    trainer_of(callbacks=[callback]).validate(Net(), data, ckpt_path="step=4.ckpt", verbose=False)
+    assert plain_fit(callback).lrs == whole.lrs
+    with pytest.raises(UsageError, match=r"made with .*'patience': 1.* not with .*'patience': 2.*; give the same, or"):
+        plain_fit(AdaptiveLRCallback(**{**LIVELY, "patience": 2}), resume="step=4.ckpt")
+
+
 def test_a_schedule_that_knows_its_lrs_is_refused() -> None:
     with pytest.raises(UsageError, match=r"'cosine' knows its LRs before the run; give ScheduleLR\(optimizer"):
         AdaptiveLRCallback("cosine")

@@ -179,7 +179,8 @@ def training_arguments(e: Exported) -> dict[str, Any]:
     if isinstance(own := e.found.optimizer, AdamW):
         found |= {"optim": "adamw_torch", "adam_beta1": own.betas[0], "adam_beta2": own.betas[1]}
         found |= {"adam_epsilon": own.eps, "weight_decay": own.weight_decay}
-    found["max_grad_norm"] = e.found.clip_norm
+    if e.found.clip_norm or not e.found.may_clip:
+        found["max_grad_norm"] = e.found.clip_norm
     bf16 = {"bf16": True} if e.found.training.dtype == "bfloat16" else {}
     return found | bf16 | {"seed": e.found.seed}
 

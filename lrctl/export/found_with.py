@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.errors import LrctlError
@@ -24,9 +24,11 @@ class FoundWith:
     Attributes:
         optimizer: one of lrctl's; None where the workload brings its own, or may.
         groups: whether there are param groups: the workload's own, or by role.
-        param_groups: these, as `lrctl.optimizers.roles.told` has them, where the optimizer is one of lrctl's; None
+        param_groups: these, as `lrctl.optimizers.by_role.told` has them, where the optimizer is one of lrctl's; None
             where only a checkpoint that is not there could tell them.
         losses: of the run handed over, by name.
+        clip_norm: what is known to clip gradients, of the optimizer's settings and the workload's; 0 for nothing.
+        may_clip: whether code of the workload's may clip them too, which nothing tells.
         weights: which were evaluated, where averages of them were kept.
         start: the first step that was searched, in a run that was under way.
     """
@@ -40,6 +42,8 @@ class FoundWith:
     groups: bool
     losses: Mapping[str, float | None]
     param_groups: tuple[Mapping[str, Any], ...] | None = ()
+    clip_norm: float = 0.0
+    may_clip: bool = False
     weights: str = ""
     start: int = 0
 
@@ -74,10 +78,6 @@ class FoundWith:
         found = self.workload.get("batch_size")
         return found if isinstance(found, int) else None
 
-    @property
-    def clip_norm(self) -> float:
-        return self.optimizer.clip_norm if self.optimizer else 0.0
-
     def comment(self) -> Iterator[str]:
         """It in words, a line each."""
         losses = ", ".join(f"{name.replace('_', ' ')} {loss:.4f}" for name, loss in self.losses.items() if loss)
@@ -94,6 +94,8 @@ class FoundWith:
         else:
             yield "    optimizer = the workload's own, or else AdamW as lrctl has it"
         yield from self.told_of_groups()
+        if self.may_clip:
+            yield "    clipping = that of the workload's code, if it clips: set yours, where this file does not"
         yield from (f"    training.{name} = {value!r}" for name, value in self.changed.items())
         if self.weights:
             yield f"    weights = {self.weights}: its losses are of these, and only a run that keeps them has such"
@@ -142,6 +144,7 @@ def found_with(run: FinishedRun) -> FoundWith | None:
         groups or bool(kept),
         losses,
         kept,
+        *clipping(recipe, optimizer, known),
         run.result.weights,
         run.result.start,
     )
@@ -157,12 +160,29 @@ def param_groups_of(run: FinishedRun) -> tuple[Mapping[str, Any], ...] | None:
     return tuple(checkpoint.load(run.store.checkpoint(key)).get("groups", ()))
 
 
-def registered(recipe: Recipe) -> Any:
-    """The class of a registered workload, else None."""
-    from lrctl.recipe.workloads import is_code
+def registered(recipe: Recipe) -> type | None:
+    """The class of a registered workload that trains here; None where nothing tells it."""
+    from lrctl.recipe.workloads import is_code, is_program
     from lrctl.registry.registry import registry
 
-    return None if is_code(recipe.workload.name) else registry().get("workload", recipe.workload.name).target
+    name = recipe.workload.name
+    if is_code(name) or is_program(name):
+        return None
+    target = registry().get("workload", name).target
+    try:
+        made = target if isinstance(target, type) else get_type_hints(target).get("return")
+    except NameError:  # it is imported for type checkers only
+        return None
+    told = isinstance(made, type) and not made.__module__.startswith("lrctl.")  # a contract, or any parts: no class
+    return made if told else None
+
+
+def clipping(recipe: Recipe, optimizer: OptimizerSettings | None, known: type | None) -> tuple[float, bool]:
+    """By what norm gradients were clipped, as far as settings tell; and whether the workload may have done more."""
+    own = recipe.workload.table.get("clip_norm")
+    norms = [optimizer.clip_norm if optimizer else 0.0, own if isinstance(own, int | float) else 0.0]
+    told = own is not None or not (known is None or hasattr(known, "before_update"))
+    return float(min(filter(None, norms), default=0.0)), not told
 
 
 def optimizer_of(run: FinishedRun, recipe: Recipe) -> OptimizerSettings | None:

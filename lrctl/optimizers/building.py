@@ -14,7 +14,7 @@ from lrctl.analysis.described import described
 from lrctl.contracts.optimizers import ByName, OptimizerSettings
 from lrctl.contracts.workload import WithOptimizer, Workload
 from lrctl.errors import UsageError
-from lrctl.optimizers.roles import grouped, scale
+from lrctl.optimizers.by_role import grouped, scale
 from lrctl.recipe.optimizers import load_optimizer
 
 

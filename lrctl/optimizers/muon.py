@@ -12,7 +12,11 @@ import torch
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for the param groups that have `"muon": True`, torch's AdamW for the others."""
+    """Muon for the param groups that have `"muon": True`, torch's AdamW for the others.
+
+    A parameter of more than two sides is one matrix, as for a convolution; in a group with `"stack": True` it is one
+    for each index of the first side, as for experts.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,17 @@ class Muon(torch.optim.Optimizer):
 
     def rest_groups(self) -> list[dict[str, Any]]:
         return [group for group in self.param_groups if not group["muon"]]
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        super().add_param_group(param_group)
+        if not hasattr(self, "rest") or param_group["muon"]:
+            return
+        real = all(p.is_floating_point() for p in param_group["params"])
+        for name, default in self.rest.defaults.items():
+            param_group.setdefault(name, default and real if name == "fused" else default)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "rest": self.rest}  # for copies
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -52,19 +67,24 @@ class Muon(torch.optim.Optimizer):
             state["momentum_buffer"] = torch.zeros_like(p)
         momentum = state["momentum_buffer"]
         momentum.lerp_(grad, 1 - group["momentum"])
-        matrix = grad.lerp(momentum, group["momentum"]).flatten(1)
-        size = 0.2 * math.sqrt(max(matrix.shape))
+        step = grad.lerp(momentum, group["momentum"])
+        matrix = step if group.get("stack") else step.flatten(1)
+        size = 0.2 * math.sqrt(max(matrix.shape[-2:]))
         p.mul_(1 - lr * group["weight_decay"])
         p.add_(orthogonal(matrix).view(p.shape).to(p.dtype), alpha=-lr * size)
 
 
 def orthogonal(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """U V^T of a matrix U S V^T, roughly: singular values end between 0.7 and 1.2 (Jordan et al. 2024)."""
+    """U V^T of a matrix U S V^T, roughly: singular values end between 0.7 and 1.2 (Jordan et al. 2024).
+
+    With three sides it is a stack of matrices.
+    """
     x = matrix.to(torch.promote_types(matrix.dtype, torch.float32))
-    tall = x.shape[0] > x.shape[1]
-    x = x.T if tall else x
-    x = x / x.norm().clamp(min=1e-7)
+    product = torch.addmm if x.ndim == 2 else torch.baddbmm
+    tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if tall else x
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     for _ in range(steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
-    return (x.T if tall else x).contiguous()
+        gram = x @ x.mT
+        x = product(x, product(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return (x.mT if tall else x).contiguous()

@@ -1,131 +1,92 @@
-"""What each parameter is to its model, and the param groups of an optimizer by that.
+"""What each parameter is to its model.
 
 Imports torch.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils.parametrize import is_parametrized
 
-from lrctl.contracts.optimizers import ROLES, Muon, OptimizerSettings, Prodigy
-from lrctl.contracts.workload import WithParamGroups, Workload
-from lrctl.errors import UsageError, unknown
-from lrctl.optimizers.param_groups import scales
+EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
-Group = dict[str, Any]
-
-OWN = ("name", "muon", "weight_decay", "betas", "eps", "momentum")
-"""What groups may differ in, beside their LR."""
-
-
-OUTPUT = ("output", "head", "unembed")
-"""In the name of a matrix that a model holds beside its layers, these tell that it is the last."""
+OUTPUT = {"output", "outputs", "head", "unembed", "unembedding", "classifier"}
+"""Words at the beginning or end of a name that tell the last part of a model."""
 
 
 def roles(model: nn.Module) -> dict[str, str]:
     """The role of each parameter by name.
 
-    `embedding` is the weight of an `nn.Embedding`. `output` is the one that is a layer's too (tied), else a matrix
-    beside the layers that is called so, else the last matrix of a layer. Other weights of layers with two dimensions or
-    more are `matrix`, and all else is `vector`: biases, norms, and what a model adds itself, such as positions.
+    `embedding` is the weight of an `nn.Embedding`. `output` is the one that another module has too (tied), else the
+    last matrix of what is called so beside the body, else the last matrix. Others with two sides or more that are
+    longer than 1 are `matrix`, unless they are tables of biases or positions, and all else is `vector`.
     """
-    named = dict(model.named_parameters())
-    embeddings = [module for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
-    looked_up = Counter(id(module.weight) for module in embeddings)
-    uses = Counter(id(parameter) for _, parameter in model.named_parameters(remove_duplicate=False))
-    of_layers = {id(parameter) for module in model.modules() if is_layer(module) for parameter in own(module)}
-    tied = [name for name, p in named.items() if 0 < looked_up[id(p)] < uses[id(p)]]
-    weights = [name for name, p in named.items() if p.ndim > 1 and id(p) in of_layers - looked_up.keys()]
-    called = [name for name, p in named.items() if p.ndim > 1 and id(p) not in of_layers and is_output(name)]
-    outputs = tied or called or weights[-1:]
-    matrices = [name for name in weights if sum(side > 1 for side in named[name].shape) > 1]  # others are as vectors
-    found = {name: "embedding" if looked_up[id(p)] else "vector" for name, p in named.items()}
+    named, at = dict(model.named_parameters()), holders(model)
+    looked_up = {name: sum(isinstance(each, EMBEDDINGS) for each in at[id(p)]) for name, p in named.items()}
+    tied = [name for name, p in named.items() if 0 < looked_up[name] < len(at[id(p)])]
+    left = {name: p for name, p in named.items() if not looked_up[name] and not is_table(name, p, at[id(p)])}
+    weights = {name: p for name, p in left.items() if p.ndim == 2 or wide(p) or (p.ndim > 1 and convolves(at[id(p)]))}
+    outputs = tied or called_output(model, weights) or list(weights)[-1:]
+    matrices = [name for name, p in weights.items() if wide(p)]  # others are as vectors
+    found = {name: "embedding" if looked_up[name] else "vector" for name in named}
     return found | dict.fromkeys(matrices, "matrix") | dict.fromkeys(outputs, "output")
 
 
-def is_layer(module: nn.Module) -> bool:
-    return isinstance(module, nn.MultiheadAttention) or not any(True for _ in module.children())
+def holders(model: nn.Module) -> dict[int, list[nn.Module]]:
+    """The modules that have each parameter, by its id; a module that is registered twice counts once.
 
-
-def own(module: nn.Module) -> list[nn.Parameter]:
-    return list(module.parameters(recurse=False))
-
-
-def is_output(name: str) -> bool:
-    return any(part in name.rpartition(".")[2].lower() for part in OUTPUT)
-
-
-def grouped(workload: Workload, model: nn.Module, settings: OptimizerSettings) -> Any:
-    """What an optimizer of these settings is built with: parameters, or groups that are cut by role where it matters.
-
-    A group of the workload's that has a `name` has that role.
+    What a parametrisation made of a weight, such as the two parts of `weight_norm`, is the module's own.
     """
-    own = workload.param_groups(model) if isinstance(workload, WithParamGroups) else None
-    if not settings.by_role:
-        return model.parameters() if own is None else own
-    found = roles(model)
-    known = {id(parameter): found[name] for name, parameter in model.named_parameters()}
-    whole = [{"params": list(model.parameters())}] if own is None else own
-    return [part for group in whole for part in parts(group, known, muon=isinstance(settings, Muon))]
+    found: dict[int, list[nn.Module]] = {}
+    within: set[int] = set()
+    for module in model.modules():  # a module comes before its parametrisations
+        below = [*module.get_submodule("parametrizations").modules()] if is_parametrized(module) else []
+        for part in (module, *below) if id(module) not in within else ():
+            for parameter in part.parameters(recurse=False):
+                found.setdefault(id(parameter), []).append(module)
+        within |= {id(part) for part in below}
+    return found
 
 
-def parts(group: Mapping[str, Any], known: Mapping[int, str], *, muon: bool) -> list[Group]:
-    """A param group cut by role, and for Muon by whether a parameter is a hidden matrix."""
-    given = group["params"]
-    cut: dict[tuple[str, bool], list[torch.Tensor]] = {}
-    for parameter in [given] if isinstance(given, torch.Tensor) else given:
-        by_module = known.get(id(parameter), "vector")
-        role = group.get("name", by_module)
-        hidden = muon and parameter.ndim > 1 and (role if role in ROLES else by_module) == "matrix"
-        cut.setdefault((role, hidden), []).append(parameter)
-    own = [{**group, "params": each, "name": role, "muon": hidden} for (role, hidden), each in cut.items()]
-    return own if muon else [{key: part[key] for key in part if key != "muon"} for part in own]
+def wide(parameter: torch.Tensor) -> bool:
+    """Whether two sides or more are longer than 1."""
+    return sum(side > 1 for side in parameter.shape) > 1
 
 
-def scale(optimizer: torch.optim.Optimizer, settings: OptimizerSettings) -> None:
-    """Give each param group the LR scale and the weight decay of its role.
-
-    Raises:
-        UsageError: the settings name a role that no parameter has, or the optimizer has no weight decay to scale.
-    """
-    groups, rest = optimizer.param_groups, settings.rest_lr if isinstance(settings, Muon) else 1.0
-    if not (settings.by_role or isinstance(settings, Prodigy)):
-        return
-    for table in ("lr_scale", "decay_scale"):
-        for role in getattr(settings, table):
-            if role not in (here := [group["name"] for group in groups]):
-                raise unknown("role of this model", role, here, f"optimizer.{table}.{role}")
-    for group, own in zip(groups, scales(optimizer), strict=True):
-        role, factor = group.get("name", ""), 1.0 if group.get("muon") else rest
-        if role in settings.lr_scale or factor != 1.0:
-            group["lr_scale"] = own * settings.lr_scale.get(role, 1.0) * factor
-        if role in settings.decay_scale and "weight_decay" not in group:
-            raise UsageError(
-                f"optimizer.decay_scale.{role}: optimizer {settings.name} has no weight_decay; leave it out"
-            )
-        if role in settings.decay_scale:
-            group["weight_decay"] *= settings.decay_scale[role]
-    if isinstance(settings, Prodigy) and len(found := set(scales(optimizer))) > 1:
-        raise UsageError(
-            f"optimizer prodigy: it has one LR for all param groups, and these have scales {sorted(found)}; leave "
-            "lr_scale out, or choose another optimizer"
-        )
+def convolves(at: Sequence[nn.Module]) -> bool:
+    return any(isinstance(each, _ConvNd) or "conv" in type(each).__name__.lower() for each in at)
 
 
-def told(optimizer: torch.optim.Optimizer, scales: Sequence[float], model: nn.Module) -> list[Group]:
-    """The groups of a new optimizer as JSON values: names and shapes of their parameters, and what is theirs alone."""
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    groups = optimizer.param_groups
-    return [
-        {
-            **{key: value for key, value in group.items() if key in OWN and value != optimizer.defaults.get(key)},
-            **({} if factor == 1.0 else {"lr_scale": factor}),
-            "params": {names[id(p)]: list(p.shape) for p in group["params"] if id(p) in names},
-        }
-        for group, factor in zip(groups, scales, strict=True)
-    ]
+def is_table(name: str, parameter: torch.Tensor, at: Sequence[nn.Module]) -> bool:
+    """Whether a parameter is a table of biases or positions: called so, or of shape (1, n, d), as for a batch."""
+    words = name.rpartition(".")[2].lower().split("_")
+    called = any(word in ("bias", "pos") or word.startswith("position") for word in words)
+    return called or (parameter.ndim == 3 and parameter.shape[0] == 1 and not convolves(at))
+
+
+def called_output(model: nn.Module, weights: Mapping[str, torch.Tensor]) -> list[str]:
+    """The last matrix of each part of a model that is called its output: beside its body, not in a block of that."""
+    own, parts = dict(model.named_parameters(recurse=False)), dict(model.named_children())
+    below = {name: part for name, part in parts.items() if any(True for _ in part.parameters())}
+    if not own and len(below) == 1:  # a wrapper
+        ((prefix, inner),) = below.items()
+        within = {name.removeprefix(f"{prefix}."): p for name, p in weights.items()}
+        return [f"{prefix}.{name}" for name in called_output(inner, within)]
+    by_part: dict[str, str] = {name.partition(".")[0]: name for name in weights}
+    return [last for part, last in by_part.items() if OUTPUT & {*ends(part)}]
+
+
+def ends(name: str) -> Sequence[str]:
+    """The first and the last word of a name."""
+    words = name.lower().split("_")
+    return words[0], words[-1]
+
+
+def stacks(model: nn.Module) -> set[int]:
+    """The ids of parameters that hold a matrix for each of several experts: three sides, and no convolution."""
+    at = holders(model)
+    return {id(p) for p in model.parameters() if p.ndim == 3 and not convolves(at[id(p)])}

@@ -52,8 +52,10 @@ class Training:
         for name, least in (("steps", 1), ("seed", 0), ("threads", 1), ("micro_batches", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: must be at least {least}, got {getattr(self, name)}")
-        if not all(0 <= power <= 1000 for power in self.averaging) or len({*self.averaging}) < len(self.averaging):
-            raise ValueError(f"averaging: must be different numbers from 0 to 1000, got {list(self.averaging)}")
+        if not all(0 < power <= 1000 for power in self.averaging) or len({*self.averaging}) < len(self.averaging):
+            raise ValueError(
+                f"averaging: must be different numbers greater than 0, up to 1000, got {list(self.averaging)}"
+            )
         if self.steps > LONGEST_RUN:
             raise ValueError(f"steps: must be at most {LONGEST_RUN:,}, got {self.steps:,}")
 

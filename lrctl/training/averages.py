@@ -33,9 +33,8 @@ class Averages:
 
     def __init__(self, passes: Passes, powers: tuple[float, ...]) -> None:
         self.passes, self.ema, self.chosen, self.forwards = passes, PowerEMA(passes.model, powers), "", 0
-        modules = [module for module in passes.model.modules() if isinstance(module, _BatchNorm)]
-        self.norms = [each for each in modules if each.track_running_stats and each not in passes.still]
-        self.stop = 0
+        self.norms = norms(passes)
+        self.stop, self.measured = 0, dict[float, dict[str, torch.Tensor]]()
 
     @property
     def name(self) -> str:
@@ -47,15 +46,15 @@ class Averages:
         self.ema.update()
         assert self.ema.updates == step + 1
         self.chosen = ""
+        self.measured.clear()
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps: the averages, which was chosen, and the weights to evaluate if others."""
         state = {"averages": self.ema.state_dict(), "chosen": self.chosen}
         if self.power is None:
             return state
-        with self.weights():
-            buffers = dict(self.passes.model.named_buffers()) if self.norms else {}
-            moved = {name: buffer.clone() for name, buffer in buffers.items()}
+        with self.weights():  # measures its buffers, where that is still to be done
+            moved = self.measured.get(self.power, {})
         return state | {"evaluated": {**self.ema.averages[self.power], **moved}}
 
     def restore(self, state: Mapping[str, Any], step: int) -> None:
@@ -64,6 +63,9 @@ class Averages:
         if "averages" in state:
             self.ema.load_state_dict(state["averages"])
             self.chosen = state["chosen"]
+            if self.norms and self.power is not None:
+                kept = {name: state["evaluated"][name] for name, _ in self.passes.model.named_buffers()}
+                self.measured = {self.power: kept}
         else:
             self.ema = PowerEMA(self.passes.model, tuple(self.ema.averages))
             self.ema.updates = step
@@ -105,13 +107,23 @@ class Averages:
         buffers = [(buffer, buffer.clone()) for buffer in self.passes.model.buffers()] if power is not None else []
         with self.ema.weights(power):
             if power is not None and self.norms:
-                self.measure_norms()
+                self.set_norms(power)
             try:
                 yield
             finally:
                 with torch.no_grad():
                     for buffer, before in buffers:
                         buffer.copy_(before)
+
+    @torch.no_grad()
+    def set_norms(self, power: float) -> None:
+        """Give the model the buffers of an average: measured once, so that all that is told of it is of the same."""
+        named = dict(self.passes.model.named_buffers())
+        if power not in self.measured:
+            self.measure_norms()
+            self.measured[power] = {name: buffer.clone() for name, buffer in named.items()}
+        for name, buffer in named.items():
+            buffer.copy_(self.measured[power][name])
 
     @torch.no_grad()
     def measure_norms(self) -> None:
@@ -127,15 +139,28 @@ class Averages:
             each.momentum = momentum
 
 
+def norms(passes: Passes) -> list[_BatchNorm]:
+    """The layers of batch normalisation whose running statistics are of the weights in training."""
+    modules = [module for module in passes.model.modules() if isinstance(module, _BatchNorm)]
+    return [each for each in modules if each.track_running_stats and each not in passes.still]
+
+
 def averages(passes: Passes, powers: tuple[float, ...], optimizer: Any) -> Averages | None:
     """The averages that a spec asks for.
 
     Raises:
-        UsageError: the optimizer keeps an average of its own.
+        UsageError: the optimizer keeps an average of its own, or the model has batch normalisation, whose statistics
+            are of past batches, which a workload that carries its data on cannot give again.
     """
     if powers and hasattr(optimizer, "eval"):
         raise UsageError(
             f"training.averaging: optimizer {type(optimizer).__name__} keeps an average of its own; leave averaging "
             "out, or choose another optimizer"
+        )
+    if powers and passes.carrying and norms(passes):
+        raise UsageError(
+            f"training.averaging: the model of {passes.where} has batch normalisation, whose statistics an average "
+            "needs anew from past batches, and a workload that carries its data on cannot draw these again; leave "
+            "averaging out, take another normalisation, or draw batches by their step"
         )
     return Averages(passes, powers) if powers else None

@@ -19,7 +19,7 @@ import torch
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.workload import AfterUpdate, BeforeUpdate, Workload
 from lrctl.errors import UsageError
-from lrctl.optimizers import roles
+from lrctl.optimizers import by_role
 from lrctl.optimizers.building import build_optimizer
 from lrctl.training.averages import averages
 from lrctl.training.compiling import Compiled
@@ -87,7 +87,7 @@ class Training:
         # Those that the optimizer leaves out have gradients too, which clipping would see grow from step to step.
         self.trained = list({*self.model.parameters(), *(p for g in self.optimizer.param_groups for p in g["params"])})
         self.control = Control(self.optimizer, job.schedule)
-        self.groups = roles.told(self.optimizer, self.control.scales, self.model) if spec.optimizer else []
+        self.groups = by_role.told(self.optimizer, self.control.scales, self.model) if spec.optimizer else []
         self.compiled = Compiled(self.model, self.passes.where) if spec.compile else None
         self.losses = torch.empty(job.stop - job.start, dtype=torch.float32, device=self.passes.device)
         self.norms = torch.zeros_like(self.losses)

@@ -402,6 +402,22 @@ class StateOfAnotherKind(Sound):
         return Unstorable(model.parameters(), lr=0.1)
 
 
+class Streamed(Sound):
+    """Sound, but for averages of its weights: its batches are not drawn again."""
+
+    at = 0
+
+    def carry(self, state: Any) -> None:
+        self.at = 0 if state is None else state["at"]
+
+    def carried(self) -> Any:
+        return {"at": self.at}
+
+    def batch(self, step: int) -> Any:  # noqa: ARG002
+        self.at += 1
+        return super().batch(self.at)
+
+
 # Evaluation
 
 

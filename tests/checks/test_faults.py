@@ -74,8 +74,8 @@ def second() -> Iterator[SecondProcess]:
         yield process
 
 
-def checked(name: str, second: SecondProcess) -> Findings:
-    spec = TrainSpec(f"{FILE}:{name}", {}, "", 0, None)
+def checked(name: str, second: SecondProcess, averaging: tuple[float, ...] = ()) -> Findings:
+    spec = TrainSpec(f"{FILE}:{name}", {}, "", 0, None, averaging=averaging)
     content = content_digest(spec.workload, load_workload(spec.workload, {}, 0))
     return check(replace(spec, content=content), second)
 
@@ -117,3 +117,13 @@ def test_one_batch_at_every_step_is_told_and_may_be_right(second: SecondProcess)
     found = {each.rule: each for each in checked("FirstBatchOnly", second).findings}
     assert {name for name, each in found.items() if each.status != "holds"} == {"steps"}
     assert "a mistake if next(iter(loader)) begins anew each time" in found["steps"].found
+
+
+@pytest.mark.parametrize(("name", "broken"), [("Sound", []), ("Streamed", ["lr"])])
+def test_averages_whose_batch_normalisation_cannot_be_measured_are_found(
+    name: str, broken: list[str], second: SecondProcess
+) -> None:
+    found = checked(name, second, (1.0, 4.0)).findings
+    assert [each.rule for each in found if each.status == "broken"] == broken
+    assert all(each.found.startswith("training.averaging: ") for each in found if each.status == "broken")
+    assert not checked(name, second).broken

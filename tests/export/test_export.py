@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.errors import UsageError
 from lrctl.export.export import TARGETS, export
-from lrctl.export.found_with import found_with
+from lrctl.export.found_with import clipping, found_with, registered
 from lrctl.registry.registry import registry
 from lrctl.storage.files import read_signed, write_signed
 from lrctl.storage.runs import finished
@@ -416,6 +417,56 @@ def test_the_arguments_of_the_trainer_match_the_run(tmp_path: Path) -> None:
     told |= {"adam_beta2": 0.95, "weight_decay": 0.25, "max_grad_norm": 0.5, "seed": 4}
     assert {name: getattr(arguments, name) for name in told} == told
     assert "optimizers=(optimizer, make_scheduler(optimizer))" in text
+
+
+OWN = """
+import torch
+import lrctl
+from torch.utils.data import Subset, TensorDataset
+x = torch.randn(48, 4, generator=torch.Generator().manual_seed(0))
+data = TensorDataset(x, x.sum(1, keepdim=True))
+workload = lrctl.workload(
+    model=lambda: torch.nn.Linear(4, 1), train=Subset(data, range(32)), held_out=Subset(data, range(32, 48)),
+    loss=torch.nn.MSELoss(), clip_norm=1.0,
+)
+"""
+CLIPPED: dict[str, tuple[bool, dict[str, Any], float | None, bool]] = {
+    "a registered workload": (False, {}, 0.0, False),
+    "by its code, which nothing tells": (True, {}, None, True),
+    "by a setting of the workload": (True, {"workload__clip_norm": 0.5}, 0.5, False),
+    "by the optimizer's setting": (False, {"optimizer__clip_norm": 0.25}, 0.25, False),
+    "by that and perhaps by code": (True, {"optimizer__clip_norm": 0.25}, 0.25, True),
+    "by both settings": (True, {"optimizer__clip_norm": 0.25, "workload__clip_norm": 0.5}, 0.25, False),
+}
+
+
+@pytest.mark.parametrize(("code", "settings", "norm", "told"), CLIPPED.values(), ids=CLIPPED)
+def test_exports_clip_as_the_run_did_as_far_as_that_is_known(
+    code: bool, settings: dict[str, Any], norm: float | None, told: bool, tmp_path: Path
+) -> None:
+    if code:
+        (tmp_path / "own.py").write_text(OWN)
+        settings = {"workload__name": f"{tmp_path}/own.py:workload", "training__unchecked": True, **settings}
+    short = {"training__steps": 4, "strategy__semilocal__segments": 1, "strategy__semilocal__grid": (0.01, 0.02)}
+    store = tmp_path / "store"
+    run = searches.search(store, searches.smoke(optimizer__name="adamw", **short, **settings))["run"]
+    texts = {to: exported(store, run, to) for to in ("torch", "transformers", "lightning")}
+    arguments = (
+        texts["transformers"].partition("TrainingArguments(output_dir=output_dir, **{**")[2].partition(", **")[0]
+    )
+    assert ast.literal_eval(arguments).get("max_grad_norm") == norm
+    assert ("clip_grad_norm_" in texts["torch"], "gradient_clip_val" in texts["lightning"]) == (bool(norm),) * 2
+    assert not norm or f"(model.parameters(), {norm})" in texts["torch"]
+    assert not norm or f"gradient_clip_val={norm})" in texts["lightning"]
+    assert all(("#     clipping = that of the workload's code, if it clips" in text) is told for text in texts.values())
+
+
+@pytest.mark.parametrize(("name", "known"), [("gpt", True), ("summarization", True), ("program", False)])
+def test_the_class_of_a_workload_tells_of_groups_and_clipping_where_it_is_known(name: str, known: bool) -> None:
+    recipe: Any = SimpleNamespace(workload=SimpleNamespace(name=name, table={}))
+    found = registered(recipe)
+    assert hasattr(found, "param_groups") is known
+    assert clipping(recipe, None, found) == (0.0, not known)
 
 
 def test_a_workload_with_its_own_optimizer_says_so(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +19,12 @@ from installed_optimizers import INSTALLED
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.optimizers import ByName, Muon, OptimizerSettings, ScheduleFree
 from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.optimizers.building import build_optimizer
+from lrctl.optimizers.by_role import told
+from lrctl.optimizers.muon import Muon as MuonOptimizer
 from lrctl.optimizers.muon import orthogonal
+from lrctl.optimizers.param_groups import scales
+from lrctl.optimizers.schedule_free import ScheduleFree as ScheduleFreeOptimizer
 from lrctl.recipe.workloads import load_workload
 from lrctl.storage import checkpoint
 from lrctl.training.trainer import Trained, train
@@ -166,6 +172,64 @@ def test_an_update_is_made_orthogonal(shape: tuple[int, int]) -> None:
     values = torch.linalg.svdvals(orthogonal(matrix))
     assert 0.5 < values.min() <= values.max() < 1.3
     assert orthogonal(matrix.bfloat16()).dtype == torch.float32
+
+
+def test_each_matrix_of_a_stack_moves_as_if_it_were_alone_and_a_convolution_as_one_matrix() -> None:
+    def model() -> Any:
+        torch.manual_seed(0)
+        experts = nn.Module()
+        experts.up, experts.act = nn.Parameter(torch.randn(3, 4, 6)), nn.Tanh()
+        return nn.Sequential(experts, nn.Conv1d(4, 6, 3), nn.Linear(6, 2))
+
+    whole = model()
+    optimizer = build_optimizer(Words(), whole, Muon())
+    marks = [(group["name"], group.get("stack")) for group in told(optimizer, scales(optimizer), whole)]
+    assert marks == [("matrix", True), ("output", None), ("vector", None), ("matrix", None), ("vector", None)]
+    alone = [nn.Parameter(each.clone()) for each in whole[0].up.detach()]
+    flat = nn.Parameter(whole[1].weight.detach().flatten(1).clone())
+    single = MuonOptimizer([{"params": [*alone, flat], "muon": True}])
+    for step in range(3):
+        for p in whole.parameters():
+            p.grad = torch.randn(p.shape, generator=torch.Generator().manual_seed(step))
+        for each, grad in zip([*alone, flat], [*whole[0].up.grad, whole[1].weight.grad.flatten(1)], strict=True):
+            each.grad = grad
+        optimizer.step()
+        single.step()
+    assert torch.allclose(whole[0].up, torch.stack([*map(torch.Tensor.detach, alone)]), atol=1e-6)
+    assert torch.equal(whole[1].weight.flatten(1), flat)
+
+
+OWN: dict[str, Any] = {"muon": MuonOptimizer, "schedule-free": ScheduleFreeOptimizer}
+
+
+def of_layer(layer: nn.Linear, name: str) -> list[dict[str, Any]]:
+    return [{"params": [p], **({"muon": p.ndim > 1} if name == "muon" else {})} for p in layer.parameters()]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_param_groups_that_are_added_are_trained_and_copies_go_on(name: str) -> None:
+    """One added before the first step moves as if it had been there; one added later moves too."""
+    models = []
+    for at in (-1, 0, 2):  # when the second layer is added; -1 has it from the beginning
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+        first, second = of_layer(model[0], name), of_layer(model[1], name)  # type: ignore[arg-type]
+        optimizer = OWN[name](first + second if at < 0 else first, lr=0.1)
+        for step in range(4):
+            for group in second if step == at else ():
+                optimizer.add_param_group(group)
+            model.zero_grad()
+            model(torch.ones(2, 4)).square().mean().backward()
+            optimizer.step()
+            model, optimizer = copy.deepcopy((model, optimizer))
+            second = of_layer(model[1], name)  # type: ignore[arg-type]
+        models.append(dict(model.state_dict()))
+    whole, at_once, late = models
+    assert all(torch.equal(whole[key], at_once[key]) for key in whole)
+    assert not torch.equal(whole["1.weight"], late["1.weight"])
+    torch.manual_seed(0)
+    before = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)).state_dict()
+    assert not any(torch.equal(before[key], late[key]) for key in late)
 
 
 def chained(settings: OptimizerSettings, dtype: torch.dtype, cuts: tuple[int, ...]) -> tuple[bytes, Trained]:

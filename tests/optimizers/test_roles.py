@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 import searches
 from command_line import Lrctl
@@ -48,6 +49,41 @@ def convolutions() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(64, 2))
 
 
+class Experts(nn.Module):
+    """A matrix for each of several experts, beside an activation, as transformers has them."""
+
+    def __init__(self, count: int = 2) -> None:
+        super().__init__()
+        self.up, self.act = nn.Parameter(torch.ones(count, 4, 6)), nn.Tanh()
+        self.bias = nn.Parameter(torch.ones(count, 6))
+
+
+class Parts(nn.Module):
+    """Parts by name, in this order, and parameters of its own."""
+
+    def __init__(self, parts: dict[str, nn.Module], **own: tuple[int, ...]) -> None:
+        super().__init__()
+        for name, shape in own.items():
+            self.register_parameter(name, nn.Parameter(torch.ones(shape)))
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+
+def line(width: int, to: int) -> nn.Module:
+    return nn.Linear(width, to, bias=False)
+
+
+def shared() -> nn.Module:
+    """An embedding that two parts have, and an output of its own, as T5 untied."""
+    words = nn.Embedding(9, 4)
+    encoder = Parts({"embed_tokens": words, "layer": line(4, 4)})
+    return Parts({"shared": words, "encoder": encoder, "last": line(4, 9)})
+
+
+def block() -> nn.Module:
+    return Parts({"attention": line(4, 4), "output": line(4, 4)})
+
+
 REST = {"positions": "vector", "hidden.weight": "matrix", "hidden.bias": "vector"}
 NORM = {"norm.weight": "vector", "norm.bias": "vector"}
 MODELS: dict[str, tuple[Callable[[], nn.Module], dict[str, str]]] = {
@@ -67,6 +103,35 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], dict[str, str]]] = {
     "a layer of one row, a table as wide as a vector": (
         lambda: nn.Sequential(nn.Linear(3, 3, bias=False), nn.Conv1d(1, 4, 1, bias=False), nn.Linear(3, 1, bias=False)),
         {"0.weight": "matrix", "1.weight": "vector", "2.weight": "output"},
+    ),
+    "experts": (
+        lambda: nn.Sequential(Experts(), line(6, 2)),
+        {"0.up": "matrix", "0.bias": "vector", "1.weight": "output"},
+    ),
+    "weights that are normed": (
+        lambda: nn.Sequential(weight_norm(line(4, 8)), weight_norm(nn.Conv1d(8, 8, 3, bias=False)), line(8, 2)),
+        {f"{i}.parametrizations.weight.original{j}": ("vector", "matrix")[j] for i in (0, 1) for j in (0, 1)}
+        | {"2.weight": "output"},
+    ),
+    "a projection of its own, and positions of two kinds": (
+        lambda: Parts({"table": Parts({}, pos_embed=(6, 4)), "last": line(4, 2)}, wide=(3, 4), at=(1, 6, 4)),
+        {"wide": "matrix", "at": "vector", "table.pos_embed": "vector", "last.weight": "output"},
+    ),
+    "a module that is registered twice": (
+        shared,
+        {"shared.weight": "embedding", "encoder.layer.weight": "matrix", "last.weight": "output"},
+    ),
+    "the head first": (
+        lambda: Parts({"head": line(4, 2), "body": line(3, 4)}),
+        {"head.weight": "output", "body.weight": "matrix"},
+    ),
+    "the head first, of several layers, in a wrapper": (
+        lambda: Parts({"net": Parts({"lm_head": nn.Sequential(line(4, 4), line(4, 2)), "body": line(3, 4)})}),
+        {"net.lm_head.0.weight": "matrix", "net.lm_head.1.weight": "output", "net.body.weight": "matrix"},
+    ),
+    "what is called output in a block": (
+        lambda: Parts({"body": block(), "last": line(4, 2)}),
+        {"body.attention.weight": "matrix", "body.output.weight": "matrix", "last.weight": "output"},
     ),
     "no matrix": (lambda: nn.LayerNorm(3), {"weight": "vector", "bias": "vector"}),
 }

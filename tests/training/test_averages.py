@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ from lrctl.errors import UsageError
 from lrctl.recipe.workloads import load_workload
 from lrctl.storage import checkpoint
 from lrctl.testing import Constant
+from lrctl.training.averages import NORM_BATCHES
 from lrctl.training.passes import seed_all
 from lrctl.training.trainer import Trained, train
 
@@ -176,8 +178,6 @@ def test_what_is_scored_evaluated_and_handed_over_are_the_same_weights(
     assert Noisy.evaluate(workload, model, "test") == trained.metrics["test"]
     last = package.load_weights(tmp_path / "it.safetensors", average=0)
     assert all(torch.equal(value, trained.state["model"][name]) for name, value in last.items())
-    other = package.load_weights(tmp_path / "it.safetensors", average=16)
-    assert torch.equal(other["2.weight"], trained.state["averages"]["averages"]["16"]["0.weight"])
     with pytest.raises(UsageError, match="it has no average 3; choose from 0, 4, 16"):
         package.load_weights(tmp_path / "it.safetensors", average=3)
 
@@ -206,6 +206,56 @@ def test_statistics_of_batch_normalisation_are_those_of_the_average_over_the_las
     assert not torch.allclose(found["1.running_mean"], trained.state["model"]["1.running_mean"], atol=1e-3)
 
 
+def norms_measured(trained: Trained) -> int:
+    return trained.extra_forwards - 8 * (1 + len(SPEC.averaging))
+
+
+def test_statistics_of_an_average_are_measured_once_and_kept() -> None:
+    job = SegmentJob(0, 60, Constant(0.1), score_batches=8, evaluate=("validation", "test"))
+    trained = train(Noisy(norm=True), SPEC, job)
+    assert norms_measured(trained) == NORM_BATCHES * len(SPEC.averaging)
+    again = train(Noisy(norm=True), SPEC, replace(job, start=60), checkpoint.round_trip(trained.state))
+    assert (again.scores, again.metrics, again.extra_forwards) == (trained.scores, trained.metrics, 0)
+    assert checkpoint.digest_of_state(again.state) == checkpoint.digest_of_state(trained.state)
+
+
+def test_weights_of_another_average_than_the_chosen_one_come_with_a_warning_where_statistics_are_not_its(
+    tmp_path: Path,
+) -> None:
+    for norm in (False, True):
+        trained = train(Noisy(norm=norm), SPEC, SegmentJob(0, 60, Constant(0.1), evaluate=("test",)))
+        path, chosen = tmp_path / f"{norm}.safetensors", float(trained.weights.removeprefix("average "))
+        checkpoint.save(path, trained.state)
+        for name, value in package.load_weights(path, average=chosen).items():
+            assert torch.equal(value, package.load_weights(path)[name])
+        (other,) = {*SPEC.averaging} - {chosen}
+        with pytest.warns(UserWarning, match="are those of the last weights, not of") if norm else nullcontext():
+            weights = package.load_weights(path, average=other)
+        assert torch.equal(weights["2.weight"], trained.state["averages"]["averages"][f"{other:g}"]["0.weight"])
+
+
+class Stream(Noisy):
+    """Counts its batches instead of the steps."""
+
+    at = 0
+
+    def carry(self, state: Any) -> None:
+        self.at = 0 if state is None else state["at"]
+
+    def carried(self) -> dict[str, int]:
+        return {"at": self.at}
+
+    def batch(self, step: int) -> Tensor:  # noqa: ARG002
+        self.at += 1
+        return torch.randn(8, 6, generator=torch.Generator().manual_seed(self.at))
+
+
+def test_batch_normalisation_of_an_average_needs_batches_that_can_be_drawn_again() -> None:
+    with pytest.raises(UsageError, match="the model of Stream has batch normalisation, whose statistics an average"):
+        train(Stream(norm=True), SPEC, SegmentJob(0, 2, RAMP))
+    assert train(Stream(), SPEC, SegmentJob(0, 2, RAMP)).losses.shape == (2,)
+
+
 def test_a_search_judges_and_hands_over_the_same_weights(tmp_path: Path) -> None:
     small = searches.small(
         training__averaging=[4, 16], strategy__baseline__grid=[0.1], strategy__baseline__family=["linear"]
@@ -231,6 +281,10 @@ def test_only_where_they_are_used_they_are_part_of_a_key() -> None:
 
 WRONG = {
     "twice": ({"training__averaging": [4, 4]}, "averaging: must be different numbers"),
+    "0, which stands for the last weights": (
+        {"training__averaging": [0, 4]},
+        "averaging: must be different numbers greater than 0, up to 1000, got",
+    ),
     "negative": ({"training__averaging": [-1]}, "averaging: must be different numbers"),
     "of a program": (
         {"training__averaging": [4], "workload__name": "program", "workload__command": "true"},
