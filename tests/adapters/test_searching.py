@@ -121,8 +121,11 @@ def test_a_workload_of_a_module_is_named_by_its_file(folder: Path, monkeypatch: 
 
 
 def test_objects_of_this_process_are_searched_on_one_job_after_another_and_this_is_said() -> None:
-    with pytest.warns(UserWarning, match="the parts are objects of this process, .* jobs run here, one after another"):
+    with pytest.warns(
+        UserWarning, match="the parts are objects of this process, .* jobs run here, one after another"
+    ) as told:
         side_by_side = api.search("local", "smoke", settings={**SMALL, "executor.name": "processes"}, **parts())
+    assert told[0].filename == __file__
     assert side_by_side["run"] == searched(**parts())["run"]
 
 

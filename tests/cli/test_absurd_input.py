@@ -174,7 +174,7 @@ def test_a_number_that_a_float_cannot_hold_is_refused_where_a_float_is_due() -> 
 
 def test_a_whole_number_of_more_than_64_bits_is_refused_wherever_it_stands() -> None:
     for value, kind in ((2**64, int), ([0, -(2**70)], tuple[int, ...])):
-        with pytest.raises(UsageError, match="n: must be a whole number of at most 64 bits, got|n.1.: must be a whole"):
+        with pytest.raises(UsageError, match=r"n(\[1\])?: must be a whole number of at most 64 bits, got"):
             convert(value, kind, "n")
     with pytest.raises(UsageError, match=r"workload\.n: must be a whole number of at most 64 bits"):
         check_plain({"n": 2**64}, "workload")
