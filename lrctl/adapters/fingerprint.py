@@ -81,7 +81,7 @@ class Told(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, ModuleType):
-            file = value.__file__ if is_own(value) else None  # that of a package may have none
+            file = getattr(value, "__file__", None) if is_own(value) else None  # a folder has none
             return told("module", value.__name__, *source({value.__name__: Path(file)} if file else {}))
         if isinstance(value, FunctionType | type):
             return self.code(value)
