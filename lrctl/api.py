@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import inspect
 import os
+import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,7 @@ from lrctl.engine import run
 from lrctl.engine.budget import Budget
 from lrctl.engine.epochs import in_epochs, without_steps
 from lrctl.engine.executors import Executors
-from lrctl.errors import UsageError
+from lrctl.errors import LrctlError, UsageError
 from lrctl.planning.estimate import check_memory
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.project import check_nothing_is_loading
@@ -33,6 +35,22 @@ if TYPE_CHECKING:
     from lrctl.adapters.from_parts import FromParts
 
 
+ARGUMENTS = {"from": "start_from", "label": "labels"}
+"""What is called otherwise here than on the command line."""
+
+
+@contextmanager
+def told_by_argument() -> Iterator[None]:
+    """Errors that begin with a flag name the argument in its place."""
+    try:
+        yield
+    except LrctlError as error:
+        told = re.sub(r"^--([a-z-]+)", lambda flag: ARGUMENTS.get(flag[1], flag[1].replace("-", "_")), error.args[0])
+        error.args = (told, *error.args[1:])
+        raise
+
+
+@told_by_argument()
 def search(
     strategy: str,
     recipe: str | None = None,
@@ -45,7 +63,7 @@ def search(
     past: str | Path | float | None = None,
     store: str | Path | None = None,
     name: str | None = None,
-    labels: Sequence[str] = (),
+    labels: str | Sequence[str] = (),
     track: str | Sequence[str] = (),
     max_steps: int | None = None,
     max_time: float | str | None = None,
@@ -62,7 +80,7 @@ def search(
         workload: what is trained: a registered name, `file.py:Class`, `pkg.module:Class`, a class, be it of a notebook,
             or what `lrctl.workload` returns; by default the recipe's.
         settings: recipe keys and values, such as `{"training.steps": 100, "strategy.semilocal.eps": 0.3}`; numbers and
-            arrays of numpy are taken as what they hold.
+            arrays of numpy are taken as what they hold, here and in the other arguments.
         epochs: the length of the run in epochs of the workload's training data, in place of `training.steps`.
         start_from: the checkpoint of a run that is under way, of which only what is left is searched.
         at: how many updates it has behind it.
@@ -86,7 +104,8 @@ def search(
         JobFailedError: a job failed on every attempt.
     """
     check_nothing_is_loading()
-    store, labels = place(store), [check_label(label) for label in labels]
+    store, labels = place(store), [check_label(label) for label in several(labels)]
+    epochs, start_from, at, past = listed((epochs, start_from, at, past))
     settings = without_steps(listed(settings or {}), epochs)
     found, only_here = named(workload, parts, inspect.signature(search).parameters)
     if found is not None:
@@ -100,7 +119,7 @@ def search(
     checked = in_epochs(recipes.read(recipe, settings, allow_code=allow_code, stored=stored), epochs)
     if only_here:
         checked = in_this_process(checked)
-    kept, budget = executors(), Budget.of(max_steps, max_time, max_disk)
+    kept, budget = executors(), Budget.of(*listed((max_steps, max_time, max_disk)))
     check = partial(check_memory, store=store, kept=kept)
     where: dict[str, Any] = {"store": store, "name": name, "fresh": fresh}
     result = run.search(strategy, checked, **where, executors=kept, check=check, budget=budget)
@@ -113,6 +132,7 @@ def place(store: str | Path | None) -> Path:
     return Path(store or os.environ.get("LRCTL_STORE") or ".lrctl").absolute()
 
 
+@told_by_argument()
 def compare(
     runs: str | Sequence[str] = (), *, against: str | None = None, store: str | Path | None = None
 ) -> dict[str, Any]:
@@ -133,6 +153,7 @@ def compare(
     return compared(place(store), chosen(place(store), several(runs)), against).to_json()
 
 
+@told_by_argument()
 def report(
     runs: str | Sequence[str] = (),
     *,
@@ -157,6 +178,7 @@ def report(
     return dict(make(place(store), several(runs), against, Path(out) if out else None).files)
 
 
+@told_by_argument()
 def export(source: str | Path, to: str, *, steps: int | None = None, store: str | Path | None = None) -> str:
     """A schedule as a file of code or data, as `lrctl export` prints it.
 
@@ -171,7 +193,7 @@ def export(source: str | Path, to: str, *, steps: int | None = None, store: str 
     """
     from lrctl.export.given import exported
 
-    return exported(place(store), str(source), to, steps=steps).text
+    return exported(place(store), str(source), to, steps=listed(steps)).text
 
 
 def several(runs: str | Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import comparisons
@@ -81,8 +82,34 @@ def searched(workload: Any, **more: Any) -> dict[str, Any]:
 def test_a_run_of_the_api_has_labels(lrctl: Lrctl) -> None:
     searched(None, name="r", labels=["a", "b"])
     assert lrctl("runs", "--json").document["runs"][0]["labels"] == ["a", "b"]
-    with pytest.raises(UsageError, match="--label 'a b': must be a word"):
-        searched(None, labels=["a b"])
+    searched(None, name="s", labels="abc")
+    assert lrctl("runs", "--label", "abc", "--json").document["runs"][0]["labels"] == ["abc"]
+
+
+ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
+    "labels": ({"labels": "a b"}, "labels 'a b': must be a word"),
+    "name": ({"name": "a/b"}, "name 'a/b': must be the name of one folder"),
+    "epochs": ({"epochs": np.float32(0)}, "epochs 0: must be a number greater than 0"),
+    "max_steps": ({"max_steps": np.int64(0)}, "max_steps 0: must be a whole number of at least 1"),
+    "max_time": ({"max_time": np.float64(0)}, "max_time 0.0: must be a time"),
+    "start_from": ({"start_from": "no.pt", "at": np.int64(1), "past": np.float32(0.5)}, "start_from .*no.pt: "),
+    "past": ({"start_from": "no.pt", "at": np.int64(1), "past": np.float32(-0.5)}, "past -0.5: must be an LR"),
+}
+
+
+@pytest.mark.parametrize(("given", "message"), ARGUMENTS.values(), ids=ARGUMENTS)
+@pytest.mark.usefixtures("lrctl")
+def test_an_error_names_the_argument_and_not_the_flag(given: dict[str, Any], message: str) -> None:
+    settings = {name: value for name, value in SMALL.items() if name != "training.steps" or "epochs" not in given}
+    with pytest.raises(UsageError, match=f"^{message}"):
+        api.search("local", "smoke", settings=settings, **given)
+
+
+def test_so_does_one_of_an_export(filled: Path) -> None:
+    with pytest.raises(UsageError, match=r"^steps 0: must be"):
+        api.export("local-0", "csv", steps=np.int64(0), store=filled)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^store .*: there is no store"):
+        api.compare(store=filled / "none")
 
 
 @pytest.fixture

@@ -175,7 +175,8 @@ def test_a_search_is_the_same_with_settings_of_numpy(tmp_path: Path) -> None:
         "executor.name": np.str_("serial"),
     }
     first = lrctl.search("local", "smoke", settings=settings, store=tmp_path)
-    second = lrctl.search("local", "smoke", settings=strange, store=tmp_path)
+    limits: dict[str, Any] = {"max_steps": np.int64(10**6), "max_time": np.float32(1e6), "max_disk": np.int64(10**10)}
+    second = lrctl.search("local", "smoke", settings=strange, store=tmp_path, **limits)
     assert second["run"] == first["run"]
     assert json.loads(json.dumps(second)) == second
 

@@ -5,19 +5,22 @@ Imports torch.
 
 from __future__ import annotations
 
-import dis
+import functools
 import hashlib
 import io
+import operator
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
 from types import CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 import torch
 
+from lrctl.adapters.used import imported, is_own, used
 from lrctl.errors import UsageError
-from lrctl.recipe.sources import LRCTL, installed, versions
+from lrctl.recipe.sources import LRCTL, installed, located, source_of, versions
 
 UNTOLD = ("__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__", "_abc_impl")
 """Attributes of a class that decide nothing, or that each process has anew."""
@@ -26,7 +29,8 @@ UNTOLD = ("__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__",
 def fingerprint(value: Any, where: str) -> str:
     """The sha256 of a value: equal parts have equal ones, in another process too.
 
-    Code of the user's counts by what it compiles to, installed code by the version of its package.
+    Code of the user's counts by what it compiles to, installed code by the version of its package. A module of the
+    user's counts by its source and all that this imports, and by what is taken from it.
 
     Raises:
         UsageError: it holds what cannot be told.
@@ -60,10 +64,25 @@ class Told(pickle.Pickler):
     def __init__(self, file: Any, packages: set[str]) -> None:
         super().__init__(file, protocol=5)
         self.packages = packages
+        self.sets: dict[int, tuple[Any, list[str]]] = {}
+
+    def persistent_id(self, value: Any) -> Any:
+        """Tells a set, whose order is another in each process, by what its members are; None leaves it to the rest."""
+        if not isinstance(value, set | frozenset) or len(value) < 2:
+            return None
+        if id(value) not in self.sets:
+            self.sets[id(value)] = (value, sorted(map(self.member, value)))
+        return [type(value), self.sets[id(value)][1], getattr(value, "__dict__", None)]
+
+    def member(self, value: Any) -> str:
+        sink = Sink()
+        Told(sink, self.packages).dump(value)
+        return sink.digest.hexdigest()
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, ModuleType):
-            return told("module", value.__name__)
+            file = getattr(value, "__file__", None) if is_own(value) else None  # a folder has none
+            return told("module", value.__name__, *source({value.__name__: Path(file)} if file else {}))
         if isinstance(value, FunctionType | type):
             return self.code(value)
         if isinstance(value, CodeType):
@@ -79,6 +98,10 @@ class Told(pickle.Pickler):
             return told(type(value).__name__, value.__func__)
         if isinstance(value, property):
             return told("property", value.fget, value.fset, value.fdel)
+        if isinstance(value, functools.cached_property):
+            return told("cached_property", value.func)
+        if isinstance(value, functools._lru_cache_wrapper):
+            return told("lru_cache", value.__wrapped__)
         return NotImplemented
 
     def code(self, value: Any) -> Any:
@@ -87,30 +110,45 @@ class Told(pickle.Pickler):
         if module is not None and value.__module__ != "__main__" and (file is None or installed(file)):
             self.packages.add(value.__module__.partition(".")[0])
             # What stands at the top of its module is told by its name, as pickles tell it.
-            return (
-                told("installed", value.__module__, value.__qualname__) if "<" in value.__qualname__ else NotImplemented
-            )
+            if "<" not in value.__qualname__ and (isinstance(value, type) or is_named(value, module)):
+                return NotImplemented
+            name, enclosed = told("installed", value.__module__, value.__qualname__), cells(value)
+            return (*name, enclosed) if enclosed else name
         # As a state, which is written once the object is known: it may refer to itself.
         if isinstance(value, type):
             own = {name: item for name, item in vars(value).items() if name not in UNTOLD}
             return (str, (f"class {value.__qualname__}",), (value.__bases__, own))
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        used = {name: value.__globals__[name] for name in globals_of(value.__code__) if name in value.__globals__}
-        state = (value.__code__, value.__defaults__, value.__kwdefaults__, cells, used)
-        return (str, (f"function {value.__qualname__}",), state)
+        names = value.__globals__
+        state = (value.__code__, value.__defaults__, value.__kwdefaults__, cells(value), used(value.__code__, names))
+        return (str, (f"function {value.__qualname__}",), (*state, *self.imports(value)))
+
+    def imports(self, function: FunctionType) -> list[str]:
+        """The source of what a function imports when it runs, if that is the user's; of packages, their names."""
+        files: dict[str, Path] = {}
+        package = function.__globals__.get("__package__") or ""
+        for name in imported(function.__code__, package):
+            own = dict(located(name, ()))
+            files |= own
+            self.packages |= set() if own else {name.partition(".")[0]}
+        return source(files)
+
+
+def source(files: Mapping[str, Path]) -> list[str]:
+    return [source_of(files, {}).digest] if files else []
+
+
+def is_named(value: Any, module: ModuleType) -> bool:
+    """Whether its module has it by its name."""
+    try:
+        return operator.attrgetter(value.__qualname__)(module) is value
+    except AttributeError:
+        return False
+
+
+def cells(value: Any) -> list[Any]:
+    """What a function that was made within another one has from that."""
+    return [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
 
 
 def told(kind: str, *what: Any) -> tuple[Any, ...]:
     return (str, (kind, what)) if what else (str, (kind,))
-
-
-def globals_of(code: CodeType) -> list[str]:
-    """The names that a function takes from its module, functions within it included."""
-    return sorted({*global_names(code)})
-
-
-def global_names(code: CodeType) -> Iterator[str]:
-    yield from (each.argval for each in dis.get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from global_names(inner)

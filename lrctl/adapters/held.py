@@ -78,7 +78,7 @@ def in_this_process(recipe: Recipe) -> Recipe:
     warnings.warn(
         "lrctl.search: the parts are objects of this process, which no other can be given: jobs run here, one after "
         "another; they run side by side with workload = lrctl.workload(...) at the top of a module",
-        stacklevel=3,
+        stacklevel=4,  # of the caller: the search is decorated
     )
     return replace(recipe, executor=Choice(serial, build(registry().get("executor", serial).params, {}, serial)))
 

@@ -13,7 +13,7 @@ import typer
 
 from lrctl.analysis.printable import printable, printable_lines, shortened
 from lrctl.cli.say import say
-from lrctl.cli.signals import DOCUMENT, GO_ON, STOPS, end, interrupt, listen, wants_json
+from lrctl.cli.signals import DOCUMENT, STOPS, end, go_on, interrupt, listen, wants_json
 from lrctl.errors import LrctlError, Terminated
 from lrctl.registry.registry import registry
 
@@ -44,7 +44,7 @@ def reported(plugin: str = "", *, may_exit: bool = False) -> Iterator[None]:
         fail(sentence(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort) as error:
         _, word, code = STOPS[signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT]
-        fail(f"{word}; {GO_ON}", code)
+        fail(f"{word}{go_on()}", code)
     except BaseException as error:
         if isinstance(error, Ended) or (may_exit and isinstance(error, SystemExit)):
             raise

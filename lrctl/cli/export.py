@@ -16,6 +16,11 @@ from lrctl.cli.options import GIVEN, NAMED, STORE, Where
 from lrctl.cli.say import say
 from lrctl.errors import UsageError
 
+MODULES = ("torch", "transformers", "lightning", "optax")
+"""The targets whose file is a module: a project imports it by its name."""
+
+OTHER_NAME = "choose another name, such as lr_schedule.py"
+
 
 @reported()
 def export_schedule(
@@ -51,9 +56,11 @@ def export_schedule(
     """Write a schedule as a short file of code or data, which a training project takes as it is, without lrctl."""
     from lrctl.export.given import exported
 
-    module = out.stem if out and out.stem.isidentifier() and not iskeyword(out.stem) else "lr_schedule"
+    module = module_name(out) if out and to in MODULES else "lr_schedule"
     with redirect_stdout(sys.stderr):  # a family may print when it is asked for its LRs
         found = exported(store, source, to, module, steps)
+    if out and to in MODULES:
+        check_free(out, to, found.text)
     if found.told:
         say(found.told, err=True)
     if out is None:
@@ -61,6 +68,22 @@ def export_schedule(
     else:
         write(out, found.text, replace=force)
         say(f"wrote {out}: {found.steps} steps from {found.source} for {to}", err=True)
+
+
+def module_name(out: Path) -> str:
+    """The name that a project imports a file by."""
+    if out.suffix != ".py" or not out.stem.isidentifier() or iskeyword(out.stem):
+        raise UsageError(f"--out {out}: Python cannot import a file of that name; {OTHER_NAME}")
+    return out.stem
+
+
+def check_free(out: Path, to: str, text: str) -> None:
+    """Refuse the name of a module that the file needs, or Python: beside the file, that could not be imported."""
+    from lrctl.recipe.sources import LRCTL, imports
+
+    needed = {name.partition(".")[0] for name in imports(text.encode(), "")}
+    if out.stem in needed | {to, LRCTL} | sys.stdlib_module_names:
+        raise UsageError(f"--out {out}: it would stand in the place of the module {out.stem}; {OTHER_NAME}")
 
 
 def write(out: Path, text: str, *, replace: bool) -> None:

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -89,8 +93,28 @@ def packaging(template: Template, name: str) -> str:
 
 
 def project_name(folder: str, module: str) -> str:
-    """The name of a project after its folder, in letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-") or module.replace("_", "-")
+    """The name of a project after its folder, in letters, digits and dashes.
+
+    Raises:
+        UsageError: installing it would put it in the place of a package that is there.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-") or module.replace("_", "-")
+    if is_taken(name):
+        raise UsageError(
+            f"lrctl new: {folder}: its package would be called {name}, as one that is installed; choose another folder"
+        )
+    return name
+
+
+def is_taken(name: str) -> bool:
+    """Whether a package or module of Python or of what is installed has this name."""
+    from lrctl.recipe.sources import installed
+
+    module = name.replace("-", "_")
+    with suppress(PackageNotFoundError):
+        return bool(distribution(name))
+    found = find_spec(module)  # a folder that Python could import has no origin
+    return module in sys.stdlib_module_names or bool(found and found.origin and installed(found.origin))
 
 
 def write(folder: Path, files: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from functools import cache
 from types import FrameType
 from typing import Any, NoReturn
 
+from lrctl.cli.examples import HEADINGS
 from lrctl.errors import Terminated
 
 STOPS: dict[int, tuple[type[KeyboardInterrupt], str, int]] = {
@@ -19,7 +20,10 @@ STOPS: dict[int, tuple[type[KeyboardInterrupt], str, int]] = {
 }
 """By signal: what is raised, what is said, and the exit code."""
 
-GO_ON = "the same command, without --fresh, continues where it stopped"
+GO_ON = "; the same command, without --fresh, continues where it stopped"
+
+NOTHING_KEPT = {name for names in HEADINGS.values() for name in names} - {"reproduce"}
+"""Commands that begin anew each time: all but those that search."""
 
 
 class Document:
@@ -33,6 +37,12 @@ DOCUMENT = Document()
 
 def wants_json() -> bool:
     return "--json" in sys.argv
+
+
+def go_on() -> str:
+    """What is said of the command that was called, once a signal has ended it."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    return "" if command is None or command in NOTHING_KEPT or "--dry-run" in sys.argv else GO_ON
 
 
 def watch() -> None:
@@ -68,8 +78,8 @@ def end(number: int, _: FrameType | None) -> NoReturn:
     """End where the program stands, and its workers with it."""
     word, code = STOPS[number][1:]
     if wants_json() and not DOCUMENT.told:
-        os.write(1, f'{{"format": "lrctl-error/1", "error": "{word}; {GO_ON}", "exit_code": {code}}}\n'.encode())
-    os.write(2, f"error: {word}; {GO_ON}\n".encode())
+        os.write(1, f'{{"format": "lrctl-error/1", "error": "{word}{go_on()}", "exit_code": {code}}}\n'.encode())
+    os.write(2, f"error: {word}{go_on()}\n".encode())
     os._exit(code)
 
 

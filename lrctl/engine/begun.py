@@ -141,7 +141,7 @@ def unwrapped(given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
     """The tensors by the model's own names, where a wrapper has put something before each."""
     names = dict(given)
     for prefix in WRAPPERS:
-        if own.keys() != names.keys() and all(name.startswith(prefix) for name in names):
+        if own.keys() != names.keys() and all(str(name).startswith(prefix) for name in names):
             names = {name.removeprefix(prefix): tensor for name, tensor in names.items()}
     return names
 

@@ -18,6 +18,7 @@ import torch
 from lrctl.contracts.canonical import listed
 from lrctl.contracts.optimizers import ByName, OptimizerSettings
 from lrctl.errors import UsageError
+from lrctl.storage.foreign import NO_STATE
 from lrctl.training.optimizer_state import clear_gradients, switch
 
 KERNELS = ("fused", "foreach", "capturable", "differentiable")
@@ -61,11 +62,13 @@ def adopted(given: Any, own: torch.optim.Optimizer, settings: OptimizerSettings 
 
 def parts(given: Any, where: str) -> tuple[Groups, list[Mapping[str, Any]]]:
     """The param groups, and what is kept of each parameter."""
-    try:
-        groups, keys = given["param_groups"], [key for group in given["param_groups"] for key in group["params"]]
-        return groups, [given["state"].get(key, {}) for key in keys]
-    except (TypeError, KeyError, AttributeError) as error:
-        raise UsageError(f"{where} is not what state_dict() of an optimizer of torch's gives") from error
+    with suppress(TypeError, LookupError, AttributeError):
+        groups = given["param_groups"]
+        states = [given["state"].get(key, {}) for group in groups for key in group["params"]]
+        named = (name for each in (*groups, *states) for name in each.keys())  # noqa: SIM118 - a tensor has none
+        if all(isinstance(name, str) for name in named) and all(isinstance(group["params"], list) for group in groups):
+            return groups, states
+    raise UsageError(f"{where} {NO_STATE}")
 
 
 def check_state(given: Mapping[str, Any], made: Mapping[str, Any], where: str, kind: str) -> None:

@@ -21,7 +21,7 @@ from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recip
 from lrctl.recipe.start import Start
 from lrctl.recipe.workloads import is_code, is_program, located
 from lrctl.registry.registry import registry
-from lrctl.registry.values import build
+from lrctl.registry.values import build, convert
 
 DEFAULT = "quickstart"
 PROGRAM = "workload.command"
@@ -221,10 +221,12 @@ def named_in(params: Any) -> set[str]:
 
 
 def check_plain(value: Any, where: str) -> None:
-    """Refuse a value of TOML that JSON cannot hold: a date, a time, or a number that is not finite."""
+    """Refuse a value that no document of ours holds: a date, a time, or a number that is not finite, or too large."""
     if isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             check_plain(item, f"{where}.{key}")
+    elif isinstance(value, int):
+        convert(value, type(value), where)
     elif not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
         raise UsageError(f"{where}: must be a string, a finite number, true or false, or a list or table, got {value}")
 

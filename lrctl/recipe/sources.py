@@ -82,10 +82,15 @@ def imports(source: bytes, package: str) -> frozenset[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            around = package.split(".")[: 1 - node.level or None] if node.level else []
-            base = ".".join(filter(None, [*around, node.module]))
+            base = full_name(node.module, node.level, package)
             names |= {base} | {f"{base}.{alias.name}".lstrip(".") for alias in node.names}
     return frozenset(names)
+
+
+def full_name(module: str | None, level: int, package: str) -> str:
+    """What is imported with so many dots, within a package."""
+    around = package.split(".")[: 1 - level or None] if level else []
+    return ".".join(filter(None, [*around, module]))
 
 
 def relative_depth(source: bytes) -> int:

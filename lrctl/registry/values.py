@@ -10,6 +10,7 @@ from dataclasses import MISSING
 from typing import Any, Literal, Union, get_args, get_origin
 
 from lrctl.contracts.params import fields_of
+from lrctl.documents import INTEGERS
 from lrctl.errors import UsageError, unknown
 
 
@@ -59,6 +60,8 @@ def convert(value: Any, kind: Any, where: str) -> Any:
         if not abs(value) <= sys.float_info.max:  # an int may be too large for a float
             raise UsageError(f"{where}: must be a finite number, got {value}")
         return float(value)
+    if kind is int and type(value) is int and value not in INTEGERS:
+        raise UsageError(f"{where}: must be a whole number of at most 64 bits, got {value}")
     if kind in (int, str, bool) and type(value) is kind:
         return value
     raise UsageError(f"{where}: must be a {type_name(kind)}, got {value!r}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ MODEL = ("model", "state_dict", "model_state_dict", "module")
 """Under which names programs keep the state dict of the model, and below, that of the optimizer."""
 
 OPTIMIZER = ("optimizer", "optimizer_state_dict", "optimizer_states", "optim")
+
+NO_STATE = "is not what state_dict() of an optimizer of torch's gives; save that, or leave the optimizer out"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -81,8 +83,16 @@ def parted(found: Any, path: Path) -> dict[str, Any]:
     if model is None:
         has = ", ".join(map(str, list(parts)[:5])) or f"a {type(found).__name__}"
         raise UsageError(f"--from {path}: it holds no state dict of a model but {has}; keep that under 'model'")
-    optimizer = next((parts[name] for name in OPTIMIZER if parts.get(name)), None)
-    several = optimizer if isinstance(optimizer, list | tuple) else [optimizer]
+    several = states([parts[name] for name in OPTIMIZER if name in parts], path)
     if len(several) > 1:
         raise UsageError(f"--from {path}: it holds the states of {len(several)} optimizers; lrctl trains with one")
-    return {"model": dict(model)} | ({"optimizer": several[0]} if several[0] else {})
+    return {"model": dict(model)} | ({"optimizer": several[0]} if several and several[0] else {})
+
+
+def states(found: Sequence[Any], path: Path) -> list[Any]:
+    """The state dicts of optimizers, from the first of these that holds any."""
+    lists = [list(each) if isinstance(each, list | tuple) else [each] for each in found if each is not None]
+    mappings = [each for each in lists if each and all(isinstance(state, Mapping) for state in each)]
+    if any(lists) and not mappings:
+        raise UsageError(f"--from {path}: the optimizer's state {NO_STATE}")
+    return next((each for each in mappings if any(each)), [])

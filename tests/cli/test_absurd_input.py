@@ -8,6 +8,7 @@ import pytest
 
 from command_line import Lrctl
 from lrctl.errors import UsageError
+from lrctl.recipe.parse import check_plain
 from lrctl.registry.values import convert
 
 SEARCH = ("semilocal", "--recipe", "smoke", "--dry-run")
@@ -127,6 +128,11 @@ def test_a_csv_that_is_absurd_is_one_sentence(text: str, message: str, lrctl: Lr
 
 WORDS: dict[str, list[str]] = {
     "steps": [*SEARCH, "--steps", HUGE],
+    "seed": [*SEARCH, "--seed", str(2**64)],
+    "one of the seeds": [*SEARCH, "--seeds", f"0,{2**70}"],
+    "a seed of a comparison": ["greedy", "--recipe", "smoke", "--seeds", f"0,{2**70}", "--dry-run"],
+    "segments": [*SEARCH, "--segments", str(2**70)],
+    "a seed of check": ["check", "--recipe", "smoke", "--seed", str(2**70)],
     "eps": [*SEARCH, "--eps", "9" * 100_000],
     "grid": [*SEARCH, "--grid", ",".join(["0.1"] * 3 + ["x" * 100_000])],
     "a grid of huge integers": [*SEARCH, "--grid", LARGE],
@@ -164,6 +170,14 @@ def test_a_number_that_a_float_cannot_hold_is_refused_where_a_float_is_due() -> 
         with pytest.raises(UsageError, match="must be a finite number"):
             convert(value, float, "eps")
     assert convert(10**300, float, "eps") == 1e300
+
+
+def test_a_whole_number_of_more_than_64_bits_is_refused_wherever_it_stands() -> None:
+    for value, kind in ((2**64, int), ([0, -(2**70)], tuple[int, ...])):
+        with pytest.raises(UsageError, match=r"n(\[1\])?: must be a whole number of at most 64 bits, got"):
+            convert(value, kind, "n")
+    with pytest.raises(UsageError, match=r"workload\.n: must be a whole number of at most 64 bits"):
+        check_plain({"n": 2**64}, "workload")
 
 
 def test_a_seed_of_64_bits_is_one(lrctl: Lrctl) -> None:

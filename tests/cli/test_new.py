@@ -80,6 +80,25 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, lrctl: Lrct
     assert tmp_path.exists()
 
 
+@pytest.mark.parametrize("name", ["lrctl", "torch", "Torch", "import linter", "import_linter", "random", "yaml", "sys"])
+def test_a_package_does_not_stand_in_the_place_of_another(name: str, lrctl: Lrctl) -> None:
+    done = lrctl("new", "schedule", name)
+    called = name.lower().replace(" ", "-").replace("_", "-")
+    assert (done.code, Path(name).exists()) == (2, False)
+    assert done.error == (
+        f"error: lrctl new: {name}: its package would be called {called}, as one that is installed; choose another "
+        "folder"
+    )
+
+
+def test_a_folder_or_file_that_is_there_takes_no_name(lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    Path("mine").mkdir()
+    Path("script.py").touch()
+    assert lrctl("new", "schedule", "mine").code == 0
+    assert lrctl("new", "program", "script").code == 0
+
+
 def test_an_unknown_kind_is_told_with_the_nearest(lrctl: Lrctl) -> None:
     done = lrctl("new", "shedule", "mine")
     assert (done.code, "did you mean 'schedule'?" in done.error) == (2, True)

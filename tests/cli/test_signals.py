@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from command_line import Lrctl
+from lrctl.cli.signals import GO_ON, go_on
+from lrctl.export import given
 from searches import LRCTL
 
 STOPS = {signal.SIGINT: ("interrupted", 130), signal.SIGTERM: ("terminated", 143)}
@@ -28,6 +31,7 @@ class Fragile:
         arrives()
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["lrctl", "semilocal"]
 watch()
 """
 
@@ -89,6 +93,25 @@ def test_a_signal_has_one_sentence_whenever_it_arrives(moment: str, number: sign
 def test_so_it_has_while_modules_are_imported(module: str, tmp_path: Path) -> None:
     program = WHILE_IMPORTING.replace("MODULE", repr(module))
     check_ended(program, signal.SIGTERM, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("command", "goes_on"),
+    [
+        ("semilocal --quiet", True), ("--debug baseline", True), ("reproduce semi-local", True), ("a-plugins", True),
+        ("semilocal --dry-run", False), ("export latest", False), ("--debug runs list", False), ("--help", False),
+        ("", False),
+    ],
+)  # fmt: skip
+def test_only_a_command_that_goes_on_says_so(command: str, goes_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["lrctl", *command.split()])
+    assert go_on() == (GO_ON if goes_on else "")
+
+
+def test_an_export_that_is_interrupted_has_nothing_to_go_on_with(lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(given, "exported", lambda *_: signal.raise_signal(signal.SIGINT))
+    done = lrctl("export", "latest", "--to", "csv")
+    assert (done.code, done.error) == (130, "error: interrupted")
 
 
 def test_ctrl_c_is_not_heard_where_it_is_ignored(tmp_path: Path) -> None:

@@ -317,6 +317,7 @@ def split(state: dict[str, Any]) -> dict[str, Any]:
         pytest.param(
             lambda s: {"model": s["model"], "optimizer": [{"a": 1}, {}]}, "states of 2 optimizers", id="two optimizers"
         ),
+        pytest.param(lambda _: {"model": {0: torch.ones(1)}}, "has no tensor 'weight'", id="no names"),
         pytest.param(lambda _: {"model": Path("x")}, "cannot be read as weights only", id="code"),
     ],
 )

@@ -119,7 +119,19 @@ SENTENCES: dict[str, tuple[dict[str, Any], Make, OptimizerSettings | None, str]]
         None,
         "has no 'exp_avg_sq' of a parameter, and that of AdamW has",
     ),
-    "no state of torch's": ({"mu": {}}, torch.optim.AdamW, None, "is not what state_dict"),
+}
+NO_STATES: dict[str, Any] = {
+    "other keys": {"mu": {}},
+    "a tensor": torch.ones(3),
+    "a tensor of groups": {"param_groups": torch.ones(3), "state": {}},
+    "a group that is a tensor": {"param_groups": [torch.ones(3)], "state": {}},
+    "a group with a tensor of params": {"param_groups": [{"params": torch.ones(2)}], "state": {}},
+    "a tensor of state": {**without(""), "state": torch.ones(3)},
+    "a state that is a tensor": {**without(""), "state": {0: torch.ones(3)}},
+    "names that are numbers": {
+        **without(""),
+        "param_groups": [{**group, 1: 2} for group in without("")["param_groups"]],
+    },
 }
 
 
@@ -128,6 +140,12 @@ def test_what_does_not_fit_is_one_sentence(case: str) -> None:
     given, make, settings, said = SENTENCES[case]
     with pytest.raises(UsageError, match=said):
         adopt(given, make, settings)
+
+
+@pytest.mark.parametrize("given", NO_STATES.values(), ids=NO_STATES)
+def test_what_is_no_state_of_torchs_is_one_sentence(given: Any) -> None:
+    with pytest.raises(UsageError, match="is not what state_dict\\(\\) of an optimizer of torch's gives"):
+        adopt(given, torch.optim.AdamW)
 
 
 @pytest.mark.parametrize("name", ["prodigy", "ademamix", "soap"])

@@ -28,6 +28,7 @@ from cases import case
 from command_line import Lrctl
 from export.test_formula import EXAMPLES, imported, lrs_of, of_every_family, steps_of
 from installed_optimizers import INSTALLED
+from lrctl.cli.export import MODULES
 from lrctl.contracts.optimizers import OPTIMIZERS
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import ScheduleRecord
@@ -647,6 +648,10 @@ def test_a_run_and_its_schedule_file_export_the_same_lrs(to: str, lrctl: Lrctl, 
     assert ("found_with" in by_name.out.lower()) is (to not in ("csv", "optax"))
 
 
+def test_a_target_is_a_module_or_data() -> None:
+    assert set(TARGETS) == {*MODULES, "csv", "json"}
+
+
 def test_the_file_of_a_run_defines_its_schedule(lrctl: Lrctl, run: str, tmp_path: Path) -> None:
     done = lrctl("export", run, "--to", "torch", "--out", "found.py")
     assert (done.code, done.out, done.error) == (0, "", f"wrote found.py: 24 steps from run {run} for torch")
@@ -656,12 +661,31 @@ def test_the_file_of_a_run_defines_its_schedule(lrctl: Lrctl, run: str, tmp_path
     assert lrs_of(imported(text)["lr"], 24) == lrs_of(schedule, 24)
 
 
-@pytest.mark.parametrize("name", ["class.py", "1.py", "a b.py"])
-def test_a_file_that_cannot_be_imported_by_its_name_says_how_another_would_be(
-    name: str, lrctl: Lrctl, run: str, tmp_path: Path
+@pytest.mark.parametrize("name", ["class.py", "1.py", "a b.py", "lr-schedule.py", "found", "found.txt", "a.b.py"])
+def test_a_module_that_cannot_be_imported_is_refused(name: str, lrctl: Lrctl, run: str, tmp_path: Path) -> None:
+    done = lrctl("export", run, "--to", "torch", "--out", name)
+    told = f"error: --out {name}: Python cannot import a file of that name; choose another name, such as lr_schedule.py"
+    assert (done.code, done.error, (tmp_path / name).exists()) == (2, told, False)
+
+
+@pytest.mark.parametrize(
+    ("to", "name"),
+    [
+        ("torch", "torch"), ("transformers", "torch"), ("transformers", "transformers"), ("lightning", "lightning"),
+        ("optax", "jax"), ("optax", "optax"), ("torch", "random"), ("torch", "lrctl"),
+    ],
+)  # fmt: skip
+def test_a_module_does_not_stand_in_the_place_of_another(
+    to: str, name: str, lrctl: Lrctl, run: str, tmp_path: Path
 ) -> None:
-    assert lrctl("export", run, "--to", "torch", "--out", name).code == 0
-    assert "from lr_schedule import make_scheduler" in (tmp_path / name).read_text()
+    done = lrctl("export", run, "--to", to, "--out", f"{name}.py")
+    told = f"error: --out {name}.py: it would stand in the place of the module {name}; choose another name, such as"
+    assert (done.code, done.error.startswith(told), (tmp_path / f"{name}.py").exists()) == (2, True, False)
+
+
+@pytest.mark.parametrize("name", ["random.py", "lr-schedule.csv", "torch"])
+def test_a_file_of_data_is_called_anything(name: str, lrctl: Lrctl, run: str) -> None:
+    assert lrctl("export", run, "--to", "csv", "--out", name).code == 0
 
 
 def test_a_file_is_replaced_only_if_asked(lrctl: Lrctl, run: str, tmp_path: Path) -> None:

@@ -58,9 +58,24 @@ def test_its_own_steps_leave_a_schedule_as_it_is(steps: int | None) -> None:
     assert (long.schedule, long.steps, long.told) == (HILL, 50, "")
 
 
-def test_no_steps_are_refused() -> None:
-    with pytest.raises(UsageError, match="--steps 0: must be at least 1"):
-        stretched(HILL, 50, 0)
+@pytest.mark.parametrize("steps", [0, -1, 10_000_001, 10**12, 2.5, True])
+def test_what_is_no_number_of_steps_is_refused(steps: Any) -> None:
+    with pytest.raises(UsageError, match=f"--steps {steps}: must be a whole number from 1 to 10,000,000"):
+        stretched(HILL, 50, steps)
+
+
+def test_the_peak_that_is_told_is_one_that_a_step_has() -> None:
+    short = stretched(HILL, 50, 4)
+    here = max(short.schedule(step) for step in range(4))
+    assert here < 12.5**0.2 * 0.3
+    assert f"Its peak LR is {here:.3g}, in place of 0.497, which is 0.3 times 0.08^-0.2" in short.told
+
+
+def test_a_run_of_no_lr_is_refused() -> None:
+    with pytest.raises(
+        UsageError, match="--steps 1: in a run so short no step has an LR above 0; give more, it has 50"
+    ):
+        stretched(HILL, 50, 1)
 
 
 @pytest.mark.parametrize("to", ["torch", "transformers", "lightning", "optax", "csv", "json"])

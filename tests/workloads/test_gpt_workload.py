@@ -325,6 +325,7 @@ def test_stand_in_batches_look_like_batches(gpt: Gpt) -> None:
         assert 0 <= int(ours.min()) <= int(ours.max()) < 257
     assert torch.equal(gpt.stand_in(3)[0], gpt.stand_in(3)[0])
     assert not torch.equal(gpt.stand_in(3)[0], gpt.stand_in(4)[0])
+    assert other(gpt, 2**64 - 1).stand_in(3)[0].shape == gpt.batch(3)[0].shape
 
 
 def test_max_tokens_takes_the_start_of_the_text(gpt: Gpt) -> None:

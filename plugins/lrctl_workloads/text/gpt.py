@@ -80,7 +80,7 @@ class Gpt:
     def stand_in(self, step: int) -> Batch:
         import torch
 
-        draws, shape = torch.Generator().manual_seed(self.seed * 1_000_003 + step), self.params
+        draws, shape = torch.Generator().manual_seed((self.seed * 1_000_003 + step) % 2**64), self.params
         rows = torch.randint(self.vocabulary, (shape.batch_size, shape.context + 1), generator=draws)
         return rows[:, :-1], rows[:, 1:]
 
