@@ -23,6 +23,7 @@ class Resumable:
         drawn: batches of the epoch that were read.
         read: batches that were read in this process and not passed over.
         position: of a checkpoint, until its epoch goes on.
+        now: the random numbers of that checkpoint, until they are restored.
 
     Raises:
         UsageError: the loader's workers outlive an epoch, with random numbers that nothing tells.
@@ -38,6 +39,7 @@ class Resumable:
         self.begun = self.first = self.random()
         self.drawn = self.read = 0
         self.position: Mapping[str, Any] | None = None
+        self.now: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name == "loader":  # where it is copied, and has none yet
@@ -50,31 +52,35 @@ class Resumable:
     def __iter__(self) -> Iterator[Any]:
         if self.done():  # the position is that of the epoch before
             return iter(())
-        return self.resumed() if self.position else self.rest(self.epoch())
-
-    def epoch(self) -> Iterator[Any]:
-        """A new epoch."""
+        if self.position:
+            position, self.position = self.position, None
+            self.begun, self.first, self.drawn = position["begun"], position["first"], position["drawn"]
+            self.now = position["now"]
+            return self.resumed()
+        self.catch_up()
         self.begun, self.drawn = self.random(), 0
-        return iter(self.loader)
+        return self.rest(iter(self.loader))
 
     def resumed(self) -> Iterator[Any]:
         """The epoch from the checkpoint on; begun with its first batch, as only then a sampler may know its epoch."""
-        position, self.position = self.position, None
-        yield from self.rest(self.passed_over(position) if position else self.epoch())
-
-    def passed_over(self, position: Mapping[str, Any]) -> Iterator[Any]:
         here = self.random()
-        self.begun, self.first, self.drawn = position["begun"], position["first"], position["drawn"]
         self.restore(self.begun)
-        batches: Iterator[Any] = iter(self.loader)
+        batches = iter(self.loader)
         self.restore(self.first)
         for _ in range(self.drawn):
             next(batches, None)
         self.restore(here)
-        if position["now"]:  # the first of several loaders has them; the others come after what it has drawn since
-            restore_random(position["now"])
-            position["now"].clear()
-        return batches
+        self.catch_up()
+        yield from self.rest(batches)
+
+    def catch_up(self) -> None:
+        """Have the random numbers of the checkpoint, once what was read is passed over.
+
+        The first of several loaders has them; the others come after what that has drawn since.
+        """
+        if self.now:
+            restore_random(self.now)
+            self.now.clear()
 
     def rest(self, batches: Iterator[Any]) -> Iterator[Any]:
         if not self.drawn:
