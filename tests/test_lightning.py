@@ -106,6 +106,11 @@ class Points(torch.utils.data.Dataset[Any]):
         return x, x.sum(0, keepdim=True)
 
 
+class Stream(torch.utils.data.IterableDataset[Any]):
+    def __iter__(self) -> Any:
+        return map(Points().__getitem__, torch.randperm(32).tolist())
+
+
 class Noisy(Points):
     def __getitem__(self, place: int) -> Any:
         x, y = super().__getitem__(place)
@@ -129,7 +134,7 @@ def fit(kind: Any = Net, **settings: Any) -> Any:
     few = torch.utils.data.DataLoader(torch.utils.data.Subset(Points(), range(8)))
     attach(trainer, ProgramCallback(test_dataloaders=few))
     with suppress(SystemExit):  # where it is a job
-        trainer.fit(module, torch.utils.data.DataLoader(data, size, shuffle=True, **loader), few)
+        trainer.fit(module, torch.utils.data.DataLoader(data, size, **{"shuffle": True, **loader}), few)
     return module
 
 
@@ -158,6 +163,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "a scheduler of its own": {"scheduler": "one cycle"},
     "data with noise": {"data": Noisy},
     "epochs": {"max_steps": -1, "max_epochs": 3, "min_epochs": 2},
+    "a stream": {"data": Stream, "loader": {"shuffle": lambda: None}},
     "a generator of its own": {"loader": {"generator": lambda: torch.Generator().manual_seed(0)}},
 }
 

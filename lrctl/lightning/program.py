@@ -173,11 +173,15 @@ def keep_position(trainer: Any, callback: ProgramCallback) -> None:
     """Have the Trainer's training loaders go on where the job before has ended."""
     process = trainer.strategy.process_dataloader
 
+    def ahead() -> int:
+        """Batches that the Trainer holds already: of a stream, one, to know which is the last."""
+        return len(getattr(trainer.fit_loop._data_fetcher, "batches", ()))
+
     def process_dataloader(loader: object) -> object:
         processed = process(loader)
         if not trainer.training:
             return processed
-        resumable = Resumable(processed)
+        resumable = Resumable(processed, ahead=ahead)
         if callback.positions:
             resumable.load_state_dict(callback.positions.pop(0))
         return resumable

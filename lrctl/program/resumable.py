@@ -21,6 +21,7 @@ class Resumable:
         begun: the random numbers at the beginning of the epoch.
         first: the same before its first batch, with which its order is drawn; others may have drawn since it began.
         drawn: batches of the epoch that were read.
+        ahead: tells how many of these are read ahead, and not trained on yet.
         read: batches that were read in this process and not passed over.
         position: of a checkpoint, until its epoch goes on.
         now: the random numbers of that checkpoint, until they are restored.
@@ -29,13 +30,15 @@ class Resumable:
         UsageError: the loader's workers outlive an epoch, with random numbers that nothing tells.
     """
 
-    def __init__(self, loader: Any, done: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, loader: Any, done: Callable[[], bool] = lambda: False, ahead: Callable[[], int] = lambda: 0
+    ) -> None:
         if getattr(loader, "persistent_workers", False):
             raise UsageError(
                 f"program: {type(loader).__name__} has persistent_workers=True, and random numbers that its workers "
                 "carry from epoch to epoch are in no checkpoint; leave persistent_workers out"
             )
-        self.loader, self.done = loader, done
+        self.loader, self.done, self.ahead = loader, done, ahead
         self.begun = self.first = self.random()
         self.drawn = self.read = 0
         self.position: Mapping[str, Any] | None = None
@@ -110,7 +113,7 @@ class Resumable:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds: of a loader that was not read since the last, what that held."""
-        of_epoch = self.position or {"begun": self.begun, "first": self.first, "drawn": self.drawn}
+        of_epoch = self.position or {"begun": self.begun, "first": self.first, "drawn": self.drawn - self.ahead()}
         return {**of_epoch, "now": random_state(), "own": own_states(self.loader)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
