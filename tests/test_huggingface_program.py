@@ -93,6 +93,11 @@ def test_jobs_have_the_bits_of_a_whole_run_with_the_schedule(settings: Any, monk
     assert metrics["test"] != metrics["validation"]
 
 
+def test_an_epoch_in_updates_is_answered() -> None:
+    *_, saved = job(0, 3)
+    assert json.loads(Path(saved).with_name("result.json").read_text())["epoch"] == 8
+
+
 def test_a_job_without_steps_measures_a_checkpoint() -> None:
     *_, metrics, saved = job(0, 3)
     assert job(3, 3, saved)[2] == metrics
@@ -165,6 +170,10 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "not attached": (lambda: trainer_of(Path("out"), ProgramCallback(), **ALL), "give attach.trainer, ProgramCallback"),
     "seed": (lambda: script(seed=42), r"TrainingArguments.seed is 42, and the job's 3; give lrctl --seed 42, or set"),
     "data": (lambda: script(ignore_data_skip=True), "with ignore_data_skip=True a job begins with data that was seen"),
+    "workers that outlive an epoch": (
+        lambda: script(dataloader_num_workers=1, dataloader_persistent_workers=True),
+        "with dataloader_persistent_workers=True random numbers .* are in no checkpoint; leave it out",
+    ),
     "no test data": (no_test_data, r"wants the loss of validation and of test data; give Trainer\(eval_dataset=...\)"),
     "no loss": (lambda: script(kind=Unnamed), "validation data: unknown metric .eval_loss.; did you mean .eval_x"),
 }

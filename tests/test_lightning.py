@@ -106,6 +106,11 @@ class Points(torch.utils.data.Dataset[Any]):
         return x, x.sum(0, keepdim=True)
 
 
+class Stream(torch.utils.data.IterableDataset[Any]):
+    def __iter__(self) -> Any:
+        return map(Points().__getitem__, torch.randperm(32).tolist())
+
+
 class Noisy(Points):
     def __getitem__(self, place: int) -> Any:
         x, y = super().__getitem__(place)
@@ -124,11 +129,12 @@ def fit(kind: Any = Net, **settings: Any) -> Any:
     data = settings.pop("data", Points)()
     module = kind(scheduler=settings.pop("scheduler", "none"))
     size = 8 // settings.get("accumulate_grad_batches", 1)
+    loader: dict[str, Any] = {name: make() for name, make in settings.pop("loader", {}).items()}
     trainer = trainer_of(**settings)
     few = torch.utils.data.DataLoader(torch.utils.data.Subset(Points(), range(8)))
     attach(trainer, ProgramCallback(test_dataloaders=few))
     with suppress(SystemExit):  # where it is a job
-        trainer.fit(module, torch.utils.data.DataLoader(data, size, shuffle=True), few)
+        trainer.fit(module, torch.utils.data.DataLoader(data, size, **{"shuffle": True, **loader}), few)
     return module
 
 
@@ -157,6 +163,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "a scheduler of its own": {"scheduler": "one cycle"},
     "data with noise": {"data": Noisy},
     "epochs": {"max_steps": -1, "max_epochs": 3, "min_epochs": 2},
+    "a stream": {"data": Stream, "loader": {"shuffle": lambda: None}},
+    "a generator of its own": {"loader": {"generator": lambda: torch.Generator().manual_seed(0)}},
 }
 
 
@@ -173,6 +181,12 @@ def test_jobs_have_the_bits_of_a_whole_run_with_the_schedule(settings: Any, monk
     assert lrs == whole.lrs == [[lr, pytest.approx(lr / 5)] for lr in LRS]
     (measured,) = whole.trainer.validate(whole, whole.trainer.val_dataloaders, verbose=False)
     assert metrics["validation"]["loss"] == metrics["test"]["loss"] == measured["val_loss"]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_an_epoch_in_updates_is_answered(accumulate: int) -> None:
+    *_, saved = job(0, 3, accumulate_grad_batches=accumulate)
+    assert json.loads(Path(saved).with_name("result.json").read_text())["epoch"] == 4
 
 
 def test_a_job_without_steps_measures_a_checkpoint() -> None:
@@ -242,6 +256,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "seed": ({"seed": 42}, r"seed_everything was given 42, and the job's seed is 3; give lrctl --seed 42, or call"),
     "manual": ({"kind": Manual}, "wants one optimizer and automatic optimization, and the module has 1, automatic_op"),
     "no loss": ({"kind": Silent}, "training_step of Silent returned no loss at update 1; each is asked for"),
+    "workers that outlive an epoch": (
+        {"loader": {"num_workers": lambda: 1, "persistent_workers": lambda: True}},
+        "DataLoader has persistent_workers=True, .*; leave persistent_workers out",
+    ),
     "metric": ({"kind": Unnamed}, "ProgramCallback: validation: unknown metric 'val_loss'; choose from: loss_val"),
 }
 

@@ -8,6 +8,7 @@ Imports torch.
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -27,7 +28,10 @@ from lrctl.storage.store import Store
 from lrctl.training.trainer import Trained
 
 STEPS = 8
-"""Of a job; it is cut in the middle."""
+"""Of a job. It is cut twice, since one that goes on from a job that went on itself may be at another place."""
+
+LONGEST = 64
+"""Updates in an epoch up to which a run is cut behind its first."""
 
 SPLITS = ("validation", "test")
 
@@ -74,6 +78,10 @@ class Started:
     def again(self) -> Trained:
         """The same once more; its last checkpoint is not wanted."""
         return self.train(0, self.stop, evaluate=SPLITS, checkpoint=False)
+
+    def losses(self, stop: int) -> Any:
+        """Of a job of so many steps in one go."""
+        return self.whole.losses if stop == self.stop else self.train(0, stop, checkpoint=False).losses
 
     @cached_property
     def noise(self) -> float:
@@ -122,22 +130,45 @@ def repeats(subject: Started) -> str:
 
 
 def goes_on(subject: Started) -> str:
-    middle = subject.middle
-    first = subject.train(0, middle)
-    second = subject.train(middle, subject.stop, first.state, checkpoint=False)
-    found = gap(subject.whole.losses, [*first.losses, *second.losses])
-    if found > subject.allowed:
+    (*cuts, stop), untried = boundaries(subject)
+    if not cuts:
+        raise Untold("a run of one step cannot be cut")
+    losses, state, start = list[float](), None, 0
+    for end in (*cuts, stop):
+        part = subject.train(start, end, state, checkpoint=end < stop)
+        losses, state, start = [*losses, *part.losses], part.state, end
+    whole = subject.losses(stop)
+    found, where = gap(whole, losses), f"cut at {' and '.join(map(str, cuts))}, its losses differ by"
+    noise = subject.noise
+    if found > max(TINY, SURE * noise) and stop > subject.stop:  # small differences grow with the steps
+        noise = gap(whole, subject.losses(stop))
+    if found > max(TINY, SURE * noise):
         raise Broken(
-            f"cut at step {middle}, its losses differ by {share(found)} from those of the whole job, and two starts of "
-            f"that by {share(subject.noise)}",
+            f"{where} {share(found)} from those of the whole job, and two starts of that by {share(noise)}",
             "save all that the next step depends on, as the optimizer's state, and draw data by the step's number",
         )
-    return f"cut at step {middle}, its losses differ by {share(found)}"
+    return f"{where} {share(found)}{untried}"
+
+
+def boundaries(subject: Started) -> tuple[tuple[int, ...], str]:
+    """Steps that a run is cut at and, last, its end; and what of its epochs that leaves untried."""
+    stop, epoch = subject.stop, subject.whole.epoch
+    ends = tuple(sorted({stop // 3, 2 * stop // 3, stop} - {0}))
+    if epoch is None:
+        return ends, "; nothing tells how long an epoch is, so that a cut behind the first may not have been tried"
+    updates = math.ceil(epoch)
+    if (len(ends) > 1 and updates < ends[-2]) or updates + 2 > subject.spec.steps:
+        return ends, ""
+    if updates > LONGEST:
+        return ends, f"; a cut behind the first epoch, of {updates} updates, was not tried: up to {LONGEST} are"
+    return (ends[0], updates + 1, min(updates + 4, subject.spec.steps)), ""
 
 
 def uses_lrs(subject: Started) -> str:
     middle, losses = subject.middle, subject.whole.losses
-    higher = PiecewiseLinear(((0, LR), (middle - 1, LR), (middle, HIGHER * LR)))
+    if middle + 1 >= subject.stop:
+        raise Untold(f"a run of {subject.stop} steps has no loss after an update with another LR")
+    higher = PiecewiseLinear(tuple({0: LR, middle - 1: LR, middle: HIGHER * LR}.items()))
     other = subject.train(0, subject.stop, schedule=higher, checkpoint=False).losses
     before, after = gap(losses[: middle + 1], other[: middle + 1]), gap(losses[middle + 1 :], other[middle + 1 :])
     if not after:

@@ -66,7 +66,7 @@ def compared(seen: dict[str, Rows], drawn: float) -> str:
     for one, other in combinations(told, 2):
         both = len(told[one].keys() & told[other].keys())
         share = both / min(len(told[one]), len(told[other]))
-        if one == "training" and both >= FEW:
+        if one == "training" and both >= FEW + by_chance(told, other):
             share = max(share, min(1.0, both / len(told[other]) / drawn))
         if share > most:
             most, names = share, (one, other)
@@ -75,6 +75,19 @@ def compared(seen: dict[str, Rows], drawn: float) -> str:
     if not {"validation", "test"} <= told.keys():
         raise Untold("the metrics differ; the rows that the model is shown do not tell the splits apart")
     return f"the splits share at most {most:.1%} of the rows that the model is shown"
+
+
+def by_chance(told: dict[str, Rows], split: str) -> float:
+    """Three times as many rows as training and a split may have in common where rows are alike by chance.
+
+    As often as rows of training come twice, or those of validation in test.
+    """
+    n, m = len(told["training"]), len(told[split])
+    pairs = [2 * (told["training"].total() - n) / n**2]
+    if {"validation", "test"} <= told.keys():
+        validation, test = told["validation"], told["test"]
+        pairs.append(len(validation.keys() & test.keys()) / (len(validation) * len(test)))
+    return 3 * max(pairs) * n * m
 
 
 @contextmanager

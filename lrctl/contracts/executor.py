@@ -24,8 +24,9 @@ class Executor(Protocol):
 
     Built as `build(params, attempt)`.
 
-    A worker that dies makes its job's result `failed`: the session decides whether to try again. An executor may serve
-    several searches, one after another, each with a `spec` of its own.
+    A worker that dies makes its job's result `failed`: the session decides whether to try again. One whose result has a
+    failure that is `broken` is replaced before its next job. An executor may serve several searches, one after another,
+    each with a `spec` of its own.
     """
 
     def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob], /) -> Iterator[JobRecord]:

@@ -27,6 +27,16 @@ class Failure:
         told = ("out of memory" in self.message, "_STATUS_ALLOC_FAILED" in self.message)
         return self.kind == "OutOfMemoryError" or (self.kind in ("RuntimeError", "AcceleratorError") and any(told))
 
+    @property
+    def broken(self) -> bool:
+        """Whether the process can compute nothing more on its device, as after a failed assertion on a GPU.
+
+        An executor does no other job in that process.
+        """
+        told = any(name in self.message for name in ("CUDA error", "HIP error", "cuDNN error"))
+        device = self.kind == "AcceleratorError" or (self.kind == "RuntimeError" and told)
+        return device and not self.out_of_memory
+
 
 def beside_loss(metrics: Mapping[str, Mapping[str, T]]) -> dict[str, dict[str, T]]:
     """Metrics by split without the loss; a split that has no others is left out."""

@@ -25,6 +25,7 @@ from lrctl.errors import (
 from lrctl.registry.observers import notify
 from lrctl.storage.store import Store
 from lrctl.training.early_stopping import Limited
+from lrctl.training.quiet import LOST
 
 if TYPE_CHECKING:
     import numpy as np
@@ -236,6 +237,12 @@ def give_up_on(key: str, failure: Failure, tries: int) -> None:
     """Raise the error of a failed job unless it is worth another attempt."""
     if failure.kind in FINAL:
         raise FINAL[failure.kind](failure.message)
+    if failure.broken and LOST.is_set():
+        raise JobFailedError(
+            f"job {key[:12]} failed with {failure.kind}: {failure.message}; after that this process can compute "
+            "nothing more on its device; --debug shows where; the same command continues, in a new process",
+            failure.traceback,
+        )
     if tries >= ATTEMPTS or failure.kind in MISTAKES:
         often = f" {tries} times, last" if tries > 1 else ""
         advice = f"; {ADVICE}" if failure.out_of_memory else ""

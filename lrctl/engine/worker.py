@@ -6,6 +6,7 @@ import gc
 import math
 import platform
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from lrctl.recipe.project import running
 from lrctl.recipe.task_workload import check_content, workload_of
 from lrctl.storage.opening import is_store
 from lrctl.storage.store import Store
-from lrctl.training.quiet import alone, quiet_torch
+from lrctl.training.quiet import LOST, alone, quiet_torch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,8 +43,11 @@ def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     except Exception as error:
         where = "" if isinstance(error, LrctlError) else loading.origin(error, spec.workload)
         failure = Failure(kind_of(error), f"{error}{where}", traceback.format_exc())
+    if failure.broken:
+        LOST.set()
     if failure.out_of_memory:
-        give_back_memory()  # not before the exception is gone: its traceback holds the model
+        with suppress(RuntimeError):  # where CUDA can do no more, as the next job will tell
+            give_back_memory()  # not before the exception is gone: its traceback holds the model
     return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from transformers import EarlyStoppingCallback, integrations
 from transformers.trainer_callback import TrainerCallback
+from transformers.trainer_utils import has_length
 
 from lrctl import program
 from lrctl.errors import UsageError, unknown
@@ -76,12 +77,14 @@ class ProgramCallback(TrainerCallback):
             show_lr(others["lr_scheduler"], [group["lr"] for group in optimizer.param_groups])
 
     def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> TrainerControl:
         """Tell the loss of an update, and stop after the last."""
         assert self.job
         if self.job.given:
             self.job.loss(self.loss.take(args))
+            if has_length(others["train_dataloader"]) and state.epoch:
+                self.job.epoch = state.global_step / state.epoch
             control.should_training_stop = state.global_step >= self.job.stop
             # At the end of an epoch the Trainer may evaluate first, which moves its random numbers on.
             control.should_save = control.should_training_stop and not float(state.epoch or 0).is_integer()
@@ -157,6 +160,11 @@ def check(trainer: Trainer, callback: ProgramCallback, job: program.Job) -> None
     if args.ignore_data_skip:
         raise UsageError(
             "ProgramCallback: with ignore_data_skip=True a job begins with data that was seen already; leave it out"
+        )
+    if args.dataloader_persistent_workers:
+        raise UsageError(
+            "ProgramCallback: with dataloader_persistent_workers=True random numbers that workers carry from epoch to "
+            "epoch are in no checkpoint; leave it out"
         )
     if trainer.eval_dataset is None or callback.test_dataset is None:
         raise UsageError(

@@ -9,7 +9,7 @@ from lrctl import program
 from lrctl.errors import UsageError, unknown
 from lrctl.lightning.package import Checkpoint, callbacks, no_logger
 from lrctl.lightning.update_loss import UpdateLoss
-from lrctl.program.kept import Resumable
+from lrctl.program.resumable import Resumable, together
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -47,7 +47,7 @@ class ProgramCallback(Checkpoint):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002
         """Note how far the data were read, before the Trainer makes its loaders."""
-        self.positions = list(checkpoint["loops"]["fit_loop"]["state_dict"].get("combined_loader", []))
+        self.positions = together(checkpoint["loops"]["fit_loop"]["state_dict"].get("combined_loader", []))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Outside of a job, look for a schedule to train with."""
@@ -58,6 +58,8 @@ class ProgramCallback(Checkpoint):
                     "ProgramCallback: LRCTL_SCHEDULE needs a run of known length; set Trainer(max_steps=...)"
                 )
             self.job = program.job(steps=int(steps))
+        if (batches := trainer.num_training_batches) < float("inf"):
+            self.job.epoch = batches / trainer.accumulate_grad_batches
         self.loss.begin(trainer, "ProgramCallback")
         self.set(trainer)
 
@@ -171,11 +173,15 @@ def keep_position(trainer: Any, callback: ProgramCallback) -> None:
     """Have the Trainer's training loaders go on where the job before has ended."""
     process = trainer.strategy.process_dataloader
 
+    def ahead() -> int:
+        """Batches that the Trainer holds already: of a stream, one, to know which is the last."""
+        return len(getattr(trainer.fit_loop._data_fetcher, "batches", ()))
+
     def process_dataloader(loader: object) -> object:
         processed = process(loader)
         if not trainer.training:
             return processed
-        resumable = Resumable(processed)
+        resumable = Resumable(processed, ahead=ahead)
         if callback.positions:
             resumable.load_state_dict(callback.positions.pop(0))
         return resumable

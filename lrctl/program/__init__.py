@@ -32,7 +32,8 @@ from lrctl.errors import UsageError
 from lrctl.optimizers.param_groups import Grouped, keep_own_lrs, scales, set_lr
 
 if TYPE_CHECKING:
-    from lrctl.program.kept import Kept, Resumable
+    from lrctl.program.kept import Kept
+    from lrctl.program.resumable import Resumable
 
 __all__ = ["Job", "job", "seed"]
 
@@ -116,6 +117,7 @@ class Job:
         steps: of the whole run.
         seed: what decides initialisation and batches.
         lrs: the LR of each step of the job; None in a plain run, whose LRs are its own.
+        epoch: updates in one pass through the data, for `lrctl check`; with `batches` it is known without.
     """
 
     start: int
@@ -124,9 +126,11 @@ class Job:
     seed: int
     lrs: list[float] | None = None
     given: Mapping[str, Any] | None = field(default=None, repr=False)
+    epoch: float | None = None
     _losses: list[Any] = field(default_factory=list, repr=False)
     _told: int = field(default=0, repr=False)
     _asked: int = field(default=-1, repr=False)
+    _with_lr: int = field(default=0, repr=False)
     _resumed: bool = field(default=False, repr=False)
     _saved: bool = field(default=False, repr=False)
     _watched: dict[int, Watched] = field(default_factory=dict, repr=False)
@@ -172,7 +176,7 @@ class Job:
             return loader
         if self._kept:
             raise UsageError("program: call job.batches(loader) before job.keep(...), which loads its position")
-        from lrctl.program.kept import Resumable
+        from lrctl.program.resumable import Resumable
 
         self._loaders.append(Resumable(loader, lambda: self.done))
         return self._loaders[-1]
@@ -188,10 +192,7 @@ class Job:
         Raises:
             UsageError: a step was trained without its LR or without telling its loss.
         """
-        if self.given and self.given["resume"] and not self._resumed:
-            raise UsageError(
-                "program: there is a checkpoint to go on from; call job.resume(load) before the first step"
-            )
+        self._check_resumed()
         for step in range(self.start, self.stop):
             yield step
             if self.lrs is not None:
@@ -200,6 +201,12 @@ class Job:
     def __contains__(self, step: object) -> bool:
         """Whether a step is one of the job's, for a loop that goes through all steps of the run."""
         return isinstance(step, int) and self.start <= step < self.stop
+
+    def _check_resumed(self) -> None:
+        if self.given and self.given["resume"] and not self._resumed:
+            raise UsageError(
+                "program: there is a checkpoint to go on from; call job.resume(load) before the first step"
+            )
 
     def _check(self, step: int) -> None:
         if self._asked != step:
@@ -220,6 +227,7 @@ class Job:
         """
         if not self.start <= step < self.stop:
             raise UsageError(f"program: step {step} is not one of this job, which has {self.start} to {self.stop - 1}")
+        self._with_lr += step != self._asked
         self._asked = step
         return own if self.lrs is None else self.lrs[step - self.start]
 
@@ -236,7 +244,6 @@ class Job:
         lr = self.lr(self.start + self._told if step is None else step)
         assert lr is not None
         if id(optimizer) not in self._watched:
-            keep_own_lrs(optimizer)  # they are part of its state, so that an LR of 0 in a checkpoint hides no ratio
             self._watched[id(optimizer)] = Watched(optimizer)
         self._watched[id(optimizer)].set(lr)
 
@@ -275,13 +282,17 @@ class Job:
         return metrics
 
     def _check_done(self) -> None:
+        self._check_resumed()
         if len(self._losses) != self.stop - self.start:
             raise UsageError(
                 f"program: {len(self._losses)} of the {self.stop - self.start} steps of this job were trained; go "
                 "through all of `for step in job`, with job.set_lr(optimizer, step) and job.loss(loss) in each"
             )
-        if self.lrs and self._asked < 0:
-            raise UsageError("program: no step had its LR; call job.set_lr(optimizer, step) before each update")
+        if self.lrs and self._with_lr < len(self.lrs):
+            raise UsageError(
+                f"program: {self._with_lr} of the {len(self.lrs)} steps had their LR; call job.set_lr(optimizer, step) "
+                "before each update"
+            )
         if self.given and self.given["save"] and not self._saved:
             raise UsageError("program: a checkpoint is wanted; call job.save(save) before job.evaluate(evaluate)")
 
@@ -291,19 +302,27 @@ class Job:
         assert self.given is not None
         np.save(self.given["losses"], np.array([float(loss) for loss in self._losses], np.float32))
         finite = {s: {n: v if math.isfinite(v) else None for n, v in m.items()} for s, m in metrics.items()}
-        answer = {"format": ANSWER_FORMAT, "metrics": finite}
+        answer = {"format": ANSWER_FORMAT, "metrics": finite, **({"epoch": epoch} if (epoch := self._pass()) else {})}
         Path(self.given["result"]).write_text(json.dumps(answer), encoding="utf-8")
+
+    def _pass(self) -> float | None:
+        """Updates in one pass through the data, as far as it is known."""
+        known = [self.epoch] if self.epoch else [found for each in self._loaders if (found := each.updates(self._told))]
+        return max(known, default=None)
 
 
 class Watched:
     """An optimizer whose LRs are set, and looked at when it makes its update."""
 
     def __init__(self, optimizer: Grouped) -> None:
-        self.optimizer, self.scales, self.lrs = optimizer, scales(optimizer), [0.0]
+        self.optimizer, self.scales, self.lrs = optimizer, list[float](), list[float]()
         with suppress(AttributeError):  # what wraps an optimizer of torch's may have no hooks
             optimizer.register_step_pre_hook(self.check)  # type: ignore[attr-defined]
 
     def set(self, lr: float) -> None:
+        if len(self.scales) != len(self.optimizer.param_groups):  # at first, and where layers are thawed
+            keep_own_lrs(self.optimizer)  # they are part of its state: an LR of 0 in a checkpoint hides no ratio
+            self.scales = scales(self.optimizer)
         self.lrs = [lr * scale for scale in self.scales]
         for group, each in zip(self.optimizer.param_groups, self.lrs, strict=True):
             set_lr(group, each)
@@ -311,6 +330,11 @@ class Watched:
     def check(self, *_: Any) -> None:
         """Refuse an update with other LRs: something else in the program has set them."""
         used = [group["lr"] for group in self.optimizer.param_groups]
+        if len(used) != len(self.lrs):
+            raise UsageError(
+                f"program: the optimizer has {len(used)} param groups, and had {len(self.lrs)} when its LRs were set; "
+                "add groups before job.set_lr"
+            )
         for lr, wanted in zip(used, self.lrs, strict=True):
             if isinstance(lr, float | int) and lr != wanted:
                 raise UsageError(

@@ -51,7 +51,9 @@ def train(
             environment = {"LRCTL_JOB": str(told.job_file), **gpus_alone(spec.device)}
             launch(program.argv, environment, folder, log, program.timeout)
             trained = Trained(told.losses(), list(job.lrs or ()), {}, time.perf_counter() - began)
-            trained.metrics = told.metrics()
+            answer = told.answer()
+            trained.metrics = {split: metrics_of(answer.get("metrics"), split) for split in job.evaluate}
+            trained.epoch = epoch_of(answer)
             trained.state = packed(told.saved) if job.checkpoint else {}
         except ProgramError as error:
             raise type(error)(f"the program failed: {error}; what it printed is in {log}") from error
@@ -144,8 +146,7 @@ class Told:
             losses: np.ndarray[Any, Any] = found.astype(np.float32)
         return losses
 
-    def metrics(self) -> dict[str, dict[str, float]]:
-        """The metrics of each split that was asked for; one that is not finite is +inf."""
+    def answer(self) -> dict[str, Any]:
         path = self.folder / "result.json"
         try:
             answer = json.loads(documents.text(path))
@@ -155,11 +156,11 @@ class Told:
             raise ProgramError(f"its result is no JSON: {error}") from error
         if not isinstance(answer, dict) or answer.get("format") != ANSWER_FORMAT:
             raise ProgramError(f'its result must be a JSON object of format "{ANSWER_FORMAT}"')
-        given = answer.get("metrics")
-        return {split: metrics_of(given, split) for split in self.job.evaluate}
+        return answer
 
 
 def metrics_of(given: Any, split: str) -> dict[str, float]:
+    """The metrics of a split that was asked for; one that is not finite is +inf."""
     metrics = given.get(split) if isinstance(given, dict) else None
     if not isinstance(metrics, dict) or "loss" not in metrics:
         raise ProgramError(f"its result has no loss of the {split} data, which was asked for")
@@ -170,3 +171,10 @@ def metrics_of(given: Any, split: str) -> dict[str, float]:
         )
     numbers = {name: math.inf if value is None else float(value) for name, value in metrics.items()}
     return {name: value if math.isfinite(value) else math.inf for name, value in numbers.items()}
+
+
+def epoch_of(answer: Mapping[str, Any]) -> float | None:
+    epoch = answer.get("epoch")
+    if epoch is not None and not (isinstance(epoch, int | float) and 0 < epoch < math.inf):
+        raise ProgramError(f"its result has epoch {epoch!r}; give the updates in a pass through the data, or none")
+    return epoch

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Callable
 from contextlib import closing
 
 from lrctl.contracts.executor import Attempt, Executor
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.result import JobRecord
+from lrctl.contracts.result import Failure, JobRecord
 from lrctl.testing.faults import calling
 from lrctl.testing.scripted import SPEC, scripted_attempt
 
@@ -49,3 +51,32 @@ def check_results(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob], a
         assert attempt is not None
         wanted = attempt(spec, expected[result.key]).answer()
         assert result.answer() == wanted, f"run() gave {result.answer()}, attempt() gives {wanted}"
+
+
+LOST: set[int] = set()
+"""Processes that can compute nothing more."""
+
+
+def check_broken_worker(build: Callable[[Attempt], Executor], spec: TrainSpec, jobs: list[SegmentJob]) -> None:
+    """A worker that can compute nothing more on its device, as after an error of CUDA, does no other job.
+
+    `build` is given the `Attempt` that the executor is to be built with. One that does jobs in this process has no
+    workers, and keeps this.
+    """
+    breaking = dataclasses.replace(jobs[0], anew=True)
+    with closing(build(breaking_attempt)) as executor, calling("run(), with a worker that is broken,"):
+        results = [*executor.run(spec, [breaking, *jobs[1:]]), *executor.run(spec, jobs)]
+    here = os.getpid() in LOST
+    LOST.clear()
+    failed = sum(result.failure is not None for result in results)
+    assert here or failed == 1, "a worker whose failure is `broken` was given another job"
+
+
+def breaking_attempt(spec: TrainSpec, job: SegmentJob) -> JobRecord:
+    """An `Attempt` that trains nothing; after a job that is to be done `anew` its process fails each."""
+    if job.anew:
+        LOST.add(os.getpid())
+    if os.getpid() in LOST:
+        failure = Failure("AcceleratorError", "CUDA error: device-side assert triggered")
+        return JobRecord(job.key(spec), "failed", failure=failure, run=spec.run)
+    return scripted_attempt(spec, job)

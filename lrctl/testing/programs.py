@@ -11,7 +11,7 @@ from lrctl.testing.scripted import SPEC
 
 
 def check_program(command: str, steps: int = 40) -> None:
-    """A program keeps the rules that `lrctl check --program` tells of. It is started seven times.
+    """A program keeps the rules that `lrctl check --program` tells of. It is started eight times, or nine.
 
     `steps` is the length of the run that it is told of. Paths in the command are taken from the working directory.
     """

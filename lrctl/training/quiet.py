@@ -11,6 +11,9 @@ from lrctl.errors import UsageError
 
 AT_WORK = threading.RLock()
 
+LOST = threading.Event()
+"""Set where a job has failed in this process in such a way that none can be done in it any more."""
+
 
 @contextmanager
 def alone() -> Iterator[None]:

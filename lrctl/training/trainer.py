@@ -34,7 +34,8 @@ class Trained:
     """What training a job gave: the loss of each step, the LR really used for it, and the state at the end.
 
     `at_least` is a lower bound of the mean loss of a job that was stopped; None where it was trained to its end.
-    `weights` are those that scores and metrics are of, where averages were kept too.
+    `weights` are those that scores and metrics are of, where averages were kept too. `epoch` is the length of a pass
+    through the data in updates, where a program tells it.
     """
 
     losses: np.ndarray[Any, Any]
@@ -48,6 +49,7 @@ class Trained:
     gradient_norms: tuple[float, ...] | None = None
     extra_forwards: int = 0
     at_least: float | None = None
+    epoch: float | None = None
 
 
 def train(workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict[str, Any] | None = None) -> Trained:

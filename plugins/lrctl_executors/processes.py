@@ -52,7 +52,7 @@ class Worker:
 
 @dataclass(slots=True, eq=False)
 class Processes:
-    """Hands jobs to workers as they become free. A worker that dies fails its job and is replaced.
+    """Hands jobs to workers as they become free. One that dies, or can compute nothing more on its GPU, is replaced.
 
     One whose device has no memory left gets no more jobs of the same `run`, as long as others do them.
     Workers live until `close`: from batch to batch, and from search to search as long as the device is the same.
@@ -83,7 +83,9 @@ class Processes:
                 result = answer(worker)
                 if result is None:
                     result = died(worker, spec, job)
-                    self.workers[index] = start(self.attempt, index, spec.device)
+                    self.replace(index)
+                elif result.failure and result.failure.broken:
+                    self.replace(index)
                 if result.failure and result.failure.out_of_memory and len(full) + 1 < len(self.workers):
                     full.add(index)
                 yield result
@@ -99,16 +101,24 @@ class Processes:
         while len(self.workers) < min(self.params.workers or slots(device, self.params.per_gpu), jobs):
             self.workers.append(start(self.attempt, len(self.workers), device))
 
+    def replace(self, index: int) -> None:
+        end(self.workers[index])
+        self.workers[index] = start(self.attempt, index, self.device)
+
     def close(self) -> None:
-        for worker in self.workers:
-            worker.pipe.close()
-            worker.process.terminate()
-        for worker in self.workers:
-            worker.process.join(GRACE)
-            worker.process.kill()
-            worker.process.join()
+        end(*self.workers)
         self.workers.clear()
         atexit.unregister(self.close)
+
+
+def end(*workers: Worker) -> None:
+    for worker in workers:
+        worker.pipe.close()
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(GRACE)
+        worker.process.kill()
+        worker.process.join()
 
 
 def send(worker: Worker, spec: TrainSpec) -> None:

@@ -13,6 +13,8 @@ from programs import command, write
 
 STEP = "weights = [w - lr * c * (w - t) for c, w, t in zip(CURVATURE, weights, targets)]"
 NOISE = "losses.append(loss(weights, targets))"
+DRAWN = "noise = random.Random(f\"{job['seed']} {step}\")"
+ANSWER = '"metrics": metrics}'
 RESUMED = "weights = json.load(file)"
 
 WRONG = {
@@ -25,6 +27,9 @@ WRONG = {
         ("range(job[\"start\"], job[\"stop\"]), read(job[\"lrs\"])",
          "range(job[\"start\"], job[\"stop\"]), [*read(job[\"lrs\"])[1:], 0.0]"), "lr"),
     "a checkpoint of before": (("json.dump(weights, file)", "json.dump([w + 1 for w in weights], file)"), "checkpoint"),
+    "a place counted from the last checkpoint but one": (
+        (DRAWN, DRAWN.replace("{step}", "{step + (job['start'] > 3)}")), "checkpoint"),
+    "an epoch of no length": ((ANSWER, '"metrics": metrics, "epoch": 0}'), "answer"),
     "one split for both": (('"test": [0.0, 0.01, 0.0]', '"test": [0.01, 0.0, 0.0]'), "splits"),
 }  # fmt: skip
 """A change of the program, and the first rule that it breaks."""
@@ -50,6 +55,44 @@ def test_what_is_wrong_is_found_by_its_rule(fault: str, folder: Path) -> None:
     change, rule = WRONG[fault]
     with pytest.raises(AssertionError, match=rf"valley\.py: {rule}: "):
         check_program(command(write(folder, "valley.py", change)))
+
+
+EPOCHS = {
+    "unknown": ("None", "cut at 2 and 5, its losses differ by nothing: the same bits; nothing tells how long an epoch"),
+    "short": ("4.0", "cut at 2 and 5, its losses differ by nothing: the same bits"),
+    "longer than the job": ("9.5", "cut at 2 and 11, its losses differ by nothing: the same bits"),
+    "too long": ("65", "a cut behind the first epoch, of 65 updates, was not tried: up to 64 are"),
+    "all there is": ("99", "cut at 2 and 5, its losses differ by nothing: the same bits"),
+}
+
+
+@pytest.mark.parametrize(("epoch", "told"), EPOCHS.values(), ids=EPOCHS)
+def test_a_program_is_cut_behind_its_first_epoch(epoch: str, told: str, folder: Path, lrctl: Lrctl) -> None:
+    program = write(folder, "valley.py", (ANSWER, f'"metrics": metrics, "epoch": {epoch}}}'))
+    done = lrctl("check", "--program", command(program), "--set", "training.steps=100", "--json")
+    found = {rule["rule"]: rule["found"] for rule in done.document["rules"]}["checkpoint"]
+    assert told in found
+    assert ("; " in found) == (epoch in ("None", "65"))
+
+
+def test_an_epoch_after_the_first_that_begins_anew_is_found(folder: Path) -> None:
+    anew = (DRAWN, DRAWN.replace("{step}", "{step - job['start'] if step >= 9 else step}"))
+    check_program(command(write(folder, "valley.py", anew)))  # nothing tells of the epoch
+    with pytest.raises(AssertionError, match="checkpoint: cut at 2 and 10, its losses differ by"):
+        check_program(command(write(folder, "valley.py", anew, (ANSWER, '"metrics": metrics, "epoch": 9}'))))
+
+
+@pytest.mark.parametrize(
+    ("steps", "lr", "cut"),
+    [(1, "could not be told", "could not be told"), (2, "could not be told", "holds"), (3, "holds", "holds")],
+)
+def test_the_shortest_runs_are_tried_as_far_as_can_be(
+    steps: int, lr: str, cut: str, folder: Path, lrctl: Lrctl
+) -> None:
+    program = command(write(folder, "valley.py"))
+    done = lrctl("check", "--program", program, "--set", f"training.steps={steps}", "--json")
+    found = {rule["rule"]: rule["status"] for rule in done.document["rules"]}
+    assert (done.code, found["lr"], found["checkpoint"]) == (0, lr, cut)
 
 
 def test_starts_that_differ_a_little_are_measured_and_allowed(folder: Path, lrctl: Lrctl) -> None:

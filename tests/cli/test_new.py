@@ -62,7 +62,7 @@ def test_a_new_program_is_a_script_without_an_entry_point(lrctl: Lrctl) -> None:
 
 @pytest.mark.slow
 def test_a_new_program_passes_its_own_test(tmp_path: Path, lrctl: Lrctl) -> None:
-    """Which starts it seven times, and so imports torch as often."""
+    """Which starts it eight times, and so imports torch as often."""
     lrctl("new", "program", "p")
     tested = python(tmp_path / "p", "-m", "pytest", "-q", "-p", "no:cacheprovider")
     assert tested.returncode == 0, tested.stdout

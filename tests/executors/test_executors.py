@@ -3,6 +3,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -19,11 +20,14 @@ from lrctl.contracts.executor import slots
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch
+from lrctl.engine import job_runner, worker
 from lrctl.engine.prepare import prepare
 from lrctl.engine.worker import attempt
-from lrctl.errors import UsageError
+from lrctl.errors import JobFailedError, UsageError
 from lrctl.storage.store import Store
-from lrctl.testing import Constant, check_executor, scripted_attempt
+from lrctl.testing import Constant, check_broken_worker, check_executor, scripted_attempt
+from lrctl.testing.executors import breaking_attempt
+from lrctl.training import trainer
 from lrctl_executors.processes import Processes, ProcessesParams
 from lrctl_executors.serial import Serial, SerialParams
 from searches import forkserver, session_of, smoke
@@ -79,6 +83,22 @@ def test_processes_keep_the_contract() -> None:
     executor = Processes(ProcessesParams(workers=1), scripted_attempt)
     check_executor(executor, SPEC, batch(3))
     assert executor.workers == []
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one worker", "two workers"])
+def test_a_worker_that_can_compute_nothing_more_is_replaced(count: int) -> None:
+    check_broken_worker(partial(Processes, ProcessesParams(workers=count)), SPEC, batch(4))
+
+
+def test_the_check_of_broken_workers_leaves_executors_without_workers_alone() -> None:
+    check_broken_worker(partial(Serial, SerialParams()), SPEC, batch(4))
+    check_executor(Serial(SerialParams(), breaking_attempt), SPEC, batch(2), scripted_attempt)
+
+
+def test_the_check_of_broken_workers_finds_one_that_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Processes, "replace", lambda *_: None)
+    with pytest.raises(AssertionError, match="whose failure is `broken` was given another job"):
+        check_broken_worker(partial(Processes, ProcessesParams(workers=1)), SPEC, batch(3))
 
 
 def test_both_give_the_same_bits(workers: Processes, folder: Path, tmp_path: Path) -> None:
@@ -256,6 +276,22 @@ def test_a_job_that_runs_out_of_memory_beside_others_is_tried_again_alone(tmp_pa
         attempts = [session.runner.records[result.key].attempts for result in results]
     assert [result.status for result in results] == ["ok"] * 6
     assert sorted(attempts) == [1, 1, 1, 1, 1, 2], "the worker without memory fails one job, and not all that wait"
+
+
+def test_a_search_in_a_process_that_can_compute_nothing_more_ends_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = threading.Event()
+    for module in (worker, job_runner):
+        monkeypatch.setattr(module, "LOST", lost)
+
+    def train(*_: object) -> None:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(trainer, "train", train)
+    told = r"job \w+ failed with AcceleratorError: CUDA error: .*; after that this process can .* in a new process"
+    with session_of(tmp_path, smoke()) as session, pytest.raises(JobFailedError, match=told):
+        session.run_batch(Batch("", batch(2)))
 
 
 def test_a_killed_worker_is_noticed_though_a_child_of_its_lives_on(workers: Processes, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import os
+import random
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,11 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 import lrctl
 from lrctl import program
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.errors import UsageError
+from lrctl.program.random_numbers import random_state, restore_random
+from lrctl.program.resumable import Resumable
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import schedule_text
 from programs import command, tell_job, write
@@ -31,7 +36,7 @@ Told = Callable[..., dict[str, Any]]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory of the test's own, in a process that lrctl has not started."""
     monkeypatch.chdir(tmp_path)
-    for name in ("LRCTL_JOB", "LRCTL_SCHEDULE", "LRCTL_STORE", "RANK"):
+    for name in ("LRCTL_JOB", "LRCTL_SCHEDULE", "LRCTL_STORE", "RANK", "LOCAL_RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -153,6 +158,15 @@ def test_the_ratio_of_param_groups_outlives_a_checkpoint_at_lr_0(told: Told) -> 
     assert lrs(again) == [0.5, 0.25]
 
 
+def test_a_param_group_that_is_added_has_its_lr_too(told: Told) -> None:
+    told(1, 3)
+    job, optimizer = program.job(steps=9), sgd(lr=0.05)
+    job.set_lr(optimizer, 1)
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(1))], "lr": 0.02})
+    job.set_lr(optimizer, 2)
+    assert lrs(optimizer) == [1.0, 0.5, pytest.approx(0.2)]
+
+
 def test_an_update_that_the_scaler_of_fp16_skips_counts_and_the_next_has_its_lr(told: Told) -> None:
     files = told(0, 3)
     job, weight = program.job(steps=9), torch.nn.Parameter(torch.ones(1))
@@ -175,12 +189,46 @@ def test_an_update_that_the_scaler_of_fp16_skips_counts_and_the_next_has_its_lr(
 # What is kept
 
 
-def loop(job: program.Job, *, shuffled: int = 0) -> tuple[list[Any], list[Any]]:
-    """A loop over epochs of a shuffled loader, with random numbers and a hidden state: its batches and its state."""
+NUMBERS: Any = [float(number) for number in range(8)]
+
+
+class Augmented(Dataset[float]):
+    """Draws from a generator of its own."""
+
+    def __init__(self, numbers: Any) -> None:
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(NUMBERS)
+
+    def __getitem__(self, index: int) -> float:
+        return float(NUMBERS[index] + self.numbers.random())
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def batch_sampler() -> BatchSampler:
+    return BatchSampler(RandomSampler(NUMBERS, generator=seeded()), 2, drop_last=False)
+
+
+LOADERS: dict[str, Callable[[], DataLoader[Any]]] = {
+    "torch's random numbers": lambda: DataLoader(NUMBERS, 2, shuffle=True),
+    "the loader's generator": lambda: DataLoader(NUMBERS, 2, shuffle=True, generator=seeded()),
+    "the sampler's": lambda: DataLoader(NUMBERS, 2, sampler=RandomSampler(NUMBERS, True, generator=seeded())),
+    "the batch sampler's": lambda: DataLoader(NUMBERS, batch_sampler=batch_sampler()),
+    "the data's, of numpy": lambda: DataLoader(Augmented(np.random.default_rng(0)), 2, shuffle=True),
+    "the data's, of old numpy": lambda: DataLoader(Augmented(np.random.RandomState(0)), 2),
+    "the data's, of Python": lambda: DataLoader(Augmented(random.Random(0)), 2),
+}
+
+
+def loop(job: program.Job, make: Callable[[], DataLoader[Any]], *, shuffled: int = 0) -> tuple[list[Any], list[Any]]:
+    """A loop over epochs of a loader, with random numbers and a hidden state: its batches and its state."""
     torch.manual_seed(job.seed + shuffled)
     optimizer, run, seen = sgd(momentum=0.9), {"hidden": torch.zeros(1)}, list[Any]()
-    numbers: Any = [float(number) for number in range(8)]
-    loader = job.batches(torch.utils.data.DataLoader(numbers, 2, shuffle=True))
+    loader = job.batches(make())
     job.keep(optimizer=optimizer, run=run)
     step = job.start
     for _ in range(9):
@@ -198,15 +246,148 @@ def loop(job: program.Job, *, shuffled: int = 0) -> tuple[list[Any], list[Any]]:
     return seen, run["hidden"].tolist()
 
 
-@pytest.mark.parametrize("cut", [1, 3, 4, 5, 8], ids=lambda cut: f"at {cut}")
-def test_a_loop_that_keeps_its_state_goes_on_where_it_was(cut: int, told: Told) -> None:
+@pytest.mark.parametrize("make", LOADERS.values(), ids=LOADERS)
+def test_a_loop_that_keeps_its_state_goes_on_where_it_was(make: Callable[[], DataLoader[Any]], told: Told) -> None:
     told(0, 10)
-    whole, hidden = loop(program.job(steps=9))
-    first, _ = loop(program.job(steps=told(0, cut)["stop"]))
+    whole, hidden = loop(program.job(steps=9), make)
+    for cut in (1, 4, 6):
+        first, _ = loop(program.job(steps=told(0, cut)["stop"]), make)
+        Path("save").rename(f"at {cut}")
+        told(cut, 10, resume=f"at {cut}")
+        rest, end = loop(program.job(steps=9), make, shuffled=1)
+        assert (first + rest, end) == (whole, hidden), f"cut at {cut}"
+        shutil.rmtree("save")
+
+
+def two_loaders(job: program.Job) -> list[float]:
+    """A loop over two loaders at a time, which share a generator, and then over a third."""
+    torch.manual_seed(job.seed)
+    optimizer, mine = sgd(), seeded()
+    noisy = [job.batches(DataLoader(Noisy(), 2, shuffle=True, generator=mine)) for _ in range(2)]
+    later = job.batches(DataLoader(Noisy(), 2, shuffle=True))
+    run = {"pairs": 0}
+    job.keep(run=run)
+    seen: list[float] = []
+    while not job.done:
+        for batches in zip(*noisy, strict=True) if run["pairs"] < 6 else zip(later):
+            run["pairs"] += 1
+            job.set_lr(optimizer)
+            seen.append(float(sum(batch.sum() for batch in batches)))
+            job.loss(seen[-1])
+    job.evaluate(loss_of)
+    return seen
+
+
+class Noisy(Dataset[float]):
+    """Draws from torch's random numbers."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> float:
+        return index + torch.rand(()).item()
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 7], ids=lambda cut: f"at {cut}")
+def test_several_loaders_go_on_where_they_were(cut: int, told: Told) -> None:
+    told(0, 9)
+    whole = two_loaders(program.job(steps=9))
+    told(0, cut)
+    first = two_loaders(program.job(steps=9))
     Path("save").rename("before")
-    told(cut, 10, resume="before")
-    rest, end = loop(program.job(steps=9), shuffled=1)
-    assert (first + rest, end) == (whole, hidden)
+    told(cut, 9, resume="before")
+    assert first + two_loaders(program.job(steps=9)) == whole
+
+
+def test_workers_that_outlive_an_epoch_are_refused(told: Told) -> None:
+    told(0, 1)
+    loader: DataLoader[Any] = DataLoader(NUMBERS, num_workers=1, persistent_workers=True)
+    with pytest.raises(UsageError, match=r"DataLoader has persistent_workers=True, .* leave persistent_"):
+        program.job(steps=9).batches(loader)
+
+
+def test_a_generator_that_is_made_later_is_told(told: Told) -> None:
+    told(0, 1)
+    loader = Resumable(DataLoader(NUMBERS, 2, generator=seeded()))
+    with pytest.raises(UsageError, match=r"state of generator of DataLoader, which has no such generator .* make it"):
+        Resumable(DataLoader(NUMBERS, 2)).load_state_dict(loader.state_dict())
+
+
+@pytest.mark.parametrize("cut", [3, 6, 9, 12])
+def test_an_epoch_in_updates_is_answered(cut: int, told: Told) -> None:
+    """Of 6 batches, two an update."""
+    files = told(0, cut, save=None)
+    job = program.job(steps=99)
+    loader, optimizer = job.batches(DataLoader(NUMBERS[:6], 1)), sgd()
+    while not job.done:
+        for number, _ in enumerate(loader):
+            if number % 2:
+                job.set_lr(optimizer)
+                job.loss(1.0)
+    job.evaluate(loss_of)
+    assert json.loads(Path(files["result"]).read_text())["epoch"] == 3
+
+
+# GPUs
+
+
+def gpus(monkeypatch: pytest.MonkeyPatch, count: int, current: int, local: str) -> list[Any]:
+    """So many GPUs, whose states are their numbers."""
+    states: list[Any] = [f"of {number}" for number in range(count)]
+
+    def restore_all(given: list[Any]) -> None:
+        assert len(given) <= count, "torch has no such GPU"
+        states[: len(given)] = given
+
+    monkeypatch.setenv("LOCAL_RANK", local)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: current)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: list(states))
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", restore_all)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, gpu: states.__setitem__(gpu, state))
+    return states
+
+
+GPUS: dict[str, tuple[tuple[int, int, str], tuple[int, int, str], list[str]]] = {
+    "as before": ((2, 0, ""), (2, 0, ""), ["of 0", "of 1"]),
+    "fewer": ((4, 0, ""), (2, 0, ""), ["of 0", "of 1"]),
+    "none": ((4, 0, ""), (0, 0, ""), []),
+    "none before": ((0, 0, ""), (2, 0, ""), ["now of 0", "now of 1"]),
+    "another": ((4, 3, ""), (2, 1, ""), ["of 0", "of 3"]),
+    "torchrun": ((4, 0, "3"), (4, 0, "3"), ["of 0", "of 1", "of 2", "of 3"]),
+    "torchrun on another machine": ((2, 0, "1"), (4, 0, "3"), ["of 0", "of 1", "now of 2", "of 1"]),
+    "torchrun with a GPU a process": ((1, 0, "3"), (1, 0, "2"), ["of 0"]),
+}
+
+
+@pytest.mark.parametrize(("before", "now", "found"), GPUS.values(), ids=GPUS)
+def test_each_process_has_the_random_numbers_of_its_gpu(
+    before: tuple[int, int, str], now: tuple[int, int, str], found: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus(monkeypatch, *before)
+    saved = random_state()
+    states = gpus(monkeypatch, *now)
+    states[:] = [f"now {state}" for state in states]
+    restore_random(saved)
+    assert states == found
+
+
+@pytest.mark.parametrize(("rank", "world"), [("2", ""), ("1", "4"), ("0", "1")], ids=["more", "of more", "fewer"])
+def test_another_number_of_processes_is_refused(
+    rank: str, world: str, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(0, 0)
+    for each in ("1", "0"):
+        monkeypatch.setenv("RANK", each)
+        job = program.job(steps=9)
+        job.keep(run={})
+        job.evaluate(loss_of)
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", world)
+    told(0, 1, resume="save")
+    with pytest.raises(UsageError, match=r"saved by 2 processes, .*; start as many as before"):
+        program.job(steps=9).keep(run={})
 
 
 def test_outside_of_lrctl_nothing_is_kept_and_the_loader_is_the_scripts() -> None:
@@ -224,7 +405,7 @@ def test_a_loop_without_lr_or_loss_is_told_which(told: Told) -> None:
     for _ in range(2):
         job.loss(1.0)
     job.save(lambda path: Path(path).write_bytes(b""))
-    with pytest.raises(UsageError, match=r"no step had its LR; call job.set_lr\(optimizer, step\)"):
+    with pytest.raises(UsageError, match=r"0 of the 2 steps had their LR; call job.set_lr\(optimizer, step\)"):
         job.evaluate(loss_of)
 
 
@@ -289,6 +470,28 @@ def never_saved(job: program.Job) -> None:
     job.evaluate(loss_of)
 
 
+def one_lr(job: program.Job) -> None:
+    job.set_lr(sgd())
+    for _ in range(3):
+        job.loss(1.0)
+    job.save(lambda path: Path(path).write_bytes(b""))
+    job.evaluate(loss_of)
+
+
+def begun_anew(job: program.Job) -> None:
+    while not job.done:
+        job.set_lr(sgd())
+        job.loss(1.0)
+    job.evaluate(loss_of)
+
+
+def group_too_late(job: program.Job) -> None:
+    optimizer = sgd()
+    job.set_lr(optimizer)
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(1))]})
+    optimizer.step()
+
+
 MISTAKES: dict[str, tuple[Callable[[program.Job], None], dict[str, Any], str]] = {
     "no lr": (no_lr, {}, "step 0 was trained without its LR; call job.set_lr"),
     "no loss": (no_loss, {}, "0 losses were told in 1 steps; call job.loss"),
@@ -297,6 +500,9 @@ MISTAKES: dict[str, tuple[Callable[[program.Job], None], dict[str, Any], str]] =
     "another step": (another_step, {}, "step 7 is not one of this job, which has 0 to 2"),
     "another lr": (other_lr, {}, "about to use LR 3.0 instead of 0.0; nothing but job.set_lr"),
     "not resumed": (no_lr, {"resume": "before"}, "a checkpoint to go on from; call job.resume"),
+    "one lr for all": (one_lr, {}, "1 of the 3 steps had their LR; call job.set_lr"),
+    "begun anew": (begun_anew, {"resume": "before"}, "a checkpoint to go on from; call job.resume"),
+    "a group too late": (group_too_late, {}, "has 3 param groups, and had 2 when .* add groups before job.set_lr"),
     "not saved": (never_saved, {}, "a checkpoint is wanted; call job.save"),
 }
 

@@ -30,9 +30,9 @@ PATIENCE = 60
 class Ray:
     """Hands jobs to actors as they become free. One that is lost is replaced, and its job is done by another.
 
-    One whose device has no memory left gets no more jobs of the same `run`, as long as others do them. Actors live
-    until `close`: from search to search as long as a job's share is the same. What jobs make goes to the store, and
-    not through Ray.
+    One that can compute nothing more on its GPU is replaced too. One whose device has no memory left gets no more jobs
+    of the same `run`, as long as others do them. Actors live until `close`: from search to search as long as a job's
+    share is the same. What jobs make goes to the store, and not through Ray.
     """
 
     params: RayParams
@@ -131,6 +131,9 @@ class Ray:
                 return None
             del self.lost[job.key(spec)]
             return failed(spec, job, Failure("WorkerDied", f"{LOSSES + 1} workers died of it: {last_line(error)}"))
+        if record.failure and record.failure.broken:
+            self.replace(actor)
+            return record
         others = any(each.node and not each.full for each in self.actors if each is not actor)
         actor.full = bool(record.failure and record.failure.out_of_memory and others)
         return record

@@ -1,0 +1,112 @@
+"""Random numbers as a program's checkpoints keep them: those of the process, and those that data have of their own.
+
+Imports torch.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from lrctl.errors import UsageError
+
+PARTS = ("sampler", "batch_sampler", "dataset", "collate_fn", "base_dataloader")
+"""Attributes of a loader, whatever their class, that may have generators."""
+
+KINDS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+
+
+def random_state() -> dict[str, Any]:
+    """Of Python, numpy and torch, as checkpoints take it."""
+    cuda = torch.cuda.is_available()
+    return {
+        "python": random.getstate(),
+        "numpy": listed(np.random.get_state()),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if cuda else [],
+        "gpu": own_gpu() if cuda else 0,
+    }
+
+
+def restore_random(state: Mapping[str, Any]) -> None:
+    """Of GPUs as far as there are so many now. What this process's own GPU had goes to its own, whichever that is."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"][: torch.cuda.device_count()])
+        torch.cuda.set_rng_state(state["cuda"][state["gpu"]], own_gpu())
+
+
+def own_gpu() -> int:
+    """The GPU of this process: that of its `LOCAL_RANK` where it sees those of all processes, else its current one."""
+    local = int(os.environ.get("LOCAL_RANK") or 0)
+    return local if 0 < local < torch.cuda.device_count() else torch.cuda.current_device()
+
+
+def generators(loader: Any) -> dict[str, Any]:
+    """The generators that a loader, its samplers and its data have of their own, by their place in it."""
+    found, waiting, seen = dict[str, Any](), [("", loader)], set[int]()
+    while waiting:
+        place, part = waiting.pop(0)
+        owner = getattr(part, "__self__", part)  # of a method
+        for name, value in getattr(owner, "__dict__", {}).items():
+            if id(value) in seen:
+                continue
+            if isinstance(value, KINDS) and not isinstance(value, random.SystemRandom):
+                found[place + name] = value
+            elif name in PARTS or isinstance(value, DataLoader | Dataset | Sampler):
+                waiting.append((f"{place}{name}.", value))
+            seen.add(id(value))
+    return found
+
+
+def own_states(loader: Any) -> dict[str, Any]:
+    """The states of a loader's generators, as checkpoints take them."""
+    return {place: state_of(generator) for place, generator in generators(loader).items()}
+
+
+def restore_own(loader: Any, states: Mapping[str, Any]) -> None:
+    """Put a loader's generators into the states of a checkpoint.
+
+    Raises:
+        UsageError: the loader has no such generator.
+    """
+    there = generators(loader)
+    for place, state in states.items():
+        if place not in there:
+            raise UsageError(
+                f"program: the checkpoint has the state of {place} of {type(loader).__name__}, which has no such "
+                "generator at the beginning of this job; make it before the loader is read"
+            )
+        set_state(there[place], state)
+
+
+def state_of(generator: Any) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return listed(generator.bit_generator.state)
+    return generator.getstate() if isinstance(generator, random.Random) else listed(generator.get_state())
+
+
+def set_state(generator: Any, state: Any) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, random.Random):
+        generator.setstate(state)
+    else:
+        generator.set_state(state)
+
+
+def listed(value: Any) -> Any:
+    """A state with lists in place of numpy's arrays."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {name: listed(each) for name, each in value.items()}
+    return tuple(map(listed, value)) if isinstance(value, tuple) else value
