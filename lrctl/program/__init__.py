@@ -183,8 +183,8 @@ class Job:
 
     @property
     def done(self) -> bool:
-        """Whether the last step of the job was trained, as far as losses were told; never in a plain run."""
-        return self.given is not None and len(self._losses) >= self.stop - self.start
+        """Whether the last step of the job, or of a plain run, was trained, as far as losses were told."""
+        return self._told >= self.stop - self.start
 
     def __iter__(self) -> Iterator[int]:
         """The steps to train, one after the other.
