@@ -53,6 +53,10 @@ class FromParts:
         """The same with another seed, and with other settings."""
         return type(self)(self.parts.changed(settings), seed)
 
+    def export_settings(self) -> dict[str, Any]:
+        """What a loop that uses a schedule has to have as well."""
+        return {name: getattr(self.parts, name) for name in ("batch_size", "shuffle", "clip_norm")}
+
     def model(self) -> Any:
         given = self.parts.model
         return copy.deepcopy(given) if isinstance(given, torch.nn.Module) else given()

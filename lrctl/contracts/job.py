@@ -50,6 +50,7 @@ class TrainSpec:
         families: code of third-party families whose schedules see the run, by name; a job's enters its key.
         run: the run these jobs are trained for, recorded with each.
         epoch: updates in one pass through the training data; None where the workload does not tell.
+        told: settings that the workload tells of itself, for exports.
     """
 
     workload: str
@@ -70,6 +71,7 @@ class TrainSpec:
     families: Mapping[str, str] = field(default_factory=dict, metadata=UNKEYED)
     run: str = field(default="", metadata=UNKEYED)
     epoch: float | None = field(default=None, metadata=UNKEYED)
+    told: Mapping[str, Any] = field(default_factory=dict, metadata=UNKEYED)
 
     def of(self, job: SegmentJob) -> TrainSpec:
         """The spec as it is for a job that has a seed or an optimizer of its own."""

@@ -53,6 +53,14 @@ class Workload(Protocol):
 
 
 @runtime_checkable
+class Told(Protocol):
+    """A workload that tells what else a user has to set where a schedule is used, beside its parameters."""
+
+    def export_settings(self) -> Mapping[str, Any]:
+        """JSON values by name, such as `batch_size` and `clip_norm`."""
+
+
+@runtime_checkable
 class WithOptimizer(Protocol):
     """A workload that brings its own optimizer."""
 

@@ -13,7 +13,7 @@ from lrctl.contracts.executor import visible_gpus
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.params import identity
 from lrctl.contracts.program import OWN_DEVICE, Program
-from lrctl.contracts.workload import Sized, WithOptimizer, Workload
+from lrctl.contracts.workload import Sized, Told, WithOptimizer, Workload
 from lrctl.errors import UsageError
 from lrctl.recipe.plugin_code import family_code
 from lrctl.recipe.project import running
@@ -30,7 +30,8 @@ def prepare(recipe: Recipe) -> TrainSpec:
     """
     workload = load(recipe)
     spec = spec_of(recipe, workload, content_digest(recipe.workload.name, workload))
-    return replace(spec, epoch=epoch_of(workload))
+    told = workload.export_settings() if isinstance(workload, Told) else {}
+    return replace(spec, epoch=epoch_of(workload), told=told)
 
 
 def epoch_of(workload: Workload | Program) -> float | None:
@@ -136,5 +137,6 @@ def environment(spec: TrainSpec | None) -> dict[str, Any]:
         **packages,
         "platform": platform.platform(),
         "processor": platform.machine(),
-        **({"device": spec.device, "threads": spec.threads} if spec else {}),
+        **({"device": spec.device, "threads": spec.threads, "own_optimizer": spec.optimizer is None} if spec else {}),
+        **({"workload": dict(spec.told)} if spec and spec.told else {}),
     }

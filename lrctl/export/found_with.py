@@ -129,8 +129,14 @@ def found_with(run: FinishedRun) -> FoundWith | None:
         return None
     assert recipe is not None
     losses = {name: getattr(run.result, name) for name in LOSSES}
-    workload = recipe.workload.table | {"name": recipe.workload.name.rpartition("/")[2]}
-    optimizer = optimizer_of(run, recipe)
+    ran_on = run.store.environment(run.name) or {}
+    told = ran_on.get("workload")
+    workload = {
+        **(told if isinstance(told, dict) else {}),
+        **recipe.workload.table,
+        "name": recipe.workload.name.rpartition("/")[2],
+    }
+    optimizer = optimizer_of(run, recipe, brings_own=ran_on.get("own_optimizer"))
     known = registered(recipe)
     groups = bool(optimizer and optimizer.by_role) or hasattr(known, "param_groups")
     kept = param_groups_of(run) if optimizer and (groups or known is None) else ()
@@ -144,7 +150,7 @@ def found_with(run: FinishedRun) -> FoundWith | None:
         groups or bool(kept),
         losses,
         kept,
-        *clipping(recipe, optimizer, known),
+        *clipping(workload, optimizer, known),
         run.result.weights,
         run.result.start,
     )
@@ -177,20 +183,26 @@ def registered(recipe: Recipe) -> type | None:
     return made if told else None
 
 
-def clipping(recipe: Recipe, optimizer: OptimizerSettings | None, known: type | None) -> tuple[float, bool]:
+def clipping(
+    workload: Mapping[str, Any], optimizer: OptimizerSettings | None, known: type | None
+) -> tuple[float, bool]:
     """By what norm gradients were clipped, as far as settings tell; and whether the workload may have done more."""
-    own = recipe.workload.table.get("clip_norm")
+    own = workload.get("clip_norm")
     norms = [optimizer.clip_norm if optimizer else 0.0, own if isinstance(own, int | float) else 0.0]
     told = own is not None or not (known is None or hasattr(known, "before_update"))
     return float(min(filter(None, norms), default=0.0)), not told
 
 
-def optimizer_of(run: FinishedRun, recipe: Recipe) -> OptimizerSettings | None:
-    """That of what was handed over: its own, the recipe's, or AdamW where the workload is known to bring none."""
+def optimizer_of(run: FinishedRun, recipe: Recipe, *, brings_own: bool | None) -> OptimizerSettings | None:
+    """That of what was handed over: its own, the recipe's, or AdamW where the workload is known to bring none.
+
+    `brings_own` is what was written down of that when the run began; None where nothing was.
+    """
     handed = next((each for each in run.result.results if each.checkpoint == run.result.checkpoint), None)
     spec = recipe.run_spec
     if handed is not None and handed.settings:
         return recipes.check_optimizer(handed.settings, f"run {run.name}").settings
     if handed is not None and handed.optimizer:
         return spec.optimizers.get(handed.optimizer)
-    return recipe.optimizer.settings if recipe.optimizer.given or spec.optimizer else None
+    settled = recipe.optimizer.given or spec.optimizer or brings_own is False
+    return recipe.optimizer.settings if settled else None

@@ -431,23 +431,32 @@ workload = lrctl.workload(
     loss=torch.nn.MSELoss(), clip_norm=1.0,
 )
 """
-CLIPPED: dict[str, tuple[bool, dict[str, Any], float | None, bool]] = {
-    "a registered workload": (False, {}, 0.0, False),
-    "by its code, which nothing tells": (True, {}, None, True),
-    "by a setting of the workload": (True, {"workload__clip_norm": 0.5}, 0.5, False),
-    "by the optimizer's setting": (False, {"optimizer__clip_norm": 0.25}, 0.25, False),
-    "by that and perhaps by code": (True, {"optimizer__clip_norm": 0.25}, 0.25, True),
-    "by both settings": (True, {"optimizer__clip_norm": 0.25, "workload__clip_norm": 0.5}, 0.25, False),
+CLASS = f"""{OWN}
+class Own:
+    def __init__(self, seed): self.inner = workload(seed=seed)
+    def model(self): return self.inner.model()
+    def batch(self, step): return self.inner.batch(step)
+    def loss(self, model, batch): return self.inner.loss(model, batch)
+    def evaluate(self, model, split): return self.inner.evaluate(model, split)
+"""
+CLIPPED: dict[str, tuple[str, dict[str, Any], float | None, bool]] = {
+    "a registered workload": ("", {}, 0.0, False),
+    "by its code, which nothing tells": ("Own", {}, None, True),
+    "by a part of it": ("workload", {}, 1.0, False),
+    "by a setting of the workload": ("workload", {"workload__clip_norm": 0.5}, 0.5, False),
+    "by the optimizer's setting": ("", {"optimizer__clip_norm": 0.25}, 0.25, False),
+    "by that and perhaps by code": ("Own", {"optimizer__clip_norm": 0.25}, 0.25, True),
+    "by both settings": ("workload", {"optimizer__clip_norm": 0.25, "workload__clip_norm": 0.5}, 0.25, False),
 }
 
 
 @pytest.mark.parametrize(("code", "settings", "norm", "told"), CLIPPED.values(), ids=CLIPPED)
 def test_exports_clip_as_the_run_did_as_far_as_that_is_known(
-    code: bool, settings: dict[str, Any], norm: float | None, told: bool, tmp_path: Path
+    code: str, settings: dict[str, Any], norm: float | None, told: bool, tmp_path: Path
 ) -> None:
     if code:
-        (tmp_path / "own.py").write_text(OWN)
-        settings = {"workload__name": f"{tmp_path}/own.py:workload", "training__unchecked": True, **settings}
+        (tmp_path / "own.py").write_text(CLASS)
+        settings = {"workload__name": f"{tmp_path}/own.py:{code}", "training__unchecked": True, **settings}
     short = {"training__steps": 4, "strategy__semilocal__segments": 1, "strategy__semilocal__grid": (0.01, 0.02)}
     store = tmp_path / "store"
     run = searches.search(store, searches.smoke(optimizer__name="adamw", **short, **settings))["run"]
@@ -464,10 +473,26 @@ def test_exports_clip_as_the_run_did_as_far_as_that_is_known(
 
 @pytest.mark.parametrize(("name", "known"), [("gpt", True), ("summarization", True), ("program", False)])
 def test_the_class_of_a_workload_tells_of_groups_and_clipping_where_it_is_known(name: str, known: bool) -> None:
-    recipe: Any = SimpleNamespace(workload=SimpleNamespace(name=name, table={}))
+    recipe: Any = SimpleNamespace(workload=SimpleNamespace(name=name))
     found = registered(recipe)
     assert hasattr(found, "param_groups") is known
-    assert clipping(recipe, None, found) == (0.0, not known)
+    assert clipping({}, None, found) == (0.0, not known)
+
+
+def test_an_export_of_ones_own_parts_carries_what_they_say(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    own = {"workload__name": f"{tmp_path}/own.py:workload", "workload__batch_size": 8, "training__unchecked": True}
+    short = {"training__steps": 4, "strategy__semilocal__segments": 1, "strategy__semilocal__grid": (0.01, 0.02)}
+    run = searches.search(tmp_path / "store", searches.smoke(**own, **short))["run"]
+    module = imported(exported(tmp_path / "store", run, "torch"))
+    told = module["FOUND_WITH"]["workload"]
+    assert told == {"batch_size": 8, "shuffle": True, "clip_norm": 1.0, "name": "own.py:workload"}
+    assert isinstance(module["optimizer"](torch.nn.Linear(4, 1)), torch.optim.AdamW), "which it was trained with"
+    path = tmp_path / "store" / "runs" / run / "environment.json"
+    known = read_signed(path)
+    assert known is not None
+    write_signed(path, {**known, "workload": 3})  # as no search writes it
+    assert imported(exported(tmp_path / "store", run, "torch"))["FOUND_WITH"]["workload"]["batch_size"] == 8
 
 
 def test_a_workload_with_its_own_optimizer_says_so(tmp_path: Path) -> None:
