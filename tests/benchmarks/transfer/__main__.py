@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 
@@ -36,6 +37,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     panel.add_argument("--workloads", nargs="+", required=True, metavar="NAME", help="of the panel's")
     panel.add_argument("--steps", type=int, nargs="+", default=[2400])
     panel.add_argument("--seeds", type=int, nargs="+", default=[0])
+    panel.add_argument("--beside", action="store_true", help="also cosine at usual LRs, and at an LR range test's")
     panel.add_argument("--store", default=".lrctl")
     panel.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the recipe's")
     panel.add_argument("--json", type=Path, help="write all runs there")
@@ -81,10 +83,18 @@ def on_workloads(options: argparse.Namespace) -> None:
             print(f"{case.title}: {error}")
         else:
             print(done[-1].row, flush=True)
+            for name, loss in beside(case) if options.beside else ():
+                print(f"{case.title}: {name}: test loss {loss:.4f}", flush=True)
     if done:
         print(f"\n{real.summed_up(done)}")
     if options.json:
         options.json.write_text(json.dumps([each.document for each in done]), encoding="utf-8")
+
+
+def beside(case: Case) -> Iterable[tuple[str, float]]:
+    from benchmarks.transfer import range_test  # which takes Lightning
+
+    return range_test.beside(case).items()
 
 
 def main(arguments: list[str] | None = None) -> None:
