@@ -19,6 +19,7 @@ from lrctl.engine.budget import Budget
 from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.starts import another_start, told_apart
+from lrctl.engine.suspicious import lrs_matter, odd_loss
 from lrctl.errors import CheckpointError, NoValidCandidateError, UsageError
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import is_code, is_program
@@ -26,9 +27,6 @@ from lrctl.registry.observers import notify
 from lrctl.storage.run_result import LOSSES, Cost, RunResult
 
 SPLITS = ("validation", "test")
-
-ODD = 2.0
-"""A loss that is so many times another, or as many times less, is taken to be of another kind."""
 
 NOTHING_YET = "no schedule can be handed over yet"
 """Said where a budget ends a search before its strategy has anything."""
@@ -84,14 +82,7 @@ class Session:
         key = next((key for key, job in seen if job.steps and not job.start and key in self.runner.records), None)
         if key is None or self.untrained is None:
             return ""
-        first = float(self.runner.store.losses(key)["loss"][0])
-        if not 0 < self.untrained < math.inf or not first > 0 or 1 / ODD < self.untrained / first < ODD:
-            return ""
-        return (
-            f"the untrained model has validation loss {self.untrained:.4g} and first training loss {first:.4g}, which "
-            "are means of the same kind in a sound workload: an accuracy that evaluate() returns would be minimised, "
-            "and a loss() that is a sum wants evaluate() to be one; `lrctl check` tells more"
-        )
+        return odd_loss(self.untrained, float(self.runner.store.losses(key)["loss"][0]))
 
     def with_noise_of_starts(self, found: SearchResult) -> SearchResult:
         """What a search found, with its near-ties marked: a program need not give the same bits twice."""
@@ -316,26 +307,3 @@ def check_goes_on(jobs: Sequence[SegmentJob], run: RunSpec) -> None:
             f"--from: this search trains whole runs, and cannot begin at step {run.start}; lookahead, semilocal and "
             "local can"
         )
-
-
-def lrs_matter(jobs: Sequence[SegmentJob], records: Sequence[JobRecord]) -> bool:
-    """Whether jobs with different LRs have different losses.
-
-    Where they are the same to the bit, the LRs were not used: unless the loss is 0, where nothing moves any more.
-
-    Raises:
-        UsageError: candidates trained with different LRs have the same losses.
-    """
-    # The last LR of a job decides none of its losses.
-    found = {
-        tuple(job.lrs[:-1]): record.mean_loss
-        for job, record in zip(jobs, records, strict=True)
-        if job.lrs and not job.frozen and record.status == "ok" and not record.non_finite
-    }
-    different = {*found.values()}
-    if len(found) > 1 and len(different) == 1 and different != {0.0}:
-        raise UsageError(
-            f"{len(found)} candidates with different LRs have the same mean loss to the bit: the LR is not used; see "
-            "that the optimizer takes the lr of its param groups, and moves what the loss depends on"
-        )
-    return len(different) > 1
