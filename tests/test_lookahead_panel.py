@@ -85,7 +85,7 @@ def test_the_joint_grid_is_compared_on_fresh_seeds(tmp_path: Path, monkeypatch: 
     pytest.importorskip("sklearn")
     monkeypatch.setattr(joint, "PEAKS", [1.0, 2.0])
     monkeypatch.setattr(joint, "AXES", {"warmup": (0.1, 0.2)})
-    own = {"executor.workers": 1, "strategy.baseline.grid": [0.1], "strategy.baseline.axis": TINY_AXES}
+    own = {"executor.workers": 1, "strategy.baseline.grid": [0.1, 0.11], "strategy.baseline.axis": TINY_AXES}
     case = Case(BY_NAME["cnn"], 20, 0, f"{tmp_path}", own)
     text = joint.gain(measured.measure(case, 2, look=False), 2)
     assert text.startswith("cnn, 20, 0: joint grid of 4 runs: ")

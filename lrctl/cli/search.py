@@ -62,7 +62,8 @@ def search_function(part: Part) -> Callable[..., None]:
             given_length = without_steps(overrides, epochs)
             settled, overrides, stored = settle(part, name, given_length, options["store"])
             found = [in_epochs(read(settled, overrides | seed, stored=stored), epochs) for seed in each]
-        if not settled and "workload.name" not in overrides and not options["quiet"]:
+        own = options["program"] or ":" in overrides.get("workload.name", "")
+        if not settled and not own and not options["quiet"]:
             say(f"recipe: {recipes.DEFAULT} ({find(recipes.DEFAULT)}); --recipe takes another", err=True)
         from lrctl.engine.budget import Budget
 

@@ -40,10 +40,10 @@ def test_series_that_name_no_family_have_looks_by_their_places() -> None:
 
 def axes_of(*schedules: list[float]) -> Axes:
     """The panel of the LRs of methods with one seed each."""
-    methods = []
+    methods: list[Any] = []
     for lrs in schedules:
         history = np.array([(0.0, lr) for lr in lrs], dtype=[("loss", "f4"), ("lr", "f8")])
-        methods.append(SimpleNamespace(curves=[SimpleNamespace(history=history)]))
+        methods.append(SimpleNamespace(label=str(len(methods)), curves=[SimpleNamespace(history=history)]))
     axes = Figure().subplots()
     looks = Palette().looks([str(i) for i in range(len(schedules))])
     figures.paint_lrs(axes, cast("Any", SimpleNamespace(methods=methods)), looks)
