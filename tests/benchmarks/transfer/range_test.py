@@ -57,8 +57,9 @@ def suggestion(case: Case) -> float:
 
 def beside(case: Case) -> dict[str, float]:
     """Test losses of cosine at the usual LRs and at the suggested one, with the case's seed, by what they are."""
-    lrs = {**{f"cosine at {lr:g}": lr for lr in USUAL}, "": suggestion(case)}
-    lrs[f"cosine at {lrs['']:g}, suggested by an LR range test"] = lrs.pop("")
+    suggested = suggestion(case)
+    lrs = {f"cosine at {lr:g}": lr for lr in USUAL}
+    lrs[f"cosine at {suggested:g}, which an LR range test suggests"] = suggested
     schedules = {name: Cosine(case.steps, lr, warmup=0.1) for name, lr in lrs.items()}
     found = fresh.test_losses(case, schedules, [case.seed])
     return {name: losses[0] for name, losses in found.items()}
