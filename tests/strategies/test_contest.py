@@ -458,7 +458,7 @@ def test_a_contender_is_an_optimizer_and_what_is_not_its_default() -> None:
     assert made.settings.betas == (0.9, 0.95)  # type: ignore[attr-defined]
     assert (made.settings.lr_scale, made.settings.decay_scale) == ({"embedding": 4.0, "mine": 2.0}, {"embedding": 0.0})
     assert (made.lr, made.family) == (0.01, "cosine:end=0.1")
-    assert parsed("schedule-free").family == "constant-with-warmup"
+    assert parsed("schedule-free").family == "constant-with-warmup:warmup=0.25"
     assert parsed("torch.optim.NAdam embedding=2 momentum_decay=0.1").settings == ByName(
         name="torch.optim.NAdam", lr_scale={"embedding": 2.0}, options={"momentum_decay": 0.1}
     )

@@ -21,7 +21,7 @@ YOURS = "yours"
 BY_ROLE = "adamw-by-role: adamw embedding=8 output=8 embedding.decay=0 output.decay=0"
 DEFAULT = (BY_ROLE, "muon", "schedule-free", "adafactor")
 
-HELD = {"schedule-free": "constant-with-warmup"}
+HELD = {"schedule-free": "constant-with-warmup:warmup=0.25"}
 """The family of optimizers whose LR need not fall."""
 
 TIMES_ADAMW = {"adamw": 1.0, "adam": 1.0, "muon": 2.0, "schedule-free": 1.5}

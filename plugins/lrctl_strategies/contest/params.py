@@ -20,7 +20,8 @@ class Contest:
         "adamw with embedding and output at 8 times the LR, muon, schedule-free, adafactor",
     ] = ()
     family: Annotated[
-        str, "schedules that all are given, with settings; a schedule-free one is given constant-with-warmup"
+        str,
+        "schedules that all are given, with settings; a schedule-free one rises over a quarter of the run, and holds",
     ] = "wsd:decay=0.5"
     short_run: Annotated[
         float,
