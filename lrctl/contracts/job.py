@@ -16,7 +16,7 @@ from lrctl.contracts.params import UNKEYED, identity
 from lrctl.contracts.program import OWN_DEVICE
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of
 
-NUMERICS = 3
+NUMERICS = 4
 """Part of every key. Raised whenever the same job would give other numbers than before."""
 
 FORWARD = 1 / 3

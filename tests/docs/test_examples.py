@@ -24,7 +24,7 @@ from lrctl.testing import check_workload
 WITH_CODE = [page for page in PAGES if blocks(page, "python") and page.name != "hooks.md"]
 TUTORIALS = ROOT / "lrctl" / "guide" / "tutorials"
 HOW_TO = ROOT / "lrctl" / "guide" / "how-to"
-STORED = ".lrctl/runs/semilocal-3f560cfb/schedule.json"
+STORED = ".lrctl/runs/semilocal-72591d65/schedule.json"
 FILE = re.compile(r"# (\w+\.py)\n")
 FOUND = PiecewiseLinear(((0, 0.0), (60, 0.01), (600, 0.0)))
 
