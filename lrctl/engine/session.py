@@ -20,7 +20,7 @@ from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.starts import another_start, told_apart
 from lrctl.engine.suspicious import lrs_matter, odd_loss
-from lrctl.errors import CheckpointError, NoValidCandidateError, UsageError
+from lrctl.errors import CheckpointError, NoValidCandidateError, StoreError, UsageError
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import is_code, is_program
 from lrctl.registry.observers import notify
@@ -78,11 +78,14 @@ class Session:
 
     def odd_loss(self) -> str:
         """What to say where an untrained model's validation loss is far from its first training loss; else nothing."""
-        seen = self.runner.seen.items()
-        key = next((key for key, job in seen if job.steps and not job.start and key in self.runner.records), None)
+        begun = [key for key, job in self.runner.seen.items() if job.steps and not job.start]
+        # Of a job that was stopped no losses are kept, and `lrctl gc` may take those of others at any moment.
+        key = next((key for key in begun if self.runner.done(key)), None)
         if key is None or self.untrained is None:
             return ""
-        return odd_loss(self.untrained, float(self.runner.store.losses(key)["loss"][0]))
+        with suppress(StoreError):
+            return odd_loss(self.untrained, float(self.runner.store.losses(key)["loss"][0]))
+        return ""
 
     def with_noise_of_starts(self, found: SearchResult) -> SearchResult:
         """What a search found, with its near-ties marked: a program need not give the same bits twice."""

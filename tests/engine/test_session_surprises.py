@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from lrctl.contracts.result import JobRecord
 from lrctl.contracts.strategy import Batch
 from lrctl.engine.divergence import judge
 from lrctl.engine.prepare import prepare
-from lrctl.errors import JobFailedError, NoValidCandidateError, UsageError
+from lrctl.engine.session import Session
+from lrctl.errors import JobFailedError, NoValidCandidateError, StoreError, UsageError
 from lrctl.planning.estimate import estimate
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Divergence, Recipe
@@ -85,6 +87,22 @@ def test_a_validation_loss_of_another_kind_than_the_training_loss_is_told(
     )
     notes = " ".join(search(place, net(tmp_path, source))["notes"])
     assert ("means of the same kind in a sound workload" in notes) is (factor != 1.0)
+
+
+@pytest.mark.parametrize(("lost", "told"), [({"stopped"}, True), ({"stopped", "kept"}, False)])
+def test_losses_that_are_not_kept_end_no_search(lost: set[str], told: bool) -> None:
+    """Of a job that was stopped there are none, and `lrctl gc` may take those of another."""
+
+    def losses(key: str) -> Any:
+        if key in lost:
+            raise StoreError("missing")
+        return {"loss": [30.0]}
+
+    job = SegmentJob(0, 5, PiecewiseLinear(((0, 0.1), (5, 0.1))))
+    runner: Any = SimpleNamespace(
+        seen={"stopped": job, "kept": job}, done=lambda key: key == "kept", store=SimpleNamespace(losses=losses)
+    )
+    assert bool(Session(runner, smoke(), untrained=1.0).odd_loss()) is told
 
 
 def test_a_loss_that_is_0_for_every_lr_ends_no_search(tmp_path: Path, place: Path) -> None:
