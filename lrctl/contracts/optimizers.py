@@ -9,7 +9,7 @@ from keyword import iskeyword
 from pathlib import PurePath
 from typing import Annotated, Any, ClassVar
 
-from lrctl.contracts.params import UNKEYED
+from lrctl.contracts.params import UNKEYED, identity
 
 Decay = Annotated[float, "weight decay"]
 Betas = tuple[float, ...]
@@ -56,6 +56,11 @@ class OptimizerSettings:
 def arguments(settings: OptimizerSettings) -> dict[str, Any]:
     """All settings but the shared ones."""
     return {each.name: getattr(settings, each.name) for each in fields(settings) if each.name not in SHARED}
+
+
+def recipe_table(settings: OptimizerSettings) -> dict[str, Any]:
+    """The recipe's table `[optimizer]` that gives these settings, defaults left out."""
+    return {"name": settings.name, **{name: value for name, value in identity(settings).items() if name != "code"}}
 
 
 SHARED = frozenset({"clip_norm", "lr_scale", "decay_scale", "rest_lr"})

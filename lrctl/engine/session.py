@@ -12,6 +12,7 @@ from typing import Any
 from lrctl.analysis.smoothing import final_train_loss
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.optimizers import recipe_table
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobRecord, JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, TrainedRun, drive
@@ -215,6 +216,8 @@ class Session:
         """The same where the search is to go on: nothing is trained for it, and no checkpoint goes."""
         if found.checkpoint and self.runner.store.has_checkpoint(found.checkpoint):
             return self.evaluated(found, result, frozenset(self.runner.kept))
+        if found.checkpoint:
+            result = made_by(self.runner.seen[found.checkpoint], result)
         told = next((each for each in found.results if each.checkpoint == found.checkpoint), None)
         losses = {name: finite(getattr(told, name)) for name in LOSSES} if told else {}
         return replace(result, checkpoint=None, **losses)
@@ -232,9 +235,8 @@ class Session:
             entries = tuple(self.weighed(run, found.checkpoint, ended.key) for run in result.results)
             result = replace(result, checkpoint=ended.key, results=entries)
         return replace(
-            result,
+            made_by(last, result),
             weights=ended.weights,
-            seed=result.seed if last.seed is None else last.seed,
             train_loss=finite(ended.train_loss),
             validation_loss=finite(ended.metrics["validation"]["loss"]),
             test_loss=finite(ended.metrics["test"]["loss"]),
@@ -297,6 +299,12 @@ class Session:
 def searching(job: SegmentJob) -> bool:
     """Whether a job's validation metrics are there to choose by."""
     return job.steps > 0 or job.evaluate != SPLITS
+
+
+def made_by(job: SegmentJob, result: RunResult) -> RunResult:
+    """The result with the seed and the optimizer of the job that ended the run, where these are not the recipe's."""
+    seed = result.seed if job.seed is None else job.seed
+    return replace(result, seed=seed, optimizer=recipe_table(job.optimizer) if job.optimizer else {})
 
 
 def check_goes_on(jobs: Sequence[SegmentJob], run: RunSpec) -> None:

@@ -198,11 +198,7 @@ def optimizer_of(run: FinishedRun, recipe: Recipe, *, brings_own: bool | None) -
 
     `brings_own` is what was written down of that when the run began; None where nothing was.
     """
-    handed = next((each for each in run.result.results if each.checkpoint == run.result.checkpoint), None)
-    spec = recipe.run_spec
-    if handed is not None and handed.settings:
-        return recipes.check_optimizer(handed.settings, f"run {run.name}").settings
-    if handed is not None and handed.optimizer:
-        return spec.optimizers.get(handed.optimizer)
-    settled = recipe.optimizer.given or spec.optimizer or brings_own is False
+    if run.result.optimizer:
+        return recipes.check_optimizer(run.result.optimizer, f"run {run.name}").settings
+    settled = recipe.optimizer.given or recipe.run_spec.optimizer or brings_own is False
     return recipe.optimizer.settings if settled else None

@@ -60,6 +60,7 @@ class RunResult:
     Attributes:
         run: its name.
         seed: of the training run that is handed over.
+        optimizer: the recipe's table of what this was trained with, where that is not the recipe's own.
         steps: of a whole training run.
         start: the first of them that was searched, in a run that was under way.
         schedule: None where none was found, as in a comparison that sums up what was recorded.
@@ -79,6 +80,7 @@ class RunResult:
     status: str = "done"
     workload: str
     seed: int
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
     steps: int
     start: int = 0
     train_loss: float | None = None
@@ -114,7 +116,8 @@ class RunResult:
             return ()
         train, validation, test = (math.nan if loss is None else loss for loss in map(self.__getattribute__, LOSSES))
         losses, metrics = (train, validation, test), not_null(beside_loss(self.metrics))
-        return (TrainedRun("", self.schedule, self.checkpoint, *losses, self.cost.full_runs, metrics=metrics),)
+        own: dict[str, Any] = {"optimizer": self.optimizer.get("name"), "settings": self.optimizer, "metrics": metrics}
+        return (TrainedRun("", self.schedule, self.checkpoint, *losses, self.cost.full_runs, **own),)
 
     @property
     def handed_over(self) -> frozenset[str]:
@@ -164,7 +167,19 @@ class RunResult:
         return whole
 
 
-OPTIONAL = ("start", "tables", "charts", "data", "results", "reference", "chosen_by", "next", "weights", "reached")
+OPTIONAL = (
+    "optimizer",
+    "start",
+    "tables",
+    "charts",
+    "data",
+    "results",
+    "reference",
+    "chosen_by",
+    "next",
+    "weights",
+    "reached",
+)
 """The fields that the document leaves out where they are empty."""
 
 

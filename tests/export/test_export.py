@@ -546,8 +546,7 @@ def test_nor_can_what_a_contest_found(name: str, options: dict[str, Any], run: s
     store = Store(tmp_path / ".lrctl")
     found = store.run_result(run)
     assert found is not None
-    (whole,) = found.trained
-    store.finish(replace(found, results=(replace(whole, settings={"name": name, "options": options}),)))
+    store.finish(replace(found, optimizer={"name": name, "options": options}))
     with pytest.raises(UsageError, match=f"^run {run}: optimizer"):
         exported(store.path, run, "torch")
 

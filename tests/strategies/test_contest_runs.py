@@ -10,6 +10,7 @@ import pytest
 
 from lrctl.contracts.optimizers import SGD
 from lrctl.contracts.strategy import Batch, advance
+from lrctl.engine.budget import Budget
 from lrctl.errors import UsageError
 from lrctl.export.found_with import found_with
 from lrctl.recipe.schema import Recipe
@@ -70,6 +71,15 @@ def test_an_export_makes_the_optimizer_of_the_winner(done: tuple[Path, dict[str,
     found = found_with(finished(store, document["run"]))
     assert found is not None
     assert found.optimizer == SGD(momentum=0.5)
+
+
+def test_of_one_that_a_budget_ends_the_optimizer_of_the_best_run_yet_is_told(
+    done: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    steps = done[1]["cost"]["steps_trained"] - recipe().training.steps - 1  # the last two runs go side by side
+    stopped = search(tmp_path, recipe(), "contest", budget=Budget(steps=steps))
+    assert (stopped["status"], stopped["winner"]) == ("partial", MOMENTUM)
+    assert stopped["optimizer"] == done[1]["optimizer"] == {"name": "sgd", "momentum": 0.5}
 
 
 def test_without_embeddings_the_contest_by_role_is_left_out(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lrctl.contracts.optimizers import ROLES, ByName, OptimizerSettings
-from lrctl.contracts.params import fields_of, identity
+from lrctl.contracts.params import fields_of
 from lrctl.contracts.schedule import LRS, is_lr
 from lrctl.contracts.strategy import RunSpec
 from lrctl.errors import UsageError, unknown
@@ -59,6 +59,11 @@ class Contender:
     def optimizer(self) -> str:
         return self.settings.name if self.settings else ""
 
+    @property
+    def late(self) -> bool:
+        """Whether it was seen to gain late in long runs: what averages its weights does."""
+        return self.optimizer in HELD
+
     def schedule(self, steps: int, lr: float) -> Any:
         """Its schedule of so many steps with this peak."""
         name, _, settings = self.family.partition(":")
@@ -74,11 +79,6 @@ class Contender:
         if self.lr is not None:
             return self.lr
         return OWN_LR.get(self.optimizer) or (adamw or FIRST_LR) * TIMES_ADAMW.get(self.optimizer, 1.0)
-
-
-def table(settings: OptimizerSettings) -> dict[str, Any]:
-    """The recipe's table `[optimizer]`."""
-    return {"name": settings.name, **identity(settings)}
 
 
 def contenders(p: Contest, run: RunSpec) -> list[Contender]:

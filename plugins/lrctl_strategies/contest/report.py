@@ -7,13 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from lrctl.contracts.canonical import finite
+from lrctl.contracts.optimizers import recipe_table
 from lrctl.contracts.strategy import SearchResult, TrainedRun
 from lrctl.registry.schedules import recorded
-from lrctl_strategies.contest.contenders import Contender, table
+from lrctl_strategies.contest.contenders import Contender
 from lrctl_strategies.contest.notes import notes
 from lrctl_strategies.contest.outcome import Outcome
-from lrctl_strategies.contest.tables import charts, settings_table, told_of_fresh, worth
+from lrctl_strategies.contest.tables import charts, told_of_fresh, worth
 from lrctl_strategies.contest.trials import Ended
+from lrctl_strategies.optimizer_table import optimizer_table
 
 NEXT = (
     "lrctl lookahead with the [optimizer] table of the winner, for its schedule; lrctl export RUN for your own project"
@@ -24,6 +26,8 @@ def answer(found: Outcome) -> SearchResult:
     handed = found.handed
     assert handed
     trials, winner = found.trials, handed.trial.contender
+    title = f"The recipe's table for {winner.name}"
+    settings = [optimizer_table(title, winner.settings)] if winner.settings else []
     return SearchResult(
         winner.schedule(trials.steps, handed.trial.lr),
         handed.key,
@@ -32,14 +36,13 @@ def answer(found: Outcome) -> SearchResult:
         next=NEXT,
         summary={
             "winner": winner.name,
-            "optimizer": table(winner.settings) if winner.settings else None,
             "contenders": [document(found, each) for each in order(found)],
             "short_runs": {"steps": found.short, "untrained": finite(trials.untrained.mean)},
             "fresh_seeds": list(found.seeds),
             "full_runs": trials.spent,
         },
         notes=tuple(notes(found)),
-        tables=(worth(found, order(found)), *told_of_fresh(found), *settings_table(winner)),
+        tables=(worth(found, order(found)), *told_of_fresh(found), *settings),
         charts=charts(found, order(found)),
     )
 
@@ -63,7 +66,7 @@ def document(found: Outcome, contender: Contender) -> dict[str, Any]:
     difference, run, loss = found.difference(contender), found.longest(contender), found.test_loss(contender)
     return {
         "name": contender.name,
-        "optimizer": table(contender.settings) if contender.settings else None,
+        "optimizer": recipe_table(contender.settings) if contender.settings else None,
         "family": contender.family,
         "lr": run.trial.lr if run else None,
         "steps": run.trial.steps if run else found.short,
@@ -103,5 +106,5 @@ def entry(found: Outcome, run: Ended) -> TrainedRun:
         full_runs=found.full_runs(contender),
         seed=run.trial.seed,
         optimizer=None if contender.yours else contender.optimizer,
-        settings=table(contender.settings) if contender.settings and not contender.yours else {},
+        settings=recipe_table(contender.settings) if contender.settings and not contender.yours else {},
     )

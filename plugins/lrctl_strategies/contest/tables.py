@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.chart import Chart, Series
 from lrctl.contracts.table import Table, interval, number, signed
-from lrctl_strategies.contest.contenders import YOURS, Contender, table
+from lrctl_strategies.contest.contenders import YOURS, Contender
 from lrctl_strategies.contest.outcome import Difference, Outcome
 
 STATE = {"adamw": 2, "adam": 2, "sgd": 0, "adagrad": 1, "adafactor": 0, "muon": 1, "schedule-free": 2}
@@ -79,25 +77,6 @@ def told_of_fresh(found: Outcome) -> list[Table]:
         rows.append((str(seed), number(a.test_loss), number(b.test_loss), signed(a.test_loss - b.test_loss)))
     notes = ("These seeds had no part in any choice but the last: whether the best contender or yours is handed over.",)
     return [Table("Test loss on fresh seeds", ("seed", best.name, YOURS, "difference"), tuple(rows), notes)]
-
-
-def settings_table(contender: Contender) -> list[Table]:
-    """The table of a recipe that trains as this contender does."""
-    if contender.settings is None:
-        return []
-    rows = tuple((f"{name} = {toml(value)}",) for name, value in table(contender.settings).items())
-    return [Table(f"The recipe's table for {contender.name}", ("[optimizer]",), rows)]
-
-
-def toml(value: Any) -> str:
-    """A setting as TOML.
-
-    >>> toml({"embedding": 8.0}), toml((0.9, 0.95))
-    ('{embedding = 8.0}', '[0.9, 0.95]')
-    """
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{name} = {toml(each)}" for name, each in value.items()) + "}"
-    return json.dumps(value)
 
 
 def charts(found: Outcome, order: Sequence[Contender]) -> tuple[Chart, ...]:

@@ -11,7 +11,7 @@ from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, SearchResult, Work
-from lrctl_strategies.contest.contenders import Contender, table
+from lrctl_strategies.contest.contenders import Contender
 from lrctl_strategies.lookahead.scoring import LEAST, NOTHING, Score, Scoring, batches
 
 SPLITS = ("validation", "test")
@@ -152,10 +152,7 @@ class Trials:
             best.contender.schedule(self.steps, best.lr),
             whole[best][1],
             chosen_by=scoring.by,
-            summary={
-                "winner": best.contender.name,
-                "optimizer": table(best.contender.settings) if best.contender.settings else None,
-            },
+            summary={"winner": best.contender.name},
             notes=(f"the best whole run so far is that of {best.contender.name}: the contest is not decided",),
         )
 
