@@ -18,6 +18,7 @@ from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, drive
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.testing import SPEC, check_strategy, run_spec
+from lrctl_strategies.contest import stages
 from lrctl_strategies.contest.contenders import BY_ROLE, Contender, contenders
 from lrctl_strategies.contest.params import Contest
 from lrctl_strategies.contest.search import contest
@@ -140,14 +141,13 @@ def test_the_best_is_found_and_handed_over_with_its_settings() -> None:
     world = World(QUICKSTART)
     found = world.play()
     assert found.summary["winner"] == "adamw-by-role"
-    assert found.summary["optimizer"] == {
+    handed = found.results[0]
+    assert handed.settings == {
         "name": "adamw",
         "lr_scale": {"embedding": 8.0, "output": 8.0},
         "decay_scale": {"embedding": 0.0, "output": 0.0},
     }
-    handed = found.results[0]
     assert (handed.checkpoint, handed.seed, handed.optimizer) == (found.checkpoint, 0, "adamw")
-    assert handed.settings == found.summary["optimizer"]
     assert entries(found)["adamw-by-role"]["difference"]["mean"] == pytest.approx(-0.1, abs=0.02)
 
 
@@ -306,6 +306,26 @@ def test_who_is_not_ruled_out_and_has_no_room_is_told() -> None:
     assert left.endswith("rule out adafactor, schedule-free; for whole runs of them give --budget 10 --finalists 4")
     found = World(QUICKSTART).play(budget=10.1, finalists=4)
     assert not noted(found, "do not rule out")
+
+
+def test_on_long_runs_one_that_gains_late_has_a_whole_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(QUICKSTART)
+    monkeypatch.setattr(stages, "LONG", STEPS + 1)
+    short = world.play()
+    assert "schedule-free" not in {optimizer_of(job) for job in world.whole_runs}
+    assert not noted(short, "gain late")
+    monkeypatch.setattr(stages, "LONG", STEPS)
+    long = world.play()
+    assert {optimizer_of(job) for job in world.whole_runs} == {"adamw", "schedule-free", "yours"}
+    assert noted(long, "gain late").startswith("schedule-free had a whole run before muon, which")
+    assert world.full_runs <= 8
+
+
+def test_on_long_runs_who_gains_late_and_is_far_behind_has_no_whole_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "LONG", STEPS)
+    world = World(QUICKSTART, short={"adamw": 4.0, "muon": 4.0, "schedule-free": 4.6})
+    assert not noted(world.play(), "gain late")
+    assert "schedule-free" not in {optimizer_of(job) for job in world.whole_runs}
 
 
 def test_all_within_the_margin_are_given_whole_runs_where_there_is_room() -> None:

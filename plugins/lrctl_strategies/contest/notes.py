@@ -23,6 +23,7 @@ def notes(found: Outcome) -> Iterator[str]:
     yield from list(no_better_than_untrained(found)) or [worth_in_words(found)]
     yield from at_equal_time(found)
     yield from found.left_out
+    yield from in_place_of_others(found)
     if left := [each.name for each in found.able if each not in found.finalists]:
         room = found.trials.spent + len(left) * found.trials.cost(found.trials.steps)
         more = f" --finalists {len(found.able)}" if len(found.able) > found.p.finalists else ""
@@ -51,6 +52,17 @@ def notes(found: Outcome) -> Iterator[str]:
         if len(tried := found.trials.of(each, found.trials.steps)) < 2:
             on = "one LR was tried on whole runs" if tried else "whole runs had the LR that short ones chose"
             yield f"{each.name}: {on}; a larger --budget tunes it there"
+
+
+def in_place_of_others(found: Outcome) -> Iterator[str]:
+    """Who was given a whole run before others that were better on short ones."""
+    before = found.able[: len(found.finalists)]
+    if late := [each.name for each in found.finalists if each not in before]:
+        passed = ", ".join(each.name for each in before if each not in found.finalists)
+        yield (
+            f"{late[0]} had a whole run before {passed}, which short runs rank higher: on runs of thousands of steps "
+            "it was seen to gain late (lrctl guide which-optimizer)"
+        )
 
 
 def no_better_than_untrained(found: Outcome) -> Iterator[str]:

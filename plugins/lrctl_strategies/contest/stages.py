@@ -17,6 +17,10 @@ SHRINK = 0.1
 """The best LR of a whole run with plain Adam or AdamW is taken to be that of a short one times (its share) ** this.
 That of others was not seen to fall with the length of the run."""
 
+LONG = 2000
+"""From so many steps on a contender that gains late has a whole run, whatever short runs say of it. On the quickstart
+recipe schedule-free was the fourth of five after 192 of 2,400 steps, and the first at the end."""
+
 
 def whole_lr(trials: Trials, contender: Contender, short: int) -> float:
     """The LR that a contender's whole runs begin with."""
@@ -76,11 +80,19 @@ def whole_runs(
     count = 0
     while count < min(most, len(able)) and trials.affords(count + 1, trials.steps, reserved):
         count += 1
-    finalists = list(able[:count])
+    finalists = chosen(able, count, trials.steps)
     names = ", ".join(each.name for each in finalists)
     wanted = [Trial(each, trials.steps, whole_lr(trials, each, short), trials.seed) for each in finalists]
     yield from trials.train(f"whole runs: {names}", wanted)
     return finalists
+
+
+def chosen(able: Sequence[Contender], count: int, steps: int) -> list[Contender]:
+    """The first so many; of long runs, one that gains late is among two or more."""
+    first, late = list(able[:count]), [each for each in able if each.late]
+    if steps >= LONG and count > 1 and late and late[0] not in first:
+        first[-1] = late[0]
+    return first
 
 
 def refine(trials: Trials, rivals: Sequence[Contender], short: int, ratio: float, reserved: int) -> Work[None]:
