@@ -74,11 +74,15 @@ class TrainSpec:
     told: Mapping[str, Any] = field(default_factory=dict, metadata=UNKEYED)
 
     def of(self, job: SegmentJob) -> TrainSpec:
-        """The spec as it is for a job that has a seed or an optimizer of its own."""
+        """The spec as it is for a job that has a seed or an optimizer of its own.
+
+        One that averages the weights by itself has no other averages.
+        """
         if job.seed is None and job.optimizer is None:
             return self
         seed = self.seed if job.seed is None else job.seed
-        return replace(self, seed=seed, optimizer=job.optimizer or self.optimizer)
+        averaging = () if job.optimizer and job.optimizer.averages else self.averaging
+        return replace(self, seed=seed, optimizer=job.optimizer or self.optimizer, averaging=averaging)
 
     @property
     def exact(self) -> bool:

@@ -25,10 +25,12 @@ class OptimizerSettings:
     Attributes:
         made_by: the class that the optimizer is of. The settings are named as its arguments are, but for those in
             `SHARED`.
+        averages: whether the weights to evaluate are an average of the run already.
     """
 
     name: ClassVar[str]
     made_by: ClassVar[str]
+    averages: ClassVar[bool] = False
 
     weight_decay: Decay = 0.0
     clip_norm: Annotated[float, "scale gradients down to this L2 norm over all parameters; 0 is off"] = 0.0
@@ -214,6 +216,7 @@ class ScheduleFree(OptimizerSettings):
 
     name: ClassVar[str] = "schedule-free"
     made_by: ClassVar[str] = "lrctl.optimizers.schedule_free.ScheduleFree"
+    averages: ClassVar[bool] = True
 
     betas: Annotated[Betas, "the first is where gradients are taken between last weights (0) and average (1)"] = (
         0.9,

@@ -228,7 +228,7 @@ class Session:
         steps, last = result.steps, self.runner.seen[found.checkpoint]
         end = SegmentJob(steps, steps, found.schedule, found.checkpoint, evaluate=SPLITS, checkpoint=False)
         # With averages it is the one that surely has chosen between them, and so is handed over.
-        averaging = bool(self.runner.spec.averaging)
+        averaging = bool(self.runner.spec.of(last).averaging)
         end = replace(end, seed=last.seed, optimizer=last.optimizer, checkpoint=averaging)
         (ended,) = self.run_batch(Batch("held-out loss", [end], found.trace, keep))
         if averaging:

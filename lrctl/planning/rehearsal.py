@@ -98,8 +98,8 @@ class Rehearsal:
 
     def compared_weights(self, job: SegmentJob) -> int:
         """The last weights and each average, where a job compares them."""
-        comparing = self.spec.averaging and job.steps and (job.score_batches or job.evaluate)
-        return 1 + len(self.spec.averaging) if comparing else 0
+        averaging = self.spec.of(job).averaging
+        return 1 + len(averaging) if averaging and job.steps and (job.score_batches or job.evaluate) else 0
 
     def validated(self, job: SegmentJob) -> int:
         return self.passes if "validation" in job.evaluate else 0

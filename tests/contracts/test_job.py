@@ -203,6 +203,13 @@ def test_a_job_with_a_seed_or_optimizer_of_its_own_is_that_of_a_task_with_them(o
     assert replace(JOB, **own).key(SPEC) == replace(JOB, **own).key(SPEC.of(replace(JOB, **own)))
 
 
+def test_a_job_whose_optimizer_averages_has_no_other_averages() -> None:
+    job, averaged = replace(JOB, optimizer=optimizers.ScheduleFree()), replace(SPEC, averaging=(4.0,))
+    assert job.key(averaged) == job.key(SPEC)
+    other = replace(job, optimizer=optimizers.SGD())
+    assert other.key(averaged) != other.key(SPEC)
+
+
 def test_the_tasks_own_seed_and_optimizer_make_no_other_key() -> None:
     assert replace(JOB, seed=SPEC.seed, optimizer=SPEC.optimizer).key(SPEC) == JOB.key(SPEC)
 

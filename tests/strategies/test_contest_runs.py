@@ -82,6 +82,16 @@ def test_of_one_that_a_budget_ends_the_optimizer_of_the_best_run_yet_is_told(
     assert stopped["optimizer"] == done[1]["optimizer"] == {"name": "sgd", "momentum": 0.5}
 
 
+def test_schedule_free_takes_part_where_the_others_are_averaged(tmp_path: Path) -> None:
+    over = {"strategy__contest__contender": ["schedule-free"], "strategy__contest__margin": 100.0}
+    over |= {"training__averaging": [4], "strategy__contest__budget": 9.0}
+    document = search(tmp_path, recipe(**over), "contest")
+    weights = {each.get("optimizer"): each.get("weights") for each in document["results"]}
+    assert weights["schedule-free"] is None
+    assert weights[None] in ("last", "average 4")
+    assert "left out" not in " ".join(document["notes"])
+
+
 def test_without_embeddings_the_contest_by_role_is_left_out(tmp_path: Path) -> None:
     document = search(tmp_path, recipe(strategy__contest__contender=[], strategy__contest__budget=8), "contest")
     assert "adamw-by-role" not in [each["name"] for each in document["contenders"]]

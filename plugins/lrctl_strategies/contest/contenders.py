@@ -21,8 +21,8 @@ YOURS = "yours"
 BY_ROLE = "adamw-by-role: adamw embedding=8 output=8 embedding.decay=0 output.decay=0"
 DEFAULT = (BY_ROLE, "muon", "schedule-free", "adafactor")
 
-HELD = {"schedule-free": "constant-with-warmup:warmup=0.25"}
-"""The family of optimizers whose LR need not fall."""
+HELD = "constant-with-warmup:warmup=0.25"
+"""The family of an optimizer that averages the weights: its LR need not fall."""
 
 TIMES_ADAMW = {"adamw": 1.0, "adam": 1.0, "muon": 2.0, "schedule-free": 1.5}
 """About how many times AdamW's LR is best for an optimizer: there its short runs begin."""
@@ -62,7 +62,7 @@ class Contender:
     @property
     def late(self) -> bool:
         """Whether it was seen to gain late in long runs: what averages its weights does."""
-        return self.optimizer in HELD
+        return self.settings is not None and self.settings.averages
 
     def schedule(self, steps: int, lr: float) -> Any:
         """Its schedule of so many steps with this peak."""
@@ -108,7 +108,7 @@ def rivals_named(p: Contest) -> list[str]:
 
 
 def family_of(settings: OptimizerSettings | None, p: Contest) -> str:
-    return HELD.get(settings.name, p.family) if settings else p.family
+    return HELD if settings and settings.averages else p.family
 
 
 def parse(text: str, p: Contest, run: RunSpec, own: OptimizerSettings | None) -> Contender:
