@@ -46,6 +46,11 @@ class Lookahead(WithReference, WithMaximize):
         "by what LRs of whole runs are multiplied and divided, round by round; the last of them "
         "from the start where only divergence limits the LR, as on least squares",
     ] = (2.25, 1.5, 1.2)
+    ratios: Annotated[
+        bool,
+        "try the LRs of embeddings and of the output at 4, 8 and 1/2 times that of the rest, on short runs and once on "
+        "a whole one; costs about 2 more full runs",
+    ] = False
     max_lr: Annotated[float | None, "no LR above this is tried"] = None
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from lrctl.contracts.canonical import finite
@@ -13,20 +14,22 @@ from lrctl.contracts.table import Table
 from lrctl.errors import NoValidCandidateError
 from lrctl_strategies.lookahead.moves import noise
 from lrctl_strategies.lookahead.params import Lookahead
+from lrctl_strategies.lookahead.ratios import Ratios
 from lrctl_strategies.lookahead.rollouts import Rollout, Rollouts, digits
 from lrctl_strategies.lookahead.scoring import batches
 from lrctl_strategies.lookahead.short_runs import ShortRuns
+from lrctl_strategies.optimizer_table import optimizer_table
 
 OFF = 0.002
 """The share of what training gains, by which a run may be off the parabola through its neighbours without a note."""
 
 NEXT = (
     "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds; lrctl contest for what was not "
-    "tried, the optimizer and LRs by role: worth 0.11 and 0.22 nats on two texts"
+    "tried, {}: worth 0.11 and 0.22 nats on two texts"
 )
 
 
-def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
+def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns, ratios: Ratios | None = None) -> SearchResult:
     best, by = rollouts.best, rollouts.scoring.by
     if not math.isfinite(best.loss):
         raise NoValidCandidateError(
@@ -43,15 +46,15 @@ def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> SearchResult:
         "rollouts": [entry(rollouts, rollout) for rollout in rollouts.tried],
         "full_runs": rollouts.spent,
         "skipped": list(rollouts.skipped.values()),
-    }
+    } | ({"ratios": list(map(asdict, ratios.trials))} if ratios else {})
     return SearchResult(
         PiecewiseLinear(best.knots),
         best.key,
         chosen_by=by,
-        next=NEXT,
+        next=NEXT.format("other optimizers" if ratios else "the optimizer and LRs by role"),
         summary=summary,
-        notes=notes(p, rollouts, short, best),
-        tables=(every_rollout(rollouts, by),),
+        notes=(*notes(p, rollouts, short, best), *(ratios.left_out if ratios else ())),
+        tables=(every_rollout(rollouts, by), *(of_ratios(ratios) if ratios else ())),
     )
 
 
@@ -150,6 +153,18 @@ def every_rollout(rollouts: Rollouts, by: str) -> Table:
         cost if scoring.forwards else "What a score takes is not known, and not counted.",
     )
     return Table("Every rollout", columns, rows, told)
+
+
+def of_ratios(ratios: Ratios) -> list[Table]:
+    """What was tried of the ratios and, where some were better, the optimizer's table with them."""
+    columns = ("LR over that of the rest", "steps", "LR", "score", "")
+    rows = tuple(
+        (each.what, str(each.steps), f"{each.lr:.3g}", digits(each.score), "better" * each.better)
+        for each in ratios.trials
+    )
+    told = ("Better: than what was best before, by more than the noise. Whole runs decide.",)
+    table = Table("LRs by role", columns, rows, told)
+    return [table, *([optimizer_table("The recipe's table with them", ratios.best)] if ratios.changed else [])]
 
 
 def score_in_words(rollouts: Rollouts, by: str) -> str:

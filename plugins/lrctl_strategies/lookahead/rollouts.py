@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.optimizers import OptimizerSettings
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, Work
 from lrctl.contracts.table import number
@@ -89,6 +90,8 @@ class Rollouts:
         budget: full runs that no run that is attempted goes beyond.
         max_lr: no LR above this is tried.
         floor: the LR at the end over the highest; a run that is below that stays where it is.
+        optimizer: that all are trained with, where it is not the recipe's.
+        keep: jobs of others whose checkpoints stay.
         keys: of the jobs whose checkpoints are there, by the knots up to their ends.
         spent_steps: trained so far, in whole steps; a score counts as its forward passes.
         skipped: runs that were left out for want of a budget, as moves.
@@ -101,6 +104,8 @@ class Rollouts:
     budget: float = math.inf
     max_lr: float | None = None
     floor: float = 0.0
+    optimizer: OptimizerSettings | None = None
+    keep: frozenset[str] = frozenset()
     keys: dict[Knots, str] = field(default_factory=dict)
     tried: list[Rollout] = field(default_factory=list)
     spent_steps: float = 0.0
@@ -190,7 +195,7 @@ class Rollouts:
             parts = [part for part in dict.fromkeys(each[:n] for each in wanted) if part not in self.keys]
             jobs = [self.job(part) for part in parts]
             if jobs:
-                keep = frozenset(self.keys.values())
+                keep = self.keep | frozenset(self.keys.values())
                 results = yield Batch(title, jobs, keep=keep, judge=False, so_far=self.so_far)
                 self.keys |= {part: result.key for part, result in zip(parts, results, strict=True)}
                 self.spent_steps += sum(job.steps for job in jobs)
@@ -214,7 +219,7 @@ class Rollouts:
     def job(self, knots: Knots) -> SegmentJob:
         (start, _), (stop, _) = knots[-2:]
         parent = self.keys.get(knots[:-1]) if knots[:-2] else self.run.checkpoint
-        job = SegmentJob(start, stop, PiecewiseLinear(knots), parent)
+        job = SegmentJob(start, stop, PiecewiseLinear(knots), parent, optimizer=self.optimizer)
         return self.scoring.ask(job) if stop == self.steps else job
 
     def needed(self, wanted: Sequence[Knots]) -> Iterator[tuple[Knots, str]]:

@@ -16,6 +16,7 @@ from lrctl.contracts.strategy import RunSpec, Search
 from lrctl.errors import UsageError
 from lrctl_strategies.lookahead.moves import begin, bracket, hold, rise, turn, vertex
 from lrctl_strategies.lookahead.params import Lookahead
+from lrctl_strategies.lookahead.ratios import by_role, ratios_of
 from lrctl_strategies.lookahead.report import answer
 from lrctl_strategies.lookahead.rollouts import Rollouts
 from lrctl_strategies.lookahead.scoring import Scoring, batches
@@ -27,12 +28,15 @@ def lookahead(p: Lookahead, run: RunSpec) -> Search:
     scoring = Scoring(batches(p.score_batches, run.left) if p.score_on == "training" else 0, p.objective)
     rises, turns = knots(p, run)
     rollouts = Rollouts(run, turns, scoring, p.budget, p.max_lr, p.floor)
-    short = shortened(p, run, rises[0])
-    lr = yield from scale(p, rollouts, short)
-    ratios = p.ratio[-1:] if short.limited else p.ratio
-    yield from begin(rollouts, short.rise, lr, ratios[0] ** (2 if short.wide else 1))
+    short, ratios = shortened(p, run, rises[0]), ratios_of(run) if p.ratios else None
+    lr = first_lr = yield from scale(p, rollouts, short)
+    if ratios:
+        rollouts, short, lr = yield from by_role(ratios, rollouts, short, lr)
+    steps = p.ratio[-1:] if short.limited else p.ratio
+    if not rollouts.tried:
+        yield from begin(rollouts, short.rise, lr, steps[0] ** (2 if short.wide else 1))
     for n in count():
-        before, (ratio, finer) = rollouts.best, (ratios[min(each, len(ratios) - 1)] for each in (n, n + 1))
+        before, (ratio, finer) = rollouts.best, (steps[min(each, len(steps) - 1)] for each in (n, n + 1))
         losses = yield from bracket(rollouts, ratio)
         if not short.limited:  # a parabola is no picture of a cliff
             yield from vertex(rollouts, losses, 1.0)
@@ -40,9 +44,9 @@ def lookahead(p: Lookahead, run: RunSpec) -> Search:
         yield from vertex(rollouts, losses, 0.25)
         yield from rise(rollouts, rises)
         yield from turn(rollouts, finer, everywhere=short.limited)
-        if rollouts.best is before and ratio == ratios[-1]:
+        if rollouts.best is before and ratio == steps[-1]:
             break
-    return (yield from beside_plain_run(p, answer(p, rollouts, short), lr, run))
+    return (yield from beside_plain_run(p, answer(p, rollouts, short, ratios), first_lr, run))
 
 
 def knots(p: Lookahead, run: RunSpec) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -117,8 +117,7 @@ def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     yield from train(rollouts, short, [lr for lr in grid if rollouts.allows(lr)] or [rollouts.max_lr or grid[0]])
     # The factor from one LR of the grid to the next, in the mean.
     step = (grid[-1] / grid[0]) ** (1 / (len(grid) - 1)) if len(grid) > 1 else 10**0.5
-    while (further := beyond(short, step, grid[-1], scoring)) is not None and rollouts.allows(further):
-        yield from train(rollouts, short, [further])
+    yield from outwards(rollouts, short, step, grid[-1])
     if not math.isfinite(short.losses[short.lr]):
         raise NoValidCandidateError(
             f"first LRs: all {len(short.scores)} diverged, down to {min(short.scores):g}; lower --grid, and check the "
@@ -141,6 +140,12 @@ def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     return min(chosen(run, short), rollouts.max_lr or math.inf)
 
 
+def outwards(rollouts: Rollouts, short: ShortRuns, step: float, top: float) -> Work[None]:
+    """Try further LRs, each by `step` beyond the last, until the best lies between others."""
+    while (further := beyond(short, step, top, rollouts.scoring)) is not None and rollouts.allows(further):
+        yield from train(rollouts, short, [further])
+
+
 def chosen(run: RunSpec, short: ShortRuns) -> float:
     """The LR that a whole run begins with."""
     if short.limited:
@@ -149,11 +154,15 @@ def chosen(run: RunSpec, short: ShortRuns) -> float:
     return float(lr * ((short.stop - run.start) / run.left) ** SHRINK)
 
 
-def train(rollouts: Rollouts, short: ShortRuns, lrs: Sequence[float]) -> Work[None]:
+def train(rollouts: Rollouts, short: ShortRuns, lrs: Sequence[float], what: str = "") -> Work[None]:
+    """Short runs with these LRs, whose scores `short` takes in; `what` says what else they are trained with."""
     stop, rise, scoring, run = short.stop, short.rise, rollouts.scoring, rollouts.run
     ramps = [PiecewiseLinear((*rollouts.beginning(rise), (rise, lr), (stop, 0.0))) for lr in lrs]
-    jobs = [scoring.ask(SegmentJob(run.start, stop, ramp, run.checkpoint, checkpoint=False)) for ramp in ramps]
-    told = ", ".join(f"LR {lr:.3g}" for lr in lrs)
+    jobs = [
+        scoring.ask(SegmentJob(run.start, stop, ramp, run.checkpoint, optimizer=rollouts.optimizer, checkpoint=False))
+        for ramp in ramps
+    ]
+    told = ", ".join(f"LR {lr:.3g}" for lr in lrs) + what
     results = yield Batch(f"short runs of {stop - run.start} steps: {told}", jobs, judge=False)
     short.scores |= {lr: scoring.read(result) for lr, result in zip(lrs, results, strict=True)}
     rollouts.spent_steps += len(jobs) * (stop - run.start + scoring.steps)

@@ -48,6 +48,8 @@ def of_lrctl(command: str, **params: Any) -> Contender:
 
 CONTENDERS = {
     REFERENCE: of_lrctl("lookahead"),
+    "lookahead-ratios": of_lrctl("lookahead", ratios=True),
+    "contest": of_lrctl("contest"),
     "semilocal": of_lrctl("semilocal", eps=0.48, decay=True),
     "semilocal-lean": of_lrctl("semilocal", eps=0.48, decay=True, lean=True),
     "local": of_lrctl("local"),
