@@ -24,9 +24,10 @@ OFF = 0.002
 """The share of what training gains, by which a run may be off the parabola through its neighbours without a note."""
 
 NEXT = (
-    "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds; lrctl contest for what was not "
-    "tried, {}: worth 0.11 and 0.22 nats on two texts"
+    "lrctl compare with the run of lrctl baseline on the same recipe, over a few seeds; for what was not tried {}lrctl "
+    "contest (other optimizers), worth 0.11 and 0.22 nats on two texts"
 )
+RATIOS = "lrctl lookahead --ratios (LRs by role) or "
 
 
 def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns, ratios: Ratios | None = None) -> SearchResult:
@@ -51,7 +52,7 @@ def answer(p: Lookahead, rollouts: Rollouts, short: ShortRuns, ratios: Ratios | 
         PiecewiseLinear(best.knots),
         best.key,
         chosen_by=by,
-        next=NEXT.format("other optimizers" if ratios else "the optimizer and LRs by role"),
+        next=NEXT.format("" if ratios or rollouts.run.start or rollouts.run.optimizer is None else RATIOS),
         summary=summary,
         notes=(*notes(p, rollouts, short, best), *(ratios.left_out if ratios else ())),
         tables=(every_rollout(rollouts, by), *(of_ratios(ratios) if ratios else ())),
