@@ -9,6 +9,9 @@ from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 
+FORWARD = 1 / 3
+"""What a forward pass costs beside a step, which is a forward pass and a backward pass of about twice its cost."""
+
 Status = Literal["ok", "diverged", "failed", "stopped", "skipped"]
 """How a job ended: `stopped` before its end, since it could not be chosen any more; `skipped` is one never tried."""
 
@@ -85,6 +88,11 @@ class JobResult:
     seconds: float = field(default=0.0, compare=False)
 
     @property
+    def spent_steps(self) -> float:
+        """What it took, in steps: those that were trained, and a third of one for each forward pass beside them."""
+        return self.steps + FORWARD * (len(self.scores) + self.evaluated + self.extra_forwards)
+
+    @property
     def other_metrics(self) -> dict[str, dict[str, float]]:
         """The metrics beside the loss."""
         return beside_loss(self.metrics)
@@ -109,6 +117,7 @@ class JobRecord:
         discarded: steps that the same run trained for this job before, when it was stopped.
         remade: by run, the steps that were trained again for a checkpoint that was gone.
         remaking: the run that is at that now.
+        lr_scales: what the LR was multiplied by for each param group; none where it was the LR of all.
         failure: why the job failed. Never stored.
     """
 
@@ -134,6 +143,7 @@ class JobRecord:
     remaking: str = ""
     deviation: float = 0.0
     weights: str = ""
+    lr_scales: tuple[float, ...] = ()
     failure: Failure | None = None
 
     def answer(self, *, diverged: bool = False, **others: Any) -> JobResult:

@@ -276,6 +276,16 @@ def test_choices_that_are_closer_than_two_starts_are_marked() -> None:
     assert told_apart(trace, 2.0)[0] == tuple(trace)
 
 
+def test_another_start_that_diverges_is_told_and_marks_no_choice(store: Store, folder: Path) -> None:
+    """The job that is done once more is the only one of which no checkpoint is wanted."""
+    broken = ("losses.append(", "losses.append(float('nan') if step and not job['save'] else ")
+    path = write(folder, "valley.py", broken)
+    result = search(store.path, recipe(command(path), **SEMILOCAL))
+    assert "diverged when it was started once more" in " ".join(result["notes"])
+    assert "differ by" not in " ".join(result["notes"])
+    assert "near-tie" not in str(result["segments"])
+
+
 # Whole searches
 
 

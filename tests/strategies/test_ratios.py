@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.optimizers import AdamW, OptimizerSettings
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import FORWARD, JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, drive
 from lrctl.errors import UsageError
 from lrctl.testing import SPEC, Scripted, run_spec
