@@ -28,6 +28,6 @@ def test_it_names_pages_by_the_command_that_shows_them(shown: str) -> None:
     named = set(re.findall(r"`lrctl guide ([a-z-]+)`\)", shown))
     assert named <= pages().keys()
     assert {"lookahead", "own-project", "transfer", "limits"} <= named
-    assert "report lookahead-c4395154 baseline-2b2a2421` (how to: `lrctl guide compare`)." in shown
+    assert "report lookahead-c4395154 baseline-2b2a2421` (how to (`lrctl guide compare`))." in shown
     assert "The guide (`lrctl guide`), also by" in shown
     assert "changes (`CHANGELOG.md`)" in shown
