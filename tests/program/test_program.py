@@ -158,6 +158,24 @@ def test_the_ratio_of_param_groups_outlives_a_checkpoint_at_lr_0(told: Told) -> 
     assert lrs(again) == [0.5, 0.25]
 
 
+def test_the_ratio_of_param_groups_shows_where_a_warmup_of_ones_own_has_left_0(told: Told) -> None:
+    told(1, 4)
+    job, optimizer, used = program.job(steps=9), sgd(), []
+    for step in job:
+        warm = 0.01 * (step - 1)
+        for group, own in zip(optimizer.param_groups, (warm, warm / 2), strict=True):
+            group["lr"] = own
+        job.set_lr(optimizer, step)
+        job.loss(1.0)
+        used.append(lrs(optimizer))
+    assert used == [[0.5, 0.5], [1.0, 0.5], [1.5, 0.75]]
+    again = sgd()
+    again.load_state_dict(optimizer.state_dict())
+    told(4, 5)
+    program.job(steps=9).set_lr(again, 4)
+    assert lrs(again) == [2.0, 1.0]
+
+
 def test_a_param_group_that_is_added_has_its_lr_too(told: Told) -> None:
     told(1, 3)
     job, optimizer = program.job(steps=9), sgd(lr=0.05)
