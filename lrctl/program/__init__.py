@@ -170,7 +170,8 @@ class Job:
         Outside of lrctl it is the loader itself.
 
         Raises:
-            UsageError: `keep` was called already.
+            UsageError: `keep` was called already; where it is read: its sampler is told another epoch than the one
+                that goes on.
         """
         if not self.given:
             return loader
@@ -178,7 +179,7 @@ class Job:
             raise UsageError("program: call job.batches(loader) before job.keep(...), which loads its position")
         from lrctl.program.resumable import Resumable
 
-        self._loaders.append(Resumable(loader, lambda: self.done))
+        self._loaders.append(Resumable(loader, lambda: self.done, checked=True))
         return self._loaders[-1]
 
     @property

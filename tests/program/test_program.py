@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, RandomSampler
 
 import lrctl
 from lrctl import program
@@ -315,6 +315,45 @@ def test_several_loaders_go_on_where_they_were(cut: int, told: Told) -> None:
     Path("save").rename("before")
     told(cut, 9, resume="before")
     assert first + two_loaders(program.job(steps=9)) == whole
+
+
+def told_epochs(job: program.Job, *, kept: bool = True) -> list[Any]:
+    """A loop that tells a sampler each epoch: the batches of the job."""
+    sampler: DistributedSampler[float] = DistributedSampler(NUMBERS, 1, 0)
+    optimizer, run, seen = sgd(), {"epoch": 0}, list[Any]()
+    loader = job.batches(DataLoader(NUMBERS, 2, sampler=sampler))
+    job.keep(run=run)
+    for epoch in range(run["epoch"] if kept else 0, 9):
+        run["epoch"] = epoch
+        sampler.set_epoch(epoch)
+        for batch in loader:
+            job.set_lr(optimizer)
+            job.loss(batch.sum())
+            seen.append(batch.tolist())
+        if job.done:
+            break
+    job.evaluate(loss_of)
+    return seen
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 6, 7])
+def test_epochs_that_a_sampler_is_told_go_on_where_their_number_is_kept(cut: int, told: Told) -> None:
+    told(0, 10)
+    whole = told_epochs(program.job(steps=9))
+    shutil.rmtree("save")
+    told(0, cut)
+    first = told_epochs(program.job(steps=9))
+    Path("save").rename("before")
+    told(cut, 10, resume="before")
+    assert first + told_epochs(program.job(steps=9)) == whole
+
+
+def test_an_epoch_that_begins_anew_with_each_job_is_refused(told: Told) -> None:
+    told(0, 6)
+    told_epochs(program.job(steps=9))
+    told(6, 10, resume="save")
+    with pytest.raises(UsageError, match=r"sampler of DataLoader was in epoch 1 where this job begins, and is told 0;"):
+        told_epochs(program.job(steps=9), kept=False)
 
 
 def test_workers_that_outlive_an_epoch_are_refused(told: Told) -> None:
