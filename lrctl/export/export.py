@@ -24,6 +24,7 @@ from lrctl.errors import UsageError, unknown
 from lrctl.export.formula import Formula, formula
 from lrctl.export.found_with import FoundWith
 from lrctl.export.frameworks import (
+    AVERAGES_USAGE,
     LIGHTNING,
     LIGHTNING_USAGE,
     NO_PARAM_GROUPS,
@@ -134,6 +135,7 @@ def torch_code(title: str, usage: str, functions: str, e: Exported) -> str:
         given = "".join(f", {name}={value!r}" for name, value in own.arguments.items() if value != math.inf)
         params = "param_groups(model)" if groups or unknown_groups else "model.parameters()"
         parts.append(OPTIMIZER.format(name=made_by.name, params=params, settings=given))
+        usage += AVERAGES_USAGE if own.averages else ""
     if line:
         known = [*e.formula.imports, *imports]
         own_imports = [each for each in ("import math", "import warnings") if each not in known]

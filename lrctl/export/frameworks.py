@@ -74,6 +74,11 @@ def make_scheduler(optimizer, last_epoch=-1, after="error"):
     return Scheduler(optimizer, last_epoch, after)
 '''
 
+AVERAGES_USAGE = """
+This optimizer keeps the weights to evaluate, an average of the run, apart from those that it trains: call
+optimizer.eval() before the model is evaluated or saved, and optimizer.train() before training goes on.
+"""
+
 WATCH_USAGE = """
 scheduler.watch(step, loss) may be called after each update: it warns once where the smoothed loss says that the regime
 has changed since the short runs that told the peak.

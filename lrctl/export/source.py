@@ -15,8 +15,9 @@ from typing import Any
 
 FRAMEWORKS = ("LRScheduler", "Scheduler", "scales", "make_scheduler", "configure", "schedule", "np", "jnp")
 MADE = ("torch", "optimizer", "training_arguments", "make_schedule", "param_groups", "FOUND_WITH", "GROUPS")
+WATCHED = ("LINE", "watch")
 CLASSES = ("Muon", "orthogonal", "ScheduleFree")
-RESERVED = ("lr", "LRS", "TABLE", *FRAMEWORKS, *MADE, *CLASSES)
+RESERVED = ("lr", "LRS", "TABLE", *FRAMEWORKS, *MADE, *WATCHED, *CLASSES)
 """Names that a formula may not have: exports define them."""
 
 WIDTH = 100
@@ -41,6 +42,8 @@ def carried(schedule: Any, steps: int) -> tuple[tuple[str, ...], str]:
     reader = _Fields(self_, {f.name for f in fields(schedule)})
     tree = reader.visit(tree)
     used = {f.name.upper(): getattr(schedule, f.name) for f in fields(schedule) if f.name in reader.used}
+    if taken := [name for name in used if name in RESERVED]:
+        raise NotCarriedError(f"two things in it are called {taken[0]}")
     params = {"STEPS": steps} | used
     if params["STEPS"] != steps:
         raise NotCarriedError(f"it is made for {params['STEPS']} steps")

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.program import ANSWER_FORMAT, JOB_FORMAT
 from lrctl.errors import UsageError
-from lrctl.optimizers.param_groups import Grouped, keep_own_lrs, scales, set_lr
+from lrctl.optimizers.param_groups import Grouped, keep_own_lrs, own_lrs, scales, set_lr
 
 if TYPE_CHECKING:
     from lrctl.program.kept import Kept
@@ -170,7 +170,8 @@ class Job:
         Outside of lrctl it is the loader itself.
 
         Raises:
-            UsageError: `keep` was called already.
+            UsageError: `keep` was called already; where it is read: its sampler is told another epoch than the one
+                that goes on.
         """
         if not self.given:
             return loader
@@ -178,7 +179,7 @@ class Job:
             raise UsageError("program: call job.batches(loader) before job.keep(...), which loads its position")
         from lrctl.program.resumable import Resumable
 
-        self._loaders.append(Resumable(loader, lambda: self.done))
+        self._loaders.append(Resumable(loader, lambda: self.done, checked=True))
         return self._loaders[-1]
 
     @property
@@ -312,17 +313,23 @@ class Job:
 
 
 class Watched:
-    """An optimizer whose LRs are set, and looked at when it makes its update."""
+    """An optimizer whose LRs are set, and looked at when it makes its update.
+
+    Attributes:
+        known: whether the LRs that its param groups have of their own tell their ratios.
+    """
 
     def __init__(self, optimizer: Grouped) -> None:
-        self.optimizer, self.scales, self.lrs = optimizer, list[float](), list[float]()
+        self.optimizer, self.scales, self.lrs, self.known = optimizer, list[float](), list[float](), False
         with suppress(AttributeError):  # what wraps an optimizer of torch's may have no hooks
             optimizer.register_step_pre_hook(self.check)  # type: ignore[attr-defined]
 
     def set(self, lr: float) -> None:
-        if len(self.scales) != len(self.optimizer.param_groups):  # at first, and where layers are thawed
-            keep_own_lrs(self.optimizer)  # they are part of its state: an LR of 0 in a checkpoint hides no ratio
+        if not self.known or len(self.scales) != len(self.optimizer.param_groups):  # the latter where layers are thawed
             self.scales = scales(self.optimizer)
+            self.known = any(own_lrs(self.optimizer))  # where the program's own warmup begins at 0, no ratio shows yet
+            if self.known:
+                keep_own_lrs(self.optimizer)  # they are part of its state: an LR of 0 in a checkpoint hides no ratio
         self.lrs = [lr * scale for scale in self.scales]
         for group, each in zip(self.optimizer.param_groups, self.lrs, strict=True):
             set_lr(group, each)

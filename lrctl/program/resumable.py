@@ -25,20 +25,26 @@ class Resumable:
         read: batches that were read in this process and not passed over.
         position: of a checkpoint, until its epoch goes on.
         now: the random numbers of that checkpoint, until they are restored.
+        checked: whether the loop must have told the sampler the epoch of that checkpoint before it begins it again.
 
     Raises:
         UsageError: the loader's workers outlive an epoch, with random numbers that nothing tells.
     """
 
     def __init__(
-        self, loader: Any, done: Callable[[], bool] = lambda: False, ahead: Callable[[], int] = lambda: 0
+        self,
+        loader: Any,
+        done: Callable[[], bool] = lambda: False,
+        ahead: Callable[[], int] = lambda: 0,
+        *,
+        checked: bool = False,
     ) -> None:
         if getattr(loader, "persistent_workers", False):
             raise UsageError(
                 f"program: {type(loader).__name__} has persistent_workers=True, and random numbers that its workers "
                 "carry from epoch to epoch are in no checkpoint; leave persistent_workers out"
             )
-        self.loader, self.done, self.ahead = loader, done, ahead
+        self.loader, self.done, self.ahead, self.checked = loader, done, ahead, checked
         self.begun = self.first = self.random()
         self.drawn = self.read = 0
         self.position: Mapping[str, Any] | None = None
@@ -59,10 +65,27 @@ class Resumable:
             position, self.position = self.position, None
             self.begun, self.first, self.drawn = position["begun"], position["first"], position["drawn"]
             self.now = position["now"]
+            if self.checked:
+                self.check_epoch()
             return self.resumed()
         self.catch_up()
         self.begun, self.drawn = self.random(), 0
         return self.rest(iter(self.loader))
+
+    def check_epoch(self) -> None:
+        """Refuse to go on in an epoch of another number: its order would be that of the other."""
+        was, now = self.begun["epoch"], self.epoch()
+        if was != now:
+            raise UsageError(
+                f"program: the sampler of {type(self.loader).__name__} was in epoch {was} where this job begins, and "
+                f"is told {now}; keep the number of the epoch by job.keep, begin the loop over epochs there, and leave "
+                "it where job.done is true"
+            )
+
+    def epoch(self) -> int | None:
+        """The epoch that the sampler was told; None where it is told none."""
+        found = getattr(getattr(self.loader, "sampler", None), "epoch", None)
+        return found if isinstance(found, int) else None
 
     def resumed(self) -> Iterator[Any]:
         """The epoch from the checkpoint on; begun with its first batch, as only then a sampler may know its epoch."""
@@ -105,7 +128,7 @@ class Resumable:
             return None
 
     def random(self) -> dict[str, Any]:
-        return {**random_state(), "own": own_states(self.loader)}
+        return {**random_state(), "own": own_states(self.loader), "epoch": self.epoch()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         restore_random(state)

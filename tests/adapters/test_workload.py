@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -121,6 +122,14 @@ def test_processes_that_load_ahead_change_no_bit() -> None:
         assert [*trained(ahead, 6).losses] == [*trained(here, 6).losses]
     assert trained(ahead, 1, evaluate=("test",)).metrics == trained(here, 1, evaluate=("test",)).metrics
     assert ahead.sets.held_out["test"].ahead is not None
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_batches_can_be_pickled_for_processes_that_are_not_forked(shuffle: bool) -> None:
+    sets = made(shuffle=shuffle, aside=8).sets
+    for each in (sets.train, sets.aside, sets.held_out["test"]):
+        there = pickle.loads(pickle.dumps(each.batches))
+        assert torch.equal(there[1], each.batches[1])
 
 
 def test_one_held_out_set_is_cut_in_two_the_same_for_every_seed() -> None:
@@ -311,6 +320,13 @@ def test_a_class_of_optimizers_is_made_for_all_parameters_and_no_norm_is_no_clip
     (group,) = workload.optimizer(model := net()).param_groups
     assert len(group["params"]) == len(list(model.parameters()))
     assert not hasattr(workload, "before_update")
+
+
+def test_a_partial_of_a_class_of_optimizers_is_one_with_settings() -> None:
+    optimizer = made(optimizer=partial(torch.optim.SGD, momentum=0.9)).optimizer(net())
+    assert (type(optimizer), optimizer.defaults["momentum"]) == (torch.optim.SGD, 0.9)
+    same = partial(sgd)
+    assert made(optimizer=same).optimizer(net()).param_groups[1]["lr"] == 0.5
 
 
 def test_the_groups_of_ones_own_optimizer_keep_their_ratio() -> None:

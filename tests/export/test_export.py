@@ -409,6 +409,7 @@ def test_every_optimizer_of_lrctl_is_made_as_the_engine_makes_it(name: str, tmp_
     told = {key: value for key, value in expected.defaults.items() if key != "fused"}
     assert type(made).__name__ == type(expected).__name__
     assert {key: made.defaults[key] for key in told} == told
+    assert ("# optimizer.eval() before the model is evaluated or saved" in text) is OPTIMIZERS[name].averages
 
 
 def test_the_arguments_of_the_trainer_match_the_run(tmp_path: Path) -> None:

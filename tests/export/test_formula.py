@@ -138,6 +138,20 @@ class NamedLikeAnExport:
         return lr(step)
 
 @dataclass(frozen=True)
+class FieldNamedLikeAnExport:
+    table: tuple = (0.25,) * 13
+
+    def __call__(self, step):
+        return self.table[step]
+
+@dataclass(frozen=True)
+class AnotherField:
+    line: float = 0.5
+
+    def __call__(self, step):
+        return self.line
+
+@dataclass(frozen=True)
 class WithNumpy:
     def __call__(self, step):
         import numpy
@@ -214,6 +228,8 @@ TABLES = {
     "Derived": "it uses self.half, which is not a field",
     "HandsOn": "it hands self on",
     "NamedLikeAnExport": "two things in it are called lr",
+    "FieldNamedLikeAnExport": "two things in it are called TABLE",
+    "AnotherField": "two things in it are called LINE",
     "WithNumpy": "a function of it imports something",
     "NotLiteral": "power is partial, which cannot be written as a literal",
     "ManyArguments": "its __call__ takes more than the step",

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, RandomSampler
 
 import lrctl
 from lrctl import program
@@ -156,6 +156,24 @@ def test_the_ratio_of_param_groups_outlives_a_checkpoint_at_lr_0(told: Told) -> 
     job.resume(lambda _: again.load_state_dict(optimizer.state_dict()))
     job.set_lr(again, 1)
     assert lrs(again) == [0.5, 0.25]
+
+
+def test_the_ratio_of_param_groups_shows_where_a_warmup_of_ones_own_has_left_0(told: Told) -> None:
+    told(1, 4)
+    job, optimizer, used = program.job(steps=9), sgd(), []
+    for step in job:
+        warm = 0.01 * (step - 1)
+        for group, own in zip(optimizer.param_groups, (warm, warm / 2), strict=True):
+            group["lr"] = own
+        job.set_lr(optimizer, step)
+        job.loss(1.0)
+        used.append(lrs(optimizer))
+    assert used == [[0.5, 0.5], [1.0, 0.5], [1.5, 0.75]]
+    again = sgd()
+    again.load_state_dict(optimizer.state_dict())
+    told(4, 5)
+    program.job(steps=9).set_lr(again, 4)
+    assert lrs(again) == [2.0, 1.0]
 
 
 def test_a_param_group_that_is_added_has_its_lr_too(told: Told) -> None:
@@ -299,6 +317,45 @@ def test_several_loaders_go_on_where_they_were(cut: int, told: Told) -> None:
     assert first + two_loaders(program.job(steps=9)) == whole
 
 
+def told_epochs(job: program.Job, *, kept: bool = True) -> list[Any]:
+    """A loop that tells a sampler each epoch: the batches of the job."""
+    sampler: DistributedSampler[float] = DistributedSampler(NUMBERS, 1, 0)
+    optimizer, run, seen = sgd(), {"epoch": 0}, list[Any]()
+    loader = job.batches(DataLoader(NUMBERS, 2, sampler=sampler))
+    job.keep(run=run)
+    for epoch in range(run["epoch"] if kept else 0, 9):
+        run["epoch"] = epoch
+        sampler.set_epoch(epoch)
+        for batch in loader:
+            job.set_lr(optimizer)
+            job.loss(batch.sum())
+            seen.append(batch.tolist())
+        if job.done:
+            break
+    job.evaluate(loss_of)
+    return seen
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 6, 7])
+def test_epochs_that_a_sampler_is_told_go_on_where_their_number_is_kept(cut: int, told: Told) -> None:
+    told(0, 10)
+    whole = told_epochs(program.job(steps=9))
+    shutil.rmtree("save")
+    told(0, cut)
+    first = told_epochs(program.job(steps=9))
+    Path("save").rename("before")
+    told(cut, 10, resume="before")
+    assert first + told_epochs(program.job(steps=9)) == whole
+
+
+def test_an_epoch_that_begins_anew_with_each_job_is_refused(told: Told) -> None:
+    told(0, 6)
+    told_epochs(program.job(steps=9))
+    told(6, 10, resume="save")
+    with pytest.raises(UsageError, match=r"sampler of DataLoader was in epoch 1 where this job begins, and is told 0;"):
+        told_epochs(program.job(steps=9), kept=False)
+
+
 def test_workers_that_outlive_an_epoch_are_refused(told: Told) -> None:
     told(0, 1)
     loader: DataLoader[Any] = DataLoader(NUMBERS, num_workers=1, persistent_workers=True)
@@ -420,6 +477,23 @@ def test_a_checkpoint_of_ones_own_is_not_one_of_keep(told: Told) -> None:
         UsageError, match=r"mine.pt is no checkpoint of its own: .* use job.resume\(load\) and job.save"
     ):
         program.job(steps=9).keep(run={})
+
+
+@pytest.mark.parametrize(("kind", "now"), [("meta", "meta"), ("cuda", "cpu")], ids=["there", "gone"])
+def test_tensors_that_are_kept_come_back_to_the_kind_of_device_that_they_were_on(
+    kind: str, now: str, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("lrctl.program.kept.kind_of", lambda tensor: kind if tensor.numel() > 1 else "cpu")
+    told(0, 0)
+    job, run = program.job(steps=9), {"hidden": (torch.ones(2), [torch.ones(1)]), "step": 3}
+    job.keep(run=run)
+    job.evaluate(loss_of)
+    told(0, 0, resume="save")
+    found: dict[str, Any] = {}
+    program.job(steps=9).keep(run=found)
+    hidden, (other,) = found["hidden"]
+    assert (hidden.device.type, other.device.type, found["step"]) == (now, "cpu", 3)
 
 
 def test_what_cannot_be_kept_is_told(told: Told) -> None:

@@ -209,6 +209,12 @@ def test_where_yours_diverges_there_is_nothing_to_compare_with() -> None:
     assert "nothing to compare" in found.notes[0]
 
 
+def test_where_yours_diverges_with_a_fresh_seed_the_seeds_are_counted_right() -> None:
+    found = World({"yours": 3.7, "muon": 3.6}, by_seed={("yours", 2): math.inf}).play(**DUEL)
+    worth = {row[0]: row[4] for row in found.tables[0].rows}
+    assert worth["muon *"] == "not finite, 2 seeds"
+
+
 @pytest.mark.parametrize("short", [4.0, math.inf], ids=["on whole runs", "everywhere"])
 def test_an_error_says_so_where_all_diverge(short: float) -> None:
     lost = {"yours": math.inf, "muon": math.inf}
@@ -499,6 +505,12 @@ def test_gradients_are_clipped_as_yours_are() -> None:
 def test_one_that_is_yours_is_not_trained_twice() -> None:
     run = replace(run_spec(STEPS), optimizer="muon")
     assert [each.name for each in contenders(Contest(contender=("muon", "adamw")), run)] == ["yours", "adamw"]
+
+
+def test_two_that_train_alike_are_refused() -> None:
+    alike = Contest(contender=("low: muon lr=0.001", "high: muon lr=0.1"))
+    with pytest.raises(UsageError, match="--contender: high trains as low does, .*; leave out one of them"):
+        contenders(alike, run_spec(STEPS))
 
 
 @pytest.mark.parametrize(
