@@ -10,8 +10,10 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lrctl.errors import UsageError
-from lrctl.program.random_numbers import random_state, restore_random
+from lrctl.program.random_numbers import own_gpu, random_state, restore_random
 from lrctl.program.resumable import Resumable, together
 from lrctl.storage import checkpoint
 
@@ -40,7 +42,8 @@ class Kept:
             return
         states = {n: dict(p) if isinstance(p, MutableMapping) else p.state_dict() for n, p in self.parts.items()}
         try:
-            checkpoint.save(folder / "parts.safetensors", plain(states))
+            kept = plain(states)
+            checkpoint.save(folder / "parts.safetensors", {"states": kept, "places": places(kept)})
         except TypeError as error:
             raise UsageError(f"program: job.keep: {error}; use job.resume(load) and job.save(save) instead") from error
 
@@ -50,7 +53,8 @@ class Kept:
                 f"program: job.keep: {path} is no checkpoint of its own: it reads the folder that it wrote itself; for "
                 "a file of yours use job.resume(load) and job.save(save) instead (lrctl guide program)"
             )
-        states = checkpoint.load(Path(path) / "parts.safetensors")
+        kept = checkpoint.load(Path(path) / "parts.safetensors")
+        states = placed(kept["states"], kept["places"])
         for name, part in self.parts.items():
             if isinstance(part, MutableMapping):
                 part.update(states[name])
@@ -81,3 +85,27 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: plain(each) for name, each in value.items()}
     return type(value)(map(plain, value)) if type(value) in (list, tuple) else value
+
+
+def places(value: Any) -> Any:
+    """On what kind of device each tensor is, in the place of the tensors; None for all else."""
+    if isinstance(value, dict):
+        return {name: places(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [places(each) for each in value]
+    return kind_of(value) if isinstance(value, torch.Tensor) else None
+
+
+def placed(value: Any, kinds: Any) -> Any:
+    """A state whose tensors are where they were: of GPUs on that of this process, without one on the CPU."""
+    if isinstance(value, dict):
+        return {name: placed(each, kinds[name]) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(placed, value, kinds))
+    if kinds == "cuda":
+        kinds = f"cuda:{own_gpu()}" if torch.cuda.is_available() else "cpu"
+    return value if kinds is None else value.to(kinds)
+
+
+def kind_of(tensor: torch.Tensor) -> str:
+    return tensor.device.type

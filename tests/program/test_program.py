@@ -479,6 +479,23 @@ def test_a_checkpoint_of_ones_own_is_not_one_of_keep(told: Told) -> None:
         program.job(steps=9).keep(run={})
 
 
+@pytest.mark.parametrize(("kind", "now"), [("meta", "meta"), ("cuda", "cpu")], ids=["there", "gone"])
+def test_tensors_that_are_kept_come_back_to_the_kind_of_device_that_they_were_on(
+    kind: str, now: str, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("lrctl.program.kept.kind_of", lambda tensor: kind if tensor.numel() > 1 else "cpu")
+    told(0, 0)
+    job, run = program.job(steps=9), {"hidden": (torch.ones(2), [torch.ones(1)]), "step": 3}
+    job.keep(run=run)
+    job.evaluate(loss_of)
+    told(0, 0, resume="save")
+    found: dict[str, Any] = {}
+    program.job(steps=9).keep(run=found)
+    hidden, (other,) = found["hidden"]
+    assert (hidden.device.type, other.device.type, found["step"]) == (now, "cpu", 3)
+
+
 def test_what_cannot_be_kept_is_told(told: Told) -> None:
     told(0, 0)
     with pytest.raises(UsageError, match=r"job.keep\(number=...\): int has no state_dict and load_state_dict; give"):
