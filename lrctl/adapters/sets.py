@@ -5,7 +5,6 @@ Imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -63,10 +62,21 @@ def sets_of(parts: Parts, seed: int) -> Sets:
 
 
 def trained(parts: Parts, seed: int, rows: Rows) -> Any:
-    size, n = parts.batch_size or 1, len(rows)
-    if parts.shuffle:
-        return lambda step: rows[drawn(seed, step, size, n)]
-    return lambda step: rows[np.arange(step * size, (step + 1) * size) % n]
+    size = parts.batch_size or 1
+    # No closures: where processes are not forked, batches are pickled for those that load them.
+    return partial(shuffled, rows, seed, size) if parts.shuffle else partial(in_turn, rows, size)
+
+
+def shuffled(rows: Rows, seed: int, size: int, step: int) -> Any:
+    return rows[drawn(seed, step, size, len(rows))]
+
+
+def in_turn(rows: Rows, size: int, step: int) -> Any:
+    return rows[np.arange(step * size, (step + 1) * size) % len(rows)]
+
+
+def cut(rows: Rows, size: int, i: int) -> Any:
+    return rows[i * size : (i + 1) * size]
 
 
 def kept_aside(parts: Parts, n: int) -> int:
@@ -105,11 +115,7 @@ def held(parts: Parts, seed: int, split: str, data: Any, rows: Rows | None) -> A
 
 def in_order(parts: Parts, seed: int, data: Any, rows: Rows, name: str) -> Loaded:
     size = parts.batch_size or 1
-
-    def batch_rows(i: int) -> Sequence[int]:
-        return rows[i * size : (i + 1) * size]  # type: ignore[return-value]
-
-    return loaded(parts, seed, data, batch_rows, name, -(-len(rows) // size))
+    return loaded(parts, seed, data, partial(cut, rows, size), name, -(-len(rows) // size))
 
 
 def loaded(parts: Parts, seed: int, data: Any, rows: Any, name: str = "", length: int | None = None) -> Loaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -121,6 +122,14 @@ def test_processes_that_load_ahead_change_no_bit() -> None:
         assert [*trained(ahead, 6).losses] == [*trained(here, 6).losses]
     assert trained(ahead, 1, evaluate=("test",)).metrics == trained(here, 1, evaluate=("test",)).metrics
     assert ahead.sets.held_out["test"].ahead is not None
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_batches_can_be_pickled_for_processes_that_are_not_forked(shuffle: bool) -> None:
+    sets = made(shuffle=shuffle, aside=8).sets
+    for each in (sets.train, sets.aside, sets.held_out["test"]):
+        there = pickle.loads(pickle.dumps(each.batches))
+        assert torch.equal(there[1], each.batches[1])
 
 
 def test_one_held_out_set_is_cut_in_two_the_same_for_every_seed() -> None:
