@@ -38,7 +38,7 @@ class FromParts:
         functions = {"loss": parts.loss, "evaluate": parts.evaluate, "after_step": parts.after_step}
         self.names = {name: names(function) for name, function in functions.items()}
         optional: dict[str, Any] = {
-            "optimizer": self.of_class if isinstance(parts.optimizer, type) else parts.optimizer,
+            "optimizer": self.of_class if isinstance(wrapped(parts.optimizer), type) else parts.optimizer,
             "param_groups": parts.param_groups,
             "before_update": parts.clip_norm and self.clip,
             "after_update": parts.after_step and self.follow,
@@ -62,7 +62,7 @@ class FromParts:
         return copy.deepcopy(given) if isinstance(given, torch.nn.Module) else given()
 
     def of_class(self, model: Any) -> Any:
-        """An optimizer of the class that was given."""
+        """An optimizer of the class that was given, or of a partial of one."""
         assert self.parts.optimizer is not None
         return self.parts.optimizer(model.parameters())
 
@@ -167,8 +167,12 @@ def names(function: Any) -> set[str]:
 
 def is_criterion(loss: Any) -> bool:
     """Whether it is one of torch's, which is given outputs and targets."""
-    function = getattr(loss, "func", loss)  # of a partial
-    return isinstance(loss, torch.nn.Module) or str(getattr(function, "__module__", "")).startswith("torch.")
+    return isinstance(loss, torch.nn.Module) or str(getattr(wrapped(loss), "__module__", "")).startswith("torch.")
+
+
+def wrapped(function: Any) -> Any:
+    """What a partial is of."""
+    return getattr(function, "func", function)
 
 
 def as_tuple(batch: Any) -> Any:

@@ -64,7 +64,8 @@ def workload(
         shuffle: whether an epoch's items are shuffled.
         collate: items to a batch, as `collate_fn`.
         evaluate: `evaluate(model, batches)`, metrics by name with `loss` among them. By default the mean loss.
-        optimizer: `optimizer(model)`, or a class of optimizers, made with its own defaults; by default the recipe's.
+        optimizer: `optimizer(model)`, or a class of optimizers, or `functools.partial` of one with settings; by default
+            the recipe's.
         param_groups: `param_groups(model)`, for the recipe's optimizer.
         clip_norm: scale gradients down to this L2 norm. It holds for any optimizer. None or 0 is never.
         after_step: `after_step(model)`, called without gradients after each update.

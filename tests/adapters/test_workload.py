@@ -322,6 +322,13 @@ def test_a_class_of_optimizers_is_made_for_all_parameters_and_no_norm_is_no_clip
     assert not hasattr(workload, "before_update")
 
 
+def test_a_partial_of_a_class_of_optimizers_is_one_with_settings() -> None:
+    optimizer = made(optimizer=partial(torch.optim.SGD, momentum=0.9)).optimizer(net())
+    assert (type(optimizer), optimizer.defaults["momentum"]) == (torch.optim.SGD, 0.9)
+    same = partial(sgd)
+    assert made(optimizer=same).optimizer(net()).param_groups[1]["lr"] == 0.5
+
+
 def test_the_groups_of_ones_own_optimizer_keep_their_ratio() -> None:
     optimizer = made(optimizer=sgd).optimizer(net())
     assert [group["lr"] for group in optimizer.param_groups] == [1.0, 0.5]
