@@ -43,8 +43,9 @@ class MLflow:
     def search(self, search: TrackedSearch, config: Mapping[str, Any]) -> Page:
         self.connect(search.folder)
         self.tags = {"lrctl.search": mark(search)}
-        for old in self.client.search_runs([self.experiment], f"tags.`lrctl.search` = '{mark(search)}'"):
-            self.client.delete_run(old.info.run_id)
+        while old := self.client.search_runs([self.experiment], f"tags.`lrctl.search` = '{mark(search)}'"):
+            for each in old:  # a page of them; those that are deleted are in none
+                self.client.delete_run(each.info.run_id)
         page = self.page(search.run, config)
         self.tags["mlflow.parentRunId"] = page.id
         return page
@@ -86,7 +87,7 @@ class Run:
     def describe(self, config: Mapping[str, Any]) -> None:
         from mlflow.entities import Param
 
-        params = [Param(re.sub(r"[^\w. /:-]", "_", name), str(value)[:LONGEST]) for name, value in config.items()]
+        params = [Param(allowed(name), str(value)[:LONGEST]) for name, value in config.items()]
         for first in range(0, len(params), MOST_PARAMS):
             self.client.log_batch(self.id, params=params[first : first + MOST_PARAMS])
 
@@ -94,7 +95,7 @@ class Run:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, step) for step, values in points for name, value in values.items()]
+        metrics = [Metric(allowed(name), value, now, step) for step, values in points for name, value in values.items()]
         for first in range(0, len(metrics), MOST_METRICS):
             self.client.log_batch(self.id, metrics=metrics[first : first + MOST_METRICS])
 
@@ -104,3 +105,12 @@ class Run:
 
     def close(self) -> None:
         self.client.set_terminated(self.id)
+
+
+def allowed(name: str) -> str:
+    """A name without what MLflow allows in none: metrics are named by the user's workload.
+
+    >>> allowed("test/top@5")
+    'test/top_5'
+    """
+    return re.sub(r"[^\w. /:-]", "_", name)

@@ -15,7 +15,7 @@ from lrctl.contracts.tracker import TrackedSearch
 from lrctl.errors import StoreError
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
-from lrctl_trackers.mlflow import MLflow, MLflowParams
+from lrctl_trackers.mlflow import MLflow, MLflowParams, Run
 from lrctl_trackers.recording import Recorder, mark
 from lrctl_trackers.tensorboard import TensorBoard, TensorBoardParams
 from lrctl_trackers.trackio import Trackio, TrackioParams
@@ -128,3 +128,35 @@ def test_trackio_replaces_runs_of_the_same_search_only(tmp_path: Path, monkeypat
         begin(Trackio(TrackioParams()), made_up(tmp_path, "mine"))
     begin(Trackio(TrackioParams()), made_up(tmp_path, "r"))
     assert [*runs] == ["mine"]
+
+
+def entities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands for what of MLflow makes metrics and parameters."""
+    made = SimpleNamespace(Metric=lambda *told: told, Param=lambda *told: told)
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(entities=made))
+    monkeypatch.setitem(sys.modules, "mlflow.entities", made)
+
+
+def test_mlflow_replaces_all_runs_of_the_same_search_however_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entities(monkeypatch)
+    old = [SimpleNamespace(info=SimpleNamespace(run_id=number)) for number in range(2500)]
+    client = SimpleNamespace(
+        search_runs=lambda *_: old[:1000],  # as many as MLflow tells at a time
+        delete_run=lambda number: old.remove(next(run for run in old if run.info.run_id == number)),
+        create_run=lambda *_, **__: SimpleNamespace(info=SimpleNamespace(run_id="new")),
+        log_batch=lambda *_, **__: None,
+        set_terminated=lambda _: None,
+    )
+    monkeypatch.setattr(MLflow, "connect", lambda self, _: setattr(self, "client", client))
+    begin(MLflow(MLflowParams()), made_up(tmp_path))
+    assert old == []
+
+
+def test_mlflow_is_told_metrics_of_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    entities(monkeypatch)
+    told: list[Any] = []
+    client = SimpleNamespace(log_batch=lambda _, metrics: told.extend(metrics))
+    Run(client, "r").log([(7, {"loss": 1.0, "test/top@5 (%)": 2.0})])
+    assert [(name, value, step) for name, value, _, step in told] == [("loss", 1.0, 7), ("test/top_5 ___", 2.0, 7)]
