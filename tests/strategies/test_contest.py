@@ -209,6 +209,12 @@ def test_where_yours_diverges_there_is_nothing_to_compare_with() -> None:
     assert "nothing to compare" in found.notes[0]
 
 
+def test_where_yours_diverges_with_a_fresh_seed_the_seeds_are_counted_right() -> None:
+    found = World({"yours": 3.7, "muon": 3.6}, by_seed={("yours", 2): math.inf}).play(**DUEL)
+    worth = {row[0]: row[4] for row in found.tables[0].rows}
+    assert worth["muon *"] == "not finite, 2 seeds"
+
+
 @pytest.mark.parametrize("short", [4.0, math.inf], ids=["on whole runs", "everywhere"])
 def test_an_error_says_so_where_all_diverge(short: float) -> None:
     lost = {"yours": math.inf, "muon": math.inf}

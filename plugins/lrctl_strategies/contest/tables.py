@@ -64,7 +64,7 @@ def against(difference: Difference | None) -> str:
         return "none"
     if difference.interval:
         return f"{signed(difference.mean)} ({interval(difference.interval)})"
-    return f"{signed(difference.mean)}, {('short', 'one seed')[min(1, difference.seeds)]}"
+    return f"{signed(difference.mean)}, {('short', 'one seed', f'{difference.seeds} seeds')[min(2, difference.seeds)]}"
 
 
 def told_of_fresh(found: Outcome) -> list[Table]:
