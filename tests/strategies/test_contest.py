@@ -507,6 +507,12 @@ def test_one_that_is_yours_is_not_trained_twice() -> None:
     assert [each.name for each in contenders(Contest(contender=("muon", "adamw")), run)] == ["yours", "adamw"]
 
 
+def test_two_that_train_alike_are_refused() -> None:
+    alike = Contest(contender=("low: muon lr=0.001", "high: muon lr=0.1"))
+    with pytest.raises(UsageError, match=r"--contender: high trains as low does, .*; leave out one of them"):
+        contenders(alike, run_spec(STEPS))
+
+
 @pytest.mark.parametrize(
     ("contender", "told"),
     [

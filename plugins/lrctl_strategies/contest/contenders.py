@@ -82,14 +82,23 @@ class Contender:
 
 
 def contenders(p: Contest, run: RunSpec) -> list[Contender]:
-    """Those that take part, yours first; none that trains as another does."""
+    """Those that take part, yours first; none that trains as yours does.
+
+    Raises:
+        UsageError: two are alike, or there is none beside yours.
+    """
     own = run.optimizers[run.optimizer] if run.optimizer else None
     mine = [parse(text, p, run, own) for text in p.contender if text not in rivals_named(p)]
     mine = mine or [Contender(YOURS, own, family_of(own, p))]
     others = [parse(text, p, run, own) for text in rivals_named(p) or DEFAULT]
     field = {replace(mine[0], lr=None): mine[0]}
     for each in others:
-        field.setdefault(replace(each, name=YOURS, lr=None), each)
+        same = field.setdefault(replace(each, name=YOURS, lr=None), each)
+        if same is not each and not same.yours:
+            raise UsageError(
+                f"--contender: {each.name} trains as {same.name} does, whose LR is searched from where it begins; "
+                "leave out one of them, or change a setting"
+            )
     names = [each.name for each in [*field.values(), *mine[1:]]]
     if len(names) == 1:
         raise UsageError("--contender: all are the recipe's own optimizer as it is; name another, such as muon")
