@@ -151,7 +151,7 @@ class Net(pl.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:  # noqa: ARG002
         return self.loss(batch)
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
         self.log("val_loss", self.loss(batch))
 
     def configure_optimizers(self) -> Any:
@@ -214,3 +214,10 @@ def test_the_weights_that_validate_best_are_left_in_the_module(lr: float, tmp_pa
     assert loss() == min(losses)
     with pytest.raises(UsageError, match="metric 'f1': a validation logs val_loss"):
         averaging.take_best(trainer, module, data, "f1")
+
+
+def test_one_of_several_validation_sets_may_choose(tmp_path: Path) -> None:
+    averaging = lightning.AveragingCallback(POWERS)
+    trainer, module = fitted(tmp_path, averaging, lr=1e-4)
+    sets = [loader(400), loader(40)]
+    assert averaging.take_best(trainer, module, sets, "val_loss/dataloader_idx_0") is None

@@ -92,7 +92,9 @@ class AveragingCallback(Callback):
             raise UsageError("AveragingCallback: nothing was averaged yet; call it after trainer.fit()")
 
         def loss() -> float:
-            (found,) = trainer.validate(module, dataloaders, verbose=False)
+            found: dict[str, float] = {}
+            for each in trainer.validate(module, dataloaders, verbose=False):  # of each loader
+                found |= each
             if metric not in found:
                 raise UsageError(
                     f"AveragingCallback: metric {metric!r}: a validation logs {', '.join(found) or 'none'}"
