@@ -151,7 +151,7 @@ class Net(pl.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:  # noqa: ARG002
         return self.loss(batch)
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
         self.log("val_loss", self.loss(batch))
 
     def configure_optimizers(self) -> Any:
@@ -214,3 +214,27 @@ def test_the_weights_that_validate_best_are_left_in_the_module(lr: float, tmp_pa
     assert loss() == min(losses)
     with pytest.raises(UsageError, match="metric 'f1': a validation logs val_loss"):
         averaging.take_best(trainer, module, data, "f1")
+
+
+def test_a_checkpoint_of_lightning_without_averages_is_refused(tmp_path: Path) -> None:
+    trainer, _ = fitted(tmp_path)
+    trainer.save_checkpoint(tmp_path / "plain.ckpt")
+    with pytest.raises(UsageError, match="the checkpoint has no averages of these weights"):
+        fitted(tmp_path, lightning.AveragingCallback(POWERS), resume=str(tmp_path / "plain.ckpt"), max_steps=24)
+
+
+def test_averages_go_on_where_the_same_trainer_of_lightning_does(tmp_path: Path) -> None:
+    averaging = lightning.AveragingCallback(POWERS)
+    trainer, module = fitted(tmp_path, averaging)
+    assert averaging.averages
+    averaging.load_state_dict({**averaging.averages.state_dict(), "updates": 4})  # as a validated checkpoint does
+    trainer.fit_loop.epoch_loop.max_steps = 24
+    trainer.fit(module, loader())
+    assert averaging.averages.updates == 24
+
+
+def test_one_of_several_validation_sets_may_choose(tmp_path: Path) -> None:
+    averaging = lightning.AveragingCallback(POWERS)
+    trainer, module = fitted(tmp_path, averaging, lr=1e-4)
+    sets = [loader(400), loader(40)]
+    assert averaging.take_best(trainer, module, sets, "val_loss/dataloader_idx_0") is None

@@ -33,7 +33,7 @@ class AveragingCallback(Callback):
         averages: the `PowerEMA` at work, once training began.
 
     Raises:
-        UsageError: no powers; in training: the checkpoint to go on from has averages with other powers.
+        UsageError: no powers; in training: the checkpoint to go on from has no such averages.
     """
 
     def __init__(self, powers: Sequence[float] = (4.0, 8.0, 16.0)) -> None:
@@ -43,11 +43,17 @@ class AveragingCallback(Callback):
         self.kept: dict[str, Any] = {}
         self.seen = 0
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Forget a checkpoint that was validated; the Trainer loads that of the run to come after this."""
+        self.kept = {}
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin, or go on from the checkpoint that the Trainer resumes from."""
-        self.averages, self.seen = PowerEMA(pl_module, self.powers), trainer.global_step
+        """Begin, or go on: from the checkpoint that the Trainer resumes from, or where it is called once more."""
+        before, self.averages, self.seen = self.averages, PowerEMA(pl_module, self.powers), trainer.global_step
         kept, self.kept = self.kept, {}
-        if not kept:
+        if before and not kept and before.updates == self.seen:
+            kept = before.state_dict()
+        if not self.seen:
             return
         try:
             self.averages.load_state_dict(kept)
@@ -92,7 +98,9 @@ class AveragingCallback(Callback):
             raise UsageError("AveragingCallback: nothing was averaged yet; call it after trainer.fit()")
 
         def loss() -> float:
-            (found,) = trainer.validate(module, dataloaders, verbose=False)
+            found: dict[str, float] = {}
+            for each in trainer.validate(module, dataloaders, verbose=False):  # of each loader
+                found |= each
             if metric not in found:
                 raise UsageError(
                     f"AveragingCallback: metric {metric!r}: a validation logs {', '.join(found) or 'none'}"

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.job import FORWARD, SegmentJob
 from lrctl.contracts.optimizers import SGD, ByName
-from lrctl.contracts.result import FORWARD, JobResult
+from lrctl.contracts.result import JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, drive
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.testing import SPEC, check_strategy, run_spec
@@ -509,7 +509,7 @@ def test_one_that_is_yours_is_not_trained_twice() -> None:
 
 def test_two_that_train_alike_are_refused() -> None:
     alike = Contest(contender=("low: muon lr=0.001", "high: muon lr=0.1"))
-    with pytest.raises(UsageError, match="--contender: high trains as low does, .*; leave out one of them"):
+    with pytest.raises(UsageError, match=r"--contender: high trains as low does, .*; leave out one of them"):
         contenders(alike, run_spec(STEPS))
 
 

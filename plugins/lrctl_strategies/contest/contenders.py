@@ -96,8 +96,8 @@ def contenders(p: Contest, run: RunSpec) -> list[Contender]:
         same = field.setdefault(replace(each, name=YOURS, lr=None), each)
         if same is not each and not same.yours:
             raise UsageError(
-                f"--contender: {each.name} trains as {same.name} does, whose LR is searched from where it begins; leave "
-                "out one of them, or change a setting"
+                f"--contender: {each.name} trains as {same.name} does, whose LR is searched from where it begins; "
+                "leave out one of them, or change a setting"
             )
     names = [each.name for each in [*field.values(), *mine[1:]]]
     if len(names) == 1:
