@@ -29,7 +29,7 @@ from lrctl_executors.ray import cluster
 from lrctl_executors.ray.actors import Place, versions
 from lrctl_executors.ray.executor import Ray
 from lrctl_executors.ray.params import RayParams
-from searches import found, search, smoke
+from searches import found, placed, search, smoke
 
 SPEC = TrainSpec("linear-regression", {}, "", 0, optimizers.AdamW())
 HALF = {"executor__name": "ray", "executor__workers": 2, "executor__cpus_per_job": 0.25}
@@ -194,9 +194,10 @@ class Unsendable(Constant):
 
 
 def test_an_actor_that_dies_is_no_attempt_unless_the_job_ends_each(ray: Any, tmp_path: Path) -> None:
-    with closing(executor(partial(dying, tmp_path), workers=1)) as kept:
+    with closing(executor(partial(dying, tmp_path), workers=1)) as kept, placed() as told:
         assert [each.status for each in kept.run(SPEC, batch(1))] == ["ok"]
         assert len(list(tmp_path.iterdir())) == 3
+    assert told == [(*batch(1), "", "worker 1")] * 4
     with closing(executor(partial(dying, tmp_path / "always"), workers=1)) as kept:
         (record,) = kept.run(SPEC, batch(1))
     assert record.failure is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from lrctl.storage.store import Store
 from lrctl.testing import Constant
 from lrctl_executors.ray.executor import Ray
 from lrctl_executors.ray.params import RayParams
-from searches import SMALL, facts, found, search, smoke
+from searches import SMALL, facts, found, placed, search, smoke
 
 pytestmark = [
     pytest.mark.slow,
@@ -97,11 +98,13 @@ def test_a_node_that_is_lost_costs_no_attempt(cluster: Any, tmp_path: Path) -> N
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
         cluster.wait_for_nodes()
         results = executor.run(spec, jobs)
-        records = [next(results)]
-        while len({actor.node for actor in executor.actors if actor.node}) < 2:
+        with placed() as told:
+            records = [next(results)]
+        while len({actor.place.node for actor in executor.actors if actor.place}) < 2:
             records.append(next(results))
         cluster.remove_node(nodes[0])
         records += results
+    assert {host for _, host, _ in told} == {platform.node()}
     assert [record.status for record in records] == ["ok"] * 8
     assert {record.key: replace(record, seconds=0.0) for record in records} == {
         job.key(spec): replace(attempt(tmp_path / "here", spec, job), seconds=0.0) for job in jobs

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lrctl.contracts.executor import Attempt
+from lrctl.contracts.executor import Attempt, worker_name
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.errors import LrctlError
+from lrctl.registry.observers import notify
 from lrctl_executors.ray.actors import Actor, Place
 from lrctl_executors.ray.cluster import Cluster, last_line
 from lrctl_executors.ray.params import RayParams
@@ -54,9 +55,16 @@ class Ray:
             for actor in free:
                 if job := again.pop() if again else next(waiting, None):
                     actor.give(spec, job)
+                    self.tell(actor, job)
             if not any(actor.job for actor in self.actors) and (free or not jobs):
                 return
             yield from self.answers(spec, again)
+
+    def tell(self, actor: Actor, job: SegmentJob) -> None:
+        assert actor.place is not None
+        host = actor.place.host if self.params.address else ""
+        worker = worker_name(self.actors.index(actor), actor.place.gpus)
+        notify("job_placed", job=job, host=host, worker=worker)
 
     def prepare(self, spec: TrainSpec, jobs: int) -> None:
         """Have as many actors as so many jobs can use, each with a job's share."""
@@ -113,8 +121,7 @@ class Ray:
                 ) from error
             self.replace(actor)
         else:
-            place.check()
-            actor.node, self.lost[""] = place.node, 0
+            actor.place, self.lost[""] = place.check(), 0
 
     def record(self, actor: Actor, answer: Any, spec: TrainSpec, job: SegmentJob) -> JobRecord | None:
         """What a job gave; None where its actor was lost through no fault of the job's, as far as can be told."""
@@ -126,7 +133,7 @@ class Ray:
             return failed(spec, job, Failure(type(error.cause).__name__, str(error.cause), str(error)))
         except ray.exceptions.RayError as error:
             self.replace(actor)
-            self.lost[job.key(spec)] += self.cluster.alive(actor.node)
+            self.lost[job.key(spec)] += actor.place is not None and self.cluster.alive(actor.place.node)
             if self.lost[job.key(spec)] <= LOSSES:
                 return None
             del self.lost[job.key(spec)]
@@ -134,7 +141,7 @@ class Ray:
         if record.failure and record.failure.broken:
             self.replace(actor)
             return record
-        others = any(each.node and not each.full for each in self.actors if each is not actor)
+        others = any(each.place and not each.full for each in self.actors if each is not actor)
         actor.full = bool(record.failure and record.failure.out_of_memory and others)
         return record
 
