@@ -20,6 +20,9 @@ from lrctl_executors.ray.params import RayParams
 LOSSES = 3
 """Actors that a job may lose while their nodes live on; with the next, the job itself is taken to end them."""
 
+STARTS = 10
+"""Actors that may be lost one after another before any has started, as happens where nodes are lost."""
+
 LOOK = 1.0
 """Seconds between two looks at what actors owe: Ray may miss that one is lost while it waits."""
 
@@ -41,6 +44,7 @@ class Ray:
     actors: list[Actor] = field(default_factory=list)
     share: Mapping[str, float] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
+    unstarted: int = 0
     idle: int = 0
     cluster: Cluster = field(init=False)
 
@@ -72,7 +76,8 @@ class Ray:
             return
         share = self.params.share(spec)
         self.cluster.start(self.params.workers * share["CPU"])
-        room = self.cluster.room(share)
+        # Where nodes are lost between two batches, the search waits for others as it does within one.
+        room = self.cluster.room(share, least=len(self.actors) if share == self.share else 0)
         for actor in list(self.actors):
             # One is still at work where the last run was given up half way: its result is nobody's.
             if actor.job or share != self.share:
@@ -91,7 +96,8 @@ class Ray:
         ready, _ = ray.wait(list(owed), timeout=LOOK)
         self.idle = 0 if ready or any(actor.job for actor in self.actors) else self.idle + 1
         if self.idle == PATIENCE:
-            warnings.warn("--executor ray: every node is busy with other work; the search waits for one", stacklevel=2)
+            told = "no node has room, each is lost or busy with other work; the search waits for one"
+            warnings.warn(f"--executor ray: {told}", stacklevel=2)
         for answer in ready:
             actor = owed[answer]
             job, actor.job, actor.answer = actor.job, None, None
@@ -113,15 +119,15 @@ class Ray:
         try:
             place: Place = ray.get(answer)
         except ray.exceptions.RayError as error:
-            self.lost[""] += 1
-            if self.lost[""] > LOSSES:
+            self.unstarted += 1
+            if self.unstarted == STARTS:
                 raise LrctlError(
                     f"--executor ray: no worker can be started, the last one said {last_line(error)!r}; lrctl and what "
                     "the workload needs must be installed on every node"
                 ) from error
             self.replace(actor)
         else:
-            actor.place, self.lost[""] = place.check(), 0
+            actor.place, self.unstarted = place.check(), 0
 
     def record(self, actor: Actor, answer: Any, spec: TrainSpec, job: SegmentJob) -> JobRecord | None:
         """What a job gave; None where its actor was lost through no fault of the job's, as far as can be told."""
@@ -133,7 +139,9 @@ class Ray:
             return failed(spec, job, Failure(type(error.cause).__name__, str(error.cause), str(error)))
         except ray.exceptions.RayError as error:
             self.replace(actor)
-            self.lost[job.key(spec)] += actor.place is not None and self.cluster.alive(actor.place.node)
+            # One that cannot be reached went with its node, which counts as alive for some 15 seconds more.
+            died = not isinstance(error, ray.exceptions.ActorUnavailableError)
+            self.lost[job.key(spec)] += died and actor.place is not None and self.cluster.alive(actor.place.node)
             if self.lost[job.key(spec)] <= LOSSES:
                 return None
             del self.lost[job.key(spec)]
@@ -147,7 +155,6 @@ class Ray:
 
     def replace(self, actor: Actor) -> None:
         actor.stop()  # it may live on, where only the network is lost
-        self.cluster.room(self.share)
         self.actors[self.actors.index(actor)] = Actor.start(self.attempt, self.share)
 
     def close(self) -> None:
