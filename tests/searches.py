@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lrctl.contracts.executor import Executor
+from lrctl.contracts.job import SegmentJob
 from lrctl.engine import run
 from lrctl.engine.executors import Executors
 from lrctl.engine.job_runner import JobRunner
@@ -19,6 +20,8 @@ from lrctl.engine.prepare import prepare
 from lrctl.engine.session import Session
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
+from lrctl.registry.hookspecs import hookimpl
+from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 
 LRCTL = str(Path(sys.executable).with_name("lrctl"))
@@ -67,6 +70,23 @@ def facts(store: Path, folder: str = "jobs") -> dict[str, tuple[int, int, bytes]
     """The whole files of a folder of the store: inode, time of the last change, content."""
     paths = [path for path in (store / folder).iterdir() if not path.name.startswith(".")]
     return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns, p.read_bytes()) for p in paths}
+
+
+@contextmanager
+def placed() -> Iterator[list[tuple[SegmentJob, str, str]]]:
+    """Which jobs are given to which workers in the block: job, host and worker."""
+    seen: list[tuple[SegmentJob, str, str]] = []
+
+    class Seen:
+        @hookimpl
+        def job_placed(self, job: SegmentJob, host: str, worker: str) -> None:
+            seen.append((job, host, worker))
+
+    registry().manager.register(observer := Seen())
+    try:
+        yield seen
+    finally:
+        registry().manager.unregister(observer)
 
 
 def forget(store: Store, key: str) -> None:

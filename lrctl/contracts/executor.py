@@ -26,7 +26,7 @@ class Executor(Protocol):
 
     A worker that dies makes its job's result `failed`: the session decides whether to try again. One whose result has a
     failure that is `broken` is replaced before its next job. An executor may serve several searches, one after another,
-    each with a `spec` of its own.
+    each with a `spec` of its own. One that knows which worker does a job tells the hook `job_placed`.
     """
 
     def run(self, spec: TrainSpec, jobs: Sequence[SegmentJob], /) -> Iterator[JobRecord]:
@@ -62,6 +62,15 @@ def gpus_for(device: str, worker: int) -> list[str] | None:
     each = 1 if device == "cuda" else gpus_of(device)
     first = worker % slots(device) * each
     return visible_gpus()[first : first + each] if each else None
+
+
+def worker_name(worker: int, gpus: Sequence[str] | None = None) -> str:
+    """What one of several workers, counted from 0, is called where it is told where a job runs: by its GPUs if known.
+
+    >>> worker_name(1), worker_name(1, ["3"]), worker_name(1, ["2", "3"])
+    ('worker 2', 'GPU 3', 'GPUs 2 and 3')
+    """
+    return f"GPU{'s' * (len(gpus) > 1)} {' and '.join(gpus)}" if gpus else f"worker {worker + 1}"
 
 
 def slots(device: str, per_gpu: int = 1) -> int:

@@ -96,6 +96,11 @@ def job_started(job: SegmentJob) -> None:
 
 
 @hookspec
+def job_placed(job: SegmentJob, host: str, worker: str) -> None:
+    """A worker was given a job, perhaps again; `host` is empty on this machine. For lrctl's own progress."""
+
+
+@hookspec
 def job_finished(job: SegmentJob, result: JobResult, reused: bool) -> None:
     """A job was trained, or found in the store (`reused`); it is not judged yet. The return value is ignored."""
 

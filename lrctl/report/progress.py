@@ -73,6 +73,8 @@ class Progress:
     run: RunSpec | None = None
     done: dict[SegmentJob, JobResult] = field(default_factory=dict)
     started: dict[SegmentJob, float] = field(default_factory=dict)
+    places: dict[SegmentJob, str] = field(default_factory=dict)
+    hosts: set[str] = field(default_factory=set)
     counted: set[str] = field(default_factory=set)
     announced: set[Segment] = field(default_factory=set)
     reused: int = 0
@@ -100,12 +102,21 @@ class Progress:
                 show(self.console, f"{prefix}: {line}" if prefix else line)
         if not batch.judge and not self.console.is_terminal and (self.batch is None or self.batch.title != batch.title):
             show(self.console, batch.title)
-        self.batch, self.run, self.done, self.started = batch, run, {}, {}
+        self.batch, self.run, self.done, self.started, self.places = batch, run, {}, {}, {}
 
     @hookimpl
     def job_started(self, job: SegmentJob) -> None:
         """Note when a job was taken; one that is tried again begins anew."""
         self.started[replace(job, anew=False)] = time.monotonic()
+
+    @hookimpl
+    def job_placed(self, job: SegmentJob, host: str, worker: str) -> None:
+        """Note where a job runs; off a terminal, each other machine that is used is told once."""
+        name = host.partition(".")[0]
+        self.places[replace(job, anew=False, stop_above=None)] = ", ".join(filter(None, (name, worker)))
+        if host and host not in self.hosts and not self.console.is_terminal:
+            show(self.console, f"jobs run on {host}")
+        self.hosts.add(host)
 
     @hookimpl
     def job_finished(self, job: SegmentJob, result: JobResult, reused: bool) -> None:
@@ -149,10 +160,14 @@ class Progress:
         columns = [*["optimizer"][:optimizers], first, "mean loss", "status"]
         table = Table(*(Column(name, no_wrap=True) for name in columns), box=None, pad_edge=False)
         lowest = min((r.mean_loss for r in done.values() if math.isfinite(r.mean_loss)), default=None)
-        told = [(job, self.status(job, done.get(job))) for job in batch.jobs[rows]]
-        widest = max(STATUS_ROOM, *(len(status) for _, status in told))
-        room = self.console.width - sum(map(len, columns[:-3])) - TABLE_ROOM - widest
-        for job, status in told:
+        jobs = batch.jobs[rows]
+        labels = [label(job, judged=batch.judge) for job in jobs]
+        for places in (self.places, {}):  # where there is no room for both, what a job is comes before where it runs
+            told = [self.status(job, done.get(job), places.get(job, "")) for job in jobs]
+            room = self.console.width - sum(map(len, columns[:-3])) - TABLE_ROOM - max(STATUS_ROOM, *map(len, told))
+            if room >= max(map(len, labels)):
+                break
+        for job, name, status in zip(jobs, labels, told, strict=True):
             result = done.get(job)
             named = [job.optimizer.name if job.optimizer else "recipe's"][:optimizers]
             best = result is not None and result.mean_loss == lowest
@@ -160,21 +175,21 @@ class Progress:
             loss = loss_of(result) if result else ""
             table.add_row(
                 *named,
-                plain(cropped(label(job, judged=batch.judge), room)),
+                plain(cropped(name, room)),
                 loss,
                 status,
                 style=style,
             )
         return table
 
-    def status(self, job: SegmentJob, result: JobResult | None) -> str:
-        """How far a job is; of one that runs for long, how long, and about how much of it is done."""
+    def status(self, job: SegmentJob, result: JobResult | None, place: str = "") -> str:
+        """How far a job is; of one that runs where and, if for long, how long, and about how much of it is done."""
         if result:
             return result.status
         if job not in self.started:
             return "waiting"
-        spent = time.monotonic() - self.started[job]
-        return "running" if spent < LONG else ", ".join(["running", duration(spent), *self.share(job, spent)])
+        spent, running = time.monotonic() - self.started[job], f"running on {place}" if place else "running"
+        return running if spent < LONG else ", ".join([running, duration(spent), *self.share(job, spent)])
 
     def share(self, job: SegmentJob, spent: float) -> list[str]:
         """About how much of a job is done after so many seconds, by what steps of this search have taken, if known."""

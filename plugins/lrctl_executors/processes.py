@@ -16,9 +16,10 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Annotated
 
-from lrctl.contracts.executor import Attempt, gpus_for, slots
+from lrctl.contracts.executor import Attempt, gpus_for, slots, worker_name
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
+from lrctl.registry.observers import notify
 
 LOOK = 1.0
 """Seconds between two looks at whether workers are alive."""
@@ -45,6 +46,7 @@ class ProcessesParams:
 class Worker:
     """A process and the pipe to it; `job` is what it works on."""
 
+    name: str
     process: BaseProcess
     pipe: Connection
     job: SegmentJob | None = None
@@ -72,6 +74,7 @@ class Processes:
                 if worker.job is None and index not in full and (job := next(waiting, None)):
                     worker.job = job
                     send(worker, spec)
+                    notify("job_placed", job=job, host="", worker=worker.name)
             if not any(worker.job for worker in self.workers):
                 return
             ready = wait([worker.pipe for worker in self.workers if worker.job], LOOK)
@@ -144,14 +147,14 @@ def died(worker: Worker, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 
 
 def start(attempt: Attempt, index: int, device: str) -> Worker:
-    context = get_context("spawn")
+    context, gpus = get_context("spawn"), gpus_for(device, index)
     ours, theirs = context.Pipe()
     # Not a daemon: a workload may want loader processes of its own, and workers end with their parent anyway.
-    process = context.Process(target=serve, args=(theirs, attempt, gpus_for(device, index)), daemon=False)
+    process = context.Process(target=serve, args=(theirs, attempt, gpus), daemon=False)
     with shielded(), without_script():
         process.start()
     theirs.close()
-    return Worker(process, ours)
+    return Worker(worker_name(index, gpus), process, ours)
 
 
 @contextmanager

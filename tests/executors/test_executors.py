@@ -30,7 +30,7 @@ from lrctl.testing.executors import breaking_attempt
 from lrctl.training import trainer
 from lrctl_executors.processes import Processes, ProcessesParams
 from lrctl_executors.serial import Serial, SerialParams
-from searches import forkserver, session_of, smoke
+from searches import forkserver, placed, session_of, smoke
 
 ADAMW = optimizers.AdamW()
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW)
@@ -153,6 +153,14 @@ def test_results_come_as_they_finish(workers: Processes) -> None:
     finished = [result.key for result in workers.run(SPEC, [long, *short])]
     assert sorted(finished) == sorted(job.key(SPEC) for job in [long, *short])
     assert finished[-1] == long.key(SPEC)
+
+
+def test_it_is_told_which_worker_does_a_job(workers: Processes) -> None:
+    jobs = batch(3, start=30)
+    with placed() as told:
+        assert len(list(workers.run(SPEC, jobs))) == 3
+    assert [(job, host) for job, host, _ in told] == [(job, "") for job in jobs]
+    assert [worker for *_, worker in told[:2]] == ["worker 1", "worker 2"]
 
 
 def test_a_failure_is_a_result_and_the_worker_goes_on(workers: Processes) -> None:

@@ -29,7 +29,7 @@ from lrctl_executors.ray import cluster
 from lrctl_executors.ray.actors import Place, versions
 from lrctl_executors.ray.executor import Ray
 from lrctl_executors.ray.params import RayParams
-from searches import found, search, smoke
+from searches import found, placed, search, smoke
 
 SPEC = TrainSpec("linear-regression", {}, "", 0, optimizers.AdamW())
 HALF = {"executor__name": "ray", "executor__workers": 2, "executor__cpus_per_job": 0.25}
@@ -123,6 +123,32 @@ def ray() -> Iterator[Any]:
     place.stop()
 
 
+@pytest.mark.parametrize(
+    ("address", "error", "tries"),
+    [("", "The current node timed out during startup.", 3), ("", "no", 1), ("head:6379", "RPC timed out", 1)],
+    ids=["a busy machine", "another failure", "a cluster"],
+)
+def test_a_ray_that_takes_too_long_to_start_is_started_again(
+    address: str, error: str, tries: int, ray: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[str]()
+
+    class Node:
+        def __init__(self, where: str, **_: Any) -> None:
+            told.append(where)
+            raise RuntimeError(error)
+
+        def kill_all_processes(self, **_: bool) -> None:
+            told.append("ended")
+
+    monkeypatch.setattr(ray, "is_initialized", bool)
+    monkeypatch.setattr(ray, "init", Node)
+    monkeypatch.setattr(cluster.Cluster, "check_answers", lambda _: None)
+    with pytest.raises(LrctlError, match=f"cannot be used: {error}"):
+        cluster.Cluster(address).start(1)
+    assert told == [address or "local", "ended"] * tries
+
+
 def executor(do: Any = scripted_attempt, **values: Any) -> Ray:
     return Ray(RayParams(**{"workers": 2, "cpus_per_job": 0.25, **values}), do)
 
@@ -194,9 +220,10 @@ class Unsendable(Constant):
 
 
 def test_an_actor_that_dies_is_no_attempt_unless_the_job_ends_each(ray: Any, tmp_path: Path) -> None:
-    with closing(executor(partial(dying, tmp_path), workers=1)) as kept:
+    with closing(executor(partial(dying, tmp_path), workers=1)) as kept, placed() as told:
         assert [each.status for each in kept.run(SPEC, batch(1))] == ["ok"]
         assert len(list(tmp_path.iterdir())) == 3
+    assert told == [(*batch(1), "", "worker 1")] * 4
     with closing(executor(partial(dying, tmp_path / "always"), workers=1)) as kept:
         (record,) = kept.run(SPEC, batch(1))
     assert record.failure is not None
@@ -213,6 +240,15 @@ def dying(marks: Path, spec: TrainSpec, job: SegmentJob) -> Any:
             (marks / str(os.getpid())).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return scripted_attempt(spec, job)
+
+
+def test_a_search_waits_where_all_its_nodes_are_lost(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(executor()) as kept:
+        assert [each.status for each in kept.run(SPEC, batch(2))] == ["ok"] * 2
+        monkeypatch.setattr(ray, "nodes", list)
+        for actor in kept.actors:
+            ray.kill(actor.handle)
+        assert [each.status for each in kept.run(SPEC, batch(2))] == ["ok"] * 2
 
 
 @pytest.mark.slow

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -21,10 +25,10 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.engine.worker import attempt
 from lrctl.errors import UsageError
 from lrctl.storage.store import Store
-from lrctl.testing import Constant
-from lrctl_executors.ray.executor import Ray
+from lrctl.testing import SPEC, Constant, scripted_attempt
+from lrctl_executors.ray.executor import LOSSES, Ray
 from lrctl_executors.ray.params import RayParams
-from searches import SMALL, facts, found, search, smoke
+from searches import SMALL, facts, found, placed, search, smoke
 
 pytestmark = [
     pytest.mark.slow,
@@ -88,6 +92,47 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.shutdown()
 
 
+def test_a_job_may_lose_any_number_of_nodes_and_wait_for_another(cluster: Any, tmp_path: Path) -> None:
+    cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    (job,) = jobs = [SegmentJob(0, 5, Constant(1e-4), checkpoint=False)]
+    with closing(Ray(RayParams(address=cluster.address), partial(slowly, tmp_path / "begun"))) as executor:
+        results = executor.run(SPEC, jobs)
+        with ThreadPoolExecutor(1) as thread:
+            record = thread.submit(next, results)
+            for lost in range(LOSSES + 2):
+                while not (tmp_path / "begun").exists():
+                    assert not record.done(), record.result()
+                    time.sleep(0.1)
+                if lost == LOSSES + 1:
+                    (tmp_path / "go on").touch()
+                else:
+                    lose(cluster)
+                    (tmp_path / "begun").unlink()
+                    cluster.add_node(num_cpus=1)
+        assert record.result() == scripted_attempt(SPEC, job)
+
+
+def slowly(begun: Path, spec: TrainSpec, job: SegmentJob) -> Any:
+    """A job that ends when it may go on."""
+    begun.touch()
+    while not begun.with_name("go on").exists():
+        time.sleep(0.1)
+    return scripted_attempt(spec, job)
+
+
+def lose(cluster: Any) -> None:
+    """End a node at once, as a failure of its power does; Ray's own `remove_node` lets it say goodbye."""
+    node = cluster.worker_nodes.pop()
+    raylet = node.all_processes["raylet"][0].process
+    workers = children(raylet.pid)
+    raylet.kill()
+    raylet.wait()
+    for pid in workers:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_a_node_that_is_lost_costs_no_attempt(cluster: Any, tmp_path: Path) -> None:
     spec = TrainSpec("linear-regression", {}, "", 0, optimizers.AdamW())
     jobs = [SegmentJob(0, 3000, Constant(1e-4 * (1 + i)), checkpoint=False) for i in range(8)]
@@ -97,11 +142,13 @@ def test_a_node_that_is_lost_costs_no_attempt(cluster: Any, tmp_path: Path) -> N
         nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
         cluster.wait_for_nodes()
         results = executor.run(spec, jobs)
-        records = [next(results)]
-        while len({actor.node for actor in executor.actors if actor.node}) < 2:
+        with placed() as told:
+            records = [next(results)]
+        while len({actor.place.node for actor in executor.actors if actor.place}) < 2:
             records.append(next(results))
         cluster.remove_node(nodes[0])
         records += results
+    assert {host for _, host, _ in told} == {platform.node()}
     assert [record.status for record in records] == ["ok"] * 8
     assert {record.key: replace(record, seconds=0.0) for record in records} == {
         job.key(spec): replace(attempt(tmp_path / "here", spec, job), seconds=0.0) for job in jobs

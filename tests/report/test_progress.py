@@ -317,6 +317,48 @@ def test_jobs_that_run_look_unlike_those_that_wait_and_tell_for_how_long(monkeyp
     assert rows == ["running, 30 s", "running", "waiting"]
 
 
+def placed(width: int) -> list[str]:
+    """What the rows of whole runs tell of which the first two are at work: one here, one on another machine."""
+    observer = progress.Progress(Console(stderr=True, width=width, height=24, force_terminal=True))
+    jobs = [replace(job, seed=i) for i, job in enumerate(whole_runs(3))]
+    observer.batch_started(Batch("seed 3", jobs, judge=False), RunSpec(10))
+    for job, host, worker in zip(jobs, ("", "node7.cluster.example"), ("worker 1", "GPU 0"), strict=False):
+        observer.job_started(replace(job, anew=True))
+        observer.job_placed(replace(job, anew=True, stop_above=1.0), host, worker)
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(observer.table())
+    return [line.rstrip() for line in captured.get().splitlines()[2:5]]
+
+
+def test_a_job_that_runs_tells_where() -> None:
+    assert [row.split("peak_lr=0.1")[1].strip() for row in placed(80)] == [
+        "running on worker 1",
+        "running on node7, GPU 0",
+        "waiting",
+    ]
+
+
+def test_what_a_job_is_has_room_before_where_it_runs() -> None:
+    assert [row.split("peak_lr=0.1")[1].strip() for row in placed(60)] == ["running", "running", "waiting"]
+
+
+def test_a_job_that_another_worker_goes_on_with_tells_the_new_place() -> None:
+    observer = progress.Progress(Console(stderr=True))
+    (job,) = whole_runs(1)
+    for number in (1, 2):
+        observer.job_placed(job, "", f"worker {number}")
+    assert observer.places == {job: "worker 2"}
+
+
+def test_off_a_terminal_each_other_machine_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    observer = progress.Progress(Console(stderr=True))
+    (job,) = whole_runs(1)
+    for host in ("", "node7", "node7", "[b]node8"):
+        observer.job_placed(job, host, "worker 1")
+    assert capsys.readouterr().err == "jobs run on node7\njobs run on [b]node8\n"
+
+
 FINISHED = JobResult("key", "ok", 2.0, steps=10, seconds=20.0)
 
 

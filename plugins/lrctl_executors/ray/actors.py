@@ -27,6 +27,7 @@ class Place:
     node: str
     host: str
     versions: Mapping[str, str]
+    gpus: Sequence[str] = ()
 
     def check(self) -> Place:
         """Refuse other versions than those of this machine.
@@ -59,7 +60,8 @@ class Worker:
         import ray
 
         self.attempt = attempt
-        return Place(ray.get_runtime_context().get_node_id(), platform.node(), versions())
+        gpus = [str(each) for each in ray.get_gpu_ids()]
+        return Place(ray.get_runtime_context().get_node_id(), platform.node(), versions(), gpus)
 
     def work(self, spec: TrainSpec, job: SegmentJob) -> JobRecord:
         return self.attempt(spec, job)
@@ -71,13 +73,13 @@ class Actor:
 
     Attributes:
         answer: what it owes: first of all where it is, then the record of a job.
-        node: where it is; empty while it starts.
+        place: where it is; None while it starts.
         full: whether its device had no memory left for a job.
     """
 
     handle: Any
     answer: Any
-    node: str = ""
+    place: Place | None = None
     job: SegmentJob | None = None
     full: bool = False
 

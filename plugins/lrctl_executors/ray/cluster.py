@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from traceback import walk_tb
 from typing import Any
 
 from lrctl.contracts.executor import slots
@@ -34,6 +35,9 @@ HERE = {
 
 SMALLEST_STORE = 80 * 2**20
 """Bytes of Ray's own object store, through which nothing goes: about the least that it takes."""
+
+STARTS = 3
+"""How often a Ray is started here: it gives up after 30 seconds, which may be too few on a busy machine."""
 
 ANSWERS = 10.0
 """Seconds that a cluster has to answer: Ray itself asks for many minutes."""
@@ -76,9 +80,10 @@ class Cluster:
         self.check_answers()
         here = {"num_cpus": max(math.ceil(cpus), slots("cpu")), "object_store_memory": SMALLEST_STORE}
         given: dict[str, Any] = {} if self.address else {**here, "include_dashboard": False}
+        options = {"log_to_driver": False, "logging_level": logging.ERROR, **given}
         try:
             with own_signals():
-                ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **given)
+                initialise(self.address or "local", options, 1 if self.address else STARTS)
         except Exception as error:
             where = f"executor.address: Ray at {self.address!r}" if self.address else "--executor ray: Ray"
             advice = "start one with `ray start`, or leave the address out" if self.address else "see /tmp/ray"
@@ -99,8 +104,8 @@ class Cluster:
                 "`ray start --head`, or leave the address out for a Ray of the search's own"
             ) from error
 
-    def room(self, share: Mapping[str, float]) -> int:
-        """How many jobs the nodes have room for, where nothing else runs.
+    def room(self, share: Mapping[str, float], least: int = 0) -> int:
+        """How many jobs the nodes have room for, where nothing else runs: at least so many as they had before.
 
         Raises:
             UsageError: no node has room for any.
@@ -108,7 +113,7 @@ class Cluster:
         import ray
 
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        if not (room := sum(fit(node, share) for node in nodes)):
+        if not (room := max(least, sum(fit(node, share) for node in nodes))):
             held = " and ".join(f"{amount:g} {name}" for name, amount in share.items() if amount)
             best = {name: max((node.get(name, 0.0) for node in nodes), default=0.0) for name in share}
             there = " and ".join(f"{amount:g} {name}" for name, amount in best.items())
@@ -140,6 +145,26 @@ def fit(node: Mapping[str, float], share: Mapping[str, float]) -> int:
         for name, amount in share.items()
         if amount
     )
+
+
+def initialise(address: str, options: Mapping[str, Any], tries: int) -> None:
+    import ray
+
+    try:
+        ray.init(address, **options)
+    except Exception as error:
+        end_started(error)
+        if tries == 1 or "timed out" not in str(error):
+            raise
+        initialise(address, options, tries - 1)
+
+
+def end_started(error: BaseException) -> None:
+    """End the processes of a Ray that could not be started: its error alone still leads to them."""
+    for frame, _ in walk_tb(error.__traceback__):
+        node: Any = frame.f_locals.get("self")
+        if hasattr(node, "kill_all_processes"):
+            node.kill_all_processes(check_alive=False, wait=True)
 
 
 def last_line(error: BaseException) -> str:

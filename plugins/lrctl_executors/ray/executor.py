@@ -8,16 +8,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lrctl.contracts.executor import Attempt
+from lrctl.contracts.executor import Attempt, worker_name
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.errors import LrctlError
+from lrctl.registry.observers import notify
 from lrctl_executors.ray.actors import Actor, Place
 from lrctl_executors.ray.cluster import Cluster, last_line
 from lrctl_executors.ray.params import RayParams
 
 LOSSES = 3
 """Actors that a job may lose while their nodes live on; with the next, the job itself is taken to end them."""
+
+STARTS = 10
+"""Actors that may be lost one after another before any has started, as happens where nodes are lost."""
 
 LOOK = 1.0
 """Seconds between two looks at what actors owe: Ray may miss that one is lost while it waits."""
@@ -40,6 +44,7 @@ class Ray:
     actors: list[Actor] = field(default_factory=list)
     share: Mapping[str, float] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
+    unstarted: int = 0
     idle: int = 0
     cluster: Cluster = field(init=False)
 
@@ -54,9 +59,16 @@ class Ray:
             for actor in free:
                 if job := again.pop() if again else next(waiting, None):
                     actor.give(spec, job)
+                    self.tell(actor, job)
             if not any(actor.job for actor in self.actors) and (free or not jobs):
                 return
             yield from self.answers(spec, again)
+
+    def tell(self, actor: Actor, job: SegmentJob) -> None:
+        assert actor.place is not None
+        host = actor.place.host if self.params.address else ""
+        worker = worker_name(self.actors.index(actor), actor.place.gpus)
+        notify("job_placed", job=job, host=host, worker=worker)
 
     def prepare(self, spec: TrainSpec, jobs: int) -> None:
         """Have as many actors as so many jobs can use, each with a job's share."""
@@ -64,7 +76,8 @@ class Ray:
             return
         share = self.params.share(spec)
         self.cluster.start(self.params.workers * share["CPU"])
-        room = self.cluster.room(share)
+        # Where nodes are lost between two batches, the search waits for others as it does within one.
+        room = self.cluster.room(share, least=len(self.actors) if share == self.share else 0)
         for actor in list(self.actors):
             # One is still at work where the last run was given up half way: its result is nobody's.
             if actor.job or share != self.share:
@@ -83,7 +96,8 @@ class Ray:
         ready, _ = ray.wait(list(owed), timeout=LOOK)
         self.idle = 0 if ready or any(actor.job for actor in self.actors) else self.idle + 1
         if self.idle == PATIENCE:
-            warnings.warn("--executor ray: every node is busy with other work; the search waits for one", stacklevel=2)
+            told = "no node has room, each is lost or busy with other work; the search waits for one"
+            warnings.warn(f"--executor ray: {told}", stacklevel=2)
         for answer in ready:
             actor = owed[answer]
             job, actor.job, actor.answer = actor.job, None, None
@@ -105,16 +119,15 @@ class Ray:
         try:
             place: Place = ray.get(answer)
         except ray.exceptions.RayError as error:
-            self.lost[""] += 1
-            if self.lost[""] > LOSSES:
+            self.unstarted += 1
+            if self.unstarted == STARTS:
                 raise LrctlError(
                     f"--executor ray: no worker can be started, the last one said {last_line(error)!r}; lrctl and what "
                     "the workload needs must be installed on every node"
                 ) from error
             self.replace(actor)
         else:
-            place.check()
-            actor.node, self.lost[""] = place.node, 0
+            actor.place, self.unstarted = place.check(), 0
 
     def record(self, actor: Actor, answer: Any, spec: TrainSpec, job: SegmentJob) -> JobRecord | None:
         """What a job gave; None where its actor was lost through no fault of the job's, as far as can be told."""
@@ -126,7 +139,9 @@ class Ray:
             return failed(spec, job, Failure(type(error.cause).__name__, str(error.cause), str(error)))
         except ray.exceptions.RayError as error:
             self.replace(actor)
-            self.lost[job.key(spec)] += self.cluster.alive(actor.node)
+            # One that cannot be reached went with its node, which counts as alive for some 15 seconds more.
+            died = not isinstance(error, ray.exceptions.ActorUnavailableError)
+            self.lost[job.key(spec)] += died and actor.place is not None and self.cluster.alive(actor.place.node)
             if self.lost[job.key(spec)] <= LOSSES:
                 return None
             del self.lost[job.key(spec)]
@@ -134,13 +149,12 @@ class Ray:
         if record.failure and record.failure.broken:
             self.replace(actor)
             return record
-        others = any(each.node and not each.full for each in self.actors if each is not actor)
+        others = any(each.place and not each.full for each in self.actors if each is not actor)
         actor.full = bool(record.failure and record.failure.out_of_memory and others)
         return record
 
     def replace(self, actor: Actor) -> None:
         actor.stop()  # it may live on, where only the network is lost
-        self.cluster.room(self.share)
         self.actors[self.actors.index(actor)] = Actor.start(self.attempt, self.share)
 
     def close(self) -> None:

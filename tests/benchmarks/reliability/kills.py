@@ -62,16 +62,17 @@ def be_the_command(arguments: list[str], folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """A search in a folder of its own."""
+    """A search in a folder of its own, with further arguments."""
 
     folder: Path
     command: str
     executor: str
+    others: tuple[str, ...] = ()
 
     def start(self) -> BaseProcess:
         self.folder.mkdir(exist_ok=True)
         (self.folder / "given.json").write_text(GIVEN)
-        arguments = search(self.command, Path("store"), self.executor)
+        arguments = [*search(self.command, Path("store"), self.executor), *self.others]
         process = forkserver().Process(target=be_the_command, args=(arguments, self.folder))
         process.start()
         return process
