@@ -36,6 +36,8 @@ def check_observer(plugin: object) -> None:
         hook.batch_started(batch=Batch("segment 1 of 1", [job]), reused=0, run=run_spec(10))
     with calling("job_started()"):
         hook.job_started(job=job)
+    with calling("working_ahead()"):
+        hook.working_ahead(jobs=1)
     with calling("job_finished()"):
         hook.job_finished(job=job, result=JobResult(key, "ok", 1.5, 10), reused=False)
         hook.job_finished(job=job, result=JobResult(key, "ok", 1.5, 10), reused=True)
