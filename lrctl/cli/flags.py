@@ -30,6 +30,7 @@ RECIPE_KEYS = {
     "seed": "training.seed",
     "device": "training.device",
     "workers": "executor.workers",
+    "speculate": "executor.speculate",
     "from_checkpoint": "start.checkpoint",
     "at": "start.at",
     "past": "start.past",

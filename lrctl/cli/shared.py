@@ -100,6 +100,14 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
             "Worker processes; 0 is one per CPU core, or executor.per_gpu per GPU. Default: 0.",
         ),
         option(
+            "speculate",
+            bool | None,
+            "Let idle workers train what the search may ask for next: less time, more steps, the same result.",
+            None,
+            "--speculate",
+            metavar="",
+        ),
+        option(
             "store",
             Path,
             "Where results are kept. Default: .lrctl.",

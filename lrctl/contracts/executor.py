@@ -33,6 +33,9 @@ class Executor(Protocol):
         """One result per job, in the order in which they finish.
 
         A job is taken from `jobs` when it can start, not before: only then is its `stop_above` known.
+
+        An executor that is registered with the mark `ahead` may be given jobs that have no end, and that are None where
+        there is none at the moment: it passes over that, asks again after each result, and returns where nothing runs.
         """
 
     def close(self) -> None:

@@ -115,6 +115,7 @@ class SegmentJob:
         stop_above: with a mean loss above this the job cannot be chosen: it may be stopped, and leaves no checkpoint.
             None: it is trained to its end.
         anew: train it whatever the store knows of it, and put what it gives in the place of that.
+        ahead: it is trained before a search asks for it, and given up where the store says that it is not needed.
         repeat: which start of the same work it is, counted from 0: another start is another job.
     """
 
@@ -132,6 +133,7 @@ class SegmentJob:
     stages: tuple[int, ...] = field(default=(), metadata=UNKEYED)
     stop_above: float | None = field(default=None, metadata=UNKEYED)
     anew: bool = field(default=False, metadata=UNKEYED)
+    ahead: bool = field(default=False, metadata=UNKEYED)
     repeat: int = 0
 
     @property

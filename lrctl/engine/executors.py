@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -58,16 +59,33 @@ def side_by_side(choice: Choice, device: str) -> int:
     return -(-workers_of(choice, device) // slots(device))
 
 
+def can_speculate(choice: Choice, device: str) -> bool:
+    """Whether workers of an executor can be idle, and train ahead then; warns where they cannot."""
+    if choice.name not in registry().marked("executor", "ahead"):
+        why = f"executor {choice.name} runs nothing but what a search has asked for; choose another --executor"
+    elif getattr(choice.params, "workers", 0) == 1 or (
+        choice.name in registry().marked("executor", "parallel") and workers_of(choice, device) == 1
+    ):
+        why = "one worker is never idle while the search waits; give --workers 2 or more"
+    else:
+        return True
+    warnings.warn(f"--speculate: nothing is trained ahead: {why}", stacklevel=2)
+    return False
+
+
 @dataclass(slots=True)
 class Executors:
     """Executors by what they were built with: searches that follow each other share their workers."""
 
     built: dict[str, Executor] = field(default_factory=dict)
 
-    def get(self, choice: Choice, store: Store, device: str, seconds: Seconds = for_ever) -> Executor:
+    def chosen(self, choice: Choice, store: Store, device: str, seconds: Seconds) -> Choice:
+        """What `auto` stands for; workers that are there already always pay."""
         found = resolved(choice, device)
-        if self.key(found, store, device) not in self.built:  # workers that are there already always pay
-            found = resolved(choice, device, seconds)
+        return found if self.key(found, store, device) in self.built else resolved(choice, device, seconds)
+
+    def get(self, choice: Choice, store: Store, device: str, seconds: Seconds = for_ever) -> Executor:
+        found = self.chosen(choice, store, device, seconds)
         key = self.key(found, store, device)
         if key not in self.built:
             part = registry().get("executor", found.name)

@@ -63,6 +63,8 @@ class JobRunner:
         seen: every job met so far, by key: what a lost checkpoint is made again from.
         kept: those of them whose checkpoints were not deleted yet.
         records: of the jobs that are done, or were stopped.
+        early: of those that were trained for this run before it asked for them, as it may never do.
+        looked_up: what the store had of jobs that were not asked for.
         reached: tells which budget is reached, so that no job begins any more; empty while there is room.
     """
 
@@ -73,6 +75,8 @@ class JobRunner:
     seen: dict[str, SegmentJob] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     records: dict[str, JobRecord] = field(default_factory=dict)
+    early: dict[str, JobRecord] = field(default_factory=dict)
+    looked_up: dict[str, JobRecord | None] = field(default_factory=dict)
     reached: Callable[[], str] = str
 
     def meet(self, jobs: Sequence[SegmentJob]) -> list[str]:
@@ -84,6 +88,9 @@ class JobRunner:
     def known(self, key: str) -> bool:
         """Whether a job's record is at hand; a fresh search takes only what it trained itself."""
         if self.done(key):
+            return True
+        if (early := self.early.get(key)) and early.status != "stopped":
+            self.records[key] = early
             return True
         if self.fresh:
             if key not in self.records:
@@ -97,6 +104,16 @@ class JobRunner:
     def done(self, key: str) -> bool:
         """Whether this search has the result of a job that was trained to its end."""
         return key in self.records and self.records[key].status != "stopped"
+
+    def at_hand(self, key: str) -> JobRecord | None:
+        """What is known of a job that was asked for, or trained ahead, or that another search has trained."""
+        early = self.early.get(key)
+        found = self.records.get(key) or (early if early and early.status != "stopped" else None)
+        if found or self.fresh:
+            return found
+        if key not in self.looked_up:
+            self.looked_up[key] = self.store.record(key)
+        return self.looked_up[key]
 
     def ruled_out(self, key: str, limit: float | None) -> bool:
         """Whether a job was stopped before, where it cannot be chosen now either."""
@@ -173,12 +190,17 @@ class JobRunner:
         self.records[record.key] = record
         self.tell(record.key, reused=False)
 
+    def take_early(self, record: JobRecord) -> None:
+        """Take in the record of a job that was trained ahead: what it is, or that its checkpoint is there again."""
+        (self.records if self.done(record.key) else self.early)[record.key] = record
+
     def tell(self, key: str, *, reused: bool) -> None:
         notify("job_finished", job=self.seen[key], result=self.records[key].answer(), reused=reused)
         self.seen[key] = replace(self.seen[key])  # without the LR of each step, which a job keeps once it is asked
 
     def restore(self, keys: set[str]) -> None:
         """Make sure that these checkpoints are there: one that is gone is trained again, from its own parent."""
+        self.kept |= keys & self.records.keys()  # one that was made again ahead
         lost = [key for key in sorted(keys) if not self.store.has_checkpoint(key)]
         unknown = [key for key in lost if key not in self.seen]
         if unknown:

@@ -15,7 +15,7 @@ from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
 from lrctl.contracts.strategy import SearchResult, advance, relayed
 from lrctl.engine.budget import Budget
-from lrctl.engine.executors import Executors
+from lrctl.engine.executors import Executors, can_speculate
 from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.prepare import environment, prepare
 from lrctl.engine.session import Session
@@ -138,8 +138,12 @@ class Run:
         spec = replace(self.spec, run=name)
         with closing(Executors()) if executors is None else nullcontext(executors) as kept:
             seconds = partial(seconds_alone, spec, moved, self.recipe.run_spec.left)
-            executor = kept.get(self.recipe.executor, self.store, spec.device, seconds)
-            session = Session(JobRunner(self.store, spec, executor, self.fresh), self.recipe, budget=budget)
+            choice = kept.chosen(self.recipe.executor, self.store, spec.device, seconds)
+            runner = JobRunner(self.store, spec, kept.get(choice, self.store, spec.device), self.fresh)
+            session = Session(runner, self.recipe, budget=budget)
+            runner.early = self.store.trained_ahead(name)
+            if self.recipe.speculate and can_speculate(choice, spec.device):
+                session.train_ahead(partial(strategy.target, params, self.recipe.run_spec))
             try:
                 try:
                     found = session.drive(relayed(search, moved))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,8 +17,10 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import FORWARD, JobRecord, JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, TrainedRun, drive
 from lrctl.engine import group_scales
+from lrctl.engine.ahead import Ahead
 from lrctl.engine.budget import Budget
 from lrctl.engine.divergence import judge, sound, spread
+from lrctl.engine.futures import Futures
 from lrctl.engine.job_runner import JobRunner
 from lrctl.engine.starts import another_start, told_apart
 from lrctl.engine.suspicious import lrs_matter, odd_loss
@@ -59,6 +61,49 @@ class Session:
     reached: str = ""
     lrs_matter: bool = False
     untrained: float | None = None
+    ahead: Ahead | None = None
+
+    def train_ahead(self, begin: Callable[[], Search]) -> None:
+        """Let idle workers train what the search, which `begin` starts anew, may ask for next."""
+        spec = self.runner.spec
+        futures = Futures(begin, partial(SegmentJob.key, spec=spec), self.known)
+        self.runner.executor = self.ahead = Ahead(self.runner.executor, self.runner, futures, self.affords)
+
+    def end_ahead(self) -> None:
+        """End what is trained ahead. No checkpoint stays of what was, in this go or earlier, and nobody asked for."""
+        if self.ahead:
+            self.ahead.end()
+        self.runner.store.drop_checkpoints(self.runner.early.keys() - self.runner.kept)
+
+    def affords(self, jobs: Sequence[SegmentJob], at_work: Mapping[str, SegmentJob]) -> bool:
+        """Whether the budget has room for jobs, beside those that are at work and the rest of what was asked for."""
+        if self.over_budget() or self.budget.disk is not None:
+            return False
+        if self.budget.steps is None or self.asked is None:
+            return True
+        asked = {each.key(self.runner.spec): each for each in self.asked.jobs}
+        others = {key: each for key, each in (asked | {**at_work}).items() if not self.runner.done(key)}
+        return self.cost(0.0).steps_trained + sum(each.steps for each in [*jobs, *others.values()]) <= self.budget.steps
+
+    def known(self, batch: Batch, keys: Sequence[str]) -> list[JobResult | None]:
+        """The results of a batch's jobs as far as they are known, whether asked for or trained ahead."""
+        records = [self.runner.at_hand(key) for key in keys]
+        whole = [record for record in records if record]
+        diverged = [False] * len(keys)
+        if batch.judge and len(whole) == len(keys):
+            runs = {self.trained_parent(job) for job in batch.jobs}
+            spread = math.inf if None in runs else self.spread(filter(None, runs))
+            diverged, _ = judge(self.recipe.divergence, batch.jobs, whole, spread)
+        return [
+            self.answer_of(job, record, diverged=bad) if record else None
+            for job, record, bad in zip(batch.jobs, records, diverged, strict=True)
+        ]
+
+    def answer_of(self, job: SegmentJob, record: JobRecord, *, diverged: bool) -> JobResult | None:
+        """What is known of a job, for a guess at what comes next; nothing where its losses are gone."""
+        with suppress(StoreError):
+            return record.answer(diverged=diverged, **self.run_losses(job, record.key, self.runner.store.history))
+        return None
 
     def drive(self, search: Search) -> SearchResult:
         """Run a search to its end; one that fails leaves no checkpoints behind."""
@@ -68,12 +113,13 @@ class Session:
             self.notes.append(NOT_EXACT)
         self.runner.reached = self.over_budget
         try:
-            found = drive(search, self.run_batch)
+            found = drive(search, self.ahead.futures.following(self.run_batch) if self.ahead else self.run_batch)
         except NoValidCandidateError:
             self.runner.clean_up()
             raise
         finally:
             self.runner.reached = str  # what is found is handed over, whatever that takes
+        self.end_ahead()
         if note := self.odd_loss():
             self.notes.append(note)
         return self.with_noise_of_starts(found) if is_program(self.runner.spec.workload) else found
@@ -128,7 +174,7 @@ class Session:
         known = [key for key in dict.fromkeys(keys) if key not in set(missing)]
         notify("batch_started", batch=batch, reused=len(known), run=self.recipe.run_spec)
         for key in known:
-            runner.tell(key, reused=True)
+            runner.tell(key, reused=key not in runner.early)
         if missing:  # while a search that was stopped is replayed, what it needs next is not known yet
             runner.clean_up({job.parent for job in batch.jobs} | batch.keep | set(keys))
         runner.train(missing, limit)
@@ -164,12 +210,12 @@ class Session:
         """The job that a job goes on from, if this search has trained it: of an imported one nothing is known."""
         return job.parent if job.parent in self.runner.records else None
 
-    def run_losses(self, job: SegmentJob, key: str) -> dict[str, Any]:
+    def run_losses(self, job: SegmentJob, key: str, history: Callable[[str], Any] | None = None) -> dict[str, Any]:
         """The training losses that a whole run is judged by: the final one, and those at the stages it asks for."""
         ends = job.evaluate and job.stop == self.recipe.training.steps
         if not ends and not job.stages:
             return {}
-        losses, start = self.runner.history(key)["loss"], self.recipe.run_spec.start
+        losses, start = (history or self.runner.history)(key)["loss"], self.recipe.run_spec.start
         stages = tuple(self.final_loss(losses[start:stage]) for stage in job.stages)
         return {"stage_losses": stages, "train_loss": self.final_loss(losses[start:]) if ends else None}
 
@@ -266,11 +312,19 @@ class Session:
         self.runner.clean_up(handed_over)
 
     def cost(self, seconds: float) -> Cost:
-        """What the search took, and what the jobs beside it took."""
+        """What the search took with what was trained ahead for it, and what the jobs beside it took."""
         others = self.cost_of(self.beside, seconds)
-        return replace(
-            self.cost_of(self.runner.records.keys() - self.beside, seconds), reference_full_runs=others.full_runs
-        )
+        own = self.cost_of(self.runner.records.keys() - self.beside, seconds)
+        return replace(own.with_(self.in_vain()), reference_full_runs=others.full_runs)
+
+    def in_vain(self) -> Cost:
+        """What was trained ahead, in this and earlier goes, and not asked for."""
+        run = self.runner.spec.run
+        early = [record for key, record in self.runner.early.items() if key not in self.runner.records]
+        own = [record for record in early if record.run == run]
+        steps = sum(r.steps + r.discarded for r in own) + sum(r.remade.get(run, 0) for r in early)
+        scored = sum(len(r.scores) + r.evaluated for r in own)
+        return self.priced(steps, sum(r.extra_forwards for r in own), scored)
 
     def cost_of(self, keys: Collection[str], seconds: float) -> Cost:
         """What some jobs took: those trained for this run, in this and earlier goes, and those that others had trained.
@@ -288,15 +342,13 @@ class Session:
         # What is only told of a model, untrained, handed over or beside the search, is no part of it.
         chosen_by = (key for key in records.keys() - self.beside if searching(seen[key]))
         scored += sum(records[key].evaluated for key in chosen_by if records[key].run == run)
-        return Cost(
-            jobs=len(jobs),
-            jobs_reused=len(jobs) - len(own),
-            steps_trained=steps,
-            extra_forwards=forwards,
-            scored_batches=scored,
-            full_runs=(steps + FORWARD * (forwards + scored)) / self.recipe.run_spec.left,
-            seconds=seconds,
-        )
+        found = self.priced(steps, forwards, scored)
+        return replace(found, jobs=len(jobs), jobs_reused=len(jobs) - len(own), seconds=seconds)
+
+    def priced(self, steps: int, forwards: int, scored: int) -> Cost:
+        """What so many steps and forward passes cost."""
+        full_runs = (steps + FORWARD * (forwards + scored)) / self.recipe.run_spec.left
+        return Cost(steps_trained=steps, extra_forwards=forwards, scored_batches=scored, full_runs=full_runs)
 
 
 def searching(job: SegmentJob) -> bool:

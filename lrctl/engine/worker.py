@@ -117,14 +117,14 @@ def trains(store: Store, spec: TrainSpec, *, checked: bool) -> Trains:
 
     workload = workload_of(spec, checked=checked)
     if not isinstance(workload, Program):
-        return partial(train_here, workload)
+        return partial(train_here, store, workload)
     # At each job, since each reads the program's files anew.
     check_content(spec.workload, spec.content, workload, checked=checked)
     return partial(runner.train, workload, store)
 
 
 def train_here(
-    workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict[str, Any] | None = None
+    store: Store, workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict[str, Any] | None = None
 ) -> Trained:
     """Train with lrctl's own loop, in this process."""
     from lrctl.checks.purity import check_purity
@@ -133,7 +133,8 @@ def train_here(
     with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic):
         if job.first_look and loading.is_code(spec.workload):
             check_purity(workload, spec)
-        return train(workload, spec, job, start_from)
+        given_up = partial(store.given_up, spec.run, job.key(spec)) if job.ahead else None
+        return train(workload, spec, job, start_from, given_up)
 
 
 def remaking(known: JobRecord, job: SegmentJob, spec: TrainSpec) -> JobRecord:

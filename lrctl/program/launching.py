@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lrctl.errors import ProgramError, ProgramMistakeError, UsageError
@@ -17,6 +17,9 @@ from lrctl.storage.files import cannot_write
 LOOK = 60.0
 """Seconds after which it is noted that the working folder is in use, before it counts as left by a killed process."""
 
+ASK = 0.5
+"""Seconds between two looks at whether a job that is trained ahead is to be given up."""
+
 USAGE = UsageError.exit_code
 """The exit code of a command that cannot be read, of Python's and its argparse's too."""
 
@@ -24,8 +27,15 @@ LAST = 4096
 """Bytes at the end of a log in which its last line is looked for."""
 
 
-def launch(argv: Sequence[str], environment: Mapping[str, str], folder: Path, log: Path, timeout: float) -> None:
-    """Run a command in the working directory; what it prints goes to a file.
+def launch(
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    log: Path,
+    timeout: float,
+    given_up: Callable[[], bool] | None = None,
+) -> bool:
+    """Run a command in the working directory; what it prints goes to a file. Returns False where it was given up.
 
     Raises:
         ProgramError: it ends with an exit code other than 0, or not within so many seconds (0: for ever).
@@ -35,8 +45,11 @@ def launch(argv: Sequence[str], environment: Mapping[str, str], folder: Path, lo
     process = start(argv, environment, log)
     assert process.stdin is not None
     deadline = time.monotonic() + timeout if timeout else float("inf")
+    look = ASK if given_up else LOOK
     try:
-        while (code := ended(process, min(LOOK, deadline - time.monotonic()))) is None:
+        while (code := ended(process, min(look, deadline - time.monotonic()))) is None:
+            if given_up and given_up():
+                return False
             os.utime(folder)
             if time.monotonic() >= deadline:
                 raise ProgramError(f"it has not ended after {timeout:g} seconds, which is workload.timeout")
@@ -47,6 +60,7 @@ def launch(argv: Sequence[str], environment: Mapping[str, str], folder: Path, lo
     if code:
         said = last_line(log)
         raise (ProgramMistakeError if certain(code, said) else ProgramError)(f"it {ending(code)}{quoted(said)}")
+    return True
 
 
 def certain(code: int, said: str) -> bool:

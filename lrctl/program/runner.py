@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def train(
 ) -> Trained:
     """Have the program do a job, from its own beginning or from the state of another job.
 
-    It is never stopped early, and has no batches in reserve to be scored on.
+    It is never stopped early, unless it is trained ahead and given up, and has no batches in reserve to be scored on.
 
     Raises:
         ProgramError: it fails, or its answer is none.
@@ -49,7 +50,10 @@ def train(
         began = time.perf_counter()
         try:
             environment = {"LRCTL_JOB": str(told.job_file), **gpus_alone(spec.device)}
-            launch(program.argv, environment, folder, log, program.timeout)
+            given_up = partial(store.given_up, spec.run, job.key(spec)) if job.ahead else None
+            if not launch(program.argv, environment, folder, log, program.timeout, given_up):
+                # How far it was is not known: it counts as a whole.
+                return Trained(np.full(job.steps, np.nan), [], {}, time.perf_counter() - began, at_least=-math.inf)
             trained = Trained(told.losses(), list(job.lrs or ()), {}, time.perf_counter() - began)
             answer = told.answer()
             trained.metrics = {split: metrics_of(answer.get("metrics"), split) for split in job.evaluate}

@@ -17,7 +17,7 @@ from lrctl.errors import UsageError, unknown
 from lrctl.recipe.classes import MODULE, file_of, workloads_in
 from lrctl.recipe.files import NAMES, assign, layers, merge
 from lrctl.recipe.optimizers import code_of, from_here, is_class
-from lrctl.recipe.schema import AUTO, Choice, Divergence, OptimizerChoice, Recipe, Track, Training
+from lrctl.recipe.schema import AUTO, Choice, Divergence, Idle, OptimizerChoice, Recipe, Track, Training
 from lrctl.recipe.start import Start
 from lrctl.recipe.workloads import is_code, is_program, located
 from lrctl.registry.registry import registry
@@ -136,6 +136,7 @@ def check(tables: Mapping[str, Any], source: str, own: str = "") -> Recipe:
     strategies = {name: check_strategy(name, each, source) for name, each in tables.get("strategy", {}).items()}
     training: Training = build(Training, tables.get("training", {}), f"{source}: training")
     track, trackers = check_track(tables.get("track", {}), source)
+    executor, idle = check_executor(tables.get("executor", {}), source)
     return Recipe(
         source,
         training=training,
@@ -143,10 +144,11 @@ def check(tables: Mapping[str, Any], source: str, own: str = "") -> Recipe:
         optimizer=check_optimizer(tables.get("optimizer", {}), source),
         divergence=build(Divergence, tables.get("divergence", {}), f"{source}: divergence"),
         workload=check_workload(tables.get("workload", {}), source, own),
-        executor=check_executor(tables.get("executor", {}), source),
+        executor=executor,
         strategies=strategies,
         track=track,
         trackers=trackers,
+        speculate=idle.speculate,
     )
 
 
@@ -231,14 +233,15 @@ def check_plain(value: Any, where: str) -> None:
         raise UsageError(f"{where}: must be a string, a finite number, true or false, or a list or table, got {value}")
 
 
-def check_executor(table: Mapping[str, Any], source: str) -> Choice:
+def check_executor(table: Mapping[str, Any], source: str) -> tuple[Choice, Idle]:
     """The executor table; `auto` takes the parameters of any built-in choice and is resolved by the session."""
     where = f"{source}: executor"
     name, params = split_name({"name": AUTO, **table}, where)
     if name not in (known := [AUTO, *registry().names("executor")]):
         raise unknown("executor", name, known, f"{where}.name")
     kind = Auto if name == AUTO else registry().get("executor", name).params
-    return Choice(name, build(kind, params, where))
+    idle = {key: params.pop(key) for key in named_in(Idle) & params.keys()}
+    return Choice(name, build(kind, params, where)), build(Idle, idle, where)
 
 
 def check_track(table: Mapping[str, Any], source: str) -> tuple[Track, tuple[Choice, ...]]:

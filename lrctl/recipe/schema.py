@@ -93,6 +93,15 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """What workers of any executor do that the search has no job for. Nothing of it decides a number."""
+
+    speculate: Annotated[
+        bool, "let idle workers train what the search may ask for next: it takes less time, and more steps"
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """A part chosen by name. Its parameters are the dataclass it registers, or JSON values for `file.py:Class`."""
 
@@ -161,6 +170,7 @@ class Recipe:
         named: whether the user named the checkpoint of that run, which is read then.
         imported: key of the job that stands for that checkpoint, once it is known.
         trackers: those of `track.names`, in that order.
+        speculate: as in `Idle`.
     """
 
     source: str
@@ -176,6 +186,7 @@ class Recipe:
     imported: str = ""
     track: Track = Track()
     trackers: tuple[Choice, ...] = ()
+    speculate: bool = False
 
     @cached_property
     def run_spec(self) -> RunSpec:

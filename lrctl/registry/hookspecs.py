@@ -101,6 +101,11 @@ def job_placed(job: SegmentJob, host: str, worker: str) -> None:
 
 
 @hookspec
+def working_ahead(jobs: int) -> None:
+    """So many jobs are trained before they are asked for: for lrctl's own progress. The return value is ignored."""
+
+
+@hookspec
 def job_finished(job: SegmentJob, result: JobResult, reused: bool) -> None:
     """A job was trained, or found in the store (`reused`); it is not judged yet. The return value is ignored."""
 

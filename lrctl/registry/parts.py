@@ -24,6 +24,7 @@ MARKS = {
     "workload": {"program": "its parameter `command` is a program that is started for each job"},
     "executor": {
         "in_process": "jobs run one after another in lrctl's own process",
+        "ahead": "`run` passes over a None among its jobs, and asks for the next one again after each result",
         "parallel": "takes `workers`, processes on this machine that run jobs at the same time",
     },
     "tracker": {},
@@ -63,6 +64,7 @@ FLAGS = frozenset(
         "seed",
         "set",
         "settings",
+        "speculate",
         "steps",
         "store",
         "track",

@@ -79,6 +79,7 @@ class Progress:
     announced: set[Segment] = field(default_factory=set)
     reused: int = 0
     stopped: int = 0
+    ahead: int = 0
     steps: int = 0
     pace: tuple[float, int] = (0.0, 0)
     preparation: tuple[str, int, int] = ("preparing data", 0, 0)
@@ -117,6 +118,11 @@ class Progress:
         if host and host not in self.hosts and not self.console.is_terminal:
             show(self.console, f"jobs run on {host}")
         self.hosts.add(host)
+
+    @hookimpl
+    def working_ahead(self, jobs: int) -> None:
+        """Note how many jobs are trained that the search has not asked for."""
+        self.ahead = jobs
 
     @hookimpl
     def job_finished(self, job: SegmentJob, result: JobResult, reused: bool) -> None:
@@ -206,5 +212,6 @@ class Progress:
         # Whole runs are no share of one run.
         left = [f"about {duration(spent * (1 - share) / share)} left"] if 0 < share < 1 and batch.judge else []
         stopped = f", {self.stopped} stopped" if self.stopped else ""
+        ahead = [f"{self.ahead} running ahead"] if self.ahead else []
         runs = f"{self.steps} steps = {self.steps / self.run.left:.1f} full runs"
-        return [f"{len(self.counted)} jobs ({self.reused} reused{stopped})", runs, duration(spent), *left]
+        return [f"{len(self.counted)} jobs ({self.reused} reused{stopped})", runs, *ahead, duration(spent), *left]

@@ -104,14 +104,16 @@ def cost_in_words(cost: Cost) -> str:
     parts = [f"{cost.steps_trained} steps trained"]
     parts += [f"{cost.extra_forwards} more forward passes"] * bool(cost.extra_forwards)
     parts += [f"{cost.scored_batches} batches scored"] * bool(cost.scored_batches)
+    in_vain = f" ({cost.speculated_full_runs:.1f} of them trained ahead in vain)" * bool(cost.speculated_full_runs)
     return (
         f"{cost.jobs} jobs ({cost.jobs_reused} reused), {' and '.join(parts)} = "
-        f"{runs_in_words(cost.full_runs, cost.reference_full_runs)}, {cost.seconds:.0f} s"
+        f"{runs_in_words(cost.full_runs, cost.reference_full_runs, in_vain)}, {cost.seconds:.0f} s"
     )
 
 
-def runs_in_words(full_runs: float, beside: float) -> str:
-    return f"{full_runs:.1f} full runs" + (f", and {beside:.1f} for the plain run beside it" if beside else "")
+def runs_in_words(full_runs: float, beside: float, in_vain: str = "") -> str:
+    told = f", and {beside:.1f} for the plain run beside it" if beside else ""
+    return f"{full_runs:.1f} full runs{in_vain}{told}"
 
 
 def comparison_tables(comparison: Comparison) -> list[Table]:

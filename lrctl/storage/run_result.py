@@ -41,6 +41,8 @@ class Cost:
         seconds: wall-clock time of the last go.
         reference_full_runs: what the plain run beside the search took, in plain training runs. It is in none of the
             others but `seconds`.
+        speculated_full_runs: what workers trained ahead and the search did not ask for, in plain training runs. It is
+            part of the others.
     """
 
     jobs: int = 0
@@ -51,6 +53,13 @@ class Cost:
     full_runs: float = 0.0
     seconds: float = 0.0
     reference_full_runs: float = 0.0
+    speculated_full_runs: float = 0.0
+
+    def with_(self, in_vain: Cost) -> Cost:
+        """This, and what was trained ahead in vain beside it."""
+        added = ("steps_trained", "extra_forwards", "scored_batches", "full_runs")
+        sums = {name: getattr(self, name) + getattr(in_vain, name) for name in added}
+        return replace(self, **sums, speculated_full_runs=in_vain.full_runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

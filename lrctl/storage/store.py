@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from lrctl.contracts.job import TrainSpec
     from lrctl.recipe.start import Start
 
+GIVEN_UP = "given up\n"
+"""What the mark of a job that is trained ahead holds once it is not needed any more; before that it is empty."""
+
 PARTIAL_RESULT = "partial.json"
 """What a run holds in place of a result while its budget is reached."""
 
@@ -60,7 +63,8 @@ class Store:
 
     def _folders(self) -> list[Path]:
         runs = [self.path / "runs" / name for name in self.runs()]
-        return [*(self.path / name for name in opening.FOLDERS), *runs, *(run / "report" for run in runs)]
+        inside = [run / part for run in runs for part in ("report", "ahead")]
+        return [*(self.path / name for name in opening.FOLDERS), *runs, *inside]
 
     def _file(self, folder: str, key: str, suffix: str = "") -> Path:
         # Keys are read from files too, and files of jobs can be deleted, so this must never be another file.
@@ -200,10 +204,13 @@ class Store:
 
     def _mark(self, keys: Iterable[str]) -> None:
         for mark in map(self.handed_over, keys):
-            try:  # one that is there already is young again
-                os.close(os.open(mark, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
-            except OSError as error:
-                raise files.cannot_write(mark, error) from error
+            self._put_mark(mark)
+
+    def _put_mark(self, mark: Path) -> None:
+        try:  # one that is there already is young again
+            os.close(os.open(mark, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o666))
+        except OSError as error:
+            raise files.cannot_write(mark, error) from error
 
     def _let_go(self, before: RunResult | None) -> None:
         """Take away the mark of what a partial result handed over, unless a run still hands that over."""
@@ -240,6 +247,42 @@ class Store:
 
     def _import(self, start: Start, spec: TrainSpec) -> Path:
         return self.path / "imported" / f"{digest({**asdict(start), 'spec': spec.identity})}.json"
+
+    # What is trained before a search asks for it
+
+    def begin_ahead(self, run: str, key: str) -> None:
+        """Note that a job is trained for a run which has not asked for it, and that it is to go on.
+
+        Raises:
+            StoreError: the run was taken away, or the mark cannot be written.
+        """
+        folder = self._ahead(run)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise files.cannot_write(folder, error) from error
+        self._put_mark(folder / key)
+
+    def give_up_ahead(self, run: str, key: str) -> None:
+        """Have whoever trains such a job give it up."""
+        files.write_text(self._ahead(run) / key, GIVEN_UP)
+
+    def given_up(self, run: str, key: str) -> bool:
+        """Whether a job that is trained ahead is to be given up, as it is too where its run was taken away."""
+        try:
+            return (self.path / "runs" / run / "ahead" / key).lstat().st_size > 0
+        except OSError:
+            return True
+
+    def trained_ahead(self, run: str) -> dict[str, JobRecord]:
+        """What is known of the jobs that were trained ahead for a run, in all its goes, asked for since or not."""
+        noted = sorted(path.name for path in self._ahead(run).glob("[!.]*"))
+        records = {key: self.record(key) or self.stopped(key) for key in noted}
+        return {key: record for key, record in records.items() if record}
+
+    def _ahead(self, run: str) -> Path:
+        opening.check_no_link(self.path, f"runs/{run}/ahead", self.shown)
+        return self.run(run) / "ahead"
 
     # Programs
 

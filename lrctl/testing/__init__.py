@@ -3,7 +3,7 @@
 lrctl's own tests run them over every built-in part.
 """
 
-from lrctl.testing.executors import check_broken_worker, check_executor
+from lrctl.testing.executors import check_ahead, check_broken_worker, check_executor
 from lrctl.testing.observers import check_observer
 from lrctl.testing.programs import check_program
 from lrctl.testing.schedules import ScriptedContext, check_adaptive_schedule, check_schedule
@@ -20,6 +20,7 @@ __all__ = [
     "ScriptedContext",
     "bowl",
     "check_adaptive_schedule",
+    "check_ahead",
     "check_broken_worker",
     "check_executor",
     "check_observer",

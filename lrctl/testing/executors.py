@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 from lrctl.contracts.executor import Attempt, Executor
 from lrctl.contracts.job import SegmentJob, TrainSpec
@@ -37,6 +39,27 @@ def check_executor(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob], 
         executor.close()
     with closing(executor), calling("run() after close()"):
         assert len(list(executor.run(spec, jobs[:1]))) == 1, "does not run again once it was closed"
+
+
+def check_ahead(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob]) -> None:
+    """An executor with the mark `ahead` asks for jobs without an end, and goes on where there is none at the moment.
+
+    There must be two jobs at least.
+    """
+    first, *others = [*jobs, None]
+    given = [None, first, None, None, *others]
+
+    class WithoutEnd(list[SegmentJob]):
+        def __len__(self) -> int:
+            return sys.maxsize
+
+        def __iter__(self) -> Iterator[Any]:
+            while True:
+                yield given.pop(0) if given else None
+
+    with closing(executor), calling("run(), with jobs that are None,"):
+        results = [result.key for _ in given[:] for result in executor.run(spec, WithoutEnd())]
+    assert sorted(results) == sorted(job.key(spec) for job in jobs), "not one result per job that is not None"
 
 
 def check_results(executor: Executor, spec: TrainSpec, jobs: list[SegmentJob], attempt: Attempt | None) -> None:

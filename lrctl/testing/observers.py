@@ -39,6 +39,8 @@ def check_observer(plugin: object) -> None:
     with calling("job_placed()"):
         hook.job_placed(job=job, host="", worker="worker 1")
         hook.job_placed(job=job, host="node7", worker="GPU 0")
+    with calling("working_ahead()"):
+        hook.working_ahead(jobs=1)
     with calling("job_finished()"):
         hook.job_finished(job=job, result=JobResult(key, "ok", 1.5, 10), reused=False)
         hook.job_finished(job=job, result=JobResult(key, "ok", 1.5, 10), reused=True)

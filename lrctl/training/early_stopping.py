@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lrctl.contracts.job import SegmentJob
@@ -12,6 +13,9 @@ from lrctl.registry.observers import notify
 
 CHECKS = 20
 """How often at most a job is looked at: each time, an accelerator has to be waited for."""
+
+ASK_EVERY = 0.1
+"""Seconds between two looks at whether a job is to be given up."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +41,24 @@ class Limited(Sequence[SegmentJob]):
             raise IndexError(index)
         notify("job_started", job=job)
         return job if job.frozen else replace(job, stop_above=self.limit())
+
+
+@dataclass(slots=True)
+class Asking:
+    """Whether a job is to be given up: asked at each step, and answered anew now and then, since the answer is a file.
+
+    Attributes:
+        answer: asks the store; None where nobody gives the job up.
+    """
+
+    answer: Callable[[], bool] | None = None
+    asked: float = field(default_factory=time.monotonic)
+
+    def __call__(self) -> bool:
+        if self.answer is None or time.monotonic() - self.asked < ASK_EVERY:
+            return False
+        self.asked = time.monotonic()
+        return self.answer()
 
 
 @dataclass(slots=True)

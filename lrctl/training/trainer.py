@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +23,7 @@ from lrctl.optimizers import by_role
 from lrctl.optimizers.building import build_optimizer
 from lrctl.training.averages import averages
 from lrctl.training.compiling import Compiled
-from lrctl.training.early_stopping import PartialMean
+from lrctl.training.early_stopping import Asking, PartialMean
 from lrctl.training.lr_control import Control
 from lrctl.training.optimizer_state import clear_gradients, restore, switch
 from lrctl.training.passes import Passes
@@ -53,13 +53,19 @@ class Trained:
     lr_scales: tuple[float, ...] = ()
 
 
-def train(workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict[str, Any] | None = None) -> Trained:
+def train(
+    workload: Workload,
+    spec: TrainSpec,
+    job: SegmentJob,
+    start_from: dict[str, Any] | None = None,
+    given_up: Callable[[], bool] | None = None,
+) -> Trained:
     """Train steps [job.start, job.stop), from initialisation or from the state of another job.
 
     The loss of step t is that of batch t before update t. `start_from` is left as it is. A job whose mean loss is sure
-    to exceed its `stop_above` is stopped, and neither scored nor evaluated. Where every LR is 0 and the state is not
-    kept (`job.checkpoint` is false), losses are computed without gradients and updates; the optimizer's state is then
-    not what these would have made of it.
+    to exceed its `stop_above` is stopped, and neither scored nor evaluated; so is one that is `given_up`. Where every
+    LR is 0 and the state is not kept (`job.checkpoint` is false), losses are computed without gradients and updates;
+    the optimizer's state is then not what these would have made of it.
 
     Raises:
         UsageError: something resets the LR between the schedule and the update, or the first loss is not finite.
@@ -69,7 +75,7 @@ def train(workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict
     if start_from is not None:
         training.restore(start_from)
     began = time.perf_counter()
-    at_least = training.run()
+    at_least = training.run(Asking(given_up))
     losses = training.losses[: len(training.lrs)].cpu().numpy()  # waits for the device
     seconds = time.perf_counter() - began
     forwards = training.control.forwards
@@ -122,7 +128,7 @@ class Training:
         with self.weights_to_evaluate():
             return {"evaluated": {name: p.detach().clone() for name, p in self.model.named_parameters()}}
 
-    def run(self) -> float | None:
+    def run(self, given_up: Callable[[], bool] = Asking()) -> float | None:  # noqa: B008 - one that never asks
         """Train every step. Returns a lower bound of the mean loss if the job was stopped before its end, else None."""
         # What follows an update may move weights at LR 0 too.
         forward_only = self.job.forward_only(self.spec) and not self.after
@@ -143,6 +149,9 @@ class Training:
                 partial_mean.add(self.losses[partial_mean.seen : len(self.lrs)].tolist())
                 if partial_mean.exceeded:
                     return partial_mean.at_least
+            if given_up():
+                partial_mean.add(self.losses[partial_mean.seen : len(self.lrs)].tolist())
+                return partial_mean.at_least if stoppable else -math.inf
         return None
 
     def check_first_loss(self) -> None:

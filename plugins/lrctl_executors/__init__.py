@@ -21,10 +21,12 @@ def register_executors(register: Register) -> None:
         params="lrctl_executors.processes:ProcessesParams",
         help="long-lived worker processes",
         parallel=True,
+        ahead=True,
     )
     register(
         "lrctl_executors.ray.executor:Ray",
         name="ray",
         params="lrctl_executors.ray.params:RayParams",
         help="actors of Ray, on this machine or on a cluster",
+        ahead=True,
     )

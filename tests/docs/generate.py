@@ -73,7 +73,7 @@ def plain_help(path: str, command: Any) -> str:
 
 def recipe_keys() -> Iterator[str]:
     from lrctl.contracts.optimizers import OPTIMIZERS
-    from lrctl.recipe.schema import Divergence, Track, Training
+    from lrctl.recipe.schema import Divergence, Idle, Track, Training
     from lrctl.recipe.start import Start
     from lrctl.registry.parts import KINDS
     from lrctl.registry.registry import registry
@@ -87,6 +87,8 @@ def recipe_keys() -> Iterator[str]:
         yield f"### {name}\n\n{told(settings)}\n\n{fields(settings)}"
     for kind in ("workload", "executor", "tracker", "strategy"):
         yield f"## {KINDS[kind].capitalize()}"
+        if kind == "executor":
+            yield f"### Every executor\n\n{told(Idle)}\n\n{fields(Idle)}"
         for part in registry().of(kind):
             yield f"### {part.name}\n\n{sentence(part.help)}\n\n{fields(part.params)}"
 

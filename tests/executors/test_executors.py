@@ -25,7 +25,7 @@ from lrctl.engine.prepare import prepare
 from lrctl.engine.worker import attempt
 from lrctl.errors import JobFailedError, UsageError
 from lrctl.storage.store import Store
-from lrctl.testing import Constant, check_broken_worker, check_executor, scripted_attempt
+from lrctl.testing import Constant, check_ahead, check_broken_worker, check_executor, scripted_attempt
 from lrctl.testing.executors import breaking_attempt
 from lrctl.training import trainer
 from lrctl_executors.processes import Processes, ProcessesParams
@@ -99,6 +99,16 @@ def test_the_check_of_broken_workers_finds_one_that_is_kept(monkeypatch: pytest.
     monkeypatch.setattr(Processes, "replace", lambda *_: None)
     with pytest.raises(AssertionError, match="whose failure is `broken` was given another job"):
         check_broken_worker(partial(Processes, ProcessesParams(workers=1)), SPEC, batch(3))
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one worker", "two workers"])
+def test_processes_wait_for_jobs_that_come_later(count: int) -> None:
+    check_ahead(Processes(ProcessesParams(workers=count), scripted_attempt), SPEC, batch(4))
+
+
+def test_the_check_finds_an_executor_that_takes_none_for_a_job() -> None:
+    with pytest.raises(AssertionError, match="with jobs that are None, raised"):
+        check_ahead(Serial(SerialParams(), scripted_attempt), SPEC, batch(2))
 
 
 def test_both_give_the_same_bits(workers: Processes, folder: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from lrctl.engine.run import Run
 from lrctl.engine.worker import attempt
 from lrctl.errors import LrctlError, UsageError
 from lrctl.storage.store import Store
-from lrctl.testing import Constant, check_broken_worker, check_executor, scripted_attempt
+from lrctl.testing import Constant, check_ahead, check_broken_worker, check_executor, scripted_attempt
 from lrctl_executors.ray import cluster
 from lrctl_executors.ray.actors import Place, versions
 from lrctl_executors.ray.executor import Ray
@@ -156,6 +156,11 @@ def executor(do: Any = scripted_attempt, **values: Any) -> Ray:
 @pytest.mark.usefixtures("ray")
 def test_ray_keeps_the_contract() -> None:
     check_executor(executor(), SPEC, batch(3))
+
+
+@pytest.mark.usefixtures("ray")
+def test_ray_waits_for_jobs_that_come_later() -> None:
+    check_ahead(executor(), SPEC, batch(3))
 
 
 @pytest.mark.usefixtures("ray")

@@ -365,6 +365,7 @@ def test_the_parts_that_lrctl_itself_needs_are_marked() -> None:
         "schedule reference": ["wsd"],
         "workload program": ["program"],
         "executor in_process": ["serial"],
+        "executor ahead": ["processes", "ray"],
         "executor parallel": ["processes"],
     }
 

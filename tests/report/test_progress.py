@@ -280,6 +280,8 @@ def test_each_decision_is_told_once_with_the_search_it_belongs_to(capsys: pytest
     observer.job_finished(job, JobResult("key", "ok", 2.0, steps=10), reused=False)
     assert observer.batch is not None
     assert ", ".join(observer.totals(observer.batch)).startswith("3 jobs (2 reused), 30 steps = 1.5 full runs, 0 s")
+    observer.working_ahead(2)
+    assert "1.5 full runs, 2 running ahead, 0 s" in ", ".join(observer.totals(observer.batch))
 
 
 def test_a_stopped_job_shows_what_its_loss_would_at_least_have_been() -> None:

@@ -41,6 +41,9 @@ def test_that_eps_was_a_share_of_the_progress_is_said(frozen: float | None, said
 def test_a_cost_names_all_that_its_full_runs_count() -> None:
     plain = Cost(jobs=3, jobs_reused=1, steps_trained=20, full_runs=2.0, seconds=0.4)
     assert cost_in_words(plain) == "3 jobs (1 reused), 20 steps trained = 2.0 full runs, 0 s"
+    assert cost_in_words(replace(plain, speculated_full_runs=0.5)) == (
+        "3 jobs (1 reused), 20 steps trained = 2.0 full runs (0.5 of them trained ahead in vain), 0 s"
+    )
     assert cost_in_words(replace(plain, extra_forwards=6, scored_batches=9, full_runs=2.5)) == (
         "3 jobs (1 reused), 20 steps trained and 6 more forward passes and 9 batches scored = 2.5 full runs, 0 s"
     )
