@@ -62,7 +62,7 @@ def plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path) 
 def estimated(command: str, recipe: Any, store: Path, timed: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
     """An estimate, whose time is that of its steps where a step of the same workload was timed before."""
     from lrctl.contracts.canonical import digest
-    from lrctl.contracts.job import FORWARD
+    from lrctl.contracts.result import FORWARD
     from lrctl.planning.estimate import MEASURED, estimate
 
     key = digest([recipe.workload.name, recipe.workload.changed, recipe.optimizer.changed, recipe.training.device])

@@ -19,9 +19,6 @@ from lrctl.contracts.schedule import AdaptiveSchedule, Schedule, family_of
 NUMERICS = 4
 """Part of every key. Raised whenever the same job would give other numbers than before."""
 
-FORWARD = 1 / 3
-"""What a forward pass costs beside a step, which is a forward pass and a backward pass of about twice its cost."""
-
 COMPARED = 32
 """Reserved batches that averages of the weights and the last ones are compared on where a job asks for no score."""
 

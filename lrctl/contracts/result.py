@@ -9,6 +9,9 @@ from typing import Any, Literal, TypeVar
 
 T = TypeVar("T")
 
+FORWARD = 1 / 3
+"""What a forward pass costs beside a step, which is a forward pass and a backward pass of about twice its cost."""
+
 Status = Literal["ok", "diverged", "failed", "stopped", "skipped"]
 """How a job ended: `stopped` before its end, since it could not be chosen any more; `skipped` is one never tried."""
 
@@ -83,6 +86,11 @@ class JobResult:
     stage_losses: tuple[float, ...] = ()
     epoch: float | None = None
     seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def spent_steps(self) -> float:
+        """What it took, in steps: those that were trained, and a third of one for each forward pass beside them."""
+        return self.steps + FORWARD * (len(self.scores) + self.evaluated + self.extra_forwards)
 
     @property
     def other_metrics(self) -> dict[str, dict[str, float]]:

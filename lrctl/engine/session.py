@@ -11,9 +11,9 @@ from typing import Any
 
 from lrctl.analysis.smoothing import final_train_loss
 from lrctl.contracts.canonical import finite
-from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import JobRecord, JobResult
+from lrctl.contracts.result import FORWARD, JobRecord, JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, TrainedRun, drive
 from lrctl.engine.budget import Budget
 from lrctl.engine.divergence import judge, sound, spread

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrctl.contracts.job import FORWARD, TrainSpec
+from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.program import Program
+from lrctl.contracts.result import FORWARD
 from lrctl.contracts.strategy import RunSpec, Search, SearchResult, advance, drive, relayed
 from lrctl.contracts.workload import Scored, StandIn, Workload
 from lrctl.engine.executors import START, Executors, side_by_side, workers_of

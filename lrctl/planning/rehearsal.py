@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lrctl.contracts.job import COMPARED, FORWARD, SegmentJob, TrainSpec
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.job import COMPARED, SegmentJob, TrainSpec
+from lrctl.contracts.result import FORWARD, JobResult
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.contracts.strategy import Batch, RunSpec
 from lrctl.engine.session import check_goes_on, searching

@@ -144,10 +144,7 @@ def methods(comparison: Comparison) -> Table:
         means = (number(method.mean(loss)) for loss in LOSSES)
         rows.append((*row, *means, *(at.get(seed, "") for seed in shown), f"{method.mean('full_runs'):.1f}"))
     losses = (loss.replace("_", " ") for loss in LOSSES)
-    note = (
-        "Train loss is the last one after a Gaussian filter of 10 steps. Full runs are the cost in ordinary runs; of a "
-        "tuned schedule the runs of its grid."
-    )
+    note = "Train loss is the last one after a Gaussian filter of 10 steps. Full runs are the cost in ordinary runs."
     return Table(
         "Losses at the end" + (", mean over seeds" if len(seeds) > 1 else f", seed {seeds[0]}"),
         ("method", "seeds", *losses, *(f"seed {seed}" for seed in shown), "full runs"),

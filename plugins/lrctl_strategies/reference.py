@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.job import SegmentJob
+from lrctl.contracts.result import FORWARD
 from lrctl.contracts.strategy import Batch, Beside, RunSpec, Search, SearchResult, TrainedRun
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import recorded

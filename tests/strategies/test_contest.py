@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.optimizers import SGD, ByName
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import FORWARD, JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, drive
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.testing import SPEC, check_strategy, run_spec

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import FORWARD, JobResult
 from lrctl.contracts.strategy import Batch, SearchResult, drive
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.testing import SPEC, Scripted, check_strategy, play, run_spec

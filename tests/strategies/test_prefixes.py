@@ -99,9 +99,10 @@ def test_results_with_shared_prefixes_are_those_of_separate_runs_bit_for_bit(tmp
             try:
                 batch = search.send(shared.run_batch(batch))
             except StopIteration as end:
-                ended, steps_of = end.value
+                ended = end.value
                 break
-    assert sum(steps_of.values()) == 72 + 40
+    jobs_of = {job.key: job.steps for run in ended.values() for job in run.jobs}
+    assert sum(jobs_of.values()) == 72 + 40
     assert sum(job.stop - job.start for batch in batches for job in batch.jobs) == 72 + 40
     with session_of(tmp_path / "separate", smoke()) as separate:
         jobs = [SegmentJob(0, STEPS, schedule, evaluate=SPLITS) for schedule in schedules]

@@ -42,11 +42,11 @@ def test_parameters_that_tell_a_schedule_from_its_family(family: str, params: di
         "train loss": "1.5000",
         "validation loss": "not finite",
         "test loss": "1.2500",
-        "tuning runs": "4",
+        "full runs": "4.0",
     }
 
 
-COST = "Tuning runs: full runs of its grid search"
+COST = "Full runs: what its grid search took"
 
 
 @pytest.mark.parametrize(

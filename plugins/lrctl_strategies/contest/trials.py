@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import FORWARD, JobResult
 from lrctl.contracts.strategy import Batch, SearchResult, Work
 from lrctl_strategies.contest.contenders import Contender, table
 from lrctl_strategies.lookahead.scoring import LEAST, NOTHING, Score, Scoring, batches

@@ -44,7 +44,7 @@ class Entry:
         return loss if math.isfinite(loss) and math.isfinite(self.losses[-1]) else math.inf
 
 
-def answer(ran: Sequence[Entry], left_out: Sequence[str], margin: float) -> SearchResult:
+def answer(ran: Sequence[Entry], left_out: Sequence[str], margin: float, steps: int) -> SearchResult:
     compared = [(pair, row(*pair, margin)) for pair in pairs(ran)]
     rows = [each for _, each in compared]
     over_seeds = tables.by_pair(rows)
@@ -55,7 +55,7 @@ def answer(ran: Sequence[Entry], left_out: Sequence[str], margin: float) -> Sear
     return SearchResult(
         best.schedule if best else None,
         best.result.key if best else None,
-        results=tuple(result_of(each) for each in sorted(ran, key=lambda each: each is not best)),
+        results=tuple(result_of(each, steps) for each in sorted(ran, key=lambda each: each is not best)),
         chosen_by="validation loss, among the runs of GreedyLR",
         next=NEXT,
         summary={
@@ -112,7 +112,7 @@ def as_csv(compared: Sequence[tuple[tuple[Entry, Entry], Row]]) -> DataFile:
     return DataFile("rows", columns, tuple(rows))
 
 
-def result_of(ran: Entry) -> TrainedRun:
+def result_of(ran: Entry, steps: int) -> TrainedRun:
     return TrainedRun(
         f"{ran.optimizer} {ran.name}",
         recorded(ran.schedule),
@@ -120,7 +120,7 @@ def result_of(ran: Entry) -> TrainedRun:
         train_loss=ran.losses[-1],
         validation_loss=ran.result.metrics["validation"]["loss"],
         test_loss=ran.result.metrics["test"]["loss"],
-        full_runs=1,
+        full_runs=ran.result.spent_steps / steps,
         seed=ran.seed,
         optimizer=None if ran.optimizer == OWN else ran.optimizer,
     )

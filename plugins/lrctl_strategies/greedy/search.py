@@ -35,15 +35,17 @@ def greedy(p: GreedyComparison, run: RunSpec) -> Search:
     ran: list[Entry] = []
     for seed in dict.fromkeys(p.seeds or (run.seed,)):
         jobs = [whole_run(schedule, run, seed, optimizer) for optimizer, _, schedule in each]
-        so_far = partial(of_whole_seeds, tuple(ran), left_out, p.margin)
+        so_far = partial(of_whole_seeds, tuple(ran), left_out, p.margin, run.steps)
         results = yield Batch(f"seed {seed}", jobs, judge=False, so_far=so_far)
         ran += [Entry(*named, seed, result) for named, result in zip(each, results, strict=True)]
-    return answer(ran, left_out, p.margin)
+    return answer(ran, left_out, p.margin, run.steps)
 
 
-def of_whole_seeds(ran: Sequence[Entry], left_out: list[str], margin: float, _: object) -> SearchResult | None:
+def of_whole_seeds(
+    ran: Sequence[Entry], left_out: list[str], margin: float, steps: int, _: object
+) -> SearchResult | None:
     """The comparison over the seeds that are done."""
-    return answer([*ran], left_out, margin) if ran else None
+    return answer([*ran], left_out, margin, steps) if ran else None
 
 
 def compared(p: GreedyComparison, run: RunSpec) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from lrctl.contracts.canonical import finite
-from lrctl.contracts.job import FORWARD
 from lrctl.contracts.piecewise import PiecewiseLinear
+from lrctl.contracts.result import FORWARD
 from lrctl.contracts.strategy import SearchResult
 from lrctl.contracts.table import Table
 from lrctl.errors import NoValidCandidateError

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import stdev
 
-from lrctl.contracts.job import FORWARD, SegmentJob
+from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.result import JobResult
+from lrctl.contracts.result import FORWARD, JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, Work
 from lrctl_strategies.objective import Objective
 

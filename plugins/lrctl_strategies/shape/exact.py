@@ -74,7 +74,7 @@ def exact(p: ShapeSearch, run: RunSpec) -> Search:
     results = yield Batch("the best schedules, trained", jobs, judge=False)
     least = results[0].metrics["test"]["loss"] if lrs else None
     trained = zip([*[None] * bool(lrs), *best], schedules, results, strict=True)
-    entries = tuple(entry(p, *each, least) for each in trained)
+    entries = tuple(entry(*each, least, run.steps) for each in trained)
     runs = sum(len(by_lr) for by_lr in trials.losses.values())
     return SearchResult(
         schedules[0],
@@ -142,10 +142,8 @@ def optimum(run: RunSpec, start: Any) -> list[float]:
     return lrs
 
 
-def entry(
-    p: ShapeSearch, best: RefinedFamily | None, schedule: Any, result: JobResult, least: float | None
-) -> TrainedRun:
-    """A family's best shape, or the optimum (None), as the results have it."""
+def entry(best: RefinedFamily | None, schedule: Any, result: JobResult, least: float | None, steps: int) -> TrainedRun:
+    """A family's best shape, or the optimum (None), as the results have it: what was computed cost no run."""
     loss = result.metrics["test"]["loss"]
     searched = {"drawn_loss": best.drawn_loss, "searched": best.space.values(best.schedule)} if best else {}
     return TrainedRun(
@@ -155,7 +153,7 @@ def entry(
         train_loss=result.mean_loss if result.train_loss is None else result.train_loss,
         validation_loss=result.metrics["validation"]["loss"],
         test_loss=loss,
-        full_runs=p.shapes,
+        full_runs=result.spent_steps / steps,
         details={**searched, **({"distance": loss / least - 1} if least else {})},
     )
 

@@ -66,7 +66,7 @@ def entries(searched: SettingResult, handed: str | None) -> list[TrainedRun]:
 
 def entry(searched: SettingResult, ranked: RankedFamily, seed: int, result: JobResult) -> TrainedRun:
     label = f" ({searched.setting.label})" if searched.setting.label else ""
-    tried = {shape: searched.trials.losses.get(shape, {}) for shape in searched.shapes[ranked.space.name]}
+    spent = sum(searched.trials.spent_steps[shape] for shape in searched.shapes[ranked.space.name])
     return TrainedRun(
         ranked.space.name + label,
         recorded(ranked.schedule),
@@ -74,7 +74,7 @@ def entry(searched: SettingResult, ranked: RankedFamily, seed: int, result: JobR
         train_loss=result.stage_losses[0],
         validation_loss=result.metrics["validation"]["loss"],
         test_loss=result.metrics["test"]["loss"],
-        full_runs=sum(len(of) for by_lr in tried.values() for of in by_lr.values()),
+        full_runs=spent / searched.setting.steps,
         seed=seed,
         metrics=result.other_metrics,
     )

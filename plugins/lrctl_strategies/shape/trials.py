@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -56,6 +57,7 @@ class Trials:
         grid: of base LRs, ascending.
         losses: of each shape by base LR and seed.
         results: of the trials that were trained, to their end.
+        spent_steps: what the trials of each shape took.
         lrs: of each shape at every step, kept where it is wanted at many base LRs.
     """
 
@@ -65,6 +67,7 @@ class Trials:
     grid: tuple[float, ...]
     losses: dict[Any, dict[float, dict[int, float]]] = field(default_factory=dict)
     results: dict[Trial, JobResult] = field(default_factory=dict)
+    spent_steps: dict[Any, float] = field(default_factory=lambda: defaultdict(float))
     lrs: dict[Any, Any] = field(default_factory=dict)
 
     def measure(self, title: str, shapes: Iterable[Any], lrs: Sequence[float], seeds: Sequence[int]) -> Work[None]:
@@ -86,6 +89,7 @@ class Trials:
         results = yield Batch(titled, jobs, judge=False, so_far=partial(self.so_far, missing))
         for trial, result in zip(missing, results, strict=True):
             self.results[trial] = result
+            self.spent_steps[trial.shape] += result.spent_steps
             self.take(trial, self.loss(result))
 
     def so_far(self, asked: Sequence[Trial], done: Sequence[JobResult | None]) -> SearchResult | None:

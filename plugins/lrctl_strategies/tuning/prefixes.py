@@ -25,7 +25,7 @@ class Ended:
     """A run that was trained to its end.
 
     Attributes:
-        key: of the job that ended it.
+        jobs: those that it was trained by, from the first step to the last; runs that share a prefix share its jobs.
         train_loss: final training loss, smoothed; +inf if the run diverged.
         validation_loss: may be chosen by.
         test_loss: only ever reported.
@@ -33,11 +33,16 @@ class Ended:
     """
 
     schedule: Schedule
-    key: str
+    jobs: tuple[JobResult, ...]
     train_loss: float
     validation_loss: float
     test_loss: float
     metrics: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Of the job that ended it."""
+        return self.jobs[-1].key
 
     @property
     def sound(self) -> bool:
@@ -54,8 +59,8 @@ class Edge:
     after: tuple[Edge, ...] = ()
 
 
-Open = tuple[Sequence[Schedule], Edge, str | None]
-"""An edge that is to be trained: the schedules of its group, and the job that it continues."""
+Open = tuple[Sequence[Schedule], Edge, tuple[JobResult, ...]]
+"""An edge that is to be trained: the schedules of its group, and the jobs before it, of which it continues the last."""
 
 SoFar = Callable[[Mapping[Schedule, Ended]], SearchResult | None]
 
@@ -92,37 +97,35 @@ def grow(runs: Sequence[Sequence[float]], members: tuple[int, ...], start: int, 
 
 def train_all(
     groups: Sequence[Sequence[Schedule]], steps: int, title: str, so_far: SoFar = lambda _: None
-) -> Work[tuple[dict[Schedule, Ended], dict[str, int]]]:
+) -> Work[dict[Schedule, Ended]]:
     """Train a run with each schedule and evaluate it, level by level of the trees that the groups form.
 
     Runs share prefixes within their group only: so a group's jobs, and their keys, do not depend on the other groups.
     No run keeps its last checkpoint, unless it is alone: with many runs they would fill the disk. The one that is
     handed over is trained again. `so_far` is what can be handed over of the runs that have ended. Returns these by
-    their schedules, and the steps of each job by its key.
+    their schedules.
     """
     edges: list[Open] = [
-        (group, edge, None)
+        (group, edge, ())
         for group in groups
         for edge in plan([[schedule(step) for step in range(steps)] for schedule in group])
     ]
     ended: dict[Schedule, Ended] = {}
-    steps_of: dict[str, int] = {}
     while edges:
         alone = len(edges) == 1
-        jobs = [job_of(edge, group[edge.members[0]], parent, keep=alone) for group, edge, parent in edges]
+        jobs = [job_of(edge, group[edge.members[0]], before, keep=alone) for group, edge, before in edges]
         results = yield Batch(title, jobs, judge=False, so_far=partial(so_far_of, so_far, ended, edges))
         ended |= dict(ends(edges, results))
-        steps_of |= {result.key: job.steps for job, result in zip(jobs, results, strict=True)}
         done = zip(edges, results, strict=True)
-        edges = [(group, after, result.key) for (group, edge, _), result in done for after in edge.after]
-    return ended, steps_of
+        edges = [(group, after, (*before, job)) for (group, edge, before), job in done for after in edge.after]
+    return ended
 
 
 def ends(edges: Sequence[Open], results: Sequence[JobResult | None]) -> Iterator[tuple[Schedule, Ended]]:
     """The runs that ended with these edges, as far as there are results."""
-    for (group, edge, _), result in zip(edges, results, strict=True):
+    for (group, edge, before), result in zip(edges, results, strict=True):
         if result and not edge.after:
-            yield from ((group[member], end(group[member], result)) for member in edge.members)
+            yield from ((group[member], end(group[member], *before, result)) for member in edge.members)
 
 
 def so_far_of(
@@ -131,16 +134,19 @@ def so_far_of(
     return so_far(ended | dict(ends(edges, results)))
 
 
-def job_of(edge: Edge, schedule: Schedule, parent: str | None, *, keep: bool) -> SegmentJob:
+def job_of(edge: Edge, schedule: Schedule, before: Sequence[JobResult], *, keep: bool) -> SegmentJob:
     """The job of an edge: one that branches leaves a checkpoint, one that ends runs is evaluated."""
+    parent = before[-1].key if before else None
     if edge.after:
         return SegmentJob(edge.start, edge.stop, schedule, parent)
     return SegmentJob(edge.start, edge.stop, schedule, parent, evaluate=("validation", "test"), checkpoint=keep)
 
 
-def end(schedule: Schedule, result: JobResult) -> Ended:
+def end(schedule: Schedule, *jobs: JobResult) -> Ended:
+    """A run that these jobs trained."""
+    result = jobs[-1]
     losses = [result.metrics[split]["loss"] for split in ("validation", "test")]
     train_loss = math.inf if result.train_loss is None else result.train_loss
     sound = math.isfinite(train_loss)
     validation, test = (loss if sound else math.inf for loss in losses)
-    return Ended(schedule, result.key, train_loss, validation, test, result.metrics)
+    return Ended(schedule, jobs, train_loss, validation, test, result.metrics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, replace
+from dataclasses import MISSING, dataclass, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -29,11 +29,10 @@ Wanted = Sequence[tuple[Tuning, Sequence[tuple[str, float, Any]]]]
 
 @dataclass(slots=True)
 class SideBySide:
-    """Shapes that are tuned together, so that their runs can share what is equal; `trained`: steps by job key."""
+    """Shapes that are tuned together, so that their runs can share what is equal."""
 
     shapes: list[Tuning]
     steps: int
-    trained: dict[str, int] = field(default_factory=dict)
 
     def search(self, objective: Objective, refine: int) -> Search:
         """Tune each shape: parameter by parameter, then the base LR more finely. Answers with the best."""
@@ -68,9 +67,7 @@ class SideBySide:
         wanted = [(shape, shape.vary(name, values)) for shape, name, values in ask]
         known = {run.schedule: run for shape in self.shapes for _, _, run in shape.tried}
         groups = [list(dict.fromkeys(s for _, _, s in varied if s not in known)) for _, varied in wanted]
-        runs, trained = yield from train_all(groups, self.steps, title, partial(self.so_far, wanted, known))
-        self.trained |= trained
-        known |= runs
+        known |= yield from train_all(groups, self.steps, title, partial(self.so_far, wanted, known))
         for shape, varied in wanted:
             shape.tried += [(name, value, known[schedule]) for name, value, schedule in varied]
 
@@ -83,7 +80,7 @@ class SideBySide:
             )
             for shape in self.shapes
         ]
-        found = SideBySide([shape for shape in shapes if shape.best], self.steps, self.trained)
+        found = SideBySide([shape for shape in shapes if shape.best], self.steps)
         if not found.shapes:
             return None
         answer = found.answer(self.shapes[0].objective)
@@ -97,11 +94,12 @@ class SideBySide:
                 "and check the model and its data"
             )
         separate = len({run.key for shape in self.shapes for _, _, run in shape.tried}) * self.steps
+        trained = {key: job.steps for shape in self.shapes for key, job in shape.jobs.items()}
         notes = list(dict.fromkeys(note for shape in self.shapes for note in shape.notes))
         lost = [shape.name for shape in self.shapes if not shape.best]
         notes += [f"{name}: every run diverged, so it is left out; lower the LRs of --grid" for name in lost]
-        entries = tuple(shape.entry(best) for _, _, shape, best in ended)
-        sharing = {"steps": sum(self.trained.values()), "steps_separate": separate}
+        entries = tuple(shape.entry(best, self.steps) for _, _, shape, best in ended)
+        sharing = {"steps": sum(trained.values()), "steps_separate": separate}
         chosen_by = objective.words
         own = {} if objective.metric in LOSSES else {chosen_by: [objective.turned(loss) for loss, *_ in ended]}
         told = (
@@ -138,19 +136,19 @@ def best_of_each(
     entries: Sequence[TrainedRun], notes: Sequence[str] = (), own: Mapping[str, Sequence[float]] = NONE
 ) -> Table:
     """A row for each entry; `own` are further columns, by their names."""
-    columns = ("schedule", "parameters", "train loss", "validation loss", "test loss", *own, "tuning runs")
+    columns = ("schedule", "parameters", "train loss", "validation loss", "test loss", *own, "full runs")
     rows = (
         (
             entry.name,
             " ".join(f"{name}={setting(value)}" for name, value in telling(entry.schedule)),
             *map(number, (entry.train_loss, entry.validation_loss, entry.test_loss)),
             *(number(column[i]) for column in own.values()),
-            f"{entry.full_runs:g}",
+            f"{entry.full_runs:.1f}",
         )
         for i, entry in enumerate(entries)
     )
     given = any(entry.given for entry in entries)
-    cost = "Tuning runs: full runs of its grid search" + ", without what led to the schedule that was given" * given
+    cost = "Full runs: what its grid search took" + ", without what led to the schedule that was given" * given
     return Table("The best of each schedule", columns, tuple(rows), (f"{cost}.", *notes))
 
 

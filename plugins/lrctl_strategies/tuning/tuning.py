@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lrctl.contracts.axes import Axis, axes, with_peak
-from lrctl.contracts.result import beside_loss
+from lrctl.contracts.result import JobResult, beside_loss
 from lrctl.contracts.schedule import ScheduleRecord, params_of
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import UsageError, unknown
@@ -85,7 +85,13 @@ class Tuning:
             self.notes.append(f"{self.name}: the best {name}, {value:g}, is at the end of its range")
         return None if value in values else value
 
-    def entry(self, best: Ended) -> TrainedRun:
+    @property
+    def jobs(self) -> dict[str, JobResult]:
+        """The jobs of all that was tried, by their keys: what runs share is one of them."""
+        return {job.key: job for _, _, run in self.tried for job in run.jobs}
+
+    def entry(self, best: Ended, steps: int) -> TrainedRun:
+        """Its best run among the results, with what all of its runs took, in runs of so many steps."""
         losses = ("train_loss", "validation_loss", "test_loss")
         tried = [
             {"parameter": name, "value": value, **{loss: getattr(run, loss) for loss in losses}}
@@ -98,7 +104,7 @@ class Tuning:
             best.train_loss,
             best.validation_loss,
             best.test_loss,
-            full_runs=len({run.schedule for _, _, run in self.tried}),
+            full_runs=sum(job.spent_steps for job in self.jobs.values()) / steps,
             given=self.given,
             details={**self.origin, "tried": tried},
             metrics=beside_loss(best.metrics),

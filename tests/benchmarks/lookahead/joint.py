@@ -39,7 +39,7 @@ def gain(measured: Measured, count: int) -> str:
     tuned = finished(case.store, before["run"]).rebuilt
     schedules = list(around(tuned))
     with fresh.session(case) as opened:
-        ended, _ = fresh.done(train_all([schedules], case.steps, "joint grid"), opened)
+        ended = fresh.done(train_all([schedules], case.steps, "joint grid"), opened)
         best: Ended = min(ended.values(), key=lambda run: run.validation_loss)
         losses = fresh.each(opened, case.steps, best.schedule, fresh.seeds(case, count))
     differences = [a - b for a, b in zip(losses, measured.losses["tuned"], strict=True)]

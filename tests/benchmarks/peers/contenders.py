@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.peers.contest import Contest
 from benchmarks.peers.records import Record
-from lrctl.contracts.job import FORWARD
+from lrctl.contracts.result import FORWARD
 from lrctl.engine.prepare import environment
 from lrctl.training.quiet import quiet_torch
 
