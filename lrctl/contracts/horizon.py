@@ -14,6 +14,9 @@ EXPONENT = -0.2
 SPREAD = 0.2
 """The standard deviation of the exponent."""
 
+FEWEST = 100
+"""Runs of fewer steps tell nothing of the LRs of a longer one: their warmup and the noise of batches decide."""
+
 NINETY = 1.645
 """A normal variable is within so many standard deviations in 90 of 100 cases."""
 
@@ -25,6 +28,15 @@ def carried(lr: float, old: int, new: int, exponent: float = EXPONENT) -> float:
     0.005
     """
     return lr * math.pow(new / old, exponent)
+
+
+def few(steps: int) -> tuple[str, ...]:
+    """What is to be said of a search on runs of so many steps; nothing where they are enough."""
+    told = (
+        f"{steps} steps are few: in under {FEWEST} the warmup and the noise of batches decide, so what is found says "
+        "little of the LR, and nothing of longer runs; raise --steps"
+    )
+    return (told,) * (steps < FEWEST)
 
 
 def unsure(old: int, new: int) -> float:

@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from lrctl import documents
+from lrctl.contracts.horizon import few
 from lrctl.contracts.job import TrainSpec
 from lrctl.contracts.schedule import AdaptiveSchedule, Schedule
 from lrctl.contracts.strategy import SearchResult, advance, relayed
@@ -203,6 +204,8 @@ class Run:
     def result(self, name: str, found: SearchResult) -> RunResult:
         """What was found, as a document tells it: without the losses and the cost of training."""
         as_found = ("checkpoint", "tables", "charts", "data", "results", "reference", "chosen_by", "next", "summary")
+        notes = [*self.notes, *found.notes, *(note for segment in found.trace for note in segment.notes)]
+        notes += few(self.recipe.run_spec.left) if found.checkpoint else ()
         return RunResult(
             command=self.command,
             run=name,
@@ -212,7 +215,7 @@ class Run:
             start=self.recipe.run_spec.start,
             schedule=None if found.schedule is None else recorded(self.whole(found.schedule)),
             segments=found.trace,
-            notes=(*self.notes, *found.notes, *(note for segment in found.trace for note in segment.notes)),
+            notes=tuple(notes),
             **{name: getattr(found, name) for name in as_found},
         )
 

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 import lrctl as package
 import programs
 from command_line import Lrctl
+from lrctl.contracts.horizon import few
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch
@@ -100,7 +101,7 @@ def test_it_goes_on_as_the_uninterrupted_run_bit_for_bit(behind: np.ndarray[Any,
     assert np.array_equal(Store("store").losses(same["key"])["loss"], behind)
     assert (segment["start"], segment["stop"], segment["lr_start"]) == (AT, STEPS, LR)
     assert found["start"] == AT
-    assert found["notes"] == []
+    assert found["notes"] == [*few(STEPS - AT)]
 
 
 @pytest.mark.parametrize("bare", ["safetensors", "torch"])
@@ -225,7 +226,7 @@ def averaged(folder: Path) -> None:
 @pytest.mark.usefixtures("averaged")
 def test_averages_go_on_where_step_and_powers_are_theirs() -> None:
     same = begun(training__averaging=(4.0, 8.0), strategy__local__segments=1)
-    assert search(Path("store"), same, "local")["notes"] == []
+    assert search(Path("store"), same, "local")["notes"] == [*few(STEPS - AT)]
     with pytest.raises(UsageError, match="its averages of the weights are of 10 updates, and --at says 11; give --at"):
         search(Path("store"), begun(training__averaging=(4.0, 8.0), start__at=AT + 1), "local")
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from lrctl.contracts.horizon import FEWEST
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.strategy import Batch, RunSpec, Work
@@ -33,8 +34,8 @@ HELD = 0.75
 WIDE = 4.0
 """Short runs do not tell the LR where they score the LRs in a range of such a factor alike."""
 
-LONGER, STEPS, LONGEST = 1 / 5, 100, 1 / 3
-"""They are then made longer: this share of the run, at least so many steps. Where that is more than the last share,
+LONGER, LONGEST = 1 / 5, 1 / 3
+"""They are then made longer: this share of the run, at least `FEWEST` steps. Where that is more than the last share,
 whole runs tell more for the money."""
 
 REPEATED = 1.02
@@ -135,7 +136,7 @@ def scale(p: Lookahead, rollouts: Rollouts, short: ShortRuns) -> Work[float]:
     if not scoring.batches and not short.limited:
         yield from repeat(rollouts, short)
     short.decide(scoring)
-    longer = max(STEPS, round(LONGER * run.left))
+    longer = max(FEWEST, round(LONGER * run.left))
     if short.wide and short.stop - run.start < longer <= LONGEST * run.left:
         yield from lengthen(rollouts, short, run.start + longer)
     return min(chosen(run, short), rollouts.max_lr or math.inf)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from lrctl.contracts.horizon import EXPONENT, carried
+from lrctl.contracts.horizon import EXPONENT, FEWEST, carried
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, Work
 from lrctl.errors import NoValidCandidateError, UsageError
@@ -26,9 +26,6 @@ from lrctl_strategies.transfer.line import Line, through
 from lrctl_strategies.transfer.params import Transfer
 from lrctl_strategies.transfer.report import Found, changed, told
 from lrctl_strategies.transfer.rungs import beside, first, limited
-
-LEAST = 100
-"""Steps of the shortest rung: with fewer an LR is not told from its warmup."""
 
 WARMUP = 0.02
 """Share of the run in which the LR rises, where that is no more than a sixth of the shortest rung."""
@@ -77,10 +74,10 @@ def cuts(stops: Sequence[int]) -> tuple[int, ...]:
 
 def risen(p: Transfer, steps: int, shortest: int) -> int:
     """The steps of warmup."""
-    if shortest < LEAST:
+    if shortest < FEWEST:
         raise UsageError(
-            f"steps: an eighth of {steps} is {shortest}, and runs of fewer than {LEAST} tell nothing of a long one; "
-            f"raise --steps to {8 * LEAST} at least, or use lrctl lookahead"
+            f"steps: an eighth of {steps} is {shortest}, and runs of fewer than {FEWEST} tell nothing of a long one; "
+            f"raise --steps to {8 * FEWEST} at least, or use lrctl lookahead"
         )
     most = shortest // 6
     if p.warmup is not None and p.warmup > most:
