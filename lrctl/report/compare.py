@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from lrctl.analysis.statistics import paired_tests, verdict
 from lrctl.contracts.canonical import finite
-from lrctl.contracts.strategy import TrainedRun
 from lrctl.contracts.table import number
 from lrctl.errors import UsageError, unknown
 from lrctl.registry.registry import registry
@@ -38,10 +37,14 @@ class Method:
         return [curve.seed for curve in self.curves]
 
     @property
-    def beside(self) -> list[TrainedRun]:
+    def beside(self) -> tuple[Curve, ...]:
         """The plain runs that were trained for comparison with what it found."""
         plain = ((curve.run.result.reference, curve) for curve in self.curves)
-        return [run for run, curve in plain if run and curve.entry.checkpoint == curve.run.result.checkpoint]
+        return tuple(
+            replace(curve, label=f"plain {run.name} beside {self.label}", entry=run)
+            for run, curve in plain
+            if run and curve.entry.checkpoint == curve.run.result.checkpoint
+        )
 
     def mean(self, name: str) -> float:
         """The mean over seeds of a loss or of `full_runs`; NaN if one is not finite."""
@@ -96,6 +99,17 @@ class Comparison:
     reference: Method
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
+
+    @property
+    def plain(self) -> tuple[Method, ...]:
+        """The plain runs beside the methods, to be drawn with them; none of those that are drawn already."""
+        drawn = {(curve.seed, curve.entry.checkpoint) for method in self.methods for curve in method.curves}
+        found = []
+        for method in self.methods:
+            others = tuple(curve for curve in method.beside if (curve.seed, curve.entry.checkpoint) not in drawn)
+            drawn |= {(curve.seed, curve.entry.checkpoint) for curve in others}
+            found += [Method(others[0].label, others)] if others else []
+        return tuple(found)
 
     @property
     def result(self) -> RunResult:
@@ -193,9 +207,8 @@ def notes(runs: Sequence[Run], methods: Sequence[Method]) -> Iterable[str]:
         yield f"The cost leaves out what led to the schedules that runs were given: {names}."
     for method in methods:
         if plain := method.beside:
-            losses = (
-                f"{loss.replace('_', ' ')} {number(fmean(getattr(each, loss) for each in plain))}" for loss in LOSSES
-            )
+            means = {loss: fmean(getattr(each.entry, loss) for each in plain) for loss in LOSSES}
+            losses = (f"{loss.replace('_', ' ')} {number(mean)}" for loss, mean in means.items())
             yield f"Plain runs beside {method.label} ({len(plain)}, one a search) ended at {', '.join(losses)}."
     reused = {c.run.name: c.run.result.cost.jobs_reused for c in curves if not c.entry.name}
     if counts := ", ".join(f"{name} {jobs}" for name, jobs in reused.items() if jobs):

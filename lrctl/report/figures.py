@@ -34,7 +34,7 @@ SETTLED = 0.1
 
 def comparison_picture(comparison: Comparison) -> Picture:
     """All panels as one figure, for a file."""
-    names = ", ".join(method.label for method in comparison.methods)
+    names = ", ".join(labels(comparison))
     row = panels(comparison)[0]
     words = " ".join(f"{words_of(row, part)}." for part in parts_of(row))
     return drawing.picture(
@@ -44,7 +44,7 @@ def comparison_picture(comparison: Comparison) -> Picture:
 
 def panel_pictures(comparison: Comparison) -> list[Picture]:
     """Each panel as a figure of its own, for a page on which they stand side by side or below each other."""
-    names, looks = ", ".join(method.label for method in comparison.methods), palette_of(comparison)
+    names, looks = ", ".join(labels(comparison)), palette_of(comparison)
     return [
         drawing.picture(
             partial(paint_alone, panel=row, part=part, steps=comparison.result.steps, looks=looks),
@@ -68,23 +68,30 @@ def parts_of(panel: Panel) -> list[str]:
     return [part for part in PARTS if part != "difference" or len(panel.methods) > 1]
 
 
+def labels(comparison: Comparison) -> list[str]:
+    """Of all that is drawn."""
+    return [method.label for method in (*comparison.methods, *comparison.plain)]
+
+
 def palette_of(comparison: Comparison) -> Palette:
-    reference = comparison.reference.label if len(comparison.methods) > 1 else ""
-    return Palette([method.label for method in comparison.methods], reference)
+    drawn = labels(comparison)
+    return Palette(drawn, comparison.reference.label if len(drawn) > 1 else "")
 
 
 def caption(comparison: Comparison) -> str:
     several = any(len(method.curves) > 1 for method in comparison.methods)
     thick = " Thick lines are means, thin lines single seeds." * several
-    if not comparison.differences:
+    if len(labels(comparison)) == 1:
         return f"The training loss after a Gaussian filter of 10 steps, and the LR of each step.{thick}"
+    plain = " What is called plain was trained beside a search, without one." * bool(comparison.plain)
     rows = panels(comparison)
     minus = f"The training loss minus that of {comparison.reference.label}"
     if len(rows) > 1:
         minus = "For each optimizer: the training loss minus that of its reference"
     return (
         f"{minus} on the same seed, after a Gaussian filter of 10 steps; below 0 the method is ahead. Then the "
-        f"training loss itself, and the LR of each step. The first steps and single seeds may leave the frame.{thick}"
+        f"training loss itself, and the LR of each step. The first steps and single seeds may leave the frame."
+        f"{thick}{plain}"
     )
 
 

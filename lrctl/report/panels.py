@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ Series = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Panel:
-    """Methods that are drawn together: all, or those of one optimizer.
+    """Methods that are drawn together, with the plain runs beside them: all, or those of one optimizer.
 
     Attributes:
         optimizer: empty where the panel holds all methods.
@@ -39,17 +40,24 @@ def panels(comparison: Comparison) -> list[Panel]:
     The reference of a panel is that of the comparison if it is there, else the first method with a schedule of the same
     family, else the first.
     """
-    by_optimizer: dict[str, list[Method]] = {}
-    for method in comparison.methods:
-        by_optimizer.setdefault(method.curves[0].optimizer, []).append(method)
+    by_optimizer = grouped(comparison.methods)
     if sum(len(group) > 1 for group in by_optimizer.values()) < 2:
-        return [Panel("", comparison.methods, comparison.reference)]
+        return [Panel("", (*comparison.methods, *comparison.plain), comparison.reference)]
+    plain = grouped(comparison.plain)
     family = comparison.reference.curves[0].entry.schedule.family
 
     def unlike(method: Method) -> tuple[bool, bool]:
         return (method is not comparison.reference, method.curves[0].entry.schedule.family != family)
 
-    return [Panel(name, tuple(group), min(group, key=unlike)) for name, group in by_optimizer.items()]
+    return [Panel(name, (*group, *plain.get(name, ())), min(group, key=unlike)) for name, group in by_optimizer.items()]
+
+
+def grouped(methods: Sequence[Method]) -> dict[str, list[Method]]:
+    """Methods by their optimizer."""
+    groups: dict[str, list[Method]] = {}
+    for method in methods:
+        groups.setdefault(method.curves[0].optimizer, []).append(method)
+    return groups
 
 
 def smoothed_difference(curve: Curve, reference: Method) -> Series | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -18,7 +19,8 @@ def method(label: str) -> Method:
     """A method called `optimizer schedule`."""
     optimizer, schedule = label.split()
     entry = TrainedRun(label, ScheduleRecord(schedule, {}), "key", 1.0, 1.0, 1.0, 1.0, seed=0, optimizer=optimizer)
-    return Method(label, (Curve(cast("Run", None), label, entry),))
+    run = SimpleNamespace(result=SimpleNamespace(reference=None))
+    return Method(label, (Curve(cast("Run", run), label, entry),))
 
 
 TOGETHER: dict[str, tuple[list[str], str, dict[str, list[str]]]] = {
