@@ -117,6 +117,7 @@ class JobRecord:
         discarded: steps that the same run trained for this job before, when it was stopped.
         remade: by run, the steps that were trained again for a checkpoint that was gone.
         remaking: the run that is at that now.
+        lr_scales: what the LR was multiplied by for each param group; none where it was the LR of all.
         failure: why the job failed. Never stored.
     """
 
@@ -142,6 +143,7 @@ class JobRecord:
     remaking: str = ""
     deviation: float = 0.0
     weights: str = ""
+    lr_scales: tuple[float, ...] = ()
     failure: Failure | None = None
 
     def answer(self, *, diverged: bool = False, **others: Any) -> JobResult:

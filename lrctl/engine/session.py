@@ -15,6 +15,7 @@ from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.result import FORWARD, JobRecord, JobResult
 from lrctl.contracts.strategy import Batch, RunSpec, Search, SearchResult, TrainedRun, drive
+from lrctl.engine import group_scales
 from lrctl.engine.budget import Budget
 from lrctl.engine.divergence import judge, sound, spread
 from lrctl.engine.job_runner import JobRunner
@@ -228,6 +229,8 @@ class Session:
         averaging = bool(self.runner.spec.averaging)
         end = replace(end, seed=last.seed, optimizer=last.optimizer, checkpoint=averaging)
         (ended,) = self.run_batch(Batch("held-out loss", [end], found.trace, keep))
+        scales = self.runner.records[ended.key].lr_scales
+        self.notes += [group_scales.told(scales)] if scales else []
         if averaging:
             entries = tuple(self.weighed(run, found.checkpoint, ended.key) for run in result.results)
             result = replace(result, checkpoint=ended.key, results=entries)

@@ -190,6 +190,7 @@ def summarise(spec: TrainSpec, job: SegmentJob, trained: Trained) -> JobRecord:
         gradient_norms=trained.gradient_norms,
         extra_forwards=trained.extra_forwards,
         at_least=trained.at_least,
+        lr_scales=trained.lr_scales,
     )
     if record.status == "stopped":
         return record

@@ -23,6 +23,7 @@ OPTIONAL = [
     "remade",
     "remaking",
     "weights",
+    "lr_scales",
 ]
 """Fields that are left out of a document where they say nothing."""
 

@@ -35,7 +35,7 @@ class Trained:
 
     `at_least` is a lower bound of the mean loss of a job that was stopped; None where it was trained to its end.
     `weights` are those that scores and metrics are of, where averages were kept too. `epoch` is the length of a pass
-    through the data in updates, where a program tells it.
+    through the data in updates, where a program tells it. `lr_scales` are those of the param groups, if one is not 1.
     """
 
     losses: np.ndarray[Any, Any]
@@ -50,6 +50,7 @@ class Trained:
     extra_forwards: int = 0
     at_least: float | None = None
     epoch: float | None = None
+    lr_scales: tuple[float, ...] = ()
 
 
 def train(workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict[str, Any] | None = None) -> Trained:
@@ -73,6 +74,7 @@ def train(workload: Workload, spec: TrainSpec, job: SegmentJob, start_from: dict
     seconds = time.perf_counter() - began
     forwards = training.control.forwards
     trained = Trained(losses, training.lrs, training.state(), seconds, extra_forwards=forwards, at_least=at_least)
+    trained.lr_scales = tuple(training.control.scales) if set(training.control.scales) != {1.0} else ()
     if at_least is None:
         training.measure(trained)
     return trained
