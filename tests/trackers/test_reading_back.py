@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 
 from command_line import Lrctl
+from lrctl.contracts.tracker import TrackedSearch
 from lrctl.registry.registry import registry
 from lrctl.testing import check_tracker
 from lrctl_trackers import recording
+from lrctl_trackers.tensorboard import MOST, TensorBoard, TensorBoardParams
 
 SEARCH = ["local", "--recipe", "smoke", "--executor", "serial", "--grid", "0.1", "--grid-size", "1"]
 SEARCH += ["--segments", "2", "--no-reference"]
@@ -55,15 +58,17 @@ def final(document: dict[str, Any]) -> dict[str, float]:
     return {name: document[name] for name in ("train_loss", "validation_loss", "test_loss")} | cost
 
 
+def events(folder: Path) -> Any:
+    """What TensorBoard reads of each folder that it lists as a run, by the path in a folder."""
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+    return EventMultiplexer(size_guidance={"images": 0, "scalars": 0}).AddRunsFromDirectory(str(folder)).Reload()
+
+
 @by("tensorboard")
 def test_tensorboard_reads_the_search_and_its_jobs(recorded: dict[str, Any]) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    def read(folder: Path) -> Any:
-        return EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0}).Reload()
-
-    folder = Path(".lrctl/tracked/tensorboard", recorded["run"])
-    search = read(folder)
+    read = events(Path(".lrctl/tracked/tensorboard"))
+    search = read.GetAccumulator(recorded["run"])
     assert [each.step for each in search.Scalars("loss")] == [*range(40)]
     assert [each.step for each in search.Scalars("choice/lr")] == [20, 40]
     for name, value in final(recorded).items():
@@ -72,9 +77,36 @@ def test_tensorboard_reads_the_search_and_its_jobs(recorded: dict[str, Any]) -> 
     assert image.encoded_image_string.startswith(b"\x89PNG")
     assert (image.width, image.height) == struct.unpack(">II", image.encoded_image_string[16:24])
     assert {"config/text_summary", "result/text_summary"} <= {*search.Tags()["tensors"]}
-    jobs = [read(path) for path in sorted((folder / "jobs").iterdir())]
-    means = sorted(each.Scalars("mean_loss")[0].value for each in jobs if "mean_loss" in each.Tags()["scalars"])
-    assert means == pytest.approx(sorted(each["mean_loss"] for each in candidates(recorded) if each["mean_loss"]))
+
+
+@by("tensorboard")
+def test_tensorboard_draws_the_jobs_of_a_segment_over_each_other(recorded: dict[str, Any]) -> None:
+    read = events(Path(".lrctl/tracked/tensorboard"))
+    jobs = {name: tags["scalars"] for name, tags in read.Runs().items() if name != recorded["run"]}
+    longest = max(len(segment["candidates"]) for segment in recorded["segments"])
+    assert sorted(jobs) == [f"{recorded['run']}/jobs/{n:02}" for n in range(1, longest + 1)]
+    for k, segment in enumerate(recorded["segments"], 1):
+        (tag,) = {tag for tags in jobs.values() for tag in tags if re.fullmatch(f"segment {k} of 2, .*/mean_loss", tag)}
+        found = [read.Scalars(name, tag)[0].value for name, tags in jobs.items() if tag in tags]
+        expected = [each["mean_loss"] for each in segment["candidates"] if each["mean_loss"]]
+        assert sorted(found) == pytest.approx(sorted(expected))
+
+
+def test_tensorboard_lists_no_more_runs_than_can_be_looked_at(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    library = TensorBoard(TensorBoardParams(folder=str(tmp_path)))
+    page = library.search(TrackedSearch("r", "shape", tmp_path, tmp_path, {}), {})
+    for n in range(MOST + 3):
+        job = library.job(f"0-2-{n}", {"title": "train/test"})
+        job.log([(0, {"loss": 3.0}), (1, {"loss": 2.0}), (2, {"mean_loss": float(n)})])
+        job.close()
+    page.close()
+    read = events(tmp_path)
+    assert sorted(read.Runs()) == ["r", *(f"r/jobs/{n:02}" for n in range(1, MOST + 1)), f"r/jobs/from {MOST + 1}"]
+    assert [each.step for each in read.Scalars("r/jobs/01", "train test/loss")] == [0, 1]
+    last = read.Scalars(f"r/jobs/from {MOST + 1}", "train test/mean_loss")
+    assert [(each.step, each.value) for each in last] == [(MOST + n + 1, MOST + n) for n in range(3)]
+    assert "train test/loss" not in read.Runs()[f"r/jobs/from {MOST + 1}"]["scalars"]
 
 
 @by("tensorboard")
