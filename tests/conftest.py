@@ -24,6 +24,7 @@ settings.register_profile("slow", max_examples=300, deadline=None)
 settings.load_profile("quick")  # unless pytest is given --hypothesis-profile=slow
 
 collect_ignore = ["benchmarks", "data"]  # they need packages that the tests do not, or are run by tests
+collect_ignore_glob = ["*/conftest.py"]  # they have no doctests, and one name: one would be taken for another
 
 
 def pytest_collection_finish() -> None:

@@ -24,7 +24,7 @@ from lrctl_schedules.cosine import Cosine
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
 from test_lr_scheduler import saved
-from test_testing import SCHEDULES
+from testing.test_check_schedule import SCHEDULES
 
 KINDS: dict[str, Callable[[Any], Any]] = {
     "numpy": lambda value: np.array(value)[()],

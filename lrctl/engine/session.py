@@ -28,6 +28,7 @@ from lrctl.errors import CheckpointError, NoValidCandidateError, StoreError, Usa
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import is_code, is_program
 from lrctl.registry.observers import notify
+from lrctl.registry.registry import registry
 from lrctl.storage.run_result import LOSSES, Cost, RunResult
 
 SPLITS = ("validation", "test")
@@ -369,7 +370,8 @@ def check_goes_on(jobs: Sequence[SegmentJob], run: RunSpec) -> None:
         UsageError: a job begins before that, or from initialisation.
     """
     if run.start and any(job.start < run.start or job.parent is None for job in jobs if not job.first_look):
+        others = ", ".join(registry().marked("strategy", "goes_on"))
         raise UsageError(
-            f"--from: this search trains whole runs, and cannot begin at step {run.start}; lookahead, semilocal and "
-            "local can"
+            f"--from: this search trains whole runs, whose LR begins anew, and cannot begin at step {run.start}; use "
+            f"one that searches what is left of a run: {others} (lrctl guide wind-down)"
         )

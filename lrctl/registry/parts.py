@@ -19,7 +19,10 @@ KINDS = {
 """Each kind of part, and its plural in the name of the hook that registers it."""
 
 MARKS = {
-    "strategy": {"reference": "what it finds is what other methods are compared with"},
+    "strategy": {
+        "goes_on": "searches what is left of a run that is under way",
+        "reference": "what it finds is what other methods are compared with",
+    },
     "schedule": {"reference": "the family that other methods are compared with"},
     "workload": {"program": "its parameter `command` is a program that is started for each job"},
     "executor": {

@@ -14,6 +14,7 @@ def register_strategies(register: Register) -> None:
         params="lrctl_strategies.lookahead.params:Lookahead",
         example="lrctl lookahead --budget 8",
         help="lookahead search: an LR is judged by the end of the run, its LR wound down to 0 from there",
+        goes_on=True,
     )
     register(
         "lrctl_strategies.transfer.search:transfer",
@@ -28,6 +29,7 @@ def register_strategies(register: Register) -> None:
         params="lrctl_strategies.semilocal.params:SemiLocal",
         example="lrctl semilocal --eps 0.48 --decay",
         help="semi-local search: per segment, the largest LR whose loss is within eps of the best",
+        goes_on=True,
     )
     register(
         "lrctl_strategies.semilocal.search:local",
@@ -35,6 +37,7 @@ def register_strategies(register: Register) -> None:
         params="lrctl_strategies.semilocal.params:Local",
         example="lrctl local --segments 10",
         help="local search: per segment, the LR with the lowest loss",
+        goes_on=True,
     )
     register(
         "lrctl_strategies.baseline.search:baseline",

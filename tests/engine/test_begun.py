@@ -27,6 +27,7 @@ from lrctl.engine.epochs import in_epochs, without_steps
 from lrctl.engine.job_runner import JobRunner
 from lrctl.errors import UsageError
 from lrctl.recipe import parse as recipes
+from lrctl.registry.registry import registry
 from lrctl.storage import checkpoint
 from lrctl.storage.gc import collect
 from lrctl.storage.identity import RunIdentity
@@ -360,9 +361,17 @@ def test_what_is_wrong_with_the_flags_is_one_sentence(settings: dict[str, Any], 
 
 
 @pytest.mark.usefixtures("behind")
-def test_a_strategy_that_trains_whole_runs_says_so() -> None:
-    with pytest.raises(UsageError, match="trains whole runs, and cannot begin at step 10; lookahead, semilocal"):
+def test_a_strategy_that_trains_whole_runs_says_which_do_not() -> None:
+    told = r"trains whole runs, .*at step 10; use one .*: lookahead, semilocal, local \(lrctl guide wind-down"
+    with pytest.raises(UsageError, match=told):
         search(Path("store"), begun(), "baseline")
+
+
+@pytest.mark.usefixtures("behind")
+def test_the_strategies_that_go_on_say_so_by_their_mark() -> None:
+    assert registry().marked("strategy", "goes_on") == ["lookahead", "semilocal", "local"]
+    for name in registry().marked("strategy", "goes_on"):
+        assert search(Path("store"), begun(strategy__lookahead__budget=3.0), name)["start"] == AT
 
 
 FLAGS = ("local", "--recipe", "smoke", "--steps", STEPS, "--executor", "serial", "--set", "optimizer.name=adamw")

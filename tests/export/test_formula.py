@@ -17,7 +17,7 @@ from lrctl.contracts.piecewise import PiecewiseLinear
 from lrctl.contracts.schedule import AdaptiveSchedule
 from lrctl.export.formula import formula
 from lrctl.registry.registry import registry
-from test_testing import SCHEDULES
+from testing.test_check_schedule import SCHEDULES
 
 STEPS = 60
 

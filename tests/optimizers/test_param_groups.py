@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from export.test_export import Net, Rows
+from export.exports import Net, Rows
 from export.test_formula import imported
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear

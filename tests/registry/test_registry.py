@@ -361,6 +361,7 @@ def test_a_built_in_part_is_registered_under_the_name_of_the_module_that_defines
 def test_the_parts_that_lrctl_itself_needs_are_marked() -> None:
     marks = [(kind, mark) for kind in KINDS for mark in MARKS[kind]]
     assert {f"{kind} {mark}": registry().marked(kind, mark) for kind, mark in marks} == {
+        "strategy goes_on": ["lookahead", "semilocal", "local"],
         "strategy reference": ["baseline"],
         "schedule reference": ["wsd"],
         "workload program": ["program"],

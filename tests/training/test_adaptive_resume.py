@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
-import torch
 
 from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.schedule import Scope
 from lrctl.recipe.workloads import load_workload
-from lrctl.storage import checkpoint
-from lrctl.training.trainer import Trained, train
+from lrctl.training.trainer import train
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
 from lrctl_schedules.line_search import LineSearch
 from lrctl_schedules.plateau import Plateau
+from training.chaining import CUTS, STEPS, chained, digest_of, same_state
 
 LINEAR = load_workload("linear-regression", {}, 0)
 SGD = optimizers.SGD(momentum=0.5, nesterov=True, weight_decay=0.01)
 ADAMW = optimizers.AdamW(weight_decay=0.1)
-STEPS = 24
-CUTS = {"halves": (12,), "uneven": (1, 5, 6, 23), "every step": tuple(range(1, STEPS))}
 RUNS: dict[str, tuple[Any, optimizers.OptimizerSettings]] = {
     **{f"hypergradient, {scope}, sgd": (Hypergradient(0.05, 0.02, scope), SGD) for scope in get_args(Scope)},
     **{f"hypergradient, {scope}, adamw": (Hypergradient(0.05, 1e-3, scope), ADAMW) for scope in get_args(Scope)},
@@ -41,24 +37,6 @@ RUNS: dict[str, tuple[Any, optimizers.OptimizerSettings]] = {
 pytestmark = pytest.mark.usefixtures("as_in_a_job")
 
 
-def chained(spec: TrainSpec, schedule: Any, cuts: Sequence[int], folder: Path) -> tuple[list[Trained], Any]:
-    """Train cut into segments, each from the checkpoint file of the one before."""
-    parts: list[Trained] = []
-    state: Any = None
-    for start, stop in zip((0, *cuts), (*cuts, STEPS), strict=True):
-        parts.append(train(LINEAR, spec, SegmentJob(start, stop, schedule), state))
-        digest = checkpoint.save(folder / f"{stop}", parts[-1].state)
-        state = checkpoint.load(folder / f"{stop}", digest)
-    return parts, state
-
-
-def digest_of(state: Any) -> str:
-    """A state's content."""
-    tensors: dict[str, torch.Tensor] = {}
-    skeleton = checkpoint.pack(state, "", tensors, {})
-    return checkpoint.digest_of(str(skeleton), tensors)
-
-
 @pytest.mark.parametrize("cuts", CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize(("schedule", "settings"), RUNS.values(), ids=RUNS)
 def test_segments_chained_through_checkpoints_are_the_uninterrupted_run(
@@ -66,11 +44,11 @@ def test_segments_chained_through_checkpoints_are_the_uninterrupted_run(
 ) -> None:
     spec = TrainSpec("linear-regression", {}, "", 0, settings)
     whole = train(LINEAR, spec, SegmentJob(0, STEPS, schedule))
-    parts, state = chained(spec, schedule, cuts, tmp_path)
+    parts, state = chained(LINEAR, spec, schedule, cuts, tmp_path)
     assert np.concatenate([part.losses for part in parts]).tobytes() == whole.losses.tobytes()
     assert [lr for part in parts for lr in part.lrs] == whole.lrs
     assert sum(part.extra_forwards for part in parts) == whole.extra_forwards
-    assert digest_of(state) == digest_of(whole.state)
+    assert same_state(state, whole.state)
     assert len(set(whole.lrs)) > 2
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,22 +16,22 @@ from installed_optimizers import INSTALLED
 from lrctl.contracts import optimizers
 from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.piecewise import PiecewiseLinear
-from lrctl.contracts.schedule import AdaptiveSchedule, Observation, Schedule
+from lrctl.contracts.schedule import Observation, Schedule
 from lrctl.contracts.workload import Workload
 from lrctl.errors import UsageError
 from lrctl.optimizers.building import build_optimizer
 from lrctl.optimizers.param_groups import scales
 from lrctl.recipe.workloads import load_workload
-from lrctl.storage import checkpoint
 from lrctl.testing import Constant, check_adaptive_schedule
 from lrctl.training import passes
-from lrctl.training.trainer import Trained, train
+from lrctl.training.trainer import train
+from training.chaining import CUTS, STEPS, Schedules, chained, same_state
+from training.small_gpt import small_gpt
 
 ADAMW = optimizers.AdamW()
 SPEC = TrainSpec("linear-regression", {}, "", 0, ADAMW)
 LINEAR = load_workload("linear-regression", {}, 0)
 RAMP = PiecewiseLinear(((0, 0.0), (5, 0.3), (24, 0.0)))
-STEPS = 24
 
 
 @dataclass(frozen=True)
@@ -57,36 +57,8 @@ pytestmark = pytest.mark.usefixtures("as_in_a_job")
 
 @pytest.fixture
 def gpt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workload:
-    """Two layers with dropout, on a text of the test's own."""
     monkeypatch.setenv("LRCTL_CACHE", str(tmp_path / "cache"))
-    text = tmp_path / "text.txt"
-    text.write_text(" ".join(f"{n * n} of {n}" for n in range(1500)))
-    sizes = {"layers": 2, "heads": 2, "d_model": 16, "context": 8, "batch_size": 4, "dropout": 0.2, "eval_tokens": 512}
-    return load_workload("gpt", {"path": str(text), "tokenizer": "bytes", **sizes}, 0)
-
-
-Schedules = Schedule | AdaptiveSchedule
-
-
-def chained(workload: Workload, schedule: Schedules, cuts: Sequence[int], folder: Path) -> tuple[list[Trained], Any]:
-    """Train cut into segments, each from the checkpoint file of the one before."""
-    parts: list[Trained] = []
-    state: Any = None
-    for start, stop in zip((0, *cuts), (*cuts, STEPS), strict=True):
-        parts.append(train(workload, SPEC, SegmentJob(start, stop, schedule), state))
-        digest = checkpoint.save(folder / f"{stop}", parts[-1].state)
-        state = checkpoint.load(folder / f"{stop}", digest)
-    return parts, state
-
-
-def same_state(one: Any, other: Any) -> bool:
-    """Whether two states are equal bit for bit."""
-    tensors: list[dict[str, torch.Tensor]] = [{}, {}]
-    packed = [checkpoint.pack(state, "", each, {}) for state, each in zip((one, other), tensors, strict=True)]
-    return checkpoint.digest_of(str(packed[0]), tensors[0]) == checkpoint.digest_of(str(packed[1]), tensors[1])
-
-
-CUTS = {"halves": (12,), "uneven": (1, 5, 6, 23), "every step": tuple(range(1, STEPS))}
+    return load_workload("gpt", small_gpt(tmp_path), 0)
 
 
 @pytest.mark.parametrize("cuts", CUTS.values(), ids=CUTS)
@@ -95,7 +67,7 @@ def test_segments_chained_through_checkpoints_are_the_uninterrupted_run(
     schedule: Schedules, cuts: tuple[int, ...], tmp_path: Path
 ) -> None:
     whole = train(LINEAR, SPEC, SegmentJob(0, STEPS, schedule))
-    parts, state = chained(LINEAR, schedule, cuts, tmp_path)
+    parts, state = chained(LINEAR, SPEC, schedule, cuts, tmp_path)
     assert np.concatenate([part.losses for part in parts]).tobytes() == whole.losses.tobytes()
     assert [lr for part in parts for lr in part.lrs] == whole.lrs
     assert same_state(state, whole.state)
@@ -104,7 +76,7 @@ def test_segments_chained_through_checkpoints_are_the_uninterrupted_run(
 @pytest.mark.parametrize("schedule", [RAMP, Bounce(0.003)], ids=["plain", "adaptive"])
 def test_so_they_are_with_layers_and_dropout(schedule: Schedules, gpt: Workload, tmp_path: Path) -> None:
     whole = train(gpt, SPEC, SegmentJob(0, STEPS, schedule))
-    parts, state = chained(gpt, schedule, (7, 16), tmp_path)
+    parts, state = chained(gpt, SPEC, schedule, (7, 16), tmp_path)
     assert np.concatenate([part.losses for part in parts]).tobytes() == whole.losses.tobytes()
     assert same_state(state, whole.state)
 

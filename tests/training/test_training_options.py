@@ -25,6 +25,7 @@ from lrctl.training.compiling import Compiled
 from lrctl.training.passes import Passes
 from lrctl.training.quiet import quiet_torch
 from lrctl.training.trainer import train
+from training.small_gpt import small_gpt
 
 ADAMW = optimizers.AdamW(betas=(0.9, 0.999), eps=1e-8, weight_decay=0.1)
 SPEC = TrainSpec("gpt", {}, "", 0, ADAMW)
@@ -38,10 +39,7 @@ pytestmark = pytest.mark.usefixtures("as_in_a_job")
 @pytest.fixture
 def gpt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workload:
     monkeypatch.setenv("LRCTL_CACHE", str(tmp_path / "cache"))
-    text = tmp_path / "text.txt"
-    text.write_text(" ".join(f"{n * n} of {n}" for n in range(1500)))
-    sizes = {"layers": 2, "heads": 2, "d_model": 16, "context": 8, "batch_size": 8, "eval_tokens": 512}
-    return load_workload("gpt", {"path": str(text), "tokenizer": "bytes", **sizes}, 0)
+    return load_workload("gpt", small_gpt(tmp_path, batch_size=8, dropout=0.0), 0)
 
 
 @dataclass
