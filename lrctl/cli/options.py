@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,8 @@ import typer
 from lrctl.cli import completion
 from lrctl.cli.signals import DOCUMENT
 
-STORE = Path(".lrctl")
+STORE = ".lrctl"
+WHERE = "Where results are kept: a folder, or a URL such as s3://BUCKET/PATH."
 GIVEN = "RUN|schedule.json"
 
 NAMED = "a name or how it begins, `latest`, or a label"
@@ -38,8 +38,8 @@ Against = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Where = Annotated[
-    Path,
-    typer.Option("--store", metavar="DIR", envvar="LRCTL_STORE", file_okay=False, help="Where results are kept."),
+    str,
+    typer.Option("--store", metavar="DIR|URL", envvar="LRCTL_STORE", help=WHERE),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, and no notes.")]

@@ -43,13 +43,13 @@ def train(
     if not (job.steps or job.evaluate or job.checkpoint):
         return Trained(np.empty(0, np.float32), [], {}, 0.0)
     log = store.log(job.key(spec))
-    with store.working_folder() as folder:
+    with store.working_folder() as folder, store.logged(job.key(spec)) as printed:
         told = Told(folder, spec, job)
         told.write(start_from)
         began = time.perf_counter()
         try:
             environment = {"LRCTL_JOB": str(told.job_file), **gpus_alone(spec.device)}
-            launch(program.argv, environment, folder, log, program.timeout)
+            launch(program.argv, environment, folder, printed, program.timeout)
             trained = Trained(told.losses(), list(job.lrs or ()), {}, time.perf_counter() - began)
             answer = told.answer()
             trained.metrics = {split: metrics_of(answer.get("metrics"), split) for split in job.evaluate}

@@ -284,7 +284,7 @@ def test_damaged_facts_are_made_again(
 
 def unfinish(store: Store, document: dict[str, Any]) -> None:
     """Forget that a run is finished and its last job, and lose all checkpoints."""
-    (store.run(document["run"]) / "result.json").unlink()
+    (store.path / "runs" / document["run"] / "result.json").unlink()
     for path in (store.path / "checkpoints").iterdir():
         path.unlink()
     forget(store, document["checkpoint"])

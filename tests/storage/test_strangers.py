@@ -64,10 +64,10 @@ def test_a_result_whose_names_lead_elsewhere_is_damaged(
     victim = tmp_path / "victim.safetensors"
     victim.write_text("precious")
     store = Store(tmp_path / ".lrctl")
-    document = read_signed(store.run("mine") / "result.json")
+    document = read_signed(store.path / "runs" / "mine" / "result.json")
     assert document
     craft(document)
-    write_signed(store.run("mine") / "result.json", document)
+    write_signed(store.path / "runs" / "mine" / "result.json", document)
     assert store.run_result("mine") is None
     before = sorted(tmp_path.iterdir())
     for command in COMMANDS:
