@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,14 @@ GIVEN = "RUN|schedule.json"
 
 NAMED = "a name or how it begins, `latest`, or a label"
 """How a run may be asked for, wherever one is."""
+
+
+def place(given: str | None) -> str | None:
+    """A folder or a URL as it was given."""
+    if given and ("\0" in given or Path(given).is_file()):
+        raise typer.BadParameter(f"dir {given!r} is a file")
+    return given
+
 
 Runs = Annotated[
     list[str] | None,
@@ -39,7 +48,7 @@ Against = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Where = Annotated[
     str,
-    typer.Option("--store", metavar="DIR|URL", envvar="LRCTL_STORE", help=WHERE),
+    typer.Option("--store", metavar="DIR|URL", envvar="LRCTL_STORE", help=WHERE, callback=place),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, and no notes.")]

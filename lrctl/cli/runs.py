@@ -14,13 +14,14 @@ from lrctl.cli.deferred import Group
 from lrctl.cli.exit import reported
 from lrctl.cli.listed_runs import ORDERS, SORTED_BY, SPARED, rows_of, table
 from lrctl.cli.options import NAMED, STORE, WHERE, AsJson, Where, print_json
+from lrctl.cli.options import place as place_given
 from lrctl.cli.say import say
 from lrctl.errors import UsageError
 
 if TYPE_CHECKING:
     from lrctl.storage.store import Store
 
-Inner = Annotated[str | None, typer.Option("--store", metavar="DIR|URL", help=WHERE)]
+Inner = Annotated[str | None, typer.Option("--store", metavar="DIR|URL", help=WHERE, callback=place_given)]
 Sort = Annotated[
     SORTED_BY | None,
     typer.Option(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lrctl.cli import completion
-from lrctl.cli.options import STORE, WHERE
+from lrctl.cli.options import STORE, WHERE, place
 
 SHARED = "Every search"
 
@@ -106,6 +106,7 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
             "--store",
             envvar="LRCTL_STORE",
             metavar="DIR|URL",
+            callback=place,
         ),
         option("name", str | None, "Name of the run. Default: the command and a hash of all that decides it."),
         option(

@@ -16,7 +16,7 @@ from lrctl.recipe.workloads import is_code, is_program
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt
 from lrctl.storage.identity import RunIdentity
-from lrctl.storage.places import objects_at
+from lrctl.storage.places import local, objects_at
 from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
 
@@ -178,14 +178,13 @@ def command_of(place: Store, name: str) -> str:
 
     Where that names code of the user's, the user is told to give leave, and it is not given for them.
     """
+    path = place.objects.where(f"{place.run(name)}/recipe.toml")
     try:
         tables = documents.from_toml(place.recipe(name) or "")
         (strategy,) = tables["strategy"]
         workload = tables["workload"]["name"]
         code = is_code(workload) or is_program(workload)
     except (ValueError, KeyError, TypeError):
-        damaged = place.objects.where(f"{place.run(name)}/recipe.toml")
-        return f"(nothing tells it: {damaged} is missing or damaged)"
-    recipe = str(place.recipe_file(name))
-    command = shlex.join(["lrctl", strategy, "--recipe", recipe, "--name", name, "--store", place.shown])
+        return f"(nothing tells it: {path} is missing or damaged)"
+    command = shlex.join(["lrctl", strategy, "--recipe", str(local(path)), "--name", name, "--store", place.shown])
     return f"{command} ({LEAVE})" if code else command

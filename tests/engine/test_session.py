@@ -301,7 +301,7 @@ def test_lost_checkpoints_are_made_again_through_generations(place: Path, refere
 
 def test_a_lost_answer_is_made_again_before_it_is_handed_over(place: Path, reference: dict[str, Any]) -> None:
     document = search(place)
-    (Store(place).run(document["run"]) / "result.json").unlink()
+    (place / "runs" / document["run"] / "result.json").unlink()
     Store(place).checkpoint(document["checkpoint"]).unlink()
     assert found(search(place)) == found(reference)
     assert Store(place).checkpoint(document["checkpoint"]).exists()

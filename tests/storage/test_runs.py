@@ -491,7 +491,7 @@ RECIPES = {"missing": None, "not TOML": "a = ", "no tables": "", "a list": "stra
 
 @pytest.mark.parametrize("text", RECIPES.values(), ids=RECIPES)
 def test_a_run_with_a_damaged_recipe_is_listed_without_it(text: str | None, lrctl: Lrctl, place: Path) -> None:
-    folder = place / "runs" / "half"
+    folder = Store(place).path / "runs" / "half"
     folder.mkdir()
     if text is not None:
         (folder / "recipe.toml").write_bytes(text.encode("utf-8", "surrogateescape"))

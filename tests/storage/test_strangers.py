@@ -86,7 +86,7 @@ def test_no_key_leads_out_of_a_store(tmp_path: Path) -> None:
         store.losses,
         store.checkpoint,
         store.load_checkpoint,
-        store.handed_over,
+        store.is_handed_over,
         store.log,
         store.forget_stopped,
         lambda key: store.put_record(JobRecord(key, "ok")),
