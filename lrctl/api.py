@@ -27,6 +27,8 @@ from lrctl.recipe.project import check_nothing_is_loading
 from lrctl.registry.registry import registry
 from lrctl.storage.given import schedule_file, settle
 from lrctl.storage.labels import check_label, label
+from lrctl.storage.location import location
+from lrctl.storage.places import local
 from lrctl.storage.store import Store
 
 if TYPE_CHECKING:
@@ -127,9 +129,9 @@ def search(
     return Store(store).document(result)
 
 
-def place(store: str | Path | None) -> Path:
+def place(store: str | Path | None) -> Path | str:
     """The store that is asked for, else that of the environment, else that of the working directory."""
-    return Path(store or os.environ.get("LRCTL_STORE") or ".lrctl").absolute()
+    return location(store or os.environ.get("LRCTL_STORE") or ".lrctl")
 
 
 @told_by_argument()
@@ -236,7 +238,7 @@ def load_weights(path: str | Path, average: float | None = None) -> dict[str, to
     """
     from lrctl.storage import checkpoint
 
-    state = checkpoint.load(Path(path))
+    state = checkpoint.load(local(path))
     if "model" not in state:
         raise UsageError(f"{path}: it holds what a program saved; lrctl.unpack_checkpoint writes that")
     chosen = state.get("evaluated", {}) if average is None else of_average(average, state, path)
@@ -272,7 +274,7 @@ def unpack_checkpoint(path: str | Path, to: str | Path) -> None:
     """
     from lrctl.storage import checkpoint, packing
 
-    state = checkpoint.load(Path(path))
+    state = checkpoint.load(local(path))
     try:
         packing.unpack(state, Path(to))
     except OSError as error:

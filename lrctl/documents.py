@@ -39,16 +39,16 @@ def open_regular(path: Path, *, follow: bool = True) -> BufferedReader:
     raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
-def content(path: Path, *, follow: bool = True) -> bytes:
-    """The bytes of a regular file that is not larger than a document may be.
+def content(path: Path, *, follow: bool = True, limit: int = LARGEST) -> bytes:
+    """The bytes of a regular file that is not larger than a document may be, or than another limit.
 
     Raises:
         OSError: it cannot be read, is something else, or is larger.
     """
     with open_regular(path, follow=follow) as file:
-        read = file.read(LARGEST + 1)
-    if len(read) > LARGEST:
-        raise OSError(errno.EFBIG, f"larger than {LARGEST >> 20} MiB", str(path))
+        read = file.read(limit + 1)
+    if len(read) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit >> 20} MiB", str(path))
     return read
 
 
@@ -112,3 +112,10 @@ def within_limits(value: Any, *, finite: bool) -> Any:
 
 def items(value: dict[str, Any] | list[Any]) -> list[Any]:
     return [*value, *value.values()] if isinstance(value, dict) else value
+
+
+def cache_folder() -> Path:
+    """Where files are that can be had again: `$LRCTL_CACHE`, else `$XDG_CACHE_HOME/lrctl`, else `~/.cache/lrctl`."""
+    if own := os.environ.get("LRCTL_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrctl"

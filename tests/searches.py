@@ -49,7 +49,9 @@ def small(**overrides: Any) -> Recipe:
     return smoke(**SMALL | overrides)
 
 
-def search(store: Path, recipe: Recipe | None = None, command: str = "semilocal", **options: Any) -> dict[str, Any]:
+def search(
+    store: Path | str, recipe: Recipe | None = None, command: str = "semilocal", **options: Any
+) -> dict[str, Any]:
     """The result document of a search."""
     result = run.search(command, recipe or small(), store=store, **options)
     return Store(store).document(result)

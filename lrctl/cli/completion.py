@@ -38,11 +38,11 @@ def known_runs(ctx: typer.Context) -> list[str]:
     return [*names, *dict.fromkeys(label for name in names for label in labels(place, name)), LATEST]
 
 
-def store_of(ctx: Any) -> Path:
+def store_of(ctx: Any) -> str:
     """The store that the command line names so far, else the one it would take."""
     outer = [ctx, *([ctx.parent] if ctx.parent else [])]
     named = next((each.params["store"] for each in outer if each.params.get("store")), None)
-    return Path(named or os.environ.get("LRCTL_STORE") or ".lrctl")
+    return str(named or os.environ.get("LRCTL_STORE") or ".lrctl")
 
 
 def known_labels(ctx: typer.Context) -> list[str]:

@@ -11,11 +11,20 @@ import typer
 from lrctl.cli import completion
 from lrctl.cli.signals import DOCUMENT
 
-STORE = Path(".lrctl")
+STORE = ".lrctl"
+WHERE = "Where results are kept: a folder, or a URL such as s3://BUCKET/PATH."
 GIVEN = "RUN|schedule.json"
 
 NAMED = "a name or how it begins, `latest`, or a label"
 """How a run may be asked for, wherever one is."""
+
+
+def place(given: str | None) -> str | None:
+    """A folder or a URL as it was given."""
+    if given and ("\0" in given or Path(given).is_file()):
+        raise typer.BadParameter(f"dir {given!r} is a file")
+    return given
+
 
 Runs = Annotated[
     list[str] | None,
@@ -38,8 +47,8 @@ Against = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 Where = Annotated[
-    Path,
-    typer.Option("--store", metavar="DIR", envvar="LRCTL_STORE", file_okay=False, help="Where results are kept."),
+    str,
+    typer.Option("--store", metavar="DIR|URL", envvar="LRCTL_STORE", help=WHERE, callback=place),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress, and no notes.")]

@@ -13,7 +13,7 @@ COLUMNS = ("recipe", "cell", "command", "jobs", "full runs", "time")
 SUMMED = ("jobs", "steps", "full_runs", "seconds")
 
 
-def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path, *, as_json: bool) -> None:
+def print_plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: str | Path, *, as_json: bool) -> None:
     from lrctl.analysis.units import duration
     from lrctl.contracts.table import Table
     from lrctl.report import terminal
@@ -42,7 +42,7 @@ def told(estimate: dict[str, Any]) -> list[str]:
     return [str(estimate["jobs"]), f"{estimate['full_runs']:.1f}", f"about {duration(seconds)}" if seconds else ""]
 
 
-def plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path) -> list[dict[str, Any]]:
+def plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: str | Path) -> list[dict[str, Any]]:
     """An estimate for each cell. At scale tiny a step of each workload is timed, once."""
     from lrctl.papers import experiments as papers
 
@@ -59,7 +59,7 @@ def plan(wanted: list[Any], scale: Any, overrides: dict[str, Any], store: Path) 
     return planned
 
 
-def estimated(command: str, recipe: Any, store: Path, timed: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
+def estimated(command: str, recipe: Any, store: str | Path, timed: dict[str, dict[str, Any]] | None) -> dict[str, Any]:
     """An estimate, whose time is that of its steps where a step of the same workload was timed before."""
     from lrctl.contracts.canonical import digest
     from lrctl.contracts.result import FORWARD

@@ -69,19 +69,20 @@ def reproduce(
     from lrctl.planning.estimate import check_memory
     from lrctl.recipe import parse as recipes
     from lrctl.report import files, progress, terminal
+    from lrctl.storage.location import location
 
     overrides = dict(recipes.parse_setting(text) for text in settings or [])
     wanted = papers.experiments(paper, scale, only or [])
-    store, out = store.absolute(), out and out.absolute()  # the user's own code may go elsewhere
+    place, out = location(store), out and out.absolute()  # the user's own code may go elsewhere
     if dry_run:
         from lrctl.cli.planned import print_plan
 
-        print_plan(wanted, scale, overrides, store, as_json=as_json)
+        print_plan(wanted, scale, overrides, place, as_json=as_json)
         return
     tables, charts, runs = [], [], []
     for group in papers.by_table(wanted):
         with progress.shown(quiet=quiet), redirect_stdout(sys.stderr), closing(Executors()) as executors:
-            ran = Reproduction(scale, store, overrides, executors, partial(check_memory, store=store, kept=executors))
+            ran = Reproduction(scale, place, overrides, executors, partial(check_memory, store=place, kept=executors))
             done = [(each.recipe, one) for each in group for one in ran.run(each)]
         cells = [one for _, one in done]
         tables.append(side_by_side_table(group, cells, scale))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,14 +13,15 @@ from lrctl.cli import completion
 from lrctl.cli.deferred import Group
 from lrctl.cli.exit import reported
 from lrctl.cli.listed_runs import ORDERS, SORTED_BY, SPARED, rows_of, table
-from lrctl.cli.options import NAMED, STORE, AsJson, Where, print_json
+from lrctl.cli.options import NAMED, STORE, WHERE, AsJson, Where, print_json
+from lrctl.cli.options import place as place_given
 from lrctl.cli.say import say
 from lrctl.errors import UsageError
 
 if TYPE_CHECKING:
     from lrctl.storage.store import Store
 
-Inner = Annotated[Path | None, typer.Option("--store", metavar="DIR", file_okay=False, help="Where results are kept.")]
+Inner = Annotated[str | None, typer.Option("--store", metavar="DIR|URL", help=WHERE, callback=place_given)]
 Sort = Annotated[
     SORTED_BY | None,
     typer.Option(
@@ -132,7 +132,7 @@ def show(
     name = one_run(place, name)
     result = place.run_result(name)
     if result:
-        finished(place.path, name)  # warns of what is damaged
+        finished(place.address, name)  # warns of what is damaged
         result = replace(result, run=name)  # a folder that was moved has a result with its old name
         shown = place.document(result)
     else:
@@ -176,7 +176,7 @@ def remove(
     say(f"deleted {', '.join(names)}; lrctl gc frees what nothing else needs", err=True)
 
 
-def store_of(context: typer.Context, store: Path | None) -> Store:
+def store_of(context: typer.Context, store: str | None) -> Store:
     """The store given to the command, else the one given to `lrctl runs`."""
     from lrctl.storage.runs import existing
 

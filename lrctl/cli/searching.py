@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing, redirect_stdout
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from lrctl.cli.exit import Ended
@@ -46,8 +45,8 @@ def run(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> Non
     results = []
     with progress.shown(quiet=options["quiet"]), redirect_stdout(sys.stderr), closing(Executors()) as kept:
         for recipe in recipes:
-            where = {"store": store.path, "name": named(options["name"], recipe, recipes), "fresh": options["fresh"]}
-            check = partial(check_memory, store=store.path, kept=kept)
+            where = {"store": store.address, "name": named(options["name"], recipe, recipes), "fresh": options["fresh"]}
+            check = partial(check_memory, store=store.address, kept=kept)
             where |= {"executors": kept, "check": check, "budget": options["budget"]}
             results.append(runs.search(command, recipe, **where))
             label(store, results[-1].run, options["labels"])
@@ -76,7 +75,7 @@ def tell_together(store: Any, results: Sequence[Any], *, as_json: bool) -> None:
 
     trained = [result.run for result in results if result.trained and not result.reached]
     with redirect_stdout(sys.stderr):
-        found = compare(store.path, trained) if trained else None
+        found = compare(store.address, trained) if trained else None
     if as_json:
         documents = [store.document(result) for result in results]
         print_json({"format": "lrctl-seeds/1", "runs": documents, "comparison": found and found.to_json()})
@@ -89,9 +88,10 @@ def tell_together(store: Any, results: Sequence[Any], *, as_json: bool) -> None:
 def plan(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> None:
     from lrctl.planning.estimate import estimate
     from lrctl.report import terminal
-    from lrctl.storage.store import Store
+    from lrctl.storage.location import location
+    from lrctl.storage.runs import there
 
-    store = Path(options["store"]).absolute()  # the user's own code may go elsewhere
+    store = location(options["store"])  # the user's own code may go elsewhere
     with redirect_stdout(sys.stderr):
         first = estimate(command, recipes[0], store=store)
         passes = first["passes_per_evaluation"]
@@ -101,9 +101,8 @@ def plan(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> No
     if len(every) > 1:
         seeds = [recipe.training.seed for recipe in recipes]
         total |= {"seeds": seeds, "seconds": first["seconds"] and first["seconds"] * len(recipes)}
-    place = Store(store) if (store / "store.json").is_file() else None
     largest = max(each["steps"] for each in every)  # each seed has its own limit of steps
-    if told := options["budget"].told(total | {"steps": largest}, place):
+    if told := options["budget"].told(total | {"steps": largest}, there(store)):
         total |= {"budget": told}
     if options["as_json"]:
         print_json(total)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lrctl.cli import completion
-from lrctl.cli.options import STORE
+from lrctl.cli.options import STORE, WHERE, place
 
 SHARED = "Every search"
 
-METAVARS: dict[Any, str] = {int | None: "INTEGER", float | None: "NUMBER", Path: "DIR", bool: ""}
+METAVARS: dict[Any, str] = {int | None: "INTEGER", float | None: "NUMBER", bool: ""}
 """The words that the help shows for what an option takes; a flag takes nothing."""
 
 
@@ -109,12 +108,13 @@ def shared_options(own: Collection[str] = ()) -> list[inspect.Parameter]:
         ),
         option(
             "store",
-            Path,
-            "Where results are kept. Default: .lrctl.",
+            str,
+            f"{WHERE} Default: .lrctl.",
             STORE,
             "--store",
             envvar="LRCTL_STORE",
-            file_okay=False,
+            metavar="DIR|URL",
+            callback=place,
         ),
         option("name", str | None, "Name of the run. Default: the command and a hash of all that decides it."),
         option(

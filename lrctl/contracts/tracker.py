@@ -20,14 +20,14 @@ class TrackedSearch:
 
     Attributes:
         run: its name; the same search has the same.
-        store: the folder of its store.
+        store: the folder of its store, or its URL.
         folder: where the tracker may keep what it writes, unless it was told another place. It need not exist.
         config: the tables of its recipe, with all that decides the result spelt out.
     """
 
     run: str
     command: str
-    store: Path
+    store: Path | str
     folder: Path
     config: Mapping[str, Any]
 

@@ -7,10 +7,12 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from lrctl.contracts.canonical import canonical_json
 from lrctl.contracts.executor import Executor, slots
 from lrctl.engine.worker import attempt
+from lrctl.errors import UsageError
 from lrctl.recipe.schema import AUTO, Choice
 from lrctl.registry.registry import registry
 from lrctl.registry.values import build
@@ -28,17 +30,17 @@ def for_ever() -> float:
     return math.inf
 
 
-def resolved(choice: Choice, device: str, seconds: Seconds = for_ever) -> Choice:
+def resolved(choice: Choice, device: str, seconds: Seconds = for_ever, *, shared: bool = True) -> Choice:
     """What `auto` stands for: workers where they save more than it takes to start them, else this process.
 
-    Where a number of workers is asked for, there will be so many.
+    Where a number of workers is asked for, there will be so many. None see a store that is not `shared`.
     """
     if choice.name != AUTO:
         return choice
     asked = choice.params.workers
     workers = asked or slots(device, choice.params.per_gpu)
     # On a GPU nothing is timed: that would hold memory of it in this process.
-    pays = workers > 1 and (asked or device != "cpu" or seconds() * (1 - 1 / workers) > START)
+    pays = workers > 1 and (asked or (shared and (device != "cpu" or seconds() * (1 - 1 / workers) > START)))
     mark, given = ("parallel", {"workers": workers}) if pays else ("in_process", {})
     name, *_ = registry().marked("executor", mark)
     return Choice(name, build(registry().get("executor", name).params, given, f"executor {name}"))
@@ -81,22 +83,35 @@ class Executors:
 
     def chosen(self, choice: Choice, store: Store, device: str, seconds: Seconds) -> Choice:
         """What `auto` stands for; workers that are there already always pay."""
-        found = resolved(choice, device)
-        return found if self.key(found, store, device) in self.built else resolved(choice, device, seconds)
+        shared = store.objects.shared
+        found = resolved(choice, device, shared=shared)
+        built = self.key(found, store, device) in self.built
+        return found if built else resolved(choice, device, seconds, shared=shared)
 
     def get(self, choice: Choice, store: Store, device: str, seconds: Seconds = for_ever) -> Executor:
         found = self.chosen(choice, store, device, seconds)
         key = self.key(found, store, device)
         if key not in self.built:
+            check_shared(found, store)
             part = registry().get("executor", found.name)
-            self.built[key] = part.target(found.params, partial(attempt, store.path))
+            self.built[key] = part.target(found.params, partial(attempt, store.address))
         return self.built[key]
 
     @staticmethod
     def key(choice: Choice, store: Store, device: str) -> str:
-        return canonical_json([choice.table, str(store.path.resolve()), device])
+        place = store.address
+        return canonical_json([choice.table, str(place.resolve() if isinstance(place, Path) else place), device])
 
     def close(self) -> None:
         for executor in self.built.values():
             executor.close()
         self.built.clear()
+
+
+def check_shared(choice: Choice, store: Store) -> None:
+    """Refuse workers for a store that they do not see."""
+    if not store.objects.shared and choice.name not in registry().marked("executor", "in_process"):
+        raise UsageError(
+            f"--store {store.shown}: it is in the memory of this process, where the workers of executor {choice.name} "
+            "do not see it; give --executor serial, or another --store"
+        )

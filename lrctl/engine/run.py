@@ -196,11 +196,7 @@ class Run:
             whole = closed(self.store, result.run)
         except StoreError as error:
             whole = False
-            if (
-                not tries
-                or not isinstance(error.__cause__, FileNotFoundError)
-                or not (self.store.path / "handed_over").is_dir()
-            ):
+            if not tries or not self.store.lost_run(error):
                 raise
         if tries and not whole:
             self.finish(result, trains=trains, tries=tries - 1)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from queue import Full, Queue
 from typing import Any
 
@@ -46,7 +45,7 @@ def tracked(store: Store, recipe: Recipe) -> Iterator[None]:
         yield
         return
     for folder in (FOLDER, *(f"{FOLDER}/{choice.name}" for choice in recipe.trackers)):
-        check_no_link(store.path, folder, store.shown)
+        check_no_link(store.path, folder, store.objects.beside)
     observers = [begun for choice in recipe.trackers if (begun := begin(choice.name, choice.params, store))]
     manager, wait = registry().manager, min(AFTER_FAILURE, recipe.track.wait)
     for observer in observers:
@@ -129,7 +128,7 @@ class Tracking:
     @hookimpl
     def search_started(self, run: str, command: str, config: Mapping[str, Any]) -> None:
         folder = self.store.path / FOLDER / self.name
-        search = TrackedSearch(run, command, self.store.path, folder, config)
+        search = TrackedSearch(run, command, self.store.address, folder, config)
         self.tell(partial(self.tracker.search_started, search))
 
     @hookimpl
@@ -200,9 +199,7 @@ class Tracking:
 
     def record_result(self, result: RunResult) -> None:
         losses, lrs = self.curve(partial(self.store.history, result.checkpoint)) if result.checkpoint else ((), ())
-        written = self.store.files(result)
-        folder = self.store.run(result.run)
-        files = {what: folder / Path(path).name for what in ("result", "schedule") if (path := written[what])}
+        files = self.store.local_files(result)
         self.tracker.search_finished(TrackedResult(result.to_json(), lrs, losses, files))
 
     @staticmethod

@@ -20,7 +20,7 @@ from lrctl.errors import LrctlError, ReproducibilityError, StoreError
 from lrctl.recipe import workloads as loading
 from lrctl.recipe.project import running
 from lrctl.recipe.task_workload import check_content, workload_of
-from lrctl.storage.opening import is_store
+from lrctl.storage.runs import there
 from lrctl.storage.store import Store
 from lrctl.training.quiet import LOST, alone, quiet_torch
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lrctl.training.trains import Trains
 
 
-def attempt(store: Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
+def attempt(store: str | Path, spec: TrainSpec, job: SegmentJob) -> JobRecord:
     """The result of a job; an exception becomes a result with status `failed`.
 
     One job a process: torch's random numbers, threads and modes belong to the process, so that two jobs in it at once
@@ -65,18 +65,18 @@ def kind_of(error: Exception) -> str:
 
 
 @lru_cache(maxsize=1)
-def opened(path: Path, *, begun: bool) -> Store:
-    """The store of a folder, opened once in each process. That of a search that has begun is there, on every machine.
+def opened(place: str | Path, *, begun: bool) -> Store:
+    """A store, opened once in each process. That of a search that has begun is there, on every machine.
 
     Raises:
         StoreError: it is not.
     """
-    if begun and not is_store(path):
+    if begun and not there(place):
         raise StoreError(
-            f"--store {path}: it is not in reach on {platform.node()}, which was given a job; give a folder that all "
-            "machines share"
+            f"--store {place}: it is not in reach on {platform.node()}, which was given a job; give a folder that all "
+            "machines share, or the URL of a storage that all reach"
         )
-    return Store(path)
+    return Store(place)
 
 
 def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
@@ -84,8 +84,6 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
 
     A job that another process has done meanwhile is not trained again. Of one that was stopped, only that is written.
     """
-    from lrctl.storage import checkpoint
-
     key, own_seed, spec = job.key(spec), job.seed in (None, spec.seed), spec.of(job)
     known = None if job.anew else store.record(key)
     if known is not None and (not leaves_checkpoint(job, known.mean_loss) or store.has_checkpoint(key)):
@@ -105,7 +103,7 @@ def work(store: Store, spec: TrainSpec, job: SegmentJob) -> JobRecord:
         else:
             digests = {"losses": store.put_losses(key, trained.losses, trained.lrs)}
         if leaves_checkpoint(job, result.mean_loss):
-            digests["checkpoint"] = checkpoint.save(store.checkpoint(key), trained.state)
+            digests["checkpoint"] = store.put_checkpoint(key, trained.state)
         result = replace(result, digests=digests)
     store.put_record(result)
     return result

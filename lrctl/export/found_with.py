@@ -124,7 +124,7 @@ def found_with(run: FinishedRun) -> FoundWith | None:
     No code of a user's is run for it.
     """
     try:
-        recipe = recipes.read(str(run.store.run(run.name) / "recipe.toml"), stored=True) if run.recipe else None
+        recipe = recipes.read(str(run.store.recipe_file(run.name)), stored=True) if run.recipe else None
     except LrctlError:
         return None
     assert recipe is not None

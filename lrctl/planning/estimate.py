@@ -23,7 +23,7 @@ from lrctl.recipe.project import running
 from lrctl.recipe.schema import Recipe
 from lrctl.recipe.workloads import content_digest, origin
 from lrctl.registry.registry import registry
-from lrctl.storage.store import Store
+from lrctl.storage.runs import there
 
 if TYPE_CHECKING:
     from lrctl.planning.profile import Measured
@@ -116,8 +116,7 @@ def estimate(
         note says why.
     """
     part, params = registry().get("strategy", command), recipe.params(command)
-    # Opening a folder that is not a store yet would make it one.
-    place = Store(store) if (Path(store) / "store.json").is_file() else None
+    place = there(store)
     if recipe.start and place and (imported := place.imported(recipe.start, rehearse(recipe).spec)):
         recipe = replace(recipe, imported=imported[0])
     run_spec = recipe.run_spec

@@ -31,10 +31,11 @@ def measure_program(program: Program, spec: TrainSpec) -> Measured:
     Raises:
         ProgramError: it fails; what it printed is kept, in a temporary folder.
     """
-    store = Store(Path(tempfile.mkdtemp(prefix="lrctl-dry-run-")))
+    folder = Path(tempfile.mkdtemp(prefix="lrctl-dry-run-"))
+    store = Store(folder)
     few, more = min(SHORT, spec.steps), min(LONG, spec.steps)
     short, long = (timed(program, store, spec, steps) for steps in (few, more))
-    shutil.rmtree(store.path)
+    shutil.rmtree(folder)
     step = max(0.0, long.seconds - short.seconds) / max(1, more - few)
     start = max(0.0, short.seconds - few * step)
     return Measured(step, None, size(long.state), largest_process(), NOTES, seconds_per_start=start)

@@ -44,14 +44,14 @@ def train(
     if not (job.steps or job.evaluate or job.checkpoint):
         return Trained(np.empty(0, np.float32), [], {}, 0.0)
     log = store.log(job.key(spec))
-    with store.working_folder() as folder:
+    with store.working_folder() as folder, store.logged(job.key(spec)) as printed:
         told = Told(folder, spec, job)
         told.write(start_from)
         began = time.perf_counter()
         try:
             environment = {"LRCTL_JOB": str(told.job_file), **gpus_alone(spec.device)}
             given_up = partial(store.given_up, spec.run, job.key(spec)) if job.ahead else None
-            if not launch(program.argv, environment, folder, log, program.timeout, given_up):
+            if not launch(program.argv, environment, folder, printed, program.timeout, given_up):
                 # How far it was is not known: it counts as a whole.
                 return Trained(np.full(job.steps, np.nan), [], {}, time.perf_counter() - began, at_least=-math.inf)
             trained = Trained(told.losses(), list(job.lrs or ()), {}, time.perf_counter() - began)

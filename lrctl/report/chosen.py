@@ -33,7 +33,7 @@ def comparable(place: Store) -> list[str]:
     left_out = {}
     for name in newest_first(place, place.runs()):
         try:
-            found.append(open_run(finished(place.path, name)))
+            found.append(open_run(finished(place.address, name)))
         except LrctlError:
             left_out[name] = "not finished" if place.run_result(name) is None else "cannot be read"
     trained = [run for run in found if run.result.trained]

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from lrctl.contracts.canonical import canonical_json
 from lrctl.errors import CheckpointError
-from lrctl.storage.files import aside, cannot_write
+from lrctl.storage.files import aside
 
 FORMAT = "lrctl-checkpoint/1"
 
@@ -30,15 +30,20 @@ def save(path: Path, state: dict[str, Any]) -> str:
         StoreError: the file cannot be written.
         TypeError: the state holds something else; names it.
     """
+    with aside(path) as temporary:
+        return write(temporary, state)
+
+
+def write(path: Path, state: dict[str, Any]) -> str:
+    """The same into a path where nobody looks yet. An OSError says that it cannot be written."""
     tensors: dict[str, torch.Tensor] = {}
     skeleton = canonical_json(pack(state, "", tensors, {}))
     digest = digest_of(skeleton, tensors)
     metadata = {"format": FORMAT, "state": skeleton, "digest": digest}
-    with aside(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata)
-        except SafetensorError as error:
-            raise cannot_write(path, error) from error
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
     return digest
 
 

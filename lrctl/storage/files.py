@@ -130,7 +130,12 @@ def remove(path: Path) -> None:
     try:
         delete(path)
     except StoreError as error:
-        warnings.warn(f"{error}; it is of no use any more", stacklevel=2)
+        warn_of(error)
+
+
+def warn_of(error: StoreError) -> None:
+    """Tell of what is of no use any more, and cannot be deleted."""
+    warnings.warn(f"{error}; it is of no use any more", stacklevel=3)
 
 
 def size(path: Path) -> int:
@@ -149,28 +154,37 @@ def cannot_write(path: Path, error: Exception, instead: str | None = None) -> St
     return StoreError(f"cannot write {path}: {reason}; {'free some space or ' if full else ''}{instead or ELSEWHERE}")
 
 
-def write_text(path: Path, text: str, instead: str | None = None) -> None:
+def write(path: Path, content: bytes, instead: str | None = None) -> None:
     with aside(path, instead) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, text: str, instead: str | None = None) -> None:
+    write(path, text.encode(), instead)
+
+
+def encoded(document: dict[str, Any]) -> bytes:
+    """Strict JSON; numbers that are not finite become null."""
+    return (json.dumps(finite(document), indent=1, allow_nan=False) + "\n").encode()
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write strict JSON at once or not at all; numbers that are not finite become null."""
-    write_text(path, json.dumps(finite(document), indent=1, allow_nan=False) + "\n")
+    write(path, encoded(document))
 
 
-def read(path: Path) -> bytes | None:
+def read(path: Path, limit: int = documents.LARGEST) -> bytes | None:
     """What is in a file of ours; None where there is none, or something else, or it cannot be read."""
     try:
-        return documents.content(path, follow=False)
+        return documents.content(path, follow=False, limit=limit)
     except OSError:
         return None
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where there is none, or it is damaged or cannot be read."""
+def decoded(content: bytes | None) -> dict[str, Any] | None:
+    """A JSON object, or None where there is none, or it is damaged."""
     try:
-        document = documents.from_json(read(path) or b"")
+        document = documents.from_json(content or b"")
     except ValueError:
         return None
     return document if isinstance(document, dict) else None
@@ -189,7 +203,12 @@ def write_signed(path: Path, document: dict[str, Any]) -> None:
 
 def read_signed(path: Path) -> dict[str, Any] | None:
     """A JSON object that was written with its digest; None where there is none, or it is not what was written."""
-    document = read_json(path) or {}
+    return checked(read(path))
+
+
+def checked(content: bytes | None) -> dict[str, Any] | None:
+    """The same of what was read."""
+    document = decoded(content) or {}
     written = document.pop("digest", None)
     return document if written is not None and written == digest(document) else None
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lrctl.errors import StoreError
-from lrctl.storage.files import ASIDE, delete, read_json, remove, size
+from lrctl.storage.objects import Entry
 from lrctl.storage.opening import STALE
 from lrctl.storage.store import Store
 
@@ -30,16 +28,16 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     """
     # In this order: a search opens its run before it writes the first file of a job, or a mark, and what it was given
     # is a job before it is noted.
-    notes = list((store.path / "imported").glob("[!.]*.json"))
+    notes = [each for each in store.objects.entries("imported") if each.name.endswith(".json")]
     files = {kind: job_files(store, kind) for kind in KINDS}
-    marks = list((store.path / "handed_over").iterdir())
-    jobs = facts(files)
+    marks = store.objects.entries("handed_over")
+    jobs = facts(store, files)
     results = {name: store.run_result(name) for name in store.runs()}
     unfinished = [name for name, result in results.items() if result is None]
     partial = [result for name in unfinished if (result := store.partial_result(name))]
     told = [result for result in results.values() if result] + partial
     handed_over = {key for result in told for key in result.handed_over}
-    if damaged := [name for name in unfinished if os.path.lexists(store.run(name) / "result.json")]:
+    if damaged := [name for name in unfinished if store.objects.about(f"{store.run(name)}/result.json")]:
         # What these hand over is not known, so no mark goes.
         handed_over |= {mark.name for mark in marks}
 
@@ -50,18 +48,19 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     needed = dict.fromkeys(KINDS, lineages(recorded.union(named, begun), jobs))
     needed["checkpoints"] = running | handed_over | begun
 
-    unneeded = {kind: [path for path in files[kind] if path.stem not in needed[kind]] for kind in KINDS}
-    freed = {kind: [path for path in paths if not (unfinished and young(path))] for kind, paths in unneeded.items()}
-    sizes = {kind: {path: size(path) for path in paths} for kind, paths in freed.items()}
+    unneeded = {kind: [each for each in files[kind] if key_of(each) not in needed[kind]] for kind in KINDS}
+    freed = {kind: [each for each in found if not (unfinished and young(each))] for kind, found in unneeded.items()}
+    sizes = {kind: {f"{kind}/{each.name}": each.size for each in found} for kind, found in freed.items()}
     stuck: list[str] = []
     if not dry_run:
         for note in notes:
-            if (read_json(note) or {}).get("job") not in needed["jobs"] and not (unfinished and young(note)):
-                remove(note)
+            noted = store.read_json(f"imported/{note.name}") or {}
+            if noted.get("job") not in needed["jobs"] and not (unfinished and young(note)):
+                store.remove(f"imported/{note.name}")
         for mark in marks:
             if mark.name not in handed_over and not (unfinished and young(mark)):
-                remove(mark)
-        stuck = [error for kind in KINDS for path in freed[kind] if (error := refusal(path, sizes[kind]))]
+                store.remove(f"handed_over/{mark.name}")
+        stuck = [error for each in sizes.values() for name in [*each] if (error := refusal(store, name, each))]
     counts = {kind: {"files": len(each), "bytes": sum(each.values())} for kind, each in sizes.items()}
     return {
         "dry_run": dry_run,
@@ -75,23 +74,28 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     }
 
 
-def refusal(path: Path, sizes: dict[Path, int]) -> str | None:
+def refusal(store: Store, name: str, sizes: dict[str, int]) -> str | None:
     """Delete a file; why it cannot be deleted, in which case it is taken out of `sizes`."""
     try:
-        delete(path)
+        store.objects.delete(name)
     except StoreError as error:
-        del sizes[path]
+        del sizes[name]
         return str(error)
     return None
 
 
-def job_files(store: Store, kind: str) -> list[Path]:
-    return sorted(path for path in (store.path / kind).glob(f"*{KINDS[kind]}") if not path.name.startswith(ASIDE))
+def job_files(store: Store, kind: str) -> list[Entry]:
+    return [each for each in store.objects.entries(kind) if each.name.endswith(KINDS[kind])]
 
 
-def facts(files: Mapping[str, Sequence[Path]]) -> dict[str, Mapping[str, Any]]:
+def key_of(file: Entry) -> str:
+    return file.name.rpartition(".")[0]
+
+
+def facts(store: Store, files: Mapping[str, Sequence[Entry]]) -> dict[str, Mapping[str, Any]]:
     """What is recorded of each job, whether it was stopped or trained to its end."""
-    return {path.stem: read_json(path) or {} for kind in ("stopped", "jobs") for path in files[kind]}
+    kinds = ("stopped", "jobs")
+    return {key_of(each): store.read_json(f"{kind}/{each.name}") or {} for kind in kinds for each in files[kind]}
 
 
 def lineages(keys: Iterable[str], jobs: Mapping[str, Mapping[str, Any]]) -> set[str]:
@@ -112,9 +116,6 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
 
 
-def young(path: Path) -> bool:
+def young(file: Entry) -> bool:
     """Whether a file may still belong to something that is under way."""
-    try:
-        return time.time() - path.lstat().st_mtime < STALE
-    except OSError:
-        return False
+    return time.time() - file.modified < STALE

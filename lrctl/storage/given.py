@@ -14,8 +14,9 @@ from lrctl.errors import UsageError
 from lrctl.recipe.start import number
 from lrctl.registry.parts import Part
 from lrctl.registry.schedules import read_schedule, recorded, schedule_text, text_of
-from lrctl.storage.files import read_signed
+from lrctl.storage.files import checked
 from lrctl.storage.named import one_run
+from lrctl.storage.places import local, split
 from lrctl.storage.runs import MEND, FinishedRun, existing, finished
 
 PAST = "start.past"
@@ -41,8 +42,9 @@ def schedule_file(path: str | Path) -> tuple[Any, int]:
     Raises:
         UsageError: the file is not a schedule of this format, or not that of the run in whose folder it is.
     """
-    schedule, steps = read_schedule(path)
-    found = read_signed(Path(path).parent / "result.json") if Path(path).name == "schedule.json" else None
+    schedule, steps = read_schedule(local(path))
+    objects, name = split(path)
+    found = checked(objects.read("result.json")) if name == "schedule.json" else None
     if found and (found.get("steps"), found.get("schedule")) != (steps, finite(asdict(recorded(schedule)))):
         raise UsageError(
             f"{path}: it is not the schedule that the run in this folder found; {MEND}, "
@@ -84,7 +86,7 @@ def settle(
         settled.setdefault("training.steps", stretched if isinstance(stretched, int) and stretched > 0 else steps)
         if recipe is None and not is_file(source):
             run = run_given(store, source)
-            recipe, stored = str(run.store.run(run.name) / "recipe.toml"), True
+            recipe, stored = str(run.store.recipe_file(run.name)), True
             # Of that recipe, what is trained counts, and not what was asked for then.
             settled = {prefix + f.name: f.default for f in fields_of(part.params) if f.default is not MISSING} | settled
     return recipe, settled, stored

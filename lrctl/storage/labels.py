@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 
 from lrctl.errors import UsageError
-from lrctl.storage import files
 from lrctl.storage.store import Store
 
 FILE = "labels.json"
@@ -16,14 +15,14 @@ LABEL = re.compile(r"\w[\w.+-]*")
 
 def labels(place: Store, name: str) -> list[str]:
     """The labels of a run, sorted; none where nothing can be read."""
-    found = (files.read_signed(place.run(name) / FILE) or {}).get("labels")
+    found = (place.read_signed(f"{place.run(name)}/{FILE}") or {}).get("labels")
     return sorted(filter(LABEL.fullmatch, map(str, found))) if isinstance(found, list) else []
 
 
 def label(place: Store, name: str, new: Iterable[str]) -> None:
     """Add labels to a run."""
     if added := {*new} - {*(known := labels(place, name))}:
-        files.write_signed(place.run(name) / FILE, {"labels": sorted(added.union(known))})
+        place.write_signed(f"{place.run(name)}/{FILE}", {"labels": sorted(added.union(known))})
 
 
 def check_label(text: str) -> str:

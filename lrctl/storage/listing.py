@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from lrctl.storage.files import ASIDE, read_json, size
-from lrctl.storage.gc import KINDS
+from lrctl.storage.gc import KINDS, job_files
 from lrctl.storage.run_result import LOSSES
 from lrctl.storage.runs import FinishedRun, defects
 from lrctl.storage.store import Store
@@ -33,17 +31,14 @@ def sizes_of_jobs(store: Store) -> dict[str, int]:
     """By key, the bytes of all files of a job."""
     sizes: dict[str, int] = defaultdict(int)
     for kind, suffix in KINDS.items():
-        with os.scandir(store.path / kind) as entries:
-            for each in entries:
-                written = not each.name.startswith(ASIDE) and each.is_file(follow_symlinks=False)
-                if written and each.name.endswith(suffix):
-                    sizes[each.name.removesuffix(suffix)] += each.stat(follow_symlinks=False).st_size
+        for each in job_files(store, kind):
+            sizes[each.name.removesuffix(suffix)] += each.size
     return sizes
 
 
 def run_of(store: Store, key: str) -> str:
     """The run that a job is recorded for; empty where nothing is recorded."""
-    facts = (read_json(store.path / kind / f"{key}.json") for kind in ("jobs", "stopped"))
+    facts = (store.read_json(f"{kind}/{key}.json") for kind in ("jobs", "stopped"))
     return str(next((fact.get("run") for fact in facts if fact), ""))
 
 
@@ -61,8 +56,8 @@ def row(store: Store, name: str, own: set[str], sizes: Mapping[str, int]) -> dic
         "steps": identity and identity.steps,
         **{loss: result and getattr(result, loss) for loss in LOSSES},
         "full_runs": result and result.cost.full_runs,
-        "date": changed(folder / ("result.json" if result else "identity.json"), folder),
-        "bytes": sum(map(size, folder.rglob("*"))) + sum(sizes.get(key, 0) for key in own | handed_over),
+        "date": changed(store, name, "result.json" if result else "identity.json"),
+        "bytes": store.objects.size(folder) + sum(sizes.get(key, 0) for key in own | handed_over),
         "defects": wrong,
     }
 
@@ -76,13 +71,11 @@ def damaged_files(store: Store, name: str) -> list[str]:
         "recipe.toml": not known or store.recipe(name) is not None,
         "environment.json": store.environment(name) is not None,
     }
-    return [file for file, fine in whole.items() if not fine and os.path.lexists(store.run(name) / file)]
+    return [file for file, fine in whole.items() if not fine and store.objects.about(f"{store.run(name)}/{file}")]
 
 
-def changed(fact: Path, folder: Path) -> str:
-    """When a run was last written, for what can be told."""
-    try:
-        about = fact.lstat()
-    except OSError:
-        about = folder.lstat()
-    return datetime.fromtimestamp(about.st_mtime).astimezone().isoformat()
+def changed(store: Store, name: str, *facts: str) -> str:
+    """When the first of these files of a run was written that is there; else the run itself, for what can be told."""
+    folder = store.run(name)
+    found = next(filter(None, map(store.objects.about, (*(f"{folder}/{fact}" for fact in facts), folder))), None)
+    return datetime.fromtimestamp(found.modified if found else 0.0).astimezone().isoformat()

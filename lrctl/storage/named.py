@@ -75,8 +75,6 @@ def newest_first(place: Store, runs: Iterable[str]) -> list[str]:
     """Runs by when they were last written: their results, or their identities where they have none."""
 
     def when(run: str) -> tuple[str, str]:
-        folder = place.run(run)
-        fact = next((file for file in ("result.json", "identity.json") if (folder / file).is_file()), "")
-        return changed(folder / fact, folder), run
+        return changed(place, run, "result.json", "identity.json"), run
 
     return sorted(runs, key=when, reverse=True)

@@ -1,4 +1,4 @@
-"""How a folder is made a store, or found to be one, and rid of what killed processes left in it."""
+"""What makes a place a store; how a folder is made one, and rid of what killed processes left in it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,6 @@ MARKER = "store.json"
 """The file that makes a folder a store."""
 
 
-def is_store(path: Path) -> bool:
-    return (path / MARKER).exists()
-
-
 def make(path: Path, shown: Path) -> None:
     """Make a folder a store unless it is one; `shown` is the path as the user gave it.
 
@@ -42,9 +38,13 @@ def make(path: Path, shown: Path) -> None:
         (path / folder).mkdir(parents=True, exist_ok=True)
     if not os.path.lexists(marker):
         files.write_json(marker, {"format": FORMAT})
-    if (found := (files.read_json(marker) or {}).get("format")) != FORMAT:
+    check_format(files.read(marker), str(shown / marker.name))
+
+
+def check_format(marker: bytes | None, where: str) -> None:
+    if (found := (files.decoded(marker) or {}).get("format")) != FORMAT:
         raise UsageError(
-            f"{shown / marker.name}: the store's format is {found!r}, this lrctl reads {FORMAT!r}; "
+            f"{where}: the store's format is {found!r}, this lrctl reads {FORMAT!r}; "
             "choose another --store, or give the command to the lrctl that wrote this one"
         )
 
@@ -55,10 +55,14 @@ def check_ours(path: Path, marker: Path, shown: Path) -> None:
         return
     others = [p.name for p in path.iterdir() if p.name not in FOLDERS and not p.name.startswith(files.ASIDE)]
     if others and not marker.exists():  # another process may have made it a store meanwhile
-        raise UsageError(
-            f"--store {shown}: the folder is not a store and holds other things ({sorted(others)[0]}, ...); "
-            "choose an empty or new folder"
-        )
+        raise not_ours(str(shown), others, "folder")
+
+
+def not_ours(shown: str, others: list[str], kind: str) -> UsageError:
+    return UsageError(
+        f"--store {shown}: the {kind} is not a store and holds other things ({sorted(others)[0]}, ...); "
+        f"choose an empty or new {kind}"
+    )
 
 
 def check_no_link(path: Path, folder: str, shown: Path) -> None:

@@ -16,6 +16,7 @@ from lrctl.recipe.workloads import is_code, is_program
 from lrctl.registry.registry import registry
 from lrctl.registry.schedules import rebuilt
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.places import local, objects_at
 from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
 
@@ -137,18 +138,19 @@ def closed(store: Store, name: str) -> bool:
     result = store.run_result(name)
     if result is None:  # it was taken away since
         return True
-    marked = all(store.handed_over(key).exists() for key in result.handed_over)
+    marked = all(map(store.is_handed_over, result.handed_over))
     return marked and set(defects(FinishedRun(store, name, result))) <= {"checkpoint"}
 
 
+def there(store: str | Path) -> Store | None:
+    """The store at a place, if there is one: to open another place would make it one."""
+    return Store(store) if objects_at(store).is_store() else None
+
+
 def existing(store: str | Path) -> Store:
-    try:
-        there = (Path(store) / "store.json").is_file()
-    except OSError as error:
-        raise StoreError(f"--store {store}: cannot be read: {error.strerror}; choose a folder that can") from error
-    if not there:
+    if not (found := there(store)):
         raise UsageError(f"--store {store}: there is no store; give the folder that a search kept its results in")
-    return Store(store)
+    return found
 
 
 def finished(store: str | Path, name: str) -> FinishedRun:
@@ -176,7 +178,7 @@ def command_of(place: Store, name: str) -> str:
 
     Where that names code of the user's, the user is told to give leave, and it is not given for them.
     """
-    path = place.shown / "runs" / name / "recipe.toml"
+    path = place.objects.where(f"{place.run(name)}/recipe.toml")
     try:
         tables = documents.from_toml(place.recipe(name) or "")
         (strategy,) = tables["strategy"]
@@ -184,5 +186,5 @@ def command_of(place: Store, name: str) -> str:
         code = is_code(workload) or is_program(workload)
     except (ValueError, KeyError, TypeError):
         return f"(nothing tells it: {path} is missing or damaged)"
-    command = shlex.join(["lrctl", strategy, "--recipe", str(path), "--name", name, "--store", str(place.shown)])
+    command = shlex.join(["lrctl", strategy, "--recipe", str(local(path)), "--name", name, "--store", place.shown])
     return f"{command} ({LEAVE})" if code else command

@@ -211,7 +211,7 @@ def test_a_finished_search_needs_neither_the_file_nor_a_copy() -> None:
     assert search(Path("store"), begun(), "local") == done
     with pytest.raises(UsageError, match="there is no such file, and the store has no copy of it"):
         search(Path("store"), begun(strategy__local__segments=1), "local")
-    shutil.rmtree(store.run(done["run"]))
+    shutil.rmtree(store.path / "runs" / done["run"])
     collect(store)
     assert list((store.path / "imported").iterdir()) == []
 

@@ -16,7 +16,6 @@ from lrctl.contracts.strategy import Batch
 from lrctl.engine import prepare as preparing
 from lrctl.recipe import schema
 from lrctl.registry.registry import registry
-from lrctl.storage.store import Store
 from lrctl.testing import Constant
 from lrctl.training import trainer
 from lrctl_strategies.semilocal.params import SemiLocal
@@ -52,7 +51,7 @@ def test_a_search_builds_its_parameters_prepares_its_data_and_spells_its_recipe_
 
 def test_a_search_that_goes_on_prepares_its_data_once(tmp_path: Path, counted: Counter[str]) -> None:
     first = search(tmp_path)
-    (Store(tmp_path).run(first["run"]) / "result.json").unlink()
+    (tmp_path / "runs" / first["run"] / "result.json").unlink()
     counted.clear()
     search(tmp_path)
     assert counted["content_digest"] == 1

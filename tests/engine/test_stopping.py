@@ -26,7 +26,6 @@ from lrctl.engine.session import Session
 from lrctl.recipe.schema import Divergence, Recipe
 from lrctl.registry.registry import registry
 from lrctl.storage.identity import RunIdentity
-from lrctl.storage.store import Store
 from lrctl.testing import SPEC, Constant
 from lrctl.training.early_stopping import CHECKS, Limited, PartialMean
 from lrctl.training.trainer import train
@@ -324,7 +323,7 @@ def test_a_search_that_was_interrupted_goes_on_to_the_same_document(
 def test_a_replay_of_a_finished_search_says_the_same(tmp_path: Path) -> None:
     first = search(tmp_path, recipe_of("share"))
     assert search(tmp_path, recipe_of("share")) == first
-    (Store(tmp_path).run(first["run"]) / "result.json").unlink()
+    (tmp_path / "runs" / first["run"] / "result.json").unlink()
     assert settled(search(tmp_path, recipe_of("share"))) == settled(first)
 
 
@@ -348,7 +347,7 @@ def test_a_damaged_fact_of_a_stopped_job_is_made_again(tmp_path: Path) -> None:
     first = search(tmp_path, recipe_of("nats"))
     for path in (tmp_path / "stopped").iterdir():
         path.write_text(path.read_text().replace('"at_least": ', '"at_least": 9'))
-    (Store(tmp_path).run(first["run"]) / "result.json").unlink()
+    (tmp_path / "runs" / first["run"] / "result.json").unlink()
     again = search(tmp_path, recipe_of("nats"))
     assert (choices(again), statuses(again)) == (choices(first), statuses(first))
 

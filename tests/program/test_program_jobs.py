@@ -172,7 +172,7 @@ def test_a_fault_is_a_failed_job_with_a_sentence_and_a_log(
         work(store, spec, job)
     assert str(error.value).startswith("the program failed: it")
     assert str(error.value).endswith(f"what it printed is in {store.log(job.key(spec))}")
-    assert store.log(job.key(spec)).exists()
+    assert (store.path / "logs" / f"{job.key(spec)}.log").exists()
     assert [path.name for path in (store.path / "checkpoints").iterdir()] == []
 
 

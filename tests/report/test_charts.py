@@ -256,9 +256,9 @@ DAMAGED: dict[str, Any] = {
 @pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
 def test_a_result_with_charts_that_cannot_be_read_is_none(damaged: Any, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.run("odd").mkdir()
+    (store.path / "runs" / "odd").mkdir()
     for found, is_result in (([], True), (damaged, False)):
-        write_signed(store.run("odd") / "result.json", a_result().to_json() | {"charts": found})
+        write_signed(store.path / "runs" / "odd" / "result.json", a_result().to_json() | {"charts": found})
         assert (store.run_result("odd") is not None) is is_result
 
 

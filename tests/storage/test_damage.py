@@ -155,12 +155,12 @@ def test_no_flipped_bit_in_a_file_of_a_run_is_silent(place: Path) -> None:
             store.identity("mine"),
             store.recipe("mine"),
             store.environment("mine"),
-            read_signed(store.run("mine") / "schedule.json"),
+            read_signed(store.path / "runs" / "mine" / "schedule.json"),
         )
 
     sound, run = told(), FinishedRun(store, "mine", result)
     for file in FILES:
-        path = store.run("mine") / file
+        path = store.path / "runs" / "mine" / file
         whole = path.read_bytes()
         for at in sorted(draw.sample(range(len(whole)), min(len(whole), 400))):
             spoilt = bytearray(whole)

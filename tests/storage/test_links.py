@@ -91,7 +91,7 @@ def test_a_search_writes_through_no_link(lrctl: Lrctl, linked: Store, elsewhere:
 
 
 def test_gc_and_the_sweep_of_leftovers_follow_no_link(linked: Store, elsewhere: Path) -> None:
-    (linked.run("mine") / "report").symlink_to(elsewhere)
+    (linked.path / "runs" / "mine" / "report").symlink_to(elsewhere)
     for kind, suffix in gc.KINDS.items():
         (linked.path / kind / f"{'c' * 64}{suffix}").symlink_to(elsewhere / "notes.txt")
         (linked.path / kind / f"{'d' * 64}{suffix}").symlink_to(elsewhere)
@@ -102,7 +102,7 @@ def test_gc_and_the_sweep_of_leftovers_follow_no_link(linked: Store, elsewhere: 
 
 @pytest.mark.parametrize("file", ["result.json", "identity.json", "schedule.json", "recipe.toml", "environment.json"])
 def test_a_file_of_a_run_that_is_a_link_is_damaged(file: str, lrctl: Lrctl, linked: Store, tmp_path: Path) -> None:
-    path = linked.run("mine") / file
+    path = linked.path / "runs" / "mine" / file
     path.rename(tmp_path / file)
     path.symlink_to(tmp_path / file)
     assert lrctl("runs", "--json").document["runs"][0]["defects"] == [file]
@@ -123,7 +123,7 @@ def test_a_file_of_a_job_that_is_a_link_is_made_again(kind: str, tmp_path: Path)
 
 
 def test_a_report_is_written_through_no_link(lrctl: Lrctl, linked: Store, elsewhere: Path) -> None:
-    (linked.run("mine") / "report").symlink_to(elsewhere)
+    (linked.path / "runs" / "mine" / "report").symlink_to(elsewhere)
     done = lrctl("report", "mine")
     assert (done.code, done.out) == (1, "")
     assert "report in it is a link, and no link is followed out of a store" in done.error
@@ -131,7 +131,7 @@ def test_a_report_is_written_through_no_link(lrctl: Lrctl, linked: Store, elsewh
 
 
 def test_marks_are_made_behind_no_link(linked: Store, tmp_path: Path) -> None:
-    shutil.rmtree(linked.run("mine"))
+    shutil.rmtree(linked.path / "runs" / "mine")
     for mark in (linked.path / "handed_over").iterdir():
         mark.unlink()
         mark.symlink_to(tmp_path / "made")

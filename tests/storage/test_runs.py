@@ -32,6 +32,8 @@ from lrctl.storage.opening import STALE
 from lrctl.storage.store import Store
 from lrctl.training import trainer
 from searches import facts, small
+from storages import make_old as date_back
+from storages import raw
 
 KEYS = {name: name * 64 for name in "abcdef"}
 
@@ -47,15 +49,15 @@ def put(store: Store, name: str, run: str, parent: str | None = None, age: float
     """Record a job with all its files, as old as told."""
     key, before = KEYS[name], KEYS[parent] if parent else None
     digests = {"losses": store.put_losses(key, np.ones(2), [0.1] * 2)}
-    store.checkpoint(key).write_bytes(b"weights")
+    store.objects.put(f"checkpoints/{key}.safetensors", b"weights")
     store.put_record(JobRecord(key, "ok", 1.0, steps=2, parent=before, digests=digests, run=run))
     for kind in ("jobs", "losses", "checkpoints"):
-        os.utime(store.path / kind / f"{key}{gc.KINDS[kind]}", times=(time.time() - age,) * 2)
+        date_back(raw(store) / kind / f"{key}{gc.KINDS[kind]}", age)
 
 
 def left(store: Store) -> dict[str, str]:
     """The jobs whose files are there, by kind."""
-    kinds = {kind: "".join(path.stem[0] for path in gc.job_files(store, kind)) for kind in gc.KINDS}
+    kinds = {kind: "".join(each.name[0] for each in gc.job_files(store, kind)) for kind in gc.KINDS}
     return {kind: jobs for kind, jobs in kinds.items() if jobs or kind not in ("stopped", "logs")}
 
 
@@ -142,8 +144,8 @@ def damaged(store: Store) -> None:
     finish(store, "r", checkpoint=KEYS["a"])
     put(store, "a", "r")
     put(store, "b", "r")
-    (store.path / "jobs" / f"{KEYS['b']}.json").write_text("half a docu")
-    (store.path / "losses" / f"{KEYS['c']}.npy").write_bytes(b"of no job")
+    store.objects.put(f"jobs/{KEYS['b']}.json", b"half a docu")
+    store.objects.put(f"losses/{KEYS['c']}.npy", b"of no job")
 
 
 STORES: dict[str, tuple[Callable[[Store], None], str, str]] = {
@@ -162,13 +164,13 @@ STORES: dict[str, tuple[Callable[[Store], None], str, str]] = {
 
 @pytest.mark.parametrize(("build", "jobs", "checkpoints"), STORES.values(), ids=STORES)
 def test_only_what_no_run_needs_is_deleted(
-    build: Callable[[Store], None], jobs: str, checkpoints: str, tmp_path: Path
+    build: Callable[[Store], None], jobs: str, checkpoints: str, address: Path | str
 ) -> None:
-    store = Store(tmp_path)
+    store = Store(address)
     build(store)
-    before = {path: path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()}
+    before = {path: path.stat().st_size for path in raw(store).rglob("*") if path.is_file()}
     told = gc.collect(store, dry_run=True)
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(before)
+    assert {path for path in raw(store).rglob("*") if path.is_file()} == set(before)
     done = gc.collect(store)
     assert left(store) == {"jobs": jobs, "losses": jobs, "checkpoints": checkpoints}
     gone = {path for path in before if not path.exists()}
@@ -186,8 +188,8 @@ def test_whatever_is_being_written_stays(tmp_path: Path) -> None:
     assert len(list(store.path.glob("*/.lrctl-1*"))) == len(gc.KINDS)
 
 
-def test_what_stopped_jobs_left_goes_as_results_do(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+def test_what_stopped_jobs_left_goes_as_results_do(address: Path | str) -> None:
+    store = Store(address)
     finish(store, "r", checkpoint=None, segments=naming(KEYS["c"]))
     for name, run in (("a", "r"), ("b", "gone"), ("c", "gone")):
         store.put_record(JobRecord(KEYS[name], "stopped", steps=1, at_least=2.0, run=run))
@@ -195,18 +197,19 @@ def test_what_stopped_jobs_left_goes_as_results_do(tmp_path: Path) -> None:
     assert left(store)["stopped"] == "ac"
     (row,) = listing.runs(store)
     with_result = row["bytes"]
-    (store.path / "stopped" / f"{KEYS['a']}.json").unlink()
+    store.objects.delete(f"stopped/{KEYS['a']}.json")
     assert listing.runs(store)[0]["bytes"] < with_result
 
 
-def test_the_log_of_a_program_goes_with_its_job(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+def test_the_log_of_a_program_goes_with_its_job(address: Path | str) -> None:
+    store = Store(address)
     finish(store, "r", checkpoint=None)
     for name, run in (("a", "r"), ("b", "gone")):
         put(store, name, run)
-        store.log(KEYS[name]).write_text("step 1")
+        with store.logged(KEYS[name]) as log:
+            log.write_text("step 1")
     assert gc.collect(store)["freed"]["logs"] == {"files": 1, "bytes": 6}
-    assert store.log(KEYS["a"]).exists()
+    assert store.objects.read(f"logs/{KEYS['a']}.log") == b"step 1"
 
 
 def test_a_finished_search_returns_its_result_after_gc(place: Path) -> None:
@@ -292,7 +295,7 @@ def test_a_search_does_not_mind_what_is_done_to_its_run_meanwhile(
 
 BESIDE = {
     "alone": lambda _: None,
-    "another makes its folder": lambda store: store.run("r").mkdir(),
+    "another makes its folder": lambda store: (store.path / "runs" / "r").mkdir(),
     "another begins it": lambda store: begin_again(store),
 }
 
@@ -309,7 +312,7 @@ def begin_again(store: Store) -> None:
 def test_a_run_may_be_removed_before_any_write_into_its_folder(
     fresh: bool, beside: Callable[[Store], None], place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected, write, at = searches.search(place, name="r"), files.write_text, 0
+    expected, write, at = searches.search(place, name="r"), files.write, 0
     shutil.copytree(place / "runs" / "r", place / "known")
     (place / "runs" / "r" / "result.json").unlink()
 
@@ -322,7 +325,7 @@ def test_a_run_may_be_removed_before_any_write_into_its_folder(
             beside(Store(place))
         write(path, *others, **options)
 
-    monkeypatch.setattr(files, "write_text", removed_before)
+    monkeypatch.setattr(files, "write", removed_before)
     for count in range(1, 6):  # the recipe, what it runs on, the identity, the schedule, the result
         at = count
         found = searches.search(place, name="r", fresh=fresh)
@@ -381,15 +384,15 @@ def test_gc_leaves_a_mark_of_a_search_that_is_ending(place: Path, monkeypatch: p
     put(store, "a", "r")
     begin(store, "r")
     with monkeypatch.context() as patch:
-        patch.setattr(files, "write_signed", stop_after(0))
+        patch.setattr(Store, "write_signed", stop_after(0))
         with pytest.raises(KeyboardInterrupt):
             store.finish(a_result(run="r", checkpoint=key, schedule=None))
-    assert store.handed_over(key).exists()
+    assert store.is_handed_over(key)
     gc.collect(store)
-    assert store.handed_over(key).exists()
+    assert store.is_handed_over(key)
     make_old(place)
     gc.collect(store)
-    assert not store.handed_over(key).exists()
+    assert not store.is_handed_over(key)
 
 
 def test_a_fresh_search_takes_no_fact_away_before_it_has_another(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -488,7 +491,7 @@ RECIPES = {"missing": None, "not TOML": "a = ", "no tables": "", "a list": "stra
 
 @pytest.mark.parametrize("text", RECIPES.values(), ids=RECIPES)
 def test_a_run_with_a_damaged_recipe_is_listed_without_it(text: str | None, lrctl: Lrctl, place: Path) -> None:
-    folder = Store(place).run("half")
+    folder = Store(place).path / "runs" / "half"
     folder.mkdir()
     if text is not None:
         (folder / "recipe.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -511,7 +514,7 @@ def test_a_finished_run_is_shown_as_its_search_printed_it(lrctl: Lrctl, place: P
 
 def test_a_run_whose_folder_was_moved_is_shown_where_it_is(lrctl: Lrctl, place: Path) -> None:
     searches.search(place, name="done")
-    Store(place).run("done").rename(Store(place).run("moved"))
+    (place / "runs" / "done").rename(place / "runs" / "moved")
     shown = lrctl("runs", "show", "moved", "--json").document
     assert shown["run"] == "moved"
     assert all(Path(path).is_file() for path in shown["files"].values())
@@ -607,7 +610,7 @@ def test_a_folder_that_cannot_be_flushed_is_no_error_but_a_file_is(
     monkeypatch.setattr(os, "fsync", flush)
     folders = True
     files.write_json(store.path / "x.json", {"a": 1})
-    assert files.read_json(store.path / "x.json") == {"a": 1}
+    assert files.decoded(files.read(store.path / "x.json")) == {"a": 1}
     folders = False
     with pytest.raises(StoreError, match="cannot write"):
         files.write_json(store.path / "y.json", {})
@@ -690,7 +693,7 @@ def test_whoever_sits_at_a_terminal_is_asked(
     begin(Store(place), "r")
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     done = lrctl("runs", "remove", "r")
-    assert (done.code, Store(place).run("r").exists()) == (0, stays)
+    assert (done.code, (place / "runs" / "r").exists()) == (0, stays)
     assert ("nothing was deleted" in done.err) is stays
 
 

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +17,11 @@ from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import StoreError, UsageError
 from lrctl.storage import gc
-from lrctl.storage.files import aside, read_signed, write_json
+from lrctl.storage.files import aside, write_json
 from lrctl.storage.identity import RunIdentity
 from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
+from storages import make_old, raw
 
 KEY, CHILD = "a" * 64, "b" * 64
 
@@ -46,7 +45,13 @@ def entry(key: str | None) -> TrainedRun:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(address: Path | str) -> Store:
+    return Store(address)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Store:
+    """A store in a folder, for what only that has."""
     return Store(tmp_path / "store")
 
 
@@ -59,7 +64,12 @@ def put(store: Store, key: str = KEY, parent: str | None = None, **more: Any) ->
     return result
 
 
-def files(folder: Path) -> dict[str, bytes]:
+def at(store: Store, key: str) -> Any:
+    """Where the checkpoint of a job is."""
+    return raw(store) / "checkpoints" / f"{key}.safetensors"
+
+
+def files(folder: Any) -> dict[str, bytes]:
     """Every file under a folder and what it holds."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -67,13 +77,13 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_a_result_is_read_back_as_it_was_recorded(store: Store) -> None:
     result = put(store, metrics={"test": {"loss": 0.1 + 0.2}}, scores=(0.1,), attempts=2)
     assert store.record(KEY) == result
-    assert Store(store.path).record(KEY) == result
+    assert Store(store.address).record(KEY) == result
     assert store.record(CHILD) is None
 
 
 def test_infinities_are_null_on_disk(store: Store) -> None:
     store.put_record(JobRecord(KEY, "ok", math.inf, 10, math.inf, 10))
-    document = json.loads((store.path / "jobs" / f"{KEY}.json").read_text())
+    document = json.loads((raw(store) / "jobs" / f"{KEY}.json").read_text())
     assert document["mean_loss"] is None
     assert store.record(KEY) == JobRecord(KEY, "ok", math.inf, 10, math.inf, 10)
 
@@ -91,7 +101,7 @@ def test_the_history_of_a_job_is_that_of_all_that_lead_to_it(store: Store) -> No
     put(store, CHILD, parent=KEY)
     assert store.lineage(CHILD) == [KEY, CHILD]
     assert store.history(CHILD)["loss"].tolist() == [*store.losses(KEY)["loss"], *store.losses(CHILD)["loss"]]
-    (store.path / "jobs" / f"{KEY}.json").unlink()
+    (raw(store) / "jobs" / f"{KEY}.json").unlink()
     with pytest.raises(StoreError, match=f"job {KEY[:12]} is missing or damaged; run the search again"):
         store.history(CHILD)
 
@@ -99,7 +109,7 @@ def test_the_history_of_a_job_is_that_of_all_that_lead_to_it(store: Store) -> No
 @pytest.mark.parametrize("folder", ["jobs", "losses"])
 def test_a_job_with_a_flipped_bit_is_not_known(store: Store, folder: str) -> None:
     put(store, metrics={"test": {"loss": 0.5}}, scores=(0.25,))
-    (path,) = (store.path / folder).iterdir()
+    (path,) = (raw(store) / folder).iterdir()
     whole, bits, equal = path.read_bytes(), random.Random(0), 0
     expected = store.record(KEY)
     for place in range(len(whole)):
@@ -116,8 +126,8 @@ def test_a_job_with_a_flipped_bit_is_not_known(store: Store, folder: str) -> Non
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
 def test_a_job_with_a_truncated_file_is_not_known(store: Store, folder: str, share: float) -> None:
     put(store)
-    (path,) = (store.path / folder).iterdir()
-    os.truncate(path, int(path.stat().st_size * share))
+    (path,) = (raw(store) / folder).iterdir()
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     assert store.record(KEY) is None
 
 
@@ -126,19 +136,19 @@ NOT_RESULTS = {"a list": "[]", "a number": "1", "null": "null", "another job's":
 
 @pytest.mark.parametrize("text", NOT_RESULTS.values(), ids=NOT_RESULTS)
 def test_what_is_not_a_result_is_not_known(store: Store, text: str) -> None:
-    (store.path / "jobs" / f"{KEY}.json").write_text(text)
+    (raw(store) / "jobs" / f"{KEY}.json").write_text(text)
     assert store.record(KEY) is None
 
 
 def test_a_result_under_another_jobs_name_is_not_known(store: Store) -> None:
     put(store)
-    (store.path / "jobs" / f"{KEY}.json").rename(store.path / "jobs" / f"{CHILD}.json")
+    (raw(store) / "jobs" / f"{KEY}.json").rename(raw(store) / "jobs" / f"{CHILD}.json")
     assert store.record(CHILD) is None
 
 
 def test_a_job_whose_losses_are_gone_is_not_known(store: Store) -> None:
     put(store)
-    (store.path / "losses" / f"{KEY}.npy").unlink()
+    (raw(store) / "losses" / f"{KEY}.npy").unlink()
     assert store.record(KEY) is None
 
 
@@ -155,46 +165,49 @@ LEFT = [
 
 @pytest.mark.parametrize("name", LEFT)
 @pytest.mark.parametrize(("age", "stays"), [(3500, True), (3700, False)], ids=["young", "old"])
-def test_what_was_left_aside_is_swept_after_an_hour(store: Store, name: str, age: float, stays: bool) -> None:
-    path = store.path / name
+def test_what_was_left_aside_is_swept_after_an_hour(folder: Store, name: str, age: float, stays: bool) -> None:
+    path = folder.path / name
     path.parent.mkdir(exist_ok=True)
     path.write_text("half a fil")
-    os.utime(path, times=(time.time() - age, time.time() - age))
-    Store(store.path)
+    make_old(path, age)
+    Store(folder.address)
     assert path.exists() is stays
 
 
 @pytest.mark.parametrize("name", [".env", "jobs/.keep", "runs/.DS_Store"])
 def test_hidden_files_of_others_are_left_alone(store: Store, name: str) -> None:
-    path = store.path / name
+    path = raw(store) / name
     path.write_text("mine")
-    os.utime(path, times=(time.time() - 10**6, time.time() - 10**6))
-    Store(store.path).drop_checkpoints({KEY})
+    make_old(path, 10**6)
+    Store(store.address).drop_checkpoints({KEY})
     assert path.exists()
 
 
-def test_a_folder_with_other_things_in_it_is_not_made_a_store(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match="is not a store and holds other things"):
-        Store(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+@pytest.mark.parametrize("name", ["notes.txt", "notes/today.txt"])
+def test_a_place_with_other_things_in_it_is_not_made_a_store(name: str, address: Path | str) -> None:
+    mine = raw(address) / name
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    with pytest.raises(UsageError, match=r"is not a store and holds other things \(notes"):
+        Store(address)
+    assert list(files(raw(address))) == [name]
 
 
 def test_whole_files_are_never_swept(store: Store) -> None:
     put(store)
     begin(store)
-    before = files(store.path)
-    for path in store.path.rglob("*"):
-        os.utime(path, times=(0, 0))
-    Store(store.path)
-    assert files(store.path) == before
+    before = files(raw(store))
+    for path in raw(store).rglob("*"):
+        make_old(path, 10**6)
+    Store(store.address)
+    assert files(raw(store)) == before
 
 
-def test_a_file_is_written_whole_or_not_at_all(store: Store) -> None:
-    path = store.path / "fact.json"
+def test_a_file_is_written_whole_or_not_at_all(folder: Store) -> None:
+    path = folder.path / "fact.json"
     write_json(path, {"loss": math.inf, "lr": 0.1})
     assert json.loads(path.read_text()) == {"loss": None, "lr": 0.1}
-    before = files(store.path)
+    before = files(folder.path)
 
     def interrupted() -> None:
         with aside(path) as temporary:
@@ -203,7 +216,7 @@ def test_a_file_is_written_whole_or_not_at_all(store: Store) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert files(store.path) == before
+    assert files(folder.path) == before
 
 
 # Checkpoints
@@ -211,25 +224,25 @@ def test_a_file_is_written_whole_or_not_at_all(store: Store) -> None:
 
 def test_a_finished_runs_checkpoint_is_not_dropped_until_gc_finds_it_removed(store: Store) -> None:
     for key in (KEY, CHILD):
-        store.checkpoint(key).write_bytes(key.encode())
+        at(store, key).write_bytes(key.encode())
     begin(store)
     store.drop_checkpoints(set())
     store.finish(result(checkpoint=KEY))
     store.drop_checkpoints({KEY, CHILD, "c" * 64})
-    assert store.checkpoint(KEY).exists()
-    assert not store.checkpoint(CHILD).exists()
+    assert at(store, KEY).exists()
+    assert not at(store, CHILD).exists()
     store.remove_run("r")  # another search may hand it over at this moment
     store.drop_checkpoints({KEY})
-    assert store.checkpoint(KEY).exists()
+    assert at(store, KEY).exists()
     gc.collect(store)
-    assert not store.checkpoint(KEY).exists()
-    assert not store.handed_over(KEY).exists()
+    assert not at(store, KEY).exists()
+    assert not store.is_handed_over(KEY)
 
 
 def left(store: Store, key: str | None, run: str = "r") -> None:
     """A budget leaves a run, whose checkpoints are there."""
     for each in (KEY, CHILD):
-        store.checkpoint(each).write_bytes(b"")
+        at(store, each).write_bytes(b"")
     begin(store, run)
     store.leave(result(run=run, status="partial", checkpoint=key, schedule=None))
 
@@ -237,7 +250,7 @@ def left(store: Store, key: str | None, run: str = "r") -> None:
 def kept(store: Store) -> set[str]:
     """Which of the two checkpoints a search cannot delete."""
     store.drop_checkpoints({KEY, CHILD})
-    return {key for key in (KEY, CHILD) if store.checkpoint(key).exists()}
+    return {key for key in (KEY, CHILD) if at(store, key).exists()}
 
 
 def test_what_a_partial_result_hands_over_is_kept_until_it_hands_over_another(store: Store) -> None:
@@ -245,7 +258,7 @@ def test_what_a_partial_result_hands_over_is_kept_until_it_hands_over_another(st
     assert kept(store) == {KEY}
     left(store, CHILD)
     assert kept(store) == {CHILD}
-    store.checkpoint(KEY).write_bytes(b"")
+    at(store, KEY).write_bytes(b"")
     store.finish(result(checkpoint=KEY))
     assert kept(store) == {KEY}
 
@@ -262,9 +275,9 @@ def test_what_another_partial_result_hands_over_too_is_kept(store: Store) -> Non
 def test_gc_keeps_what_a_partial_result_hands_over(store: Store) -> None:
     left(store, KEY)
     gc.collect(store)
-    assert store.handed_over(KEY).exists()
-    for path in (store.checkpoint(KEY), store.checkpoint(CHILD), store.handed_over(KEY)):
-        os.utime(path, (0, 0))
+    assert store.is_handed_over(KEY)
+    for path in (at(store, KEY), at(store, CHILD), raw(store) / "handed_over" / KEY):
+        make_old(path, 10**6)
     gc.collect(store)
     assert kept(store) == {KEY}
     store.remove_run("r")
@@ -285,28 +298,28 @@ def test_a_finished_run_hands_over_every_checkpoint_that_it_names(
 ) -> None:
     assert result(**changes).handed_over == expected
     for key in (KEY, CHILD):
-        store.checkpoint(key).write_bytes(b"")
+        at(store, key).write_bytes(b"")
     begin(store)
     store.finish(result(**changes))
     store.drop_checkpoints({KEY, CHILD})
-    assert {key for key in (KEY, CHILD) if store.checkpoint(key).exists()} == expected
+    assert {key for key in (KEY, CHILD) if at(store, key).exists()} == expected
 
 
 def test_what_another_run_hands_over_too_stays_when_a_run_is_removed(store: Store) -> None:
-    store.checkpoint(KEY).write_bytes(b"")
+    at(store, KEY).write_bytes(b"")
     for name in ("a", "b"):
         begin(store, name)
         store.finish(result(run=name, checkpoint=KEY))
     store.remove_run("a")
     store.drop_checkpoints({KEY})
-    assert store.checkpoint(KEY).exists()
+    assert at(store, KEY).exists()
 
 
-def test_a_mark_that_cannot_be_written_is_told(store: Store) -> None:
-    begin(store)
-    (store.path / "handed_over").rmdir()
+def test_a_mark_that_cannot_be_written_is_told(folder: Store) -> None:
+    begin(folder)
+    (folder.path / "handed_over").rmdir()
     with pytest.raises(StoreError, match=rf"cannot write .*{KEY}.*choose another --store"):
-        store.finish(result(checkpoint=KEY))
+        folder.finish(result(checkpoint=KEY))
 
 
 def test_dropping_checkpoints_reads_no_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,21 +335,21 @@ def test_dropping_checkpoints_reads_no_run(store: Store, monkeypatch: pytest.Mon
 def test_the_runs_of_a_store_are_listed_by_name(store: Store) -> None:
     for name in ("b", "a"):
         begin(store, name)
-    (store.path / "runs" / ".hidden").mkdir()
-    (store.path / "runs" / "file").write_text("")
+    (raw(store) / "runs" / ".hidden").mkdir()
+    (raw(store) / "runs" / "file").write_text("")
     assert store.runs() == ["a", "b"]
 
 
 def test_a_run_that_trained_nothing_has_no_checkpoint_file(store: Store) -> None:
     assert store.files(result())["checkpoint"] is None
-    assert store.files(result(checkpoint=KEY))["checkpoint"] == str(store.checkpoint(KEY))
+    assert store.files(result(checkpoint=KEY))["checkpoint"] == store.objects.where(f"checkpoints/{KEY}.safetensors")
 
 
 def test_a_run_that_found_no_schedule_has_no_schedule_file(store: Store) -> None:
     assert store.files(result())["schedule"] is None
     begin(store)
     store.finish(result())
-    assert not (store.run("r") / "schedule.json").exists()
+    assert not (raw(store) / "runs" / "r" / "schedule.json").exists()
 
 
 def test_a_run_is_opened_and_finished(store: Store) -> None:
@@ -345,10 +358,10 @@ def test_a_run_is_opened_and_finished(store: Store) -> None:
     found = result(schedule=ScheduleRecord("constant", {"steps": 9, "peak_lr": 0.1}))
     store.finish(found)
     assert store.run_result("r") == found
-    assert sorted(path.name for path in store.run("r").iterdir()) == [
+    assert sorted(path.name for path in (raw(store) / "runs" / "r").iterdir()) == [
         *("environment.json", "identity.json", "recipe.toml", "result.json", "schedule.json")
     ]
-    assert read_signed(store.run("r") / "schedule.json") == {
+    assert store.read_signed("runs/r/schedule.json") == {
         "format": "lrctl-schedule/1",
         "steps": 10,
         "schedule": {"family": "constant", "params": {"steps": 9, "peak_lr": 0.1}},
@@ -360,7 +373,7 @@ def test_a_run_is_opened_and_finished(store: Store) -> None:
 def test_a_file_of_a_run_that_was_changed_is_not_read(store: Store, file: str) -> None:
     begin(store)
     store.finish(result())
-    path = store.run("r") / file
+    path = raw(store) / "runs" / "r" / file
     path.write_text(path.read_text().replace("semilocal", "local"))
     assert (store.run_result("r") is None, store.identity("r") is None) == (file[0] == "r", file[0] == "i")
 
@@ -375,11 +388,11 @@ def test_a_run_of_other_settings_is_refused(store: Store) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "../other", "a/b", "/elsewhere/x", ".hidden", "a\0b", "x" * 300])
 def test_a_run_never_leads_out_of_its_store(store: Store, name: str) -> None:
     put(store)
-    before = files(store.path.parent)
+    before = files(raw(store).parent)
     for act in (store.run, store.run_result, store.remove_run, lambda n: begin(store, n)):
         with pytest.raises(UsageError, match="must be the name of one folder"):
             act(name)
-    assert files(store.path.parent) == before
+    assert files(raw(store).parent) == before
 
 
 # Opening
@@ -387,16 +400,17 @@ def test_a_run_never_leads_out_of_its_store(store: Store, name: str) -> None:
 
 def test_a_store_is_opened_twice(store: Store) -> None:
     put(store)
-    before = files(store.path)
-    assert Store(store.path).record(KEY) is not None
-    assert files(store.path) == before
+    before = files(raw(store))
+    assert Store(store.address).record(KEY) is not None
+    assert files(raw(store)) == before
 
 
 @pytest.mark.parametrize("text", ['{"format": "lrctl-store/1"}', "{}", "half a docu"])
-def test_a_store_of_another_format_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "store.json").write_text(text)
+def test_a_store_of_another_format_is_refused(address: Path | str, text: str) -> None:
+    raw(address).mkdir()
+    (raw(address) / "store.json").write_text(text)
     with pytest.raises(UsageError, match=r"store.json: the store's format is .*, this lrctl reads 'lrctl-store/2'"):
-        Store(tmp_path)
+        Store(address)
 
 
 def a_file(folder: Path) -> Path:

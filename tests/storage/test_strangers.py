@@ -64,10 +64,10 @@ def test_a_result_whose_names_lead_elsewhere_is_damaged(
     victim = tmp_path / "victim.safetensors"
     victim.write_text("precious")
     store = Store(tmp_path / ".lrctl")
-    document = read_signed(store.run("mine") / "result.json")
+    document = read_signed(store.path / "runs" / "mine" / "result.json")
     assert document
     craft(document)
-    write_signed(store.run("mine") / "result.json", document)
+    write_signed(store.path / "runs" / "mine" / "result.json", document)
     assert store.run_result("mine") is None
     before = sorted(tmp_path.iterdir())
     for command in COMMANDS:
@@ -86,7 +86,7 @@ def test_no_key_leads_out_of_a_store(tmp_path: Path) -> None:
         store.losses,
         store.checkpoint,
         store.load_checkpoint,
-        store.handed_over,
+        store.is_handed_over,
         store.log,
         store.forget_stopped,
         lambda key: store.put_record(JobRecord(key, "ok")),

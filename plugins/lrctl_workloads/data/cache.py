@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
-from lrctl.documents import open_regular, text
+from lrctl.documents import cache_folder, open_regular, text
 from lrctl.errors import UsageError
 
 LARGE = 2**26
@@ -25,12 +25,8 @@ ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
 STALE = 3600.0
 """Seconds after which such a file is one that a killed process left."""
 
-
-def folder() -> Path:
-    """Where cached files lie: `$LRCTL_CACHE`, else `$XDG_CACHE_HOME/lrctl`, else `~/.cache/lrctl`."""
-    if own := os.environ.get("LRCTL_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lrctl"
+folder = cache_folder
+"""Where cached files lie."""
 
 
 def cached(name: str, write: Callable[[BinaryIO], None]) -> tuple[Path, str]:

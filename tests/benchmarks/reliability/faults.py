@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest.mock import patch
 
@@ -15,6 +15,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 
 import lrctl.storage.checkpoint
+from lrctl.storage import remote
 
 Before = Callable[[str, Path], None]
 """Called with `write`, `open`, `fsync`, `rename`, `unlink`, `rmdir` or `mkdir` and a path; may raise an OSError."""
@@ -105,4 +106,37 @@ def watched(folder: Path, before: Before) -> Iterator[None]:
         patch.object(io, "open", opening),
         patch.object(lrctl.storage.checkpoint, "save_file", saving),
     ):
+        yield
+
+
+CHANGES = ("pipe_file", "put_file", "rm_file")
+"""What lrctl has a storage of fsspec's do to its objects, each of which changes one."""
+
+
+def changed_by(method: str, arguments: tuple[Any, ...]) -> PurePosixPath:
+    """The object that a call changes."""
+    return PurePosixPath(arguments[1] if method == "put_file" else arguments[0])
+
+
+@contextmanager
+def watched_storage(before: Callable[[str, PurePosixPath | None], None]) -> Iterator[None]:
+    """Have `before` called with each call of a storage of fsspec's, and what it changes, for the length of a block."""
+    opened = remote.opened
+
+    class Watched:
+        def __init__(self, system: Any) -> None:
+            self.system = system
+
+        def __getattr__(self, method: str) -> Any:
+            def call(*arguments: Any, **options: Any) -> Any:
+                before(method, changed_by(method, arguments) if method in CHANGES else None)
+                return getattr(self.system, method)(*arguments, **options)
+
+            return call
+
+    def instead(url: str, process: int) -> tuple[Any, str]:
+        system, path = opened(url, process)
+        return Watched(system), path
+
+    with patch.object(remote, "opened", instead):
         yield

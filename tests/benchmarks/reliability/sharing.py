@@ -14,13 +14,14 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 import warnings
 from collections import Counter
+from contextlib import nullcontext
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -28,9 +29,12 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 import searches
 from benchmarks.reliability.commands import lrctl
-from benchmarks.reliability.faults import watched
+from benchmarks.reliability.faults import CHANGES, changed_by, watched
+from lrctl.storage import remote
 from lrctl.storage.files import ASIDE
 from searches import forkserver, small
+from storages import fresh as fresh_place
+from storages import make_old, raw, s3_here
 
 EPS = (0.48, 0.0)
 """What tells the searches apart that share a store: they have the jobs of their first segment in common, and more."""
@@ -55,17 +59,71 @@ def stepped(pipe: Connection, store: Path, eps: float, fresh: bool) -> None:
         pipe.send(("done", document))
 
 
+class Asked:
+    """A storage as a search sees it that has each call answered by whoever steps it."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.pipe = pipe
+
+    def __getattr__(self, method: str) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            self.pipe.send(("call", (method, arguments, options)))
+            answer, error = self.pipe.recv()
+            if error:
+                raise error
+            return answer
+
+        return call
+
+
+def stepped_elsewhere(pipe: Connection, url: str, path: str, cache: str, eps: float, fresh: bool) -> None:
+    """The same at a URL, of a storage that only the process that steps it sees."""
+    os.environ["LRCTL_CACHE"] = cache
+    warnings.simplefilter("ignore")
+    try:
+        with patch.object(remote, "opened", lambda *_: (Asked(pipe), path)):
+            document = searches.search(url, small(strategy__semilocal__eps=eps), fresh=fresh)
+    except BaseException as error:
+        pipe.send(("error", f"{type(error).__name__}: {error}"))
+    else:
+        pipe.send(("done", document))
+
+
 class Search:
     """A search in a process of its own, which stands before the operation that it has last told."""
 
-    def __init__(self, store: Path, eps: float, fresh: bool = False) -> None:
-        self.eps, self.fresh = eps, fresh
+    def __init__(self, store: Path | str, eps: float, fresh: bool = False) -> None:
+        self.eps, self.fresh, self.call = eps, fresh, None
         self.pipe, theirs = forkserver().Pipe()
-        self.process = forkserver().Process(target=stepped, args=(theirs, store, eps, fresh))
+        target: Any = stepped
+        arguments: tuple[Any, ...] = (theirs, store, eps, fresh)
+        if isinstance(store, str):
+            self.system, path = remote.opened(store, os.getpid())
+            target, arguments = stepped_elsewhere, (theirs, store, path, os.environ["LRCTL_CACHE"], eps, fresh)
+        self.process = forkserver().Process(target=target, args=arguments)
         self.process.start()
         theirs.close()
-        self.stands: tuple[str, Any] = self.pipe.recv()
+        self.stands: tuple[str, Any] = self.told()
         self.trained = 0
+
+    def told(self) -> tuple[str, Any]:
+        """The next operation that changes something, or the end; what only looks is answered at once."""
+        while True:
+            what, told = self.pipe.recv()
+            if what != "call":
+                return what, told
+            method, arguments, _ = told
+            if method in CHANGES:
+                self.call = told
+                return method, changed_by(method, arguments)
+            self.pipe.send(self.answer(told))
+
+    def answer(self, call: Any) -> tuple[Any, Exception | None]:
+        method, arguments, options = call
+        try:
+            return getattr(self.system, method)(*arguments, **options), None
+        except Exception as error:
+            return None, error
 
     @property
     def ended(self) -> bool:
@@ -74,9 +132,10 @@ class Search:
     def go_on(self, operations: int) -> None:
         while operations and not self.ended:
             operation, path = self.stands
-            self.trained += operation == "rename" and path.parent.name == "jobs"
-            self.pipe.send(None)
-            self.stands = self.pipe.recv()
+            self.trained += operation in ("rename", "pipe_file") and path.parent.name == "jobs"
+            self.pipe.send(self.answer(self.call) if self.call else None)
+            self.call = None
+            self.stands = self.told()
             operations -= 1
 
     def kill(self) -> None:
@@ -101,12 +160,17 @@ class Sharing(RuleBasedStateMachine):
     """What may happen to a store."""
 
     counted: ClassVar = Counter[str]()
+    kind: ClassVar = "folder"
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.store, self.running, self.trained = self.folder / "store", list[Search](), 0
+        os.environ["LRCTL_CACHE"] = str(self.folder / "cache")
+        self.store, self.running, self.trained = fresh_place(self.kind, self.folder), list[Search](), 0
         self.finished = set[float]()
+
+    def has(self, name: str) -> bool:
+        return bool((raw(self.store) / name).exists())
 
     @precondition(lambda self: len(self.running) < 2)
     @rule(eps=st.sampled_from(EPS), fresh=st.booleans())
@@ -130,7 +194,7 @@ class Sharing(RuleBasedStateMachine):
     def go_far(self, which: int, operations: int) -> None:
         self.go_on(which, operations)
 
-    @precondition(lambda self: (self.store / "store.json").exists())
+    @precondition(lambda self: self.has("store.json"))
     @rule(what=st.sampled_from(("kill", "gc", "remove")), which=st.integers(0, 1), hours=st.integers(0, 2))
     def disturb(self, what: str, which: int, hours: int) -> None:
         self.counted[what] += 1
@@ -152,16 +216,15 @@ class Sharing(RuleBasedStateMachine):
 
     def collect(self, hours: int) -> None:
         """Run gc after so many hours."""
-        past = time.time() - 3600.0 * hours
-        for path in self.store.rglob("*"):
+        for path in raw(self.store).rglob("*"):
             if path.is_file() and not path.name.startswith(ASIDE):
-                os.utime(path, (past, past))
+                make_old(path, 3600.0 * hours)
         done = lrctl("gc", "--store", self.store)
         assert done.code == 0, done.err
 
     def remove(self, eps: float) -> None:
         name = alone(eps)["run"]
-        if (self.store / "runs" / name).exists():
+        if self.has(f"runs/{name}"):
             done = lrctl("runs", "remove", name, "--yes", "--store", self.store)
             assert done.code == 0, done.err
         self.finished.discard(eps)
@@ -180,7 +243,7 @@ class Sharing(RuleBasedStateMachine):
         cost, paid = document["cost"], STEPS_A_JOB * (self.trained + sum(each.trained for each in self.running))
         assert cost["jobs"] == expected["cost"]["jobs"]
         assert STEPS_A_JOB * (cost["jobs"] - cost["jobs_reused"]) <= cost["steps_trained"] <= paid, (cost, paid)
-        if (self.store / "runs" / document["run"] / "result.json").exists():
+        if self.has(f"runs/{document['run']}/result.json"):
             self.finished.add(search.eps)
         self.counted["searches that ended"] += 1
         self.check_whole()
@@ -210,9 +273,10 @@ def taken() -> int:
     return Sharing.counted.total() - Sharing.counted["searches that ended"]
 
 
-def share(steps: int) -> Counter[str]:
-    """Take so many steps in all; the first that breaks a promise raises, with what led to it."""
+def share(steps: int, kind: str = "folder") -> Counter[str]:
+    """Take so many steps in all, in a kind of storage; the first that breaks a promise raises, with what led to it."""
     Sharing.counted.clear()
+    Sharing.kind = kind
     while (left := steps - taken()) > 0:
         chosen = settings(
             max_examples=max(1, min(left, PORTION) // STEPS_A_MACHINE),
@@ -230,8 +294,11 @@ def share(steps: int) -> Counter[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10_000)
-    counted = share(parser.parse_args().steps)
-    print(f"{taken()} steps, none wrong: {dict(counted)}")
+    parser.add_argument("--storage", choices=("folder", "memory", "s3"), default="folder")
+    options = parser.parse_args()
+    with s3_here() if options.storage == "s3" else nullcontext():
+        counted = share(options.steps, options.storage)
+    print(f"{taken()} steps in {options.storage}, none wrong: {dict(counted)}")
     return 0
 
 

@@ -80,7 +80,7 @@ def test_damaged_facts_are_made_again(
 
 def unfinish(store: Store, document: dict[str, Any]) -> None:
     """Forget that a run is finished and its last job, and lose all checkpoints."""
-    (store.run(document["run"]) / "result.json").unlink()
+    (store.path / "runs" / document["run"] / "result.json").unlink()
     for path in (store.path / "checkpoints").iterdir():
         path.unlink()
     forget(store, document["checkpoint"])
@@ -97,7 +97,7 @@ def test_lost_checkpoints_are_made_again_through_generations(place: Path, refere
 
 def test_a_lost_answer_is_made_again_before_it_is_handed_over(place: Path, reference: dict[str, Any]) -> None:
     document = search(place)
-    (Store(place).run(document["run"]) / "result.json").unlink()
+    (place / "runs" / document["run"] / "result.json").unlink()
     Store(place).checkpoint(document["checkpoint"]).unlink()
     assert found(search(place)) == found(reference)
     assert Store(place).checkpoint(document["checkpoint"]).exists()
