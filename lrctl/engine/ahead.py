@@ -89,7 +89,7 @@ class Ahead:
         for key in wanted.keys() & self.early.keys():
             self.join(key)
         self.make_room(len(self.owed - self.flying.keys()))
-        while (self.waiting or self.again or self.owed & self.flying.keys()) and (done := self.next_done()):
+        while self.to_come() and (done := self.next_done()):
             job, record = done
             if record.key not in self.owed:
                 self.take(record)
@@ -99,6 +99,10 @@ class Ahead:
                 self.owed.remove(record.key)
                 self.learn(record.key)
                 yield record
+
+    def to_come(self) -> bool:
+        """Whether there is more to answer, of what is not answered: where a budget is reached, not all is begun."""
+        return bool(self.owed and (self.waiting or self.again or self.owed & self.flying.keys()))
 
     def join(self, key: str) -> None:
         """Have a job that was begun ahead go on as one that is asked for."""

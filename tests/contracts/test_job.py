@@ -138,7 +138,7 @@ def unkeyed(kind: Any) -> set[str]:
 def test_what_is_marked_as_no_part_of_the_key_is_none() -> None:
     assert unkeyed(TrainSpec) == {"epoch", "families", "run", "told", "workload_unkeyed"}  # a job's own family enters
     assert JOB.key(replace(SPEC, run="another", workload_unkeyed={"timeout": 9.0})) == JOB.key(SPEC)
-    others: dict[str, Any] = {"checkpoint": False, "stages": (15,), "stop_above": 1.0, "anew": True}
+    others: dict[str, Any] = {"checkpoint": False, "stages": (15,), "stop_above": 1.0, "anew": True, "ahead": True}
     assert unkeyed(SegmentJob) - {"seed", "optimizer"} == others.keys(), "these two enter by the spec"
     assert {replace(JOB, **{name: value}).key(SPEC) for name, value in others.items()} == {JOB.key(SPEC)}
 
