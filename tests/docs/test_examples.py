@@ -86,6 +86,7 @@ def test_the_users_own_workload_keeps_the_contract_and_learns(page: Path, worklo
         "training.steps": 90,
         "strategy.semilocal.segments": 3,
         "strategy.semilocal.grid_size": 2,
+        "strategy.semilocal.grid": [0.03, 0.01, 0.003],
         "optimizer.name": "adamw",
         "optimizer.clip_norm": 1.0,
     }
