@@ -106,11 +106,12 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> Starts:
     """Has the jobs of a program done in this process."""
     counted = Starts()
 
-    def launch(argv: Sequence[str], environment: Mapping[str, str], *_: Any) -> None:
+    def launch(argv: Sequence[str], environment: Mapping[str, str], *_: Any) -> bool:
         counted.count += 1
         if counted.count == counted.interrupted:
             raise KeyboardInterrupt
         run(argv, environment)
+        return True
 
     monkeypatch.setattr("lrctl.program.runner.launch", launch)
     return counted

@@ -51,7 +51,7 @@ SHARED = (
     "recipe steps epochs seed seeds workload set device executor workers store name label track "
     "max-steps max-time max-disk fresh dry-run json quiet allow-code unchecked debug"
 )
-COST = "jobs jobs_reused steps_trained extra_forwards scored_batches full_runs seconds reference_full_runs"
+COST = "jobs jobs_reused steps_trained extra_forwards scored_batches full_runs seconds reference_full_runs speculated_full_runs"
 ESTIMATE = "command jobs steps full_runs peak_disk_bytes seconds"
 
 
@@ -346,7 +346,7 @@ def test_list_shows_each_part_on_a_line_of_its_own(lrctl: Lrctl, monkeypatch: py
     lines = [line.rstrip() for line in lrctl("list").out.splitlines()]
     parts = [part for kind in KINDS for part in registry().of(kind)]
     assert lines[0].split() == ["kind", "name", "plugin", "marks", "what", "it", "is"]
-    facts = [[part.kind, part.name, part.plugin, *part.marks] for part in parts]
+    facts = [[part.kind, part.name, part.plugin, *", ".join(sorted(part.marks)).split()] for part in parts]
     assert [line.split()[: len(row)] for line, row in zip(lines[1:], facts, strict=False)] == facts
     assert all(line.endswith(part.help) for line, part in zip(lines[1:], parts, strict=False))
 

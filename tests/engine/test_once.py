@@ -90,11 +90,11 @@ def test_the_cost_of_a_baseline_that_was_killed_at_any_job_is_what_was_really_tr
     trained: list[int] = []
     train, limit = trainer.train, 10**6
 
-    def counting(workload: Any, spec: Any, job: SegmentJob, start_from: Any) -> Any:
+    def counting(workload: Any, spec: Any, job: SegmentJob, *given: Any) -> Any:
         if len(trained) == limit:
             raise KeyboardInterrupt
         trained.append(job.steps)
-        return train(workload, spec, job, start_from)
+        return train(workload, spec, job, *given)
 
     monkeypatch.setattr(trainer, "train", counting)
     whole = search(tmp_path / "whole", recipe, "baseline")
