@@ -51,7 +51,10 @@ SHARED = (
     "recipe steps epochs seed seeds workload set device executor workers store name label track "
     "max-steps max-time max-disk fresh dry-run json quiet allow-code unchecked debug"
 )
-COST = "jobs jobs_reused steps_trained extra_forwards scored_batches full_runs seconds reference_full_runs speculated_full_runs"
+COST = (
+    "jobs jobs_reused steps_trained extra_forwards scored_batches full_runs seconds reference_full_runs "
+    "speculated_full_runs"
+)
 ESTIMATE = "command jobs steps full_runs peak_disk_bytes seconds"
 
 

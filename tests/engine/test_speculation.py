@@ -255,7 +255,9 @@ def carried_out(
     return run.search(command, replace(recipe, speculate=ahead), store=folder, executors=kept, **more), virtual
 
 
-@pytest.mark.parametrize("name", SEARCHES)
+@pytest.mark.parametrize(
+    "name", ["lookahead", *(pytest.param(each, marks=pytest.mark.slow) for each in SEARCHES if each != "lookahead")]
+)
 def test_a_strategy_finds_the_same_in_less_time(name: str, tmp_path: Path) -> None:
     command, recipe = SEARCHES[name]
     plain, alone = carried_out(tmp_path / "plain", command, recipe(), 4, ahead=False)

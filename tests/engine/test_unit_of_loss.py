@@ -50,8 +50,10 @@ def scaled(folder: Path, unit: float, **overrides: Any) -> Any:
     return smoke(workload__name=f"{folder}/scaled.py:Scaled", workload__unit=unit, optimizer__name="adamw", **overrides)
 
 
-@pytest.mark.parametrize("unit", [1024.0, 1 / 1024])
-@pytest.mark.parametrize("command", ["semilocal", "lookahead", "baseline"])
+@pytest.mark.parametrize(
+    ("command", "unit"),
+    [("semilocal", 1024.0), ("semilocal", 1 / 1024), ("lookahead", 1024.0), ("baseline", 1 / 1024)],
+)
 def test_another_unit_of_the_loss_leads_to_the_same_schedule(command: str, unit: float, tmp_path: Path) -> None:
     options = {"training__steps": 40, "strategy__semilocal__eps": 0.5, "strategy__semilocal__eps_unit": "progress"}
     one, other = (search(tmp_path / str(u), scaled(tmp_path, u, **options), command) for u in (1.0, unit))
