@@ -124,8 +124,8 @@ def test_ratios_that_a_whole_run_is_worse_for_are_dropped() -> None:
     assert world.optimizer(found) is None
     assert sum(each is not None for each in world.whole_runs) == 1
     without, by_role = found.summary["ratios"][-2:]
-    assert (without["what"], without["better"]) == ("as in the recipe", True)
-    assert (by_role["what"], by_role["better"]) == ("embedding x 8", False)
+    assert (without["what"], without["taken"]) == ("as in the recipe", True)
+    assert (by_role["what"], by_role["taken"]) == ("embedding x 8", False)
     assert [table.caption for table in found.tables][1:] == ["LRs by role"]
     assert abs(math.log(peak(found) / BEST_LR)) < math.log(1.3)
 

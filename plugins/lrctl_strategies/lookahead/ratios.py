@@ -25,14 +25,15 @@ class Trial:
     Attributes:
         what: it was trained with, for people.
         steps: of the run.
-        better: than what was best before, by more than the noise.
+        taken: it was better than what was best before, by more than the noise; of the whole runs, the one that the
+            search goes on with.
     """
 
     what: str
     steps: int
     lr: float
     score: float
-    better: bool
+    taken: bool
 
 
 @dataclass(slots=True)

@@ -160,10 +160,10 @@ def of_ratios(ratios: Ratios) -> list[Table]:
     """What was tried of the ratios and, where some were better, the optimizer's table with them."""
     columns = ("LR over that of the rest", "steps", "LR", "score", "")
     rows = tuple(
-        (each.what, str(each.steps), f"{each.lr:.3g}", digits(each.score), "better" * each.better)
+        (each.what, str(each.steps), f"{each.lr:.3g}", digits(each.score), "taken" * each.taken)
         for each in ratios.trials
     )
-    told = ("Better: than what was best before, by more than the noise. Whole runs decide.",)
+    told = ("Taken: better by more than the noise than what was best before. Whole runs decide.",)
     table = Table("LRs by role", columns, rows, told)
     return [table, *([optimizer_table("The recipe's table with them", ratios.best)] if ratios.changed else [])]
 
