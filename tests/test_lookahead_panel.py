@@ -74,6 +74,7 @@ def test_the_reference_alone_leaves_lookahead_out(tmp_path: Path, capsys: pytest
     assert [name for name, cell in filled.items() if not cell] == ["runs", "lookahead, fresh", "difference"]
 
 
+@pytest.mark.slow
 def test_lean_is_laid_beside_the_whole_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(tmp_path / "store", "--only", "lean")
     cells = capsys.readouterr().out.splitlines()[-1].split(" | ")
@@ -81,6 +82,7 @@ def test_lean_is_laid_beside_the_whole_search(tmp_path: Path, capsys: pytest.Cap
     assert float(cells[-1].rstrip(" |")) > 1, "lean search was given what the whole one had trained"
 
 
+@pytest.mark.slow
 def test_the_joint_grid_is_compared_on_fresh_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn")
     monkeypatch.setattr(joint, "PEAKS", [1.0, 2.0])

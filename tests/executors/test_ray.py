@@ -169,7 +169,7 @@ def test_an_actor_that_can_compute_nothing_more_is_replaced() -> None:
 
 
 @pytest.mark.usefixtures("ray")
-@pytest.mark.parametrize("command", ["semilocal", "lookahead"])
+@pytest.mark.parametrize("command", [pytest.param("semilocal", marks=pytest.mark.slow), "lookahead"])
 def test_a_search_gives_the_same_bits_as_in_one_process(
     command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -193,7 +193,7 @@ def test_a_script_trains_as_before_and_as_found(folder: Path) -> None:
     assert "lrctl" not in bare.read_text().partition("print(")[0]
     assert sum(map(bool, map(LINE.fullmatch, script.read_text().splitlines()))) <= 10
     assert printed(bare) == printed(script)
-    settings = {"segments": 2, "grid_size": 1, "grid": [0.03], "eps": 0.1}
+    settings = {"segments": 1, "grid": [0.03, 0.01], "eps": 0.1, "reference": False}
     result = lrctl.search(
         "semilocal",
         "smoke",
