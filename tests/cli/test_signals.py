@@ -110,6 +110,7 @@ def test_only_a_command_that_goes_on_says_so(command: str, goes_on: bool, monkey
 
 def test_an_export_that_is_interrupted_has_nothing_to_go_on_with(lrctl: Lrctl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(given, "exported", lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts with & ignore Ctrl-C
     done = lrctl("export", "latest", "--to", "csv")
     assert (done.code, done.error) == (130, "error: interrupted")
 
