@@ -21,8 +21,8 @@ def is_url(place: str | Path) -> bool:
 def location(place: str | Path) -> Path | str:
     """The absolute path of a folder, or a URL.
 
-    >>> location("s3://bucket/runs/"), location("memory:"), location("file:///tmp/store").as_posix()
-    ('s3://bucket/runs', 'memory://', '/tmp/store')
+    >>> location("s3://bucket/runs/"), location("memory:"), location("file:///data/store").as_posix()
+    ('s3://bucket/runs', 'memory://', '/data/store')
 
     Raises:
         UsageError: it is a URL that holds what must be kept secret, or is not of this form.

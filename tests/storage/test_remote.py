@@ -244,7 +244,7 @@ LOCATIONS = {
     "memory:": "memory://",
     "memory:x": "memory://x",
     "sftp://me@host/x": "sftp://me@host/x",
-    "file:///tmp/x y": Path("/tmp/x y"),
+    "file:///data/x y": Path("/data/x y"),
     "file:///tmp/x%20y": Path("/tmp/x y"),
     "file:x": Path("x").absolute(),
     "file://localhost/tmp": Path("/tmp"),

@@ -177,7 +177,7 @@ def test_an_optimizer_that_cannot_be_told_ratios_is_refused(run: RunSpec, told: 
     assert not world.jobs
 
 
-def test_a_search_that_trains_hands_them_over(tmp_path: Path) -> None:
+def test_a_search_that_trains_tells_what_it_tried(tmp_path: Path) -> None:
     given = smoke(optimizer__name="adamw", strategy__lookahead__ratios=True, strategy__lookahead__budget=4.0)
     document = search(tmp_path, given, "lookahead")
     assert any(note.startswith("--ratios: embedding is left out: ") for note in document["notes"])
