@@ -13,10 +13,10 @@ import numpy as np
 
 from lrctl.contracts.result import JobRecord
 from lrctl.engine import run
-from lrctl.storage.files import read_signed, write_signed
 from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store, schedule_document
 from searches import small
+from signed import read_signed, write_signed
 
 SEEDS = (0, 1, 2)
 SEARCHES = [f"semilocal-{seed}" for seed in SEEDS]

@@ -196,18 +196,8 @@ def signed(document: dict[str, Any]) -> dict[str, Any]:
     return strict | {"digest": digest(strict)}
 
 
-def write_signed(path: Path, document: dict[str, Any]) -> None:
-    """Write strict JSON with a digest of it, which `read_signed` checks."""
-    write_json(path, signed(document))
-
-
-def read_signed(path: Path) -> dict[str, Any] | None:
-    """A JSON object that was written with its digest; None where there is none, or it is not what was written."""
-    return checked(read(path))
-
-
 def checked(content: bytes | None) -> dict[str, Any] | None:
-    """The same of what was read."""
+    """A signed document; None where nothing was read, or it is not what was written with its digest."""
     document = decoded(content) or {}
     written = document.pop("digest", None)
     return document if written is not None and written == digest(document) else None

@@ -12,7 +12,7 @@ import pytest
 import lrctl as api
 from command_line import Lrctl
 from lrctl.errors import UsageError
-from lrctl.storage.files import read_signed, write_signed
+from signed import read_signed, write_signed
 
 EVIL = """
 import pathlib

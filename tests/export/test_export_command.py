@@ -23,9 +23,9 @@ from export.test_formula import imported, lrs_of
 from lrctl.cli.export import MODULES
 from lrctl.errors import UsageError
 from lrctl.export.export import TARGETS
-from lrctl.storage.files import read_signed, write_signed
 from lrctl.storage.runs import finished
 from lrctl.storage.store import Store
+from signed import read_signed, write_signed
 
 CRAFTED: dict[str, tuple[str, dict[str, Any]]] = {
     "an option": ("torch.optim.NAdam", {"x=1)\nraise SystemExit('smuggled')\n#": 1}),

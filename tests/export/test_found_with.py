@@ -18,9 +18,9 @@ from export.test_formula import imported
 from installed_optimizers import INSTALLED
 from lrctl.contracts.optimizers import OPTIMIZERS
 from lrctl.export.found_with import clipping, found_with, registered
-from lrctl.storage.files import read_signed, write_signed
 from lrctl.storage.runs import finished
 from lrctl.storage.store import Store
+from signed import read_signed, write_signed
 
 SETTINGS = {
     "optimizer__name": "adamw",

@@ -28,9 +28,9 @@ from lrctl.report.drawing import COLOURS, INK, look_of, numbers
 from lrctl.report.files import write_tables
 from lrctl.report.runs import Run
 from lrctl.report.told import BANDS
-from lrctl.storage.files import write_signed
 from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
+from signed import write_signed
 
 SVG = "{http://www.w3.org/2000/svg}"
 ODD = "a<b> & $x^2$"

@@ -19,8 +19,8 @@ from lrctl.contracts.chart import Chart, Series
 from lrctl.report.compare import compare
 from lrctl.report.drawing import COLOURS
 from lrctl.report.files import write
-from lrctl.storage.files import write_signed
 from lrctl.storage.runs import LEAVE
+from signed import write_signed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

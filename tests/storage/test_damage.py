@@ -17,10 +17,11 @@ from cases import case
 from command_line import Lrctl
 from lrctl.errors import StoreError
 from lrctl.storage import listing
-from lrctl.storage.files import read_signed, write_signed, write_text
+from lrctl.storage.files import write_text
 from lrctl.storage.runs import FinishedRun, defects
 from lrctl.storage.store import Store
 from searches import small
+from signed import read_signed, write_signed
 
 OTHER = {"strategy__semilocal__eps": 0.0}
 FILES = ("recipe.toml", "environment.json", "identity.json", "schedule.json", "result.json")

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import searches
+import signed
 from command_line import Lrctl
 from comparisons import a_result
 from lrctl.contracts.result import JobRecord
@@ -303,7 +304,7 @@ BESIDE = {
 def begin_again(store: Store) -> None:
     """Begin the run as the same search does."""
     known = store.path / "known"
-    identity = RunIdentity.from_json(files.read_signed(known / "identity.json") or {})
+    identity = RunIdentity.from_json(signed.read_signed(known / "identity.json") or {})
     store.begin("r", identity, (known / "recipe.toml").read_text(), {})
 
 

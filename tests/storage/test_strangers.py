@@ -14,8 +14,8 @@ from lrctl.contracts.result import JobRecord
 from lrctl.contracts.table import OWN_FILES, DataFile
 from lrctl.errors import StoreError
 from lrctl.report.files import write_files
-from lrctl.storage.files import read_signed, write_signed
 from lrctl.storage.store import Store
+from signed import read_signed, write_signed
 
 AWAY = "../../../victim"
 """From a folder of the store to the folder beside it."""
