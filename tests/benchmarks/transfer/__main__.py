@@ -4,8 +4,10 @@
     PYTHONPATH=tests python -m benchmarks.transfer real --panel A --workloads mlp --steps 2400 [--seeds 0] [--json FILE]
 
 The first takes seconds. The second trains the answer, and then grid-searches its peak LR over whole runs, a factor 1.5
-apart until the best lies inside, chosen by validation loss: some four to eight runs a case. Test losses are compared,
-and used for nothing else. All runs are in the store, and each is recorded in FILE.
+apart until the best lies inside, chosen by validation loss: some four to eight runs a case. With `--fresh 8` it tunes
+WSD with a decay of 0.2, linear and cosine as well, and trains the answer and the best of the four again with so many
+fresh seeds: some thirty runs more. Test losses are compared, and used for nothing else. All runs are in the store, and
+each is recorded in FILE.
 """
 
 from __future__ import annotations
@@ -13,13 +15,16 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
-from benchmarks.lookahead.panels import PANELS, Case
-from benchmarks.transfer import real
+from benchmarks.lookahead.measured import line
+from benchmarks.lookahead.panels import Case
+from benchmarks.transfer import real, shapes
 from benchmarks.transfer.exact import Outcome, outcome
+from benchmarks.transfer.panels import PANELS
 from benchmarks.transfer.problems import problems
 from lrctl.errors import LrctlError
 from lrctl.recipe.parse import parse_setting
@@ -37,6 +42,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     panel.add_argument("--workloads", nargs="+", required=True, metavar="NAME", help="of the panel's")
     panel.add_argument("--steps", type=int, nargs="+", default=[2400])
     panel.add_argument("--seeds", type=int, nargs="+", default=[0])
+    panel.add_argument("--fresh", type=int, default=0, help="how many fresh seeds, from 1000, beside the tuned shapes")
     panel.add_argument("--beside", action="store_true", help="also cosine at usual LRs, and at an LR range test's")
     panel.add_argument("--store", default=".lrctl")
     panel.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the recipe's")
@@ -47,8 +53,8 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
 def on_problems(options: argparse.Namespace) -> None:
     outcomes = [outcome(problem, options.steps, budget=options.budget) for problem in problems()]
     print(
-        real.line(("problem", "peak", "true", "interval", "excess of the last doubling's gain")),
-        real.line(["---"] * 5),
+        line(("problem", "peak", "true", "interval", "excess of the last doubling's gain")),
+        line(["---"] * 5),
         sep="\n",
     )
     for each in outcomes:
@@ -65,7 +71,7 @@ def row(each: Outcome) -> str:
     low, high = each.summary["interval"]
     name = f"a {each.problem.spectrum:g}, s {each.problem.source:g}, noise {each.problem.noise:g}"
     share = f"{each.excess / each.gain:.1%}"
-    return real.line((name, f"{each.summary['peak_lr']:.3g}", f"{each.true:.3g}", f"{low:.3g} to {high:.3g}", share))
+    return line((name, f"{each.summary['peak_lr']:.3g}", f"{each.true:.3g}", f"{low:.3g} to {high:.3g}", share))
 
 
 def on_workloads(options: argparse.Namespace) -> None:
@@ -75,7 +81,7 @@ def on_workloads(options: argparse.Namespace) -> None:
         Case(entry, n, seed, options.store, own) for entry in entries for n in options.steps for seed in options.seeds
     ]
     done = []
-    print(real.line(real.COLUMNS), real.line(["---"] * len(real.COLUMNS)), sep="\n")
+    table(real.COLUMNS)
     for case in cases:
         try:
             done.append(real.measure(case, options.budget))
@@ -86,9 +92,29 @@ def on_workloads(options: argparse.Namespace) -> None:
             for name, loss in beside(case) if options.beside else ():
                 print(f"{case.title}: {name}: test loss {loss:.4f}", flush=True)
     if done:
-        print(f"\n{real.summed_up(done)}")
+        print(f"\n{real.summed_up(done)}\n", flush=True)
+    documents = [each.document for each in done]
+    if options.fresh and done:
+        documents = [
+            document | more for document, more in zip(documents, on_fresh_seeds(done, options.fresh), strict=True)
+        ]
     if options.json:
-        options.json.write_text(json.dumps([each.document for each in done]), encoding="utf-8")
+        options.json.write_text(json.dumps(documents), encoding="utf-8")
+
+
+def on_fresh_seeds(done: Sequence[real.Measured], count: int) -> list[dict[str, Any]]:
+    """Print a table of the answers beside the best of the tuned shapes; all of it for JSON."""
+    table(shapes.COLUMNS)
+    rows = []
+    for measured in done:
+        rows.append(shapes.beside(measured, count))
+        print(rows[-1].row, flush=True)
+    print(f"\n{shapes.summed_up(rows)}")
+    return [each.document for each in rows]
+
+
+def table(columns: Sequence[str]) -> None:
+    print(line(columns), line(["---"] * len(columns)), sep="\n", flush=True)
 
 
 def beside(case: Case) -> Iterable[tuple[str, float]]:

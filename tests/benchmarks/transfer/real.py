@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from benchmarks.lookahead.measured import line
 from benchmarks.lookahead.panels import Case
 
 STEP = 1.5
@@ -94,15 +95,20 @@ class Measured:
 
 
 def measure(case: Case, budget: float) -> Measured:
-    """Find the peak and train with it, then search it on whole runs, a factor apart, until the best lies inside."""
+    """Find the peak and train with it, then search it on whole runs, a factor apart until the best lies inside."""
     own = {"strategy.transfer.budget": budget, "strategy.transfer.train": True}
     found = case.search("transfer", own)
-    grid = [float(f"{found['peak_lr'] * STEP**n:.3g}") for n in (-1, 0, 1)]
-    again = {"source": found["run"], "stretch": case.steps, "grid": grid}
-    reference = case.search(
-        "fit-closed-form", {f"strategy.fit-closed-form.{key}": value for key, value in again.items()}
-    )
-    return Measured(case, found, reference)
+    return Measured(case, found, tuned(case, found["run"], found["peak_lr"]))
+
+
+def tuned(case: Case, source: str, peak: float) -> dict[str, Any]:
+    """A schedule with its peak LR grid-searched by validation loss over whole runs, from three LRs around a peak."""
+    own = {
+        "source": source,
+        "stretch": case.steps,
+        "grid": [float(f"{peak * STEP**n:.3g}") for n in (-1, 0, 1)],
+    }
+    return case.search("fit-closed-form", {f"strategy.fit-closed-form.{key}": value for key, value in own.items()})
 
 
 def summed_up(done: list[Measured]) -> str:
@@ -113,7 +119,3 @@ def summed_up(done: list[Measured]) -> str:
         f"{inside} of {len(done)} intervals hold the best of the grid; excess {fmean(excess):+.4f} in the mean, "
         f"{max(excess):+.4f} at the most"
     )
-
-
-def line(cells: list[str] | tuple[str, ...]) -> str:
-    return f"| {' | '.join(cells)} |"
