@@ -32,6 +32,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_power_cuts() -> Iterator[None]:
+    """Waiting for the disk is what takes longest in many tests, and none pulls the plug."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _: None)
+        yield
+
+
 @pytest.fixture
 def lrctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Lrctl]:
     """The command line in a working directory of the test's own; the process is left as it was."""
@@ -39,7 +47,6 @@ def lrctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("LRCTL_STORE", raising=False)
     monkeypatch.setattr(sys, "path", sys.path[:])
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # no test pulls the plug
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for hook in ("excepthook", "unraisablehook"):
         monkeypatch.setattr(sys, hook, getattr(sys, hook))

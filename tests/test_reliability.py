@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from contextlib import nullcontext
 from pathlib import Path
@@ -29,10 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("finished", [True, False], ids=["finished", "unfinished"])
-def test_a_few_flipped_bits_are_noticed_or_harmless(
-    finished: bool, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+def test_a_few_flipped_bits_are_noticed_or_harmless(finished: bool, folder: Path) -> None:
     sound = sound_store(folder / "sound", finished=finished)
     del sound.commands["report"]  # which takes its time
     found, wrong = flips(sound, 1, random.Random(1))

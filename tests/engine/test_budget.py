@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -50,11 +49,6 @@ TIMED: dict[str, tuple[str, Recipe]] = {
     "contest": ("contest", smoke(**FEW, strategy__contest__contender=["sgd momentum=0.5"])),
 }
 """Those whose documents tell how long steps took."""
-
-
-@pytest.fixture(autouse=True)
-def no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 def digests(store: Path, document: dict[str, Any]) -> Any:

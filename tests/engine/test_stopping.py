@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,12 +43,6 @@ def recipe_of(name: str, **more: Any) -> Recipe:
     """A search that stops jobs."""
     given = {"training__steps": 80, "strategy__semilocal__segments": 3, "workload__noise": 0.3}
     return smoke(**given | RECIPES[name] | more)
-
-
-@pytest.fixture(autouse=True)
-def no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting for the disk is what takes longest here, and no test pulls the plug."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 def choices(document: dict[str, Any]) -> Any:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,5 +27,4 @@ def s3(s3_settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path | str:
     """A place for a store, where nothing is, in each kind of storage. Of S3 the whole suite is tried with `-m s3`."""
     monkeypatch.setenv("LRCTL_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # no test pulls the plug
     return str(request.getfixturevalue("s3")) if request.param == "s3" else fresh(request.param, tmp_path)

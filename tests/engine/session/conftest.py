@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,6 @@ from searches import search
 def reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The result of the small search, never interrupted."""
     return search(tmp_path_factory.mktemp("reference") / "store")
-
-
-@pytest.fixture(autouse=True)
-def no_power_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting for the disk is what takes longest here, and no test pulls the plug."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
 @pytest.fixture
