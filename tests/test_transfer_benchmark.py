@@ -7,12 +7,14 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.lookahead.panels import Case
+from benchmarks.transfer import shapes
 from benchmarks.transfer.__main__ import main
 from benchmarks.transfer.exact import outcome
 from benchmarks.transfer.problems import BATCH, DIM, Problem, problems
@@ -65,16 +67,33 @@ def test_the_problems_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "of 27 intervals hold the best LR" in capsys.readouterr().out.splitlines()[-1]
 
 
+TOLD = {"interval": [1e-3, 4e-3], "off_costs": 0.1, "rungs": [], "full_runs": 0.4, "notes": []}
+WSD = {"family": "wsd", "params": {"peak_lr": 2e-3, "warmup": 0.02, "decay": 0.5}}
+GRIDS = {
+    "wsd": ([0.00133, 0.002, 0.003], 0.003, 0.49),
+    "wsd:decay=0.2": ([0.00156, 0.00233, 0.0035], 0.00156, 0.48),
+    "linear": ([0.003, 0.0045, 0.00675], 0.003, 0.47),
+    "cosine": ([0.00291, 0.00436, 0.00654], 0.003, 0.50),
+}
+"""The grid of each shape, begun around its peak by the convex bound, the best of it, and the loss of that."""
+
+
 def searched(_case: Case, command: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The results of a transfer and of a grid over whole runs, made up."""
+    """The results of a transfer and of grids over whole runs, made up."""
     if command == "transfer":
         assert settings == {"strategy.transfer.budget": 0.5, "strategy.transfer.train": True}
-        told = {"interval": [1e-3, 4e-3], "off_costs": 0.1, "rungs": [], "full_runs": 0.4, "notes": []}
-        return {"run": "transfer-1", "peak_lr": 2e-3, "test_loss": 0.5, "validation_loss": 0.6, **told}
-    assert settings["strategy.fit-closed-form.grid"] == [0.00133, 0.002, 0.003]
+        found = {"run": "transfer-1", "schedule": WSD, "peak_lr": 2e-3, "test_loss": 0.5, "validation_loss": 0.6}
+        return found | TOLD
+    source = settings["strategy.fit-closed-form.source"]
     assert settings["strategy.fit-closed-form.stretch"] == 2400
-    grid = [{"value": lr, "test_loss": loss} for lr, loss in ((0.002, 0.5), (0.003, 0.49), (0.0045, 0.51))]
-    return {"schedule": {"params": {"peak_lr": 0.003}}, "test_loss": 0.49, "results": [{"tried": grid}]}
+    schedule = WSD if source == "transfer-1" else json.loads(Path(source).read_text())["schedule"]
+    name = f"wsd:decay={decay}" if (decay := schedule["params"].get("decay")) == 0.2 else schedule["family"]
+    grid, best, loss = GRIDS[name]
+    assert settings["strategy.fit-closed-form.grid"] == pytest.approx(grid, rel=0.02)
+    params = schedule["params"] | {"peak_lr": best}
+    tried = [{"value": lr, "test_loss": loss} for lr in grid]
+    told = {"validation_loss": loss + 0.1, "test_loss": loss, "cost": {"full_runs": 3.0}}
+    return {"run": name, "schedule": schedule | {"params": params}, "results": [{"tried": tried}]} | told
 
 
 def test_a_case_is_measured_and_recorded(
@@ -84,6 +103,26 @@ def test_a_case_is_measured_and_recorded(
     main(["real", "--panel", "A", "--workloads", "mlp", "--budget", "0.5", "--json", f"{tmp_path / 'runs.json'}"])
     table = capsys.readouterr().out.splitlines()
     assert table[2] == "| mlp, 2400, 0 | 0.002 | 0.001 to 0.004 | 0.40 | 0.5000 | 0.003 | 3 | 0.4900 | +0.0100 |"
-    assert table[-1].startswith("1 of 1 intervals hold the best of the grid; excess +0.0100 in the mean")
+    assert table[-2].startswith("1 of 1 intervals hold the best of the grid; excess +0.0100 in the mean")
     (case,) = json.loads((tmp_path / "runs.json").read_text())
-    assert [each["value"] for each in case["grid"]] == [0.002, 0.003, 0.0045]
+    assert [each["value"] for each in case["grid"]] == GRIDS["wsd"][0]
+
+
+def test_an_answer_stands_beside_the_best_of_four_tuned_shapes_on_fresh_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(_case: Case, schedules: Mapping[str, str], seeds: range) -> dict[str, list[float]]:
+        assert schedules == {"transfer": "transfer-1", "tuned": "linear"}
+        return {"transfer": [0.51, 0.52], "tuned": [0.5 for _ in seeds]}
+
+    monkeypatch.setattr(Case, "search", searched)
+    monkeypatch.setattr(shapes, "finished", lambda _store, run: SimpleNamespace(rebuilt=run))
+    monkeypatch.setattr(shapes.fresh, "test_losses", trained)
+    options = ["--workloads", "bytes", "--budget", "0.5", "--fresh", "2", "--json", f"{tmp_path / 'runs.json'}"]
+    main(["real", "--panel", "B", *options])
+    table = capsys.readouterr().out.splitlines()
+    row = "| bytes, 2400, 0 | linear 0.003, 0.02 | 12.0 | 0.5000 | 0.5150 | +0.015 (-0.0485 to +0.0785) |"
+    assert table[-3:] == [row, "", "difference over 1 cases: +0.015"]
+    (case,) = json.loads((tmp_path / "runs.json").read_text())
+    assert case["fresh"]["transfer"] == [0.51, 0.52]
+    assert set(case["tuned"]) == {"wsd:decay=0.5", "wsd:decay=0.2", "linear", "cosine"}
