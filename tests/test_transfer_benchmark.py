@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.lookahead import fresh
 from benchmarks.lookahead.panels import Case
 from benchmarks.transfer import shapes
 from benchmarks.transfer.__main__ import main
@@ -68,7 +69,7 @@ def test_the_problems_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 TOLD = {"interval": [1e-3, 4e-3], "off_costs": 0.1, "rungs": [], "full_runs": 0.4, "notes": []}
-WSD = {"family": "wsd", "params": {"peak_lr": 2e-3, "warmup": 0.02, "decay": 0.5}}
+WSD: dict[str, Any] = {"family": "wsd", "params": {"peak_lr": 2e-3, "warmup": 0.02, "decay": 0.5}}
 GRIDS = {
     "wsd": ([0.00133, 0.002, 0.003], 0.003, 0.49),
     "wsd:decay=0.2": ([0.00156, 0.00233, 0.0035], 0.00156, 0.48),
@@ -117,7 +118,7 @@ def test_an_answer_stands_beside_the_best_of_four_tuned_shapes_on_fresh_seeds(
 
     monkeypatch.setattr(Case, "search", searched)
     monkeypatch.setattr(shapes, "finished", lambda _store, run: SimpleNamespace(rebuilt=run))
-    monkeypatch.setattr(shapes.fresh, "test_losses", trained)
+    monkeypatch.setattr(fresh, "test_losses", trained)
     options = ["--workloads", "bytes", "--budget", "0.5", "--fresh", "2", "--json", f"{tmp_path / 'runs.json'}"]
     main(["real", "--panel", "B", *options])
     table = capsys.readouterr().out.splitlines()
