@@ -29,11 +29,11 @@ def attach(trainer: Trainer, callback: AdaptiveLRCallback | ProgramCallback) -> 
     original = trainer.training_step
 
     def training_step(*args: Any, **kwargs: Any) -> torch.Tensor:
-        loss = original(*args, **kwargs)
+        loss: torch.Tensor = original(*args, **kwargs)
         # When it resumes, the Trainer may have put another callback in the place of the first.
         for each in trainer.callback_handler.callbacks:
             if isinstance(each, AdaptiveLRCallback | ProgramCallback):
                 each.loss.add(loss)
         return loss
 
-    trainer.training_step = training_step  # type: ignore[method-assign]
+    trainer.training_step = training_step

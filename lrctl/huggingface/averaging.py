@@ -90,7 +90,8 @@ class AveragingCallback(TrainerCallback):
             found = trainer.evaluate()
             if metric not in found:
                 raise UsageError(f"AveragingCallback: metric {metric!r}: an evaluation gives {', '.join(found)}")
-            return -found[metric] if greater_is_better else found[metric]
+            value = float(found[metric])
+            return -value if greater_is_better else value
 
         best = self.averages.best(loss)
         self.averages.take(best)

@@ -55,7 +55,7 @@ class ProgramCallback(TrainerCallback):
         check(trainer, self, self.job)
         prepare(trainer, self.job)
         doing = DoneByTrainer(trainer, self.job, self.test_dataset)
-        trainer.train = doing.run  # type: ignore[method-assign]
+        trainer.train = doing.run
         return True
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:

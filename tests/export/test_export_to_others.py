@@ -139,7 +139,6 @@ def is_used_by_optax(schedule: Any) -> None:
     optimizer = optax.inject_hyperparams(optax.sgd)(learning_rate=traced)
     weight = jnp.zeros(())
 
-    @jax.jit
     def train(state: Any) -> Any:
         def update(state: Any, _: Any) -> Any:
             change, state = optimizer.update(jnp.ones(()), state, weight)
@@ -147,7 +146,7 @@ def is_used_by_optax(schedule: Any) -> None:
 
         return jax.lax.scan(update, state, length=steps + 3)[1]
 
-    lrs, changes = train(optimizer.init(weight))
+    lrs, changes = jax.jit(train)(optimizer.init(weight))
     expected = np.array([schedule(min(step, steps - 1)) for step in range(steps + 3)], dtype=np.float32)
     assert np.asarray(lrs).tobytes() == expected.tobytes()
     assert (np.asarray(changes) == -expected).all()
