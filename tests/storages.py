@@ -6,7 +6,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,18 +32,18 @@ STORAGES = ("folder", "memory", S3)
 """What the fixture `place` is tried with."""
 
 
-def few_in_memory(name: str, values: Iterable[Any], few: Iterable[Any]) -> pytest.MarkDecorator:
-    """Parametrise a costly test over all values in a folder and on S3, and over a few in memory unless asked for."""
-    chosen = [*few]
+def few_elsewhere(name: str, values: Sequence[Any], few: Collection[Any]) -> pytest.MarkDecorator:
+    """Parametrise a costly test over all values in a folder, and over a few in memory and on S3.
 
-    def cases() -> Iterator[Any]:
-        for value in values:
-            told = getattr(value, "__name__", value)
-            for kind, marks in {"folder": (), "memory": () if value in chosen else pytest.mark.slow}.items():
-                yield pytest.param(kind, value, marks=marks, id=f"{kind}-{told}")
-            yield pytest.param("s3", value, marks=pytest.mark.s3, id=f"s3-{told}")
-
-    return pytest.mark.parametrize(("place", name), [*cases()], indirect=["place"])
+    In memory the others are slow tests.
+    """
+    told = {each: getattr(each, "__name__", each) for each in values}
+    cases = [pytest.param("folder", each, id=f"folder-{told[each]}") for each in values]
+    for each in values:
+        slow = () if each in few else pytest.mark.slow
+        cases.append(pytest.param("memory", each, marks=slow, id=f"memory-{told[each]}"))
+    cases += [pytest.param("s3", each, marks=pytest.mark.s3, id=f"s3-{told[each]}") for each in few]
+    return pytest.mark.parametrize(("place", name), cases, indirect=["place"])
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,13 @@ from lrctl.storage import listing
 from lrctl.storage.runs import FinishedRun, defects
 from lrctl.storage.store import Store
 from searches import small
-from storages import few_in_memory, forget_copies, raw
+from storages import few_elsewhere, forget_copies, raw
 
 DAMAGES = [cut, emptied, removed, swapped, a_folder, flipped]
 FEW = [emptied, a_folder]
 
 
-@few_in_memory("damage", DAMAGES, FEW)
+@few_elsewhere("damage", DAMAGES, FEW)
 @pytest.mark.parametrize("file", ["recipe.toml", "schedule.json"])
 def test_damage_is_told_by_every_command_and_mended_by_the_runs_own(
     file: str, damage: Damage, lrctl: Lrctl, searched: Path | str
@@ -63,7 +63,7 @@ def test_damage_is_told_by_every_command_and_mended_by_the_runs_own(
     assert listing.runs(Store(searched))[1]["defects"] == []
 
 
-@few_in_memory("damage", [cut, emptied, removed, swapped], [removed])
+@few_elsewhere("damage", [cut, emptied, removed, swapped], [removed])
 def test_a_checkpoint_that_was_handed_over_is_looked_at_too(damage: Damage, lrctl: Lrctl, searched: Path | str) -> None:
     first = searches.search(searched, name="mine")
     other = searches.search(searched, small(**OTHER), name="other")
@@ -98,7 +98,7 @@ def checkpoint_of(store: Path | str, document: dict[str, Any]) -> Any:
     return raw(store) / "checkpoints" / f"{document['checkpoint']}.safetensors"
 
 
-@few_in_memory("file", FILES, ["recipe.toml"])
+@few_elsewhere("file", FILES, ["recipe.toml"])
 def test_no_flipped_bit_in_a_file_of_a_run_is_silent(file: str, searched: Path | str) -> None:
     store, draw = Store(searched), random.Random(0)
     result = store.run_result("mine")
@@ -135,7 +135,7 @@ def test_a_result_that_cannot_be_read_is_damaged_and_not_unfinished(lrctl: Lrctl
     assert not checkpoint.exists()
 
 
-@few_in_memory("damage", [cut, emptied, flipped], [emptied])
+@few_elsewhere("damage", [cut, emptied, flipped], [emptied])
 @pytest.mark.parametrize("file", ["recipe.toml", "environment.json", "identity.json"])
 def test_damage_of_a_run_that_is_not_finished_is_told_too(
     file: str, damage: Damage, lrctl: Lrctl, searched: Path | str
@@ -161,7 +161,7 @@ def test_a_search_that_is_continued_hands_over_no_damaged_checkpoint(searched: P
     package.load_weights(first["files"]["checkpoint"])
 
 
-@few_in_memory("file", FILES, ["result.json"])
+@few_elsewhere("file", FILES, ["result.json"])
 def test_one_run_whose_document_is_too_deep_stops_no_other(file: str, lrctl: Lrctl, searched: Path | str) -> None:
     (raw(searched) / "runs" / "mine" / file).write_text('{"a":' * 100_000)
     check_it_stops_no_other(file, lrctl)
@@ -201,7 +201,7 @@ def test_a_schedule_in_the_folder_of_a_run_must_be_what_that_run_found(lrctl: Lr
 VALUES: tuple[Any, ...] = (None, True, -1, 0, 10**12, 2**70, 0.5, "", "x", [], {}, [[]], {"a": [1]})
 
 
-@few_in_memory("file", FILES[1:], [])
+@few_elsewhere("file", FILES[1:], [])
 def test_a_field_of_another_kind_is_no_fault_of_lrctl(file: str, lrctl: Lrctl, searched: Path | str) -> None:
     store, name, draw = Store(searched), f"runs/mine/{file}", random.Random(1)
     whole = store.read_signed(name)

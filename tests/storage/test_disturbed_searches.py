@@ -17,7 +17,7 @@ from lrctl.storage.identity import RunIdentity
 from lrctl.storage.store import Store
 from lrctl.training import trainer
 from searches import facts, small
-from storages import few_in_memory, raw
+from storages import few_elsewhere, raw
 from stored import all_of_yesterday, left
 
 Known = tuple[RunIdentity, str]
@@ -31,7 +31,7 @@ def known_of(store: Store) -> Known:
     return identity, recipe
 
 
-@few_in_memory("batches", range(1, 5), [2])
+@few_elsewhere("batches", range(1, 5), [2])
 @pytest.mark.parametrize("moment", ["run_batch", "judged"])
 @pytest.mark.parametrize("eps", [0.48, 0.0], ids=["all reused", "some reused"])
 def test_gc_beside_a_running_search_takes_nothing_that_is_not_made_again(
@@ -70,7 +70,7 @@ def test_gc_beside_a_running_search_takes_nothing_that_is_not_made_again(
     assert list(facts(place, "checkpoints")) == [f"{document['checkpoint']}.safetensors"]
 
 
-@few_in_memory("batches", range(1, 5), [2])
+@few_elsewhere("batches", range(1, 5), [2])
 @pytest.mark.parametrize("what", ["the same search anew", "runs remove"])
 def test_a_search_does_not_mind_what_is_done_to_its_run_meanwhile(
     what: str, batches: int, place: Path | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -109,7 +109,7 @@ def another_begins_it(store: Store, known: Known) -> None:
     store.begin("r", *known, {})
 
 
-@few_in_memory("beside", [alone, another_makes_its_folder, another_begins_it], [another_begins_it])
+@few_elsewhere("beside", [alone, another_makes_its_folder, another_begins_it], [another_begins_it])
 @pytest.mark.parametrize("fresh", [False, True], ids=["again", "fresh"])
 def test_a_run_may_be_removed_before_any_write_into_its_folder(
     fresh: bool, beside: Callable[[Store, Known], None], place: Path | str, monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from lrctl.contracts.table import OWN_FILES, DataFile
 from lrctl.errors import StoreError
 from lrctl.report.files import write_files
 from lrctl.storage.store import Store
-from storages import beside, few_in_memory, raw
+from storages import beside, few_elsewhere, raw
 
 AWAY = "../../../victim"
 """From a folder of the store to the folder beside it."""
@@ -55,7 +55,7 @@ CRAFTED = [data_file, own_file, chart, run, checkpoint, no_text, result]
 COMMANDS = ["report mine", "runs", "gc"]
 
 
-@few_in_memory("craft", CRAFTED, [checkpoint])
+@few_elsewhere("craft", CRAFTED, [checkpoint])
 def test_a_result_whose_names_lead_elsewhere_is_damaged(
     craft: Callable[[Document], None], lrctl: Lrctl, searched: Path | str, tmp_path: Path
 ) -> None:
