@@ -238,7 +238,7 @@ def load_weights(path: str | Path, average: float | None = None) -> dict[str, to
     """
     from lrctl.storage import checkpoint
 
-    state = checkpoint.load(local(path))
+    state = checkpoint.load(local(path), where=str(path))
     if "model" not in state:
         raise UsageError(f"{path}: it holds what a program saved; lrctl.unpack_checkpoint writes that")
     chosen = state.get("evaluated", {}) if average is None else of_average(average, state, path)
@@ -274,7 +274,7 @@ def unpack_checkpoint(path: str | Path, to: str | Path) -> None:
     """
     from lrctl.storage import checkpoint, packing
 
-    state = checkpoint.load(local(path))
+    state = checkpoint.load(local(path), where=str(path))
     try:
         packing.unpack(state, Path(to))
     except OSError as error:

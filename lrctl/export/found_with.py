@@ -158,12 +158,10 @@ def found_with(run: FinishedRun) -> FoundWith | None:
 
 def param_groups_of(run: FinishedRun) -> tuple[Mapping[str, Any], ...] | None:
     """The param groups that a run's checkpoint tells of; None where there is no checkpoint."""
-    from lrctl.storage import checkpoint
-
     key = run.result.checkpoint
     if key is None or not run.store.has_checkpoint(key):
         return None
-    return tuple(checkpoint.load(run.store.checkpoint(key)).get("groups", ()))
+    return tuple(run.store.read_checkpoint(key).get("groups", ()))
 
 
 def registered(recipe: Recipe) -> type | None:

@@ -10,7 +10,7 @@ from typing import Any
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenFile, GivenSchedule
-from lrctl.errors import UsageError
+from lrctl.errors import CheckpointError, UsageError
 from lrctl.recipe.start import number
 from lrctl.registry.parts import Part
 from lrctl.registry.schedules import read_schedule, recorded, schedule_text, text_of
@@ -42,7 +42,11 @@ def schedule_file(path: str | Path) -> tuple[Any, int]:
     Raises:
         UsageError: the file is not a schedule of this format, or not that of the run in whose folder it is.
     """
-    schedule, steps = read_schedule(local(path))
+    try:
+        here = local(path)
+    except CheckpointError as error:  # of which there is no such object
+        raise UsageError(str(error)) from error
+    schedule, steps = read_schedule(here, str(path))
     objects, name = split(path)
     found = checked(objects.read("result.json")) if name == "schedule.json" else None
     if found and (found.get("steps"), found.get("schedule")) != (steps, finite(asdict(recorded(schedule)))):

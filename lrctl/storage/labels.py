@@ -20,8 +20,9 @@ def labels(place: Store, name: str) -> list[str]:
 
 
 def label(place: Store, name: str, new: Iterable[str]) -> None:
-    """Add labels to a run."""
-    if added := {*new} - {*(known := labels(place, name))}:
+    """Add labels to a run, unless it was taken away."""
+    added = {*new} - {*(known := labels(place, name))}
+    if added and name in place.runs():
         place.write_signed(f"{place.run(name)}/{FILE}", {"labels": sorted(added.union(known))})
 
 

@@ -75,7 +75,8 @@ def damaged_files(store: Store, name: str) -> list[str]:
 
 
 def changed(store: Store, name: str, *facts: str) -> str:
-    """When the first of these files of a run was written that is there; else the run itself, for what can be told."""
-    folder = store.run(name)
-    found = next(filter(None, map(store.objects.about, (*(f"{folder}/{fact}" for fact in facts), folder))), None)
-    return datetime.fromtimestamp(found.modified if found else 0.0).astimezone().isoformat()
+    """When the first of these files of a run was written that is there; else its folder, or what lies in it."""
+    folder, objects = store.run(name), store.objects
+    found = next(filter(None, map(objects.about, (*(f"{folder}/{fact}" for fact in facts), folder))), None)
+    times = [found.modified] if found else [each.modified for each in objects.entries(folder)]
+    return datetime.fromtimestamp(max(times, default=0.0)).astimezone().isoformat()

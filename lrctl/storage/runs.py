@@ -149,7 +149,7 @@ def there(store: str | Path) -> Store | None:
 
 def existing(store: str | Path) -> Store:
     if not (found := there(store)):
-        raise UsageError(f"--store {store}: there is no store; give the folder that a search kept its results in")
+        raise UsageError(f"--store {store}: there is no store; give the folder or URL where a search kept its results")
     return found
 
 

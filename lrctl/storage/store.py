@@ -221,26 +221,36 @@ class Store:
         Raises:
             CheckpointError: it is missing or damaged.
         """
-        record = self.record(key)
         try:
-            if record is None:
-                raise CheckpointError(f"the job {key[:12]} that left this checkpoint is not known")
-            if not self.has_checkpoint(key):  # never opened otherwise: it may be a link, or a pipe that never ends
-                raise CheckpointError(f"the checkpoint of job {key[:12]} is missing or damaged")
-            return self._state(self._checkpoint(key), record.digests.get("checkpoint"))
+            return self.read_checkpoint(key)
         except CheckpointError:
             self.remove(self._checkpoint(key))
             raise
 
+    def read_checkpoint(self, key: str) -> dict[str, Any]:
+        """The same, and a damaged one stays.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        record = self.record(key)
+        if record is None:
+            raise CheckpointError(f"the job {key[:12]} that left this checkpoint is not known")
+        if not self.has_checkpoint(key):  # never opened otherwise: it may be a link, or a pipe that never ends
+            raise CheckpointError(f"the checkpoint of job {key[:12]} is missing or damaged")
+        name, written = self._checkpoint(key), record.digests.get("checkpoint")
+        try:
+            return self._state(name, written)
+        except CheckpointError:
+            if not self.objects.forget(name, written):
+                raise
+            return self._state(name, written)
+
     def _state(self, name: str, digest: str | None) -> dict[str, Any]:
         from lrctl.storage import checkpoint  # which takes torch
 
-        try:
-            state: dict[str, Any] = checkpoint.load(self.objects.local(name, digest), digest)
-        except CheckpointError:
-            if not self.objects.forget(name, digest):
-                raise
-            state = checkpoint.load(self.objects.local(name, digest), digest)
+        path = self.objects.local(name, digest)
+        state: dict[str, Any] = checkpoint.load(path, digest, self.objects.where(name))
         return state
 
     def drop_checkpoints(self, keys: set[str]) -> set[str]:

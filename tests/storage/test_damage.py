@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,21 @@ def change_the_last_bit(store: Path | str, document: dict[str, Any]) -> None:
     before = path.read_bytes()
     path.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
     forget_copies()
+
+
+@few_elsewhere("damage", [cut, emptied, removed], [emptied, removed])
+@pytest.mark.parametrize("what", ["checkpoint", "schedule"])
+def test_whoever_reads_a_file_of_a_run_is_told_of_that_and_not_of_a_copy(
+    what: str, damage: Damage, lrctl: Lrctl, searched: Path | str
+) -> None:
+    first = searches.search(searched, name="mine")
+    where = first["files"][what]
+    damage(raw(searched).joinpath(*where.removeprefix(f"{searched}/").split("/")), None)
+    with pytest.raises(package.errors.LrctlError, match=f"^(checkpoint )?{re.escape(where)}:? "):
+        package.load_weights(where) if what == "checkpoint" else package.load_schedule(where)
+    if what == "schedule":
+        done = lrctl("export", where, "--to", "csv")
+        assert (done.code, done.error.startswith(f"error: {where}: ")) == (2, True)
 
 
 def checkpoint_of(store: Path | str, document: dict[str, Any]) -> Any:

@@ -21,9 +21,11 @@ from benchmarks.reliability.faults import CHANGES, watched_storage
 from command_line import Lrctl
 from lrctl.contracts.result import JobRecord
 from lrctl.errors import MissingError, StoreError, UsageError
+from lrctl.export.found_with import param_groups_of
 from lrctl.storage import checkpoint, copies, listing, remote
 from lrctl.storage.location import location
 from lrctl.storage.places import objects_at
+from lrctl.storage.runs import finished
 from lrctl.storage.store import Store
 from searches import small
 from storages import BUCKET, fresh, raw
@@ -143,15 +145,24 @@ def test_a_copy_that_went_bad_is_fetched_once_more(memory: str) -> None:
     assert store.has_checkpoint(key)
 
 
+def test_an_export_reads_no_copy_that_went_bad(memory: str) -> None:
+    found = searches.search(memory, name="r")
+    expected = param_groups_of(finished(memory, "r"))
+    path = Store(memory).checkpoint(found["checkpoint"])
+    path.unlink()  # it is mapped into memory
+    path.write_bytes(b"half")
+    assert param_groups_of(finished(memory, "r")) == expected
+
+
 def test_a_checkpoint_that_went_bad_itself_is_deleted(memory: str) -> None:
     store = Store(memory)
     key = str(searches.search(memory)["checkpoint"])
     path = raw(store) / "checkpoints" / f"{key}.safetensors"
-    content = path.read_bytes()
+    content, damaged = path.read_bytes(), f"checkpoint {memory}/{path.key} is damaged: its digest does not match"
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     for copy in copies.folder().iterdir():
         copy.unlink()
-    with pytest.raises(package.errors.CheckpointError, match="digest does not match"):
+    with pytest.raises(package.errors.CheckpointError, match=damaged):
         store.load_checkpoint(key)
     assert not path.exists()
 

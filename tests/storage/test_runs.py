@@ -14,7 +14,7 @@ import searches
 from command_line import Lrctl
 from lrctl.engine.job_runner import JobRunner
 from lrctl.storage import listing
-from lrctl.storage.labels import label
+from lrctl.storage.labels import label, labels
 from lrctl.storage.places import local
 from lrctl.storage.store import Store
 from searches import small
@@ -99,11 +99,12 @@ RECIPES = {"missing": None, "not TOML": "a = ", "no tables": "", "a list": "stra
 def test_a_run_with_a_damaged_recipe_is_listed_without_it(text: str | None, lrctl: Lrctl, place: Path | str) -> None:
     store = Store(place)
     store.objects.make_folder("runs/half")
-    label(store, "half", ["known"])
+    store.objects.put("runs/half/notes", b"")
     if text is not None:
         store.objects.put("runs/half/recipe.toml", text.encode("utf-8", "surrogateescape"))
     (row,) = lrctl("runs", "--json").document["runs"]
     assert (row["run"], row["status"], row["command"], row["steps"]) == ("half", "unfinished", None, None)
+    assert row["date"] > "2020"
     assert lrctl("runs").code == 0
 
 
@@ -184,6 +185,16 @@ def test_a_removed_run_is_gone_and_gc_frees_its_jobs(lrctl: Lrctl, place: Path |
     assert lrctl("runs", "remove", "two", "-y").code == 0
     lrctl("gc")
     assert left(Store(place)) == dict.fromkeys(("jobs", "losses", "checkpoints"), "")
+
+
+def test_a_run_that_was_removed_gets_no_labels(place: Path | str) -> None:
+    store = Store(place)
+    begin(store, "r")
+    label(store, "r", ["first"])
+    assert labels(store, "r") == ["first"]
+    store.remove_run("r")
+    label(store, "r", ["second"])
+    assert store.runs() == []
 
 
 class Terminal(io.StringIO):
