@@ -126,7 +126,7 @@ def search(
     where: dict[str, Any] = {"store": store, "name": name, "fresh": fresh}
     result = run.search(strategy, checked, **where, executors=kept, check=check, budget=budget)
     label(Store(store), result.run, labels)
-    return Store(store).document(result)
+    return Store(store).runs.document(result)
 
 
 def place(store: str | Path | None) -> Path | str:

@@ -55,7 +55,7 @@ def search(
 ) -> dict[str, Any]:
     """The result document of a search."""
     result = run.search(command, recipe or small(), store=store, **options)
-    return Store(store).document(result)
+    return Store(store).runs.document(result)
 
 
 def settled(document: dict[str, Any]) -> dict[str, Any]:

@@ -37,12 +37,12 @@ def left(store: Store) -> dict[str, str]:
 
 
 def begin(store: Store, run: str) -> None:
-    store.begin(run, IDENTITY, "", {})
+    store.runs.begin(run, IDENTITY, "", {})
 
 
 def finish(store: Store, run: str, **result: Any) -> None:
     begin(store, run)
-    store.finish(a_result(run=run, **result))
+    store.runs.finish(a_result(run=run, **result))
 
 
 def one_removed(store: Store) -> None:

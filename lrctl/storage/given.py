@@ -90,7 +90,7 @@ def settle(
         settled.setdefault("training.steps", stretched if isinstance(stretched, int) and stretched > 0 else steps)
         if recipe is None and not is_file(source):
             run = run_given(store, source)
-            recipe, stored = str(run.store.recipe_file(run.name)), True
+            recipe, stored = str(run.store.runs.recipe_file(run.name)), True
             # Of that recipe, what is trained counts, and not what was asked for then.
             settled = {prefix + f.name: f.default for f in fields_of(part.params) if f.default is not MISSING} | settled
     return recipe, settled, stored

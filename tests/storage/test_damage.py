@@ -117,12 +117,12 @@ def checkpoint_of(store: Path | str, document: dict[str, Any]) -> Any:
 @few_elsewhere("file", FILES, ["recipe.toml"])
 def test_no_flipped_bit_in_a_file_of_a_run_is_silent(file: str, searched: Path | str) -> None:
     store, draw = Store(searched), random.Random(0)
-    result = store.run_result("mine")
+    result = store.runs.result("mine")
     assert result is not None
 
     def told() -> Any:
         schedule = store.read_signed("runs/mine/schedule.json")
-        return store.identity("mine"), store.recipe("mine"), store.environment("mine"), schedule
+        return store.runs.identity("mine"), store.runs.recipe("mine"), store.runs.environment("mine"), schedule
 
     sound, run = (result, *told()), FinishedRun(store, "mine", result)
     path = raw(searched) / "runs" / "mine" / file
@@ -132,8 +132,8 @@ def test_no_flipped_bit_in_a_file_of_a_run_is_silent(file: str, searched: Path |
         spoilt[at] ^= 1 << draw.randrange(8)
         path.write_bytes(spoilt)
         with case(file=file, at=at):
-            if (store.run_result("mine"), *told()) != sound:
-                noticed = store.run_result("mine") is None if file == "result.json" else bool(defects(run))
+            if (store.runs.result("mine"), *told()) != sound:
+                noticed = store.runs.result("mine") is None if file == "result.json" else bool(defects(run))
                 assert noticed
 
 
@@ -146,7 +146,7 @@ def test_a_result_that_cannot_be_read_is_damaged_and_not_unfinished(lrctl: Lrctl
     assert (done.code, done.document["damaged"]) == (0, ["mine"])
     assert "warning: run mine: its result.json is damaged, so what it may hand over stays" in done.err
     assert checkpoint.exists()
-    removed_run.remove_run("mine")
+    removed_run.runs.take_away("mine")
     assert lrctl("gc", "--json").document["damaged"] == []
     assert not checkpoint.exists()
 

@@ -25,7 +25,7 @@ Known = tuple[RunIdentity, str]
 
 
 def known_of(store: Store) -> Known:
-    identity, recipe = store.identity("r"), store.recipe("r")
+    identity, recipe = store.runs.identity("r"), store.runs.recipe("r")
     assert identity
     assert recipe
     return identity, recipe
@@ -46,8 +46,8 @@ def test_gc_beside_a_running_search_takes_nothing_that_is_not_made_again(
         nonlocal count
         count += 1
         if count == batches:
-            for name in Store(place).runs():
-                Store(place).remove_run(name)
+            for name in Store(place).runs.names():
+                Store(place).runs.take_away(name)
             all_of_yesterday(place)
             gc.collect(Store(place))
             assert left(Store(place)) == dict.fromkeys(("jobs", "losses", "checkpoints"), "")
@@ -83,7 +83,7 @@ def test_a_search_does_not_mind_what_is_done_to_its_run_meanwhile(
         results = run_batch(self, batch)
         count += 1
         if count == batches and what == "runs remove":
-            Store(place).remove_run("r")
+            Store(place).runs.take_away("r")
         elif count == batches:
             again = searches.search(place, name="r", fresh=True)
             assert searches.settled(again) == searches.settled(expected)
@@ -106,7 +106,7 @@ def another_makes_its_folder(store: Store, _: Known) -> None:
 
 
 def another_begins_it(store: Store, known: Known) -> None:
-    store.begin("r", *known, {})
+    store.runs.begin("r", *known, {})
 
 
 @few_elsewhere("beside", [alone, another_makes_its_folder, another_begins_it], [another_begins_it])
@@ -124,7 +124,7 @@ def test_a_run_may_be_removed_before_any_write_into_its_folder(
         at -= name.startswith("runs/r/")
         if at == 0 and name.startswith("runs/r/"):
             at -= 1
-            Store(place).restart_run("r")
+            Store(place).runs.restart("r")
             beside(Store(place), known)
         put(objects, name, content)
 

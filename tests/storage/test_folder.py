@@ -75,16 +75,16 @@ def test_a_mark_that_cannot_be_written_is_told(folder: Path) -> None:
     begin(store, "r")
     (store.path / "handed_over").rmdir()
     with pytest.raises(StoreError, match=rf"cannot write .*{key}.*choose another --store"):
-        store.finish(a_result(run="r", checkpoint=key))
+        store.runs.finish(a_result(run="r", checkpoint=key))
 
 
 @pytest.mark.parametrize("at", range(1, 6))
 def test_a_search_may_end_while_its_run_is_deleted(at: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever of it is deleted by then, and whether or not whoever deletes it is killed at that moment."""
     document = searches.search(folder, name="r")
-    result, unlink, count = Store(folder).run_result("r"), os.unlink, 0
+    result, unlink, count = Store(folder).runs.result("r"), os.unlink, 0
     assert result
-    identity, recipe = Store(folder).identity("r"), Store(folder).recipe("r")
+    identity, recipe = Store(folder).runs.identity("r"), Store(folder).runs.recipe("r")
     assert identity
     assert recipe is not None
 
@@ -93,15 +93,15 @@ def test_a_search_may_end_while_its_run_is_deleted(at: int, folder: Path, monkey
         count += 1
         if count == at:
             patch.undo()
-            Store(folder).begin("r", identity, recipe, {})
-            Store(folder).finish(result)
+            Store(folder).runs.begin("r", identity, recipe, {})
+            Store(folder).runs.finish(result)
             if at % 2:
                 raise KeyboardInterrupt
         unlink(*arguments, **options)
 
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
         patch.setattr(os, "unlink", ended_before)
-        Store(folder).restart_run("r")
+        Store(folder).runs.restart("r")
     assert [(row["status"], row["defects"]) for row in listing.runs(Store(folder))] == [("finished", [])]
     assert searches.search(folder, name="r") == document
 

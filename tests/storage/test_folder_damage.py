@@ -26,7 +26,7 @@ def test_a_folder_in_the_place_of_a_fact_is_made_that_fact_again(kind: str, sear
     (searched_folder / "runs" / "mine" / "result.json").unlink()
     assert searches.found(searches.search(searched_folder, name="mine")) == searches.found(first)
     assert listing.runs(Store(searched_folder))[1]["defects"] == []
-    result = Store(searched_folder).run_result("mine")
+    result = Store(searched_folder).runs.result("mine")
     assert result
     assert FinishedRun(Store(searched_folder), "mine", result).whole
 

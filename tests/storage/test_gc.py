@@ -13,6 +13,7 @@ from lrctl.contracts.result import JobRecord
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
 from lrctl.storage import gc, listing
+from lrctl.storage.run_facts import RunFacts
 from lrctl.storage.store import Store
 from searches import facts
 from storages import raw
@@ -160,12 +161,12 @@ def test_gc_leaves_a_mark_of_a_search_that_is_ending(place: Path | str, monkeypa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "write_signed", killed)
+        patch.setattr(RunFacts, "write_signed", killed)
         with pytest.raises(KeyboardInterrupt):
-            store.finish(a_result(run="r", checkpoint=key, schedule=None))
-    assert store.is_handed_over(key)
+            store.runs.finish(a_result(run="r", checkpoint=key, schedule=None))
+    assert store.runs.is_handed_over(key)
     gc.collect(store)
-    assert store.is_handed_over(key)
+    assert store.runs.is_handed_over(key)
     all_of_yesterday(place)
     gc.collect(store)
-    assert not store.is_handed_over(key)
+    assert not store.runs.is_handed_over(key)

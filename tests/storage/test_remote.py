@@ -124,7 +124,7 @@ def test_a_run_whose_removal_is_killed_is_finished_or_not_but_never_damaged(memo
     for at in range(6):
         store = Store(memory)
         with suppress(Killed), watched_storage(killed_at(at)):
-            store.remove_run("r")
+            store.runs.take_away("r")
         rows = [(row["run"], row["status"], row["defects"]) for row in listing.runs(store)]
         assert rows == [("r", "finished" if at == 0 else "unfinished", [])] * bool(rows)
         assert bool(rows) is (at < 5)
@@ -322,9 +322,9 @@ def test_what_a_storage_refuses_is_one_sentence_and_never_nothing(memory: str, m
         monkeypatch.setattr(store.objects._system, method, refused)  # type: ignore[attr-defined]
     asked: list[Callable[[], Any]] = [
         lambda: store.record(KEY),
-        store.runs,
+        store.runs.names,
         store.used_bytes,
-        lambda: store.is_handed_over(KEY),
+        lambda: store.runs.is_handed_over(KEY),
         lambda: store.has_checkpoint(KEY),
         lambda: store.forget_stopped(KEY),
         lambda: store.put_record(JobRecord(KEY, "ok")),

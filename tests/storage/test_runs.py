@@ -192,9 +192,9 @@ def test_a_run_that_was_removed_gets_no_labels(place: Path | str) -> None:
     begin(store, "r")
     label(store, "r", ["first"])
     assert labels(store, "r") == ["first"]
-    store.remove_run("r")
+    store.runs.take_away("r")
     label(store, "r", ["second"])
-    assert store.runs() == []
+    assert store.runs.names() == []
 
 
 class Terminal(io.StringIO):
@@ -211,7 +211,7 @@ def test_whoever_sits_at_a_terminal_is_asked(
     begin(Store(place), "r")
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     done = lrctl("runs", "remove", "r")
-    assert (done.code, Store(place).runs()) == (0, ["r"] if stays else [])
+    assert (done.code, Store(place).runs.names()) == (0, ["r"] if stays else [])
     assert ("nothing was deleted" in done.err) is stays
 
 
@@ -257,4 +257,4 @@ def test_a_bad_command_changes_nothing_and_says_what_to_do(
     done = lrctl(*command.replace("PLACE", str(place)).split())
     assert (done.code, done.out) == (2, "")
     assert done.error.startswith(message.replace("PLACE", str(place)))
-    assert Store(place).runs() == ["begun"]
+    assert Store(place).runs.names() == ["begun"]

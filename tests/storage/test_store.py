@@ -17,6 +17,7 @@ from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import StoreError, UsageError
 from lrctl.storage import gc
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_facts import RunFacts
 from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
 from storages import make_old, raw
@@ -28,7 +29,7 @@ IDENTITY = RunIdentity("semilocal", 2, None, None, {"steps": 10}, {}, {}, {"name
 
 def begin(store: Store, name: str = "r") -> None:
     """Open a run."""
-    store.begin(name, IDENTITY, "", {})
+    store.runs.begin(name, IDENTITY, "", {})
 
 
 def result(**changes: Any) -> RunResult:
@@ -181,16 +182,16 @@ def test_a_finished_runs_checkpoint_is_not_dropped_until_gc_finds_it_removed(sto
         at(store, key).write_bytes(key.encode())
     begin(store)
     store.drop_checkpoints(set())
-    store.finish(result(checkpoint=KEY))
+    store.runs.finish(result(checkpoint=KEY))
     store.drop_checkpoints({KEY, CHILD, "c" * 64})
     assert at(store, KEY).exists()
     assert not at(store, CHILD).exists()
-    store.remove_run("r")  # another search may hand it over at this moment
+    store.runs.take_away("r")  # another search may hand it over at this moment
     store.drop_checkpoints({KEY})
     assert at(store, KEY).exists()
     gc.collect(store)
     assert not at(store, KEY).exists()
-    assert not store.is_handed_over(KEY)
+    assert not store.runs.is_handed_over(KEY)
 
 
 def left(store: Store, key: str | None, run: str = "r") -> None:
@@ -198,7 +199,7 @@ def left(store: Store, key: str | None, run: str = "r") -> None:
     for each in (KEY, CHILD):
         at(store, each).write_bytes(b"")
     begin(store, run)
-    store.leave(result(run=run, status="partial", checkpoint=key, schedule=None))
+    store.runs.leave(result(run=run, status="partial", checkpoint=key, schedule=None))
 
 
 def kept(store: Store) -> set[str]:
@@ -213,7 +214,7 @@ def test_what_a_partial_result_hands_over_is_kept_until_it_hands_over_another(st
     left(store, CHILD)
     assert kept(store) == {CHILD}
     at(store, KEY).write_bytes(b"")
-    store.finish(result(checkpoint=KEY))
+    store.runs.finish(result(checkpoint=KEY))
     assert kept(store) == {KEY}
 
 
@@ -229,12 +230,12 @@ def test_what_another_partial_result_hands_over_too_is_kept(store: Store) -> Non
 def test_gc_keeps_what_a_partial_result_hands_over(store: Store) -> None:
     left(store, KEY)
     gc.collect(store)
-    assert store.is_handed_over(KEY)
+    assert store.runs.is_handed_over(KEY)
     for path in (at(store, KEY), at(store, CHILD), raw(store) / "handed_over" / KEY):
         make_old(path, 10**6)
     gc.collect(store)
     assert kept(store) == {KEY}
-    store.remove_run("r")
+    store.runs.take_away("r")
     gc.collect(store)
     assert kept(store) == set()
 
@@ -254,7 +255,7 @@ def test_a_finished_run_hands_over_every_checkpoint_that_it_names(
     for key in (KEY, CHILD):
         at(store, key).write_bytes(b"")
     begin(store)
-    store.finish(result(**changes))
+    store.runs.finish(result(**changes))
     store.drop_checkpoints({KEY, CHILD})
     assert {key for key in (KEY, CHILD) if at(store, key).exists()} == expected
 
@@ -263,16 +264,16 @@ def test_what_another_run_hands_over_too_stays_when_a_run_is_removed(store: Stor
     at(store, KEY).write_bytes(b"")
     for name in ("a", "b"):
         begin(store, name)
-        store.finish(result(run=name, checkpoint=KEY))
-    store.remove_run("a")
+        store.runs.finish(result(run=name, checkpoint=KEY))
+    store.runs.take_away("a")
     store.drop_checkpoints({KEY})
     assert at(store, KEY).exists()
 
 
 def test_dropping_checkpoints_reads_no_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(store)
-    store.finish(result(checkpoint=KEY))
-    monkeypatch.setattr(Store, "run_result", lambda *_: pytest.fail("a run was read"))
+    store.runs.finish(result(checkpoint=KEY))
+    monkeypatch.setattr(RunFacts, "result", lambda *_: pytest.fail("a run was read"))
     store.drop_checkpoints({KEY, CHILD})
 
 
@@ -284,27 +285,29 @@ def test_the_runs_of_a_store_are_listed_by_name(store: Store) -> None:
         begin(store, name)
     (raw(store) / "runs" / ".hidden").mkdir()
     (raw(store) / "runs" / "file").write_text("")
-    assert store.runs() == ["a", "b"]
+    assert store.runs.names() == ["a", "b"]
 
 
 def test_a_run_that_trained_nothing_has_no_checkpoint_file(store: Store) -> None:
-    assert store.files(result())["checkpoint"] is None
-    assert store.files(result(checkpoint=KEY))["checkpoint"] == store.objects.where(f"checkpoints/{KEY}.safetensors")
+    assert store.runs.files(result())["checkpoint"] is None
+    assert store.runs.files(result(checkpoint=KEY))["checkpoint"] == store.objects.where(
+        f"checkpoints/{KEY}.safetensors"
+    )
 
 
 def test_a_run_that_found_no_schedule_has_no_schedule_file(store: Store) -> None:
-    assert store.files(result())["schedule"] is None
+    assert store.runs.files(result())["schedule"] is None
     begin(store)
-    store.finish(result())
+    store.runs.finish(result())
     assert not (raw(store) / "runs" / "r" / "schedule.json").exists()
 
 
 def test_a_run_is_opened_and_finished(store: Store) -> None:
-    store.begin("r", IDENTITY, "[training]\n", {"torch": "2"})
-    assert (store.run_result("r"), store.identity("r")) == (None, IDENTITY)
+    store.runs.begin("r", IDENTITY, "[training]\n", {"torch": "2"})
+    assert (store.runs.result("r"), store.runs.identity("r")) == (None, IDENTITY)
     found = result(schedule=ScheduleRecord("constant", {"steps": 9, "peak_lr": 0.1}))
-    store.finish(found)
-    assert store.run_result("r") == found
+    store.runs.finish(found)
+    assert store.runs.result("r") == found
     assert sorted(path.name for path in (raw(store) / "runs" / "r").iterdir()) == [
         *("environment.json", "identity.json", "recipe.toml", "result.json", "schedule.json")
     ]
@@ -319,24 +322,24 @@ def test_a_run_is_opened_and_finished(store: Store) -> None:
 @pytest.mark.parametrize("file", ["result.json", "identity.json"])
 def test_a_file_of_a_run_that_was_changed_is_not_read(store: Store, file: str) -> None:
     begin(store)
-    store.finish(result())
+    store.runs.finish(result())
     path = raw(store) / "runs" / "r" / file
     path.write_text(path.read_text().replace("semilocal", "local"))
-    assert (store.run_result("r") is None, store.identity("r") is None) == (file[0] == "r", file[0] == "i")
+    assert (store.runs.result("r") is None, store.runs.identity("r") is None) == (file[0] == "r", file[0] == "i")
 
 
 def test_a_run_of_other_settings_is_refused(store: Store) -> None:
     begin(store)
     begin(store)
     with pytest.raises(UsageError, match="--name r: this run was made with other settings"):
-        store.begin("r", replace(IDENTITY, training={"steps": 11}), "", {})
+        store.runs.begin("r", replace(IDENTITY, training={"steps": 11}), "", {})
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../other", "a/b", "/elsewhere/x", ".hidden", "a\0b", "x" * 300])
 def test_a_run_never_leads_out_of_its_store(store: Store, name: str) -> None:
     put(store)
     before = files(raw(store).parent)
-    for act in (store.run, store.run_result, store.remove_run, lambda n: begin(store, n)):
+    for act in (store.runs.folder, store.runs.result, store.runs.take_away, lambda n: begin(store, n)):
         with pytest.raises(UsageError, match="must be the name of one folder"):
             act(name)
     assert files(raw(store).parent) == before

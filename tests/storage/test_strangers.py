@@ -66,7 +66,7 @@ def test_a_result_whose_names_lead_elsewhere_is_damaged(
     assert document
     craft(document)
     store.write_signed("runs/mine/result.json", document)
-    assert store.run_result("mine") is None
+    assert store.runs.result("mine") is None
     (tmp_path / "cache").mkdir(exist_ok=True)
     before = sorted(tmp_path.iterdir())
     for command in COMMANDS:
@@ -85,7 +85,7 @@ def test_no_key_leads_out_of_a_store(place: Path | str) -> None:
         store.losses,
         store.checkpoint,
         store.load_checkpoint,
-        store.is_handed_over,
+        store.runs.is_handed_over,
         store.log,
         store.forget_stopped,
         lambda key: store.put_record(JobRecord(key, "ok")),
