@@ -131,6 +131,28 @@ def test_a_run_whose_removal_is_killed_is_finished_or_not_but_never_damaged(memo
         assert searches.found(searches.search(memory, name="r")) == searches.found(first)
 
 
+@pytest.mark.parametrize("at", range(5))
+def test_a_run_that_ends_while_it_is_deleted_is_made_whole_by_its_command(at: int, memory: str) -> None:
+    first, runs, deleted = searches.search(memory, name="r"), Store(memory).runs, 0
+    result, identity, recipe = runs.result("r"), runs.identity("r"), runs.recipe("r")
+    assert result
+    assert identity
+    assert recipe
+
+    def ended_before(method: str, _: PurePosixPath | None) -> None:
+        nonlocal deleted
+        deleted += method == "rm_file"
+        if method == "rm_file" and deleted == at + 1:
+            runs.begin("r", identity, recipe, {})
+            runs.finish(result)
+
+    with watched_storage(ended_before):
+        runs.restart("r")
+    assert deleted > at
+    assert searches.found(searches.search(memory, name="r")) == searches.found(first)
+    assert [(row["status"], row["defects"]) for row in listing.runs(Store(memory))] == [("finished", [])]
+
+
 # Copies on this machine
 
 
