@@ -32,7 +32,7 @@ def s3(s3_settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def place(request: pytest.FixtureRequest, lrctl: Lrctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path | str:
     """A place for a store, where nothing is, in each kind of storage: that of the command line too.
 
-    Of S3 the whole suite is tried with `-m s3`.
+    S3 is tried with `-m s3`.
     """
     del lrctl  # it has left the process as a test wants it by now
     monkeypatch.setenv("LRCTL_CACHE", str(tmp_path / "cache"))
