@@ -126,7 +126,7 @@ def search(
     where: dict[str, Any] = {"store": store, "name": name, "fresh": fresh}
     result = run.search(strategy, checked, **where, executors=kept, check=check, budget=budget)
     label(Store(store), result.run, labels)
-    return Store(store).document(result)
+    return Store(store).runs.document(result)
 
 
 def place(store: str | Path | None) -> Path | str:
@@ -238,7 +238,7 @@ def load_weights(path: str | Path, average: float | None = None) -> dict[str, to
     """
     from lrctl.storage import checkpoint
 
-    state = checkpoint.load(local(path))
+    state = checkpoint.load(local(path), where=str(path))
     if "model" not in state:
         raise UsageError(f"{path}: it holds what a program saved; lrctl.unpack_checkpoint writes that")
     chosen = state.get("evaluated", {}) if average is None else of_average(average, state, path)
@@ -274,7 +274,7 @@ def unpack_checkpoint(path: str | Path, to: str | Path) -> None:
     """
     from lrctl.storage import checkpoint, packing
 
-    state = checkpoint.load(local(path))
+    state = checkpoint.load(local(path), where=str(path))
     try:
         packing.unpack(state, Path(to))
     except OSError as error:

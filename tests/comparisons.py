@@ -13,8 +13,9 @@ import numpy as np
 
 from lrctl.contracts.result import JobRecord
 from lrctl.engine import run
+from lrctl.storage.run_facts import schedule_document
 from lrctl.storage.run_result import RunResult
-from lrctl.storage.store import Store, schedule_document
+from lrctl.storage.store import Store
 from searches import small
 from signed import read_signed, write_signed
 
@@ -47,7 +48,7 @@ def a_result(**changes: Any) -> RunResult:
 
 def result_of(store: Path, name: str) -> RunResult:
     """The result of a run."""
-    found = Store(store).run_result(name)
+    found = Store(store).runs.result(name)
     assert found is not None
     return found
 

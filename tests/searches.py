@@ -23,6 +23,7 @@ from lrctl.recipe.schema import Recipe
 from lrctl.registry.hookspecs import hookimpl
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
+from storages import raw
 
 LRCTL = str(Path(sys.executable).with_name("lrctl"))
 """The command as it is installed."""
@@ -54,7 +55,7 @@ def search(
 ) -> dict[str, Any]:
     """The result document of a search."""
     result = run.search(command, recipe or small(), store=store, **options)
-    return Store(store).document(result)
+    return Store(store).runs.document(result)
 
 
 def settled(document: dict[str, Any]) -> dict[str, Any]:
@@ -68,9 +69,9 @@ def found(document: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name not in ("cost", "run", "files", "digest")}
 
 
-def facts(store: Path, folder: str = "jobs") -> dict[str, tuple[int, int, bytes]]:
+def facts(store: Path | str, folder: str = "jobs") -> dict[str, tuple[int, int, bytes]]:
     """The whole files of a folder of the store: inode, time of the last change, content."""
-    paths = [path for path in (store / folder).iterdir() if not path.name.startswith(".")]
+    paths = [path for path in (raw(store) / folder).iterdir() if not path.name.startswith(".")]
     return {p.name: (p.stat().st_ino, p.stat().st_mtime_ns, p.read_bytes()) for p in paths}
 
 

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
+import pytest
+
+from benchmarks.reliability.faults import watched_storage
+from lrctl.storage import copies
 from lrctl.storage.folder import Folder
 from lrctl.storage.objects import Objects
 from lrctl.storage.places import objects_at
 from lrctl.storage.store import Store
 
 BUCKET = "bucket"
+
+S3 = pytest.param("s3", marks=pytest.mark.s3)
+STORAGES = ("folder", "memory", S3)
+"""What the fixture `place` is tried with."""
+
+
+def few_elsewhere(name: str, values: Sequence[Any], few: Collection[Any]) -> pytest.MarkDecorator:
+    """Parametrise a costly test over all values in a folder, and over a few in memory and on S3.
+
+    In memory the others are slow tests.
+    """
+    told = {each: getattr(each, "__name__", each) for each in values}
+    cases = [pytest.param("folder", each, id=f"folder-{told[each]}") for each in values]
+    for each in values:
+        slow = () if each in few else pytest.mark.slow
+        cases.append(pytest.param("memory", each, marks=slow, id=f"memory-{told[each]}"))
+    cases += [pytest.param("s3", each, marks=pytest.mark.s3, id=f"s3-{told[each]}") for each in few]
+    return pytest.mark.parametrize(("place", name), cases, indirect=["place"])
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,9 @@ class ObjectPath:
 
     def __truediv__(self, other: str) -> ObjectPath:
         return ObjectPath(self.objects, f"{self.key}/{other}".lstrip("/"))
+
+    def joinpath(self, *others: str) -> ObjectPath:
+        return self / "/".join(others)
 
     @property
     def pure(self) -> PurePosixPath:
@@ -76,11 +102,13 @@ class ObjectPath:
         self.objects._system.rm_file(self.where)
 
     def rename(self, other: ObjectPath) -> None:
-        other.write_bytes(self.read_bytes())
-        self.unlink()
+        for path in [self] if self.is_file() else [*self.rglob("*")]:
+            ObjectPath(self.objects, other.key + path.key.removeprefix(self.key)).write_bytes(path.read_bytes())
+            path.unlink()
 
     def stat(self) -> Any:
-        return SimpleNamespace(st_size=len(self.read_bytes()))
+        entry = self.objects.about(self.key)
+        return SimpleNamespace(st_size=entry.size, st_mtime_ns=int(entry.modified * 1e9), st_ino=0)
 
     def rglob(self, _: str) -> Iterator[ObjectPath]:
         root = self.objects._path("")
@@ -103,6 +131,52 @@ def raw(place: Store | Path | str) -> Any:
     return objects.path if isinstance(objects, Folder) else ObjectPath(objects)
 
 
+def beside(place: Path | str, name: str) -> Path | str:
+    """An address beside a store, in the same storage."""
+    return place.with_name(name) if isinstance(place, Path) else f"{place.rpartition('/')[0]}/{name}"
+
+
+def copy_into(place: Path | str, store: Path) -> None:
+    """Put what lies in the folder of a store where nothing is, as it is."""
+    for path in store.rglob("*"):
+        if path.is_file():
+            copy = raw(place).joinpath(*path.relative_to(store).parts)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+
+
+def forget_copies() -> None:
+    """Be a machine that has fetched nothing yet."""
+    for copy in copies.folder().iterdir():
+        copy.unlink()
+
+
+def read_only(*_: object, **__: object) -> None:
+    """As a file system that can only be read answers."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+@contextmanager
+def undeletable(which: Callable[[PurePath], bool]) -> Iterator[None]:
+    """Have storages refuse to delete these files and objects for the length of a block, as if they were read-only."""
+    unlink = Path.unlink
+
+    def unlinking(path: Path, *arguments: Any, **options: Any) -> None:
+        refuse(path)
+        unlink(path, *arguments, **options)
+
+    def before(method: str, changed: PurePosixPath | None) -> None:
+        if method == "rm_file" and changed:
+            refuse(changed)
+
+    def refuse(path: PurePath) -> None:
+        if which(path):
+            read_only()
+
+    with patch.object(Path, "unlink", unlinking), watched_storage(before):
+        yield
+
+
 def make_old(path: Any, seconds: float) -> None:
     """Date a file or an object back."""
     if isinstance(path, Path):
@@ -122,7 +196,7 @@ def fresh(kind: str, folder: Path) -> Path | str:
     """An address where nothing is: in a folder, in memory, or on the S3 of the tests."""
     if kind == "folder":
         return folder / "store"
-    return f"{'s3://' + BUCKET if kind == 's3' else 'memory:/'}/{uuid4().hex}"
+    return f"{'s3://' + BUCKET if kind == 's3' else 'memory:/'}/{uuid4().hex}/store"
 
 
 SETTINGS = {

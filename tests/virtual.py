@@ -70,7 +70,7 @@ class Virtual:
         return record
 
     def given_up(self, spec: TrainSpec, job: SegmentJob) -> bool:
-        return job.ahead and self.store.given_up(spec.run, job.key(spec))
+        return job.ahead and self.store.runs.given_up(spec.run, job.key(spec))
 
     def close(self) -> None:
         self.busy.clear()

@@ -34,7 +34,7 @@ def known_runs(ctx: typer.Context) -> list[str]:
     from lrctl.storage.runs import existing
 
     place = existing(store_of(ctx))
-    names = newest_first(place, place.runs())
+    names = newest_first(place, place.runs.names())
     return [*names, *dict.fromkeys(label for name in names for label in labels(place, name)), LATEST]
 
 
@@ -50,7 +50,7 @@ def known_labels(ctx: typer.Context) -> list[str]:
     from lrctl.storage.runs import existing
 
     place = existing(store_of(ctx))
-    return sorted({label for name in place.runs() for label in labels(place, name)})
+    return sorted({label for name in place.runs.names() for label in labels(place, name)})
 
 
 def known_recipes(_: typer.Context) -> Iterator[str]:

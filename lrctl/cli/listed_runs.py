@@ -63,7 +63,7 @@ def trains(place: Store, recipe: str) -> Callable[[str], bool]:
     workload = listed({"name": read.workload.name.rpartition(":")[2], **read.workload.changed})
 
     def same(name: str) -> bool:
-        known = place.identity(name)
+        known = place.runs.identity(name)
         return known is not None and (known.workload, known.steps) == (workload, read.training.steps)
 
     return same

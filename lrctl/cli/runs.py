@@ -94,7 +94,7 @@ def list_runs(
     for row in rows:
         if row["defects"]:
             warn(f"run {row['run']}: missing or damaged: {', '.join(row['defects'])}; {MEND}")
-    for name in place.links():
+    for name in place.runs.links():
         warn(f"run {name}: left out, it is a link; `lrctl runs remove {name}` deletes the link")
     if as_json or context.obj[1]:
         print_json({"runs": rows})
@@ -130,18 +130,18 @@ def show(
 
     place = store_of(context, store)
     name = one_run(place, name)
-    result = place.run_result(name)
+    result = place.runs.result(name)
     if result:
         finished(place.address, name)  # warns of what is damaged
         result = replace(result, run=name)  # a folder that was moved has a result with its old name
-        shown = place.document(result)
+        shown = place.runs.document(result)
     else:
         (shown,) = (row for row in listing.runs(place) if row["run"] == name)
-        shown["recipe"] = place.recipe(name)
+        shown["recipe"] = place.runs.recipe(name)
     if as_json or context.obj[1]:
         print_json(shown)
     elif result:
-        terminal.print_summary(result, place.files(result), notes=True)
+        terminal.print_summary(result, place.runs.files(result), notes=True)
     else:
         again = command_of(place, name)
         say(f"{name} is not finished; its command continues it: {again}")
@@ -172,7 +172,7 @@ def remove(
         say("nothing was deleted", err=True)
         return
     for name in names:
-        place.remove_run(name)
+        place.runs.take_away(name)
     say(f"deleted {', '.join(names)}; lrctl gc frees what nothing else needs", err=True)
 
 

@@ -53,11 +53,11 @@ def run(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> Non
     if len(results) > 1:
         tell_together(store, results, as_json=options["as_json"])
     elif options["as_json"]:
-        print_json(store.document(results[0]))
+        print_json(store.runs.document(results[0]))
     else:
         # On a terminal the progress has just told them.
         notes = not (options["quiet"] or sys.stdout.isatty())
-        terminal.print_summary(results[0], store.files(results[0]), notes=notes)
+        terminal.print_summary(results[0], store.runs.files(results[0]), notes=notes)
     if any(result.reached for result in results):
         raise Ended(BudgetReachedError.exit_code)
 
@@ -77,12 +77,12 @@ def tell_together(store: Any, results: Sequence[Any], *, as_json: bool) -> None:
     with redirect_stdout(sys.stderr):
         found = compare(store.address, trained) if trained else None
     if as_json:
-        documents = [store.document(result) for result in results]
+        documents = [store.runs.document(result) for result in results]
         print_json({"format": "lrctl-seeds/1", "runs": documents, "comparison": found and found.to_json()})
         return
     if found:
         terminal.print_tables(tables.comparison_tables(found))
-    show(stdout(), *(f"{result.run}: {store.files(result)['result']}" for result in results))
+    show(stdout(), *(f"{result.run}: {store.runs.files(result)['result']}" for result in results))
 
 
 def plan(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> None:

@@ -108,7 +108,7 @@ class Ahead:
         """Have a job that was begun ahead go on as one that is asked for."""
         del self.early[key]
         with suppress(StoreError):  # then it is given up, and begun again
-            self.runner.store.begin_ahead(self.runner.spec.run, key)
+            self.runner.store.runs.begin_ahead(self.runner.spec.run, key)
         self.tell()
 
     def next_done(self) -> tuple[SegmentJob, JobRecord] | None:
@@ -154,7 +154,7 @@ class Ahead:
 
     def begin(self, key: str, job: SegmentJob, share: float) -> SegmentJob | None:
         try:
-            self.runner.store.begin_ahead(self.runner.spec.run, key)
+            self.runner.store.runs.begin_ahead(self.runner.spec.run, key)
         except StoreError:  # the run was taken away; its search ends without help
             self.ended = True
             return None
@@ -205,7 +205,7 @@ class Ahead:
 
     def give_up(self, key: str) -> None:
         with suppress(StoreError):  # where its run was taken away it is given up anyway
-            self.runner.store.give_up_ahead(self.runner.spec.run, key)
+            self.runner.store.runs.give_up_ahead(self.runner.spec.run, key)
 
     def take(self, record: JobRecord) -> None:
         """Take in what was trained ahead."""

@@ -57,7 +57,7 @@ def search(
     """
     place = Store(store)
     if name is not None:
-        place.check_name(name)  # before anything is prepared
+        place.runs.check_name(name)  # before anything is prepared
     run = Run(place, command, recipe, name, fresh)
     if recipe.start:
         run.go_on()
@@ -115,12 +115,12 @@ class Run:
         """The result of the same search, if it is finished and what it handed over is still there."""
         # Whether a search trains is known only once it has begun, and that may take its time: the runs tell.
         bare = self.identity(trains=False)
-        for run in [self.name] if self.name else self.store.runs():
-            known = self.store.identity(run)
+        for run in [self.name] if self.name else self.store.runs.names():
+            known = self.store.runs.identity(run)
             if known is None or replace(known, device=None, content=None) != bare:
                 continue
             if known == (bare if known.content is None else self.identity(trains=True)):
-                result = self.store.run_result(run)
+                result = self.store.runs.result(run)
                 if result and FinishedRun(self.store, run, result).whole:
                     return replace(result, run=run)  # its folder may have been renamed
         return None
@@ -166,14 +166,14 @@ class Run:
         notes = (*session.notes, *result.notes, f"{reached}; {GO_ON}")
         cost = session.cost(time.monotonic() - began)
         result = replace(result, status=PARTIAL, reached=reached, next="", cost=cost, notes=notes)
-        self.store.leave(result)
+        self.store.runs.leave(result)
         return result
 
     def open(self, *, trains: bool) -> str:
         """Begin the run in the store; returns its name."""
         name = self.name or self.identity(trains=trains).name
         if self.fresh:
-            self.store.restart_run(name)
+            self.store.runs.restart(name)
         self.begin(name, trains=trains)
         config = documents.from_toml(self.toml)
         notify("search_started", run=name, command=self.command, config=config)
@@ -181,7 +181,7 @@ class Run:
 
     def begin(self, name: str, *, trains: bool) -> None:
         ran_on = environment(self.spec if trains else None)
-        self.store.begin(name, self.identity(trains=trains), self.toml, ran_on)
+        self.store.runs.begin(name, self.identity(trains=trains), self.toml, ran_on)
 
     def finish(self, result: RunResult, *, trains: bool, tries: int = TRIES) -> None:
         """Close the run, and again where it was removed or restarted meanwhile: what ends is whole.
@@ -190,13 +190,13 @@ class Run:
             UsageError: a search with other settings has taken its name meanwhile.
         """
         try:
-            if tries < TRIES or self.store.identity(result.run) != self.identity(trains=trains):
+            if tries < TRIES or self.store.runs.identity(result.run) != self.identity(trains=trains):
                 self.begin(result.run, trains=trains)
-            self.store.finish(result)
+            self.store.runs.finish(result)
             whole = closed(self.store, result.run)
         except StoreError as error:
             whole = False
-            if not tries or not self.store.lost_run(error):
+            if not tries or not self.store.runs.lost_run(error):
                 raise
         if tries and not whole:
             self.finish(result, trains=trains, tries=tries - 1)

@@ -199,7 +199,7 @@ class Tracking:
 
     def record_result(self, result: RunResult) -> None:
         losses, lrs = self.curve(partial(self.store.history, result.checkpoint)) if result.checkpoint else ((), ())
-        files = self.store.local_files(result)
+        files = self.store.runs.local_files(result)
         self.tracker.search_finished(TrackedResult(result.to_json(), lrs, losses, files))
 
     @staticmethod

@@ -131,7 +131,7 @@ def train_here(
     with running(workload), quiet_torch(spec.threads, spec.device, tf32=spec.tf32, deterministic=spec.deterministic):
         if job.first_look and loading.is_code(spec.workload):
             check_purity(workload, spec)
-        given_up = partial(store.given_up, spec.run, job.key(spec)) if job.ahead else None
+        given_up = partial(store.runs.given_up, spec.run, job.key(spec)) if job.ahead else None
         return train(workload, spec, job, start_from, given_up)
 
 

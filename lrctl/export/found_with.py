@@ -124,12 +124,12 @@ def found_with(run: FinishedRun) -> FoundWith | None:
     No code of a user's is run for it.
     """
     try:
-        recipe = recipes.read(str(run.store.recipe_file(run.name)), stored=True) if run.recipe else None
+        recipe = recipes.read(str(run.store.runs.recipe_file(run.name)), stored=True) if run.recipe else None
     except LrctlError:
         return None
     assert recipe is not None
     losses = {name: getattr(run.result, name) for name in LOSSES}
-    ran_on = run.store.environment(run.name) or {}
+    ran_on = run.store.runs.environment(run.name) or {}
     told = ran_on.get("workload")
     workload = {
         **(told if isinstance(told, dict) else {}),
@@ -158,12 +158,10 @@ def found_with(run: FinishedRun) -> FoundWith | None:
 
 def param_groups_of(run: FinishedRun) -> tuple[Mapping[str, Any], ...] | None:
     """The param groups that a run's checkpoint tells of; None where there is no checkpoint."""
-    from lrctl.storage import checkpoint
-
     key = run.result.checkpoint
     if key is None or not run.store.has_checkpoint(key):
         return None
-    return tuple(checkpoint.load(run.store.checkpoint(key)).get("groups", ()))
+    return tuple(run.store.read_checkpoint(key).get("groups", ()))
 
 
 def registered(recipe: Recipe) -> type | None:

@@ -50,7 +50,7 @@ def train(
         began = time.perf_counter()
         try:
             environment = {"LRCTL_JOB": str(told.job_file), **gpus_alone(spec.device)}
-            given_up = partial(store.given_up, spec.run, job.key(spec)) if job.ahead else None
+            given_up = partial(store.runs.given_up, spec.run, job.key(spec)) if job.ahead else None
             if not launch(program.argv, environment, folder, printed, program.timeout, given_up):
                 # How far it was is not known: it counts as a whole.
                 return Trained(np.full(job.steps, np.nan), [], {}, time.perf_counter() - began, at_least=-math.inf)

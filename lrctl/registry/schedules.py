@@ -17,16 +17,16 @@ from lrctl.registry.registry import registry
 SCHEDULE_FORMAT = "lrctl-schedule/1"
 
 
-def read_schedule(path: str | Path) -> tuple[Any, int]:
-    """The schedule in a schedule.json, and for how many steps it is.
+def read_schedule(path: str | Path, where: str | None = None) -> tuple[Any, int]:
+    """The schedule in a schedule.json, and for how many steps it is. Errors call it `where`, or by its path.
 
     Raises:
         UsageError: the file is not a schedule of this format, or its family is not registered.
     """
-    return parse_schedule(text_of(path, " as a schedule.json"), str(path))
+    return parse_schedule(text_of(path, " as a schedule.json", where), where or str(path))
 
 
-def text_of(path: str | Path, what: str = "") -> str:
+def text_of(path: str | Path, what: str = "", where: str | None = None) -> str:
     """The text of a file.
 
     Raises:
@@ -36,7 +36,7 @@ def text_of(path: str | Path, what: str = "") -> str:
         return documents.text(Path(path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not text"
-        raise UsageError(f"{path}: cannot be read{what}: {reason}") from error
+        raise UsageError(f"{where or path}: cannot be read{what}: {reason}") from error
 
 
 def parse_schedule(text: str, where: str) -> tuple[Any, int]:

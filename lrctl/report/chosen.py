@@ -31,11 +31,11 @@ def comparable(place: Store) -> list[str]:
     """
     found: list[Run] = []
     left_out = {}
-    for name in newest_first(place, place.runs()):
+    for name in newest_first(place, place.runs.names()):
         try:
             found.append(open_run(finished(place.address, name)))
         except LrctlError:
-            left_out[name] = "not finished" if place.run_result(name) is None else "cannot be read"
+            left_out[name] = "not finished" if place.runs.result(name) is None else "cannot be read"
     trained = [run for run in found if run.result.trained]
     kept = [run for run in trained if canonical_json(run.fixed) == canonical_json(trained[0].fixed)] or [
         run for run in found if run.result.tables

@@ -139,7 +139,7 @@ def compare(store: str | Path, names: Sequence[str], against: str | None = None)
         UsageError: a run cannot be used, the runs cannot be compared, or nothing is called `against`.
     """
     place = existing(store)
-    run = against if against in place.runs() else None
+    run = against if against in place.runs.names() else None
     runs, curves, methods = _methods(store, [*names, run] if run else names)
     if against is not None and not run and against not in (method.label for method in methods):
         with suppress(UsageError):  # it is no run either

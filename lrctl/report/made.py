@@ -40,4 +40,4 @@ def make(store: str | Path, runs: Sequence[str], against: str | None = None, out
 
 
 def folder_of(runs: Sequence[Run], out: Path | None) -> Path:
-    return out or runs[0].finished.store.report(runs[0].name)
+    return out or runs[0].finished.store.runs.report(runs[0].name)

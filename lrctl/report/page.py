@@ -95,7 +95,7 @@ def recipe_file(run: Run) -> str:
 
 
 def versions(run: Run) -> str:
-    ran_on = run.finished.store.environment(run.name) or {"environment.json": "missing or damaged"}
+    ran_on = run.finished.store.runs.environment(run.name) or {"environment.json": "missing or damaged"}
     return "\n".join(f"{name}: {value}" for name, value in ran_on.items())
 
 

@@ -57,8 +57,8 @@ def digest_of_state(state: dict[str, Any]) -> str:
     return digest_of(canonical_json(pack(state, "", tensors, {})), tensors)
 
 
-def load(path: Path, digest: str | None = None) -> Any:
-    """Read a state on the CPU; each call gives tensors of its own.
+def load(path: Path, digest: str | None = None, where: str | None = None) -> Any:
+    """Read a state on the CPU; each call gives tensors of its own. Errors call it `where`, or by its path.
 
     Raises:
         CheckpointError: the file is missing, damaged, or its digest is not the expected one.
@@ -70,10 +70,10 @@ def load(path: Path, digest: str | None = None) -> Any:
         skeleton = metadata["state"]
         found = digest_of(skeleton, tensors)
         if metadata["format"] != FORMAT or found != metadata["digest"] or found != (digest or found):
-            raise CheckpointError(f"checkpoint {path} is damaged: its digest does not match")
+            raise CheckpointError(f"checkpoint {where or path} is damaged: its digest does not match")
         return unpack(json.loads(skeleton), tensors)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(f"checkpoint {path} cannot be read: {error}") from error
+        raise CheckpointError(f"checkpoint {where or path} cannot be read: {error}") from error
 
 
 def round_trip(state: dict[str, Any]) -> Any:

@@ -32,19 +32,19 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     files = {kind: job_files(store, kind) for kind in KINDS}
     marks = store.objects.entries("handed_over")
     jobs = facts(store, files)
-    results = {name: store.run_result(name) for name in store.runs()}
+    results = {name: store.runs.result(name) for name in store.runs.names()}
     unfinished = [name for name, result in results.items() if result is None]
-    partial = [result for name in unfinished if (result := store.partial_result(name))]
+    partial = [result for name in unfinished if (result := store.runs.partial(name))]
     told = [result for result in results.values() if result] + partial
     handed_over = {key for result in told for key in result.handed_over}
-    if damaged := [name for name in unfinished if store.objects.about(f"{store.run(name)}/result.json")]:
+    if damaged := [name for name in unfinished if store.objects.about(f"{store.runs.folder(name)}/result.json")]:
         # What these hand over is not known, so no mark goes.
         handed_over |= {mark.name for mark in marks}
 
     running = {key for key, job in jobs.items() if job.get("run") in unfinished}
     recorded = {key for key, job in jobs.items() if job.get("run") in results}
     named = texts([result.to_json() for result in told])
-    begun = {str(known.start.get("job")) for name in unfinished if (known := store.identity(name))}
+    begun = {str(known.start.get("job")) for name in unfinished if (known := store.runs.identity(name))}
     needed = dict.fromkeys(KINDS, lineages(recorded.union(named, begun), jobs))
     needed["checkpoints"] = running | handed_over | begun
 

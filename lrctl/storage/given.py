@@ -10,7 +10,7 @@ from typing import Any
 from lrctl.contracts.canonical import finite
 from lrctl.contracts.params import fields_of
 from lrctl.contracts.strategy import GivenFile, GivenSchedule
-from lrctl.errors import UsageError
+from lrctl.errors import CheckpointError, UsageError
 from lrctl.recipe.start import number
 from lrctl.registry.parts import Part
 from lrctl.registry.schedules import read_schedule, recorded, schedule_text, text_of
@@ -42,7 +42,11 @@ def schedule_file(path: str | Path) -> tuple[Any, int]:
     Raises:
         UsageError: the file is not a schedule of this format, or not that of the run in whose folder it is.
     """
-    schedule, steps = read_schedule(local(path))
+    try:
+        here = local(path)
+    except CheckpointError as error:  # of which there is no such object
+        raise UsageError(str(error)) from error
+    schedule, steps = read_schedule(here, str(path))
     objects, name = split(path)
     found = checked(objects.read("result.json")) if name == "schedule.json" else None
     if found and (found.get("steps"), found.get("schedule")) != (steps, finite(asdict(recorded(schedule)))):
@@ -86,7 +90,7 @@ def settle(
         settled.setdefault("training.steps", stretched if isinstance(stretched, int) and stretched > 0 else steps)
         if recipe is None and not is_file(source):
             run = run_given(store, source)
-            recipe, stored = str(run.store.recipe_file(run.name)), True
+            recipe, stored = str(run.store.runs.recipe_file(run.name)), True
             # Of that recipe, what is trained counts, and not what was asked for then.
             settled = {prefix + f.name: f.default for f in fields_of(part.params) if f.default is not MISSING} | settled
     return recipe, settled, stored

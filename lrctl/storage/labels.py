@@ -15,14 +15,15 @@ LABEL = re.compile(r"\w[\w.+-]*")
 
 def labels(place: Store, name: str) -> list[str]:
     """The labels of a run, sorted; none where nothing can be read."""
-    found = (place.read_signed(f"{place.run(name)}/{FILE}") or {}).get("labels")
+    found = (place.read_signed(f"{place.runs.folder(name)}/{FILE}") or {}).get("labels")
     return sorted(filter(LABEL.fullmatch, map(str, found))) if isinstance(found, list) else []
 
 
 def label(place: Store, name: str, new: Iterable[str]) -> None:
-    """Add labels to a run."""
-    if added := {*new} - {*(known := labels(place, name))}:
-        place.write_signed(f"{place.run(name)}/{FILE}", {"labels": sorted(added.union(known))})
+    """Add labels to a run, unless it was taken away."""
+    added = {*new} - {*(known := labels(place, name))}
+    if added and name in place.runs.names():
+        place.write_signed(f"{place.runs.folder(name)}/{FILE}", {"labels": sorted(added.union(known))})
 
 
 def check_label(text: str) -> str:

@@ -23,7 +23,7 @@ def runs(store: Store) -> list[dict[str, Any]]:
     sizes, own = sizes_of_jobs(store), defaultdict(set)
     for key in sizes:
         own[run_of(store, key)].add(key)
-    rows = (row(store, name, own[name], sizes) for name in store.runs())
+    rows = (row(store, name, own[name], sizes) for name in store.runs.names())
     return sorted(rows, key=lambda each: (str(each["date"]), str(each["run"])))
 
 
@@ -44,7 +44,7 @@ def run_of(store: Store, key: str) -> str:
 
 def row(store: Store, name: str, own: set[str], sizes: Mapping[str, int]) -> dict[str, Any]:
     """What a run is: from its result if it is finished, else from its identity."""
-    folder, result, identity = store.run(name), store.run_result(name), store.identity(name)
+    folder, result, identity = store.runs.folder(name), store.runs.result(name), store.runs.identity(name)
     handed_over = result.handed_over if result else frozenset()
     wrong = defects(FinishedRun(store, name, result)) if result else damaged_files(store, name)
     return {
@@ -64,18 +64,21 @@ def row(store: Store, name: str, own: set[str], sizes: Mapping[str, int]) -> dic
 
 def damaged_files(store: Store, name: str) -> list[str]:
     """The files of a run without a usable result that are there and cannot be used."""
-    known = store.identity(name) is not None
+    known = store.runs.identity(name) is not None
     whole = {
         "result.json": False,
         "identity.json": known,
-        "recipe.toml": not known or store.recipe(name) is not None,
-        "environment.json": store.environment(name) is not None,
+        "recipe.toml": not known or store.runs.recipe(name) is not None,
+        "environment.json": store.runs.environment(name) is not None,
     }
-    return [file for file, fine in whole.items() if not fine and store.objects.about(f"{store.run(name)}/{file}")]
+    return [
+        file for file, fine in whole.items() if not fine and store.objects.about(f"{store.runs.folder(name)}/{file}")
+    ]
 
 
 def changed(store: Store, name: str, *facts: str) -> str:
-    """When the first of these files of a run was written that is there; else the run itself, for what can be told."""
-    folder = store.run(name)
-    found = next(filter(None, map(store.objects.about, (*(f"{folder}/{fact}" for fact in facts), folder))), None)
-    return datetime.fromtimestamp(found.modified if found else 0.0).astimezone().isoformat()
+    """When the first of these files of a run was written that is there; else its folder, or what lies in it."""
+    folder, objects = store.runs.folder(name), store.objects
+    found = next(filter(None, map(objects.about, (*(f"{folder}/{fact}" for fact in facts), folder))), None)
+    times = [found.modified] if found else [each.modified for each in objects.entries(folder)]
+    return datetime.fromtimestamp(max(times, default=0.0)).astimezone().isoformat()

@@ -46,10 +46,10 @@ def runs_named(place: Store, text: str, *, finished: bool = False, links: bool =
     Raises:
         UsageError: there is none, or the beginning is that of several.
     """
-    known = [*place.runs(), *(place.links() if links else [])]
+    known = [*place.runs.names(), *(place.runs.links() if links else [])]
     if text in known:
         return [text]
-    own = [run for run in place.runs() if not finished or place.run_result(run)]
+    own = [run for run in place.runs.names() if not finished or place.runs.result(run)]
     if text == LATEST and own:
         return newest_first(place, own)[:1]
     if set(GLOB) & set(text):
@@ -61,7 +61,7 @@ def runs_named(place: Store, text: str, *, finished: bool = False, links: bool =
                 f"{place.shown}: {text}: the names of {len(found)} runs begin with that: {', '.join(found)}; give more "
                 f"of one, or '{text}*' where several can be given"
             )
-    if not found and text == LATEST and (unfinished := newest_first(place, place.runs())):
+    if not found and text == LATEST and (unfinished := newest_first(place, place.runs.names())):
         raise UsageError(
             f"{place.shown}: {text}: no run is finished; give the command of one again, which continues it: "
             f"{', '.join(unfinished)}"

@@ -47,14 +47,14 @@ class FinishedRun:
         Raises:
             StoreError: it is missing or damaged.
         """
-        found = self.store.recipe(self.name)
+        found = self.store.runs.recipe(self.name)
         if found is None:
             raise self.lost("recipe.toml")
         return found
 
     @property
     def identity(self) -> RunIdentity:
-        found = self.store.identity(self.name)
+        found = self.store.runs.identity(self.name)
         if found is None:
             raise self.lost("identity.json")
         return found
@@ -122,12 +122,12 @@ def defects(run: FinishedRun) -> list[str]:
     Of the checkpoint that it hands over that is whether it is there, whole, and the one that its job wrote.
     """
     store, name, key = run.store, run.name, run.result.checkpoint
-    known = store.identity(name) is not None
+    known = store.runs.identity(name) is not None
     whole = {
         "identity.json": known,
-        "recipe.toml": not known or store.recipe(name) is not None,
-        "environment.json": store.environment(name) is not None,
-        "schedule.json": store.has_schedule(name, run.result),
+        "recipe.toml": not known or store.runs.recipe(name) is not None,
+        "environment.json": store.runs.environment(name) is not None,
+        "schedule.json": store.runs.has_schedule(name, run.result),
         "checkpoint": key is None or store.has_checkpoint(key),
     }
     return [file for file, fine in whole.items() if not fine]
@@ -135,10 +135,10 @@ def defects(run: FinishedRun) -> list[str]:
 
 def closed(store: Store, name: str) -> bool:
     """Whether a run that has a result has all else that its search wrote beside it; checkpoints may be made again."""
-    result = store.run_result(name)
+    result = store.runs.result(name)
     if result is None:  # it was taken away since
         return True
-    marked = all(map(store.is_handed_over, result.handed_over))
+    marked = all(map(store.runs.is_handed_over, result.handed_over))
     return marked and set(defects(FinishedRun(store, name, result))) <= {"checkpoint"}
 
 
@@ -149,7 +149,7 @@ def there(store: str | Path) -> Store | None:
 
 def existing(store: str | Path) -> Store:
     if not (found := there(store)):
-        raise UsageError(f"--store {store}: there is no store; give the folder that a search kept its results in")
+        raise UsageError(f"--store {store}: there is no store; give the folder or URL where a search kept its results")
     return found
 
 
@@ -160,10 +160,10 @@ def finished(store: str | Path, name: str) -> FinishedRun:
         UsageError: there is no such run, or it is not finished.
     """
     place = existing(store)
-    if name not in place.runs():
-        known = [run for run in place.runs() if place.run_result(run)]
+    if name not in place.runs.names():
+        known = [run for run in place.runs.names() if place.runs.result(run)]
         raise unknown("run", name, known, f"{place.shown}: {name}")
-    result = place.run_result(name)
+    result = place.runs.result(name)
     if result is None:
         raise UsageError(f"run {name}: it is not finished; its command continues it: {command_of(place, name)}")
     run = FinishedRun(place, name, result)
@@ -178,9 +178,9 @@ def command_of(place: Store, name: str) -> str:
 
     Where that names code of the user's, the user is told to give leave, and it is not given for them.
     """
-    path = place.objects.where(f"{place.run(name)}/recipe.toml")
+    path = place.objects.where(f"{place.runs.folder(name)}/recipe.toml")
     try:
-        tables = documents.from_toml(place.recipe(name) or "")
+        tables = documents.from_toml(place.runs.recipe(name) or "")
         (strategy,) = tables["strategy"]
         workload = tables["workload"]["name"]
         code = is_code(workload) or is_program(workload)

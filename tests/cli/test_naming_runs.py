@@ -167,7 +167,7 @@ def test_a_label_is_shown_and_asks_for_its_runs(lrctl: Lrctl) -> None:
     assert lrctl("runs", "show", "night", "--json").document["run"] == "r"
     assert labels(Store(".lrctl"), "r") == ["b2", "later", "night"]
     lrctl("runs", "remove", "night", "--yes")
-    assert Store(".lrctl").runs() == []
+    assert Store(".lrctl").runs.names() == []
 
 
 @pytest.mark.parametrize("text", ["", "latest", "a*", "a b", "s.json", "a/b", "-x"])

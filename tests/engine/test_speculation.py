@@ -218,7 +218,7 @@ def test_what_fails_ahead_is_tried_again_only_where_it_is_asked_for(tmp_path: Pa
 
 def test_a_fresh_search_trains_ahead_what_the_store_knows(tmp_path: Path) -> None:
     first = carry_out(tmp_path / "store", 1, 3, ahead=True)
-    Store(tmp_path / "store").restart_run(RUN)
+    Store(tmp_path / "store").runs.restart(RUN)
     again = carry_out(tmp_path / "store", 1, 3, ahead=True, fresh=True)
     assert again.found == first.found
     assert {job.key(SPEC) for _, job in again.virtual.taken} >= again.session.runner.records.keys()
@@ -323,13 +323,13 @@ def test_a_job_that_was_given_up_is_trained_when_it_is_asked_for_and_costs_both(
     store, spec, job = Store(tmp_path / "store"), replace(prepare(smoke()), run=RUN), SegmentJob(0, 9, Constant(0.01))
     key = job.key(spec)
     (store.path / "runs" / RUN).mkdir()
-    store.begin_ahead(RUN, key)
-    store.give_up_ahead(RUN, key)
+    store.runs.begin_ahead(RUN, key)
+    store.runs.give_up_ahead(RUN, key)
     record = attempt(store.path, spec, replace(job, ahead=True))
     assert (record.status, record.steps) == ("stopped", 1)
     assert store.trained_ahead(RUN) == {key: record}
     assert attempt(store.path, spec, job).discarded == 1
-    store.begin_ahead(RUN, key)
+    store.runs.begin_ahead(RUN, key)
     whole = attempt(store.path, spec, replace(job, ahead=True, anew=True))
     assert (whole.status, whole.steps) == ("ok", 9)
 
@@ -337,12 +337,12 @@ def test_a_job_that_was_given_up_is_trained_when_it_is_asked_for_and_costs_both(
 def test_a_job_of_a_run_that_was_taken_away_is_given_up(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     (store.path / "runs" / RUN).mkdir()
-    store.begin_ahead(RUN, "a")
-    assert not store.given_up(RUN, "a")
-    store.remove_run(RUN)
-    assert store.given_up(RUN, "a")
+    store.runs.begin_ahead(RUN, "a")
+    assert not store.runs.given_up(RUN, "a")
+    store.runs.take_away(RUN)
+    assert store.runs.given_up(RUN, "a")
     with pytest.raises(StoreError, match="ahead"):
-        store.begin_ahead(RUN, "a")
+        store.runs.begin_ahead(RUN, "a")
 
 
 def test_no_mark_is_written_through_a_link(tmp_path: Path) -> None:
@@ -351,7 +351,7 @@ def test_no_mark_is_written_through_a_link(tmp_path: Path) -> None:
     (store.path / "runs" / RUN).mkdir()
     (store.path / "runs" / RUN / "ahead").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="is a link"):
-        store.begin_ahead(RUN, "a")
+        store.runs.begin_ahead(RUN, "a")
 
 
 # How it is asked for

@@ -69,9 +69,9 @@ def test_a_store_cannot_smuggle_code_into_an_export(
 @pytest.mark.parametrize(("name", "options"), list(CRAFTED.values())[:-1], ids=list(CRAFTED)[:-1])
 def test_nor_can_what_a_contest_found(name: str, options: dict[str, Any], run: str, tmp_path: Path) -> None:
     store = Store(tmp_path / ".lrctl")
-    found = store.run_result(run)
+    found = store.runs.result(run)
     assert found is not None
-    store.finish(replace(found, optimizer={"name": name, "options": options}))
+    store.runs.finish(replace(found, optimizer={"name": name, "options": options}))
     with pytest.raises(UsageError, match=f"^run {run}: optimizer"):
         exported(store.path, run, "torch")
 

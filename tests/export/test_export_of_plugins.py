@@ -61,9 +61,9 @@ def test_an_adaptive_schedule_is_exported_by_the_run_that_used_it(
     document = searches.search(tmp_path / ".lrctl")
     adaptive: dict[str, Any] = {"family": "shrinking", "params": {"lr": 0.5}}
     place = Store(tmp_path / ".lrctl")
-    found = place.run_result(document["run"])
+    found = place.runs.result(document["run"])
     assert found is not None
-    place.finish(replace(found, schedule=ScheduleRecord(**adaptive)))
+    place.runs.finish(replace(found, schedule=ScheduleRecord(**adaptive)))
     done = lrctl("export", document["run"], "--to", "json")
     assert done.document["lr"] == finished(tmp_path / ".lrctl", document["run"]).history()["lr"].tolist()
     (tmp_path / "s.json").write_text(json.dumps(DOCUMENT | {"schedule": adaptive}))

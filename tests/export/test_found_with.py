@@ -173,11 +173,11 @@ def test_a_run_whose_recipe_cannot_be_read_is_exported_without_it(tmp_path: Path
 def exported_without_checkpoint(store: Path, run: str, to: str, *, deleted: bool = False) -> str:
     """The export of a run whose checkpoint was deleted, or that has none, as of a transfer that does not train."""
     place = Store(store)
-    found = place.run_result(run)
+    found = place.runs.result(run)
     assert found is not None
     assert found.checkpoint
     if not deleted:
-        place.finish(replace(found, checkpoint=None))
+        place.runs.finish(replace(found, checkpoint=None))
         return exported(store, run, to)
     place.checkpoint(found.checkpoint).unlink()
     with pytest.warns(UserWarning, match="missing or damaged: checkpoint"):
@@ -223,10 +223,10 @@ def test_without_groups_no_checkpoint_is_needed(tmp_path: Path) -> None:
 def test_averages_of_the_weights_and_a_run_under_way_are_told(tmp_path: Path) -> None:
     run = found_on(tmp_path, training__averaging=[4, 8], strategy__semilocal__segments=1)
     store = Store(tmp_path)
-    result = store.run_result(run)
+    result = store.runs.result(run)
     assert result is not None
     assert result.weights
-    store.finish(replace(result, start=6))
+    store.runs.finish(replace(result, start=6))
     text = exported(tmp_path, run, "torch")
     head = [line.removeprefix("#     ") for line in text.splitlines() if line.startswith("#     ")]
     assert "training.averaging = [4.0, 8.0]" in head

@@ -310,8 +310,8 @@ def test_exports_build_the_groups_of_a_class_of_ones_own_and_say_where_they_cann
     made = imported(exported(tmp_path / "store", run, "torch").text)["optimizer"](Plain().model())
     assert {group["lr_scale"] for group in made.param_groups} == {0.5}
     store = Store(tmp_path / "store")
-    result = store.run_result(run)
+    result = store.runs.result(run)
     assert result is not None
-    store.finish(replace(result, checkpoint=None))
+    store.runs.finish(replace(result, checkpoint=None))
     told = "param groups = those of the workload's param_groups(model), if it has that"
     assert told in exported(tmp_path / "store", run, "torch").text

@@ -259,7 +259,7 @@ def test_a_result_with_charts_that_cannot_be_read_is_none(damaged: Any, tmp_path
     (store.path / "runs" / "odd").mkdir()
     for found, is_result in (([], True), (damaged, False)):
         write_signed(store.path / "runs" / "odd" / "result.json", a_result().to_json() | {"charts": found})
-        assert (store.run_result("odd") is not None) is is_result
+        assert (store.runs.result("odd") is not None) is is_result
 
 
 UNFIT: dict[str, tuple[Callable[[], Any], str]] = {

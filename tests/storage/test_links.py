@@ -67,7 +67,7 @@ def test_a_run_that_is_a_link_is_left_out_and_told(lrctl: Lrctl, linked: Store) 
     done = lrctl("runs", "--json")
     assert [row["run"] for row in done.document["runs"]] == ["mine"]
     assert done.error == "warning: run out: left out, it is a link; `lrctl runs remove out` deletes the link"
-    assert linked.runs() == ["mine"]
+    assert linked.runs.names() == ["mine"]
     for command in ("runs show out", "compare out", "report out", "export out --to csv"):
         refused = lrctl(*command.split())
         assert (refused.code, refused.out) == (2, "")
@@ -87,7 +87,7 @@ def test_a_search_writes_through_no_link(lrctl: Lrctl, linked: Store, elsewhere:
         assert "run out: it is a link, and no link is followed out of a store" in done.error
     assert sorted(os.listdir(elsewhere)) == sorted(MINE)
     with pytest.raises(UsageError, match="it is a link"):
-        linked.run_result("out")
+        linked.runs.result("out")
 
 
 def test_gc_and_the_sweep_of_leftovers_follow_no_link(linked: Store, elsewhere: Path) -> None:

@@ -21,9 +21,11 @@ from benchmarks.reliability.faults import CHANGES, watched_storage
 from command_line import Lrctl
 from lrctl.contracts.result import JobRecord
 from lrctl.errors import MissingError, StoreError, UsageError
+from lrctl.export.found_with import param_groups_of
 from lrctl.storage import checkpoint, copies, listing, remote
 from lrctl.storage.location import location
 from lrctl.storage.places import objects_at
+from lrctl.storage.runs import finished
 from lrctl.storage.store import Store
 from searches import small
 from storages import BUCKET, fresh, raw
@@ -122,11 +124,33 @@ def test_a_run_whose_removal_is_killed_is_finished_or_not_but_never_damaged(memo
     for at in range(6):
         store = Store(memory)
         with suppress(Killed), watched_storage(killed_at(at)):
-            store.remove_run("r")
+            store.runs.take_away("r")
         rows = [(row["run"], row["status"], row["defects"]) for row in listing.runs(store)]
         assert rows == [("r", "finished" if at == 0 else "unfinished", [])] * bool(rows)
         assert bool(rows) is (at < 5)
         assert searches.found(searches.search(memory, name="r")) == searches.found(first)
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_a_run_that_ends_while_it_is_deleted_is_made_whole_by_its_command(at: int, memory: str) -> None:
+    first, runs, deleted = searches.search(memory, name="r"), Store(memory).runs, 0
+    result, identity, recipe = runs.result("r"), runs.identity("r"), runs.recipe("r")
+    assert result
+    assert identity
+    assert recipe
+
+    def ended_before(method: str, _: PurePosixPath | None) -> None:
+        nonlocal deleted
+        deleted += method == "rm_file"
+        if method == "rm_file" and deleted == at + 1:
+            runs.begin("r", identity, recipe, {})
+            runs.finish(result)
+
+    with watched_storage(ended_before):
+        runs.restart("r")
+    assert deleted > at
+    assert searches.found(searches.search(memory, name="r")) == searches.found(first)
+    assert [(row["status"], row["defects"]) for row in listing.runs(Store(memory))] == [("finished", [])]
 
 
 # Copies on this machine
@@ -143,15 +167,24 @@ def test_a_copy_that_went_bad_is_fetched_once_more(memory: str) -> None:
     assert store.has_checkpoint(key)
 
 
+def test_an_export_reads_no_copy_that_went_bad(memory: str) -> None:
+    found = searches.search(memory, name="r")
+    expected = param_groups_of(finished(memory, "r"))
+    path = Store(memory).checkpoint(found["checkpoint"])
+    path.unlink()  # it is mapped into memory
+    path.write_bytes(b"half")
+    assert param_groups_of(finished(memory, "r")) == expected
+
+
 def test_a_checkpoint_that_went_bad_itself_is_deleted(memory: str) -> None:
     store = Store(memory)
     key = str(searches.search(memory)["checkpoint"])
     path = raw(store) / "checkpoints" / f"{key}.safetensors"
-    content = path.read_bytes()
+    content, damaged = path.read_bytes(), f"checkpoint {memory}/{path.key} is damaged: its digest does not match"
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     for copy in copies.folder().iterdir():
         copy.unlink()
-    with pytest.raises(package.errors.CheckpointError, match="digest does not match"):
+    with pytest.raises(package.errors.CheckpointError, match=damaged):
         store.load_checkpoint(key)
     assert not path.exists()
 
@@ -311,9 +344,9 @@ def test_what_a_storage_refuses_is_one_sentence_and_never_nothing(memory: str, m
         monkeypatch.setattr(store.objects._system, method, refused)  # type: ignore[attr-defined]
     asked: list[Callable[[], Any]] = [
         lambda: store.record(KEY),
-        store.runs,
+        store.runs.names,
         store.used_bytes,
-        lambda: store.is_handed_over(KEY),
+        lambda: store.runs.is_handed_over(KEY),
         lambda: store.has_checkpoint(KEY),
         lambda: store.forget_stopped(KEY),
         lambda: store.put_record(JobRecord(KEY, "ok")),

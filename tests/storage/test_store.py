@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import TrainedRun
 from lrctl.errors import StoreError, UsageError
 from lrctl.storage import gc
-from lrctl.storage.files import aside, write_json
 from lrctl.storage.identity import RunIdentity
+from lrctl.storage.run_facts import RunFacts
 from lrctl.storage.run_result import RunResult
 from lrctl.storage.store import Store
 from storages import make_old, raw
@@ -30,7 +29,7 @@ IDENTITY = RunIdentity("semilocal", 2, None, None, {"steps": 10}, {}, {}, {"name
 
 def begin(store: Store, name: str = "r") -> None:
     """Open a run."""
-    store.begin(name, IDENTITY, "", {})
+    store.runs.begin(name, IDENTITY, "", {})
 
 
 def result(**changes: Any) -> RunResult:
@@ -45,14 +44,8 @@ def entry(key: str | None) -> TrainedRun:
 
 
 @pytest.fixture
-def store(address: Path | str) -> Store:
-    return Store(address)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Store:
-    """A store in a folder, for what only that has."""
-    return Store(tmp_path / "store")
+def store(place: Path | str) -> Store:
+    return Store(place)
 
 
 def put(store: Store, key: str = KEY, parent: str | None = None, **more: Any) -> JobRecord:
@@ -152,28 +145,6 @@ def test_a_job_whose_losses_are_gone_is_not_known(store: Store) -> None:
     assert store.record(KEY) is None
 
 
-# Files left aside by killed processes
-
-LEFT = [
-    "jobs/.lrctl-x.json",
-    "losses/.lrctl-x.npy",
-    "checkpoints/.lrctl-x.safetensors",
-    "runs/r/.lrctl-x.json",
-    ".lrctl-x.json",
-]
-
-
-@pytest.mark.parametrize("name", LEFT)
-@pytest.mark.parametrize(("age", "stays"), [(3500, True), (3700, False)], ids=["young", "old"])
-def test_what_was_left_aside_is_swept_after_an_hour(folder: Store, name: str, age: float, stays: bool) -> None:
-    path = folder.path / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("half a fil")
-    make_old(path, age)
-    Store(folder.address)
-    assert path.exists() is stays
-
-
 @pytest.mark.parametrize("name", [".env", "jobs/.keep", "runs/.DS_Store"])
 def test_hidden_files_of_others_are_left_alone(store: Store, name: str) -> None:
     path = raw(store) / name
@@ -184,13 +155,13 @@ def test_hidden_files_of_others_are_left_alone(store: Store, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "notes/today.txt"])
-def test_a_place_with_other_things_in_it_is_not_made_a_store(name: str, address: Path | str) -> None:
-    mine = raw(address) / name
+def test_a_place_with_other_things_in_it_is_not_made_a_store(name: str, place: Path | str) -> None:
+    mine = raw(place) / name
     mine.parent.mkdir(parents=True, exist_ok=True)
     mine.write_text("mine")
     with pytest.raises(UsageError, match=r"is not a store and holds other things \(notes"):
-        Store(address)
-    assert list(files(raw(address))) == [name]
+        Store(place)
+    assert list(files(raw(place))) == [name]
 
 
 def test_whole_files_are_never_swept(store: Store) -> None:
@@ -203,22 +174,6 @@ def test_whole_files_are_never_swept(store: Store) -> None:
     assert files(raw(store)) == before
 
 
-def test_a_file_is_written_whole_or_not_at_all(folder: Store) -> None:
-    path = folder.path / "fact.json"
-    write_json(path, {"loss": math.inf, "lr": 0.1})
-    assert json.loads(path.read_text()) == {"loss": None, "lr": 0.1}
-    before = files(folder.path)
-
-    def interrupted() -> None:
-        with aside(path) as temporary:
-            temporary.write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert files(folder.path) == before
-
-
 # Checkpoints
 
 
@@ -227,16 +182,16 @@ def test_a_finished_runs_checkpoint_is_not_dropped_until_gc_finds_it_removed(sto
         at(store, key).write_bytes(key.encode())
     begin(store)
     store.drop_checkpoints(set())
-    store.finish(result(checkpoint=KEY))
+    store.runs.finish(result(checkpoint=KEY))
     store.drop_checkpoints({KEY, CHILD, "c" * 64})
     assert at(store, KEY).exists()
     assert not at(store, CHILD).exists()
-    store.remove_run("r")  # another search may hand it over at this moment
+    store.runs.take_away("r")  # another search may hand it over at this moment
     store.drop_checkpoints({KEY})
     assert at(store, KEY).exists()
     gc.collect(store)
     assert not at(store, KEY).exists()
-    assert not store.is_handed_over(KEY)
+    assert not store.runs.is_handed_over(KEY)
 
 
 def left(store: Store, key: str | None, run: str = "r") -> None:
@@ -244,7 +199,7 @@ def left(store: Store, key: str | None, run: str = "r") -> None:
     for each in (KEY, CHILD):
         at(store, each).write_bytes(b"")
     begin(store, run)
-    store.leave(result(run=run, status="partial", checkpoint=key, schedule=None))
+    store.runs.leave(result(run=run, status="partial", checkpoint=key, schedule=None))
 
 
 def kept(store: Store) -> set[str]:
@@ -259,7 +214,7 @@ def test_what_a_partial_result_hands_over_is_kept_until_it_hands_over_another(st
     left(store, CHILD)
     assert kept(store) == {CHILD}
     at(store, KEY).write_bytes(b"")
-    store.finish(result(checkpoint=KEY))
+    store.runs.finish(result(checkpoint=KEY))
     assert kept(store) == {KEY}
 
 
@@ -275,12 +230,12 @@ def test_what_another_partial_result_hands_over_too_is_kept(store: Store) -> Non
 def test_gc_keeps_what_a_partial_result_hands_over(store: Store) -> None:
     left(store, KEY)
     gc.collect(store)
-    assert store.is_handed_over(KEY)
+    assert store.runs.is_handed_over(KEY)
     for path in (at(store, KEY), at(store, CHILD), raw(store) / "handed_over" / KEY):
         make_old(path, 10**6)
     gc.collect(store)
     assert kept(store) == {KEY}
-    store.remove_run("r")
+    store.runs.take_away("r")
     gc.collect(store)
     assert kept(store) == set()
 
@@ -300,7 +255,7 @@ def test_a_finished_run_hands_over_every_checkpoint_that_it_names(
     for key in (KEY, CHILD):
         at(store, key).write_bytes(b"")
     begin(store)
-    store.finish(result(**changes))
+    store.runs.finish(result(**changes))
     store.drop_checkpoints({KEY, CHILD})
     assert {key for key in (KEY, CHILD) if at(store, key).exists()} == expected
 
@@ -309,23 +264,16 @@ def test_what_another_run_hands_over_too_stays_when_a_run_is_removed(store: Stor
     at(store, KEY).write_bytes(b"")
     for name in ("a", "b"):
         begin(store, name)
-        store.finish(result(run=name, checkpoint=KEY))
-    store.remove_run("a")
+        store.runs.finish(result(run=name, checkpoint=KEY))
+    store.runs.take_away("a")
     store.drop_checkpoints({KEY})
     assert at(store, KEY).exists()
 
 
-def test_a_mark_that_cannot_be_written_is_told(folder: Store) -> None:
-    begin(folder)
-    (folder.path / "handed_over").rmdir()
-    with pytest.raises(StoreError, match=rf"cannot write .*{KEY}.*choose another --store"):
-        folder.finish(result(checkpoint=KEY))
-
-
 def test_dropping_checkpoints_reads_no_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     begin(store)
-    store.finish(result(checkpoint=KEY))
-    monkeypatch.setattr(Store, "run_result", lambda *_: pytest.fail("a run was read"))
+    store.runs.finish(result(checkpoint=KEY))
+    monkeypatch.setattr(RunFacts, "result", lambda *_: pytest.fail("a run was read"))
     store.drop_checkpoints({KEY, CHILD})
 
 
@@ -337,27 +285,29 @@ def test_the_runs_of_a_store_are_listed_by_name(store: Store) -> None:
         begin(store, name)
     (raw(store) / "runs" / ".hidden").mkdir()
     (raw(store) / "runs" / "file").write_text("")
-    assert store.runs() == ["a", "b"]
+    assert store.runs.names() == ["a", "b"]
 
 
 def test_a_run_that_trained_nothing_has_no_checkpoint_file(store: Store) -> None:
-    assert store.files(result())["checkpoint"] is None
-    assert store.files(result(checkpoint=KEY))["checkpoint"] == store.objects.where(f"checkpoints/{KEY}.safetensors")
+    assert store.runs.files(result())["checkpoint"] is None
+    assert store.runs.files(result(checkpoint=KEY))["checkpoint"] == store.objects.where(
+        f"checkpoints/{KEY}.safetensors"
+    )
 
 
 def test_a_run_that_found_no_schedule_has_no_schedule_file(store: Store) -> None:
-    assert store.files(result())["schedule"] is None
+    assert store.runs.files(result())["schedule"] is None
     begin(store)
-    store.finish(result())
+    store.runs.finish(result())
     assert not (raw(store) / "runs" / "r" / "schedule.json").exists()
 
 
 def test_a_run_is_opened_and_finished(store: Store) -> None:
-    store.begin("r", IDENTITY, "[training]\n", {"torch": "2"})
-    assert (store.run_result("r"), store.identity("r")) == (None, IDENTITY)
+    store.runs.begin("r", IDENTITY, "[training]\n", {"torch": "2"})
+    assert (store.runs.result("r"), store.runs.identity("r")) == (None, IDENTITY)
     found = result(schedule=ScheduleRecord("constant", {"steps": 9, "peak_lr": 0.1}))
-    store.finish(found)
-    assert store.run_result("r") == found
+    store.runs.finish(found)
+    assert store.runs.result("r") == found
     assert sorted(path.name for path in (raw(store) / "runs" / "r").iterdir()) == [
         *("environment.json", "identity.json", "recipe.toml", "result.json", "schedule.json")
     ]
@@ -372,24 +322,24 @@ def test_a_run_is_opened_and_finished(store: Store) -> None:
 @pytest.mark.parametrize("file", ["result.json", "identity.json"])
 def test_a_file_of_a_run_that_was_changed_is_not_read(store: Store, file: str) -> None:
     begin(store)
-    store.finish(result())
+    store.runs.finish(result())
     path = raw(store) / "runs" / "r" / file
     path.write_text(path.read_text().replace("semilocal", "local"))
-    assert (store.run_result("r") is None, store.identity("r") is None) == (file[0] == "r", file[0] == "i")
+    assert (store.runs.result("r") is None, store.runs.identity("r") is None) == (file[0] == "r", file[0] == "i")
 
 
 def test_a_run_of_other_settings_is_refused(store: Store) -> None:
     begin(store)
     begin(store)
     with pytest.raises(UsageError, match="--name r: this run was made with other settings"):
-        store.begin("r", replace(IDENTITY, training={"steps": 11}), "", {})
+        store.runs.begin("r", replace(IDENTITY, training={"steps": 11}), "", {})
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../other", "a/b", "/elsewhere/x", ".hidden", "a\0b", "x" * 300])
 def test_a_run_never_leads_out_of_its_store(store: Store, name: str) -> None:
     put(store)
     before = files(raw(store).parent)
-    for act in (store.run, store.run_result, store.remove_run, lambda n: begin(store, n)):
+    for act in (store.runs.folder, store.runs.result, store.runs.take_away, lambda n: begin(store, n)):
         with pytest.raises(UsageError, match="must be the name of one folder"):
             act(name)
     assert files(raw(store).parent) == before
@@ -406,22 +356,8 @@ def test_a_store_is_opened_twice(store: Store) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"format": "lrctl-store/1"}', "{}", "half a docu"])
-def test_a_store_of_another_format_is_refused(address: Path | str, text: str) -> None:
-    raw(address).mkdir()
-    (raw(address) / "store.json").write_text(text)
+def test_a_store_of_another_format_is_refused(place: Path | str, text: str) -> None:
+    raw(place).mkdir()
+    (raw(place) / "store.json").write_text(text)
     with pytest.raises(UsageError, match=r"store.json: the store's format is .*, this lrctl reads 'lrctl-store/2'"):
-        Store(address)
-
-
-def a_file(folder: Path) -> Path:
-    (folder / "file").write_text("")
-    return folder / "file"
-
-
-PLACES: dict[str, Callable[[Path], Path]] = {"a file": a_file, "under a file": lambda f: a_file(f) / "s"}
-
-
-@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_a_place_that_cannot_be_a_store_is_a_clear_error(place: Callable[[Path], Path], tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="choose a folder that can be read and written"):
-        Store(place(tmp_path))
+        Store(place)

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-import searches
 from command_line import Lrctl
 from lrctl.contracts.result import JobRecord
 from lrctl.contracts.table import OWN_FILES, DataFile
 from lrctl.errors import StoreError
 from lrctl.report.files import write_files
 from lrctl.storage.store import Store
-from signed import read_signed, write_signed
+from storages import beside, few_elsewhere, raw
 
 AWAY = "../../../victim"
 """From a folder of the store to the folder beside it."""
@@ -56,19 +55,19 @@ CRAFTED = [data_file, own_file, chart, run, checkpoint, no_text, result]
 COMMANDS = ["report mine", "runs", "gc"]
 
 
-@pytest.mark.parametrize("craft", CRAFTED, ids=lambda craft: craft.__name__)
+@few_elsewhere("craft", CRAFTED, [checkpoint])
 def test_a_result_whose_names_lead_elsewhere_is_damaged(
-    craft: Callable[[Document], None], lrctl: Lrctl, tmp_path: Path
+    craft: Callable[[Document], None], lrctl: Lrctl, searched: Path | str, tmp_path: Path
 ) -> None:
-    searches.search(tmp_path / ".lrctl", name="mine")
-    victim = tmp_path / "victim.safetensors"
+    victim = raw(beside(searched, "victim.safetensors"))
     victim.write_text("precious")
-    store = Store(tmp_path / ".lrctl")
-    document = read_signed(store.path / "runs" / "mine" / "result.json")
+    store = Store(searched)
+    document = store.read_signed("runs/mine/result.json")
     assert document
     craft(document)
-    write_signed(store.path / "runs" / "mine" / "result.json", document)
-    assert store.run_result("mine") is None
+    store.write_signed("runs/mine/result.json", document)
+    assert store.runs.result("mine") is None
+    (tmp_path / "cache").mkdir(exist_ok=True)
     before = sorted(tmp_path.iterdir())
     for command in COMMANDS:
         done = lrctl(*command.split())
@@ -77,8 +76,8 @@ def test_a_result_whose_names_lead_elsewhere_is_damaged(
     assert (victim.read_text(), sorted(tmp_path.iterdir())) == ("precious", before)
 
 
-def test_no_key_leads_out_of_a_store(tmp_path: Path) -> None:
-    store, victim = Store(tmp_path / "store"), tmp_path / "victim"
+def test_no_key_leads_out_of_a_store(place: Path | str) -> None:
+    store, victim = Store(place), raw(beside(place, "victim"))
     victim.write_text("precious")
     asked: list[Callable[[str], Any]] = [
         store.record,
@@ -86,7 +85,7 @@ def test_no_key_leads_out_of_a_store(tmp_path: Path) -> None:
         store.losses,
         store.checkpoint,
         store.load_checkpoint,
-        store.is_handed_over,
+        store.runs.is_handed_over,
         store.log,
         store.forget_stopped,
         lambda key: store.put_record(JobRecord(key, "ok")),
@@ -97,8 +96,8 @@ def test_no_key_leads_out_of_a_store(tmp_path: Path) -> None:
     assert victim.read_text() == "precious"
 
 
-def test_a_job_whose_parent_leads_elsewhere_is_not_known(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+def test_a_job_whose_parent_leads_elsewhere_is_not_known(place: Path | str) -> None:
+    store = Store(place)
     store.put_record(JobRecord("a" * 64, "ok", parent=AWAY))
     assert store.record("a" * 64) is None
 
