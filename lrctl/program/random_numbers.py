@@ -19,18 +19,21 @@ from lrctl.errors import UsageError
 PARTS = ("sampler", "batch_sampler", "dataset", "collate_fn", "base_dataloader")
 """Attributes of a loader, whatever their class, that may have generators."""
 
+GPUS = ("cuda", "mps")
+"""Kinds of GPU, as torch calls them."""
+
 KINDS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 
 def random_state() -> dict[str, Any]:
     """Of Python, numpy and torch, as checkpoints take it."""
-    cuda = torch.cuda.is_available()
+    here = gpus()
     return {
         "python": random.getstate(),
         "numpy": listed(np.random.get_state()),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if cuda else [],
-        "gpu": own_gpu() if cuda else 0,
+        **{kind: [each.get_rng_state(gpu) for gpu in range(each.device_count())] for kind, each in here.items()},
+        "gpu": max(map(own_gpu, here.values()), default=0),
     }
 
 
@@ -39,15 +42,25 @@ def restore_random(state: Mapping[str, Any]) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"][: torch.cuda.device_count()])
-        torch.cuda.set_rng_state(state["cuda"][state["gpu"]], own_gpu())
+    for kind, module in gpus().items():
+        if states := state.get(kind):
+            for gpu, each in enumerate(states[: module.device_count()]):
+                module.set_rng_state(each, gpu)
+            module.set_rng_state(states[state["gpu"]], own_gpu(module))
 
 
-def own_gpu() -> int:
+def gpus() -> dict[str, Any]:
+    """What torch has for the GPUs that there are, by their kind."""
+    there = zip(GPUS, (torch.cuda.is_available(), torch.backends.mps.is_available()), strict=True)
+    return {kind: torch.get_device_module(kind) for kind, found in there if found}
+
+
+def own_gpu(module: Any) -> int:
     """The GPU of this process: that of its `LOCAL_RANK` where it sees those of all processes, else its current one."""
     local = int(os.environ.get("LOCAL_RANK") or 0)
-    return local if 0 < local < torch.cuda.device_count() else torch.cuda.current_device()
+    if 0 < local < module.device_count():
+        return local
+    return int(module.current_device()) if hasattr(module, "current_device") else 0  # of MPS there is but one
 
 
 def generators(loader: Any) -> dict[str, Any]:

@@ -201,21 +201,22 @@ def test_an_epoch_in_updates_is_answered(cut: int, told: Told) -> None:
 # GPUs
 
 
-def gpus(monkeypatch: pytest.MonkeyPatch, count: int, current: int, local: str) -> list[Any]:
-    """So many GPUs, whose states are their numbers."""
+def gpus(monkeypatch: pytest.MonkeyPatch, count: int, current: int, local: str, kind: str = "cuda") -> list[Any]:
+    """So many GPUs of a kind, and none of another, whose states are their numbers."""
     states: list[Any] = [f"of {number}" for number in range(count)]
 
-    def restore_all(given: list[Any]) -> None:
-        assert len(given) <= count, "torch has no such GPU"
-        states[: len(given)] = given
+    def set_state(state: Any, number: int) -> None:
+        assert number < count, "torch has no such GPU"
+        states[number] = state
 
     monkeypatch.setenv("LOCAL_RANK", local)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: kind == "cuda" and count > 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: kind == "mps" and count > 0)
+    of_kind = torch.get_device_module(kind)
+    monkeypatch.setattr(of_kind, "device_count", lambda: count)
+    monkeypatch.setattr(of_kind, "get_rng_state", lambda number: states[number])
+    monkeypatch.setattr(of_kind, "set_rng_state", set_state)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: current)
-    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: list(states))
-    monkeypatch.setattr(torch.cuda, "set_rng_state_all", restore_all)
-    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, gpu: states.__setitem__(gpu, state))
     return states
 
 
@@ -241,6 +242,20 @@ def test_each_process_has_the_random_numbers_of_its_gpu(
     states[:] = [f"now {state}" for state in states]
     restore_random(saved)
     assert states == found
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "found"), [("mps", "mps", "of 0"), ("cuda", "mps", "now"), ("mps", "cuda", "now")]
+)
+def test_random_numbers_go_on_on_a_gpu_of_their_kind(
+    before: str, now: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus(monkeypatch, 1, 0, "", before)
+    saved = random_state()
+    states = gpus(monkeypatch, 1, 0, "", now)
+    states[0] = "now"
+    restore_random(saved)
+    assert states == [found]
 
 
 @pytest.mark.parametrize(("rank", "world"), [("2", ""), ("1", "4"), ("0", "1")], ids=["more", "of more", "fewer"])
@@ -280,11 +295,11 @@ def test_a_checkpoint_of_ones_own_is_not_one_of_keep(told: Told) -> None:
         program.job(steps=9).keep(run={})
 
 
-@pytest.mark.parametrize(("kind", "now"), [("meta", "meta"), ("cuda", "cpu")], ids=["there", "gone"])
+@pytest.mark.parametrize(("kind", "now"), [("meta", "meta"), ("cuda", "cpu"), ("mps", "cpu")])
 def test_tensors_that_are_kept_come_back_to_the_kind_of_device_that_they_were_on(
     kind: str, now: str, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    gpus(monkeypatch, 0, 0, "")
     monkeypatch.setattr("lrctl.program.kept.kind_of", lambda tensor: kind if tensor.numel() > 1 else "cpu")
     told(0, 0)
     job, run = program.job(steps=9), {"hidden": (torch.ones(2), [torch.ones(1)]), "step": 3}
