@@ -202,6 +202,23 @@ def test_what_stopped_jobs_left_goes_as_results_do(address: Path | str) -> None:
     assert listing.runs(store)[0]["bytes"] < with_result
 
 
+def test_what_a_removed_run_trained_ahead_goes_once_its_marks_are_old(address: Path | str) -> None:
+    store = Store(address)
+    begin(store, "r")
+    store.objects.make_folder("runs/gone")  # as its removal, between two marks, leaves it in a storage without folders
+    for name, run in (("a", "r"), ("b", "gone")):
+        put(store, name, run)
+        store.begin_ahead(run, KEYS[name])
+    assert gc.collect(store)["unfinished"] == ["gone", "r"]
+    for name, run in (("a", "r"), ("b", "gone")):
+        date_back(raw(store) / "runs" / run / "ahead" / KEYS[name], 2 * STALE)
+    assert gc.collect(store, dry_run=True)["unfinished"] == ["r"]
+    assert not store.given_up("gone", KEYS["b"])
+    gc.collect(store)
+    assert (store.given_up("r", KEYS["a"]), store.given_up("gone", KEYS["b"])) == (False, True)
+    assert left(store)["jobs"] == "a"
+
+
 def test_the_log_of_a_program_goes_with_its_job(address: Path | str) -> None:
     store = Store(address)
     finish(store, "r", checkpoint=None)
