@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -63,21 +63,37 @@ def own_gpu(module: Any) -> int:
     return int(module.current_device()) if hasattr(module, "current_device") else 0  # of MPS there is but one
 
 
-def generators(loader: Any) -> dict[str, Any]:
-    """The generators that a loader, its samplers and its data have of their own, by their place in it."""
-    found, waiting, seen = dict[str, Any](), [("", loader)], set[int]()
+def parts(loader: Any) -> Iterator[tuple[str, Any]]:
+    """A loader, its samplers and its data, each with its place in it."""
+    waiting, seen = [("", loader)], set[int]()
     while waiting:
         place, part = waiting.pop(0)
         owner = getattr(part, "__self__", part)  # of a method
+        yield place, owner
         for name, value in getattr(owner, "__dict__", {}).items():
-            if id(value) in seen:
-                continue
-            if isinstance(value, KINDS) and not isinstance(value, random.SystemRandom):
-                found[place + name] = value
-            elif name in PARTS or isinstance(value, DataLoader | Dataset | Sampler):
+            if id(value) not in seen and (name in PARTS or isinstance(value, DataLoader | Dataset | Sampler)):
                 waiting.append((f"{place}{name}.", value))
-            seen.add(id(value))
+                seen.add(id(value))
+
+
+def generators(loader: Any) -> dict[str, Any]:
+    """The generators that a loader, its samplers and its data have of their own, by their place in it."""
+    found, seen = dict[str, Any](), set[int]()
+    for place, part in parts(loader):
+        for name, value in getattr(part, "__dict__", {}).items():
+            if isinstance(value, KINDS) and not isinstance(value, random.SystemRandom) and id(value) not in seen:
+                found[place + name] = value
+                seen.add(id(value))
     return found
+
+
+def epoch_of(loader: Any) -> int | None:
+    """The epoch that a sampler of the loader was told, one within another too; None where none is told one."""
+    for place, part in parts(loader):
+        found = getattr(part, "epoch", None)
+        if isinstance(found, int) and (place.endswith("sampler.") or isinstance(part, Sampler)):
+            return found
+    return None
 
 
 def own_states(loader: Any) -> dict[str, Any]:

@@ -130,11 +130,22 @@ def test_several_loaders_go_on_where_they_were(cut: int, told: Told) -> None:
     assert first + two_loaders(program.job(steps=9)) == whole
 
 
-def told_epochs(job: program.Job, *, kept: bool = True) -> list[Any]:
+def batched(sampler: Any) -> Any:
+    return DataLoader(NUMBERS, batch_sampler=BatchSampler(sampler, 2, drop_last=False))
+
+
+SAMPLED: dict[str, Callable[[Any], Any]] = {
+    "sampler": lambda sampler: DataLoader(NUMBERS, 2, sampler=sampler),
+    "within a batch sampler": batched,
+}
+of_each_place = pytest.mark.parametrize("make", SAMPLED.values(), ids=SAMPLED)
+
+
+def told_epochs(job: program.Job, *, kept: bool = True, make: Callable[[Any], Any] = SAMPLED["sampler"]) -> list[Any]:
     """A loop that tells a sampler each epoch: the batches of the job."""
     sampler: DistributedSampler[float] = DistributedSampler(NUMBERS, 1, 0)
     optimizer, run, seen = sgd(), {"epoch": 0}, list[Any]()
-    loader = job.batches(DataLoader(NUMBERS, 2, sampler=sampler))
+    loader = job.batches(make(sampler))
     job.keep(run=run)
     for epoch in range(run["epoch"] if kept else 0, 9):
         run["epoch"] = epoch
@@ -149,24 +160,28 @@ def told_epochs(job: program.Job, *, kept: bool = True) -> list[Any]:
     return seen
 
 
+@of_each_place
 @pytest.mark.parametrize("cut", [1, 3, 4, 6, 7])
-def test_epochs_that_a_sampler_is_told_go_on_where_their_number_is_kept(cut: int, told: Told) -> None:
+def test_epochs_that_a_sampler_is_told_go_on_where_their_number_is_kept(
+    cut: int, make: Callable[[Any], Any], told: Told
+) -> None:
     told(0, 10)
-    whole = told_epochs(program.job(steps=9))
+    whole = told_epochs(program.job(steps=9), make=make)
     shutil.rmtree("save")
     told(0, cut)
-    first = told_epochs(program.job(steps=9))
+    first = told_epochs(program.job(steps=9), make=make)
     Path("save").rename("before")
     told(cut, 10, resume="before")
-    assert first + told_epochs(program.job(steps=9)) == whole
+    assert first + told_epochs(program.job(steps=9), make=make) == whole
 
 
-def test_an_epoch_that_begins_anew_with_each_job_is_refused(told: Told) -> None:
+@of_each_place
+def test_an_epoch_that_begins_anew_with_each_job_is_refused(make: Callable[[Any], Any], told: Told) -> None:
     told(0, 6)
-    told_epochs(program.job(steps=9))
+    told_epochs(program.job(steps=9), make=make)
     told(6, 10, resume="save")
     with pytest.raises(UsageError, match=r"sampler of DataLoader was in epoch 1 where this job begins, and is told 0;"):
-        told_epochs(program.job(steps=9), kept=False)
+        told_epochs(program.job(steps=9), kept=False, make=make)
 
 
 def test_workers_that_outlive_an_epoch_are_refused(told: Told) -> None:
