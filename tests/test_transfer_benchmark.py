@@ -93,7 +93,7 @@ def searched(_case: Case, command: str, settings: Mapping[str, Any]) -> dict[str
     assert settings["strategy.fit-closed-form.grid"] == pytest.approx(grid, rel=0.02)
     params = schedule["params"] | {"peak_lr": best}
     tried = [{"value": lr, "test_loss": loss} for lr in grid]
-    told = {"validation_loss": loss + 0.1, "test_loss": loss, "cost": {"full_runs": 3.0}}
+    told = {"validation_loss": loss + 0.1, "test_loss": loss, "full_runs": 3.0}
     return {"run": name, "schedule": schedule | {"params": params}, "results": [{"tried": tried}]} | told
 
 

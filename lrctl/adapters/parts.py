@@ -57,6 +57,11 @@ class Parts:
             check_function(name, getattr(self, name))
         for name, arguments in CALLED.items():
             check_call(name, getattr(self, name), arguments)
+        if isinstance(self.held_out, list) and len(self.held_out) == 2:
+            raise UsageError(
+                f"{WHERE}: held_out: a list of two may be two data sets or a data set of two items; give a tuple "
+                "(validation, test), of two items ([one], [other])"
+            )
         held_out = self.held_out if isinstance(self.held_out, tuple) else (self.held_out,)
         if any(each is self.train for each in held_out):
             raise UsageError(f"{WHERE}: held_out: it is train itself; hold out data that nothing trains on")

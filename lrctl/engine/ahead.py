@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrctl.contracts.executor import Executor
 from lrctl.contracts.job import SegmentJob, TrainSpec
-from lrctl.contracts.result import JobRecord
+from lrctl.contracts.result import FORWARD, JobRecord
 from lrctl.engine.futures import Futures
 from lrctl.errors import StoreError
 from lrctl.registry.observers import notify
@@ -19,6 +19,10 @@ from lrctl.training.early_stopping import Limited
 
 if TYPE_CHECKING:
     from lrctl.engine.job_runner import JobRunner
+
+
+NEARLY = 0.9
+"""A job of which this share is done is not given up any more: what led to it would be trained again with it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +60,8 @@ class Ahead:
         failed: jobs that are not tried ahead again.
         workers: how many there are, as far as it was seen.
         idle: workers that were given nothing since the last result.
+        now: for how many steps a worker had the time since the search began, as the jobs that have ended tell.
+        begun: when each job that is at work was begun, by that.
     """
 
     executor: Executor
@@ -74,6 +80,8 @@ class Ahead:
     queue: deque[tuple[str, SegmentJob, float]] | None = None
     workers: int = 1
     idle: int = 0
+    now: float = 0.0
+    begun: dict[str, float] = field(default_factory=dict)
     ended: bool = False
 
     # What the search asks for
@@ -117,7 +125,10 @@ class Ahead:
             self.flow = iter(self.executor.run(self.runner.spec, Supply(self.next_job)))  # type: ignore[arg-type]
         self.idle = 0
         if record := next(self.flow, None):
-            return self.flying.pop(record.key), record
+            job, begun = self.flying.pop(record.key), self.begun.pop(record.key)
+            if record.status == "ok":
+                self.now = max(self.now, begun + length(job))
+            return job, record
         self.flow = None
         self.flying.clear()
         return None
@@ -134,7 +145,7 @@ class Ahead:
         while job := self.again.popleft() if self.again else next(self.real, None):
             key = job.key(self.runner.spec)
             if key in self.owed and key not in self.flying:
-                self.flying[key] = job
+                self.flying[key], self.begun[key] = job, self.now
                 return job
         self.waiting = False
         return None
@@ -158,7 +169,7 @@ class Ahead:
         except StoreError:  # the run was taken away; its search ends without help
             self.ended = True
             return None
-        self.early[key] = share
+        self.early[key], self.begun[key] = share, self.now
         self.flying[key] = job = replace(job, ahead=True, anew=self.runner.fresh and not self.runner.done(key))
         self.tell()
         return job
@@ -170,7 +181,7 @@ class Ahead:
             shares = {key: share for key, _, share in self.queue}
             for key in self.early if self.futures.alive else ():
                 self.early[key] = shares.get(key, 0.0)
-                if key not in shares:
+                if key not in shares and not self.nearly_done(key):
                     self.give_up(key)
             self.tidy(self.futures.named())
         return self.queue
@@ -201,7 +212,11 @@ class Ahead:
             return
         self.look()
         for key in sorted(self.early, key=self.early.__getitem__)[:missing]:
-            self.give_up(key)
+            if not self.nearly_done(key):
+                self.give_up(key)
+
+    def nearly_done(self, key: str) -> bool:
+        return self.now - self.begun[key] >= NEARLY * length(self.flying[key])
 
     def give_up(self, key: str) -> None:
         with suppress(StoreError):  # where its run was taken away it is given up anyway
@@ -254,3 +269,8 @@ class Ahead:
         self.flying.clear()
         self.early.clear()
         self.tidy(set())
+
+
+def length(job: SegmentJob) -> float:
+    """How long a job takes, in steps."""
+    return job.steps + FORWARD * job.score_batches

@@ -2,6 +2,9 @@
 
 A process of its own, which imports nothing of lrctl: `python guard.py COMMAND ...`. Its stdin is a pipe into which
 nobody writes, and whose end means that the other side is gone, however it went. Its exit code is the command's.
+
+It is two processes, so that either may be killed: the second starts the command and ends it with the pipe; the first
+inherits what the second has left behind, and the pipe ends soon after the first.
 """
 
 from __future__ import annotations
@@ -23,10 +26,24 @@ SUBREAPER = 36
 
 
 def main(command: list[str]) -> int:
+    inherit()
+    if not (second := os.fork()):
+        return run(command)
+    code = os.waitstatus_to_exitcode(os.waitpid(second, 0)[1])
+    if code < 0:
+        end_what_is_left()
+    return code if code >= 0 else 128 - code
+
+
+def inherit() -> None:
     with suppress(Exception):
         import ctypes
 
         ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+
+
+def run(command: list[str]) -> int:
+    inherit()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     threading.Thread(target=end_with_asker, args=(process,), daemon=True).start()
     code = process.wait()

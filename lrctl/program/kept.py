@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from lrctl.errors import UsageError
-from lrctl.program.random_numbers import own_gpu, random_state, restore_random
+from lrctl.program.random_numbers import GPUS, gpus, own_gpu, random_state, restore_random
 from lrctl.program.resumable import Resumable, together
 from lrctl.storage import checkpoint
 
@@ -102,8 +102,9 @@ def placed(value: Any, kinds: Any) -> Any:
         return {name: placed(each, kinds[name]) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(map(placed, value, kinds))
-    if kinds == "cuda":
-        kinds = f"cuda:{own_gpu()}" if torch.cuda.is_available() else "cpu"
+    if kinds in GPUS:
+        module = gpus().get(kinds)
+        kinds = f"{kinds}:{own_gpu(module)}" if module else "cpu"
     return value if kinds is None else value.to(kinds)
 
 

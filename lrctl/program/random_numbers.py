@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,18 +19,21 @@ from lrctl.errors import UsageError
 PARTS = ("sampler", "batch_sampler", "dataset", "collate_fn", "base_dataloader")
 """Attributes of a loader, whatever their class, that may have generators."""
 
+GPUS = ("cuda", "mps")
+"""Kinds of GPU, as torch calls them."""
+
 KINDS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 
 def random_state() -> dict[str, Any]:
     """Of Python, numpy and torch, as checkpoints take it."""
-    cuda = torch.cuda.is_available()
+    here = gpus()
     return {
         "python": random.getstate(),
         "numpy": listed(np.random.get_state()),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if cuda else [],
-        "gpu": own_gpu() if cuda else 0,
+        **{kind: [each.get_rng_state(gpu) for gpu in range(each.device_count())] for kind, each in here.items()},
+        "gpu": max(map(own_gpu, here.values()), default=0),
     }
 
 
@@ -39,32 +42,58 @@ def restore_random(state: Mapping[str, Any]) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"][: torch.cuda.device_count()])
-        torch.cuda.set_rng_state(state["cuda"][state["gpu"]], own_gpu())
+    for kind, module in gpus().items():
+        if states := state.get(kind):
+            for gpu, each in enumerate(states[: module.device_count()]):
+                module.set_rng_state(each, gpu)
+            module.set_rng_state(states[state["gpu"]], own_gpu(module))
 
 
-def own_gpu() -> int:
+def gpus() -> dict[str, Any]:
+    """What torch has for the GPUs that there are, by their kind."""
+    there = zip(GPUS, (torch.cuda.is_available(), torch.backends.mps.is_available()), strict=True)
+    return {kind: torch.get_device_module(kind) for kind, found in there if found}
+
+
+def own_gpu(module: Any) -> int:
     """The GPU of this process: that of its `LOCAL_RANK` where it sees those of all processes, else its current one."""
     local = int(os.environ.get("LOCAL_RANK") or 0)
-    return local if 0 < local < torch.cuda.device_count() else torch.cuda.current_device()
+    if 0 < local < module.device_count():
+        return local
+    return int(module.current_device()) if hasattr(module, "current_device") else 0  # of MPS there is but one
+
+
+def parts(loader: Any) -> Iterator[tuple[str, Any]]:
+    """A loader, its samplers and its data, each with its place in it."""
+    waiting, seen = [("", loader)], set[int]()
+    while waiting:
+        place, part = waiting.pop(0)
+        owner = getattr(part, "__self__", part)  # of a method
+        yield place, owner
+        for name, value in getattr(owner, "__dict__", {}).items():
+            if id(value) not in seen and (name in PARTS or isinstance(value, DataLoader | Dataset | Sampler)):
+                waiting.append((f"{place}{name}.", value))
+                seen.add(id(value))
 
 
 def generators(loader: Any) -> dict[str, Any]:
     """The generators that a loader, its samplers and its data have of their own, by their place in it."""
-    found, waiting, seen = dict[str, Any](), [("", loader)], set[int]()
-    while waiting:
-        place, part = waiting.pop(0)
-        owner = getattr(part, "__self__", part)  # of a method
-        for name, value in getattr(owner, "__dict__", {}).items():
-            if id(value) in seen:
-                continue
-            if isinstance(value, KINDS) and not isinstance(value, random.SystemRandom):
+    found, seen = dict[str, Any](), set[int]()
+    for place, part in parts(loader):
+        for name, value in getattr(part, "__dict__", {}).items():
+            if isinstance(value, KINDS) and not isinstance(value, random.SystemRandom) and id(value) not in seen:
                 found[place + name] = value
-            elif name in PARTS or isinstance(value, DataLoader | Dataset | Sampler):
-                waiting.append((f"{place}{name}.", value))
-            seen.add(id(value))
+                seen.add(id(value))
     return found
+
+
+def epoch_of(loader: Any) -> int | None:
+    """The epoch that a sampler of the loader was told, one within another too; None where none is told one."""
+    for place, part in parts(loader):
+        found = getattr(part, "epoch", None)
+        if isinstance(found, int) and (place.endswith("sampler.") or isinstance(part, Sampler)):
+            return found
+    return None
 
 
 def own_states(loader: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lrctl.errors import UsageError
-from lrctl.program.random_numbers import own_states, random_state, restore_own, restore_random
+from lrctl.program.random_numbers import epoch_of, own_states, random_state, restore_own, restore_random
 
 
 class Resumable:
@@ -74,18 +74,13 @@ class Resumable:
 
     def check_epoch(self) -> None:
         """Refuse to go on in an epoch of another number: its order would be that of the other."""
-        was, now = self.begun["epoch"], self.epoch()
+        was, now = self.begun["epoch"], epoch_of(self.loader)
         if was != now:
             raise UsageError(
                 f"program: the sampler of {type(self.loader).__name__} was in epoch {was} where this job begins, and "
                 f"is told {now}; keep the number of the epoch by job.keep, begin the loop over epochs there, and leave "
                 "it where job.done is true"
             )
-
-    def epoch(self) -> int | None:
-        """The epoch that the sampler was told; None where it is told none."""
-        found = getattr(getattr(self.loader, "sampler", None), "epoch", None)
-        return found if isinstance(found, int) else None
 
     def resumed(self) -> Iterator[Any]:
         """The epoch from the checkpoint on; begun with its first batch, as only then a sampler may know its epoch."""
@@ -128,7 +123,7 @@ class Resumable:
             return None
 
     def random(self) -> dict[str, Any]:
-        return {**random_state(), "own": own_states(self.loader), "epoch": self.epoch()}
+        return {**random_state(), "own": own_states(self.loader), "epoch": epoch_of(self.loader)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         restore_random(state)

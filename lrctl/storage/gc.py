@@ -24,7 +24,8 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
 
     An unfinished run may be at work: while there is one, nothing younger than an hour goes, for it may be new and not
     yet named. A search that misses something in spite of that trains it again. A run whose result is damaged counts as
-    unfinished. What cannot be deleted stays, and does not keep the rest from being deleted.
+    unfinished. One of which only marks of what it trained ahead are left is none, and they go. What cannot be deleted
+    stays, and does not keep the rest from being deleted.
     """
     # In this order: a search opens its run before it writes the first file of a job, or a mark, and what it was given
     # is a job before it is noted.
@@ -33,6 +34,8 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
     marks = store.objects.entries("handed_over")
     jobs = facts(store, files)
     results = {name: store.runs.result(name) for name in store.runs.names()}
+    ahead = {name: left_ahead(store, name) for name, result in results.items() if result is None}
+    results = {name: result for name, result in results.items() if not ahead.get(name)}
     unfinished = [name for name, result in results.items() if result is None]
     partial = [result for name in unfinished if (result := store.runs.partial(name))]
     told = [result for result in results.values() if result] + partial
@@ -60,6 +63,9 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
         for mark in marks:
             if mark.name not in handed_over and not (unfinished and young(mark)):
                 store.remove(f"handed_over/{mark.name}")
+        for name, left in ahead.items():
+            for mark in left:
+                store.remove(f"{store.runs.folder(name)}/ahead/{mark.name}")
         stuck = [error for each in sizes.values() for name in [*each] if (error := refusal(store, name, each))]
     counts = {kind: {"files": len(each), "bytes": sum(each.values())} for kind, each in sizes.items()}
     return {
@@ -72,6 +78,17 @@ def collect(store: Store, *, dry_run: bool = False) -> dict[str, Any]:
         "damaged": damaged,
         "stuck": stuck,
     }
+
+
+def left_ahead(store: Store, run: str) -> list[Entry]:
+    """The marks of what was trained ahead for a run that was removed meanwhile: they are all that is left of it.
+
+    None where one is young, since its search may be at work.
+    """
+    folder = store.runs.folder(run)
+    others = {each.name for each in store.objects.entries(folder)} - {"ahead"}
+    marks = [] if others else store.objects.entries(f"{folder}/ahead")
+    return [] if any(map(young, marks)) else marks
 
 
 def refusal(store: Store, name: str, sizes: dict[str, int]) -> str | None:

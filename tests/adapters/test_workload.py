@@ -149,6 +149,12 @@ def test_two_held_out_sets_are_taken_as_they_are_loaders_too() -> None:
         assert firsts(workload.batches(net(), "test")) == [*range(60, 65)]
 
 
+@pytest.mark.parametrize("held_out", [[1, 2, 3], ([1], [2, 3])], ids=["a list of three", "two lists"])
+def test_a_list_is_one_data_set(held_out: Any) -> None:
+    workload = made(held_out=held_out)
+    assert sum(len(workload.sets.held_out[split].batches.rows(0)) for split in ("validation", "test")) == 3
+
+
 def test_an_epoch_is_as_long_as_what_is_trained_on() -> None:
     workload = made(train=Numbers(100), aside=20, batch_size=32)
     assert isinstance(workload, Sized)
@@ -390,6 +396,11 @@ REFUSED: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "no data": (lambda: {"train": []}, "train: it has no items"),
     "one loader to cut in two": (lambda: {"held_out": loader()}, "held_out: must be a data set .* of a loader give"),
     "one item to cut in two": (lambda: {"held_out": [1]}, "held_out: it has 1 items, too few"),
+    "a list of two data sets": (
+        lambda: {"held_out": [Numbers(6), loader()]},
+        r"held_out: a list of two may be .*; give a tuple \(validation, test\)",
+    ),
+    "a list of two items": (lambda: {"held_out": [1, 2]}, r"held_out: a list of two .* items \(\[one\], \[other\]\)"),
     "an optimizer": (lambda: {"optimizer": sgd(net())}, "optimizer: must be a function, got a SGD; give one: lambda"),
     "no function": (lambda: {"evaluate": 3}, "evaluate: must be a function, got a int"),
     "no model": (lambda: {"model": None}, "model: must be a function, got a NoneType"),

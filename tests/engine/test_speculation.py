@@ -20,6 +20,7 @@ from lrctl.contracts.job import SegmentJob, TrainSpec
 from lrctl.contracts.result import Failure, JobRecord
 from lrctl.contracts.strategy import Batch, Search, SearchResult
 from lrctl.engine import futures, run
+from lrctl.engine.ahead import NEARLY, Ahead, length
 from lrctl.engine.budget import Budget
 from lrctl.engine.executors import can_speculate
 from lrctl.engine.job_runner import JobRunner
@@ -94,7 +95,8 @@ def carry_out(folder: Path, seed: int, workers: int, *, ahead: bool, **more: Any
     (store.path / "runs" / RUN).mkdir(exist_ok=True)
     spec = replace(SPEC, run=RUN)
     work = more.pop("attempt", None) or Recorded(store, Store(folder.parent / "nothing"), loss_of)
-    virtual = Virtual(workers, work, store, length=lambda job: chance(seed, "length", job).randint(1, 20))
+    length = more.pop("length", lambda job: chance(seed, "length", job).randint(1, 20))
+    virtual = Virtual(workers, work, store, length=length)
     session = Session(JobRunner(store, spec, virtual, **more), smoke())
     session.runner.early = store.trained_ahead(RUN)
     begin, batches = partial(random_search, seed), list[Batch]()
@@ -172,6 +174,21 @@ def test_no_job_is_trained_to_its_end_twice_but_for_a_checkpoint_that_is_gone(
         record = inner.store.record(key)
         assert record
         assert record.remade.get(RUN, 0) == (times - 1) * record.steps
+
+
+def test_a_job_that_is_nearly_done_is_not_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shares, give_up = list[float](), Ahead.give_up
+
+    def noted(ahead: Ahead, key: str) -> None:
+        assert isinstance(ahead.executor, Virtual)
+        done = {job.key(SPEC): (ahead.executor.now - begun) / length(job) for _, _, job, begun in ahead.executor.busy}
+        shares.extend([done[key]] * (not ahead.ended))
+        give_up(ahead, key)
+
+    monkeypatch.setattr(Ahead, "give_up", noted)
+    for seed in range(12):
+        carry_out(tmp_path / f"{seed}", seed, 4, ahead=True, length=length)
+    assert 0 < max(shares) < NEARLY
 
 
 @settings(max_examples=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,26 @@ class Net(torch.nn.Module):
 
     def forward(self, x: Any, labels: Any) -> Any:
         return {"loss": (self.layer(x) - labels).square().mean()}
+
+
+def fit_with_lightning(configure: Callable[[Any], Any], steps: int, folder: Path, **settings: Any) -> None:
+    """Train the net with the Trainer of Lightning, by what `configure(parameters)` gives it."""
+    import lightning
+
+    class Model(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = Net()
+
+        def training_step(self, batch: Any) -> Any:
+            return self.net(**batch)["loss"]
+
+        def configure_optimizers(self) -> Any:
+            return configure(self.parameters())
+
+    quiet: Any = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    trainer = lightning.Trainer(max_steps=steps, accelerator="cpu", default_root_dir=folder, **quiet, **settings)
+    trainer.fit(Model(), torch.utils.data.DataLoader(Rows(), batch_size=2))
 
 
 def found_on(store: Path, **settings: Any) -> str:

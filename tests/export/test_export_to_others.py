@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from cases import case
-from export.exports import HILL, Net, Rows, text_of
+from export.exports import HILL, Net, Rows, fit_with_lightning, text_of
 from export.test_formula import EXAMPLES, imported, lrs_of, of_every_family, steps_of
 from lrctl.registry.registry import registry
 
@@ -83,35 +83,15 @@ def test_the_trainer_of_transformers_uses_the_schedule(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning", "ignore:.*does not have many workers.*")
 def test_the_trainer_of_lightning_uses_the_schedule(tmp_path: Path) -> None:
-    import lightning
-
     configure = imported(text_of(HILL, "lightning", 12))["configure"]
     seen = []
 
-    class Model(lightning.LightningModule):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = Net()
+    def configured(parameters: Any) -> Any:
+        optimizer = torch.optim.SGD(parameters)
+        optimizer.register_step_pre_hook(lambda *_: seen.append(optimizer.param_groups[0]["lr"]))
+        return configure(optimizer)
 
-        def training_step(self, batch: Any) -> Any:
-            return self.net(**batch)["loss"]
-
-        def configure_optimizers(self) -> Any:
-            optimizer = torch.optim.SGD(self.parameters())
-            optimizer.register_step_pre_hook(lambda *_: seen.append(optimizer.param_groups[0]["lr"]))
-            return configure(optimizer)
-
-    trainer = lightning.Trainer(
-        max_steps=12,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        accumulate_grad_batches=2,
-        default_root_dir=tmp_path,
-    )
-    trainer.fit(Model(), torch.utils.data.DataLoader(Rows(), batch_size=2))
+    fit_with_lightning(configured, 12, tmp_path, accumulate_grad_batches=2)
     assert seen == lrs_of(HILL, 12)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from export.exports import Net, Rows
+from export.exports import Net, Rows, fit_with_lightning
 from export.test_formula import imported
 from lrctl.contracts.job import SegmentJob
 from lrctl.contracts.piecewise import PiecewiseLinear
@@ -85,22 +85,8 @@ def by_schedule_lr_in_a_trainer(schedule: Schedule, make: Spied, folder: Path) -
 
 
 def by_the_export_to_lightning(schedule: Schedule, make: Spied, folder: Path) -> None:
-    import lightning
-
-    class Model(lightning.LightningModule):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = Net()
-
-        def training_step(self, batch: Any) -> Any:
-            return self.net(**batch)["loss"]
-
-        def configure_optimizers(self) -> Any:
-            return exported(schedule, "lightning")["configure"](make(self.parameters()))
-
-    quiet: Any = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    trainer = lightning.Trainer(max_steps=STEPS, accelerator="cpu", default_root_dir=folder, **quiet)
-    trainer.fit(Model(), torch.utils.data.DataLoader(Rows(), batch_size=2))
+    configure = exported(schedule, "lightning")["configure"]
+    fit_with_lightning(lambda parameters: configure(make(parameters)), STEPS, folder)
 
 
 def exported(schedule: Schedule, to: str) -> dict[str, Any]:

@@ -130,11 +130,22 @@ def test_several_loaders_go_on_where_they_were(cut: int, told: Told) -> None:
     assert first + two_loaders(program.job(steps=9)) == whole
 
 
-def told_epochs(job: program.Job, *, kept: bool = True) -> list[Any]:
+def batched(sampler: Any) -> Any:
+    return DataLoader(NUMBERS, batch_sampler=BatchSampler(sampler, 2, drop_last=False))
+
+
+SAMPLED: dict[str, Callable[[Any], Any]] = {
+    "sampler": lambda sampler: DataLoader(NUMBERS, 2, sampler=sampler),
+    "within a batch sampler": batched,
+}
+of_each_place = pytest.mark.parametrize("make", SAMPLED.values(), ids=SAMPLED)
+
+
+def told_epochs(job: program.Job, *, kept: bool = True, make: Callable[[Any], Any] = SAMPLED["sampler"]) -> list[Any]:
     """A loop that tells a sampler each epoch: the batches of the job."""
     sampler: DistributedSampler[float] = DistributedSampler(NUMBERS, 1, 0)
     optimizer, run, seen = sgd(), {"epoch": 0}, list[Any]()
-    loader = job.batches(DataLoader(NUMBERS, 2, sampler=sampler))
+    loader = job.batches(make(sampler))
     job.keep(run=run)
     for epoch in range(run["epoch"] if kept else 0, 9):
         run["epoch"] = epoch
@@ -149,24 +160,28 @@ def told_epochs(job: program.Job, *, kept: bool = True) -> list[Any]:
     return seen
 
 
+@of_each_place
 @pytest.mark.parametrize("cut", [1, 3, 4, 6, 7])
-def test_epochs_that_a_sampler_is_told_go_on_where_their_number_is_kept(cut: int, told: Told) -> None:
+def test_epochs_that_a_sampler_is_told_go_on_where_their_number_is_kept(
+    cut: int, make: Callable[[Any], Any], told: Told
+) -> None:
     told(0, 10)
-    whole = told_epochs(program.job(steps=9))
+    whole = told_epochs(program.job(steps=9), make=make)
     shutil.rmtree("save")
     told(0, cut)
-    first = told_epochs(program.job(steps=9))
+    first = told_epochs(program.job(steps=9), make=make)
     Path("save").rename("before")
     told(cut, 10, resume="before")
-    assert first + told_epochs(program.job(steps=9)) == whole
+    assert first + told_epochs(program.job(steps=9), make=make) == whole
 
 
-def test_an_epoch_that_begins_anew_with_each_job_is_refused(told: Told) -> None:
+@of_each_place
+def test_an_epoch_that_begins_anew_with_each_job_is_refused(make: Callable[[Any], Any], told: Told) -> None:
     told(0, 6)
-    told_epochs(program.job(steps=9))
+    told_epochs(program.job(steps=9), make=make)
     told(6, 10, resume="save")
     with pytest.raises(UsageError, match=r"sampler of DataLoader was in epoch 1 where this job begins, and is told 0;"):
-        told_epochs(program.job(steps=9), kept=False)
+        told_epochs(program.job(steps=9), kept=False, make=make)
 
 
 def test_workers_that_outlive_an_epoch_are_refused(told: Told) -> None:
@@ -201,21 +216,22 @@ def test_an_epoch_in_updates_is_answered(cut: int, told: Told) -> None:
 # GPUs
 
 
-def gpus(monkeypatch: pytest.MonkeyPatch, count: int, current: int, local: str) -> list[Any]:
-    """So many GPUs, whose states are their numbers."""
+def gpus(monkeypatch: pytest.MonkeyPatch, count: int, current: int, local: str, kind: str = "cuda") -> list[Any]:
+    """So many GPUs of a kind, and none of another, whose states are their numbers."""
     states: list[Any] = [f"of {number}" for number in range(count)]
 
-    def restore_all(given: list[Any]) -> None:
-        assert len(given) <= count, "torch has no such GPU"
-        states[: len(given)] = given
+    def set_state(state: Any, number: int) -> None:
+        assert number < count, "torch has no such GPU"
+        states[number] = state
 
     monkeypatch.setenv("LOCAL_RANK", local)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: kind == "cuda" and count > 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: kind == "mps" and count > 0)
+    of_kind = torch.get_device_module(kind)
+    monkeypatch.setattr(of_kind, "device_count", lambda: count)
+    monkeypatch.setattr(of_kind, "get_rng_state", lambda number: states[number])
+    monkeypatch.setattr(of_kind, "set_rng_state", set_state)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: current)
-    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: list(states))
-    monkeypatch.setattr(torch.cuda, "set_rng_state_all", restore_all)
-    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, gpu: states.__setitem__(gpu, state))
     return states
 
 
@@ -241,6 +257,20 @@ def test_each_process_has_the_random_numbers_of_its_gpu(
     states[:] = [f"now {state}" for state in states]
     restore_random(saved)
     assert states == found
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "found"), [("mps", "mps", "of 0"), ("cuda", "mps", "now"), ("mps", "cuda", "now")]
+)
+def test_random_numbers_go_on_on_a_gpu_of_their_kind(
+    before: str, now: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpus(monkeypatch, 1, 0, "", before)
+    saved = random_state()
+    states = gpus(monkeypatch, 1, 0, "", now)
+    states[0] = "now"
+    restore_random(saved)
+    assert states == [found]
 
 
 @pytest.mark.parametrize(("rank", "world"), [("2", ""), ("1", "4"), ("0", "1")], ids=["more", "of more", "fewer"])
@@ -280,11 +310,11 @@ def test_a_checkpoint_of_ones_own_is_not_one_of_keep(told: Told) -> None:
         program.job(steps=9).keep(run={})
 
 
-@pytest.mark.parametrize(("kind", "now"), [("meta", "meta"), ("cuda", "cpu")], ids=["there", "gone"])
+@pytest.mark.parametrize(("kind", "now"), [("meta", "meta"), ("cuda", "cpu"), ("mps", "cpu")])
 def test_tensors_that_are_kept_come_back_to_the_kind_of_device_that_they_were_on(
     kind: str, now: str, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    gpus(monkeypatch, 0, 0, "")
     monkeypatch.setattr("lrctl.program.kept.kind_of", lambda tensor: kind if tensor.numel() > 1 else "cpu")
     told(0, 0)
     job, run = program.job(steps=9), {"hidden": (torch.ones(2), [torch.ones(1)]), "step": 3}

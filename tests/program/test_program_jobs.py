@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from lrctl.engine.starts import told_apart
 from lrctl.engine.worker import work
 from lrctl.errors import JobFailedError, ProgramError, ProgramMistakeError, UsageError
 from lrctl.program import guard
+from lrctl.program.launching import launch
 from lrctl.registry.registry import registry
 from lrctl.storage.store import Store
 from lrctl.testing import Constant
@@ -380,6 +382,27 @@ def test_what_a_program_leaves_behind_is_ended() -> None:
         pid = int(process.stdout.read())  # it ends with the last process that holds it
         assert process.wait() == 0
     assert not alive(pid)
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["first", "second"])
+def test_a_guard_that_is_killed_takes_the_program_and_what_it_started_with_it(place: int, folder: Path) -> None:
+    started = "import os, subprocess; other = subprocess.Popen(['sleep', '600'], start_new_session=True)"
+    script = f"{started}; print(os.getppid(), other.pid, os.getpid()); other.wait()"
+    log, began = folder / "log", os.getpid()
+    with ThreadPoolExecutor() as pool:
+        done = pool.submit(launch, [sys.executable, "-c", script], {}, folder, log, 0)
+        wait_for(lambda: log.exists() and log.read_text().endswith("\n"))
+        second, *below = map(int, log.read_text().split())
+        first = parent(second)
+        assert parent(first) == began
+        os.kill((first, second)[place], signal.SIGKILL)
+        with pytest.raises(ProgramError, match="it was killed by SIGKILL"):
+            done.result()
+    wait_for(lambda: not any(map(alive, below)))
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def test_a_lost_checkpoint_is_made_again_from_the_program(folder: Path) -> None:

@@ -13,10 +13,11 @@ from lrctl.contracts.result import JobRecord
 from lrctl.contracts.schedule import ScheduleRecord
 from lrctl.contracts.strategy import Candidate, Segment, TrainedRun
 from lrctl.storage import gc, listing
+from lrctl.storage.opening import STALE
 from lrctl.storage.run_facts import RunFacts
 from lrctl.storage.store import Store
 from searches import facts
-from storages import raw
+from storages import make_old, raw
 from stored import KEYS, all_of_yesterday, begin, finish, left, one_removed, put, young_beside_an_unfinished_one
 
 
@@ -123,6 +124,23 @@ def test_what_stopped_jobs_left_goes_as_results_do(place: Path | str) -> None:
     with_result = row["bytes"]
     store.objects.delete(f"stopped/{KEYS['a']}.json")
     assert listing.runs(store)[0]["bytes"] < with_result
+
+
+def test_what_a_removed_run_trained_ahead_goes_once_its_marks_are_old(place: Path | str) -> None:
+    store = Store(place)
+    begin(store, "r")
+    store.objects.make_folder("runs/gone")  # as its removal, between two marks, leaves it in a storage without folders
+    for name, run in (("a", "r"), ("b", "gone")):
+        put(store, name, run)
+        store.runs.begin_ahead(run, KEYS[name])
+    assert gc.collect(store)["unfinished"] == ["gone", "r"]
+    for name, run in (("a", "r"), ("b", "gone")):
+        make_old(raw(store) / "runs" / run / "ahead" / KEYS[name], 2 * STALE)
+    assert gc.collect(store, dry_run=True)["unfinished"] == ["r"]
+    assert not store.runs.given_up("gone", KEYS["b"])
+    gc.collect(store)
+    assert (store.runs.given_up("r", KEYS["a"]), store.runs.given_up("gone", KEYS["b"])) == (False, True)
+    assert left(store)["jobs"] == "a"
 
 
 def test_the_log_of_a_program_goes_with_its_job(place: Path | str) -> None:

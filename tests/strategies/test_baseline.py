@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from lrctl.contracts.axes import tunable
 from lrctl.contracts.job import SegmentJob
-from lrctl.contracts.strategy import Batch, RunSpec, SearchResult
+from lrctl.contracts.result import JobResult
+from lrctl.contracts.strategy import Batch, RunSpec, SearchResult, drive
 from lrctl.errors import NoValidCandidateError, UsageError
 from lrctl.registry.registry import registry
-from lrctl.testing import SPEC, play
+from lrctl.testing import SPEC, Scripted, play, run_spec
 from lrctl_strategies.baseline.params import Baseline
 from lrctl_strategies.baseline.search import baseline
 from lrctl_strategies.grids import GEOMETRIC, extended
@@ -246,6 +248,20 @@ def test_the_saving_of_shared_prefixes_is_stated() -> None:
     assert found.results[0].full_runs == pytest.approx(sharing["steps"] / STEPS)
     told = f"Shared prefixes: {sharing['steps']} steps instead of {sharing['steps_separate']}."
     assert found.tables[0].notes[1:] == (told, "The best by validation loss is handed over.")
+
+
+def test_the_cost_of_a_search_counts_validation_losses_and_what_families_share_once() -> None:
+    script, jobs = Scripted(lambda job: bowl(1e-3)(job.schedule) if job.evaluate else 1e9), dict[str, JobResult]()
+
+    def run_batch(batch: Batch) -> list[JobResult]:
+        results = script.run_batch(batch)
+        done = [replace(each, evaluated=3 * len(job.evaluate)) for job, each in zip(batch.jobs, results, strict=True)]
+        jobs.update({each.key: each for each in done})
+        return done
+
+    found = drive(baseline(Baseline(family=("wsd", "cosine")), run_spec(STEPS)), run_batch)
+    assert found.summary["full_runs"] == pytest.approx(sum(each.spent_steps for each in jobs.values()) / STEPS)
+    assert found.summary["full_runs"] < sum(entry.full_runs for entry in found.results)
 
 
 def test_a_person_is_shown_each_family_best_first() -> None:

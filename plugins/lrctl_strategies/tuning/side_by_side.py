@@ -94,12 +94,13 @@ class SideBySide:
                 "and check the model and its data"
             )
         separate = len({run.key for shape in self.shapes for _, _, run in shape.tried}) * self.steps
-        trained = {key: job.steps for shape in self.shapes for key, job in shape.jobs.items()}
+        trained = {key: job for shape in self.shapes for key, job in shape.jobs.items()}.values()
         notes = list(dict.fromkeys(note for shape in self.shapes for note in shape.notes))
         lost = [shape.name for shape in self.shapes if not shape.best]
         notes += [f"{name}: every run diverged, so it is left out; lower the LRs of --grid" for name in lost]
         entries = tuple(shape.entry(best, self.steps) for _, _, shape, best in ended)
-        sharing = {"steps": sum(trained.values()), "steps_separate": separate}
+        sharing = {"steps": sum(job.steps for job in trained), "steps_separate": separate}
+        full_runs = sum(job.spent_steps for job in trained) / self.steps
         chosen_by = objective.words
         own = {} if objective.metric in LOSSES else {chosen_by: [objective.turned(loss) for loss, *_ in ended]}
         told = (
@@ -112,7 +113,7 @@ class SideBySide:
             best.key,
             results=entries,
             chosen_by=chosen_by,
-            summary={"prefix_sharing": sharing},
+            summary={"prefix_sharing": sharing, "full_runs": full_runs},
             notes=tuple(notes),
             tables=(best_of_each(entries, told, own),),
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.lookahead import fresh
 from benchmarks.lookahead.panels import Case
-from benchmarks.lookahead.reference import full_runs, guessed, tuned
+from benchmarks.lookahead.reference import guessed, tuned
 from lrctl.analysis.statistics import paired
 from lrctl.errors import LrctlError, MissingError
 from lrctl.storage.runs import finished
@@ -54,7 +54,7 @@ class Measured:
             "workload": self.case.entry.name,
             "steps": self.case.steps,
             "seed": self.case.seed,
-            "found": {name: {**each, "full_runs": full_runs(dict(each))} for name, each in self.found.items()},
+            "found": dict(self.found),
             "fresh": dict(self.losses),
         }
 
@@ -62,11 +62,11 @@ class Measured:
     def row(self) -> str:
         names = ("guess", "tuned", "lookahead")
         losses = [digits(fmean(self.losses[name])) if name in self.losses else "" for name in names]
-        runs = [f"{full_runs(dict(self.found[name])):.1f}" if name in self.found else "" for name in names[1:]]
+        runs = [f"{self.found[name]['full_runs']:.1f}" if name in self.found else "" for name in names[1:]]
         return line([self.case.title, schedule_text(self.found["tuned"]), *runs, *losses, told(self.differences)])
 
 
-KEPT = ("run", "schedule", "validation_loss", "test_loss", "cost", "steps", "prefix_sharing", "full_runs", "notes")
+KEPT = ("run", "schedule", "validation_loss", "test_loss", "cost", "steps", "full_runs", "notes")
 
 
 def measure(case: Case, count: int, *, look: bool, tag: str = "") -> Measured:

@@ -33,11 +33,3 @@ def guessed(case: Case) -> Schedule:
     params = {"steps": case.steps, "peak_lr": GUESS, "warmup": 0.1, "decay": 0.1}
     schedule: Schedule = rebuilt(ScheduleRecord("wsd", params), "the guess")
     return schedule
-
-
-def full_runs(document: dict[str, Any]) -> float:
-    """What a search cost, whatever the store knew before it."""
-    if "prefix_sharing" in document:
-        return float(document["prefix_sharing"]["steps"] / document["steps"])
-    # The search's own count, where it has one: the result's leaves out what other runs had trained.
-    return float(document.get("full_runs", document["cost"]["full_runs"]))

@@ -12,7 +12,6 @@ from typing import Any
 from benchmarks.lookahead import fresh
 from benchmarks.lookahead.measured import line, told
 from benchmarks.lookahead.measured import schedule_text as short
-from benchmarks.lookahead.reference import full_runs
 from benchmarks.transfer.real import Measured, tuned
 from lrctl.registry.schedules import schedule_text
 from lrctl.storage.runs import finished
@@ -48,7 +47,7 @@ class Beside:
 
     @property
     def row(self) -> str:
-        runs = sum(full_runs(dict(each)) for each in self.tuned.values())
+        runs = sum(each["full_runs"] for each in self.tuned.values())
         means = [f"{fmean(losses):.4f}" for losses in (self.losses["tuned"], self.losses["transfer"])]
         return line([self.measured.case.title, short(self.best), f"{runs:.1f}", *means, told(self.differences)])
 
