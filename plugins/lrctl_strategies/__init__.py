@@ -21,7 +21,7 @@ def register_strategies(register: Register) -> None:
         name="transfer",
         params="lrctl_strategies.transfer.params:Transfer",
         example="lrctl transfer --steps 9600",
-        help="the peak LR of a long run, to within a factor of about 2, for half to nine tenths of such a run",
+        help="the peak LR of a long run, to within a factor of about 2, for half to one and a half of such a run",
     )
     register(
         "lrctl_strategies.semilocal.tune_eps:semilocal_strategy",
