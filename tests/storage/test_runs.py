@@ -19,7 +19,7 @@ from lrctl.storage.places import local
 from lrctl.storage.store import Store
 from searches import small
 from storages import beside, raw, undeletable
-from stored import KEYS, begin, left, one_removed, young_beside_an_unfinished_one
+from stored import KEYS, all_of_yesterday, begin, left, one_removed, young_beside_an_unfinished_one
 
 
 def test_gc_tells_what_it_frees(lrctl: Lrctl, place: Path | str) -> None:
@@ -65,6 +65,7 @@ def test_runs_are_listed_with_what_they_reached(
     lrctl: Lrctl, place: Path | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = searches.search(place, name="done")
+    all_of_yesterday(place)  # S3 dates by the second
     interrupted(place, monkeypatch, training__seed=3)
     done, begun = lrctl("runs", "--json").document["runs"]
     assert lrctl("runs", "list", "--json").document["runs"] == [done, begun]
