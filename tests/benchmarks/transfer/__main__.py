@@ -52,11 +52,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
 
 def on_problems(options: argparse.Namespace) -> None:
     outcomes = [outcome(problem, options.steps, budget=options.budget) for problem in problems()]
-    print(
-        line(("problem", "peak", "true", "interval", "excess of the last doubling's gain")),
-        line(["---"] * 5),
-        sep="\n",
-    )
+    table(("problem", "peak", "true", "interval", "excess of the last doubling's gain"))
     for each in outcomes:
         print(row(each))
     error = math.sqrt(fmean(each.error**2 for each in outcomes))
