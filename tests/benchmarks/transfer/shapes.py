@@ -29,16 +29,14 @@ class Beside:
 
     Attributes:
         tuned: the result of each shape, by its name.
+        best: that with the lowest validation loss.
         losses: test losses with fresh seeds, of `transfer` and of `tuned`, the best shape.
     """
 
     measured: Measured
     tuned: Mapping[str, Mapping[str, Any]]
+    best: Mapping[str, Any]
     losses: Mapping[str, list[float]]
-
-    @property
-    def best(self) -> Mapping[str, Any]:
-        return min(self.tuned.values(), key=lambda each: each["validation_loss"])
 
     @property
     def differences(self) -> list[float]:
@@ -66,7 +64,7 @@ def beside(measured: Measured, count: int) -> Beside:
     best = min(shapes.values(), key=lambda each: each["validation_loss"])
     runs = {"transfer": found["run"], "tuned": best["run"]}
     schedules = {name: finished(case.store, run).rebuilt for name, run in runs.items()}
-    return Beside(measured, shapes, fresh.test_losses(case, schedules, fresh.seeds(case, count)))
+    return Beside(measured, shapes, best, fresh.test_losses(case, schedules, fresh.seeds(case, count)))
 
 
 def shape(measured: Measured, name: str) -> dict[str, Any]:
