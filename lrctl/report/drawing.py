@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
@@ -59,10 +60,16 @@ Look = dict[str, Any]
 
 @dataclass(frozen=True)
 class Picture:
+    """A figure as SVG, and as PNG where it is asked for, which takes as long again."""
+
     name: str
-    png: bytes
     svg: str
-    caption: str = ""
+    caption: str
+    figure: Figure
+
+    @property
+    def png(self) -> bytes:
+        return saved(self.figure, self.name, "png", dpi=200, metadata={"Software": None})
 
 
 def picture(
@@ -73,23 +80,35 @@ def picture(
     caption: str = "",
     size: tuple[float, float] = (10, HEIGHT),
 ) -> Picture:
-    """A figure as PNG and as SVG; what is painted alike always gives the same bytes.
+    """A figure; what is painted alike always gives the same bytes.
 
     The name tells the parts of figures on one page apart. Title and description are for those who do not see it.
     """
+    with drawing_of(name):
+        figure = Figure(figsize=size, layout="constrained")
+        paint(figure)
+    svg = saved(figure, name, "svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
+    figure.set_layout_engine(None)  # it stays as it was laid out: doing it again takes as long as drawing
+    texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
+    bare = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    described = re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + texts, bare, count=1)
+    return Picture(name, described.replace("</svg>", f"{titles(figure)}</svg>"), caption, figure)
+
+
+@contextmanager
+def drawing_of(name: str) -> Iterator[None]:
+    """A block in which matplotlib draws as all figures here look."""
     # Text in a script that the font lacks is no reason to warn: the SVG and the tables have it.
     with mpl.rc_context(LOOK | {"svg.hashsalt": f"lrctl {name}"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure = Figure(figsize=size, layout="constrained")
-        paint(figure)
-        png, svg = BytesIO(), BytesIO()
-        figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
-        figure.set_layout_engine("none")  # it stays as it was laid out: doing it again takes as long as drawing
-        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
-    bare = re.sub(r"<metadata>.*?</metadata>\s*", "", svg.getvalue().decode(), flags=re.DOTALL)
-    described = re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + texts, bare, count=1)
-    return Picture(name, png.getvalue(), described.replace("</svg>", f"{titles(figure)}</svg>"), caption)
+        yield
+
+
+def saved(figure: Figure, name: str, form: str, **options: Any) -> bytes:
+    file = BytesIO()
+    with drawing_of(name):
+        figure.savefig(file, format=form, **options)
+    return file.getvalue()
 
 
 def stacked(figure: Figure, heights: Sequence[float]) -> Sequence[SubFigure]:
