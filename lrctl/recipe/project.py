@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -22,7 +23,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from lrctl.errors import UsageError
-from lrctl.recipe.sources import LRCTL, Source, installed, relative_depth, source_of
+from lrctl.recipe.sources import LRCTL, Source, installed, places, relative_depth, source_of
 from lrctl.registry.registry import registry
 
 LOADED: deque[Project] = deque(maxlen=8)
@@ -197,16 +198,34 @@ def swap(out: Mapping[str, ModuleType], into: Mapping[str, ModuleType]) -> None:
 def own_modules() -> dict[str, ModuleType]:
     """The user's own modules among those that Python has: source that nobody installed, and no plugin's."""
     aside = never_own()
-    own = {name: module for name, module in dict(sys.modules).items() if is_own(module)}
+    elsewhere = places(tuple(sys.path))
+    others = known_others(elsewhere)
+    unknown = {name: module for name, module in dict(sys.modules).items() if others.get(name) is not module}
+    own = {name: module for name, module in unknown.items() if is_own(module, elsewhere)}
+    others.update((name, module) for name, module in unknown.items() if name not in own and file_of(module))
     # Modules that an installed package makes up, with files elsewhere, are its own.
     return {name: own[name] for name in own if (top := name.partition(".")[0]) in own and top not in aside}
 
 
-def is_own(module: ModuleType) -> bool:
-    known = getattr(module, "__dict__", {})
-    if file := known.get("__file__"):  # some that torch makes up have a file that is no path
-        return os.path.isabs(file) and file.endswith(".py") and not installed(file)
-    return any(not installed(folder) for folder in known.get("__path__") or [])
+@cache
+def known_others(_: tuple[str, ...]) -> dict[str, ModuleType]:
+    """The modules found so far to lie in these places: Python soon has thousands, and asking each takes milliseconds.
+
+    None is a folder without `__init__.py`, which may yet get a part that lies in another place.
+    """
+    return {}
+
+
+def is_own(module: ModuleType, elsewhere: tuple[str, ...]) -> bool:
+    """Whether it is source that lies in none of these places."""
+    if file := file_of(module):  # some that torch makes up have a file that is no path
+        return not file.startswith(elsewhere) and os.path.isabs(file) and file.endswith(".py")
+    return any(not folder.startswith(elsewhere) for folder in getattr(module, "__dict__", {}).get("__path__") or [])
+
+
+def file_of(module: ModuleType) -> str:
+    """As the module tells it, asked in a way that has no module do anything."""
+    return getattr(module, "__dict__", {}).get("__file__") or ""
 
 
 def never_own() -> set[str]:

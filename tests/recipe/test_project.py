@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from lrctl.errors import UsageError
 from lrctl.recipe import workloads as loading
-from lrctl.recipe.project import LOADED, project_of, running
+from lrctl.recipe.project import LOADED, own_modules, project_of, running
 
 BODY = """
     def __init__(self, seed): self.seen = seen()
@@ -227,3 +228,14 @@ def test_processes_that_the_users_code_starts_know_its_classes(start: str, where
     assert process != os.getpid()
     with pytest.raises((pickle.PicklingError, ImportError)):
         pickle.dumps(data)  # its project is not at work
+
+
+def test_a_module_is_the_users_own_that_took_the_name_of_an_installed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importlib.import_module("rich")
+    assert "rich" not in own_modules()
+    mine = ModuleType("rich")
+    mine.__file__ = str(tmp_path / "rich.py")
+    monkeypatch.setitem(sys.modules, "rich", mine)
+    assert own_modules()["rich"] is mine
