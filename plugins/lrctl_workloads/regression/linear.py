@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated
 
-from lrctl_workloads.network import Batch, Module, Tensor, check_split
+from lrctl_workloads.network import Array, Batch, Module, Tensor, check_split
+
+if TYPE_CHECKING:
+    from numpy.random import RandomState
 
 STREAMS = {"truth": 0, "training": 1, "score": 2, "validation": 3, "test": 4}
 """Each use of random numbers has a stream of its own, so no two share a draw."""
@@ -68,14 +72,22 @@ class LinearRegression:
         with torch.no_grad():
             return {"loss": float(self.loss(model, (x.to(device), y.to(device))))}
 
+    @cached_property
+    def truth(self) -> Array:
+        """w*, float64, shape (dim,)."""
+        return self.random(STREAMS["truth"]).standard_normal(self.params.dim)
+
+    def random(self, *numbers: int) -> RandomState:
+        """The legacy generator: numpy promises that its stream never changes."""
+        import numpy as np
+
+        return np.random.RandomState([self.seed & 0xFFFFFFFF, *numbers])
+
     def draw(self, stream: str, number: int, n: int) -> Batch:
         import numpy as np
         import torch
 
-        # The legacy generator: numpy promises that its stream never changes.
-        seed = self.seed & 0xFFFFFFFF
-        truth = np.random.RandomState([seed, STREAMS["truth"]]).standard_normal(self.params.dim)
-        random = np.random.RandomState([seed, STREAMS[stream], number])
+        random = self.random(STREAMS[stream], number)
         x = random.standard_normal((n, self.params.dim)) / np.sqrt(np.arange(1, self.params.dim + 1))
-        y = x @ truth + self.params.noise * random.standard_normal(n)
+        y = x @ self.truth + self.params.noise * random.standard_normal(n)
         return torch.from_numpy(x.astype("float32")), torch.from_numpy(y.astype("float32"))
