@@ -20,5 +20,5 @@ def main() -> None:
 
     warnings.showwarning = lambda message, *_: say(f"warning: {shortened(str(message))}", err=True)
     with reported(may_exit=True):  # as Typer does where a shell asks for completions
-        code = application()(standalone_mode=False)
+        code = application()(prog_name="lrctl", standalone_mode=False)
     sys.exit(code)
