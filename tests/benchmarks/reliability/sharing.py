@@ -287,7 +287,7 @@ def share(steps: int, kind: str = "folder") -> Counter[str]:
             suppress_health_check=list(HealthCheck),
         )
         run_state_machine_as_test(Sharing, settings=chosen)
-        print(f"{taken()} steps", file=sys.stderr, flush=True)
+        print(f"{taken()} steps: {dict(Sharing.counted)}", file=sys.stderr, flush=True)
     return Sharing.counted
 
 
