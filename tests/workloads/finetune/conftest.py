@@ -3,11 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lrctl.recipe.workloads import load_workload
 from lrctl.training.quiet import quiet_torch
 from workloads.finetune import tiny_models as tiny
+from workloads.finetune.tiny_models import Folder
 
 pytest.importorskip("transformers")
 
@@ -32,12 +35,23 @@ def offline(cache_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """The folder of a tiny model, made when it is first asked for."""
     return cache(lambda name: tiny.save_model(name, tmp_path_factory.mktemp(name)))
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Folder:
     """The data of a task, made when it is first asked for."""
     return cache(lambda task: tiny.save_data(task, tmp_path_factory.mktemp(task)))
+
+
+@pytest.fixture
+def made(model: Folder, data: Folder) -> Callable[..., Any]:
+    """A workload of a task on the first of its models."""
+
+    def make(task: str = "summarization", seed: int = 0, **changes: Any) -> Any:
+        given = tiny.workload(task, model(tiny.ABLE[task][0]), data(task))
+        return load_workload(task, given | changes, seed)
+
+    return make

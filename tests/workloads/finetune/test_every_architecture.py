@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import torch
 
 from lrctl.recipe.workloads import load_workload
 from lrctl.testing import check_workload
 from workloads.finetune import tiny_models as tiny
+from workloads.finetune.tiny_models import Folder
 
 EACH = [(task, name) for task, names in tiny.ABLE.items() for name in names]
-
-Folder = Callable[[str], Path]
 
 
 @pytest.mark.parametrize(("task", "name"), EACH, ids=[" ".join(each) for each in EACH])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,11 @@ from lrctl.storage import checkpoint
 from lrctl.training.trainer import train
 from lrctl_schedules.greedy import Greedy
 from workloads.finetune import tiny_models as tiny
+from workloads.finetune.tiny_models import Folder
 
 STEPS = 20
 CUT = 7
 ADAMW = optimizers.AdamW(weight_decay=0.1)
-
-Folder = Callable[[str], Path]
 
 
 def digest_of(state: Any) -> str:

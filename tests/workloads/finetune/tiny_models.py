@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+Folder = Callable[[str], Path]
+"""Where a model is, or the data of a task, by its name."""
 
 TEXT = """the cat dog sat ran on under a mat log in red blue old house near
 Anna Bob Paris Rome asked who where"""
