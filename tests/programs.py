@@ -11,11 +11,22 @@ from typing import Any
 import numpy as np
 
 from docs.pages import ROOT, blocks
+from lrctl.contracts.job import TrainSpec
+from lrctl.engine.prepare import prepare
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Recipe
 
 PAGE = ROOT / "lrctl" / "guide" / "reference" / "program.md"
 """Its examples are the programs of the tests."""
+
+LOOKAHEAD: dict[str, Any] = {"training__steps": 40, "strategy__lookahead__budget": 4.0}
+SEMILOCAL: dict[str, Any] = {
+    "training__steps": 24,
+    "strategy__semilocal__segments": 3,
+    "strategy__semilocal__grid_size": 2,
+    "strategy__semilocal__grid": (1.0, 0.3, 0.1),
+    "strategy__semilocal__eps": 0.05,
+}
 
 
 def write(folder: Path, name: str, *changes: tuple[str, str]) -> Path:
@@ -37,6 +48,10 @@ def recipe(program: str, **overrides: Any) -> Recipe:
     """The recipe `smoke` with a program; `training__steps=20` stands for `training.steps`."""
     changes = {name.replace("__", "."): value for name, value in overrides.items()}
     return recipes.read("smoke", {"workload.name": "program", "workload.command": program, **changes})
+
+
+def spec_of(program: str, **overrides: Any) -> TrainSpec:
+    return prepare(recipe(program, training__steps=20, **overrides))
 
 
 def tell_job(folder: Path, start: int, stop: int, **changed: Any) -> Path:

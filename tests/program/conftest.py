@@ -1,4 +1,4 @@
-"""A working directory, and a job that lrctl tells this process."""
+"""A working directory, a store in it, and a job that lrctl tells this process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lrctl.storage.store import Store
 from program.told import Told
 from programs import tell_job
 
@@ -19,6 +20,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("LRCTL_JOB", "LRCTL_SCHEDULE", "LRCTL_STORE", "RANK", "LOCAL_RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def store(folder: Path) -> Store:
+    return Store(folder / "store")
 
 
 @pytest.fixture
