@@ -36,6 +36,14 @@ Lrctl = Callable[..., Done]
 """The command line, run in this process."""
 
 
+def refused(done: Done, *parts: str, code: int = 2) -> None:
+    """One sentence on stderr that says these things, nothing on stdout, no traceback."""
+    assert (done.code, done.out) == (code, ""), done
+    assert done.error.startswith("error: "), done
+    for part in parts:
+        assert part in done.error, done.error
+
+
 NET = """
 import torch
 
