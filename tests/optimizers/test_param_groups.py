@@ -24,7 +24,7 @@ from lrctl.training.trainer import train
 from lrctl_schedules.greedy import Greedy
 from lrctl_schedules.hypergradient import Hypergradient
 from lrctl_schedules.plateau import Plateau
-from training.test_trainer import SPEC, Own
+from training.linear import SPEC, Own
 
 STEPS = 12
 FOUND = PiecewiseLinear(((0, 0.0), (3, 3e-3), (7, 1e-3), (STEPS, 2e-3)))
