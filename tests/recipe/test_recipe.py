@@ -1,9 +1,10 @@
+"""What a recipe says, what overrides it, and how it is frozen."""
+
 from __future__ import annotations
 
 import itertools
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,27 +16,8 @@ from hypothesis import strategies as st
 from lrctl.contracts.canonical import listed
 from lrctl.contracts.optimizers import OPTIMIZERS, SGD, AdamW
 from lrctl.errors import UsageError
-from lrctl.recipe import files as recipe_file
 from lrctl.recipe import parse as recipes
 from lrctl.recipe.schema import Choice, OptimizerChoice, Training, toml_tables
-
-TEXT = """
-[training]
-steps = 100
-
-[workload]
-name = "linear-regression"
-dim = 4
-noise = 0.25
-
-[executor]
-name = "processes"
-workers = 3
-
-[strategy.semilocal]
-eps = 0.25
-grid = [0.1, 0.01]
-"""
 
 TEXTS = st.text("ab.=# '\"\\\n\r\t\x00\x7f\x80é日😀", max_size=6)
 PLAIN = st.recursive(
@@ -43,13 +25,6 @@ PLAIN = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
 )
-
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    Path("r.toml").write_text(TEXT)
-    return "r.toml"
 
 
 def test_a_recipe_overrides_defaults_and_keeps_the_others(file: str) -> None:
@@ -181,36 +156,21 @@ def test_a_setting_is_read_as_toml_or_else_as_a_string(text: str, setting: tuple
     assert type(value) is type(setting[1])
 
 
-@pytest.mark.parametrize("name", ["net.py:Net", "sub/net.py:Net"])
-def test_code_in_a_recipe_is_relative_to_the_recipe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "there").mkdir()
-    (tmp_path / "there/r.toml").write_text(TEXT.replace("linear-regression", name))
-    monkeypatch.chdir(tmp_path)
-    assert recipes.read("there/r.toml").workload.name == str(tmp_path.resolve() / "there" / name)
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(["workload.name", "optimizer.name", "optimizer.momentum"]))
+)
+def test_overrides_mean_the_same_in_any_order(order: tuple[str, ...]) -> None:
+    values = {"workload.name": "linear-regression", "optimizer.name": "sgd", "optimizer.momentum": 0.9}
+    own = recipes.read("quickstart", {key: values[key] for key in order}).optimizer
+    assert (own.name, own.settings) == ("sgd", SGD(momentum=0.9))
 
 
-def test_a_module_in_a_recipe_is_found_from_the_recipe_on_and_needs_leave_as_a_file_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "there" / "pkg"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("raise AssertionError('nothing is run')")
-    (package / "net.py").write_text("raise AssertionError('nothing is run')")
-    (tmp_path / "there/r.toml").write_text(TEXT.replace("linear-regression", "pkg.net:Net"))
-    monkeypatch.chdir(tmp_path)
-    found = recipes.read("there/r.toml")
-    assert found.workload.name == f"{package.resolve() / 'net.py'}:Net"
-    assert f"r.toml: workload.name: {package.resolve() / 'net.py'}:Net is Python code, and a recipe" in found.refused
-    assert recipes.read("there/r.toml", allow_code=True).refused == ""
-    (tmp_path / "there/r.toml").write_text(TEXT.replace("linear-regression", "nopkg:Net"))
-    with pytest.raises(UsageError, match=r"r\.toml: workload\.name: there is no module nopkg in .*there or among what"):
-        recipes.read("there/r.toml", allow_code=True)
+def test_a_table_is_not_overwritten_by_a_value(file: str) -> None:
+    with pytest.raises(UsageError, match=r"^--set training.steps.x: steps is not a table$"):
+        recipes.read(file, {"training.steps.x": 3})
 
 
-@pytest.mark.parametrize("name", ["net.py:Net", "../net.py:Net"])
-def test_code_in_an_override_is_relative_to_the_working_directory(file: str, name: str) -> None:
-    found = recipes.read(file, {"workload.name": name}).workload
-    assert found == Choice(f"{(Path.cwd() / name.partition(':')[0]).resolve()}:Net", {})
+# Frozen
 
 
 @pytest.mark.parametrize("name", ["quickstart", "smoke"])
@@ -256,185 +216,3 @@ def test_tables_survive_toml(params: dict[str, dict[str, Any]]) -> None:
 
 def test_a_value_that_is_none_is_left_out_of_toml() -> None:
     assert toml_tables({"a": {"x": None, "y": 1}, "b": {}}) == "[a]\ny = 1\n"
-
-
-def test_the_bundled_recipes_are_found_by_name() -> None:
-    assert {"quickstart", "smoke"} <= set(recipe_file.bundled())
-    assert recipe_file.find("smoke").read_text(encoding="utf-8")
-
-
-def test_without_a_name_the_quickstart_recipe_is_read() -> None:
-    assert recipes.read().source == recipes.DEFAULT == "quickstart"
-
-
-def test_a_table_is_not_overwritten_by_a_value(file: str) -> None:
-    with pytest.raises(UsageError, match=r"^--set training.steps.x: steps is not a table$"):
-        recipes.read(file, {"training.steps.x": 3})
-
-
-# Folders
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Bundled recipes of the test's own: top, group/one, group/two; also the working directory."""
-    (tmp_path / "recipes/group").mkdir(parents=True)
-    for name in ("top", "group/one", "group/two"):
-        (tmp_path / f"recipes/{name}.toml").write_text(TEXT)
-    (tmp_path / "recipes/README.md").write_text("no recipe")
-    monkeypatch.setattr(recipe_file, "__file__", str(tmp_path / "recipe" / "files.py"))
-    monkeypatch.chdir(tmp_path)
-    recipe_file.bundled.cache_clear()
-    yield tmp_path / "recipes"
-    recipe_file.bundled.cache_clear()
-
-
-def test_a_recipe_in_a_folder_has_the_folder_in_its_name(folder: Path) -> None:
-    assert list(recipe_file.bundled()) == ["group/one", "group/two", "top"]
-    assert recipe_file.find("group/one") == folder / "group/one.toml"
-    assert recipes.read("group/one").source == "group/one"
-    assert recipes.read("recipes/group/one.toml").source == "one.toml"
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("tpo", "--recipe tpo: unknown recipe; did you mean 'top'?"),
-        ("group/tow", "--recipe group/tow: there is no such file; did you mean 'group/two'?"),
-        ("group", "--recipe group: unknown recipe; it is a folder; choose from: group/one, group/two"),
-        ("xyz", "--recipe xyz: unknown recipe; choose from: group/..., top"),
-        ("xyz.toml", "--recipe xyz.toml: there is no such file; give a TOML file or choose from: group/..., top"),
-    ],
-)
-@pytest.mark.usefixtures("folder")
-def test_an_unknown_recipe_has_a_hint_that_is_not_long(name: str, message: str) -> None:
-    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        recipes.read(name)
-
-
-# Recipes that extend others
-
-
-def written(folder: Path, **texts: str) -> None:
-    for name, text in texts.items():
-        (folder / f"{name}.toml").write_text(text)
-
-
-def test_a_recipe_takes_over_what_it_does_not_say_itself(file: str, tmp_path: Path) -> None:
-    written(
-        tmp_path,
-        mine=f"""
-extends = "{file}"
-training.seed = 5
-workload.noise = 0.5
-strategy.semilocal.decay = true
-strategy.local.segments = 3
-""",
-    )
-    mine, base = recipes.read("mine.toml"), recipes.read(file)
-    assert mine.source == "mine.toml"
-    assert mine.training == replace(base.training, seed=5)
-    assert mine.workload.params == replace(base.workload.params, noise=0.5)
-    assert mine.params("semilocal") == replace(base.params("semilocal"), decay=True)
-    assert mine.params("local").segments == 3
-    assert mine.executor == base.executor
-    assert "extends" not in mine.to_toml("semilocal")
-    assert recipes.read("mine.toml", {"training.seed": 6}).training.seed == 6
-
-
-def test_recipes_extend_each_other_in_a_chain_by_name_and_by_file(folder: Path) -> None:
-    written(folder / "group", low='extends = "top"\ntraining.steps = 7', high='extends = "low.toml"\ntraining.seed = 2')
-    recipe_file.bundled.cache_clear()
-    training = recipes.read("group/high").training
-    assert (training.steps, training.seed) == (7, 2)
-
-
-@pytest.mark.parametrize(
-    ("text", "optimizer", "dim"),
-    [
-        ('workload = {name = "linear-regression", dim = 9}', {"weight_decay": 0.5, "clip_norm": 1.0}, 9),
-        ('optimizer.name = "sgd"', {"weight_decay": 0.0, "clip_norm": 0.0, "momentum": 0.0}, 4),
-        ('optimizer.clip_norm = 3.0\nworkload.name = "images"', {"weight_decay": 0.1, "clip_norm": 3.0}, None),
-        ('workload = {name = "images"}', {"weight_decay": 0.1, "clip_norm": 0.0}, None),
-    ],
-    ids=["the same workload", "another optimizer", "another workload, optimizer first", "another workload"],
-)
-def test_another_name_starts_its_table_from_the_defaults(
-    tmp_path: Path, text: str, optimizer: dict[str, float], dim: int | None
-) -> None:
-    written(
-        tmp_path, base=TEXT + "[optimizer]\nweight_decay = 0.5\nclip_norm = 1.0", mine=f'extends = "base.toml"\n{text}'
-    )
-    mine = recipes.read(str(tmp_path / "mine.toml"))
-    assert asdict(mine.optimizer.settings).items() >= optimizer.items()
-    assert getattr(mine.workload.params, "dim", None) == dim
-
-
-BAD_EXTENDS = {
-    "itself": ("one", "one.toml: extends: one.toml -> one.toml is a loop; one of them must extend nothing"),
-    "a loop": ("two", "three.toml: extends: two.toml -> three.toml -> two.toml is a loop; one of them must"),
-    "a loop further down": ("into", "three.toml: extends: two.toml -> three.toml -> two.toml is a loop"),
-    "a near name": ("near", "near.toml: extends: unknown recipe 'smok'; did you mean 'smoke'?"),
-    "no file": ("none", "none.toml: extends: nothing.toml: there is no such file in"),
-    "a file outside": ("out", "out.toml: extends: ../r.toml is outside the recipe's folder; move it there, or extend"),
-    "no name": ("number", "number.toml: extends: must be a recipe's name or a TOML file, got 3"),
-    "a mistake below": ("fine", "wrong.toml: training.stps: unknown key; did you mean 'steps'?"),
-    "a mistake on top": ("top", "top.toml: workload.dims: unknown key; did you mean 'dim'?"),
-}
-
-
-@pytest.mark.parametrize(("name", "message"), BAD_EXTENDS.values(), ids=BAD_EXTENDS)
-def test_what_cannot_be_extended_is_refused(file: str, tmp_path: Path, name: str, message: str) -> None:
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    names = {"one": "one.toml", "two": "three.toml", "three": "two.toml", "into": "two.toml", "near": "smok"}
-    others = {"none": "nothing.toml", "out": f"../{file}", "fine": "wrong.toml"}
-    written(inner, **{each: f'extends = "{base}"' for each, base in (names | others).items()})
-    written(inner, number="extends = 3", wrong="training.stps = 4", top='extends = "smoke"\nworkload.dims = 3')
-    with pytest.raises(UsageError, match=re.escape(message)):
-        recipes.read(str(inner / f"{name}.toml"))
-
-
-def test_code_that_a_recipe_names_is_refused_wherever_it_lies(tmp_path: Path) -> None:
-    inner = tmp_path / "inner"
-    inner.mkdir()
-    for file in ("net.py", "../net.py", "/net.py", "sub/net.py"):
-        written(inner, mine=TEXT.replace("linear-regression", f"{file}:Net"))
-        refused = recipes.read(str(inner / "mine.toml")).refused
-        assert (
-            f"mine.toml: workload.name: {(inner / file).resolve()}:Net is Python code, and a recipe runs none"
-            in refused
-        )
-        assert f"--workload {(inner / file).resolve()}:Net, or give --allow-code" in refused
-        assert recipes.read(str(inner / "mine.toml"), allow_code=True).refused == ""
-        assert recipes.read(str(inner / "mine.toml"), {"workload.name": "other.py:Net"}).refused == ""
-
-
-def test_code_in_a_recipe_that_is_extended_is_refused_too(tmp_path: Path) -> None:
-    written(
-        tmp_path, base=TEXT.replace("linear-regression", "net.py:Net"), mine='extends = "base.toml"\nworkload.dim = 3'
-    )
-    written(tmp_path, own='extends = "base.toml"\nworkload.name = "linear-regression"')
-    assert "base.toml: workload.name: " in recipes.read(str(tmp_path / "mine.toml")).refused
-    assert recipes.read(str(tmp_path / "mine.toml"), allow_code=True).refused == ""
-    assert recipes.read(str(tmp_path / "own.toml")).refused == ""
-
-
-def test_code_in_a_stored_recipe_is_refused_whatever_is_allowed(tmp_path: Path) -> None:
-    written(tmp_path, mine=TEXT.replace("linear-regression", "net.py:Net"))
-    mine = str(tmp_path / "mine.toml")
-    refused = recipes.read(mine, allow_code=True, stored=True).refused
-    assert refused.startswith(
-        f"{mine}: workload.name: {tmp_path.resolve()}/net.py:Net is Python code, and a store runs none"
-    )
-    assert "--allow-code" not in refused
-    assert recipes.read(mine, {"workload.name": "net.py:Net"}, stored=True).refused == ""
-
-
-@pytest.mark.parametrize(
-    "order", list(itertools.permutations(["workload.name", "optimizer.name", "optimizer.momentum"]))
-)
-def test_overrides_mean_the_same_in_any_order(order: tuple[str, ...]) -> None:
-    values = {"workload.name": "linear-regression", "optimizer.name": "sgd", "optimizer.momentum": 0.9}
-    own = recipes.read("quickstart", {key: values[key] for key in order}).optimizer
-    assert (own.name, own.settings) == ("sgd", SGD(momentum=0.9))
