@@ -136,6 +136,19 @@ def test_the_rule_that_exports_carry_is_the_searchs(groups: list[dict[str, Any]]
     assert carried(Spied(groups)().param_groups) == scales(Spied(groups)()) == ratios
 
 
+def test_a_group_that_a_scheduler_has_moved_is_scaled_by_the_lr_that_it_was_made_with() -> None:
+    parameters = [torch.nn.Parameter(torch.ones(1)) for _ in range(2)]
+    moved = torch.optim.SGD([{"params": [p], "lr": 0.0, "initial_lr": 2.0 - i} for i, p in enumerate(parameters)])
+    assert scales(moved) == [1.0, 0.5]
+
+
+def test_an_optimizer_without_an_lr_is_refused() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
+    optimizer.param_groups[0]["lr"] = None  # as a relative-step Adafactor
+    with pytest.raises(UsageError, match=r"optimizer SGD: it has no LR and sets its own; make it with an lr"):
+        scales(optimizer)
+
+
 REFUSED: dict[str, tuple[list[dict[str, Any]], str]] = {
     "no ratio to 0": ([{"lr": 0.0}, {"lr": 0.1}, {}], "param group 1 has LR 0.1 and the first 0, so that"),
     "no ratio to infinity": ([{"lr": float("inf")}, {}, {}], "param group 1 has LR 1 and the first inf, so that"),

@@ -27,7 +27,10 @@ REFUSED = {
         "training.dtype: workload program is a program",
     ),
     "device": (("--program", "true", "--device", "cpu"), "training.device: workload program is a program"),
-    "optimizer": (("--program", "true", "--set", "optimizer.lr=1"), "optimizer"),
+    "optimizer": (
+        ("--program", "true", "--set", "optimizer.weight_decay=0.1"),
+        "optimizer: workload program is a program",
+    ),
     "timeout": (("--program", "true", "--set", "workload.timeout=-1"), "timeout: must be finite and at least 0"),
 }
 

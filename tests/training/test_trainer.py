@@ -19,7 +19,6 @@ from lrctl.contracts.schedule import Schedule
 from lrctl.contracts.workload import Workload
 from lrctl.errors import UsageError
 from lrctl.optimizers.building import build_optimizer
-from lrctl.optimizers.param_groups import scales
 from lrctl.testing import Constant, check_adaptive_schedule
 from lrctl.training.trainer import train
 from training.chaining import CUTS, STEPS, Schedules, chained, same_state
@@ -163,19 +162,6 @@ def test_the_lrs_recorded_are_the_ones_used_and_lr_scale_is_honoured() -> None:
     used = made[0].used + made[1].used
     assert used == [[RAMP(step), 0.5 * RAMP(step)] for step in range(STEPS)]
     assert first.lrs == [lrs[0] for lrs in made[0].used]
-
-
-def test_a_group_that_a_scheduler_has_moved_is_scaled_by_the_lr_that_it_was_made_with() -> None:
-    parameters = [torch.nn.Parameter(torch.ones(1)) for _ in range(2)]
-    moved = torch.optim.SGD([{"params": [p], "lr": 0.0, "initial_lr": 2.0 - i} for i, p in enumerate(parameters)])
-    assert scales(moved) == [1.0, 0.5]
-
-
-def test_an_optimizer_without_an_lr_is_refused() -> None:
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))])
-    optimizer.param_groups[0]["lr"] = None  # as a relative-step Adafactor
-    with pytest.raises(UsageError, match=r"optimizer SGD: it has no LR and sets its own; make it with an lr"):
-        scales(optimizer)
 
 
 class Stubborn(torch.optim.SGD):
