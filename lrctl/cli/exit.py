@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ import typer
 
 from lrctl.analysis.printable import printable, printable_lines, shortened
 from lrctl.cli.say import say
-from lrctl.cli.signals import DOCUMENT, STOPS, end, go_on, interrupt, listen, wants_json
-from lrctl.errors import LrctlError, Terminated
+from lrctl.cli.signals import ARRIVED, DOCUMENT, STOPS, end, go_on, interrupt, listen, wants_json
+from lrctl.errors import LrctlError
 from lrctl.registry.registry import registry
 
 MISUSE: Any = typer.BadParameter.__base__
@@ -42,8 +41,8 @@ def reported(plugin: str = "", *, may_exit: bool = False) -> Iterator[None]:
         from lrctl.cli.misuse import sentence
 
         fail(sentence(error), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort) as error:
-        _, word, code = STOPS[signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT]
+    except (KeyboardInterrupt, typer.Abort):
+        _, word, code = STOPS[ARRIVED.number]
         fail(f"{word}{go_on()}", code)
     except BaseException as error:
         if isinstance(error, Ended) or (may_exit and isinstance(error, SystemExit)):

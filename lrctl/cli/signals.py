@@ -35,6 +35,15 @@ class Document:
 DOCUMENT = Document()
 
 
+class Arrived:
+    """The signal that is turned into an exception: Ray makes a KeyboardInterrupt of any that goes through it."""
+
+    number: int = signal.SIGINT
+
+
+ARRIVED = Arrived()
+
+
 def wants_json() -> bool:
     return "--json" in sys.argv
 
@@ -47,7 +56,7 @@ def go_on() -> str:
 
 def watch() -> None:
     """Have each of these signals end the program with its sentence, whenever it arrives."""
-    DOCUMENT.told = False
+    DOCUMENT.told, ARRIVED.number = False, signal.SIGINT
     listen(end)
     guard()
 
@@ -71,6 +80,7 @@ def interrupt(number: int, _: FrameType | None) -> NoReturn:
     listen(end)
     # The same signal may have ended loader processes of torch's, whose death would raise an error in place of this one.
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    ARRIVED.number = number
     raise STOPS[number][0]
 
 

@@ -51,6 +51,10 @@ with reported():
 MOMENTS = {
     "before anything runs": "arrives()",
     "in a block": "with reported():\n    arrives()",
+    "in a library that makes an interrupt of it": (
+        "with reported():\n    try:\n        arrives()\n    except KeyboardInterrupt:\n"
+        "        raise KeyboardInterrupt from None"
+    ),
     "as a block ends": "with reported():\n    pass\narrives()",
     "while it is told": "with reported():\n    try:\n        arrives()\n    finally:\n        arrives()",
     "in a destructor": "with reported():\n    Fragile()\n    print('went on')",
