@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -121,6 +122,17 @@ def ray() -> Iterator[Any]:
 
     yield ray
     place.stop()
+
+
+def test_an_address_that_ray_finds_and_nobody_answers_at_is_refused(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        gone = f"127.0.0.1:{listening.getsockname()[1]}"
+    monkeypatch.setattr(ray, "is_initialized", bool)
+    monkeypatch.setenv("RAY_ADDRESS", gone)
+    with pytest.raises(
+        UsageError, match=rf"^executor\.address: nothing answers at auto, which is \S+:{gone[10:]} by RAY"
+    ):
+        cluster.Cluster("auto").start(1)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,9 @@ ANSWERS = 10.0
 """Seconds that a cluster has to answer: Ray itself asks for many minutes."""
 
 
+AUTO = "auto"
+
+
 @dataclass(slots=True)
 class Cluster:
     """A Ray, at an address or started here.
@@ -93,14 +96,18 @@ class Cluster:
         ray._private.worker._worker_logs_enabled = False
 
     def check_answers(self) -> None:
-        host, _, port = self.address.rpartition(":")
+        address = found_here() if self.address == AUTO else self.address
+        host, _, port = address.rpartition(":")
         if not host:
             return
         try:
             socket.create_connection((host.strip("[]"), int(port)), ANSWERS).close()
         except (OSError, OverflowError) as error:
+            named = (
+                f", which is {address} by RAY_ADDRESS or the Ray that ran here last" if address != self.address else ""
+            )
             raise UsageError(
-                f"executor.address: nothing answers at {self.address} ({error}); start Ray there with "
+                f"executor.address: nothing answers at {self.address}{named} ({error}); start Ray there with "
                 "`ray start --head`, or leave the address out for a Ray of the search's own"
             ) from error
 
@@ -134,6 +141,16 @@ class Cluster:
 
             ray.shutdown()
             self.started = False
+
+
+def found_here() -> str:
+    """What Ray takes `auto` to be: where nothing answers there, it would ask for ever. Empty where it finds none."""
+    from ray._private.services import canonicalize_bootstrap_address
+
+    try:
+        return canonicalize_bootstrap_address(AUTO) or ""
+    except Exception:
+        return ""  # starting says why
 
 
 def fit(node: Mapping[str, float], share: Mapping[str, float]) -> int:
