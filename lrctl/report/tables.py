@@ -12,6 +12,9 @@ from lrctl.contracts.table import Table, interval, number, probability, signed
 from lrctl.report.compare import Comparison, Difference, at_worst
 from lrctl.storage.run_result import LOSSES, Cost, RunResult
 
+UNSEEN: tuple[Status, ...] = ("stopped", "skipped")
+"""Candidates of which no mean loss is known."""
+
 MANY = 5
 """With more seeds than these, the table has no column for each."""
 
@@ -19,8 +22,7 @@ MANY = 5
 def segment_table(segments: Sequence[Segment]) -> Table:
     shared = any(segment.frozen_loss is not None for segment in segments)
     notes = ["Eps was a share of each segment's progress over frozen weights; the table has it in nats."] * shared
-    if any(not math.isfinite(segment.margin) for segment in segments):
-        notes.append("No margin: no loss of one candidate alone would have changed that choice.")
+    notes += without_margin(segments)
     rows = tuple(
         (
             str(segment.k),
@@ -36,6 +38,14 @@ def segment_table(segments: Sequence[Segment]) -> Table:
     )
     columns = ("k", "steps", "LR at start", "LR at end", "mean loss", "lowest", "eps (nats)", "margin")
     return Table("What each segment chose", columns, rows, (*notes, *not_finished(segments)))
+
+
+def without_margin(segments: Sequence[Segment]) -> list[str]:
+    """Why choices have none: whether they could have been others is known of losses that were seen to their end."""
+    alone = [segment for segment in segments if not math.isfinite(segment.margin)]
+    unseen = [any(each.status in UNSEEN for each in segment.candidates) for segment in alone]
+    notes = ["No margin: by how much the candidates missed that were stopped or not tried is not known."] * any(unseen)
+    return notes + ["No margin: no loss of one candidate alone would have changed that choice."] * (not all(unseen))
 
 
 def not_finished(segments: Sequence[Segment]) -> list[str]:
