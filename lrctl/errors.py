@@ -85,7 +85,8 @@ def unknown(what: str, found: str, allowed: Iterable[str], where: str = "") -> U
     names = sorted(allowed)
     in_small = {name.lower(): name for name in names}
     near = difflib.get_close_matches(found.lower(), in_small, n=1)
-    hint = f"did you mean '{in_small[near[0]]}'?" if near else f"choose from: {', '.join(names) or '(none)'}"
+    choice = f"choose from: {', '.join(names)}" if names else "there is none"
+    hint = f"did you mean '{in_small[near[0]]}'?" if near else choice
     named = found in where.rpartition(": ")[2]  # the place is the name itself, such as a key
     place = (f"{where}: " if where else "") + f"unknown {what}" + ("" if named else f" '{found}'")
     return UsageError(f"{place}; {hint}")

@@ -50,4 +50,4 @@ def test_an_unknown_name_is_told_with_the_nearest_one(found: str, where: str, me
 
 
 def test_where_nothing_is_allowed_the_error_says_so() -> None:
-    assert str(errors.unknown("key", "a", [])) == "unknown key 'a'; choose from: (none)"
+    assert str(errors.unknown("key", "a", [])) == "unknown key 'a'; there is none"

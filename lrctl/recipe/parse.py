@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -212,9 +212,7 @@ def check_optimizer(table: Mapping[str, Any], source: str) -> OptimizerChoice:
     if name != AUTO and name not in OPTIMIZERS:
         raise unknown("optimizer", name, [AUTO, *OPTIMIZERS], f"{where}.name")
     kind = AdamW if name == AUTO else OPTIMIZERS[name]
-    for key in params.keys() - named_in(kind):
-        if owners := [each for each, other in OPTIMIZERS.items() if key in named_in(other)]:
-            raise UsageError(f"{where}.{key}: it is a setting of {', '.join(owners)}; set optimizer.name first")
+    check_own(params.keys() - named_in(kind), name, OPTIMIZERS, where)
     return OptimizerChoice(build(kind, params, where), auto=name == AUTO, given=bool(table))
 
 
@@ -241,7 +239,25 @@ def check_executor(table: Mapping[str, Any], source: str) -> tuple[Choice, Idle]
         raise unknown("executor", name, known, f"{where}.name")
     kind = Auto if name == AUTO else registry().get("executor", name).params
     idle = {key: params.pop(key) for key in named_in(Idle) & params.keys()}
+    if strange := params.keys() - named_in(kind):
+        check_own(
+            strange,
+            name,
+            {each: registry().get("executor", each).params for each in registry().names("executor")},
+            where,
+        )
     return Choice(name, build(kind, params, where)), build(Idle, idle, where)
+
+
+def check_own(keys: Iterable[str], name: str, parts: Mapping[str, Any], where: str) -> None:
+    """Refuse settings that other parts have than the one that is chosen."""
+    for key in sorted(keys):
+        if owners := [each for each, params in parts.items() if key in named_in(params)]:
+            table = where.rpartition(": ")[2]
+            raise UsageError(
+                f"{where}.{key}: it is a setting of {', '.join(owners)}, and {table}.name is {name!r}; change that, or "
+                "leave the setting out"
+            )
 
 
 def check_track(table: Mapping[str, Any], source: str) -> tuple[Track, tuple[Choice, ...]]:

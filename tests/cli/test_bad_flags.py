@@ -30,7 +30,11 @@ from command_line import Lrctl, refused
         ),
         ("--executor process", "executor.name: unknown executor 'process'; did you mean 'processes'?"),
         ("--executor auto --workers -1", "executor.workers: must be at least 0, got -1"),
-        ("--executor serial --workers 2", "executor.workers: unknown key"),
+        (
+            "--executor serial --workers 2",
+            "executor.workers: it is a setting of processes, ray, and executor.name is 'serial'; change that, or",
+        ),
+        ("--executor serial --set executor.rooms=2", "executor.rooms: unknown key; there is none"),
         ("--segments 41", "segments: 41 is more than the run's 40 steps; lower --segments or raise --steps"),
         ("--eps -1", "strategy.semilocal.eps: must be at least 0, got -1.0"),
         ("--eps nan", "strategy.semilocal.eps: must be a finite number, got nan"),

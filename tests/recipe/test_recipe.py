@@ -72,7 +72,10 @@ def test_another_optimizer_starts_from_its_defaults() -> None:
             {"name": "sgd", "betas": [0.9, 0.99]},
             "optimizer.betas: it is a setting of adamw, adam, muon, ",
         ),
-        ({"momentum": 0.9}, "optimizer.momentum: it is a setting of sgd, muon; set optimizer.name first"),
+        (
+            {"momentum": 0.9},
+            "optimizer.momentum: it is a setting of sgd, muon, and optimizer.name is 'auto'; change that, or ",
+        ),
         ({"name": "sgd", "momentun": 0.9}, "optimizer.momentun: unknown key; did you mean 'momentum'?"),
         ({"name": "sgd", "momentum": 1.0}, "optimizer.momentum: must be in"),
         ({"name": "sgd", "nesterov": True}, "optimizer.nesterov: needs momentum"),
