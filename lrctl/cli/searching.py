@@ -11,6 +11,7 @@ from typing import Any
 from lrctl.cli.exit import Ended
 from lrctl.cli.flags import split
 from lrctl.cli.options import print_json
+from lrctl.cli.say import say
 from lrctl.errors import BudgetReachedError, UsageError
 
 SUMMED = ("jobs", "jobs_known", "steps", "forwards", "full_runs", "reference_full_runs")
@@ -58,6 +59,9 @@ def run(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> Non
         # On a terminal the progress has just told them.
         notes = not (options["quiet"] or sys.stdout.isatty())
         terminal.print_summary(results[0], store.runs.files(results[0]), notes=notes)
+    for result in results:
+        if result.reached and options["quiet"]:  # an exit code of an error has its reason
+            say(f"{result.reached}; {runs.GO_ON}", err=True)
     if any(result.reached for result in results):
         raise Ended(BudgetReachedError.exit_code)
 

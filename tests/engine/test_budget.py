@@ -368,7 +368,8 @@ def test_a_command_ends_with_its_own_code_and_goes_on(lrctl: Lrctl) -> None:
         f"latest: no run is finished; give the command of one again, which continues it: {done.document['run']}"
     )
     shown = lrctl(*COMMAND, "--max-steps", "50", "--quiet")
-    assert (shown.code, shown.err) == (4, "")
+    goes_on = "the same command with a larger budget, or with none, goes on"
+    assert (shown.code, shown.err) == (4, f"--max-steps 50 is reached: 60 steps are trained; {goes_on}\n")
     assert "partial.json" in shown.out
     last = lrctl(*COMMAND, "--max-steps", "5000", "--json", "--quiet")
     assert (last.code, last.document["status"]) == (0, "done")
