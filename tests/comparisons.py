@@ -83,7 +83,7 @@ def made_by_hand(store: Path, source: str, name: str, identity: dict[str, Any] |
 def stand_in(place: Store, key: str) -> None:
     """A checkpoint that says it is the one that a job wrote, and record the job if need be."""
     record = place.record(key) or JobRecord(key, "ok")
-    header = json.dumps({"__metadata__": {"digest": key}}).encode()
+    header = json.dumps({"__metadata__": {"lrctl": f"\n{key}\n"}}).encode()
     place.checkpoint(key).write_bytes(len(header).to_bytes(8, "little") + header)
     place.put_record(replace(record, digests={**record.digests, "checkpoint": key}))
 

@@ -20,7 +20,10 @@ from lrctl.contracts.canonical import canonical_json
 from lrctl.errors import CheckpointError
 from lrctl.storage.files import aside
 
-FORMAT = "lrctl-checkpoint/1"
+FORMAT = "lrctl-checkpoint/2"
+
+ENTRY = "lrctl"
+"""The one entry of a file's metadata: several would stand in any order, and equal states are equal files."""
 
 
 def save(path: Path, state: dict[str, Any]) -> str:
@@ -39,9 +42,8 @@ def write(path: Path, state: dict[str, Any]) -> str:
     tensors: dict[str, torch.Tensor] = {}
     skeleton = canonical_json(pack(state, "", tensors, {}))
     digest = digest_of(skeleton, tensors)
-    metadata = {"format": FORMAT, "state": skeleton, "digest": digest}
     try:
-        save_file(tensors, path, metadata)
+        save_file(tensors, path, {ENTRY: f"{FORMAT}\n{digest}\n{skeleton}"})
     except SafetensorError as error:
         raise OSError(str(error)) from error
     return digest
@@ -67,9 +69,9 @@ def load(path: Path, digest: str | None = None, where: str | None = None) -> Any
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        skeleton = metadata["state"]
+        form, written, skeleton = metadata[ENTRY].split("\n", 2)
         found = digest_of(skeleton, tensors)
-        if metadata["format"] != FORMAT or found != metadata["digest"] or found != (digest or found):
+        if form != FORMAT or found != written or found != (digest or found):
             raise CheckpointError(f"checkpoint {where or path} is damaged: its digest does not match")
         return unpack(json.loads(skeleton), tensors)
     except (OSError, SafetensorError, KeyError, ValueError) as error:

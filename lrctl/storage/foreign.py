@@ -47,7 +47,7 @@ def read(path: Path) -> dict[str, Any]:
 def safetensors(path: Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("format") != checkpoint.FORMAT:
+            if checkpoint.ENTRY not in (file.metadata() or {}):
                 return {"model": {name: file.get_tensor(name) for name in file.keys()}}  # noqa: SIM118 - not a dict
         state: dict[str, Any] = checkpoint.load(path)
     except (OSError, SafetensorError, CheckpointError) as error:

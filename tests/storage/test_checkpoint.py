@@ -63,6 +63,12 @@ def test_a_state_comes_back_as_it_was(state: Any, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
+def test_the_same_state_is_the_same_bytes(tmp_path: Path) -> None:
+    for i in range(20):
+        checkpoint.save(tmp_path / str(i), {"model": {"b": torch.ones(2), "a": torch.zeros(3)}, "step": 4})
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 ORDERS: dict[str, Callable[[], torch.Tensor]] = {
     "contiguous": lambda: torch.randn(2, 3, 4, 5),
     "channels_last": lambda: torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last),

@@ -24,8 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from benchmarks.reliability.commands import GIVEN, lrctl, search
 from command_line import Done
 
@@ -117,13 +115,10 @@ def judged(sound: Sound, name: str) -> tuple[str, str]:
 
 
 def content(path: Path) -> Any:
-    """What a file holds; of a checkpoint not in which order, which safetensors does not keep. None if it is no file."""
+    """What a file holds; None if it is no file."""
     try:
-        if path.suffix == ".json":
-            return json.loads(path.read_bytes())
-        with safe_open(path, framework="np") as file:
-            return file.metadata(), {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
-    except (OSError, ValueError, SafetensorError):
+        return json.loads(path.read_bytes()) if path.suffix == ".json" else path.read_bytes()
+    except (OSError, ValueError):
         return None
 
 
