@@ -42,6 +42,8 @@ def check(url: str) -> None:
     where = f"--store {url.partition(':')[0]}:"
     if "::" in url:
         raise UsageError(f"{where} this URL goes through several storages; give that of one, PROTOCOL://BUCKET/PATH")
+    if not parts.netloc + parts.path.strip("/") and parts.scheme != "memory":
+        raise UsageError(f"{where} this URL names no place; give PROTOCOL://BUCKET/PATH")
     if ":" in parts.netloc.rpartition("@")[0] or parts.query or parts.fragment:
         raise UsageError(
             f"{where} a URL with a password, a query or a fragment is not taken, since it is shown and kept; give "

@@ -241,6 +241,6 @@ def told(what: str, *passed: type[Exception]) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """The first line of what an error says."""
+    """The first line of what an error says, and the next where that says what."""
     said = getattr(error, "strerror", None) or str(error)
-    return said.strip().partition("\n")[0].rstrip(".") or type(error).__name__
+    return said.strip().replace(":\n", ": ").partition("\n")[0].rstrip(".") or type(error).__name__

@@ -295,6 +295,7 @@ SECRET = "wJalrXUtnFEMI"
 BAD: dict[str, tuple[str, type[Exception], str]] = {
     "a password": (f"s3://key:{SECRET}@bucket/x", UsageError, "a URL with a password, a query or a fragment"),
     "a token": (f"abfs://bucket/x?sig={SECRET}", UsageError, "a URL with a password, a query or a fragment"),
+    "no bucket": ("s3://", UsageError, r"^--store s3: this URL names no place; give PROTOCOL://BUCKET/PATH$"),
     "a chain": ("simplecache::s3://bucket/x", UsageError, "goes through several storages"),
     "no such protocol": ("s4://bucket/x", UsageError, "s4.*give a folder, or a URL such as s3://BUCKET/PATH"),
 }
