@@ -144,8 +144,8 @@ class KeepsOutputs(Sound):
 # Optimizer
 
 
-class Wrapped(torch.optim.SGD):
-    """Looks ahead: every fifth step goes half way back, to weights kept nowhere else."""
+class SlowWeights(torch.optim.SGD):
+    """Looks ahead, as a wrapped optimizer does: every fifth step goes half way back, to weights kept nowhere else."""
 
     def step(self, closure: Any = None) -> Any:
         if not hasattr(self, "slow"):
@@ -161,7 +161,7 @@ class Wrapped(torch.optim.SGD):
 
 class StateBeside(Sound):
     def optimizer(self, model: Any) -> Any:
-        return Wrapped(model.parameters(), lr=0.1)
+        return SlowWeights(model.parameters(), lr=0.1)
 
 
 class Masters(torch.optim.SGD):

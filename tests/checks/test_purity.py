@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -16,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from checks.faults_in_training import SlowWeights
 from lrctl.checks import purity
 from lrctl.checks.purity import check_purity
 from lrctl.checks.rules import STEPS, Subject
@@ -110,21 +110,6 @@ class Fading(nn.Linear):
         self.scale: Tensor
         self.scale *= 0.9
         return super().forward(x) * self.scale.clone()
-
-
-class SlowWeights(torch.optim.SGD):
-    """Looks ahead, as a wrapped optimizer does: every fifth step goes half way back, to weights kept nowhere else."""
-
-    def step(self, closure: Any = None) -> Any:
-        if not hasattr(self, "slow"):
-            self.slow = copy.deepcopy(self.param_groups[0]["params"])
-            self.calls = itertools.count(1)
-        super().step(closure)
-        if next(self.calls) % 5 == 0:
-            with torch.no_grad():
-                for fast, slow in zip(self.param_groups[0]["params"], self.slow, strict=True):
-                    slow.lerp_(fast, 0.5)
-                    fast.copy_(slow)
 
 
 class Ignoring(torch.optim.SGD):
