@@ -48,7 +48,7 @@ class Group(TyperGroup):
             if (other := SYNONYMS.get(args[0])) in self.commands:
                 raise UsageError(f"{name} {args[0]}: unknown command; did you mean '{other}'?")
             error = unknown("command", args[0], self.commands, f"{name} {args[0]}")
-            if ctx.info_name == "runs" and "did you mean" not in str(error):
+            if ctx.info_name == "runs" and (args[0] == "latest" or "did you mean" not in str(error)):
                 raise UsageError(f"{name} {args[0]}: unknown command; `lrctl runs show {args[0]}` shows a run")
             raise error
         return super().resolve_command(ctx, args)

@@ -71,6 +71,7 @@ def test_a_device_that_is_not_there_is_one_sentence(lrctl: Lrctl) -> None:
         ("semilocal --epz 1", "--epz: unknown option; did you mean '--eps'?"),
         ("semilocl", "lrctl semilocl: unknown command; did you mean 'semilocal'?"),
         ("runs shw", "lrctl runs shw: unknown command; did you mean 'show'?"),
+        ("runs latest", "lrctl runs latest: unknown command; `lrctl runs show latest` shows a run"),
         ("runs lookahead-1", "lrctl runs lookahead-1: unknown command; `lrctl runs show lookahead-1` shows a run"),
         ("semilocal --eps big", "--eps big: must be a number"),
         ("semilocal --eps=big", "--eps big: must be a number"),
