@@ -94,7 +94,7 @@ class Remote:
         return None if content is None or len(content) > limit else content
 
     def start(self, name: str, count: int, missing: Any = b"") -> Any:
-        with told(f"cannot read {self.where(name)}"), suppress(FileNotFoundError):
+        with told(f"cannot read {self.where(name)}"), without():
             try:
                 return self._system.cat_file(self._path(name), start=0, end=count)
             except FileNotFoundError:
@@ -106,7 +106,7 @@ class Remote:
         return missing
 
     def about(self, name: str) -> Entry | None:
-        with told(f"cannot read {self.where(name)}"), suppress(FileNotFoundError):
+        with told(f"cannot read {self.where(name)}"), without():
             found = self._system.info(self._path(name))
             return entry(found) if found["type"] == "file" else None
         return None
@@ -156,7 +156,7 @@ class Remote:
         return copies.folder()
 
     def delete(self, name: str) -> None:
-        with told(f"cannot delete {self.where(name)}"), suppress(FileNotFoundError):
+        with told(f"cannot delete {self.where(name)}"), without():
             self._system.rm_file(self._path(name))
 
     def take_away(self, folder: str, fact: str) -> None:
@@ -173,7 +173,7 @@ class Remote:
 
     def _listed(self, folder: str) -> list[Mapping[str, Any]]:
         path = self._path(folder)
-        with told(f"cannot list {self.where(folder)}"), suppress(FileNotFoundError):
+        with told(f"cannot list {self.where(folder)}"), without():
             found = self._system.ls(path, detail=True)
             # Some list what stands for a folder itself, or a file of its name.
             inside = (each for each in found if each["name"].strip("/") != path.strip("/"))
@@ -184,7 +184,7 @@ class Remote:
         """All that lies below a folder, by its name there."""
         path = self._path(folder).strip("/")
         inside = f"{path}/" if path else ""
-        with told(f"cannot list {self.where(folder)}"), suppress(FileNotFoundError):
+        with told(f"cannot list {self.where(folder)}"), without():
             found = self._system.find(self._path(folder), detail=True)
             named = ((name.lstrip("/"), info) for name, info in found.items())
             return {name.removeprefix(inside): info for name, info in named if name.startswith(inside)}
@@ -227,6 +227,16 @@ def modified(info: Mapping[str, Any]) -> float:
     if isinstance(when, datetime):
         return when.timestamp()
     return float(when) if isinstance(when, int | float) else time.time()
+
+
+@contextmanager
+def without() -> Iterator[None]:
+    """Let pass that an object is missing, but not that its bucket is."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if "bucket does not exist" in str(error):  # as S3 says it, and GCS
+            raise
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from lrctl.export.found_with import param_groups_of
 from lrctl.storage import checkpoint, copies, listing, remote
 from lrctl.storage.location import location
 from lrctl.storage.places import objects_at
-from lrctl.storage.runs import finished
+from lrctl.storage.runs import finished, there
 from lrctl.storage.store import Store
 from searches import small
 from storages import BUCKET, fresh, raw
@@ -328,10 +328,11 @@ def test_a_missing_package_is_named_by_its_extra(url: str, extra: str, monkeypat
     assert extra in str(error.value)
 
 
-def test_a_bucket_that_there_is_not_is_one_sentence(s3: str) -> None:
+@pytest.mark.parametrize("begin", [Store, there], ids=["to search", "to look"])
+def test_a_bucket_that_there_is_not_is_one_sentence(begin: Callable[[str], Any], s3: str) -> None:
     del s3
-    with pytest.raises(StoreError, match=r"cannot write s3://nowhere/x/store.json: The specified bucket does not"):
-        Store("s3://nowhere/x")
+    with pytest.raises(StoreError, match=r"cannot read s3://nowhere/x/store.json: The specified bucket does not"):
+        begin("s3://nowhere/x")
 
 
 def test_what_a_storage_refuses_is_one_sentence_and_never_nothing(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
