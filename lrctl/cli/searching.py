@@ -59,10 +59,9 @@ def run(command: str, recipes: Sequence[Any], options: Mapping[str, Any]) -> Non
         # On a terminal the progress has just told them.
         notes = not (options["quiet"] or sys.stdout.isatty())
         terminal.print_summary(results[0], store.runs.files(results[0]), notes=notes)
-    for result in results:
-        if result.reached and options["quiet"]:  # an exit code of an error has its reason
-            say(f"{result.reached}; {runs.GO_ON}", err=True)
-    if any(result.reached for result in results):
+    if reached := dict.fromkeys(result.reached for result in results if result.reached):
+        for each in reached if options["quiet"] else ():  # an exit code has its reason
+            say(f"{each}; {runs.GO_ON}", err=True)
         raise Ended(BudgetReachedError.exit_code)
 
 

@@ -100,9 +100,8 @@ def hook(shown: Callable[..., Any], kind: Callable[..., type[BaseException] | No
     """
 
     def hooked(*raised: Any) -> None:
-        for number, (stop, *_) in STOPS.items():
-            if kind(*raised) is stop:
-                end(number, None)
+        if kind(*raised) in [stop for stop, *_ in STOPS.values()]:
+            end(ARRIVED.number, None)
         shown(*raised)
 
     return hooked

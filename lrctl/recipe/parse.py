@@ -240,12 +240,7 @@ def check_executor(table: Mapping[str, Any], source: str) -> tuple[Choice, Idle]
     kind = Auto if name == AUTO else registry().get("executor", name).params
     idle = {key: params.pop(key) for key in named_in(Idle) & params.keys()}
     if strange := params.keys() - named_in(kind):
-        check_own(
-            strange,
-            name,
-            {each: registry().get("executor", each).params for each in registry().names("executor")},
-            where,
-        )
+        check_own(strange, name, {part.name: part.params for part in registry().of("executor")}, where)
     return Choice(name, build(kind, params, where)), build(Idle, idle, where)
 
 

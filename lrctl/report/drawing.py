@@ -88,7 +88,7 @@ def picture(
         figure = Figure(figsize=size, layout="constrained")
         paint(figure)
     svg = saved(figure, name, "svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
-    figure.set_layout_engine(None)  # it stays as it was laid out: doing it again takes as long as drawing
+    figure.set_layout_engine("none")  # it stays as it was laid out: doing it again takes as long as drawing
     texts = f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
     bare = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     described = re.sub(r"(<svg [^>]*>)", lambda tag: tag[1] + texts, bare, count=1)

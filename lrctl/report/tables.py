@@ -15,6 +15,9 @@ from lrctl.storage.run_result import LOSSES, Cost, RunResult
 UNSEEN: tuple[Status, ...] = ("stopped", "skipped")
 """Candidates of which no mean loss is known."""
 
+UNKNOWN = "by how much the candidates missed that were stopped or not tried is not known."
+SAFE = "no loss of one candidate alone would have changed that choice."
+
 MANY = 5
 """With more seeds than these, the table has no column for each."""
 
@@ -42,10 +45,12 @@ def segment_table(segments: Sequence[Segment]) -> Table:
 
 def without_margin(segments: Sequence[Segment]) -> list[str]:
     """Why choices have none: whether they could have been others is known of losses that were seen to their end."""
-    alone = [segment for segment in segments if not math.isfinite(segment.margin)]
-    unseen = [any(each.status in UNSEEN for each in segment.candidates) for segment in alone]
-    notes = ["No margin: by how much the candidates missed that were stopped or not tried is not known."] * any(unseen)
-    return notes + ["No margin: no loss of one candidate alone would have changed that choice."] * (not all(unseen))
+    reasons: dict[str, list[str]] = {}
+    for segment in segments:
+        if not math.isfinite(segment.margin):
+            unseen = any(each.status in UNSEEN for each in segment.candidates)
+            reasons.setdefault(UNKNOWN if unseen else SAFE, []).append(str(segment.k))
+    return [f"No margin for k = {', '.join(ks)}: {reason}" for reason, ks in reasons.items()]
 
 
 def not_finished(segments: Sequence[Segment]) -> list[str]:

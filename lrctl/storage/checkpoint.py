@@ -69,6 +69,8 @@ def load(path: Path, digest: str | None = None, where: str | None = None) -> Any
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if ENTRY not in metadata:
+            raise CheckpointError(f"checkpoint {where or path} cannot be read: it was not written by this lrctl")
         form, written, skeleton = metadata[ENTRY].split("\n", 2)
         found = digest_of(skeleton, tensors)
         if form != FORMAT or found != written or found != (digest or found):

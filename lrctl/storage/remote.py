@@ -235,7 +235,7 @@ def without() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        if "bucket does not exist" in str(error):  # as S3 says it, and GCS
+        if "bucket does not exist" in str(error):  # as S3 says it
             raise
 
 

@@ -172,7 +172,7 @@ class Store(Facts):
             start = self.objects.start(name, 8 + length)
         try:
             header = json.loads(start[8 : 8 + length])
-            written = header.pop("__metadata__")["lrctl"].split("\n")[1]
+            _, written, _ = header.pop("__metadata__")["lrctl"].split("\n", 2)  # as `checkpoint`, which takes torch
             ends = [tensor["data_offsets"][1] for tensor in header.values()]
             whole = about.size == 8 + length + max(ends, default=0)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

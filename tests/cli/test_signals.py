@@ -55,6 +55,11 @@ MOMENTS = {
         "with reported():\n    try:\n        arrives()\n    except KeyboardInterrupt:\n"
         "        raise KeyboardInterrupt from None"
     ),
+    "in a destructor of a library that makes an interrupt of it": (
+        "class Other(Fragile):\n    def __del__(self):\n        try:\n            arrives()\n"
+        "        except KeyboardInterrupt:\n            raise KeyboardInterrupt from None\n"
+        "with reported():\n    Other()\n    print('went on')"
+    ),
     "as a block ends": "with reported():\n    pass\narrives()",
     "while it is told": "with reported():\n    try:\n        arrives()\n    finally:\n        arrives()",
     "in a destructor": "with reported():\n    Fragile()\n    print('went on')",

@@ -110,7 +110,7 @@ def test_a_summary_tells_losses_cost_and_files_as_they_are(capsys: pytest.Captur
     assert "checkpoint: a [b]/a.safetensors" in out
     row = next(line.split() for line in out.splitlines() if "0-10" in line)
     assert row == ["1", "0-10", "0", "0.1", "2.0000", "2.0000", "0.25"]
-    assert "No margin: no loss of one candidate alone would have changed that choice." in out
+    assert "No margin for k = 1: no loss of one candidate alone would have changed that choice." in out
     assert "is not known" not in out
 
 
@@ -121,7 +121,7 @@ def test_a_choice_between_candidates_that_were_not_seen_to_their_end_is_not_call
     stopped = Candidate(0.3, math.inf, "stopped", "c")
     terminal.print_summary(replace(FOUND, segments=(replace(segment, candidates=(*CANDIDATES, stopped)),)), FILES)
     out = " ".join(capsys.readouterr().out.split())
-    assert "No margin: by how much the candidates missed that were stopped or not tried is not known." in out
+    assert "No margin for k = 1: by how much the candidates missed that were stopped or not tried is not known." in out
     assert "alone would have changed" not in out
 
 

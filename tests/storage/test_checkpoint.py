@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from lrctl.errors import CheckpointError, StoreError
 from lrctl.storage import checkpoint
@@ -67,6 +68,12 @@ def test_the_same_state_is_the_same_bytes(tmp_path: Path) -> None:
     for i in range(20):
         checkpoint.save(tmp_path / str(i), {"model": {"b": torch.ones(2), "a": torch.zeros(3)}, "step": 4})
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
+def test_a_file_that_lrctl_did_not_write_is_called_so(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "c")
+    with pytest.raises(CheckpointError, match="cannot be read: it was not written by this lrctl"):
+        checkpoint.load(tmp_path / "c")
 
 
 ORDERS: dict[str, Callable[[], torch.Tensor]] = {

@@ -44,6 +44,7 @@ ANSWERS = 10.0
 
 
 AUTO = "auto"
+"""The address of whatever Ray is found."""
 
 
 @dataclass(slots=True)
@@ -98,8 +99,8 @@ class Cluster:
     def check_answers(self) -> None:
         address = found_here() if self.address == AUTO else self.address
         host, _, port = address.rpartition(":")
-        if not host:
-            return
+        if not (host and port.isdecimal()):
+            return  # Ray says what it makes of it
         try:
             socket.create_connection((host.strip("[]"), int(port)), ANSWERS).close()
         except (OSError, OverflowError) as error:
@@ -145,9 +146,9 @@ class Cluster:
 
 def found_here() -> str:
     """What Ray takes `auto` to be: where nothing answers there, it would ask for ever. Empty where it finds none."""
-    from ray._private.services import canonicalize_bootstrap_address
-
     try:
+        from ray._private.services import canonicalize_bootstrap_address
+
         return canonicalize_bootstrap_address(AUTO) or ""
     except Exception:
         return ""  # starting says why

@@ -14,7 +14,9 @@ from lrctl.errors import UsageError
 @dataclass(frozen=True, slots=True)
 class RayParams:
     workers: Annotated[int, "jobs at a time; 0 is as many as Ray has room for"] = 0
-    address: Annotated[str, "of a cluster: HOST:PORT, or auto for that of this machine; empty starts a Ray here"] = ""
+    address: Annotated[
+        str, "of a cluster: HOST:PORT, or auto for RAY_ADDRESS or this machine's; empty starts a Ray here"
+    ] = ""
     cpus_per_job: Annotated[float, "CPU cores that a job holds; 0 is one for each of its threads"] = 0.0
     gpus_per_job: Annotated[float, "GPUs that a job on CUDA holds; of a part, such as 0.25, jobs share one"] = 1.0
 
