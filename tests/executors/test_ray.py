@@ -136,6 +136,7 @@ def test_an_address_that_ray_finds_and_nobody_answers_at_is_refused(ray: Any, mo
 
 
 @pytest.mark.parametrize("found", ["https://ray.example.com", "head:abc"])
+@pytest.mark.usefixtures("ray")
 def test_what_ray_makes_of_an_odd_address_is_its_own_to_say(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "found_here", lambda: found)
     cluster.Cluster("auto").check_answers()
