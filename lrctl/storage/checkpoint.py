@@ -69,11 +69,14 @@ def load(path: Path, digest: str | None = None, where: str | None = None) -> Any
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        if ENTRY not in metadata:
-            raise CheckpointError(f"checkpoint {where or path} cannot be read: it was not written by this lrctl")
-        form, written, skeleton = metadata[ENTRY].split("\n", 2)
+        form, _, rest = metadata.get(ENTRY, "").partition("\n")
+        if form != FORMAT:
+            raise CheckpointError(
+                f"checkpoint {where or path} cannot be read: it was not written by this lrctl; give one that it wrote"
+            )
+        written, skeleton = rest.split("\n", 1)
         found = digest_of(skeleton, tensors)
-        if form != FORMAT or found != written or found != (digest or found):
+        if found != written or found != (digest or found):
             raise CheckpointError(f"checkpoint {where or path} is damaged: its digest does not match")
         return unpack(json.loads(skeleton), tensors)
     except (OSError, SafetensorError, KeyError, ValueError) as error:

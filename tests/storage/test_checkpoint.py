@@ -70,8 +70,9 @@ def test_the_same_state_is_the_same_bytes(tmp_path: Path) -> None:
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
 
 
-def test_a_file_that_lrctl_did_not_write_is_called_so(tmp_path: Path) -> None:
-    save_file({"a": torch.zeros(1)}, tmp_path / "c")
+@pytest.mark.parametrize("metadata", [None, {"lrctl": "lrctl-checkpoint/1\nd\n{}"}], ids=["foreign", "another lrctl"])
+def test_a_file_that_this_lrctl_did_not_write_is_called_so(metadata: dict[str, str] | None, tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "c", metadata)
     with pytest.raises(CheckpointError, match="cannot be read: it was not written by this lrctl"):
         checkpoint.load(tmp_path / "c")
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from lrctl.contracts.executor import slots
 from lrctl.errors import LrctlError, MissingError, UsageError
+from lrctl_executors.ray.params import AUTO
 
 ALWAYS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -41,10 +42,6 @@ STARTS = 3
 
 ANSWERS = 10.0
 """Seconds that a cluster has to answer: Ray itself asks for many minutes."""
-
-
-AUTO = "auto"
-"""The address of whatever Ray is found."""
 
 
 @dataclass(slots=True)

@@ -11,6 +11,10 @@ from lrctl.contracts.job import TrainSpec
 from lrctl.errors import UsageError
 
 
+AUTO = "auto"
+"""The address of whatever Ray is found."""
+
+
 @dataclass(frozen=True, slots=True)
 class RayParams:
     workers: Annotated[int, "jobs at a time; 0 is as many as Ray has room for"] = 0
@@ -27,7 +31,7 @@ class RayParams:
         if not (0 < self.gpus_per_job <= 1 or self.gpus_per_job == int(self.gpus_per_job) > 0):
             raise ValueError(f"gpus_per_job: must be a part of 1, or a whole number, got {self.gpus_per_job:g}")
         host, _, port = self.address.rpartition(":")
-        if self.address not in ("", "auto") and not (host and "/" not in host and port.isdigit()):
+        if self.address not in ("", AUTO) and not (host and "/" not in host and port.isdigit()):
             raise ValueError(f"address: must be HOST:PORT, auto or empty, got {self.address!r}")
 
     def share(self, spec: TrainSpec) -> Mapping[str, float]:
