@@ -10,7 +10,6 @@ from lrctl.contracts.executor import gpus_of
 from lrctl.contracts.job import TrainSpec
 from lrctl.errors import UsageError
 
-
 AUTO = "auto"
 """The address of whatever Ray is found."""
 
